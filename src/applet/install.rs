@@ -1,0 +1,125 @@
+//! `exitdir-install`: copies the running binary into a volume, and sweeps an exit directory.
+
+use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag, parse};
+use super::{NO_DIRECTORY, answer, directory, links, usage_error};
+use crate::voice::Voice;
+use crate::{Error, exit};
+use rustix::fs::{Mode, OFlags};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const SWEEP: Opt = flag(
+    None,
+    "sweep",
+    "also remove the tombstones that nobody holds a lock on",
+);
+
+pub(super) const SYNOPSIS: Synopsis = Synopsis {
+    name: "exitdir-install",
+    usage: "[OPTION]... [DIR]",
+    about: "Copy this binary into DIR, with a link for each applet.",
+    options: &[&DIR, &SWEEP, &HELP, &VERSION],
+    notes: "Sweep from an init container only: that is the one moment when nobody else can be starting.\n\
+            With --sweep the DIR to install into may be left out.\n\n\
+            Exit status: 0; 125 own failure or usage.",
+};
+
+const VOICE: Voice = Voice::new(SYNOPSIS.name);
+const BINARY: &str = "exitdir";
+/// The running binary, also where no path leads to it any more (proc(5)).
+const RUNNING: &str = "/proc/self/exe";
+
+pub(super) fn main(arguments: Vec<OsString>) -> u8 {
+    let mut typed = parse(SYNOPSIS.options, Words::Only, arguments);
+    typed.add_variables(SYNOPSIS.options);
+    if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
+        return status;
+    }
+    let target = match target(&typed) {
+        Ok(target) => target,
+        Err(sentence) => return usage_error(&SYNOPSIS, &VOICE, &sentence),
+    };
+    let swept = if typed.has(&SWEEP) {
+        sweep(&typed)
+    } else {
+        Ok(())
+    };
+    let installed = target.map_or(Ok(()), |target| install(&target));
+    match swept.and(installed) {
+        Ok(()) => exit::SUCCESS,
+        Err(sentence) => {
+            VOICE.error(sentence);
+            exit::FAILURE
+        }
+    }
+}
+
+fn target(typed: &Typed) -> Result<Option<PathBuf>, String> {
+    if let Some(error) = &typed.error {
+        return Err(error.clone());
+    }
+    if typed.has(&SWEEP) && directory(typed).is_none() {
+        return Err(NO_DIRECTORY.to_owned());
+    }
+    match typed.words.as_slice() {
+        [] if typed.has(&SWEEP) => Ok(None),
+        [] => Err("no DIR to install into".to_owned()),
+        [word] => Ok(Some(PathBuf::from(word))),
+        [_, second, ..] => Err(format!("one DIR is enough: {second:?} is too much")),
+    }
+}
+
+fn sweep(typed: &Typed) -> Result<(), String> {
+    let dir = directory(typed).ok_or(NO_DIRECTORY)?;
+    let swept = dir.sweep().map_err(|error| error.to_string())?;
+    if swept > 0 {
+        VOICE.notice(format!("swept {swept} from {}", dir.path().display()));
+    }
+    Ok(())
+}
+
+fn install(target: &Path) -> Result<(), String> {
+    let said = |action, path: &Path, error: io::Error| Error::io(action, path, error).to_string();
+    std::fs::create_dir_all(target).map_err(|error| said("create", target, error))?;
+    let binary = target.join(BINARY);
+    place(&binary, |temporary| copy(temporary)).map_err(|error| said("install", &binary, error))?;
+    for link in links() {
+        let link = target.join(link);
+        place(&link, |temporary| {
+            std::os::unix::fs::symlink(BINARY, temporary)
+        })
+        .map_err(|error| said("install", &link, error))?;
+    }
+    Ok(())
+}
+
+/// Makes a file beside its place and renames it there: works again over a binary that is running,
+/// and nobody ever finds half of it.
+fn place(path: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    let mut hidden = OsString::from(".");
+    hidden.push(path.file_name().unwrap_or_default());
+    hidden.push(format!(".{}", std::process::id()));
+    let temporary = path.with_file_name(hidden);
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let result = make(&temporary).and_then(|()| std::fs::rename(&temporary, path));
+    if result.is_err() {
+        // Already failing: what is left behind is said by the error itself.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    result
+}
+
+fn copy(to: &Path) -> io::Result<()> {
+    let mut from = std::fs::File::open(RUNNING)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = rustix::fs::open(to, flags, Mode::from_raw_mode(0o555))?;
+    let mut file = std::fs::File::from(file);
+    io::copy(&mut from, &mut file)?;
+    // Whatever the umask: other containers run as other users.
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(0o555))?;
+    file.sync_all()
+}

@@ -1,0 +1,221 @@
+//! The applets: one file each, arguments and then calls. Which one is meant is decided here.
+
+mod install;
+mod options;
+mod run;
+mod signal;
+mod status;
+mod wait;
+
+use crate::voice::Voice;
+use crate::{ExitDir, Name, condition, exit};
+use options::{DIR, HELP, Synopsis, Typed, VERSION};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+/// One applet.
+struct Applet {
+    synopsis: &'static Synopsis,
+    main: fn(Vec<OsString>) -> u8,
+}
+
+/// In the order in which people meet them.
+const APPLETS: [Applet; 5] = [
+    Applet {
+        synopsis: &run::SYNOPSIS,
+        main: run::main,
+    },
+    Applet {
+        synopsis: &wait::SYNOPSIS,
+        main: wait::main,
+    },
+    Applet {
+        synopsis: &signal::SYNOPSIS,
+        main: signal::main,
+    },
+    Applet {
+        synopsis: &status::SYNOPSIS,
+        main: status::main,
+    },
+    Applet {
+        synopsis: &install::SYNOPSIS,
+        main: install::main,
+    },
+];
+
+const PREFIX: &str = "exitdir-";
+const BINARY: Voice = Voice::new("exitdir");
+
+/// Runs the applet that `argv[0]`, or the first argument, names. Returns the exit status.
+pub fn main() -> u8 {
+    let mut arguments = std::env::args_os();
+    let called = arguments.next().unwrap_or_default();
+    let rest: Vec<OsString> = arguments.collect();
+    let called = called
+        .as_bytes()
+        .rsplit(|byte| *byte == b'/')
+        .next()
+        .unwrap_or_default();
+    match by_name(called) {
+        Some(applet) => (applet.main)(rest),
+        None if called == b"exitdir" => by_first_argument(rest),
+        None => unknown(&String::from_utf8_lossy(called)),
+    }
+}
+
+/// The names by which the binary can be called, besides its own.
+pub(crate) fn links() -> impl Iterator<Item = &'static str> {
+    APPLETS.iter().map(|applet| applet.synopsis.name)
+}
+
+fn by_name(name: &[u8]) -> Option<&'static Applet> {
+    APPLETS
+        .iter()
+        .find(|applet| applet.synopsis.name.as_bytes() == name)
+}
+
+fn by_first_argument(mut arguments: Vec<OsString>) -> u8 {
+    if arguments.is_empty() {
+        BINARY.error(format!("which applet? One of: {}", short_names()));
+        return exit::FAILURE;
+    }
+    let first = arguments.remove(0);
+    match first.to_str() {
+        Some("-h" | "--help") => print(&BINARY, &overview()),
+        Some("-V" | "--version") => print(&BINARY, &version("exitdir")),
+        _ => {
+            let first = first.to_string_lossy();
+            let full = format!("{PREFIX}{}", first.strip_prefix(PREFIX).unwrap_or(&first));
+            match by_name(full.as_bytes()) {
+                Some(applet) => (applet.main)(arguments),
+                None => unknown(&first),
+            }
+        }
+    }
+}
+
+fn unknown(name: &str) -> u8 {
+    BINARY.error(format!(
+        "unknown applet {name:?}: expected one of {}",
+        short_names()
+    ));
+    exit::FAILURE
+}
+
+fn short_names() -> String {
+    let names: Vec<&str> = links()
+        .map(|name| name.strip_prefix(PREFIX).unwrap_or(name))
+        .collect();
+    names.join(", ")
+}
+
+fn overview() -> String {
+    let mut text = String::from(
+        "Usage: exitdir APPLET [OPTION]... [ARG]...\n\n\
+         Lets the containers of a pod start and stop in the right order, through small text files\n\
+         in a shared directory. Each applet is also called by its own name, as a link to this binary.\n\nApplets:\n",
+    );
+    for applet in &APPLETS {
+        let name = applet
+            .synopsis
+            .name
+            .strip_prefix(PREFIX)
+            .unwrap_or(applet.synopsis.name);
+        let about = applet.synopsis.about.lines().next().unwrap_or_default();
+        text.push_str(&format!("  {name:<10} {about}\n"));
+    }
+    text.push_str("\n'exitdir APPLET --help' tells more.\n");
+    text
+}
+
+fn version(name: &str) -> String {
+    format!("{name} {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// Writes to standard output; what cannot be written is an error like any other.
+fn print(voice: &Voice, text: &str) -> u8 {
+    match crate::birth::write_all(rustix::stdio::stdout(), text.as_bytes()) {
+        Ok(()) => exit::SUCCESS,
+        Err(errno) => {
+            voice.error(format!(
+                "cannot write to standard output: {}",
+                crate::error::describe(&errno.into())
+            ));
+            exit::FAILURE
+        }
+    }
+}
+
+/// Answers `--help` and `--version`, which win over everything else that was typed.
+fn answer(synopsis: &Synopsis, voice: &Voice, typed: &Typed) -> Option<u8> {
+    if typed.has(&HELP) {
+        return Some(print(voice, &synopsis.help()));
+    }
+    typed
+        .has(&VERSION)
+        .then(|| print(voice, &version(synopsis.name)))
+}
+
+/// The exit directory that was asked for, by option or variable.
+fn directory(typed: &Typed) -> Option<ExitDir> {
+    typed
+        .raw(&DIR)
+        .filter(|path| !path.is_empty())
+        .map(ExitDir::new)
+}
+
+const NO_DIRECTORY: &str = "no exit directory: set EXIT_DIR or give --dir DIR";
+
+/// Says what is wrong with the command line, and where to read more.
+fn usage_error(synopsis: &Synopsis, voice: &Voice, sentence: &str) -> u8 {
+    voice.error(usage_sentence(synopsis, sentence));
+    exit::FAILURE
+}
+
+fn usage_sentence(synopsis: &Synopsis, sentence: &str) -> String {
+    format!("{sentence} (see {} --help)", synopsis.name)
+}
+
+fn read_name(text: &str) -> Result<Name, String> {
+    Name::new(text).ok_or_else(|| format!("not a name: {}", condition::NAME_GRAMMAR))
+}
+
+fn read_duration(text: &str) -> Result<crate::Limit, String> {
+    crate::parse_duration(text)
+        .ok_or_else(|| "not a duration: expected 30, 0.5, 1m30s, 500ms or off".to_owned())
+}
+
+/// An exit status, 0 to 255.
+fn read_code(text: &str) -> Result<u8, String> {
+    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    plain
+        .then(|| text.parse().ok())
+        .flatten()
+        .ok_or_else(|| "not an exit status: expected 0 to 255".to_owned())
+}
+
+/// `$EXITDIR_NAME`: whose life an applet is called in.
+fn own_name() -> Result<Option<Name>, String> {
+    const VARIABLE: &str = "EXITDIR_NAME";
+    let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let text = value.to_string_lossy();
+    read_name(&text)
+        .map(Some)
+        .map_err(|expected| format!("{VARIABLE} is {text:?}: {expected}"))
+}
+
+/// The status for a command that could not be executed (POSIX `sh`).
+fn exec_status(error: &std::io::Error) -> u8 {
+    // A missing directory on the way is as good as a missing program.
+    let missing = [
+        std::io::ErrorKind::NotFound,
+        std::io::ErrorKind::NotADirectory,
+    ];
+    if missing.contains(&error.kind()) {
+        exit::NOT_FOUND
+    } else {
+        exit::NOT_EXECUTABLE
+    }
+}

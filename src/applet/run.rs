@@ -1,0 +1,286 @@
+//! `exitdir-run`: what its options mean. The life itself is lived in [`crate::event_loop`].
+
+use super::options::{
+    DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Variable, Words, flag, parse, valued,
+};
+use super::{answer, directory, read_code, read_duration, read_name, usage_sentence};
+use crate::error::describe;
+use crate::event_loop::{self, Membership, Plan, Presence};
+use crate::supervisor::Rules;
+use crate::sys::{self, CommandLine, Signals, Target};
+use crate::voice::{Level, Voice};
+use crate::{Condition, Limit, Name, Signal, SignalSet, State, exit, termination_log};
+use std::ffi::OsString;
+use std::time::Duration;
+
+const NAME: Opt = valued(
+    Some('n'),
+    "name",
+    "NAME",
+    "this life's name; without it there is no tombstone",
+)
+.with_variable();
+const EXIT_ONLY: Opt = flag(None, "exit-only", "write nothing until death").with_variable();
+const BIRTH_DEPS: Opt = valued(
+    None,
+    "birth-deps",
+    "COND,...",
+    "start CMD when all hold; NAME alone means NAME:ready",
+)
+.with_variable();
+const BIRTH_TIMEOUT: Opt = valued(
+    None,
+    "birth-timeout",
+    "DURATION",
+    "then give up: 124 (default 5m)",
+)
+.with_variable();
+const DEATH_DEPS: Opt = valued(
+    None,
+    "death-deps",
+    "COND,...",
+    "stop CMD when any holds; NAME alone means NAME:died",
+)
+.with_variable();
+const GRACE_PERIOD: Opt = valued(
+    None,
+    "grace-period",
+    "DURATION",
+    "from the stop signal to KILL (default 30s)",
+)
+.with_variable();
+const STOP_SIGNAL: Opt = valued(
+    None,
+    "stop-signal",
+    "SIG",
+    "what a stop sends first, and for a TERM from outside (default TERM)",
+)
+.with_variable();
+const TIMEOUT: Opt = valued(
+    None,
+    "timeout",
+    "DURATION",
+    "stop CMD when it has run this long: 124",
+)
+.with_variable();
+const PASS_CODE: Opt = flag(
+    None,
+    "pass-code",
+    "after a stop, exit with CMD's own status",
+)
+.with_variable();
+const EXPECT_CODE: Opt = valued(
+    Some('e'),
+    "expect-code",
+    "N",
+    "CMD's status N counts as 0; repeatable",
+)
+.with_variable();
+const GROUP: Opt = flag(Some('g'), "group", "signals go to CMD's process group").with_variable();
+const READY_ON: Opt = valued(
+    None,
+    "ready-on",
+    "SOURCE",
+    "start or signal (default start)",
+)
+.with_variable();
+const RUN_POLL: Opt = Opt {
+    variable: Variable::Derived,
+    ..POLL
+};
+const VERBOSE: Opt = flag(Some('v'), "verbose", "say more").with_variable();
+const QUIET: Opt = flag(Some('q'), "quiet", "say only errors").with_variable();
+
+pub(super) const SYNOPSIS: Synopsis = Synopsis {
+    name: "exitdir-run",
+    usage: "[OPTION]... [--] CMD [ARG]...",
+    about: "Run CMD as a child, as PID 1 or not, and live the life of NAME in the exit directory.",
+    options: &[
+        &DIR,
+        &NAME,
+        &EXIT_ONLY,
+        &BIRTH_DEPS,
+        &BIRTH_TIMEOUT,
+        &DEATH_DEPS,
+        &GRACE_PERIOD,
+        &STOP_SIGNAL,
+        &TIMEOUT,
+        &PASS_CODE,
+        &EXPECT_CODE,
+        &GROUP,
+        &READY_ON,
+        &RUN_POLL,
+        &VERBOSE,
+        &QUIET,
+        &HELP,
+        &VERSION,
+    ],
+    notes: "Every option can be given as a variable: EXITDIR_ and its name in capitals, as in\n\
+            EXITDIR_DEATH_DEPS; the directory's is EXIT_DIR. A COND is NAME[:STATE]; see exitdir-wait.\n\n\
+            Exit status: CMD's own; 128+n if signal n ended it; 124 timeout; 125 own failure or usage;\n\
+            126, 127 CMD cannot be executed, was not found. After a stop for a death dependency: 0 if\n\
+            that died with 0 and CMD obeyed; never 0 if it failed.",
+};
+
+const VOICE: Voice = Voice::new(SYNOPSIS.name);
+const DEFAULT_BIRTH_TIMEOUT: Limit = Limit::After(Duration::from_secs(5 * 60));
+const DEFAULT_GRACE_PERIOD: Limit = Limit::After(Duration::from_secs(30));
+
+pub(super) fn main(arguments: Vec<OsString>) -> u8 {
+    // First of all, so that no signal is lost.
+    let signals = match Signals::block() {
+        Ok(signals) => signals,
+        Err(error) => {
+            VOICE.error(format!("cannot block signals: {}", describe(&error)));
+            return exit::FAILURE;
+        }
+    };
+    let mut typed = parse(SYNOPSIS.options, Words::Command, arguments);
+    if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
+        return status;
+    }
+    typed.add_variables(SYNOPSIS.options);
+    match plan(&typed) {
+        Ok(plan) => event_loop::live(&plan, &signals).unwrap_or_else(|sentence| {
+            plan.voice.error(&sentence);
+            termination_log::leave(&plan.voice.signed(&sentence));
+            exit::FAILURE
+        }),
+        Err(sentence) => refuse(&typed, &usage_sentence(&SYNOPSIS, &sentence)),
+    }
+}
+
+/// Wrong usage: said to people, to Kubernetes, and to those who wait for us.
+fn refuse(typed: &Typed, sentence: &str) -> u8 {
+    VOICE.error(sentence);
+    termination_log::leave(&VOICE.signed(sentence));
+    if let (Some(dir), Ok(name)) = (directory(typed), typed.value(&NAME, read_name)) {
+        let membership = Membership {
+            dir,
+            name,
+            presence: Presence::Open,
+        };
+        // If not even that can be written there is nothing to add to the sentence above.
+        let _ = event_loop::leave_word(&membership, exit::FAILURE, sentence);
+    }
+    exit::FAILURE
+}
+
+fn plan(typed: &Typed) -> Result<Plan, String> {
+    if let Some(error) = &typed.error {
+        return Err(error.clone());
+    }
+    let conditions = |opt, default| typed.list(opt, |text| Condition::parse(text, default));
+    let plan = Plan {
+        membership: membership(typed)?,
+        birth_deps: conditions(&BIRTH_DEPS, State::Ready)?,
+        death_deps: conditions(&DEATH_DEPS, State::Died)?,
+        poll: typed.value(&RUN_POLL, read_duration)?,
+        rules: rules(typed)?,
+        target: if typed.has(&GROUP) {
+            Target::Group
+        } else {
+            Target::Process
+        },
+        command: command(typed)?,
+        voice: VOICE.at(level(typed)),
+    };
+    check_dependencies(&plan)?;
+    Ok(plan)
+}
+
+fn rules(typed: &Typed) -> Result<Rules, String> {
+    let duration = |opt, default| {
+        typed
+            .value(opt, read_duration)
+            .map(|value| value.unwrap_or(default))
+    };
+    let ignored = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM]
+        .into_iter()
+        .filter(|signal| sys::is_ignored(*signal));
+    Ok(Rules {
+        birth_timeout: duration(&BIRTH_TIMEOUT, DEFAULT_BIRTH_TIMEOUT)?,
+        run_timeout: duration(&TIMEOUT, Limit::Never)?,
+        grace_period: duration(&GRACE_PERIOD, DEFAULT_GRACE_PERIOD)?,
+        stop_signal: typed
+            .value(&STOP_SIGNAL, read_signal)?
+            .unwrap_or(Signal::TERM),
+        pass_code: typed.has(&PASS_CODE),
+        expected: typed.list(&EXPECT_CODE, read_code)?,
+        ready_on_start: typed.value(&READY_ON, read_ready_on)?.unwrap_or(true),
+        ignored: ignored.fold(SignalSet::default(), SignalSet::with),
+    })
+}
+
+fn membership(typed: &Typed) -> Result<Option<Membership>, String> {
+    let name = typed.value(&NAME, read_name)?;
+    let presence = if typed.has(&EXIT_ONLY) {
+        Presence::ExitOnly
+    } else {
+        Presence::Open
+    };
+    let Some(dir) = directory(typed) else {
+        let needy = [&NAME, &EXIT_ONLY, &BIRTH_DEPS, &DEATH_DEPS]
+            .into_iter()
+            .find(|opt| typed.has(opt));
+        return match needy {
+            Some(opt) => Err(format!(
+                "--{} needs an exit directory: set EXIT_DIR or give --dir DIR",
+                opt.long
+            )),
+            None => Ok(None),
+        };
+    };
+    match (name, presence) {
+        (None, Presence::ExitOnly) => Err("--exit-only needs a --name".to_owned()),
+        (name, presence) => Ok(Some(Membership {
+            dir,
+            name,
+            presence,
+        })),
+    }
+}
+
+fn command(typed: &Typed) -> Result<CommandLine, String> {
+    let words = typed.command.as_deref().unwrap_or_default();
+    CommandLine::new(words).ok_or_else(|| "no CMD to run".to_owned())
+}
+
+fn check_dependencies(plan: &Plan) -> Result<(), String> {
+    let own: Option<&Name> = plan
+        .membership
+        .as_ref()
+        .and_then(|membership| membership.name.as_ref());
+    let mut conditions = plan.birth_deps.iter().chain(&plan.death_deps);
+    match conditions.find(|condition| condition.name.is_some() && condition.name.as_ref() == own) {
+        Some(condition) => Err(format!(
+            "{condition} is this life itself, which cannot depend on itself"
+        )),
+        None if !plan.rules.ready_on_start && own.is_none() => {
+            Err("--ready-on signal needs a --name".to_owned())
+        }
+        None => Ok(()),
+    }
+}
+
+fn level(typed: &Typed) -> Level {
+    match (typed.has(&QUIET), typed.has(&VERBOSE)) {
+        (_, true) => Level::Verbose,
+        (true, false) => Level::Quiet,
+        (false, false) => Level::Normal,
+    }
+}
+
+fn read_signal(text: &str) -> Result<Signal, String> {
+    Signal::parse(text)
+        .ok_or_else(|| "not a signal: expected TERM, SIGTERM, 15 or RTMIN+3".to_owned())
+}
+
+/// Whether the command is ready as soon as it was executed.
+fn read_ready_on(text: &str) -> Result<bool, String> {
+    match text {
+        "start" => Ok(true),
+        "signal" => Ok(false),
+        _ => Err("not a source of readiness: expected start or signal".to_owned()),
+    }
+}

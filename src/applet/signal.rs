@@ -1,0 +1,151 @@
+//! `exitdir-signal`: says that somebody is dead, or ready.
+
+use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag, parse, valued};
+use super::{NO_DIRECTORY, answer, directory, own_name, read_code, read_name, usage_error};
+use crate::sys::{self, CommandLine, Setup, SpawnError};
+use crate::voice::Voice;
+use crate::{Error, ExitDir, Name, Said, Word, exit};
+use std::ffi::OsString;
+
+const READY: Opt = flag(Some('r'), "ready", "record readiness instead of death");
+const CODE: Opt = valued(
+    Some('c'),
+    "code",
+    "N",
+    "the exit code to record, 0 to 255 (default 0)",
+);
+const MESSAGE: Opt = valued(Some('m'), "message", "TEXT", "one line of text to record");
+
+pub(super) const SYNOPSIS: Synopsis = Synopsis {
+    name: "exitdir-signal",
+    usage: "[OPTION]... [NAME] [-- PROBE [ARG]...]",
+    about: "Say that NAME is dead, or ready. NAME defaults to $EXITDIR_NAME, else exitFile.",
+    options: &[&DIR, &READY, &CODE, &MESSAGE, &HELP, &VERSION],
+    notes: "With -- PROBE the probe runs first and its status is the exit status; the record is written\n\
+            if it succeeds, and only for a living exitdir-run.\n\n\
+            Exit status: 0 recorded; 125 own failure or usage; with a probe, the probe's.",
+};
+
+const VOICE: Voice = Voice::new(SYNOPSIS.name);
+/// The file that followers built on the Go library know.
+const DEFAULT_NAME: &str = "exitFile";
+
+/// What is to be done.
+struct Plan {
+    dir: ExitDir,
+    name: Name,
+    word: Word,
+    message: Option<String>,
+    probe: Option<CommandLine>,
+}
+
+pub(super) fn main(arguments: Vec<OsString>) -> u8 {
+    let mut typed = parse(SYNOPSIS.options, Words::ThenCommand, arguments);
+    typed.add_variables(SYNOPSIS.options);
+    if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
+        return status;
+    }
+    let plan = match plan(&typed) {
+        Ok(plan) => plan,
+        Err(sentence) => return usage_error(&SYNOPSIS, &VOICE, &sentence),
+    };
+    match &plan.probe {
+        None => report(
+            &plan,
+            plan.dir
+                .signal(&plan.name, plan.word, plan.message.as_deref()),
+        ),
+        Some(probe) => run_probe(&plan, probe),
+    }
+}
+
+fn plan(typed: &Typed) -> Result<Plan, String> {
+    if let Some(error) = &typed.error {
+        return Err(error.clone());
+    }
+    let dir = directory(typed).ok_or(NO_DIRECTORY)?;
+    let name = match typed.words.as_slice() {
+        [] => own_name()?,
+        [word] => {
+            let text = word.to_string_lossy();
+            Some(read_name(&text).map_err(|expected| format!("{text:?} is {expected}"))?)
+        }
+        [_, second, ..] => return Err(format!("one NAME is enough: {second:?} is too much")),
+    };
+    let code = typed.value(&CODE, read_code)?;
+    let word = match (typed.has(&READY), code) {
+        (true, Some(_)) => return Err("--ready and --code exclude each other".to_owned()),
+        (true, None) => Word::Ready,
+        (false, code) => Word::Died(code.unwrap_or(exit::SUCCESS)),
+    };
+    let command = |words: &Vec<OsString>| CommandLine::new(words).ok_or("no PROBE after --");
+    Ok(Plan {
+        dir,
+        name: name.or_else(|| Name::new(DEFAULT_NAME)).ok_or("no NAME")?,
+        word,
+        message: typed.value(&MESSAGE, |text| Ok(text.to_owned()))?,
+        probe: typed.command.as_ref().map(command).transpose()?,
+    })
+}
+
+fn report(plan: &Plan, result: Result<Said, Error>) -> u8 {
+    let name = &plan.name;
+    match result {
+        Ok(Said::Appended | Said::Published | Said::Already) => {}
+        Ok(Said::PublishedEmpty) => VOICE.notice(format!(
+            "the disk is full: the tombstone of {name} says died and nothing else"
+        )),
+        Ok(Said::Dropped) => match plan.word {
+            Word::Died(code) => VOICE.notice(format!(
+                "{name} was said dead before: exit code {code} is not recorded"
+            )),
+            Word::Ready => VOICE.notice(format!(
+                "the tombstone of {name} has no room left: readiness is not recorded"
+            )),
+        },
+        Err(error) => {
+            VOICE.error(&error);
+            return exit::FAILURE;
+        }
+    }
+    exit::SUCCESS
+}
+
+/// Runs the probe, and records what it found if it succeeds. Its status is ours.
+fn run_probe(plan: &Plan, probe: &CommandLine) -> u8 {
+    if let Err(error) = plan.dir.expect_living(&plan.name) {
+        VOICE.error(&error);
+        return exit::FAILURE;
+    }
+    let setup = Setup {
+        inherited: None,
+        own_group: false,
+        terminal: None,
+    };
+    let status = match sys::spawn(probe, setup) {
+        Ok(pid) => sys::wait_for(pid),
+        Err(SpawnError::Fork(error)) => {
+            VOICE.error(format!(
+                "cannot start a process: {}",
+                crate::error::describe(&error)
+            ));
+            return exit::FAILURE;
+        }
+        Err(SpawnError::Exec(error)) => {
+            VOICE.error(format!(
+                "cannot run {}: {}",
+                probe.display(),
+                crate::error::describe(&error)
+            ));
+            return super::exec_status(&error);
+        }
+    };
+    if status != exit::SUCCESS {
+        return status;
+    }
+    report(
+        plan,
+        plan.dir
+            .signal_living(&plan.name, plan.word, plan.message.as_deref()),
+    )
+}

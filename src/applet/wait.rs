@@ -1,0 +1,212 @@
+//! `exitdir-wait`: blocks until conditions hold, and says so by its exit status.
+
+use super::options::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag, parse, valued};
+use super::{NO_DIRECTORY, answer, directory, own_name, print, read_duration, usage_error};
+use crate::sys::{self, CommandLine, Signals};
+use crate::verdict::{Decider, Mode};
+use crate::vigil::{Outcome, Request, Vigil};
+use crate::voice::Voice;
+use crate::{Condition, Death, ExitDir, Limit, Signal, State, exit};
+use std::ffi::OsString;
+
+const ANY: Opt = flag(
+    Some('a'),
+    "any",
+    "one condition is enough (default: all of them)",
+);
+const TIMEOUT: Opt = valued(
+    Some('t'),
+    "timeout",
+    "DURATION",
+    "give up: 124; 0 looks once (default off)",
+);
+const KEEP_WAITING: Opt = flag(
+    None,
+    "keep-waiting",
+    "what can no longer hold may hold in a later life: wait on",
+);
+const EXIT_CODE: Opt = flag(
+    Some('x'),
+    "exit-code",
+    "exit with the code of the last tombstone that decided the wait",
+);
+const PRINT: Opt = flag(
+    None,
+    "print",
+    "print NAME STATE CODE for each tombstone that decided the wait",
+);
+
+pub(super) const SYNOPSIS: Synopsis = Synopsis {
+    name: "exitdir-wait",
+    usage: "[OPTION]... [CONDITION]... [-- CMD [ARG]...]",
+    about: "Wait until conditions hold, then exit, or run CMD in one's own place.\n\n\
+            A CONDITION is NAME[:STATE]; STATE is waiting, born, ready, inactive, ok, failed, lost,\n\
+            died or exit=N (default died). Without NAME it means any; no CONDITION means :died.",
+    options: &[
+        &DIR,
+        &ANY,
+        &TIMEOUT,
+        &KEEP_WAITING,
+        &EXIT_CODE,
+        &PRINT,
+        &POLL,
+        &HELP,
+        &VERSION,
+    ],
+    notes: "Exit status: 0 they hold; 1 they can no longer hold; 124 timeout; 125 own failure or usage;\n\
+            126, 127 CMD cannot be executed, was not found; 128+n ended by signal n.",
+};
+
+const VOICE: Voice = Voice::new(SYNOPSIS.name);
+
+/// What is to be done.
+struct Plan {
+    dir: ExitDir,
+    request: Request,
+    timeout: Limit,
+    exit_code: bool,
+    print: bool,
+    command: Option<CommandLine>,
+}
+
+pub(super) fn main(arguments: Vec<OsString>) -> u8 {
+    let mut typed = parse(SYNOPSIS.options, Words::ThenCommand, arguments);
+    typed.add_variables(SYNOPSIS.options);
+    if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
+        return status;
+    }
+    let plan = match plan(&typed) {
+        Ok(plan) => plan,
+        Err(sentence) => return usage_error(&SYNOPSIS, &VOICE, &sentence),
+    };
+    match signals_as_init() {
+        Ok(signals) => keep(plan, signals),
+        Err(error) => {
+            VOICE.error(format!(
+                "cannot block signals: {}",
+                crate::error::describe(&error)
+            ));
+            exit::FAILURE
+        }
+    }
+}
+
+fn plan(typed: &Typed) -> Result<Plan, String> {
+    if let Some(error) = &typed.error {
+        return Err(error.clone());
+    }
+    let mut conditions = Vec::new();
+    for word in &typed.words {
+        conditions.push(Condition::parse(&word.to_string_lossy(), State::Died)?);
+    }
+    if conditions.is_empty() {
+        conditions.push(Condition {
+            name: None,
+            state: State::Died,
+        });
+    }
+    let command = |words: &Vec<OsString>| CommandLine::new(words).ok_or("no CMD after --");
+    let command = typed.command.as_ref().map(command).transpose()?;
+    let exit_code = typed.has(&EXIT_CODE);
+    if exit_code && command.is_some() {
+        return Err("--exit-code and a command exclude each other".to_owned());
+    }
+    Ok(Plan {
+        dir: directory(typed).ok_or(NO_DIRECTORY)?,
+        request: Request {
+            conditions,
+            mode: if typed.has(&ANY) {
+                Mode::Any
+            } else {
+                Mode::All
+            },
+            keep_waiting: typed.has(&KEEP_WAITING),
+            need_code: exit_code,
+            own: own_name()?,
+            poll: typed.value(&POLL, read_duration)?,
+        },
+        timeout: typed
+            .value(&TIMEOUT, read_duration)?
+            .unwrap_or(Limit::Never),
+        exit_code,
+        print: typed.has(&PRINT),
+        command,
+    })
+}
+
+/// As PID 1 the kernel would drop every signal that has no handler (pid_namespaces(7)).
+fn signals_as_init() -> std::io::Result<Option<Signals>> {
+    if rustix::process::getpid().is_init() {
+        Signals::block().map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+fn keep(plan: Plan, signals: Option<Signals>) -> u8 {
+    let outcome = plan.dir.create().and_then(|()| {
+        let mut vigil = Vigil::begin(&plan.dir, &plan.request);
+        if let Some(warning) = vigil.take_warning() {
+            VOICE.notice(warning);
+        }
+        let outcome = vigil.wait(&plan.dir, plan.timeout, signals.as_ref(), ending_signal)?;
+        Ok((outcome, vigil.explain()))
+    });
+    match outcome {
+        Ok((Outcome::Holds(deciders), _)) => conclude(&plan, &deciders, signals),
+        Ok((Outcome::Impossible, why)) => {
+            VOICE.error(format!("can no longer hold: {why}"));
+            exit::IMPOSSIBLE
+        }
+        Ok((Outcome::TimedOut, why)) => {
+            VOICE.error(format!("timed out after {}: {why}", plan.timeout));
+            exit::TIMED_OUT
+        }
+        Ok((Outcome::Signal(signal), _)) => signal.exit_status(),
+        Err(error) => {
+            VOICE.error(error);
+            exit::FAILURE
+        }
+    }
+}
+
+/// What would have ended us, were we not PID 1.
+fn ending_signal(signal: Signal) -> bool {
+    signal.is_fatal_by_default() && !sys::is_ignored(signal)
+}
+
+fn conclude(plan: &Plan, deciders: &[Decider], signals: Option<Signals>) -> u8 {
+    if plan.print {
+        let status = print(&VOICE, &deciders.iter().map(line).collect::<String>());
+        if status != exit::SUCCESS {
+            return status;
+        }
+    }
+    if let Some(command) = &plan.command {
+        let error = sys::exec(command, signals);
+        VOICE.error(format!(
+            "cannot run {}: {}",
+            command.display(),
+            crate::error::describe(&error)
+        ));
+        return super::exec_status(&error);
+    }
+    match Decider::last(deciders) {
+        Some(decider) if plan.exit_code => decider.exit_code(),
+        Some(_) | None => exit::SUCCESS,
+    }
+}
+
+/// `NAME STATE CODE`, with `-` for none.
+fn line(decider: &Decider) -> String {
+    let state = decider
+        .life
+        .state()
+        .map_or_else(|| "-".to_owned(), |state| state.to_string());
+    let code = decider
+        .life
+        .death()
+        .and_then(Death::code)
+        .map_or_else(|| "-".to_owned(), |code| code.to_string());
+    format!("{} {state} {code}\n", decider.name)
+}

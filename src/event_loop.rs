@@ -1,0 +1,526 @@
+//! The loop of `exitdir-run`: gathers events, feeds the state machine, carries out its actions.
+//!
+//! Policy is in [`crate::supervisor`]; here are the deeds. Setting up may fail; once the command
+//! runs nothing here ends it: what goes wrong is said and carried on from.
+
+use crate::birth::{self, DeathRecord, OwnLife};
+use crate::child::Child;
+use crate::dependencies::DeathDeps;
+use crate::error::describe;
+use crate::follow::{Follower, Look, News};
+use crate::supervisor::{
+    Action, Event, Final, Machine, Record, Report, Rules, StartFailure, StopReason, Timer, Why,
+};
+use crate::sys::{CommandLine, Signals, Target};
+use crate::tombstone::Line;
+use crate::verdict::{Ballot, Mode, Terms, Verdict};
+use crate::voice::Voice;
+use crate::watch::Trouble;
+use crate::{Condition, Error, ExitDir, Limit, Name, Signal, termination_log, vigil};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// A timer that nobody waits for may be this late, so that it shares a wake-up with another.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// Everything that the options say.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) membership: Option<Membership>,
+    pub(crate) birth_deps: Vec<Condition>,
+    pub(crate) death_deps: Vec<Condition>,
+    pub(crate) poll: Option<Limit>,
+    pub(crate) rules: Rules,
+    pub(crate) target: Target,
+    pub(crate) command: CommandLine,
+    pub(crate) voice: Voice,
+}
+
+/// A life's place among others.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(crate) dir: ExitDir,
+    pub(crate) name: Option<Name>,
+    pub(crate) presence: Presence,
+}
+
+/// What a life shows of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// A tombstone from the first moment.
+    Open,
+    /// Nothing until it is dead: for directories where any entry means exit.
+    ExitOnly,
+}
+
+/// Lives the life that the plan describes, and returns its exit status.
+///
+/// # Errors
+/// The sentence that says why it could not begin.
+pub(crate) fn live(plan: &Plan, signals: &Signals) -> Result<u8, String> {
+    let own = plan
+        .membership
+        .as_ref()
+        .map_or(Ok(None), |membership| begin_life(membership, plan.voice))?;
+    let society = plan
+        .membership
+        .as_ref()
+        .and_then(|membership| Society::join(plan, membership));
+    let mut supervisor = Supervisor {
+        plan,
+        signals,
+        machine: Machine::new(plan.rules.clone()),
+        timers: Timers::default(),
+        own,
+        society,
+        child: None,
+        complaints: BTreeSet::new(),
+        end: None,
+    };
+    Ok(supervisor.run())
+}
+
+fn begin_life(membership: &Membership, voice: Voice) -> Result<Option<OwnLife>, String> {
+    membership.dir.create().map_err(|error| error.to_string())?;
+    let Some(name) = membership
+        .name
+        .as_ref()
+        .filter(|_| membership.presence == Presence::Open)
+    else {
+        return Ok(None);
+    };
+    let own = OwnLife::begin(&membership.dir, name).map_err(|error| error.to_string())?;
+    if !own.locked {
+        let dir = membership.dir.path().display();
+        voice.notice(format!(
+            "no lock is to be had on {dir}: if exitdir-run is killed, followers will not see it"
+        ));
+    }
+    Ok(Some(own))
+}
+
+/// What this life follows.
+struct Society<'p> {
+    dir: &'p ExitDir,
+    follower: Follower,
+    deaths: DeathDeps,
+    births: Ballot,
+}
+
+impl<'p> Society<'p> {
+    fn join(plan: &'p Plan, membership: &'p Membership) -> Option<Society<'p>> {
+        let conditions = || plan.death_deps.iter().chain(&plan.birth_deps);
+        if conditions().next().is_none() {
+            return None;
+        }
+        let names: Vec<Name> = conditions()
+            .filter_map(|condition| condition.name.clone())
+            .collect();
+        let everybody = conditions().any(|condition| condition.name.is_none());
+        let own = membership.name.as_ref();
+        let (follower, trouble) =
+            Follower::begin(&membership.dir, &names, everybody, own, plan.poll);
+        if let Some(Trouble::NoInotify(errno)) = trouble {
+            plan.voice.notice(vigil::no_inotify(errno));
+        }
+        // Birth dependencies are never impossible: containers are restarted.
+        let terms = Terms {
+            mode: Mode::All,
+            keep_waiting: true,
+            need_code: false,
+        };
+        Some(Society {
+            dir: &membership.dir,
+            follower,
+            deaths: DeathDeps::new(&plan.death_deps, &plan.birth_deps, own),
+            births: Ballot::new(&plan.birth_deps, terms),
+        })
+    }
+
+    /// Looks at what may have changed, and at the causes of what was found.
+    fn look(&mut self) -> Look {
+        let mut all = self.follower.look(self.dir);
+        self.deaths.hear(&all.news);
+        let mut known = 0;
+        loop {
+            let causes: Vec<Name> = self.deaths.causes().cloned().collect();
+            if causes.len() == known {
+                break;
+            }
+            known = causes.len();
+            causes.iter().for_each(|cause| self.follower.add(cause));
+            let more = self.follower.look(self.dir);
+            self.deaths.hear(&more.news);
+            all.news.extend(more.news);
+            all.errors.extend(more.errors);
+            all.trouble = all.trouble.or(more.trouble);
+        }
+        self.weigh(&all.news);
+        all
+    }
+
+    fn weigh(&mut self, news: &[News]) {
+        self.deaths.weigh(news);
+        self.births.hear(news);
+    }
+}
+
+struct Supervisor<'p> {
+    plan: &'p Plan,
+    signals: &'p Signals,
+    machine: Machine,
+    timers: Timers,
+    own: Option<OwnLife>,
+    society: Option<Society<'p>>,
+    child: Option<Child>,
+    /// What was complained about already.
+    complaints: BTreeSet<String>,
+    end: Option<u8>,
+}
+
+impl Supervisor<'_> {
+    fn run(&mut self) -> u8 {
+        for action in self.machine.begin() {
+            self.carry_out(action, &mut VecDeque::new());
+        }
+        loop {
+            self.take_signals();
+            self.take_timers();
+            self.take_news();
+            if let Some(status) = self.end {
+                return status;
+            }
+            self.sleep();
+        }
+    }
+
+    fn sleep(&self) {
+        let society = self.society.as_ref();
+        let look = society.and_then(|society| society.follower.deadline());
+        let heard = society.and_then(|society| society.follower.descriptor());
+        vigil::sleep(
+            &[Some(self.signals.descriptor().as_fd()), heard],
+            self.timers.next(look),
+        );
+    }
+
+    fn take_signals(&mut self) {
+        let received = self.signals.read();
+        if let Some(ending) = Child::reap(&mut self.child) {
+            self.feed(Event::Ended(ending));
+        }
+        let own = rustix::process::getpid()
+            .as_raw_nonzero()
+            .get()
+            .unsigned_abs();
+        for received in received {
+            // A write of ours to a closed stderr, or past a limit: the kernel names us as the sender.
+            let self_inflicted =
+                [Signal::PIPE, Signal::XFSZ].contains(&received.signal) && received.sender == own;
+            if received.signal != Signal::CHLD && !self_inflicted {
+                self.feed(Event::Signal(received.signal));
+            }
+        }
+    }
+
+    fn take_timers(&mut self) {
+        while let Some(timer) = self.timers.take_due(Instant::now()) {
+            self.feed(Event::Expired(timer));
+        }
+    }
+
+    fn take_news(&mut self) {
+        let waiting = self.machine.is_waiting();
+        let Some(society) = self.society.as_mut() else {
+            if waiting {
+                self.feed(Event::BirthDepsHold);
+            }
+            return;
+        };
+        let look = society.look();
+        let fate = society.deaths.fate().cloned();
+        let held = matches!(society.births.verdict(), Verdict::Holds(_));
+        self.tell_trouble(look);
+        if let Some(fate) = fate {
+            self.feed(Event::DeathDepHolds(fate));
+        } else if waiting && held {
+            self.feed(Event::BirthDepsHold);
+        }
+        if !self.machine.is_waiting() && self.plan.death_deps.is_empty() {
+            // Nothing that happens to others matters any more.
+            self.society = None;
+        }
+    }
+
+    fn tell_trouble(&mut self, look: Look) {
+        let path = self
+            .plan
+            .membership
+            .as_ref()
+            .map(|membership| membership.dir.path().display().to_string());
+        let path = path.unwrap_or_default();
+        match look.trouble {
+            Some(Trouble::DirectoryGone) => {
+                self.plan.voice.error(format!(
+                    "{path} was removed, moved or unmounted: watching for its return"
+                ));
+            }
+            Some(Trouble::DirectoryBack) => self
+                .plan
+                .voice
+                .notice(format!("{path} is back and watched again")),
+            Some(Trouble::NoInotify(errno)) => self.complain(vigil::no_inotify(errno)),
+            None => {}
+        }
+        for error in look.errors {
+            self.complain(error.to_string());
+        }
+    }
+
+    /// Says it once.
+    fn complain(&mut self, sentence: String) {
+        if !self.complaints.contains(&sentence) {
+            self.plan.voice.error(&sentence);
+            self.complaints.insert(sentence);
+        }
+    }
+
+    /// Gives an event to the machine, and the answers to its actions after it.
+    fn feed(&mut self, event: Event) {
+        let mut answers = VecDeque::from([event]);
+        while let Some(event) = answers.pop_front() {
+            for action in self.machine.step(event) {
+                self.carry_out(action, &mut answers);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action, answers: &mut VecDeque<Event>) {
+        match action {
+            Action::Start => answers.push_back(self.start()),
+            Action::Send(signal) => {
+                if let Some(Err(sentence)) = self.child.as_ref().map(|child| child.send(signal)) {
+                    self.plan.voice.error(sentence);
+                }
+            }
+            Action::Arm(timer, limit) => self.timers.arm(timer, limit),
+            Action::Disarm(timer) => self.timers.disarm(timer),
+            Action::Record(record) => self.record(&record),
+            Action::Report(report) => self.report(&report),
+            Action::Finish(last) => {
+                self.finish(&last);
+                self.end = Some(last.code);
+            }
+        }
+    }
+
+    fn start(&mut self) -> Event {
+        match Child::start(&self.plan.command, self.signals, self.plan.target) {
+            Ok(child) => {
+                self.child = Some(child);
+                self.plan
+                    .voice
+                    .detail(format!("started {}", self.plan.command.display()));
+                Event::Started
+            }
+            Err(failure) => Event::StartFailed(failure),
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        let Some(own) = &self.own else { return };
+        let now = birth::now();
+        let lines = match record {
+            Record::Born { ready: true } => vec![Line::Born(&now), Line::Ready(&now)],
+            Record::Born { ready: false } => vec![Line::Born(&now)],
+            Record::Cause(name) => vec![Line::Cause(name)],
+        };
+        if let Err(errno) = own.append(&lines) {
+            self.complain(format!(
+                "cannot write the tombstone: {}",
+                describe(&errno.into())
+            ));
+        }
+    }
+
+    fn report(&self, report: &Report) {
+        let (voice, command) = (self.plan.voice, self.plan.command.display());
+        match report {
+            Report::StillWaiting => {
+                let what = self
+                    .society
+                    .as_ref()
+                    .map(|society| society.births.explain())
+                    .unwrap_or_default();
+                voice.notice(format!("still waiting: {what}"));
+            }
+            Report::Stopping(reason) => voice.notice(self.stop_sentence(reason)),
+            Report::Killing => {
+                voice.notice(format!(
+                    "{command} did not stop within {}: killing it",
+                    self.plan.rules.grace_period
+                ));
+            }
+            Report::Forwarded(signal) => voice.detail(format!("passed {signal} on to {command}")),
+            Report::Dropped(signal) => {
+                voice.detail(format!("dropped {signal}: {command} is not running"))
+            }
+        }
+    }
+
+    fn stop_sentence(&self, reason: &StopReason) -> String {
+        let command = self.plan.command.display();
+        match reason {
+            StopReason::Dependency(fate) => format!(
+                "{}: stopping {command} with {}",
+                fate.what, self.plan.rules.stop_signal
+            ),
+            StopReason::Timeout => {
+                format!(
+                    "{command} has run for {}: stopping it with {}",
+                    self.plan.rules.run_timeout, self.plan.rules.stop_signal
+                )
+            }
+        }
+    }
+
+    fn finish(&mut self, last: &Final) {
+        let (voice, command) = (self.plan.voice, self.plan.command.display());
+        let sentence = match &last.why {
+            Why::ByItself => None,
+            Why::Stopped(reason) => Some(self.stop_sentence(reason)),
+            Why::NotStarted(fate) => {
+                let sentence = format!("{}: not starting {command}", fate.what);
+                voice.notice(&sentence);
+                Some(sentence)
+            }
+            Why::BirthTimeout => {
+                let what = self
+                    .society
+                    .as_ref()
+                    .map(|society| society.births.explain())
+                    .unwrap_or_default();
+                let sentence = format!("gave up after {}: {what}", self.plan.rules.birth_timeout);
+                voice.error(&sentence);
+                Some(sentence)
+            }
+            Why::Interrupted(signal) => {
+                voice.notice(format!("ended by {signal} before {command} was started"));
+                None
+            }
+            Why::StartFailed(failure) => {
+                let sentence = start_sentence(*failure, &command);
+                voice.error(&sentence);
+                Some(sentence)
+            }
+        };
+        let message = match last.why {
+            // The record has words of its own for these.
+            Why::ByItself | Why::Stopped(_) | Why::NotStarted(_) | Why::Interrupted(_) => None,
+            Why::BirthTimeout | Why::StartFailed(_) => sentence.as_deref(),
+        };
+        self.bury(&DeathRecord {
+            code: last.code,
+            signal: last.signal,
+            reason: Some(last.reason),
+            message,
+        });
+        if let Some(sentence) = sentence {
+            termination_log::leave(&voice.signed(&sentence));
+        }
+    }
+
+    fn bury(&mut self, record: &DeathRecord<'_>) {
+        let Some(membership) = &self.plan.membership else {
+            return;
+        };
+        let result = match (&self.own, &membership.name) {
+            (Some(own), _) => own.end(&membership.dir, record),
+            (None, Some(name)) => birth::publish_dead(&membership.dir, name, record),
+            (None, None) => Ok(()),
+        };
+        if let Err(error) = result {
+            self.plan.voice.error(error);
+        }
+    }
+}
+
+fn start_sentence(failure: StartFailure, command: &str) -> String {
+    let because = |errno| describe(&io::Error::from_raw_os_error(errno));
+    match failure {
+        StartFailure::NotFound(errno) | StartFailure::NotExecutable(errno) => {
+            format!("cannot run {command}: {}", because(errno))
+        }
+        StartFailure::Own(errno) => {
+            format!("cannot start a process for {command}: {}", because(errno))
+        }
+    }
+}
+
+/// Leaves a tombstone for a life that could not even begin, so that nobody waits for it.
+pub(crate) fn leave_word(membership: &Membership, code: u8, sentence: &str) -> Result<(), Error> {
+    let Some(name) = &membership.name else {
+        return Ok(());
+    };
+    membership.dir.create()?;
+    let record = DeathRecord {
+        code,
+        signal: None,
+        reason: None,
+        message: Some(sentence),
+    };
+    birth::publish_dead(&membership.dir, name, &record)
+}
+
+/// When what runs out.
+#[derive(Debug, Default)]
+struct Timers {
+    dates: BTreeMap<Timer, Instant>,
+}
+
+impl Timers {
+    fn arm(&mut self, timer: Timer, limit: Limit) {
+        match limit.deadline(Instant::now()) {
+            Some(date) => self.dates.insert(timer, date),
+            None => self.dates.remove(&timer),
+        };
+    }
+
+    fn disarm(&mut self, timer: Timer) {
+        self.dates.remove(&timer);
+    }
+
+    fn take_due(&mut self, now: Instant) -> Option<Timer> {
+        let slack = |timer: &Timer| {
+            if *timer == Timer::Notice {
+                SLACK
+            } else {
+                Duration::ZERO
+            }
+        };
+        let (timer, _) = self
+            .dates
+            .iter()
+            .find(|(timer, date)| **date <= now + slack(timer))?;
+        let timer = *timer;
+        self.dates.remove(&timer);
+        Some(timer)
+    }
+
+    /// When to wake up, if `other` is a date too. A notice waits for another date that is close.
+    fn next(&self, other: Option<Instant>) -> Option<Instant> {
+        let strict = self
+            .dates
+            .iter()
+            .filter(|(timer, _)| **timer != Timer::Notice)
+            .map(|(_, date)| *date);
+        let strict = strict.chain(other).min();
+        match (strict, self.dates.get(&Timer::Notice)) {
+            (Some(strict), Some(notice)) if *notice + SLACK >= strict => Some(strict),
+            (_, Some(notice)) => Some(*notice),
+            (strict, None) => strict,
+        }
+    }
+}

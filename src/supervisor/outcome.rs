@@ -1,0 +1,188 @@
+//! With which status a life ends, and why: the exit table of `exitdir-run`. Pure.
+//!
+//! A stop is as clean as the death that caused it; a failure is never turned into a success.
+
+use crate::dependencies::{Bond, Fate};
+use crate::tombstone::Reason;
+use crate::{Limit, Signal, SignalSet, exit};
+
+/// The options that the machine needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) birth_timeout: Limit,
+    pub(crate) run_timeout: Limit,
+    pub(crate) grace_period: Limit,
+    pub(crate) stop_signal: Signal,
+    pub(crate) pass_code: bool,
+    /// Final statuses that count as 0.
+    pub(crate) expected: Vec<u8>,
+    /// The command is ready as soon as it was executed.
+    pub(crate) ready_on_start: bool,
+    /// What we were started with ignored does not end a wait either.
+    pub(crate) ignored: SignalSet,
+}
+
+/// How the command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Ending {
+    /// With this status.
+    Exited(u8),
+    /// By this signal.
+    Signaled(Signal),
+}
+
+/// Why it could not be started, with the system's error number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum StartFailure {
+    NotFound(i32),
+    NotExecutable(i32),
+    /// Not the command's fault: no process or descriptor was left.
+    Own(i32),
+}
+
+/// Why a command is told to stop.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum StopReason {
+    /// A death dependency holds.
+    Dependency(Fate),
+    /// It has run for as long as it may.
+    Timeout,
+}
+
+/// Why a life ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Why {
+    /// The command ended.
+    ByItself,
+    /// The command was told to stop.
+    Stopped(StopReason),
+    /// A death dependency held before the command was started.
+    NotStarted(Fate),
+    /// The birth dependencies did not hold in time.
+    BirthTimeout,
+    /// A signal came before the command was started.
+    Interrupted(Signal),
+    /// The command could not be executed.
+    StartFailed(StartFailure),
+}
+
+/// The end of a life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Final {
+    /// What exitdir-run exits with.
+    pub(crate) code: u8,
+    /// The signal that ended the command.
+    pub(crate) signal: Option<Signal>,
+    pub(crate) reason: Reason,
+    pub(crate) why: Why,
+}
+
+impl Ending {
+    /// What a shell would report.
+    pub(crate) fn status(self) -> u8 {
+        match self {
+            Ending::Exited(code) => code,
+            Ending::Signaled(signal) => signal.exit_status(),
+        }
+    }
+
+    pub(crate) fn signal(self) -> Option<Signal> {
+        match self {
+            Ending::Exited(_) => None,
+            Ending::Signaled(signal) => Some(signal),
+        }
+    }
+}
+
+impl Rules {
+    /// Whether the signal ends us while no command runs.
+    pub(crate) fn ends_wait(&self, signal: Signal) -> bool {
+        let ending = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
+        ending.contains(&signal) && !self.ignored.contains(signal)
+    }
+
+    /// The command's status as it counts, with `--expect-code` applied.
+    fn own_status(&self, ending: Ending) -> u8 {
+        let status = ending.status();
+        if self.expected.contains(&status) {
+            exit::SUCCESS
+        } else {
+            status
+        }
+    }
+
+    /// What tells an orchestrator that the work was not done.
+    fn stop_status(&self) -> u8 {
+        self.stop_signal.exit_status()
+    }
+}
+
+/// The command ended without being told to by us.
+pub(crate) fn by_itself(rules: &Rules, ending: Ending, sent: SignalSet) -> Final {
+    let reason = match ending {
+        Ending::Signaled(signal) if !sent.contains(signal) => Reason::Signaled,
+        Ending::Signaled(_) | Ending::Exited(_) => Reason::Exited,
+    };
+    Final {
+        code: rules.own_status(ending),
+        signal: ending.signal(),
+        reason,
+        why: Why::ByItself,
+    }
+}
+
+/// The command ended after we had begun to stop it.
+pub(crate) fn stopped(rules: &Rules, stop: super::Stop, ending: Ending) -> Final {
+    let own = rules.own_status(ending);
+    let (code, reason) = match &stop.reason {
+        StopReason::Dependency(fate) => {
+            let killed = stop.killed && ending == Ending::Signaled(Signal::KILL);
+            let reason = if killed {
+                Reason::Killed
+            } else {
+                Reason::Stopped
+            };
+            (after_stop(rules, fate.bond, ending), reason)
+        }
+        StopReason::Timeout => (exit::TIMED_OUT, Reason::Timeout),
+    };
+    let code = if rules.pass_code { own } else { code };
+    Final {
+        code,
+        signal: ending.signal(),
+        reason,
+        why: Why::Stopped(stop.reason),
+    }
+}
+
+/// The column of the exit table for a command that ran.
+fn after_stop(rules: &Rules, bond: Bond, ending: Ending) -> u8 {
+    let own = rules.own_status(ending);
+    match bond {
+        Bond::Served if obeyed(rules, ending) => exit::SUCCESS,
+        Bond::Needed if own == exit::SUCCESS => rules.stop_status(),
+        Bond::Served | Bond::Needed => own,
+    }
+}
+
+/// Whether the command ended as one does that was asked to stop.
+fn obeyed(rules: &Rules, ending: Ending) -> bool {
+    match ending {
+        Ending::Exited(code) => code == exit::SUCCESS || code == rules.stop_status(),
+        Ending::Signaled(signal) => signal == rules.stop_signal,
+    }
+}
+
+/// The column of the exit table for a command that was never started.
+pub(crate) fn not_started(rules: &Rules, fate: Fate) -> Final {
+    let code = match fate.bond {
+        Bond::Served => exit::SUCCESS,
+        Bond::Needed => rules.stop_status(),
+    };
+    Final {
+        code,
+        signal: None,
+        reason: Reason::Stopped,
+        why: Why::NotStarted(fate),
+    }
+}

@@ -1,0 +1,457 @@
+//! The only unsafe code and the only libc: signal masks and dispositions, signalfd, and what runs
+//! between fork and exec. Callers are safe.
+//!
+//! Signal calls go to the kernel by number, because musl's leave out the signals 32 to 34 that it
+//! keeps for itself, and a supervisor must neither lose nor be killed by those.
+
+use crate::{Signal, SignalSet};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_long, c_ulong, c_void};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+/// The size of the kernel's signal set, in bytes.
+const KERNEL_SIGSET_SIZE: usize = 8;
+
+/// The kernel's `struct sigaction`, which is not the C library's (rt_sigaction(2)); x86-64 and arm64.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+struct KernelSigaction {
+    handler: usize,
+    flags: c_ulong,
+    restorer: usize,
+    mask: u64,
+}
+
+impl KernelSigaction {
+    const fn new(handler: usize) -> KernelSigaction {
+        KernelSigaction {
+            handler,
+            flags: 0,
+            restorer: 0,
+            mask: 0,
+        }
+    }
+}
+
+// ---- What we were started with ------------------------------------------------------------------
+
+/// The disposition of `SIGPIPE` before Rust's runtime ignores it.
+static INHERITED_PIPE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+/// Bit n: descriptor n (0 to 2) was closed before Rust's runtime opened `/dev/null` on it.
+static INHERITED_CLOSED: AtomicU8 = AtomicU8::new(0);
+
+/// Runs before the runtime of Rust does, and sees the process as it was started.
+extern "C" fn look_before_main() {
+    if let Ok(action) = sigaction(Signal::PIPE, None) {
+        INHERITED_PIPE.store(action.handler, Ordering::Relaxed);
+    }
+    for fd in 0..3_u8 {
+        // SAFETY: F_GETFD reads one flag of a descriptor number and touches no memory.
+        let flags = unsafe { libc::fcntl(RawFd::from(fd), libc::F_GETFD) };
+        if flags < 0 {
+            INHERITED_CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
+        }
+    }
+}
+
+// SAFETY: the section holds function pointers that the C library calls once before main, and the
+// function there calls nothing that needs a runtime.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK_BEFORE_MAIN: extern "C" fn() = look_before_main;
+
+// ---- Signals ------------------------------------------------------------------------------------
+
+fn check(result: c_long) -> io::Result<c_long> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Reads the disposition of a signal, and sets a new one if there is one.
+fn sigaction(signal: Signal, new: Option<&KernelSigaction>) -> io::Result<KernelSigaction> {
+    let mut old = KernelSigaction::new(0);
+    let new = new.map_or(std::ptr::null(), |new| new as *const KernelSigaction);
+    let number = c_int::from(signal.number());
+    let old_pointer = &raw mut old;
+    // SAFETY: both pointers are null or lead to a kernel sigaction that lives across the call, and
+    // no handler is ever installed but default, ignore, or what was there before.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            number,
+            new,
+            old_pointer,
+            KERNEL_SIGSET_SIZE,
+        )
+    };
+    check(result).map(|_| old)
+}
+
+/// Whether the signal is ignored now.
+pub(crate) fn is_ignored(signal: Signal) -> bool {
+    if signal == Signal::PIPE {
+        return INHERITED_PIPE.load(Ordering::Relaxed) == libc::SIG_IGN;
+    }
+    sigaction(signal, None).is_ok_and(|action| action.handler == libc::SIG_IGN)
+}
+
+/// Sets the mask of blocked signals and returns the one before.
+fn set_mask(mask: SignalSet) -> io::Result<SignalSet> {
+    let new = mask.bits();
+    let mut old = 0_u64;
+    let (new, old_pointer) = (&raw const new, &raw mut old);
+    // SAFETY: both pointers lead to 8 bytes that live across the call, as the size says.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            new,
+            old_pointer,
+            KERNEL_SIGSET_SIZE,
+        )
+    };
+    check(result).map(|_| SignalSet::from_bits(old))
+}
+
+/// A signal as the signalfd reports it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    pub(crate) signal: Signal,
+    /// The sender's process id as we see it; 0 from outside our PID namespace and from the kernel.
+    pub(crate) sender: u32,
+}
+
+/// All signals, blocked and readable from a descriptor. Dropped, the old mask is back.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    fd: OwnedFd,
+    inherited: Inherited,
+}
+
+/// What a command is to be started with: signals as we found them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inherited {
+    mask: SignalSet,
+    child_ignored: bool,
+}
+
+/// The size of `struct signalfd_siginfo`, and where we look into it (signalfd(2)).
+const SIGINFO_SIZE: usize = 128;
+const SIGINFO_SENDER: usize = 12;
+
+impl Signals {
+    /// Blocks every signal, so that none is lost from here on.
+    pub(crate) fn block() -> io::Result<Signals> {
+        let mask = set_mask(SignalSet::ALL)?;
+        // Ignored, the kernel would reap our children itself.
+        let child_ignored = is_ignored(Signal::CHLD);
+        if child_ignored {
+            sigaction(Signal::CHLD, Some(&KernelSigaction::new(libc::SIG_DFL)))?;
+        }
+        let all = SignalSet::ALL.bits();
+        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+        // SAFETY: the pointer leads to 8 bytes that live across the call, as the size says.
+        let fd = check(unsafe {
+            libc::syscall(
+                libc::SYS_signalfd4,
+                -1,
+                &raw const all,
+                KERNEL_SIGSET_SIZE,
+                flags,
+            )
+        })?;
+        let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+        // SAFETY: the kernel has just made the descriptor for us, and nobody else knows it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Signals {
+            fd,
+            inherited: Inherited {
+                mask,
+                child_ignored,
+            },
+        })
+    }
+
+    /// What a command is to be started with.
+    pub(crate) fn inherited(&self) -> Inherited {
+        self.inherited
+    }
+
+    /// Readable when a signal is pending.
+    pub(crate) fn descriptor(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// All pending signals.
+    pub(crate) fn read(&self) -> Vec<Received> {
+        let mut found = Vec::new();
+        let mut buffer = [0_u8; SIGINFO_SIZE * 16];
+        // Ends with AGAIN when nothing is pending.
+        while let Ok(length) = rustix::io::read(&self.fd, &mut buffer) {
+            let records = buffer
+                .get(..length)
+                .unwrap_or_default()
+                .chunks_exact(SIGINFO_SIZE);
+            let before = found.len();
+            found.extend(records.filter_map(parse_siginfo));
+            if found.len() == before {
+                break;
+            }
+        }
+        found
+    }
+}
+
+fn parse_siginfo(record: &[u8]) -> Option<Received> {
+    let word = |at: usize| Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?));
+    let signal = Signal::from_number(i32::try_from(word(0)?).ok()?)?;
+    Some(Received {
+        signal,
+        sender: word(SIGINFO_SENDER)?,
+    })
+}
+
+/// Whom a signal goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The process alone.
+    Process,
+    /// Its process group.
+    Group,
+}
+
+/// Sends a signal to a child that was not reaped yet.
+pub(crate) fn kill(pid: i32, target: Target, signal: Signal) -> io::Result<()> {
+    let pid = match target {
+        Target::Process => pid,
+        Target::Group => -pid,
+    };
+    // SAFETY: kill touches no memory.
+    let result = unsafe { libc::kill(pid, c_int::from(signal.number())) };
+    check(c_long::from(result)).map(|_| ())
+}
+
+// ---- Starting a command -------------------------------------------------------------------------
+
+/// A command line in the form that the kernel takes.
+#[derive(Debug)]
+pub(crate) struct CommandLine {
+    words: Vec<CString>,
+}
+
+impl CommandLine {
+    /// `None` if a word has a NUL byte in it, or there is no word at all.
+    pub(crate) fn new(words: &[impl AsRef<OsStr>]) -> Option<CommandLine> {
+        let words: Result<Vec<CString>, _> = words
+            .iter()
+            .map(|word| CString::new(word.as_ref().as_bytes()))
+            .collect();
+        words
+            .ok()
+            .filter(|words| !words.is_empty())
+            .map(|words| CommandLine { words })
+    }
+
+    /// The program, for messages.
+    pub(crate) fn display(&self) -> String {
+        self.program().to_string_lossy().into_owned()
+    }
+
+    fn pointers(&self) -> Vec<*const c_char> {
+        let words = self.words.iter().map(|word| word.as_ptr());
+        words.chain(std::iter::once(std::ptr::null())).collect()
+    }
+
+    fn program(&self) -> &CStr {
+        self.words.first().map_or(c"", CString::as_c_str)
+    }
+}
+
+/// How a child is to be set up between fork and exec.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) inherited: Option<Inherited>,
+    /// In a process group of its own.
+    pub(crate) own_group: bool,
+    /// The terminal whose foreground the group takes.
+    pub(crate) terminal: Option<RawFd>,
+}
+
+/// Everything that the child reads, in memory that it shares with us.
+struct Handover<'a> {
+    program: &'a CStr,
+    arguments: &'a [*const c_char],
+    setup: Setup,
+    parent: c_int,
+    report: RawFd,
+}
+
+/// Enough for execvp(3), which puts a path of up to `PATH_MAX` bytes on it.
+const CHILD_STACK: usize = 64 * 1024;
+
+/// Starts a command and waits until it has executed or failed to. Returns its process id.
+///
+/// The child shares our memory until it executes, as after vfork(2): no page table is copied. The
+/// kernel stops us meanwhile, and the child calls only what is async-signal-safe, with all signals
+/// blocked until the last moment.
+///
+/// # Errors
+/// [`SpawnError::Exec`] with the answer of execve(2), [`SpawnError::Fork`] if there is no process.
+pub(crate) fn spawn(command: &CommandLine, setup: Setup) -> Result<i32, SpawnError> {
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(|errno| SpawnError::Fork(errno.into()))?;
+    let arguments = command.pointers();
+    // SAFETY: getpid touches no memory.
+    let parent = unsafe { libc::getpid() };
+    let mut handover = Handover {
+        program: command.program(),
+        arguments: &arguments,
+        setup,
+        parent,
+        report: writer.as_raw_fd(),
+    };
+    let mut stack: Vec<MaybeUninit<u8>> = Vec::with_capacity(CHILD_STACK);
+    let top = stack.spare_capacity_mut().as_mut_ptr_range().end as usize & !15;
+    let argument = (&raw mut handover).cast::<c_void>();
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the child runs `child` on a stack of its own while CLONE_VFORK holds us here, so
+    // stack, handover and what it points to outlive its use of them.
+    let pid = unsafe { libc::clone(child, top as *mut c_void, flags, argument) };
+    drop(stack);
+    check(c_long::from(pid)).map_err(SpawnError::Fork)?;
+    drop(writer);
+    let mut errno = [0_u8; 4];
+    match rustix::io::read(&reader, &mut errno) {
+        Ok(4) => {
+            // It has said why and is gone; nobody else needs to hear of it.
+            let _ = rustix::process::waitpid(
+                rustix::process::Pid::from_raw(pid),
+                rustix::process::WaitOptions::empty(),
+            );
+            Err(SpawnError::Exec(io::Error::from_raw_os_error(
+                i32::from_ne_bytes(errno),
+            )))
+        }
+        Ok(_) | Err(_) => Ok(pid),
+    }
+}
+
+/// Waits for one child. Its exit status as a shell would report it.
+pub(crate) fn wait_for(pid: i32) -> u8 {
+    let child = rustix::process::Pid::from_raw(pid);
+    loop {
+        match rustix::process::waitpid(child, rustix::process::WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
+                return shell_status(status.exit_status(), status.terminating_signal());
+            }
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            // Somebody else has reaped it; how it ended is not known any more.
+            Err(_) => return crate::exit::FAILURE,
+        }
+    }
+}
+
+fn shell_status(exited: Option<i32>, signaled: Option<i32>) -> u8 {
+    let signal = signaled
+        .and_then(Signal::from_number)
+        .map(Signal::exit_status);
+    signal
+        .or_else(|| u8::try_from(exited?).ok())
+        .unwrap_or(crate::exit::FAILURE)
+}
+
+/// Why a command could not be started.
+#[derive(Debug)]
+pub(crate) enum SpawnError {
+    /// There was no process or descriptor left.
+    Fork(io::Error),
+    /// The command could not be executed.
+    Exec(io::Error),
+}
+
+/// The child's whole life before it becomes the command.
+extern "C" fn child(argument: *mut c_void) -> c_int {
+    // SAFETY: `spawn` hands over a `Handover` that outlives us, and does not touch it meanwhile.
+    let handover = unsafe { &*argument.cast::<Handover<'_>>() };
+    if handover.setup.own_group {
+        // SAFETY: setpgid touches no memory. It cannot fail for a child that has just been made.
+        unsafe { libc::setpgid(0, 0) };
+    }
+    if let Some(terminal) = handover.setup.terminal {
+        // SAFETY: getpid touches no memory.
+        let own = unsafe { libc::getpid() };
+        // SAFETY: tcsetpgrp touches no memory of ours; TTOU is blocked, so it does not stop us.
+        unsafe { libc::tcsetpgrp(terminal, own) };
+    }
+    // SAFETY: this prctl takes two numbers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong) };
+    // SAFETY: getppid touches no memory.
+    if unsafe { libc::getppid() } != handover.parent {
+        // Our parent died before the kernel was asked to tell us.
+        // SAFETY: _exit does not return and runs nothing of the memory that we share.
+        unsafe { libc::_exit(c_int::from(crate::exit::LOST)) };
+    }
+    restore(handover.setup.inherited);
+    // SAFETY: program and arguments are NUL-terminated, the array ends with a null pointer, and
+    // both live in the handover.
+    unsafe { libc::execvp(handover.program.as_ptr(), handover.arguments.as_ptr()) };
+    // Under an emulator that copies our memory this is the only way to tell.
+    let errno = io::Error::last_os_error()
+        .raw_os_error()
+        .unwrap_or(libc::EINVAL)
+        .to_ne_bytes();
+    // SAFETY: the four bytes live on our stack, and the descriptor was made for this.
+    unsafe { libc::write(handover.report, errno.as_ptr().cast(), errno.len()) };
+    // SAFETY: as above.
+    unsafe { libc::_exit(c_int::from(crate::exit::NOT_FOUND)) }
+}
+
+/// Gives the process back what it was started with: dispositions, closed descriptors, and last the mask.
+fn restore(inherited: Option<Inherited>) {
+    let pipe = KernelSigaction::new(INHERITED_PIPE.load(Ordering::Relaxed));
+    // What fails here cannot be told to anybody, and the command runs all the same.
+    let _ = sigaction(Signal::PIPE, Some(&pipe));
+    if inherited.is_some_and(|inherited| inherited.child_ignored) {
+        let _ = sigaction(Signal::CHLD, Some(&KernelSigaction::new(libc::SIG_IGN)));
+    }
+    let closed = INHERITED_CLOSED.load(Ordering::Relaxed);
+    for fd in (0..3).filter(|fd| closed & (1 << fd) != 0) {
+        // SAFETY: the runtime's /dev/null is there, which nobody uses in this process any more.
+        unsafe { libc::close(fd) };
+    }
+    if let Some(inherited) = inherited {
+        let _ = set_mask(inherited.mask);
+    }
+}
+
+/// Replaces this process by a command, with signals and descriptors as they were found. Returns only on failure.
+pub(crate) fn exec(command: &CommandLine, signals: Option<Signals>) -> io::Error {
+    let inherited = signals.as_ref().map(Signals::inherited);
+    restore(inherited);
+    let arguments = command.pointers();
+    // SAFETY: as in `child`: NUL-terminated words, and a null pointer at the end.
+    unsafe { libc::execvp(command.program().as_ptr(), arguments.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// The descriptor of the terminal whose foreground we have, if we have one (credentials(7)).
+pub(crate) fn foreground_terminal() -> Option<RawFd> {
+    let own = rustix::process::getpgrp();
+    let stdin = std::io::stdin();
+    let fd = stdin.as_fd();
+    (rustix::termios::tcgetpgrp(fd).ok()? == own).then(|| fd.as_raw_fd())
+}
+
+/// Takes the foreground of the terminal back for our own group.
+pub(crate) fn take_terminal_back(terminal: RawFd) {
+    // SAFETY: getpgrp touches no memory.
+    let own = unsafe { libc::getpgrp() };
+    // SAFETY: tcsetpgrp touches no memory of ours; every signal is blocked, so TTOU does not stop us.
+    unsafe { libc::tcsetpgrp(terminal, own) };
+}

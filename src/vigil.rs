@@ -1,0 +1,283 @@
+//! Waiting for conditions: a follower, a ballot, and a poll loop around them.
+//!
+//! This is what `exitdir-wait` does, and what [`ExitDir::watch`] gives to programs.
+
+use crate::error::describe;
+use crate::follow::Follower;
+use crate::sys::Signals;
+use crate::verdict::{Ballot, Decider, Mode, Terms, Verdict};
+use crate::watch::Trouble;
+use crate::{Condition, Error, ExitDir, Limit, Name, Signal};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// What is waited for.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) mode: Mode,
+    pub(crate) keep_waiting: bool,
+    /// A death counts only when its exit code is known.
+    pub(crate) need_code: bool,
+    /// Whose tombstone `:STATE` passes over.
+    pub(crate) own: Option<Name>,
+    pub(crate) poll: Option<Limit>,
+}
+
+/// How a wait ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Holds(Vec<Decider>),
+    Impossible,
+    TimedOut,
+    Signal(Signal),
+}
+
+/// One wait.
+#[derive(Debug)]
+pub(crate) struct Vigil {
+    follower: Follower,
+    ballot: Ballot,
+    trouble: Option<Trouble>,
+}
+
+impl Vigil {
+    /// Arms the watch. The directory must exist.
+    pub(crate) fn begin(dir: &ExitDir, request: &Request) -> Vigil {
+        let names: Vec<Name> = request
+            .conditions
+            .iter()
+            .filter_map(|condition| condition.name.clone())
+            .collect();
+        let everybody = request
+            .conditions
+            .iter()
+            .any(|condition| condition.name.is_none());
+        // A condition that names us means us; only `:STATE` passes over our own tombstone.
+        let own = request.own.as_ref().filter(|own| !names.contains(own));
+        let (follower, trouble) = Follower::begin(dir, &names, everybody, own, request.poll);
+        let terms = Terms {
+            mode: request.mode,
+            keep_waiting: request.keep_waiting,
+            need_code: request.need_code,
+        };
+        Vigil {
+            follower,
+            ballot: Ballot::new(&request.conditions, terms),
+            trouble,
+        }
+    }
+
+    /// What people should be told about the watch, once.
+    pub(crate) fn take_warning(&mut self) -> Option<String> {
+        match self.trouble.take()? {
+            Trouble::NoInotify(errno) => Some(no_inotify(errno)),
+            Trouble::DirectoryGone | Trouble::DirectoryBack => None,
+        }
+    }
+
+    /// Looks at what may have changed.
+    pub(crate) fn look(&mut self, dir: &ExitDir) -> Result<Verdict, Error> {
+        let look = self.follower.look(dir);
+        if look.trouble == Some(Trouble::DirectoryGone) {
+            return Err(Error::DirectoryGone(dir.path().to_owned()));
+        }
+        if let Some(error) = look.errors.into_iter().next() {
+            return Err(error);
+        }
+        self.ballot.hear(&look.news);
+        Ok(self.ballot.verdict())
+    }
+
+    /// What does not hold, and what is there instead.
+    pub(crate) fn explain(&self) -> String {
+        self.ballot.explain()
+    }
+
+    /// Blocks until the conditions hold, or never will, or the time is over, or a signal that `ends` says so.
+    pub(crate) fn wait(
+        &mut self,
+        dir: &ExitDir,
+        timeout: Limit,
+        signals: Option<&Signals>,
+        ends: fn(Signal) -> bool,
+    ) -> Result<Outcome, Error> {
+        let deadline = timeout.deadline(Instant::now());
+        loop {
+            match self.look(dir)? {
+                Verdict::Holds(deciders) => return Ok(Outcome::Holds(deciders)),
+                Verdict::Impossible => return Ok(Outcome::Impossible),
+                Verdict::Open => {}
+            }
+            if deadline.is_some_and(|at| at <= Instant::now()) {
+                return Ok(Outcome::TimedOut);
+            }
+            let next = [deadline, self.follower.deadline()]
+                .into_iter()
+                .flatten()
+                .min();
+            sleep(
+                &[
+                    self.follower.descriptor(),
+                    signals.map(|signals| signals.descriptor().as_fd()),
+                ],
+                next,
+            );
+            let ending = signals.and_then(|signals| {
+                signals
+                    .read()
+                    .into_iter()
+                    .find(|received| ends(received.signal))
+            });
+            if let Some(received) = ending {
+                return Ok(Outcome::Signal(received.signal));
+            }
+        }
+    }
+}
+
+/// The one warning where inotify is not to be had.
+pub(crate) fn no_inotify(errno: Errno) -> String {
+    format!(
+        "inotify is not to be had ({}): looking four times a second instead",
+        describe(&errno.into())
+    )
+}
+
+/// Sleeps until a descriptor has something to read or the moment has come.
+pub(crate) fn sleep(descriptors: &[Option<BorrowedFd<'_>>], until: Option<Instant>) {
+    let mut polled: Vec<PollFd<'_>> = descriptors
+        .iter()
+        .flatten()
+        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .collect();
+    let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
+    // Interrupted or not: whoever sleeps looks for himself after he wakes.
+    let _ = rustix::event::poll(&mut polled, timeout.as_ref());
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
+}
+
+/// A wait for conditions, in the hands of a program.
+///
+/// Register [`Watch::as_fd`] in an event loop and call [`Watch::look`] when it is readable, or block in
+/// [`Watch::wait`].
+#[derive(Debug)]
+pub struct Watch<'d> {
+    dir: &'d ExitDir,
+    vigil: Vigil,
+    epoll: OwnedFd,
+    timer: OwnedFd,
+}
+
+impl ExitDir {
+    /// Begins to watch for conditions, all of which must hold; none means `:died`, anybody's death.
+    /// What holds already is found by the first [`Watch::look`]. The directory is created if it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the directory cannot be created, or no descriptor is left for the watch.
+    pub fn watch(&self, conditions: &[Condition]) -> Result<Watch<'_>, Error> {
+        self.create()?;
+        let anybody = [Condition {
+            name: None,
+            state: crate::State::Died,
+        }];
+        let conditions = if conditions.is_empty() {
+            &anybody[..]
+        } else {
+            conditions
+        };
+        let request = Request {
+            conditions: conditions.to_vec(),
+            mode: Mode::All,
+            keep_waiting: false,
+            need_code: false,
+            own: None,
+            poll: None,
+        };
+        Watch::begin(self, &request).map_err(|errno| Error::io("watch", self.path(), errno))
+    }
+}
+
+impl<'d> Watch<'d> {
+    fn begin(dir: &'d ExitDir, request: &Request) -> Result<Watch<'d>, Errno> {
+        let vigil = Vigil::begin(dir, request);
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let timer = rustix::time::timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
+        )?;
+        epoll::add(&epoll, &timer, EventData::new_u64(0), EventFlags::IN)?;
+        if let Some(inotify) = vigil.follower.descriptor() {
+            epoll::add(&epoll, inotify, EventData::new_u64(1), EventFlags::IN)?;
+        }
+        let watch = Watch {
+            dir,
+            vigil,
+            epoll,
+            timer,
+        };
+        // The first look is due at once.
+        watch.arm_timer(Duration::from_nanos(1))?;
+        Ok(watch)
+    }
+
+    /// Looks at what may have changed. Never blocks.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the directory or a tombstone cannot be read, [`Error::DirectoryGone`] if the
+    /// directory was removed or replaced.
+    pub fn look(&mut self) -> Result<Verdict, Error> {
+        let mut ticks = [0_u8; 8];
+        // How often the timer ran out does not matter; AGAIN means that it did not.
+        let _ = rustix::io::read(&self.timer, &mut ticks);
+        let verdict = self.vigil.look(self.dir)?;
+        if let Some(next) = self.vigil.follower.deadline() {
+            let pause = next
+                .saturating_duration_since(Instant::now())
+                .max(Duration::from_nanos(1));
+            self.arm_timer(pause)
+                .map_err(|errno| Error::io("watch", self.dir.path(), errno))?;
+        }
+        Ok(verdict)
+    }
+
+    /// Blocks until the conditions hold or never will; [`Verdict::Open`] after the timeout (`None`: no timeout).
+    ///
+    /// # Errors
+    /// As [`Watch::look`].
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<Verdict, Error> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let verdict = self.look()?;
+            if verdict != Verdict::Open || deadline.is_some_and(|at| at <= Instant::now()) {
+                return Ok(verdict);
+            }
+            sleep(&[Some(self.epoll.as_fd())], deadline);
+        }
+    }
+
+    fn arm_timer(&self, pause: Duration) -> Result<(), Errno> {
+        let once = Itimerspec {
+            it_interval: timespec(Duration::ZERO),
+            it_value: timespec(pause),
+        };
+        rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once).map(|_| ())
+    }
+}
+
+impl AsFd for Watch<'_> {
+    /// Readable whenever [`Watch::look`] should be called.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}

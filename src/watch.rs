@@ -1,0 +1,202 @@
+//! "Look again now": inotify on one directory, and a slow look beside it. Knows no tombstones.
+//!
+//! An event is only a rumour; whoever is woken looks for himself. Some file systems drop events in
+//! silence, so the slow look always runs, and where inotify is not to be had it runs alone and
+//! faster. The watch promises that it never reports nothing for longer than its interval.
+
+use crate::Limit;
+use crate::exit_dir::{ExitDir, FileId, Locality};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Between slow looks where the kernel tells every change.
+const LOCAL_INTERVAL: Duration = Duration::from_secs(10);
+/// Between slow looks where it may not.
+const REMOTE_INTERVAL: Duration = Duration::from_secs(1);
+/// Between looks where there is no inotify at all.
+const BLIND_INTERVAL: Duration = Duration::from_millis(250);
+/// Of all time, looks take at most this part.
+const SHARE: u32 = 20;
+
+/// What has been heard since the last time.
+#[derive(Debug, Default)]
+pub(crate) struct Rumours {
+    /// Everything must be looked at again: the first look, a slow look, or events were lost.
+    pub(crate) everything: bool,
+    /// Entries that something happened to, in the order of the first event of each.
+    entries: Vec<Vec<u8>>,
+    /// For each of them whether the last that was heard is that its writer has finished.
+    finished: BTreeMap<Vec<u8>, bool>,
+}
+
+/// What a caller should be told about once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// inotify is not to be had; the errno says why.
+    NoInotify(Errno),
+    /// The directory is not the one that was watched, or there is none.
+    DirectoryGone,
+    /// It is there again, and watched.
+    DirectoryBack,
+}
+
+/// A watch on one directory.
+#[derive(Debug)]
+pub(crate) struct DirWatch {
+    inotify: Option<OwnedFd>,
+    directory: Option<FileId>,
+    poll: Option<Limit>,
+    interval: Limit,
+    next_look: Option<Instant>,
+    first: bool,
+}
+
+impl DirWatch {
+    /// Begins to watch. The first [`DirWatch::listen`] asks for a look at everything, so that what came
+    /// before the watch was armed is not missed.
+    pub(crate) fn arm(dir: &ExitDir, poll: Option<Limit>) -> (DirWatch, Option<Trouble>) {
+        let mut watch = DirWatch {
+            inotify: None,
+            directory: None,
+            poll,
+            interval: Limit::Never,
+            next_look: None,
+            first: true,
+        };
+        let trouble = watch.arm_again(dir);
+        (watch, trouble)
+    }
+
+    fn arm_again(&mut self, dir: &ExitDir) -> Option<Trouble> {
+        self.directory = dir.identity().ok();
+        let armed = self.directory.map(|_| arm_inotify(dir));
+        let (inotify, trouble) = match armed {
+            Some(Ok(fd)) => (Some(fd), None),
+            Some(Err(errno)) => (None, Some(Trouble::NoInotify(errno))),
+            None => (None, None),
+        };
+        self.inotify = inotify;
+        self.interval = self.usual_interval(dir);
+        trouble
+    }
+
+    fn usual_interval(&self, dir: &ExitDir) -> Limit {
+        let blind = Limit::After(BLIND_INTERVAL);
+        match (self.poll, &self.inotify) {
+            (Some(poll), None) => poll.min(blind),
+            (Some(poll), Some(_)) => poll,
+            (None, None) if self.directory.is_some() => blind,
+            (None, None) => Limit::After(REMOTE_INTERVAL),
+            (None, Some(_)) => Limit::After(match Locality::of_path(dir.path()) {
+                Locality::Local => LOCAL_INTERVAL,
+                Locality::Remote => REMOTE_INTERVAL,
+            }),
+        }
+    }
+
+    /// Readable when there is something to hear; `None` without inotify.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.inotify.as_ref().map(AsFd::as_fd)
+    }
+
+    /// When to call [`DirWatch::listen`] even if the descriptor says nothing.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        self.next_look
+    }
+
+    /// Hears what has happened. When a slow look is due, the directory itself is looked at too.
+    pub(crate) fn listen(&mut self, dir: &ExitDir, now: Instant) -> (Rumours, Option<Trouble>) {
+        let mut rumours = Rumours::default();
+        let moved = self
+            .inotify
+            .as_ref()
+            .is_some_and(|fd| drain(fd, &mut rumours));
+        let due = self.first || moved || self.next_look.is_some_and(|at| at <= now);
+        self.first = false;
+        rumours.everything |= due;
+        let trouble = if due { self.check_directory(dir) } else { None };
+        (rumours, trouble)
+    }
+
+    /// Says how long the look took that [`DirWatch::listen`] had asked for.
+    pub(crate) fn looked(&mut self, began: Instant, ended: Instant) {
+        let rest = ended.duration_since(began).saturating_mul(SHARE - 1);
+        let interval = match self.interval {
+            Limit::After(interval) => Limit::After(interval.max(rest)),
+            Limit::Never => Limit::Never,
+        };
+        self.next_look = interval.deadline(ended);
+    }
+
+    fn check_directory(&mut self, dir: &ExitDir) -> Option<Trouble> {
+        let now = dir.identity().ok();
+        match (self.directory, now) {
+            (before, now) if before == now => None,
+            (Some(_), _) => {
+                self.inotify = None;
+                self.directory = None;
+                self.interval = self.usual_interval(dir);
+                Some(Trouble::DirectoryGone)
+            }
+            (None, _) => Some(self.arm_again(dir).unwrap_or(Trouble::DirectoryBack)),
+        }
+    }
+}
+
+fn arm_inotify(dir: &ExitDir) -> Result<OwnedFd, Errno> {
+    let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+    let mask = WatchFlags::CREATE
+        | WatchFlags::MOVED_TO
+        | WatchFlags::MODIFY
+        | WatchFlags::CLOSE_WRITE
+        | WatchFlags::DELETE_SELF
+        | WatchFlags::MOVE_SELF
+        | WatchFlags::ONLYDIR;
+    inotify::add_watch(&fd, dir.path(), mask)?;
+    Ok(fd)
+}
+
+/// Reads all queued events. True if the directory itself was touched.
+fn drain(fd: &OwnedFd, rumours: &mut Rumours) -> bool {
+    let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
+    let mut reader = inotify::Reader::new(fd, &mut buffer);
+    let mut moved = false;
+    // Ends with AGAIN when the queue is empty. Any other error is as good: the slow look goes on.
+    while let Ok(event) = reader.next() {
+        let events = event.events();
+        rumours.everything |= events.contains(ReadFlags::QUEUE_OVERFLOW);
+        moved |= events.intersects(
+            ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::IGNORED | ReadFlags::UNMOUNT,
+        );
+        if let Some(name) = event.file_name() {
+            let finished = events.intersects(ReadFlags::CLOSE_WRITE | ReadFlags::MOVED_TO);
+            rumours.hear(name.to_bytes(), finished);
+        }
+    }
+    moved
+}
+
+impl Rumours {
+    fn hear(&mut self, entry: &[u8], finished: bool) {
+        if let Some(known) = self.finished.get_mut(entry) {
+            *known = finished;
+            return;
+        }
+        self.entries.push(entry.to_vec());
+        self.finished.insert(entry.to_vec(), finished);
+    }
+
+    /// Entries that something happened to, in the order of the first event of each.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries.iter().map(Vec::as_slice)
+    }
+
+    /// Whether the writer of an entry has closed it, or renamed it into place, and nobody wrote since.
+    pub(crate) fn is_finished(&self, entry: &[u8]) -> bool {
+        self.finished.get(entry).copied().unwrap_or(false)
+    }
+}

@@ -1,0 +1,17 @@
+//! End-to-end tests: real processes, the real binary. A test's name is the sentence that it proves.
+
+#![allow(
+    missing_docs,
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::undocumented_unsafe_blocks
+)]
+
+mod smoke;
+mod world;

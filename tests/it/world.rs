@@ -1,0 +1,219 @@
+//! What every test needs: a directory of its own, the binary under test, processes that end with
+//! the test, and waiting for a condition with a generous deadline. Nothing here sleeps and hopes.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Longer than anything takes on a machine that is busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The binary under test: the static one that `scripts/test` has built, or cargo's.
+pub fn binary() -> PathBuf {
+    std::env::var_os("EXITDIR_TEST_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_exitdir")), PathBuf::from)
+}
+
+/// A directory for one test, removed with everything in it at the end.
+pub struct World {
+    root: PathBuf,
+}
+
+impl World {
+    pub fn new() -> World {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let root = std::env::temp_dir().join(format!("exitdir-it-{}-{count}", std::process::id()));
+        std::fs::create_dir(&root).expect("a fresh directory");
+        World { root }
+    }
+
+    /// Anything of the test's own.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The exit directory. Nobody has created it yet.
+    pub fn dir(&self) -> PathBuf {
+        self.path("graveyard")
+    }
+
+    /// `exitdir APPLET`, with `EXIT_DIR` set and every other variable of ours unset.
+    pub fn applet(&self, applet: &str) -> Command {
+        let mut command = self.command(binary());
+        command.arg(applet);
+        command
+    }
+
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EXITDIR_")) {
+            command.env_remove(name);
+        }
+        command.env("EXIT_DIR", self.dir()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// `exitdir-run` with these words.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.applet("run");
+        command.args(arguments);
+        command
+    }
+
+    /// `exitdir-wait` with these words.
+    pub fn wait<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.applet("wait");
+        command.args(arguments);
+        command
+    }
+
+    /// `exitdir-signal` with these words.
+    pub fn signal<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.applet("signal");
+        command.args(arguments);
+        command
+    }
+
+    /// The text of a tombstone; empty if there is none.
+    pub fn tombstone(&self, name: &str) -> String {
+        std::fs::read_to_string(self.dir().join(name)).unwrap_or_default()
+    }
+
+    /// The value of a key in a tombstone, as it stands there.
+    pub fn key(&self, name: &str, key: &str) -> Option<String> {
+        let text = self.tombstone(name);
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))?;
+        Some(line.to_owned())
+    }
+
+    /// Waits until a tombstone has a key.
+    pub fn await_key(&self, name: &str, key: &str) -> String {
+        eventually(&format!("{name} has {key}"), || self.key(name, key))
+    }
+
+    /// The names of everything in the exit directory, hidden or not, sorted.
+    pub fn entries(&self) -> Vec<String> {
+        entries(&self.dir())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.root);
+    }
+}
+
+pub fn entries(dir: &Path) -> Vec<String> {
+    let Ok(found) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut names: Vec<String> = found.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Asks until there is an answer.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "never came true: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A process that does not outlive its test.
+pub struct Running {
+    child: Option<Child>,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// As a shell would report it.
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Running {
+    pub fn pid(&self) -> i32 {
+        self.child.as_ref().expect("running").id() as i32
+    }
+
+    pub fn kill(&self, signal: i32) {
+        // SAFETY: not unsafe for memory; the child was not reaped, so the number is still its own.
+        assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().expect("running").try_wait().expect("waitable").is_none()
+    }
+
+    /// Waits for the end, with a deadline.
+    pub fn end(mut self) -> Ended {
+        let mut child = self.child.take().expect("running");
+        let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
+        let began = Instant::now();
+        let status = loop {
+            match child.try_wait().expect("waitable") {
+                Some(status) => break status,
+                None if began.elapsed() > PATIENCE => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    panic!("did not end; stderr: {}", stderr.join().expect("reader"));
+                }
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        Ended {
+            status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            stdout: stdout.join().expect("reader"),
+            stderr: stderr.join().expect("reader"),
+        }
+    }
+}
+
+fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Shorthands on `Command`.
+pub trait Start {
+    fn start(&mut self) -> Running;
+    fn finish(&mut self) -> Ended;
+}
+
+impl Start for Command {
+    fn start(&mut self) -> Running {
+        Running { child: Some(self.spawn().expect("spawnable")) }
+    }
+
+    fn finish(&mut self) -> Ended {
+        self.start().end()
+    }
+}
+
+/// The status of a finished command as a shell would report it.
+pub fn status(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0))
+}
