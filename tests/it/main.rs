@@ -2,15 +2,13 @@
 
 #![allow(
     missing_docs,
-    unsafe_code,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::undocumented_unsafe_blocks
+    clippy::print_stderr
 )]
 
 mod smoke;

@@ -146,8 +146,9 @@ impl Running {
     }
 
     pub fn kill(&self, signal: i32) {
-        // SAFETY: not unsafe for memory; the child was not reaped, so the number is still its own.
-        assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
+        let pid = rustix::process::Pid::from_raw(self.pid()).expect("a process id");
+        let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal with a name");
+        rustix::process::kill_process(pid, signal).expect("a process that was not reaped");
     }
 
     pub fn is_running(&mut self) -> bool {
