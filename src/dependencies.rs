@@ -226,3 +226,6 @@ impl History {
             .is_some_and(|struck| struck.over && struck.life.as_ref() == life.tombstone.life())
     }
 }
+
+#[cfg(test)]
+mod tests;

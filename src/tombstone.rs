@@ -417,3 +417,6 @@ pub(crate) fn json_string(text: &str) -> String {
     out.push('"');
     out
 }
+
+#[cfg(test)]
+mod tests;

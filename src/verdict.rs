@@ -202,17 +202,22 @@ impl Item {
         let named = self.condition.name.is_some();
         self.impossible |= named && (news.ended.is_some() || dead && self.seen_alive);
         self.seen_alive |= news.now.as_ref().is_some_and(Life::is_alive);
-        let since = self.decider.as_ref().map_or(turn, |decider| decider.turn);
-        self.decider = match &news.now {
-            Some(life) if self.condition.state.matches(life) => Some(Decider {
-                name: news.name.clone(),
-                life: life.clone(),
-                turn: since,
-            }),
-            _ => self
-                .decider
-                .take()
-                .and_then(|old| self.other_than(&news.name, old, lives)),
+        let holds = news
+            .now
+            .as_ref()
+            .filter(|life| self.condition.state.matches(life));
+        self.decider = match (self.decider.take(), holds) {
+            // Of several, the first goes on to decide as long as it holds.
+            (Some(old), Some(_)) if old.name != news.name => Some(old),
+            (old, Some(life)) => {
+                let since = old.map_or(turn, |old| old.turn);
+                Some(Decider {
+                    name: news.name.clone(),
+                    life: life.clone(),
+                    turn: since,
+                })
+            }
+            (old, None) => old.and_then(|old| self.other_than(&news.name, old, lives)),
         };
         self.impossible &= self.decider.is_none();
     }
@@ -266,3 +271,6 @@ pub(crate) fn describe(name: &Name, life: &Life) -> String {
         Standing::Dead(Death::Lost) => format!("{name} is lost"),
     }
 }
+
+#[cfg(test)]
+mod tests;
