@@ -99,7 +99,7 @@ impl<'d> Unborn<'d> {
         loop {
             let last_try = Instant::now() >= deadline;
             match self.dir.open(self.name)? {
-                Some(opened) if opened.is_locked() => {}
+                Some(opened) if opened.is_locked() == Some(true) => {}
                 Some(_) | None => return Ok(()),
             }
             if last_try {

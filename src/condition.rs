@@ -196,6 +196,16 @@ fn stage(tombstone: &Tombstone) -> Stage {
     }
 }
 
+/// What one look at a name found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct News {
+    pub(crate) name: Name,
+    /// A life that was alive when last seen, and is over and replaced.
+    pub(crate) ended: Option<Life>,
+    /// What is there now.
+    pub(crate) now: Option<Life>,
+}
+
 /// What a condition asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {

@@ -6,8 +6,7 @@
 //! same accident and are back already. A name that is a birth dependency too is expected to come
 //! back, so its old death does not count.
 
-use crate::condition::Death;
-use crate::follow::News;
+use crate::condition::{Death, News};
 use crate::verdict::describe;
 use crate::{Condition, Life, Name, Timestamp};
 use std::collections::BTreeMap;

@@ -5,9 +5,10 @@
 
 use crate::birth::{self, DeathRecord, OwnLife};
 use crate::child::Child;
+use crate::condition::News;
 use crate::dependencies::DeathDeps;
 use crate::error::describe;
-use crate::follow::{Follower, Look, News};
+use crate::follow::{Follower, Look};
 use crate::supervisor::{
     Action, Event, Final, Machine, Record, Report, Rules, StartFailure, StopReason, Timer, Why,
 };
@@ -187,8 +188,9 @@ impl Supervisor<'_> {
         }
         loop {
             self.take_signals();
-            self.take_timers();
+            // Before the timers: a timeout of 0 gives up after one look, not before it.
             self.take_news();
+            self.take_timers();
             if let Some(status) = self.end {
                 return status;
             }

@@ -220,7 +220,10 @@ impl ExitDir {
                     inode: stat.st_ino as u64,
                     local: self.locality(&stat, &opened.file) == Locality::Local,
                 };
-                LockEvidence::judge(Some(lock), is_write_locked(&opened.file), vantage)
+                // Where the question itself fails, the lock cannot be seen, and proves nothing.
+                opened.is_locked().map_or(LockEvidence::Unknown, |held| {
+                    LockEvidence::judge(Some(lock), held, vantage)
+                })
             }
             _ => LockEvidence::Unknown,
         };
@@ -314,9 +317,20 @@ impl Snapshot {
 }
 
 impl Opened {
-    /// Whether anybody holds a write lock on the file.
-    pub(crate) fn is_locked(&self) -> bool {
-        is_write_locked(&self.file)
+    /// Whether anybody holds a write lock on the file; `None` if that cannot be asked.
+    ///
+    /// Asks for a read lock without taking it: only a writer's lock refuses it, and any user may ask.
+    pub(crate) fn is_locked(&self) -> Option<bool> {
+        let question = Flock {
+            start: 0,
+            length: 0,
+            pid: None,
+            typ: FlockType::ReadLock,
+            offset_type: FlockOffsetType::Set,
+        };
+        rustix::process::fcntl_getlk(&self.file, &question)
+            .ok()
+            .map(|holder| holder.is_some())
     }
 }
 
@@ -368,18 +382,6 @@ pub(crate) fn device_numbers(stat: &Stat) -> (u32, u32) {
         rustix::fs::major(stat.st_dev),
         rustix::fs::minor(stat.st_dev),
     )
-}
-
-/// Asks for a read lock without taking it: only a writer's lock refuses it, and any user may ask.
-fn is_write_locked(file: impl AsFd) -> bool {
-    let question = Flock {
-        start: 0,
-        length: 0,
-        pid: None,
-        typ: FlockType::ReadLock,
-        offset_type: FlockOffsetType::Set,
-    };
-    matches!(rustix::process::fcntl_getlk(file, &question), Ok(Some(_)))
 }
 
 fn system_time(seconds: i64, nanos: u64) -> SystemTime {

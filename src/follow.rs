@@ -4,7 +4,7 @@
 //! the old one is over, and its end is read from the old file, even if it was replaced at once.
 //! What the lives mean for anybody is decided elsewhere.
 
-use crate::condition::{LockEvidence, Standing};
+use crate::condition::{LockEvidence, News, Standing};
 use crate::exit_dir::{ExitDir, Fingerprint, Opened, SETTLING, Snapshot};
 use crate::watch::{DirWatch, Rumours, Trouble};
 use crate::{Error, Life, Limit, Name, Timestamp};
@@ -14,16 +14,6 @@ use std::time::Instant;
 
 /// How many tombstones are kept open that nobody named, so that descriptors do not run out.
 const OPEN_LIMIT: usize = 200;
-
-/// What one look at a name found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct News {
-    pub(crate) name: Name,
-    /// A life that was alive when last seen, and is over and replaced.
-    pub(crate) ended: Option<Life>,
-    /// What is there now.
-    pub(crate) now: Option<Life>,
-}
 
 /// What one look at everything that may have changed found.
 #[derive(Debug, Default)]

@@ -156,7 +156,7 @@ impl Saying<'_> {
             Standing::Alive(_) => self.append(&opened, &life),
             Standing::Dead(_) if self.is_said(&life) => Ok(Some(Said::Already)),
             // Said dead while its supervisor lives: the first word counts.
-            Standing::Dead(_) if opened.is_locked() => Ok(Some(Said::Dropped)),
+            Standing::Dead(_) if opened.is_locked() == Some(true) => Ok(Some(Said::Dropped)),
             Standing::Dead(_) => self.publish(Some(opened.id)),
         }
     }

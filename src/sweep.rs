@@ -32,7 +32,9 @@ impl ExitDir {
             Err(Error::NameTaken(_)) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let held = self.open(name)?.is_some_and(|opened| opened.is_locked());
+        let held = self
+            .open(name)?
+            .is_some_and(|opened| opened.is_locked() != Some(false));
         let removed = !held && self.remove(name.as_str())?;
         drop(place);
         Ok(removed)
@@ -44,7 +46,7 @@ impl ExitDir {
         };
         let held = self
             .open_entry(entry)?
-            .is_some_and(|opened| opened.is_locked());
+            .is_some_and(|opened| opened.is_locked() != Some(false));
         if held { Ok(false) } else { self.remove(entry) }
     }
 

@@ -3,8 +3,7 @@
 //! A death that was seen stays seen, even if the next life has begun; what the living are is judged
 //! at the present moment, so `a:ready b:ready` means both at once.
 
-use crate::condition::{Death, Standing};
-use crate::follow::News;
+use crate::condition::{Death, News, Standing};
 use crate::{Condition, Life, Name};
 use std::collections::BTreeMap;
 

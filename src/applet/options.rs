@@ -41,8 +41,8 @@ pub(crate) const POLL: Opt = Opt {
     short: None,
     long: "poll",
     value: Some("DURATION"),
-    help: "look at least this often, whatever inotify says (default 10s, 1s on network file systems)",
-    variable: Variable::Derived,
+    help: "look at least this often (default 10s; 1s where events may be missed)",
+    variable: Variable::None,
 };
 
 pub(crate) const HELP: Opt = flag(Some('h'), "help", "print this help");

@@ -1,8 +1,6 @@
 //! `exitdir-run`: what its options mean. The life itself is lived in [`crate::event_loop`].
 
-use super::options::{
-    DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Variable, Words, flag, parse, valued,
-};
+use super::options::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag, parse, valued};
 use super::{answer, directory, read_code, read_duration, read_name, usage_sentence};
 use crate::error::describe;
 use crate::event_loop::{self, Membership, Plan, Presence};
@@ -84,10 +82,7 @@ const READY_ON: Opt = valued(
     "start or signal (default start)",
 )
 .with_variable();
-const RUN_POLL: Opt = Opt {
-    variable: Variable::Derived,
-    ..POLL
-};
+const RUN_POLL: Opt = POLL.with_variable();
 const VERBOSE: Opt = flag(Some('v'), "verbose", "say more").with_variable();
 const QUIET: Opt = flag(Some('q'), "quiet", "say only errors").with_variable();
 

@@ -2,6 +2,7 @@
 
 #![allow(
     missing_docs,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -11,5 +12,7 @@
     clippy::print_stderr
 )]
 
+mod bad_input;
 mod smoke;
+mod tidy;
 mod world;
