@@ -10,9 +10,9 @@ use crate::{Error, Life, Name, Tombstone, tombstone};
 use rustix::fs::{AtFlags, FileType, FsWord, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockOffsetType, FlockType};
-use std::cell::{Cell, OnceCell};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// After this long without a change nobody is in the middle of writing a file.
@@ -25,9 +25,11 @@ pub(crate) const SETTLING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct ExitDir {
     path: PathBuf,
-    boot: OnceCell<Option<String>>,
-    locality: Cell<Option<(u64, Locality)>>,
-    own: Cell<Option<FileId>>,
+    boot: OnceLock<Option<String>>,
+    /// What was found out about the first device; there is hardly ever a second one.
+    locality: OnceLock<(u64, Locality)>,
+    /// The file whose lock this process holds.
+    own: OnceLock<FileId>,
 }
 
 /// Which file a descriptor or name leads to.
@@ -81,9 +83,9 @@ impl ExitDir {
     pub fn new(path: impl Into<PathBuf>) -> ExitDir {
         ExitDir {
             path: path.into(),
-            boot: OnceCell::new(),
-            locality: Cell::new(None),
-            own: Cell::new(None),
+            boot: OnceLock::new(),
+            locality: OnceLock::new(),
+            own: OnceLock::new(),
         }
     }
 
@@ -186,7 +188,8 @@ impl ExitDir {
     /// Opens any regular file of the directory.
     pub(crate) fn open_entry(&self, entry: &str) -> Result<Option<Opened>, Error> {
         let failed = |errno| Error::io("read", &self.entry(entry), errno);
-        if self.own.get().is_some() && self.id_of(entry).map_err(failed)? == self.own.get() {
+        if self.own.get().is_some() && self.id_of(entry).map_err(failed)?.as_ref() == self.own.get()
+        {
             return Ok(None);
         }
         // NONBLOCK: a FIFO must not hang us. NOFOLLOW: a symbolic link is never a tombstone.
@@ -199,7 +202,7 @@ impl ExitDir {
         };
         let stat = rustix::fs::fstat(&file).map_err(failed)?;
         let id = FileId::of(&stat);
-        if Some(id) == self.own.get() {
+        if Some(&id) == self.own.get() {
             // It came under this name between the look and the open: closing it would drop our lock.
             std::mem::forget(file);
             return Ok(None);
@@ -290,20 +293,19 @@ impl ExitDir {
 
     /// Remembers the file whose lock this process holds.
     pub(crate) fn guard(&self, own: FileId) {
-        self.own.set(Some(own));
+        // There is one life for a process; a second one would be a mistake of ours.
+        let _ = self.own.set(own);
     }
 
     fn locality(&self, stat: &Stat, file: &OwnedFd) -> Locality {
+        let ask = || {
+            rustix::fs::fstatfs(file).map_or(Locality::Remote, |fs| Locality::of_magic(fs.f_type))
+        };
         let device = stat.st_dev as u64;
-        if let Some((known, locality)) = self.locality.get()
-            && known == device
-        {
-            return locality;
+        match *self.locality.get_or_init(|| (device, ask())) {
+            (known, locality) if known == device => locality,
+            _ => ask(),
         }
-        let locality =
-            rustix::fs::fstatfs(file).map_or(Locality::Remote, |fs| Locality::of_magic(fs.f_type));
-        self.locality.set(Some((device, locality)));
-        locality
     }
 }
 
