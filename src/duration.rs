@@ -25,10 +25,15 @@ impl Limit {
 }
 
 impl std::fmt::Display for Limit {
+    /// `30s`, `1.500s`, `200ms`, `off`; what is below a millisecond is cut.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Limit::After(duration) => write!(f, "{duration:?}"),
             Limit::Never => f.write_str("off"),
+            Limit::After(duration) => match (duration.as_secs(), duration.subsec_millis()) {
+                (seconds, 0) => write!(f, "{seconds}s"),
+                (0, millis) => write!(f, "{millis}ms"),
+                (seconds, millis) => write!(f, "{seconds}.{millis:03}s"),
+            },
         }
     }
 }
@@ -156,6 +161,20 @@ mod tests {
             "1e3", "inf", "1s ", "\u{661}s",
         ] {
             assert_eq!(parse_duration(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_printed_as_people_write_it() {
+        for (text, printed) in [
+            ("0", "0s"),
+            ("30", "30s"),
+            ("1m30s", "90s"),
+            ("200ms", "200ms"),
+            ("1.5", "1.500s"),
+            ("off", "off"),
+        ] {
+            assert_eq!(parse_duration(text).unwrap().to_string(), printed);
         }
     }
 

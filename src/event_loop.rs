@@ -113,9 +113,7 @@ struct Society<'p> {
 impl<'p> Society<'p> {
     fn join(plan: &'p Plan, membership: &'p Membership) -> Option<Society<'p>> {
         let conditions = || plan.death_deps.iter().chain(&plan.birth_deps);
-        if conditions().next().is_none() {
-            return None;
-        }
+        conditions().next()?;
         let names: Vec<Name> = conditions()
             .filter_map(|condition| condition.name.clone())
             .collect();

@@ -42,8 +42,8 @@ pub(crate) struct FileId {
 impl FileId {
     pub(crate) fn of(stat: &Stat) -> FileId {
         FileId {
-            device: stat.st_dev as u64,
-            inode: stat.st_ino as u64,
+            device: stat.st_dev,
+            inode: stat.st_ino,
         }
     }
 }
@@ -220,7 +220,7 @@ impl ExitDir {
                 let vantage = Vantage {
                     boot: self.boot_id(),
                     device: device_numbers(&stat),
-                    inode: stat.st_ino as u64,
+                    inode: stat.st_ino,
                     local: self.locality(&stat, &opened.file) == Locality::Local,
                 };
                 // Where the question itself fails, the lock cannot be seen, and proves nothing.
@@ -239,9 +239,9 @@ impl ExitDir {
             evidence,
             print: Fingerprint {
                 size: last.st_size,
-                modified: (last.st_mtime as i64, last.st_mtime_nsec as i64),
+                modified: (last.st_mtime, last.st_mtime_nsec),
             },
-            modified: system_time(last.st_mtime as i64, last.st_mtime_nsec as u64),
+            modified: system_time(last.st_mtime, last.st_mtime_nsec),
         })
     }
 
@@ -301,7 +301,7 @@ impl ExitDir {
         let ask = || {
             rustix::fs::fstatfs(file).map_or(Locality::Remote, |fs| Locality::of_magic(fs.f_type))
         };
-        let device = stat.st_dev as u64;
+        let device = stat.st_dev;
         match *self.locality.get_or_init(|| (device, ask())) {
             (known, locality) if known == device => locality,
             _ => ask(),

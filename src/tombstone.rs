@@ -262,9 +262,14 @@ impl Tombstone {
             let Some(line) = line.strip_suffix(b"\n") else {
                 break;
             };
+            let line = String::from_utf8_lossy(line);
             tombstone.has_line = true;
-            tombstone.take_line(&String::from_utf8_lossy(line));
-            if tombstone.died.is_some() {
+            if tombstone.died.is_none() {
+                tombstone.take_line(&line);
+            } else if tombstone.lock.is_none() && tombstone.exit_code.is_none() {
+                // kubexit's keys are sorted: its code comes after its death.
+                tombstone.take_late_code(&line);
+            } else {
                 break;
             }
         }
@@ -290,6 +295,12 @@ impl Tombstone {
             "Message" => self.message = Some(value),
             "Died" => first(&mut self.died, || Some(time())),
             _ => {}
+        }
+    }
+
+    fn take_late_code(&mut self, line: &str) {
+        if line.starts_with("ExitCode:") {
+            self.take_line(line);
         }
     }
 

@@ -83,7 +83,7 @@ fn install(target: &Path) -> Result<(), String> {
     let said = |action, path: &Path, error: io::Error| Error::io(action, path, error).to_string();
     std::fs::create_dir_all(target).map_err(|error| said("create", target, error))?;
     let binary = target.join(BINARY);
-    place(&binary, |temporary| copy(temporary)).map_err(|error| said("install", &binary, error))?;
+    place(&binary, copy).map_err(|error| said("install", &binary, error))?;
     for link in links() {
         let link = target.join(link);
         place(&link, |temporary| {

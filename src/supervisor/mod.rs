@@ -4,6 +4,8 @@
 //! their order, and feeds the result of [`Action::Start`] back before any other event. Every pair of
 //! state and event is written out; the same table stands in DESIGN.md.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod outcome;
 
 pub(crate) use outcome::{Ending, Final, Rules, StartFailure, StopReason, Why};

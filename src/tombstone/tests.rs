@@ -79,6 +79,23 @@ fn the_first_value_of_a_key_counts_and_of_a_message_the_last() {
 }
 
 #[test]
+fn after_the_death_only_the_code_of_a_foreign_tombstone_is_read_if_it_has_none() {
+    let parse = |text: &str| {
+        let read = Tombstone::parse(text.as_bytes());
+        (read.exit_code, read.reason)
+    };
+    assert_eq!(
+        parse("Born: b\nDied: d\nExitCode: 3\nReason: said\nExitCode: 4\n"),
+        (Some(3), None)
+    );
+    assert_eq!(
+        parse("Born: b\nExitCode: 1\nDied: d\nExitCode: 3\n"),
+        (Some(1), None)
+    );
+    assert_eq!(parse("Lock: none\nDied: d\nExitCode: 3\n"), (None, None));
+}
+
+#[test]
 fn a_last_line_without_its_newline_is_ignored() {
     let whole = b"Born: \"b\"\nExitCode: 12\nDied: \"d\"\n";
     let without = Tombstone::parse(&whole[..whole.len() - 1]);

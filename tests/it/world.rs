@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,10 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary under test: the static one that `scripts/test` has built, or cargo's.
 pub fn binary() -> PathBuf {
-    std::env::var_os("EXITDIR_TEST_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_exitdir")), PathBuf::from)
+    std::env::var_os("EXITDIR_TEST_BINARY").map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_exitdir")),
+        PathBuf::from,
+    )
 }
 
 /// A directory for one test, removed with everything in it at the end.
@@ -50,10 +53,16 @@ impl World {
 
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EXITDIR_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EXITDIR_"))
+        {
             command.env_remove(name);
         }
-        command.env("EXIT_DIR", self.dir()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env("EXIT_DIR", self.dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -86,7 +95,9 @@ impl World {
     /// The value of a key in a tombstone, as it stands there.
     pub fn key(&self, name: &str, key: &str) -> Option<String> {
         let text = self.tombstone(name);
-        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))?;
         Some(line.to_owned())
     }
 
@@ -108,8 +119,13 @@ impl Drop for World {
 }
 
 pub fn entries(dir: &Path) -> Vec<String> {
-    let Ok(found) = std::fs::read_dir(dir) else { return Vec::new() };
-    let mut names: Vec<String> = found.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let Ok(found) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = found
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -152,7 +168,12 @@ impl Running {
     }
 
     pub fn is_running(&mut self) -> bool {
-        self.child.as_mut().expect("running").try_wait().expect("waitable").is_none()
+        self.child
+            .as_mut()
+            .expect("running")
+            .try_wait()
+            .expect("waitable")
+            .is_none()
     }
 
     /// Waits for the end, with a deadline.
@@ -172,7 +193,9 @@ impl Running {
             }
         };
         Ended {
-            status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            status: status
+                .code()
+                .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
             stdout: stdout.join().expect("reader"),
             stderr: stderr.join().expect("reader"),
         }
@@ -206,15 +229,12 @@ pub trait Start {
 
 impl Start for Command {
     fn start(&mut self) -> Running {
-        Running { child: Some(self.spawn().expect("spawnable")) }
+        Running {
+            child: Some(self.spawn().expect("spawnable")),
+        }
     }
 
     fn finish(&mut self) -> Ended {
         self.start().end()
     }
-}
-
-/// The status of a finished command as a shell would report it.
-pub fn status(output: &Output) -> i32 {
-    output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0))
 }

@@ -1,0 +1,50 @@
+//! Ticks each second until the leader says exit: `EXIT_DIR=/tmp/exit cargo run --example follower [NAME]`.
+//!
+//! What was said before the follower began counts too: remove an old `/tmp/exit` first.
+
+// The library never prints; a program may.
+#![allow(clippy::print_stdout)]
+
+use exitdir::{Condition, ExitDir, Name, State, Verdict};
+use std::error::Error;
+use std::time::Duration;
+
+const TICK: Duration = Duration::from_secs(1);
+/// How often to tick when there is no leader to wait for.
+const TICKS_ALONE: u32 = 3;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let name = std::env::args().nth(1).unwrap_or("exitFile".to_owned());
+    let name = Name::new(&name).ok_or("not a name")?;
+
+    match ExitDir::from_env() {
+        Some(dir) => follow(&dir, name)?,
+        None => tick_alone(),
+    }
+    println!("[Follower] Exiting...");
+    Ok(())
+}
+
+fn follow(dir: &ExitDir, leader: Name) -> Result<(), exitdir::Error> {
+    let exit = Condition {
+        name: Some(leader),
+        state: State::Died,
+    };
+    let mut watch = dir.watch(&[exit])?;
+    for tick in 0_u64.. {
+        println!("[Follower] Tick {tick}");
+        match watch.wait(Some(TICK))? {
+            Verdict::Open => {}
+            Verdict::Holds(_) | Verdict::Impossible => break,
+        }
+    }
+    Ok(())
+}
+
+fn tick_alone() {
+    println!("[Follower] EXIT_DIR is not set: nobody will say exit");
+    for tick in 0..TICKS_ALONE {
+        println!("[Follower] Tick {tick}");
+        std::thread::sleep(TICK);
+    }
+}
