@@ -75,7 +75,7 @@ pub(crate) struct Snapshot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     size: i64,
-    modified: (i64, i64),
+    modified: (i64, u64),
 }
 
 impl ExitDir {
