@@ -1,1 +1,70 @@
+//! Container tests: a real engine, the real image, what `scripts/build` has put into `dist/`.
+//!
+//! All of them share one engine, which is started before the first and stopped after the last;
+//! hence a harness of their own. A test's name is the sentence that it proves.
 
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+mod aarch64;
+mod engine;
+mod harness;
+mod image;
+mod install;
+mod job;
+mod loss;
+mod status;
+mod stop;
+mod termination_log;
+#[path = "../it/world.rs"]
+#[allow(dead_code)] // what the tests of plain processes need besides
+mod world;
+mod zombies;
+
+use harness::{Machine, Test, tests};
+use std::process::ExitCode;
+
+const TESTS: &[&[Test]] = &[
+    // The longest first, so that none of them is waited for alone.
+    tests![loss: a_follower_ends_when_the_engine_kills_main,
+        a_follower_ends_when_main_runs_out_of_memory,
+        a_follower_ends_when_the_supervisor_itself_is_the_one_out_of_memory],
+    tests![stop: docker_stop_reaches_a_command_that_traps_it_and_returns_its_status,
+        docker_stop_ends_a_command_without_a_trap_with_143,
+        docker_stop_reaches_a_command_that_waits_to_be_born,
+        docker_stop_ends_a_wait_as_pid_1_with_143],
+    tests![job: a_job_whose_main_exits_0_is_complete,
+        a_job_whose_main_fails_says_so_in_both_containers,
+        a_job_needs_nothing_but_the_scratch_image],
+    tests![install: an_init_container_installs_into_a_volume_that_another_image_runs_from,
+        an_installation_is_replaced_while_it_runs],
+    tests![termination_log: a_command_that_does_not_exist_is_explained,
+        a_command_line_that_is_wrong_is_explained,
+        a_stop_for_a_death_dependency_is_explained,
+        an_end_of_its_own_needs_no_explanation,
+        what_the_command_has_said_itself_is_left_alone],
+    tests![zombies: orphans_are_reaped_by_pid_1],
+    tests![status: status_looks_into_a_scratch_container_from_inside_and_from_beside],
+    tests![image: the_image_is_one_binary_and_its_links,
+        the_image_says_what_it_is,
+        the_image_starts_as_any_user_on_a_read_only_root,
+        buildkit_builds_the_same_image],
+    tests![aarch64: the_binary_says_its_version,
+        a_signal_is_seen_by_a_wait,
+        a_command_runs_and_leaves_its_status,
+        a_signal_is_passed_on,
+        a_killed_supervisor_is_lost],
+];
+
+fn main() -> ExitCode {
+    harness::run(TESTS.concat(), &Machine::default())
+}

@@ -1,0 +1,142 @@
+//! The binary for aarch64, under emulation if need be: does it say, see, run and end as it should?
+
+use crate::engine::{find, repository};
+use crate::harness::{Machine, Obstacle, Verdict};
+use crate::world::{Ended, Start, World};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Runs the binary.
+pub struct Emulator {
+    /// None where the machine is one itself.
+    program: Option<PathBuf>,
+    binary: PathBuf,
+}
+
+impl Emulator {
+    pub fn find() -> Result<Emulator, Obstacle> {
+        const PROGRAM: &str = "qemu-aarch64-static";
+        let missing = |what: String| Obstacle::Missing(format!("no aarch64 binary to run: {what}"));
+        let binary = repository().join("dist/aarch64/exitdir");
+        if !binary.exists() {
+            return Err(missing(
+                "scripts/build makes dist/aarch64/exitdir".to_owned(),
+            ));
+        }
+        let native = cfg!(target_arch = "aarch64");
+        let program = find(PROGRAM);
+        if program.is_none() && !native {
+            return Err(missing(format!("{PROGRAM} is not installed")));
+        }
+        Ok(Emulator {
+            program: program.filter(|_| !native),
+            binary,
+        })
+    }
+
+    fn applet<'w>(&self, world: &World, words: impl IntoIterator<Item = &'w str>) -> Command {
+        let mut command = match &self.program {
+            Some(program) => {
+                let mut command = world.command(program);
+                command.arg(&self.binary);
+                command
+            }
+            None => world.command(&self.binary),
+        };
+        command.args(words);
+        command
+    }
+}
+
+fn check(ended: &Ended, status: i32) {
+    assert_eq!(ended.status, status, "{}", ended.stderr);
+    assert_eq!(ended.stderr, "");
+}
+
+pub fn the_binary_says_its_version(machine: &Machine) -> Verdict {
+    let ended = machine
+        .emulator()?
+        .applet(&World::new(), ["--version"])
+        .finish();
+    check(&ended, 0);
+    assert_eq!(
+        ended.stdout,
+        format!("exitdir {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    Ok(())
+}
+
+pub fn a_signal_is_seen_by_a_wait(machine: &Machine) -> Verdict {
+    let (emulator, world) = (machine.emulator()?, World::new());
+    let wait = emulator
+        .applet(&world, ["wait", "--print", "--exit-code", "main"])
+        .start();
+    check(
+        &emulator
+            .applet(&world, ["signal", "--code", "5", "main"])
+            .finish(),
+        0,
+    );
+    let ended = wait.end();
+    check(&ended, 5);
+    assert_eq!(ended.stdout, "main failed 5\n");
+    Ok(())
+}
+
+pub fn a_command_runs_and_leaves_its_status(machine: &Machine) -> Verdict {
+    let (emulator, world) = (machine.emulator()?, World::new());
+    check(
+        &emulator
+            .applet(
+                &world,
+                ["run", "-n", "main", "--", "/bin/sh", "-c", "exit 7"],
+            )
+            .finish(),
+        7,
+    );
+    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("7"));
+    assert_eq!(world.key("main", "Reason").as_deref(), Some("exited"));
+    Ok(())
+}
+
+pub fn a_signal_is_passed_on(machine: &Machine) -> Verdict {
+    let (emulator, world) = (machine.emulator()?, World::new());
+    let run = emulator
+        .applet(&world, ["run", "-n", "main", "--", "/bin/sleep", "600"])
+        .start();
+    world.await_key("main", "Born");
+    run.kill(rustix::process::Signal::TERM.as_raw());
+    check(&run.end(), 143);
+    assert_eq!(world.key("main", "Signal").as_deref(), Some("TERM"));
+    Ok(())
+}
+
+pub fn a_killed_supervisor_is_lost(machine: &Machine) -> Verdict {
+    let (emulator, world) = (machine.emulator()?, World::new());
+    let follower = [
+        "run",
+        "-n",
+        "proxy",
+        "--death-deps",
+        "main",
+        "--quiet",
+        "--",
+        "/bin/sleep",
+        "600",
+    ];
+    let main = emulator
+        .applet(&world, ["run", "-n", "main", "--", "/bin/sleep", "600"])
+        .start();
+    world.await_key("main", "Born");
+    let follower = emulator.applet(&world, follower).start();
+    world.await_key("proxy", "Born");
+    main.kill(rustix::process::Signal::KILL.as_raw());
+    check(&follower.end(), 143);
+    check(
+        &emulator
+            .applet(&world, ["wait", "-t", "0", "main:lost"])
+            .finish(),
+        0,
+    );
+    Ok(())
+}
