@@ -15,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How long a lock may be held by somebody who is just going, before a birth is refused.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How long to begin again when others were quicker.
+const PERSISTENCE: Duration = Duration::from_secs(2);
 /// Between two looks at a lock that is held.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -61,10 +63,10 @@ impl<'d> Unborn<'d> {
     /// [`Error::Io`] if the file cannot be made.
     pub(crate) fn conceive(dir: &'d ExitDir, name: &'d Name) -> Result<Unborn<'d>, Error> {
         let nursery = name.nursery();
-        let deadline = Instant::now() + PATIENCE;
+        let began = Instant::now();
         loop {
             let failed = |errno| Error::io("create", &dir.entry(&nursery), errno);
-            let last_try = Instant::now() >= deadline;
+            let waited = began.elapsed();
             match Attempt::make(dir, &nursery).map_err(failed)? {
                 Attempt::Ours { file, id, locked } => {
                     return Ok(Unborn {
@@ -76,16 +78,17 @@ impl<'d> Unborn<'d> {
                         locked,
                     });
                 }
-                Attempt::Lost => {}
-                Attempt::Held if last_try => return Err(Error::NameTaken(name.clone())),
-                Attempt::Forbidden(_) if !last_try => std::thread::sleep(PAUSE),
-                Attempt::Forbidden(errno) => {
-                    // Its maker was killed before he could open it to all of us.
-                    if rustix::fs::unlink(dir.entry(&nursery)).is_err() {
-                        return Err(failed(errno));
-                    }
+                // Somebody has got on meanwhile, so all of us do in the end.
+                Attempt::Lost if waited < PERSISTENCE => {}
+                Attempt::Held | Attempt::Forbidden(_) if waited < PATIENCE => {
+                    std::thread::sleep(PAUSE)
                 }
-                Attempt::Held => std::thread::sleep(PAUSE),
+                Attempt::Held | Attempt::Lost => return Err(Error::NameTaken(name.clone())),
+                // Its maker was killed before he could open it to all of us.
+                Attempt::Forbidden(errno) if waited < PERSISTENCE => {
+                    rustix::fs::unlink(dir.entry(&nursery)).map_err(|_| failed(errno))?;
+                }
+                Attempt::Forbidden(errno) => return Err(failed(errno)),
             }
         }
     }

@@ -38,7 +38,7 @@ pub enum Said {
 }
 
 /// Between two looks at a file that somebody may be writing.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(5);
 /// How long somebody else may be busy being born under the name.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -124,15 +124,15 @@ struct Saying<'a> {
 impl Saying<'_> {
     /// Tries until the word stands under the name. `None` from a step means: it has changed, look again.
     fn settle(&self) -> Result<Said, Error> {
-        let deadline = Instant::now() + PATIENCE;
+        let began = Instant::now();
         let mut quiet = Quiet::default();
         loop {
-            let said = match self.step(&mut quiet) {
-                Err(Error::NameTaken(_)) if Instant::now() < deadline => None,
-                result => result?,
-            };
-            if let Some(said) = said {
-                return Ok(said);
+            match self.step(&mut quiet) {
+                Ok(Some(said)) => return Ok(said),
+                Ok(None) if began.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                Ok(None) => return Err(Error::NameTaken(self.name.clone())),
+                Err(Error::NameTaken(_)) if began.elapsed() < PATIENCE => {}
+                Err(error) => return Err(error),
             }
         }
     }
@@ -144,10 +144,7 @@ impl Saying<'_> {
         let settled = quiet.is_settled(opened.id, &snapshot);
         let life = Life::judge(snapshot.tombstone, snapshot.evidence, settled);
         match life.standing {
-            Standing::Unsettled => {
-                std::thread::sleep(PAUSE);
-                Ok(None)
-            }
+            Standing::Unsettled => Ok(None),
             Standing::Alive(_)
                 if self.reach == Reach::TheLiving && life.tombstone.waiting.is_none() =>
             {

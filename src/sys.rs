@@ -8,7 +8,7 @@ use crate::{Signal, SignalSet};
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
@@ -442,10 +442,12 @@ pub(crate) fn exec(command: &CommandLine, signals: Option<Signals>) -> io::Error
 
 /// The descriptor of the terminal whose foreground we have, if we have one (credentials(7)).
 pub(crate) fn foreground_terminal() -> Option<RawFd> {
-    let own = rustix::process::getpgrp();
-    let stdin = std::io::stdin();
-    let fd = stdin.as_fd();
-    (rustix::termios::tcgetpgrp(fd).ok()? == own).then(|| fd.as_raw_fd())
+    // SAFETY: getpgrp touches no memory.
+    let own = unsafe { libc::getpgrp() };
+    // SAFETY: tcgetpgrp touches no memory of ours.
+    let foreground = unsafe { libc::tcgetpgrp(libc::STDIN_FILENO) };
+    // Groups outside of our PID namespace are all 0: then nobody can tell whether it is ours.
+    (foreground == own && own > 0).then_some(libc::STDIN_FILENO)
 }
 
 /// Takes the foreground of the terminal back for our own group.
