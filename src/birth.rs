@@ -209,7 +209,6 @@ impl Attempt {
             Err(errno @ Errno::ACCESS) if matches!(dir.id_of(nursery), Ok(Some(_))) => {
                 return Ok(Attempt::Forbidden(errno));
             }
-            Err(Errno::NOENT) if dir.identity().is_ok() => return Ok(Attempt::Lost),
             Err(Errno::LOOP | Errno::NXIO) => return remove_obstacle(dir, nursery),
             Err(errno) => return Err(errno),
         };

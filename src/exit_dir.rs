@@ -107,13 +107,10 @@ impl ExitDir {
     /// [`Error::Io`] if it cannot be created or something else has its name.
     pub fn create(&self) -> Result<(), Error> {
         let failed = |errno| Error::io("create", &self.path, errno);
-        match rustix::fs::stat(&self.path) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-                return Ok(());
-            }
-            Ok(_) => return Err(Error::io("use", &self.path, Errno::NOTDIR)),
+        match self.identity() {
+            Ok(_) => return Ok(()),
             Err(Errno::NOENT) => {}
-            Err(errno) => return Err(Error::io("read", &self.path, errno)),
+            Err(errno) => return Err(Error::io("use", &self.path, errno)),
         }
         if let Some(parent) = self
             .path
@@ -124,8 +121,8 @@ impl ExitDir {
         }
         match rustix::fs::mkdir(&self.path, Mode::from_raw_mode(0o777)) {
             Ok(()) => rustix::fs::chmod(&self.path, Mode::from_raw_mode(0o777)).map_err(failed),
-            // Somebody else was quicker; whether it is a directory shows at the first use.
-            Err(Errno::EXIST) => Ok(()),
+            // Somebody else was quicker, or a link leads to nowhere.
+            Err(Errno::EXIST) => self.identity().map(|_| ()).map_err(failed),
             Err(errno) => Err(failed(errno)),
         }
     }

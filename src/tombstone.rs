@@ -322,27 +322,10 @@ fn parse_code(text: &str) -> Option<u8> {
     Some(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
-/// Double quotes and JSON's escapes (RFC 8259, section 7), cut to [`MESSAGE_LIMIT`] bytes.
+/// Double quotes and JSON's escapes, cut to [`MESSAGE_LIMIT`] bytes.
 fn quote(text: &str) -> String {
     let mut out = String::from("\"");
-    for c in text.chars() {
-        let escaped = match c {
-            '"' => "\\\"".to_owned(),
-            '\\' => "\\\\".to_owned(),
-            '\n' => "\\n".to_owned(),
-            '\r' => "\\r".to_owned(),
-            '\t' => "\\t".to_owned(),
-            // YAML forbids more than JSON does: C1 controls, line separators, non-characters.
-            c if c.is_control()
-                || matches!(
-                    c,
-                    '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
-                ) =>
-            {
-                format!("\\u{:04x}", u32::from(c))
-            }
-            c => c.to_string(),
-        };
+    for escaped in text.chars().map(escape) {
         if out.len() + escaped.len() + 1 > MESSAGE_LIMIT {
             break;
         }
@@ -350,6 +333,27 @@ fn quote(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+/// A character inside of JSON's double quotes (RFC 8259, section 7). YAML and terminals want more
+/// escaped than JSON does: C1 controls, line separators, non-characters.
+fn escape(c: char) -> String {
+    match c {
+        '"' => "\\\"".to_owned(),
+        '\\' => "\\\\".to_owned(),
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\t' => "\\t".to_owned(),
+        c if c.is_control()
+            || matches!(
+                c,
+                '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+            ) =>
+        {
+            format!("\\u{:04x}", u32::from(c))
+        }
+        c => c.to_string(),
+    }
 }
 
 /// The text that a value means: JSON's escapes undone, a broken escape taken as it stands.
@@ -414,19 +418,8 @@ fn hex4(rest: &mut std::str::Chars<'_>) -> Option<u32> {
 
 /// The text in JSON's double quotes, whatever its length: for output, not for tombstones.
 pub(crate) fn json_string(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if u32::from(c) < 0x20 || c == '\u{7f}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)))
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
+    let escaped: String = text.chars().map(escape).collect();
+    format!("\"{escaped}\"")
 }
 
 #[cfg(test)]

@@ -37,6 +37,15 @@ pub(crate) enum Outcome {
     Signal(Signal),
 }
 
+/// What whoever waits does about things on the way.
+#[derive(Clone, Copy)]
+pub(crate) struct Customs {
+    /// Tells people something, if there is going to be a wait at all.
+    pub(crate) warn: fn(String),
+    /// Whether a signal ends the wait.
+    pub(crate) ends: fn(Signal) -> bool,
+}
+
 /// One wait.
 #[derive(Debug)]
 pub(crate) struct Vigil {
@@ -73,7 +82,7 @@ impl Vigil {
     }
 
     /// What people should be told about the watch, once.
-    pub(crate) fn take_warning(&mut self) -> Option<String> {
+    fn take_warning(&mut self) -> Option<String> {
         match self.trouble.take()? {
             Trouble::NoInotify(errno) => Some(no_inotify(errno)),
             Trouble::DirectoryGone | Trouble::DirectoryBack => None,
@@ -98,13 +107,13 @@ impl Vigil {
         self.ballot.explain()
     }
 
-    /// Blocks until the conditions hold, or never will, or the time is over, or a signal that `ends` says so.
+    /// Blocks until the conditions hold, or never will, or the time is over, or a signal comes that ends it.
     pub(crate) fn wait(
         &mut self,
         dir: &ExitDir,
         timeout: Limit,
         signals: Option<&Signals>,
-        ends: fn(Signal) -> bool,
+        customs: Customs,
     ) -> Result<Outcome, Error> {
         let deadline = timeout.deadline(Instant::now());
         loop {
@@ -115,6 +124,9 @@ impl Vigil {
             }
             if deadline.is_some_and(|at| at <= Instant::now()) {
                 return Ok(Outcome::TimedOut);
+            }
+            if let Some(warning) = self.take_warning() {
+                (customs.warn)(warning);
             }
             let next = [deadline, self.follower.deadline()]
                 .into_iter()
@@ -131,7 +143,7 @@ impl Vigil {
                 signals
                     .read()
                     .into_iter()
-                    .find(|received| ends(received.signal))
+                    .find(|received| (customs.ends)(received.signal))
             });
             if let Some(received) = ending {
                 return Ok(Outcome::Signal(received.signal));

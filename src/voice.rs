@@ -64,7 +64,17 @@ impl Voice {
     }
 }
 
+/// A pipe that `poll` calls writable takes this many bytes without blocking (`PIPE_BUF`, pipe(7)).
+const LINE_LIMIT: usize = 4096;
+
 fn write_line(mut line: String) {
+    if line.len() >= LINE_LIMIT {
+        let cut = (0..LINE_LIMIT - 4)
+            .rev()
+            .find(|at| line.is_char_boundary(*at));
+        line.truncate(cut.unwrap_or(0));
+        line.push_str("...");
+    }
     line.push('\n');
     let stderr = rustix::stdio::stderr();
     let mut ready = [PollFd::new(&stderr, PollFlags::OUT)];

@@ -4,7 +4,7 @@ use super::options::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag
 use super::{NO_DIRECTORY, answer, directory, own_name, print, read_duration, usage_error};
 use crate::sys::{self, CommandLine, Signals};
 use crate::verdict::{Decider, Mode};
-use crate::vigil::{Outcome, Request, Vigil};
+use crate::vigil::{Customs, Outcome, Request, Vigil};
 use crate::voice::Voice;
 use crate::{Condition, Death, ExitDir, Limit, Signal, State, exit};
 use std::ffi::OsString;
@@ -144,12 +144,13 @@ fn signals_as_init() -> std::io::Result<Option<Signals>> {
 }
 
 fn keep(plan: Plan, signals: Option<Signals>) -> u8 {
+    let customs = Customs {
+        warn: |warning| VOICE.notice(warning),
+        ends: ending_signal,
+    };
     let outcome = plan.dir.create().and_then(|()| {
         let mut vigil = Vigil::begin(&plan.dir, &plan.request);
-        if let Some(warning) = vigil.take_warning() {
-            VOICE.notice(warning);
-        }
-        let outcome = vigil.wait(&plan.dir, plan.timeout, signals.as_ref(), ending_signal)?;
+        let outcome = vigil.wait(&plan.dir, plan.timeout, signals.as_ref(), customs)?;
         Ok((outcome, vigil.explain()))
     });
     match outcome {
