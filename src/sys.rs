@@ -457,3 +457,43 @@ pub(crate) fn take_terminal_back(terminal: RawFd) {
     // SAFETY: tcsetpgrp touches no memory of ours; every signal is blocked, so TTOU does not stop us.
     unsafe { libc::tcsetpgrp(terminal, own) };
 }
+
+// ---- A binary without an unwinder ---------------------------------------------------------------
+
+/// An unwinder that finds nothing, in place of the one that would fill half of the static binary.
+///
+/// The binary aborts on a panic, so nothing ever unwinds; but std prints a backtrace on request, and
+/// brings a reader of debug information, a decompressor and a demangler along for that, which have
+/// nothing to read in a stripped binary. The linker takes these functions, which the ABI names
+/// (Itanium C++ ABI: Exception Handling), and leaves the archive's alone; the optimizer then sees
+/// that no frame is ever shown. A panic still says where and why. Only for our own static binary:
+/// a program that uses the library may well want to unwind.
+#[cfg(all(feature = "no-unwinder", target_env = "musl", panic = "abort"))]
+mod no_unwinder {
+    use super::{c_int, c_void};
+
+    /// `_URC_END_OF_STACK`.
+    const END_OF_STACK: c_int = 5;
+
+    // SAFETY: the name and the signature are the ABI's, and to find no frame is an answer it allows.
+    #[unsafe(no_mangle)]
+    extern "C" fn _Unwind_Backtrace(_trace: *const c_void, _argument: *mut c_void) -> c_int {
+        END_OF_STACK
+    }
+
+    /// What only unwinding calls, which aborting has taken the place of.
+    macro_rules! never_called {
+        ($($name:ident)*) => { $(
+            // SAFETY: the name is the ABI's, and whatever the arguments are, they are not looked at.
+            #[unsafe(no_mangle)]
+            extern "C" fn $name() -> ! {
+                std::process::abort()
+            }
+        )* };
+    }
+
+    never_called! {
+        _Unwind_GetDataRelBase _Unwind_GetIP _Unwind_GetIPInfo _Unwind_GetLanguageSpecificData
+        _Unwind_GetRegionStart _Unwind_GetTextRelBase _Unwind_Resume _Unwind_SetGR _Unwind_SetIP
+    }
+}

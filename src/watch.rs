@@ -8,7 +8,11 @@ use crate::Limit;
 use crate::exit_dir::{ExitDir, FileId, Locality};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
 use std::collections::BTreeMap;
+use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -48,6 +52,8 @@ pub(crate) enum Trouble {
 #[derive(Debug)]
 pub(crate) struct DirWatch {
     inotify: Option<OwnedFd>,
+    /// Dropped after the descriptor that it takes care of.
+    _undertaker: Option<Undertaker>,
     directory: Option<FileId>,
     poll: Option<Limit>,
     interval: Limit,
@@ -61,6 +67,7 @@ impl DirWatch {
     pub(crate) fn arm(dir: &ExitDir, poll: Option<Limit>) -> (DirWatch, Option<Trouble>) {
         let mut watch = DirWatch {
             inotify: None,
+            _undertaker: None,
             directory: None,
             poll,
             interval: Limit::Never,
@@ -79,6 +86,8 @@ impl DirWatch {
             Some(Err(errno)) => (None, Some(Trouble::NoInotify(errno))),
             None => (None, None),
         };
+        // Without one, closing takes as long as it does.
+        self._undertaker = inotify.as_ref().and_then(|fd| Undertaker::appoint(fd).ok());
         self.inotify = inotify;
         self.interval = self.usual_interval(dir);
         trouble
@@ -138,12 +147,51 @@ impl DirWatch {
             (before, now) if before == now => None,
             (Some(_), _) => {
                 self.inotify = None;
+                self._undertaker = None;
                 self.directory = None;
                 self.interval = self.usual_interval(dir);
                 Some(Trouble::DirectoryGone)
             }
             (None, _) => Some(self.arm_again(dir).unwrap_or(Trouble::DirectoryBack)),
         }
+    }
+}
+
+/// Closes the inotify descriptor when we are gone: the kernel takes milliseconds to close one that has
+/// a watch, and whoever waits for our end would wait for that too.
+///
+/// A socket pair, in which a message to one end carries that same end and the inotify descriptor. Once
+/// we hold none of them any more, nothing but the cycle does, and the kernel's collector closes them
+/// later (unix(7)). Made at the start, so that it serves however we end.
+#[derive(Debug)]
+struct Undertaker {
+    _receiver: OwnedFd,
+    /// The last to go: its end is what calls the collector.
+    _sender: OwnedFd,
+}
+
+impl Undertaker {
+    fn appoint(inotify: &OwnedFd) -> Result<Undertaker, Errno> {
+        let (receiver, sender) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::DGRAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        let descriptors = [receiver.as_fd(), inotify.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        rights.push(SendAncillaryMessage::ScmRights(&descriptors));
+        rustix::net::sendmsg(
+            &sender,
+            &[IoSlice::new(b".")],
+            &mut rights,
+            SendFlags::NOSIGNAL,
+        )?;
+        Ok(Undertaker {
+            _receiver: receiver,
+            _sender: sender,
+        })
     }
 }
 
