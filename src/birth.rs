@@ -11,6 +11,7 @@ use crate::{Error, Name, Signal, Timestamp, Tombstone, exit};
 use rustix::fs::{FallocateFlags, FlockOperation, IFlags, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a lock may be held by somebody who is just going, before a birth is refused.
@@ -28,7 +29,12 @@ pub(crate) struct Unborn<'d> {
     file: Option<OwnedFd>,
     id: FileId,
     locked: bool,
+    /// Other threads are no other process to the lock of the nursery.
+    _only: MutexGuard<'static, ()>,
 }
+
+/// Held by whoever is being born in this process.
+static BIRTH: Mutex<()> = Mutex::new(());
 
 /// The record of a life's end.
 #[derive(Clone, Debug)]
@@ -63,6 +69,8 @@ impl<'d> Unborn<'d> {
     /// [`Error::Io`] if the file cannot be made.
     pub(crate) fn conceive(dir: &'d ExitDir, name: &'d Name) -> Result<Unborn<'d>, Error> {
         let nursery = name.nursery();
+        // There is nothing behind the mutex that a panic could have left half done.
+        let only = BIRTH.lock().unwrap_or_else(PoisonError::into_inner);
         let began = Instant::now();
         loop {
             let failed = |errno| Error::io("create", &dir.entry(&nursery), errno);
@@ -76,6 +84,7 @@ impl<'d> Unborn<'d> {
                         file: Some(file),
                         id,
                         locked,
+                        _only: only,
                     });
                 }
                 // Somebody has got on meanwhile, so all of us do in the end.

@@ -26,7 +26,7 @@ impl Child {
     ) -> Result<Child, StartFailure> {
         let terminal = sys::foreground_terminal();
         let setup = Setup {
-            inherited: Some(signals.inherited()),
+            inherited: signals.inherited(),
             own_group: true,
             terminal,
         };
@@ -37,28 +37,31 @@ impl Child {
                 terminal,
             }),
             Err(SpawnError::Fork(error)) => Err(StartFailure::Own(errno(&error))),
-            Err(SpawnError::Exec(error)) => {
-                take_back(terminal);
-                Err(match error.kind() {
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                        StartFailure::NotFound(errno(&error))
-                    }
-                    _ => StartFailure::NotExecutable(errno(&error)),
-                })
-            }
+            Err(SpawnError::Exec(error)) => Err(match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                    StartFailure::NotFound(errno(&error))
+                }
+                _ => StartFailure::NotExecutable(errno(&error)),
+            }),
         }
     }
 
-    /// Sends a signal. One that finds nobody is no error: the end is on its way to us.
+    /// Sends a signal.
     pub(crate) fn send(&self, signal: Signal) -> Result<(), String> {
+        let failed = |error| {
+            format!(
+                "cannot send {signal} to the command: {}",
+                error::describe(&error)
+            )
+        };
         match sys::kill(self.pid, self.target, signal) {
-            Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
-                Err(format!(
-                    "cannot send {signal} to the command: {}",
-                    error::describe(&error)
-                ))
+            Err(error) if is_nobody(&error) && self.target == Target::Group => {
+                // It has left its group.
+                sys::kill(self.pid, Target::Process, signal)
+                    .or_else(unless_nobody)
+                    .map_err(failed)
             }
-            Ok(()) | Err(_) => Ok(()),
+            result => result.or_else(unless_nobody).map_err(failed),
         }
     }
 
@@ -75,17 +78,28 @@ impl Child {
             }
         }
         if found.is_some()
-            && let Some(gone) = child.take()
+            && let Some(Child {
+                pid,
+                terminal: Some(terminal),
+                ..
+            }) = child.take()
         {
-            take_back(gone.terminal);
+            sys::take_terminal_back(terminal, pid);
         }
         found
     }
 }
 
-fn take_back(terminal: Option<RawFd>) {
-    if let Some(terminal) = terminal {
-        sys::take_terminal_back(terminal);
+fn is_nobody(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
+/// A signal that finds nobody is no error: the end is on its way to us.
+fn unless_nobody(error: io::Error) -> io::Result<()> {
+    if is_nobody(&error) {
+        Ok(())
+    } else {
+        Err(error)
     }
 }
 

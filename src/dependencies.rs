@@ -8,7 +8,7 @@
 
 use crate::condition::{Death, News};
 use crate::verdict::describe;
-use crate::{Condition, Life, Name, Timestamp};
+use crate::{Condition, Life, Name, Timestamp, exit};
 use std::collections::BTreeMap;
 
 /// Why a death dependency stops us: decides how clean our own end is.
@@ -45,8 +45,8 @@ pub(crate) struct DeathDeps {
 /// What was seen under a name since we began to watch.
 #[derive(Debug, Default)]
 struct History {
-    /// A birth dependency that has not been born since we began.
-    expected: bool,
+    /// It lived, or was born, since we began.
+    born: bool,
     /// The corpse that we found when we began.
     corpse: Option<Option<Timestamp>>,
     /// The life that was going down already when we began.
@@ -90,13 +90,8 @@ impl DeathDeps {
     /// Takes the news of one look. The causes that it brings up must be looked at before [`DeathDeps::fate`] is asked.
     pub(crate) fn hear(&mut self, news: &[News]) {
         for item in news {
-            let expected = self.is_birth_dep(None, &item.name);
-            let fresh = History {
-                expected,
-                ..History::default()
-            };
             let began = self.began;
-            let history = self.histories.entry(item.name.clone()).or_insert(fresh);
+            let history = self.histories.entry(item.name.clone()).or_default();
             history.hear(item, !began);
         }
         for item in news
@@ -125,14 +120,18 @@ impl DeathDeps {
 
     fn weigh_one(&mut self, name: &Name, life: &Life) {
         let found = self.conditions.iter().position(|condition| {
-            condition.is_about(name) && condition.state.matches(life) && self.counts(name, life)
+            condition.is_about(name)
+                && condition.state.matches(life)
+                && self.counts(condition, name, life)
         });
-        let Some(at) = found else { return };
+        let Some((at, condition)) = found.and_then(|at| Some((at, self.conditions.get(at)?)))
+        else {
+            return;
+        };
         if self.decided.as_ref().is_none_or(|(before, _)| at < *before) {
+            let needed = self.is_birth_dep(condition, name);
             let bond = match life.death().map(Death::code) {
-                None | Some(Some(0)) if !self.is_birth_dep(self.conditions.get(at), name) => {
-                    Bond::Served
-                }
+                None | Some(Some(exit::SUCCESS)) if !needed => Bond::Served,
                 None | Some(_) => Bond::Needed,
             };
             let cause = life.tombstone.cause.clone().unwrap_or_else(|| name.clone());
@@ -148,14 +147,13 @@ impl DeathDeps {
     }
 
     /// Whether the name, or the condition's missing name, is among the birth dependencies.
-    fn is_birth_dep(&self, condition: Option<&Condition>, name: &Name) -> bool {
-        let nameless = condition.is_some_and(|condition| condition.name.is_none());
+    fn is_birth_dep(&self, condition: &Condition, name: &Name) -> bool {
         self.births
             .iter()
-            .any(|birth| birth.as_ref() == Some(name) || birth.is_none() && nameless)
+            .any(|birth| birth.as_ref() == Some(name) || *birth == condition.name)
     }
 
-    fn counts(&self, name: &Name, life: &Life) -> bool {
+    fn counts(&self, condition: &Condition, name: &Name, life: &Life) -> bool {
         let Some(death) = life.death() else {
             return true;
         };
@@ -164,7 +162,8 @@ impl DeathDeps {
             return false;
         }
         let history = self.histories.get(name);
-        if history.is_some_and(|history| history.expected) {
+        // A birth dependency is expected to come back.
+        if self.is_birth_dep(condition, name) && !history.is_some_and(|history| history.born) {
             return false;
         }
         match &life.tombstone.cause {
@@ -200,7 +199,7 @@ impl History {
                 .is_some_and(|corpse| corpse.as_ref() == life.tombstone.life());
             // Born again: a living life, or the corpse of one that came and went since.
             if life.tombstone.born.is_some() && !corpse {
-                self.expected = false;
+                self.born = true;
             }
         }
     }

@@ -78,6 +78,7 @@ pub(crate) fn live(plan: &Plan, signals: &Signals) -> Result<u8, String> {
         society,
         child: None,
         complaints: BTreeSet::new(),
+        stop_sentence: None,
         end: None,
     };
     Ok(supervisor.run())
@@ -134,7 +135,7 @@ impl<'p> Society<'p> {
             dir: &membership.dir,
             follower,
             deaths: DeathDeps::new(&plan.death_deps, &plan.birth_deps, own),
-            births: Ballot::new(&plan.birth_deps, terms),
+            births: Ballot::new(&plan.birth_deps, terms, own),
         })
     }
 
@@ -154,6 +155,7 @@ impl<'p> Society<'p> {
             self.deaths.hear(&more.news);
             all.news.extend(more.news);
             all.errors.extend(more.errors);
+            all.blemishes.extend(more.blemishes);
             all.trouble = all.trouble.or(more.trouble);
         }
         self.weigh(&all.news);
@@ -176,6 +178,8 @@ struct Supervisor<'p> {
     child: Option<Child>,
     /// What was complained about already.
     complaints: BTreeSet<String>,
+    /// What was said when the command was told to stop.
+    stop_sentence: Option<String>,
     end: Option<u8>,
 }
 
@@ -211,17 +215,11 @@ impl Supervisor<'_> {
         if let Some(ending) = Child::reap(&mut self.child) {
             self.feed(Event::Ended(ending));
         }
-        let own = rustix::process::getpid()
-            .as_raw_nonzero()
-            .get()
-            .unsigned_abs();
-        for received in received {
-            // A write of ours to a closed stderr, or past a limit: the kernel names us as the sender.
-            let self_inflicted =
-                [Signal::PIPE, Signal::XFSZ].contains(&received.signal) && received.sender == own;
-            if received.signal != Signal::CHLD && !self_inflicted {
-                self.feed(Event::Signal(received.signal));
-            }
+        for signal in received
+            .into_iter()
+            .filter(|signal| *signal != Signal::CHLD)
+        {
+            self.feed(Event::Signal(signal));
         }
     }
 
@@ -274,7 +272,7 @@ impl Supervisor<'_> {
             Some(Trouble::NoInotify(errno)) => self.complain(vigil::no_inotify(errno)),
             None => {}
         }
-        for error in look.errors {
+        for error in look.errors.into_iter().chain(look.blemishes) {
             self.complain(error.to_string());
         }
     }
@@ -345,7 +343,7 @@ impl Supervisor<'_> {
         }
     }
 
-    fn report(&self, report: &Report) {
+    fn report(&mut self, report: &Report) {
         let (voice, command) = (self.plan.voice, self.plan.command.display());
         match report {
             Report::StillWaiting => {
@@ -356,7 +354,11 @@ impl Supervisor<'_> {
                     .unwrap_or_default();
                 voice.notice(format!("still waiting: {what}"));
             }
-            Report::Stopping(reason) => voice.notice(self.stop_sentence(reason)),
+            Report::Stopping(reason, signal) => {
+                let sentence = self.stop_sentence(reason, *signal);
+                voice.notice(&sentence);
+                self.stop_sentence = Some(sentence);
+            }
             Report::Killing => {
                 voice.notice(format!(
                     "{command} did not stop within {}: killing it",
@@ -370,17 +372,17 @@ impl Supervisor<'_> {
         }
     }
 
-    fn stop_sentence(&self, reason: &StopReason) -> String {
+    fn stop_sentence(&self, reason: &StopReason, signal: Option<Signal>) -> String {
         let command = self.plan.command.display();
+        let how = signal.map_or("as it was told to before".to_owned(), |signal| {
+            format!("with {signal}")
+        });
         match reason {
-            StopReason::Dependency(fate) => format!(
-                "{}: stopping {command} with {}",
-                fate.what, self.plan.rules.stop_signal
-            ),
+            StopReason::Dependency(fate) => format!("{}: stopping {command} {how}", fate.what),
             StopReason::Timeout => {
                 format!(
-                    "{command} has run for {}: stopping it with {}",
-                    self.plan.rules.run_timeout, self.plan.rules.stop_signal
+                    "{command} has run for {}: stopping it {how}",
+                    self.plan.rules.run_timeout
                 )
             }
         }
@@ -390,7 +392,7 @@ impl Supervisor<'_> {
         let (voice, command) = (self.plan.voice, self.plan.command.display());
         let sentence = match &last.why {
             Why::ByItself => None,
-            Why::Stopped(reason) => Some(self.stop_sentence(reason)),
+            Why::Stopped(_) => self.stop_sentence.take(),
             Why::NotStarted(fate) => {
                 let sentence = format!("{}: not starting {command}", fate.what);
                 voice.notice(&sentence);

@@ -13,7 +13,7 @@ use rustix::process::{Flock, FlockOffsetType, FlockType};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// After this long without a change nobody is in the middle of writing a file.
 pub(crate) const SETTLING: Duration = Duration::from_secs(1);
@@ -303,6 +303,48 @@ impl ExitDir {
             (known, locality) if known == device => locality,
             _ => ask(),
         }
+    }
+}
+
+/// Since when a file has not changed, over several looks, and whether its writer is known to have finished.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quiet {
+    id: FileId,
+    print: Fingerprint,
+    since: Instant,
+    finished: bool,
+}
+
+impl Quiet {
+    /// What a look adds to what was known before. `finished` says that the writer was heard to close the file.
+    pub(crate) fn after(
+        before: Option<Quiet>,
+        id: FileId,
+        snapshot: &Snapshot,
+        finished: bool,
+    ) -> Quiet {
+        match before.filter(|quiet| quiet.id == id && quiet.print == snapshot.print) {
+            Some(quiet) => Quiet {
+                finished: quiet.finished || finished,
+                ..quiet
+            },
+            None => Quiet {
+                id,
+                print: snapshot.print,
+                since: Instant::now(),
+                finished,
+            },
+        }
+    }
+
+    /// Whether nobody can be in the middle of writing what the look has found.
+    pub(crate) fn is_settled(&self, snapshot: &Snapshot) -> bool {
+        self.finished || snapshot.is_old() || self.since.elapsed() >= SETTLING
+    }
+
+    /// When that will be clear at the latest.
+    pub(crate) fn settles_at(&self) -> Instant {
+        self.since + SETTLING
     }
 }
 

@@ -2,25 +2,25 @@
 //!
 //! A follower keeps the tombstones that matter to it open. Another life under a name then means that
 //! the old one is over, and its end is read from the old file, even if it was replaced at once.
+//! Only files of the living are held, and of those that nobody named as many as descriptors allow.
 //! What the lives mean for anybody is decided elsewhere.
 
 use crate::condition::{LockEvidence, News, Standing};
-use crate::exit_dir::{ExitDir, Fingerprint, Opened, SETTLING, Snapshot};
+use crate::exit_dir::{ExitDir, FileId, Opened, Quiet, SETTLING, Snapshot};
 use crate::watch::{DirWatch, Rumours, Trouble};
 use crate::{Error, Life, Limit, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-/// How many tombstones are kept open that nobody named, so that descriptors do not run out.
-const OPEN_LIMIT: usize = 200;
-
 /// What one look at everything that may have changed found.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
     pub(crate) news: Vec<News>,
-    /// What could not be read; the rest was.
+    /// What could not be read of what was asked for; the rest was.
     pub(crate) errors: Vec<Error>,
+    /// Entries that nobody named and that could not be read.
+    pub(crate) blemishes: Vec<Error>,
     pub(crate) trouble: Option<Trouble>,
 }
 
@@ -36,22 +36,20 @@ pub(crate) struct Follower {
     everybody: bool,
     /// One's own name, which is not looked at.
     own: Option<Name>,
+    /// How many files of the living are held, and how many may be that nobody named.
+    held: usize,
+    hold_limit: usize,
 }
 
 /// One name from look to look.
 #[derive(Debug, Default)]
 struct Track {
+    /// Which file was there.
+    id: Option<FileId>,
+    /// The file, as long as its life goes on.
     held: Option<Opened>,
     life: Option<Life>,
     quiet: Option<Quiet>,
-}
-
-/// Since when a file has not changed, and whether its writer is known to have finished.
-#[derive(Clone, Copy, Debug)]
-struct Quiet {
-    print: Fingerprint,
-    since: Instant,
-    finished: bool,
 }
 
 impl Follower {
@@ -71,6 +69,8 @@ impl Follower {
             named: Vec::new(),
             everybody,
             own: own.cloned(),
+            held: 0,
+            hold_limit: hold_limit(),
         };
         for name in names {
             follower.add(name);
@@ -108,9 +108,20 @@ impl Follower {
             ..Look::default()
         };
         for name in self.due(dir, &rumours, began, &mut look.errors) {
-            match self.visit(dir, name, &rumours, began) {
+            match self.visit(dir, &name, &rumours) {
                 Ok(news) => look.news.push(news),
-                Err(error) => look.errors.push(error),
+                Err(error) => {
+                    // Perhaps it was only a moment's trouble.
+                    self.settling
+                        .insert(name.clone(), Instant::now() + SETTLING);
+                    let asked_for = self.named.contains(&name);
+                    let list = if asked_for {
+                        &mut look.errors
+                    } else {
+                        &mut look.blemishes
+                    };
+                    list.push(error);
+                }
             }
         }
         if rumours.everything {
@@ -119,29 +130,25 @@ impl Follower {
         look
     }
 
-    fn visit(
-        &mut self,
-        dir: &ExitDir,
-        name: Name,
-        rumours: &Rumours,
-        now: Instant,
-    ) -> Result<News, Error> {
+    fn visit(&mut self, dir: &ExitDir, name: &Name, rumours: &Rumours) -> Result<News, Error> {
         let finished = rumours.is_finished(name.as_str().as_bytes());
-        let keep = self.tracks.len() < OPEN_LIMIT || self.named.contains(&name);
+        let named = self.named.contains(name);
         let track = self.tracks.entry(name.clone()).or_default();
-        let ended = track.look(dir, &name, finished, now)?;
-        if !keep {
+        let before = usize::from(track.held.is_some());
+        let ended = track.look(dir, name, finished)?;
+        if !named && self.held - before >= self.hold_limit {
             track.held = None;
         }
-        let (life, settles_at) = (track.life.clone(), track.settles_at());
-        match settles_at {
+        self.held = self.held - before + usize::from(track.held.is_some());
+        let now = track.life.clone();
+        match track.settles_at() {
             Some(at) => self.settling.insert(name.clone(), at),
-            None => self.settling.remove(&name),
+            None => self.settling.remove(name),
         };
         Ok(News {
-            name,
+            name: name.clone(),
             ended,
-            now: life,
+            now,
         })
     }
 
@@ -191,89 +198,67 @@ impl Follower {
 
 impl Track {
     /// Looks once. Returns the life that has ended and been replaced since the last look.
-    fn look(
-        &mut self,
-        dir: &ExitDir,
-        name: &Name,
-        finished: bool,
-        now: Instant,
-    ) -> Result<Option<Life>, Error> {
+    fn look(&mut self, dir: &ExitDir, name: &Name, finished: bool) -> Result<Option<Life>, Error> {
         let Some((opened, snapshot)) = dir.sight(name)? else {
-            return Ok(self.vanish(dir, now));
+            return Ok(self.vanish(dir));
         };
-        let same_file = self.held.as_ref().is_none_or(|held| held.id == opened.id);
-        let before = self.life.take();
-        let ended = match before.as_ref().filter(|life| life.is_alive()) {
+        let same_file = self.id.is_none_or(|id| id == opened.id);
+        let before = self.life.take().filter(Life::is_alive);
+        let ended = match &before {
             Some(old) if !is_same_life(old, &snapshot, same_file) => {
-                Some(self.last_words(dir, old.clone(), same_file))
+                Some(self.last_words(dir, old, same_file))
             }
-            _ => None,
+            Some(_) | None => None,
         };
         let rewriting =
             before.filter(|old| same_file && ended.is_none() && is_being_rewritten(old, &snapshot));
-        let settled = self.settle(&snapshot, finished, same_file, now);
-        self.held = Some(opened);
+        let settled = self.settle(opened.id, &snapshot, finished);
+        self.id = Some(opened.id);
         // kubexit empties its tombstone before it writes the death: until then it is what it was.
-        self.life = Some(
-            rewriting
-                .unwrap_or_else(|| Life::judge(snapshot.tombstone, snapshot.evidence, settled)),
-        );
+        let life = rewriting
+            .unwrap_or_else(|| Life::judge(snapshot.tombstone, snapshot.evidence, settled));
+        self.held = life.is_alive().then_some(opened);
+        self.life = Some(life);
         Ok(ended)
     }
 
     /// The name is gone. The file that we hold may still tell of its life.
-    fn vanish(&mut self, dir: &ExitDir, now: Instant) -> Option<Life> {
-        let held = self.held.take();
-        self.life.take().filter(Life::is_alive)?;
-        let held = held?;
+    fn vanish(&mut self, dir: &ExitDir) -> Option<Life> {
+        let last = std::mem::take(self);
+        last.life.filter(Life::is_alive)?;
+        let held = last.held?;
         let snapshot = dir.read(&held).ok()?;
-        let settled = self.settle(&snapshot, false, true, now);
-        let life = Life::judge(snapshot.tombstone, snapshot.evidence, settled);
+        let life = Life::judge(snapshot.tombstone, snapshot.evidence, true);
         if life.death().is_some() {
             return Some(life);
         }
         if snapshot.evidence == LockEvidence::Held {
             // Removed by hand; its supervisor lives and can be told from its lock.
-            self.held = Some(held);
-            self.life = Some(life);
+            *self = Track {
+                id: Some(held.id),
+                held: Some(held),
+                life: Some(life),
+                quiet: None,
+            };
         }
         None
     }
 
     /// How the life ended that was alive when last seen: read from the file that we hold.
-    fn last_words(&self, dir: &ExitDir, old: Life, same_file: bool) -> Life {
+    fn last_words(&self, dir: &ExitDir, old: &Life, same_file: bool) -> Life {
         let held = if same_file { None } else { self.held.as_ref() };
         match held.map(|held| dir.read(held)) {
             Some(Ok(snapshot)) => {
                 Life::judge(snapshot.tombstone, snapshot.evidence, true).into_ended()
             }
-            Some(Err(_)) | None => old.into_ended(),
+            Some(Err(_)) | None => old.clone().into_ended(),
         }
     }
 
-    fn settle(
-        &mut self,
-        snapshot: &Snapshot,
-        finished: bool,
-        same_file: bool,
-        now: Instant,
-    ) -> bool {
-        let known = self
-            .quiet
-            .filter(|quiet| same_file && quiet.print == snapshot.print);
-        let quiet = match known {
-            Some(quiet) => Quiet {
-                finished: quiet.finished || finished,
-                ..quiet
-            },
-            None => Quiet {
-                print: snapshot.print,
-                since: now,
-                finished,
-            },
-        };
+    fn settle(&mut self, id: FileId, snapshot: &Snapshot, finished: bool) -> bool {
+        let quiet = Quiet::after(self.quiet, id, snapshot, finished);
         self.quiet = Some(quiet);
-        quiet.finished || snapshot.is_old() || now.duration_since(quiet.since) >= SETTLING
+        quiet.is_settled(snapshot)
     }
 
     /// When a file that its writer may not have finished has been left alone for long enough.
@@ -283,12 +268,16 @@ impl Track {
             Standing::Dead(death) => death.code().is_none(),
             Standing::Alive(_) => false,
         };
-        if open {
-            self.quiet.map(|quiet| quiet.since + SETTLING)
-        } else {
-            None
-        }
+        self.quiet.filter(|_| open).map(|quiet| quiet.settles_at())
     }
+}
+
+/// How many tombstones that nobody named are kept open: the descriptors are the command's too.
+fn hold_limit() -> usize {
+    let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    allowed.map_or(usize::MAX, |allowed| {
+        usize::try_from(allowed / 2).unwrap_or(usize::MAX)
+    })
 }
 
 /// Whether a look found the life again that was alive before.

@@ -43,7 +43,7 @@ impl Name {
         format!(".{kept}~{:016x}.new", fnv1a(self.0.as_bytes()))
     }
 
-    /// The name that a hidden file of [`Name::nursery`] was made for, if it is short enough to tell.
+    /// Whether a directory entry is a hidden file that [`Name::nursery`] can have named.
     pub(crate) fn is_nursery(entry: &[u8]) -> bool {
         entry
             .strip_prefix(b".")

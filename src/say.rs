@@ -6,7 +6,7 @@
 
 use crate::birth::{DeathRecord, Unborn, append, now};
 use crate::condition::{Standing, State};
-use crate::exit_dir::{FileId, Fingerprint, Opened, SETTLING, Snapshot};
+use crate::exit_dir::{FileId, Opened, Quiet};
 use crate::tombstone::{Line, Reason, compose};
 use crate::{Error, ExitDir, Life, Name, Timestamp, exit};
 use rustix::fs::{Mode, OFlags};
@@ -35,12 +35,17 @@ pub enum Said {
     Already,
     /// The life was said dead before; the first word counts.
     Dropped,
+    /// The tombstone has no room left but for a death.
+    NoRoom,
 }
 
 /// Between two looks at a file that somebody may be writing.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long somebody else may be busy being born under the name.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Of a file that is not ours no more than 4 KiB are read; half of it leaves room for a record. In bytes.
+const FOREIGN_LIMIT: i64 = 2048;
 
 /// Whom a word may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +130,7 @@ impl Saying<'_> {
     /// Tries until the word stands under the name. `None` from a step means: it has changed, look again.
     fn settle(&self) -> Result<Said, Error> {
         let began = Instant::now();
-        let mut quiet = Quiet::default();
+        let mut quiet = None;
         loop {
             match self.step(&mut quiet) {
                 Ok(Some(said)) => return Ok(said),
@@ -137,11 +142,12 @@ impl Saying<'_> {
         }
     }
 
-    fn step(&self, quiet: &mut Quiet) -> Result<Option<Said>, Error> {
+    fn step(&self, quiet: &mut Option<Quiet>) -> Result<Option<Said>, Error> {
         let Some((opened, snapshot)) = self.dir.sight(self.name)? else {
             return self.publish(None);
         };
-        let settled = quiet.is_settled(opened.id, &snapshot);
+        let quiet = quiet.insert(Quiet::after(*quiet, opened.id, &snapshot, false));
+        let settled = quiet.is_settled(&snapshot);
         let life = Life::judge(snapshot.tombstone, snapshot.evidence, settled);
         match life.standing {
             Standing::Unsettled => Ok(None),
@@ -192,6 +198,10 @@ impl Saying<'_> {
         if FileId::of(&stat) != seen.id {
             return Ok(None);
         }
+        if life.tombstone.lock.is_none() && stat.st_size > FOREIGN_LIMIT {
+            // Nobody would read what is written there.
+            return self.publish(Some(seen.id));
+        }
         let time = now();
         let written = self
             .with_lines(&time, |lines| append(&file, lines))
@@ -204,7 +214,7 @@ impl Saying<'_> {
         Ok(still.then_some(if written {
             Said::Appended
         } else {
-            Said::Dropped
+            Said::NoRoom
         }))
     }
 
@@ -256,23 +266,5 @@ impl Saying<'_> {
             Err(errno) => return Err(self.failed(errno)),
         };
         unborn.publish().map(|_| Some(said))
-    }
-}
-
-/// How long a file has been left alone, over several looks.
-#[derive(Default)]
-struct Quiet {
-    since: Option<(FileId, Fingerprint, Instant)>,
-}
-
-impl Quiet {
-    fn is_settled(&mut self, id: FileId, snapshot: &Snapshot) -> bool {
-        let now = Instant::now();
-        let since = match self.since {
-            Some((file, print, since)) if file == id && print == snapshot.print => since,
-            _ => now,
-        };
-        self.since = Some((id, snapshot.print, since));
-        snapshot.is_old() || now.duration_since(since) >= SETTLING
     }
 }

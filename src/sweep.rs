@@ -9,20 +9,28 @@ impl ExitDir {
     /// many files went. A directory that does not exist is swept already.
     ///
     /// # Errors
-    /// [`Error::Io`] if the directory cannot be read or a file cannot be removed.
+    /// [`Error::Io`] if the directory cannot be read, or the first file that cannot be removed; the
+    /// others are.
     pub fn sweep(&self) -> Result<usize, Error> {
         if self.identity() == Err(Errno::NOENT) {
             return Ok(0);
         }
-        let mut swept = 0;
+        let (mut swept, mut failure) = (0, None);
         for entry in self.entries()? {
-            if let Some(name) = Name::from_bytes(&entry) {
-                swept += usize::from(self.sweep_one(&name)?);
-            } else if Name::is_nursery(&entry) {
-                swept += usize::from(self.sweep_nursery(&entry)?);
+            match self.sweep_entry(&entry) {
+                Ok(removed) => swept += usize::from(removed),
+                Err(error) => failure = failure.or(Some(error)),
             }
         }
-        Ok(swept)
+        failure.map_or(Ok(swept), Err)
+    }
+
+    fn sweep_entry(&self, entry: &[u8]) -> Result<bool, Error> {
+        match (Name::from_bytes(entry), std::str::from_utf8(entry)) {
+            (Some(name), _) => self.sweep_one(&name),
+            (None, Ok(entry)) if Name::is_nursery(entry.as_bytes()) => self.sweep_nursery(entry),
+            (None, _) => Ok(false),
+        }
     }
 
     fn sweep_one(&self, name: &Name) -> Result<bool, Error> {
@@ -32,22 +40,20 @@ impl ExitDir {
             Err(Error::NameTaken(_)) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let held = self
-            .open(name)?
-            .is_some_and(|opened| opened.is_locked() != Some(false));
-        let removed = !held && self.remove(name.as_str())?;
+        let removed = self.is_abandoned(name.as_str())? && self.remove(name.as_str())?;
         drop(place);
         Ok(removed)
     }
 
-    fn sweep_nursery(&self, entry: &[u8]) -> Result<bool, Error> {
-        let Ok(entry) = std::str::from_utf8(entry) else {
-            return Ok(false);
-        };
-        let held = self
+    fn sweep_nursery(&self, entry: &str) -> Result<bool, Error> {
+        Ok(self.is_abandoned(entry)? && self.remove(entry)?)
+    }
+
+    /// Whether it is a regular file whose lock can be asked for, and is free.
+    fn is_abandoned(&self, entry: &str) -> Result<bool, Error> {
+        Ok(self
             .open_entry(entry)?
-            .is_some_and(|opened| opened.is_locked() != Some(false));
-        if held { Ok(false) } else { self.remove(entry) }
+            .is_some_and(|opened| opened.is_locked() == Some(false)))
     }
 
     fn remove(&self, entry: &str) -> Result<bool, Error> {

@@ -121,10 +121,10 @@ fn set_mask(mask: SignalSet) -> io::Result<SignalSet> {
 
 /// A signal as the signalfd reports it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Received {
-    pub(crate) signal: Signal,
+struct Received {
+    signal: Signal,
     /// The sender's process id as we see it; 0 from outside our PID namespace and from the kernel.
-    pub(crate) sender: u32,
+    sender: u32,
 }
 
 /// All signals, blocked and readable from a descriptor. Dropped, the old mask is back.
@@ -141,6 +141,22 @@ pub(crate) struct Inherited {
     child_ignored: bool,
 }
 
+impl Inherited {
+    /// Notes how we found signals, blocks these, and makes children waitable: with `CHLD` ignored the
+    /// kernel would reap them itself.
+    pub(crate) fn take(blocked: SignalSet) -> io::Result<Inherited> {
+        let mask = set_mask(blocked)?;
+        let child_ignored = is_ignored(Signal::CHLD);
+        if child_ignored {
+            sigaction(Signal::CHLD, Some(&KernelSigaction::new(libc::SIG_DFL)))?;
+        }
+        Ok(Inherited {
+            mask,
+            child_ignored,
+        })
+    }
+}
+
 /// The size of `struct signalfd_siginfo`, and where we look into it (signalfd(2)).
 const SIGINFO_SIZE: usize = 128;
 const SIGINFO_SENDER: usize = 12;
@@ -148,12 +164,7 @@ const SIGINFO_SENDER: usize = 12;
 impl Signals {
     /// Blocks every signal, so that none is lost from here on.
     pub(crate) fn block() -> io::Result<Signals> {
-        let mask = set_mask(SignalSet::ALL)?;
-        // Ignored, the kernel would reap our children itself.
-        let child_ignored = is_ignored(Signal::CHLD);
-        if child_ignored {
-            sigaction(Signal::CHLD, Some(&KernelSigaction::new(libc::SIG_DFL)))?;
-        }
+        let inherited = Inherited::take(SignalSet::ALL)?;
         let all = SignalSet::ALL.bits();
         let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
         // SAFETY: the pointer leads to 8 bytes that live across the call, as the size says.
@@ -169,13 +180,7 @@ impl Signals {
         let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
         // SAFETY: the kernel has just made the descriptor for us, and nobody else knows it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Signals {
-            fd,
-            inherited: Inherited {
-                mask,
-                child_ignored,
-            },
-        })
+        Ok(Signals { fd, inherited })
     }
 
     /// What a command is to be started with.
@@ -188,8 +193,22 @@ impl Signals {
         &self.fd
     }
 
-    /// All pending signals.
-    pub(crate) fn read(&self) -> Vec<Received> {
+    /// All pending signals but those that we brought on ourselves: a write to a closed stderr or past a
+    /// limit raises `PIPE` or `XFSZ`, and names us as the sender.
+    pub(crate) fn read(&self) -> Vec<Signal> {
+        // SAFETY: getpid touches no memory.
+        let own = unsafe { libc::getpid() }.unsigned_abs();
+        let ours = |received: &Received| {
+            received.sender == own && [Signal::PIPE, Signal::XFSZ].contains(&received.signal)
+        };
+        self.read_all()
+            .into_iter()
+            .filter(|received| !ours(received))
+            .map(|received| received.signal)
+            .collect()
+    }
+
+    fn read_all(&self) -> Vec<Received> {
         let mut found = Vec::new();
         let mut buffer = [0_u8; SIGINFO_SIZE * 16];
         // Ends with AGAIN when nothing is pending.
@@ -276,7 +295,7 @@ impl CommandLine {
 /// How a child is to be set up between fork and exec.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
-    pub(crate) inherited: Option<Inherited>,
+    pub(crate) inherited: Inherited,
     /// In a process group of its own.
     pub(crate) own_group: bool,
     /// The terminal whose foreground the group takes.
@@ -298,8 +317,8 @@ const CHILD_STACK: usize = 64 * 1024;
 /// Starts a command and waits until it has executed or failed to. Returns its process id.
 ///
 /// The child shares our memory until it executes, as after vfork(2): no page table is copied. The
-/// kernel stops us meanwhile, and the child calls only what is async-signal-safe, with all signals
-/// blocked until the last moment.
+/// kernel stops us meanwhile, and the child calls only what is async-signal-safe. No handler of ours can
+/// run in it: we install none.
 ///
 /// # Errors
 /// [`SpawnError::Exec`] with the answer of execve(2), [`SpawnError::Fork`] if there is no process.
@@ -392,12 +411,14 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
     // SAFETY: this prctl takes two numbers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong) };
     // SAFETY: getppid touches no memory.
-    if unsafe { libc::getppid() } != handover.parent {
+    let parent = unsafe { libc::getppid() };
+    // 0 is a parent outside of our PID namespace, which cannot have changed.
+    if parent != handover.parent && parent != 0 {
         // Our parent died before the kernel was asked to tell us.
         // SAFETY: _exit does not return and runs nothing of the memory that we share.
         unsafe { libc::_exit(c_int::from(crate::exit::LOST)) };
     }
-    restore(handover.setup.inherited);
+    restore(Some(handover.setup.inherited));
     // SAFETY: program and arguments are NUL-terminated, the array ends with a null pointer, and
     // both live in the handover.
     unsafe { libc::execvp(handover.program.as_ptr(), handover.arguments.as_ptr()) };
@@ -444,14 +465,22 @@ pub(crate) fn exec(command: &CommandLine, signals: Option<Signals>) -> io::Error
 pub(crate) fn foreground_terminal() -> Option<RawFd> {
     // SAFETY: getpgrp touches no memory.
     let own = unsafe { libc::getpgrp() };
-    // SAFETY: tcgetpgrp touches no memory of ours.
-    let foreground = unsafe { libc::tcgetpgrp(libc::STDIN_FILENO) };
     // Groups outside of our PID namespace are all 0: then nobody can tell whether it is ours.
-    (foreground == own && own > 0).then_some(libc::STDIN_FILENO)
+    (0..3).find(|fd| own > 0 && foreground_group(*fd) == own)
 }
 
-/// Takes the foreground of the terminal back for our own group.
-pub(crate) fn take_terminal_back(terminal: RawFd) {
+/// The process group in the foreground of a terminal; -1 if the descriptor is none.
+fn foreground_group(terminal: RawFd) -> libc::pid_t {
+    // SAFETY: tcgetpgrp touches no memory of ours.
+    unsafe { libc::tcgetpgrp(terminal) }
+}
+
+/// Takes the foreground of the terminal back from a child's group, if it is there still: it may have
+/// been given to somebody else meanwhile.
+pub(crate) fn take_terminal_back(terminal: RawFd, child: i32) {
+    if foreground_group(terminal) != child {
+        return;
+    }
     // SAFETY: getpgrp touches no memory.
     let own = unsafe { libc::getpgrp() };
     // SAFETY: tcsetpgrp touches no memory of ours; every signal is blocked, so TTOU does not stop us.

@@ -4,7 +4,7 @@
 //! at the present moment, so `a:ready b:ready` means both at once.
 
 use crate::condition::{Death, News, Standing};
-use crate::{Condition, Life, Name};
+use crate::{Condition, Life, Name, Timestamp};
 use std::collections::BTreeMap;
 
 /// How many of the conditions must hold.
@@ -55,22 +55,41 @@ pub(crate) struct Ballot {
     items: Vec<Item>,
     lives: BTreeMap<Name, Life>,
     turn: u64,
+    /// Whom `:STATE` passes over.
+    own: Option<Name>,
 }
 
 #[derive(Debug)]
 struct Item {
     condition: Condition,
     decider: Option<Decider>,
-    seen_alive: bool,
+    /// What was dead, or not to be told yet, when we began to look.
+    corpse: Option<Corpse>,
     impossible: bool,
 }
 
+/// What tells one death from another.
+#[derive(Debug, PartialEq, Eq)]
+struct Corpse {
+    life: Option<Timestamp>,
+    died: Option<Timestamp>,
+}
+
+impl Corpse {
+    fn of(life: &Life) -> Corpse {
+        Corpse {
+            life: life.tombstone.life().cloned(),
+            died: life.tombstone.died.clone(),
+        }
+    }
+}
+
 impl Ballot {
-    pub(crate) fn new(conditions: &[Condition], terms: Terms) -> Ballot {
+    pub(crate) fn new(conditions: &[Condition], terms: Terms, own: Option<&Name>) -> Ballot {
         let item = |condition: &Condition| Item {
             condition: condition.clone(),
             decider: None,
-            seen_alive: false,
+            corpse: None,
             impossible: false,
         };
         Ballot {
@@ -78,6 +97,7 @@ impl Ballot {
             items: conditions.iter().map(item).collect(),
             lives: BTreeMap::new(),
             turn: 0,
+            own: own.cloned(),
         }
     }
 
@@ -90,7 +110,8 @@ impl Ballot {
                 None => self.lives.remove(&item.name),
             };
             for vote in &mut self.items {
-                if vote.condition.is_about(&item.name) {
+                let own = vote.condition.name.is_none() && self.own.as_ref() == Some(&item.name);
+                if vote.condition.is_about(&item.name) && !own {
                     vote.hear(item, self.terms.need_code, self.turn, &self.lives);
                 }
             }
@@ -197,10 +218,16 @@ impl Item {
     }
 
     fn hear_of_the_living(&mut self, news: &News, turn: u64, lives: &BTreeMap<Name, Life>) {
-        let dead = news.now.as_ref().is_some_and(|life| life.death().is_some());
-        let named = self.condition.name.is_some();
-        self.impossible |= named && (news.ended.is_some() || dead && self.seen_alive);
-        self.seen_alive |= news.now.as_ref().is_some_and(Life::is_alive);
+        let other = news.now.as_ref().filter(|life| !life.is_alive());
+        if let (1, Some(life)) = (turn, other) {
+            self.corpse = Some(Corpse::of(life));
+        }
+        // An older corpse may come back; one that died since we began does not.
+        let died = other.filter(|life| {
+            life.death().is_some() && self.corpse.as_ref() != Some(&Corpse::of(life))
+        });
+        self.impossible |=
+            self.condition.name.is_some() && (news.ended.is_some() || died.is_some());
         let holds = news
             .now
             .as_ref()

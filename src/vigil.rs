@@ -12,6 +12,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -51,7 +52,9 @@ pub(crate) struct Customs {
 pub(crate) struct Vigil {
     follower: Follower,
     ballot: Ballot,
-    trouble: Option<Trouble>,
+    /// What people should be told, each once.
+    warnings: Vec<String>,
+    warned: BTreeSet<String>,
 }
 
 impl Vigil {
@@ -66,7 +69,7 @@ impl Vigil {
             .conditions
             .iter()
             .any(|condition| condition.name.is_none());
-        // A condition that names us means us; only `:STATE` passes over our own tombstone.
+        // A condition that names us means us, and then our own tombstone must be looked at.
         let own = request.own.as_ref().filter(|own| !names.contains(own));
         let (follower, trouble) = Follower::begin(dir, &names, everybody, own, request.poll);
         let terms = Terms {
@@ -74,19 +77,26 @@ impl Vigil {
             keep_waiting: request.keep_waiting,
             need_code: request.need_code,
         };
+        let warnings = match trouble {
+            Some(Trouble::NoInotify(errno)) => vec![no_inotify(errno)],
+            Some(Trouble::DirectoryGone | Trouble::DirectoryBack) | None => Vec::new(),
+        };
+        let ballot = Ballot::new(&request.conditions, terms, request.own.as_ref());
         Vigil {
             follower,
-            ballot: Ballot::new(&request.conditions, terms),
-            trouble,
+            ballot,
+            warnings,
+            warned: BTreeSet::new(),
         }
     }
 
-    /// What people should be told about the watch, once.
-    fn take_warning(&mut self) -> Option<String> {
-        match self.trouble.take()? {
-            Trouble::NoInotify(errno) => Some(no_inotify(errno)),
-            Trouble::DirectoryGone | Trouble::DirectoryBack => None,
-        }
+    /// What people should be told and were not told before.
+    fn take_warnings(&mut self) -> Vec<String> {
+        let fresh = std::mem::take(&mut self.warnings);
+        fresh
+            .into_iter()
+            .filter(|warning| self.warned.insert(warning.clone()))
+            .collect()
     }
 
     /// Looks at what may have changed.
@@ -98,6 +108,8 @@ impl Vigil {
         if let Some(error) = look.errors.into_iter().next() {
             return Err(error);
         }
+        self.warnings
+            .extend(look.blemishes.iter().map(ToString::to_string));
         self.ballot.hear(&look.news);
         Ok(self.ballot.verdict())
     }
@@ -125,9 +137,7 @@ impl Vigil {
             if deadline.is_some_and(|at| at <= Instant::now()) {
                 return Ok(Outcome::TimedOut);
             }
-            if let Some(warning) = self.take_warning() {
-                (customs.warn)(warning);
-            }
+            self.take_warnings().into_iter().for_each(customs.warn);
             let next = [deadline, self.follower.deadline()]
                 .into_iter()
                 .flatten()
@@ -143,10 +153,10 @@ impl Vigil {
                 signals
                     .read()
                     .into_iter()
-                    .find(|received| (customs.ends)(received.signal))
+                    .find(|signal| (customs.ends)(*signal))
             });
-            if let Some(received) = ending {
-                return Ok(Outcome::Signal(received.signal));
+            if let Some(signal) = ending {
+                return Ok(Outcome::Signal(signal));
             }
         }
     }
@@ -192,7 +202,8 @@ pub struct Watch<'d> {
 }
 
 impl ExitDir {
-    /// Begins to watch for conditions, all of which must hold; none means `:died`, anybody's death.
+    /// Begins to watch for conditions, all of which must hold; none means `:died`, the death of
+    /// anybody but `$EXITDIR_NAME`.
     /// What holds already is found by the first [`Watch::look`]. The directory is created if it is missing.
     ///
     /// # Errors
@@ -213,7 +224,7 @@ impl ExitDir {
             mode: Mode::All,
             keep_waiting: false,
             need_code: false,
-            own: None,
+            own: std::env::var_os("EXITDIR_NAME").and_then(|name| Name::new(name.to_str()?)),
             poll: None,
         };
         Watch::begin(self, &request).map_err(|errno| Error::io("watch", self.path(), errno))
@@ -247,12 +258,12 @@ impl<'d> Watch<'d> {
     ///
     /// # Errors
     /// [`Error::Io`] if the directory or a tombstone cannot be read, [`Error::DirectoryGone`] if the
-    /// directory was removed or replaced.
+    /// directory was removed or replaced: then begin a new watch.
     pub fn look(&mut self) -> Result<Verdict, Error> {
         let mut ticks = [0_u8; 8];
         // How often the timer ran out does not matter; AGAIN means that it did not.
         let _ = rustix::io::read(&self.timer, &mut ticks);
-        let verdict = self.vigil.look(self.dir)?;
+        let verdict = self.vigil.look(self.dir);
         if let Some(next) = self.vigil.follower.deadline() {
             let pause = next
                 .saturating_duration_since(Instant::now())
@@ -260,7 +271,7 @@ impl<'d> Watch<'d> {
             self.arm_timer(pause)
                 .map_err(|errno| Error::io("watch", self.dir.path(), errno))?;
         }
-        Ok(verdict)
+        verdict
     }
 
     /// Blocks until the conditions hold or never will; [`Verdict::Open`] after the timeout (`None`: no timeout).

@@ -127,7 +127,11 @@ impl DirWatch {
         let due = self.first || moved || self.next_look.is_some_and(|at| at <= now);
         self.first = false;
         rumours.everything |= due;
-        let trouble = if due { self.check_directory(dir) } else { None };
+        let trouble = if due {
+            self.check_directory(dir, moved)
+        } else {
+            None
+        };
         (rumours, trouble)
     }
 
@@ -141,10 +145,12 @@ impl DirWatch {
         self.next_look = interval.deadline(ended);
     }
 
-    fn check_directory(&mut self, dir: &ExitDir) -> Option<Trouble> {
+    /// Compares the directory with the one that is watched. One that was touched itself is another one,
+    /// even if it has the same inode: file systems use them again.
+    fn check_directory(&mut self, dir: &ExitDir, moved: bool) -> Option<Trouble> {
         let now = dir.identity().ok();
         match (self.directory, now) {
-            (before, now) if before == now => None,
+            (before, now) if before == now && !moved => None,
             (Some(_), _) => {
                 self.inotify = None;
                 self._undertaker = None;

@@ -8,6 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const SWEEP: Opt = flag(
     None,
@@ -99,12 +100,12 @@ fn install(target: &Path) -> Result<(), String> {
 fn place(path: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut hidden = OsString::from(".");
     hidden.push(path.file_name().unwrap_or_default());
-    hidden.push(format!(".{}", std::process::id()));
+    // Containers that install side by side can have the same process id.
+    let moment = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    hidden.push(format!(".{}.{}", std::process::id(), moment.as_nanos()));
     let temporary = path.with_file_name(hidden);
-    match std::fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
     let result = make(&temporary).and_then(|()| std::fs::rename(&temporary, path));
     if result.is_err() {
         // Already failing: what is left behind is said by the error itself.

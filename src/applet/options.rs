@@ -236,14 +236,29 @@ impl Typed {
         self.given.iter().any(|given| given.long == opt.long)
     }
 
-    /// The last value of an option as it was typed.
-    pub(crate) fn raw(&self, opt: &Opt) -> Option<&OsStr> {
-        self.given
+    /// How the option was spelled the last time: `--name`, `-n`, or its variable.
+    pub(crate) fn spelled(&self, opt: &Opt) -> Option<&str> {
+        self.last(opt).map(|given| given.spelled.as_str())
+    }
+
+    /// Of some flags the one that counts: the last that was typed, else the first whose variable is set.
+    pub(crate) fn latest<'o>(&self, flags: &[&'o Opt]) -> Option<&'o Opt> {
+        let flag = |given: &Given| flags.iter().find(|opt| opt.long == given.long).copied();
+        let typed = self
+            .given
             .iter()
             .rev()
-            .find(|given| given.long == opt.long)?
-            .value
-            .as_deref()
+            .filter(|given| given.spelled.starts_with('-'));
+        typed.chain(&self.given).find_map(flag)
+    }
+
+    fn last(&self, opt: &Opt) -> Option<&Given> {
+        self.given.iter().rev().find(|given| given.long == opt.long)
+    }
+
+    /// The last value of an option as it was typed.
+    pub(crate) fn raw(&self, opt: &Opt) -> Option<&OsStr> {
+        self.last(opt)?.value.as_deref()
     }
 
     /// The last value of an option, read by `read`, which answers with what was expected if it cannot.
@@ -252,8 +267,8 @@ impl Typed {
         opt: &Opt,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, String> {
-        let last = self.given.iter().rev().find(|given| given.long == opt.long);
-        last.map(|given| given.read(given.text()?, &read))
+        self.last(opt)
+            .map(|given| given.read(given.text()?, &read))
             .transpose()
     }
 

@@ -217,11 +217,10 @@ fn membership(typed: &Typed) -> Result<Option<Membership>, String> {
     let Some(dir) = directory(typed) else {
         let needy = [&NAME, &EXIT_ONLY, &BIRTH_DEPS, &DEATH_DEPS]
             .into_iter()
-            .find(|opt| typed.has(opt));
+            .find_map(|opt| typed.spelled(opt));
         return match needy {
-            Some(opt) => Err(format!(
-                "--{} needs an exit directory: set EXIT_DIR or give --dir DIR",
-                opt.long
+            Some(spelled) => Err(format!(
+                "{spelled} needs an exit directory: set EXIT_DIR or give --dir DIR"
             )),
             None => Ok(None),
         };
@@ -259,10 +258,10 @@ fn check_dependencies(plan: &Plan) -> Result<(), String> {
 }
 
 fn level(typed: &Typed) -> Level {
-    match (typed.has(&QUIET), typed.has(&VERBOSE)) {
-        (_, true) => Level::Verbose,
-        (true, false) => Level::Quiet,
-        (false, false) => Level::Normal,
+    match typed.latest(&[&VERBOSE, &QUIET]) {
+        Some(opt) if opt.long == VERBOSE.long => Level::Verbose,
+        Some(_) => Level::Quiet,
+        None => Level::Normal,
     }
 }
 

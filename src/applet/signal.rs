@@ -2,9 +2,9 @@
 
 use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag, parse, valued};
 use super::{NO_DIRECTORY, answer, directory, own_name, read_code, read_name, usage_error};
-use crate::sys::{self, CommandLine, Setup, SpawnError};
+use crate::sys::{self, CommandLine, Inherited, Setup, SpawnError};
 use crate::voice::Voice;
-use crate::{Error, ExitDir, Name, Said, Word, exit};
+use crate::{Error, ExitDir, Name, Said, SignalSet, Word, exit};
 use std::ffi::OsString;
 
 const READY: Opt = flag(Some('r'), "ready", "record readiness instead of death");
@@ -95,14 +95,14 @@ fn report(plan: &Plan, result: Result<Said, Error>) -> u8 {
         Ok(Said::PublishedEmpty) => VOICE.notice(format!(
             "the disk is full: the tombstone of {name} says died and nothing else"
         )),
-        Ok(Said::Dropped) => match plan.word {
-            Word::Died(code) => VOICE.notice(format!(
-                "{name} was said dead before: exit code {code} is not recorded"
-            )),
-            Word::Ready => VOICE.notice(format!(
-                "the tombstone of {name} has no room left: readiness is not recorded"
-            )),
-        },
+        Ok(Said::Dropped) => VOICE.notice(format!(
+            "{name} was said dead before: {} is not recorded",
+            what(plan.word)
+        )),
+        Ok(Said::NoRoom) => VOICE.notice(format!(
+            "the tombstone of {name} is full: {} is not recorded",
+            what(plan.word)
+        )),
         Err(error) => {
             VOICE.error(&error);
             return exit::FAILURE;
@@ -111,14 +111,31 @@ fn report(plan: &Plan, result: Result<Said, Error>) -> u8 {
     exit::SUCCESS
 }
 
+fn what(word: Word) -> String {
+    match word {
+        Word::Died(code) => format!("exit code {code}"),
+        Word::Ready => "readiness".to_owned(),
+    }
+}
+
 /// Runs the probe, and records what it found if it succeeds. Its status is ours.
 fn run_probe(plan: &Plan, probe: &CommandLine) -> u8 {
     if let Err(error) = plan.dir.expect_living(&plan.name) {
         VOICE.error(&error);
         return exit::FAILURE;
     }
+    let inherited = match Inherited::take(SignalSet::default()) {
+        Ok(inherited) => inherited,
+        Err(error) => {
+            VOICE.error(format!(
+                "cannot read the signal mask: {}",
+                crate::error::describe(&error)
+            ));
+            return exit::FAILURE;
+        }
+    };
     let setup = Setup {
-        inherited: None,
+        inherited,
         own_group: false,
         terminal: None,
     };

@@ -236,6 +236,12 @@ fn names_are_compared_not_conditions() {
         &[":ready"],
         &[(&["x 1"], "-"), (&["x 1=0"], "x needed")],
     );
+    check(
+        &[":died"],
+        &[":ready"],
+        &[(&["x 1=0"], "-"), (&["x 2"], "-"), (&["x 2=0"], "x needed")],
+    );
+    check(&["x"], &[":ready"], &[(&["x 1=0"], "x served")]);
 }
 
 #[test]

@@ -79,8 +79,8 @@ pub(crate) enum Record {
 pub(crate) enum Report {
     /// The birth dependencies have been waited for for some time.
     StillWaiting,
-    /// The command is being stopped, for this reason.
-    Stopping(StopReason),
+    /// The command is being stopped, for this reason, with this signal if it was not sent before.
+    Stopping(StopReason, Option<Signal>),
     /// The grace period is over.
     Killing,
     /// The signal was passed on.
@@ -279,12 +279,13 @@ impl Machine {
     }
 
     fn stop(&mut self, reason: StopReason, mut actions: Vec<Action>) -> (State, Vec<Action>) {
-        actions.push(Action::Disarm(Timer::Run));
-        actions.push(Action::Report(Report::Stopping(reason.clone())));
         // Many programs take a second one as "drop everything".
-        if !self.sent.contains(self.rules.stop_signal) {
-            self.sent = self.sent.with(self.rules.stop_signal);
-            actions.push(Action::Send(self.rules.stop_signal));
+        let signal = Some(self.rules.stop_signal).filter(|signal| !self.sent.contains(*signal));
+        actions.push(Action::Disarm(Timer::Run));
+        actions.push(Action::Report(Report::Stopping(reason.clone(), signal)));
+        if let Some(signal) = signal {
+            self.sent = self.sent.with(signal);
+            actions.push(Action::Send(signal));
         }
         actions.push(Action::Arm(Timer::Grace, self.rules.grace_period));
         (

@@ -391,7 +391,7 @@ impl World {
                 }
                 Action::Disarm(timer) => self.armed.retain(|armed| *armed != timer),
                 Action::Record(Record::Cause(_)) => self.stop_begun = true,
-                Action::Report(Report::Stopping(_)) => {
+                Action::Report(Report::Stopping(..)) => {
                     self.stop_begun = true;
                 }
                 Action::Record(Record::Born { .. }) => {

@@ -50,7 +50,7 @@ fn ballot(conditions: &[&str], terms: Terms) -> Ballot {
         .iter()
         .map(|text| Condition::parse(text, State::Died).unwrap())
         .collect();
-    Ballot::new(&conditions, terms)
+    Ballot::new(&conditions, terms, Some(&name("me")))
 }
 
 /// `?`, `no`, or the deciders.
@@ -204,6 +204,39 @@ fn an_older_corpse_may_come_back_but_one_that_dies_while_we_wait_does_not() {
             (vec![now("a", "ready")], "a"),
         ],
     );
+}
+
+#[test]
+fn a_life_that_came_and_went_between_two_looks_died_while_we_waited() {
+    let nobody = |who| News {
+        name: name(who),
+        ended: None,
+        now: None,
+    };
+    check(
+        &["a:ready"],
+        ALL,
+        &[(vec![nobody("a")], "?"), (vec![now("a", "1")], "no")],
+    );
+    check(
+        &["a:ready"],
+        ALL,
+        &[
+            (vec![now("a", "pending")], "?"),
+            (vec![now("a", "pending")], "?"),
+            (vec![now("a", "1")], "no"),
+        ],
+    );
+}
+
+#[test]
+fn one_self_is_not_anybody_but_can_be_named() {
+    check(
+        &[":ok"],
+        ALL,
+        &[(vec![now("me", "0")], "?"), (vec![now("a", "0")], "a")],
+    );
+    check(&["me:ok"], ALL, &[(vec![now("me", "0")], "me")]);
 }
 
 #[test]
