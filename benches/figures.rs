@@ -1,1 +1,65 @@
-fn main() {}
+//! How fast and how small `exitdir` is beside what Debian ships, each figure as a ratio within one run.
+//!
+//! `scripts/bench` builds what is measured, pins this program to one core and calls it. It prints one
+//! table. A goal that is missed is printed as missed and fails nothing: these are benchmarks, not tests.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // The table is what this program is for.
+
+#[path = "figures/bench.rs"]
+mod bench;
+#[path = "figures/memory.rs"]
+mod memory;
+#[path = "figures/process.rs"]
+mod process;
+#[path = "figures/reaction.rs"]
+mod reaction;
+#[path = "figures/samples.rs"]
+mod samples;
+#[path = "figures/size.rs"]
+mod size;
+#[path = "figures/start.rs"]
+mod start;
+#[path = "figures/table.rs"]
+mod table;
+
+use bench::{Bench, Outcome};
+use std::process::ExitCode;
+use table::Row;
+
+/// A figure: its name on the command line, and what measures it.
+type Figure = (&'static str, fn(&Bench) -> Outcome<Vec<Row>>);
+
+const FIGURES: [Figure; 4] = [
+    ("start", start::measure),
+    ("reaction", reaction::measure),
+    ("memory", memory::measure),
+    ("size", size::measure),
+];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("bench: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Outcome<()> {
+    let bench = Bench::from_args()?;
+    for name in &bench.chosen {
+        if !FIGURES.iter().any(|(known, _)| known == name) {
+            let known: Vec<&str> = FIGURES.iter().map(|(known, _)| *known).collect();
+            let known = known.join(", ");
+            return Err(format!("no figure {name:?}: expected {known}"));
+        }
+    }
+    table::head();
+    for (name, measure) in FIGURES {
+        if bench.chosen.is_empty() || bench.chosen.iter().any(|chosen| chosen == name) {
+            measure(&bench)?.iter().for_each(Row::print);
+        }
+    }
+    Ok(())
+}

@@ -120,9 +120,8 @@ impl<'p> Society<'p> {
             .collect();
         let everybody = conditions().any(|condition| condition.name.is_none());
         let own = membership.name.as_ref();
-        let (follower, trouble) =
-            Follower::begin(&membership.dir, &names, everybody, own, plan.poll);
-        if let Some(Trouble::NoInotify(errno)) = trouble {
+        let mut follower = Follower::new(&names, everybody, own, plan.poll);
+        if let Some(Trouble::NoInotify(errno)) = follower.arm(&membership.dir) {
             plan.voice.notice(vigil::no_inotify(errno));
         }
         // Birth dependencies are never impossible: containers are restarted.
@@ -233,7 +232,7 @@ impl Supervisor<'_> {
         let waiting = self.machine.is_waiting();
         let Some(society) = self.society.as_mut() else {
             if waiting {
-                self.feed(Event::BirthDepsHold);
+                self.be_born();
             }
             return;
         };
@@ -244,12 +243,18 @@ impl Supervisor<'_> {
         if let Some(fate) = fate {
             self.feed(Event::DeathDepHolds(fate));
         } else if waiting && held {
-            self.feed(Event::BirthDepsHold);
+            self.be_born();
         }
         if !self.machine.is_waiting() && self.plan.death_deps.is_empty() {
             // Nothing that happens to others matters any more.
             self.society = None;
         }
+    }
+
+    /// Signals that came before the dependencies held are for us, not for the command.
+    fn be_born(&mut self) {
+        self.take_signals();
+        self.feed(Event::BirthDepsHold);
     }
 
     fn tell_trouble(&mut self, look: Look) {

@@ -112,18 +112,28 @@ impl ExitDir {
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(Error::io("use", &self.path, errno)),
         }
-        if let Some(parent) = self
-            .path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-        {
-            std::fs::create_dir_all(parent).map_err(|error| Error::io("create", parent, error))?;
-        }
-        match rustix::fs::mkdir(&self.path, Mode::from_raw_mode(0o777)) {
-            Ok(()) => rustix::fs::chmod(&self.path, Mode::from_raw_mode(0o777)).map_err(failed),
-            // Somebody else was quicker, or a link leads to nowhere.
-            Err(Errno::EXIST) => self.identity().map(|_| ()).map_err(failed),
-            Err(errno) => Err(failed(errno)),
+        self.make(true)
+            .or_else(|errno| match errno {
+                // Somebody else was quicker, or a link leads to nowhere.
+                Errno::EXIST => self.identity().map(|_| ()),
+                errno => Err(errno),
+            })
+            .map_err(failed)
+    }
+
+    /// Makes the directory; parents are looked after only if that is why it fails, because it takes
+    /// their parents' locks.
+    fn make(&self, with_parents: bool) -> Result<(), Errno> {
+        let mode = Mode::from_raw_mode(0o777);
+        match rustix::fs::mkdir(&self.path, mode) {
+            Ok(()) => rustix::fs::chmod(&self.path, mode),
+            Err(Errno::NOENT) if with_parents => {
+                let parent = self.path.parent().unwrap_or(&self.path);
+                std::fs::create_dir_all(parent)
+                    .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+                self.make(false)
+            }
+            Err(errno) => Err(errno),
         }
     }
 

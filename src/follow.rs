@@ -53,17 +53,16 @@ struct Track {
 }
 
 impl Follower {
-    /// Begins to follow `names` (and with `everybody` all others too), except `own`.
-    pub(crate) fn begin(
-        dir: &ExitDir,
+    /// Will follow `names` (and with `everybody` all others too), except `own`. Until it is armed it can
+    /// look, and is not told when.
+    pub(crate) fn new(
         names: &[Name],
         everybody: bool,
         own: Option<&Name>,
         poll: Option<Limit>,
-    ) -> (Follower, Option<Trouble>) {
-        let (watch, trouble) = DirWatch::arm(dir, poll);
+    ) -> Follower {
         let mut follower = Follower {
-            watch,
+            watch: DirWatch::new(poll),
             tracks: BTreeMap::new(),
             settling: BTreeMap::new(),
             named: Vec::new(),
@@ -75,7 +74,12 @@ impl Follower {
         for name in names {
             follower.add(name);
         }
-        (follower, trouble)
+        follower
+    }
+
+    /// Begins to be told of changes. Look once more before sleeping.
+    pub(crate) fn arm(&mut self, dir: &ExitDir) -> Option<Trouble> {
+        self.watch.arm(dir)
     }
 
     /// Follows one more name; it is looked at with the next look.
@@ -88,6 +92,11 @@ impl Follower {
     /// Readable when something may have happened; `None` without inotify.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.watch.descriptor()
+    }
+
+    /// As [`DirWatch::close_later`].
+    pub(crate) fn close_later(&mut self) {
+        self.watch.close_later();
     }
 
     /// When to look even if the descriptor says nothing.

@@ -58,8 +58,8 @@ pub(crate) struct Vigil {
 }
 
 impl Vigil {
-    /// Arms the watch. The directory must exist.
-    pub(crate) fn begin(dir: &ExitDir, request: &Request) -> Vigil {
+    /// Looks can be taken at once; to be told of changes it must be armed.
+    pub(crate) fn new(request: &Request) -> Vigil {
         let names: Vec<Name> = request
             .conditions
             .iter()
@@ -71,22 +71,25 @@ impl Vigil {
             .any(|condition| condition.name.is_none());
         // A condition that names us means us, and then our own tombstone must be looked at.
         let own = request.own.as_ref().filter(|own| !names.contains(own));
-        let (follower, trouble) = Follower::begin(dir, &names, everybody, own, request.poll);
+        let follower = Follower::new(&names, everybody, own, request.poll);
         let terms = Terms {
             mode: request.mode,
             keep_waiting: request.keep_waiting,
             need_code: request.need_code,
         };
-        let warnings = match trouble {
-            Some(Trouble::NoInotify(errno)) => vec![no_inotify(errno)],
-            Some(Trouble::DirectoryGone | Trouble::DirectoryBack) | None => Vec::new(),
-        };
         let ballot = Ballot::new(&request.conditions, terms, request.own.as_ref());
         Vigil {
             follower,
             ballot,
-            warnings,
+            warnings: Vec::new(),
             warned: BTreeSet::new(),
+        }
+    }
+
+    /// Begins to be told of changes. Look once more before sleeping.
+    fn arm(&mut self, dir: &ExitDir) {
+        if let Some(Trouble::NoInotify(errno)) = self.follower.arm(dir) {
+            self.warnings.push(no_inotify(errno));
         }
     }
 
@@ -128,14 +131,18 @@ impl Vigil {
         customs: Customs,
     ) -> Result<Outcome, Error> {
         let deadline = timeout.deadline(Instant::now());
+        // What holds already, or is only to be asked once, needs no watch.
+        if let Some(outcome) = self.outcome(dir, deadline)? {
+            return Ok(outcome);
+        }
+        self.arm(dir);
         loop {
-            match self.look(dir)? {
-                Verdict::Holds(deciders) => return Ok(Outcome::Holds(deciders)),
-                Verdict::Impossible => return Ok(Outcome::Impossible),
-                Verdict::Open => {}
-            }
-            if deadline.is_some_and(|at| at <= Instant::now()) {
-                return Ok(Outcome::TimedOut);
+            if let Some(outcome) = self.outcome(dir, deadline)? {
+                if outcome != Outcome::TimedOut {
+                    // Somebody waits for the end of this wait.
+                    self.follower.close_later();
+                }
+                return Ok(outcome);
             }
             self.take_warnings().into_iter().for_each(customs.warn);
             let next = [deadline, self.follower.deadline()]
@@ -159,6 +166,21 @@ impl Vigil {
                 return Ok(Outcome::Signal(signal));
             }
         }
+    }
+
+    /// How the wait ends, if it does after one more look.
+    fn outcome(
+        &mut self,
+        dir: &ExitDir,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Outcome>, Error> {
+        Ok(match self.look(dir)? {
+            Verdict::Holds(deciders) => Some(Outcome::Holds(deciders)),
+            Verdict::Impossible => Some(Outcome::Impossible),
+            Verdict::Open => deadline
+                .is_some_and(|at| at <= Instant::now())
+                .then_some(Outcome::TimedOut),
+        })
     }
 }
 
@@ -233,7 +255,8 @@ impl ExitDir {
 
 impl<'d> Watch<'d> {
     fn begin(dir: &'d ExitDir, request: &Request) -> Result<Watch<'d>, Errno> {
-        let vigil = Vigil::begin(dir, request);
+        let mut vigil = Vigil::new(request);
+        vigil.arm(dir);
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let timer = rustix::time::timerfd_create(
             TimerfdClockId::Monotonic,

@@ -2,7 +2,7 @@
 //!
 //! An event is only a rumour; whoever is woken looks for himself. Some file systems drop events in
 //! silence, so the slow look always runs, and where inotify is not to be had it runs alone and
-//! faster. The watch promises that it never reports nothing for longer than its interval.
+//! faster. Once armed, the watch never stays silent for longer than its interval.
 
 use crate::Limit;
 use crate::exit_dir::{ExitDir, FileId, Locality};
@@ -53,43 +53,45 @@ pub(crate) enum Trouble {
 pub(crate) struct DirWatch {
     inotify: Option<OwnedFd>,
     /// Dropped after the descriptor that it takes care of.
-    _undertaker: Option<Undertaker>,
+    undertaker: Option<Undertaker>,
     directory: Option<FileId>,
     poll: Option<Limit>,
     interval: Limit,
     next_look: Option<Instant>,
-    first: bool,
+    armed: bool,
+    /// Nothing was looked at since the watch was made or armed.
+    fresh: bool,
 }
 
 impl DirWatch {
-    /// Begins to watch. The first [`DirWatch::listen`] asks for a look at everything, so that what came
-    /// before the watch was armed is not missed.
-    pub(crate) fn arm(dir: &ExitDir, poll: Option<Limit>) -> (DirWatch, Option<Trouble>) {
-        let mut watch = DirWatch {
+    /// A watch that is not armed yet.
+    pub(crate) fn new(poll: Option<Limit>) -> DirWatch {
+        DirWatch {
             inotify: None,
-            _undertaker: None,
+            undertaker: None,
             directory: None,
             poll,
             interval: Limit::Never,
             next_look: None,
-            first: true,
-        };
-        let trouble = watch.arm_again(dir);
-        (watch, trouble)
+            armed: false,
+            fresh: true,
+        }
     }
 
-    fn arm_again(&mut self, dir: &ExitDir) -> Option<Trouble> {
+    /// Begins to watch. The next [`DirWatch::listen`] asks for a look at everything, so that what came
+    /// before the watch was armed is not missed.
+    pub(crate) fn arm(&mut self, dir: &ExitDir) -> Option<Trouble> {
+        // Before the watch: if it is replaced in between, the next slow look sees another one.
         self.directory = dir.identity().ok();
-        let armed = self.directory.map(|_| arm_inotify(dir));
-        let (inotify, trouble) = match armed {
+        let tried = self.directory.map(|_| arm_inotify(dir));
+        let (inotify, trouble) = match tried {
             Some(Ok(fd)) => (Some(fd), None),
             Some(Err(errno)) => (None, Some(Trouble::NoInotify(errno))),
             None => (None, None),
         };
-        // Without one, closing takes as long as it does.
-        self._undertaker = inotify.as_ref().and_then(|fd| Undertaker::appoint(fd).ok());
         self.inotify = inotify;
         self.interval = self.usual_interval(dir);
+        (self.armed, self.fresh) = (true, true);
         trouble
     }
 
@@ -117,22 +119,31 @@ impl DirWatch {
         self.next_look
     }
 
-    /// Hears what has happened. When a slow look is due, the directory itself is looked at too.
+    /// Hears what has happened. The first time asks for a look at everything. When a slow look is due, the directory itself is looked at too.
     pub(crate) fn listen(&mut self, dir: &ExitDir, now: Instant) -> (Rumours, Option<Trouble>) {
         let mut rumours = Rumours::default();
         let moved = self
             .inotify
             .as_ref()
             .is_some_and(|fd| drain(fd, &mut rumours));
-        let due = self.first || moved || self.next_look.is_some_and(|at| at <= now);
-        self.first = false;
+        let due = self.fresh || moved || self.next_look.is_some_and(|at| at <= now);
         rumours.everything |= due;
-        let trouble = if due {
+        let trouble = if due && self.armed {
             self.check_directory(dir, moved)
         } else {
             None
         };
+        // Whoever asked will look now, after any arming.
+        self.fresh = false;
         (rumours, trouble)
+    }
+
+    /// Leaves it to the kernel to close the watch some time after we have dropped it. Until then it
+    /// counts against the user's limit of inotify instances, so this is only for those in a hurry.
+    pub(crate) fn close_later(&mut self) {
+        let appointed = self.inotify.as_ref().map(Undertaker::appoint);
+        // Without one, closing takes as long as it does.
+        self.undertaker = appointed.and_then(Result::ok);
     }
 
     /// Says how long the look took that [`DirWatch::listen`] had asked for.
@@ -153,12 +164,12 @@ impl DirWatch {
             (before, now) if before == now && !moved => None,
             (Some(_), _) => {
                 self.inotify = None;
-                self._undertaker = None;
+                self.undertaker = None;
                 self.directory = None;
                 self.interval = self.usual_interval(dir);
                 Some(Trouble::DirectoryGone)
             }
-            (None, _) => Some(self.arm_again(dir).unwrap_or(Trouble::DirectoryBack)),
+            (None, _) => Some(self.arm(dir).unwrap_or(Trouble::DirectoryBack)),
         }
     }
 }
@@ -168,7 +179,8 @@ impl DirWatch {
 ///
 /// A socket pair, in which a message to one end carries that same end and the inotify descriptor. Once
 /// we hold none of them any more, nothing but the cycle does, and the kernel's collector closes them
-/// later (unix(7)). Made at the start, so that it serves however we end.
+/// later (unix(7)). Made at the end: while such a cycle exists, every end of a socket anywhere on the
+/// machine calls the collector.
 #[derive(Debug)]
 struct Undertaker {
     _receiver: OwnedFd,

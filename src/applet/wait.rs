@@ -149,7 +149,7 @@ fn keep(plan: Plan, signals: Option<Signals>) -> u8 {
         ends: ending_signal,
     };
     let outcome = plan.dir.create().and_then(|()| {
-        let mut vigil = Vigil::begin(&plan.dir, &plan.request);
+        let mut vigil = Vigil::new(&plan.request);
         let outcome = vigil.wait(&plan.dir, plan.timeout, signals.as_ref(), customs)?;
         Ok((outcome, vigil.explain()))
     });

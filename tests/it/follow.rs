@@ -130,7 +130,7 @@ fn a_directory_that_is_made_anew_is_another_one_even_with_the_same_inode() {
     let ended = run.end();
     assert_eq!(ended.status, 143, "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("is back and watched again"),
+        ended.stderr.contains("watching for its return"),
         "{}",
         ended.stderr
     );

@@ -9,10 +9,25 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::print_stdout,
-    clippy::print_stderr
+    clippy::print_stderr,
+    clippy::type_complexity // tables of cases
 )]
 
 mod bad_input;
+mod dispatch;
+mod docs;
+mod exit_table;
+mod follow;
+mod install;
+mod kubelet;
+mod library;
+mod lock;
+mod run;
+mod scenarios;
+mod signal;
 mod smoke;
+mod status;
 mod tidy;
+mod wait;
+mod wakeups;
 mod world;

@@ -1,0 +1,115 @@
+//! What the command line says, where the peers are, and a directory for one run.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A value, or the sentence that says why there is none.
+pub(crate) type Outcome<T> = Result<T, String>;
+
+/// Everything that a figure needs.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    /// The figures to measure; empty for all.
+    pub(crate) chosen: Vec<String>,
+    /// How often each contestant is measured.
+    pub(crate) rounds: usize,
+    /// The binary under measurement.
+    pub(crate) binary: PathBuf,
+    /// A program that ends at once, for the figure `start`.
+    pub(crate) nothing: PathBuf,
+    /// The applets as links, and whatever else a run needs; removed with everything in it.
+    pub(crate) scratch: Scratch,
+}
+
+impl Bench {
+    pub(crate) fn from_args() -> Outcome<Bench> {
+        let (mut chosen, mut rounds) = (Vec::new(), 1000);
+        let (mut binary, mut nothing) = (None, None);
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} needs a value"));
+            match word.as_str() {
+                "--rounds" => rounds = read_rounds(&value()?)?,
+                "--binary" => binary = Some(PathBuf::from(value()?)),
+                "--nothing" => nothing = Some(PathBuf::from(value()?)),
+                "--bench" => {} // cargo's own
+                _ => chosen.push(word),
+            }
+        }
+        let scratch = Scratch::new(&std::env::temp_dir())?;
+        let binary = binary.ok_or("--binary is missing: call scripts/bench")?;
+        for applet in ["exitdir-run", "exitdir-wait", "exitdir-signal"] {
+            std::os::unix::fs::symlink(&binary, scratch.path(applet))
+                .map_err(|error| format!("cannot link {applet}: {error}"))?;
+        }
+        Ok(Bench {
+            chosen,
+            rounds,
+            binary,
+            nothing: nothing.ok_or("--nothing is missing: call scripts/bench")?,
+            scratch,
+        })
+    }
+
+    /// One of our applets, by its own name.
+    pub(crate) fn applet(&self, name: &str) -> Command {
+        quiet(self.scratch.path(name))
+    }
+}
+
+fn read_rounds(text: &str) -> Outcome<usize> {
+    let rounds = text.parse().ok().filter(|rounds| *rounds > 0);
+    rounds.ok_or(format!("{text:?} is not a number of rounds"))
+}
+
+/// A program with an empty environment and without a terminal, the same for everybody.
+pub(crate) fn quiet(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// A program that Debian ships, if it is installed.
+pub(crate) fn peer(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}
+
+/// A fresh directory, removed with everything in it at the end.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    root: PathBuf,
+}
+
+impl Scratch {
+    pub(crate) fn new(parent: &Path) -> Outcome<Scratch> {
+        let root = parent.join(format!("exitdir-bench-{}", std::process::id()));
+        let root = match std::fs::create_dir(&root) {
+            // A second one on the same file system.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => root.join("more"),
+            Err(error) => return Err(format!("cannot create {}: {error}", root.display())),
+            Ok(()) => return Ok(Scratch { root }),
+        };
+        std::fs::create_dir(&root)
+            .map_err(|error| format!("cannot create {}: {error}", root.display()))?;
+        Ok(Scratch { root })
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left behind is in a directory for such things.
+        let _ = std::fs::remove_dir_all(&self.root);
+    }
+}

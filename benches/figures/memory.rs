@@ -1,0 +1,103 @@
+//! What a waiting supervisor keeps in memory: its resident set, and what of it is its own.
+
+use crate::bench::{Bench, Outcome, peer, quiet};
+use crate::process::Process;
+use crate::table::{Goal, Row, Unit};
+use std::process::Command;
+
+const OURS: &str = "exitdir-run";
+const PEER: &str = "tini-static";
+/// A command that outlives the measurement.
+const SLEEP: [&str; 2] = ["sleep", "1000"];
+/// What the resident set may be, in kB.
+const GOAL: f64 = 700.0;
+/// Fewer than for times: the set hardly differs from one process to the next.
+const PROCESSES: usize = 21;
+/// The file below `/proc/PID`, the key in it, and what it is.
+const FIGURES: [(&str, &str, &str); 3] = [
+    ("status", "VmRSS", "resident"),
+    ("status", "RssAnon", "of it its own"),
+    ("smaps_rollup", "Pss", "proportional"),
+];
+
+/// What a supervisor waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// For the end of its command.
+    Child,
+    /// For the end of its command, and for a death dependency.
+    Death,
+    /// For a birth dependency, before it starts its command.
+    Birth,
+}
+
+pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
+    let theirs = peer(PEER)
+        .map(|program| medians(Waits::Child, || quiet(&program)))
+        .transpose()?;
+    let mut rows = Vec::new();
+    let cases = [
+        (Waits::Death, "with a death dependency"),
+        (Waits::Child, "without dependencies"),
+        (Waits::Birth, "before the start"),
+    ];
+    for (waits, case) in cases {
+        let ours = medians(waits, || exitdir_run(bench, waits))?;
+        for (at, (_, key, what)) in FIGURES.iter().enumerate() {
+            rows.push(Row {
+                figure: format!("memory: {case}, {what}"),
+                unit: Unit::Kilobytes,
+                ours: ours.get(at).copied().unwrap_or_default(),
+                peer: PEER,
+                theirs: theirs.as_ref().and_then(|theirs| theirs.get(at).copied()),
+                goal: if *key == "VmRSS" {
+                    Goal::AtMost(GOAL)
+                } else {
+                    Goal::None
+                },
+            });
+        }
+    }
+    Ok(rows)
+}
+
+fn exitdir_run(bench: &Bench, waits: Waits) -> Command {
+    let mut command = bench.applet(OURS);
+    let dependency = match waits {
+        Waits::Child => return command,
+        Waits::Death => "--death-deps",
+        Waits::Birth => "--birth-deps",
+    };
+    let dir = bench.scratch.path("graveyard");
+    command.arg("--dir").arg(dir).args(["--name", "sidecar"]);
+    command.args([dependency, "main"]);
+    command
+}
+
+/// Each figure's median over some processes.
+fn medians(waits: Waits, supervisor: impl Fn() -> Command) -> Outcome<Vec<f64>> {
+    let mut taken: Vec<Vec<f64>> = vec![Vec::new(); FIGURES.len()];
+    for _ in 0..PROCESSES {
+        let mut command = supervisor();
+        command.arg("--").args(SLEEP);
+        let mut process = Process::start_waiting(&mut command, |found| waits.is_there(found))?;
+        for ((file, key, _), taken) in FIGURES.iter().zip(&mut taken) {
+            taken.push(process.kilobytes(file, key)?);
+        }
+        process.terminate()?;
+    }
+    Ok(taken.into_iter().map(median).collect())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+impl Waits {
+    fn is_there(self, process: &Process) -> bool {
+        let started = self == Waits::Birth || process.has_child("sleep");
+        let watching = self == Waits::Child || process.watches();
+        started && watching && process.sleeps()
+    }
+}

@@ -1,0 +1,99 @@
+//! How soon a follower is gone after a death: from the tombstone's rename to the exit of the waiting
+//! process that the parent sees, beside `inotifywait` on the same directory.
+
+use crate::bench::{Bench, Outcome, Scratch, peer, quiet};
+use crate::process::Process;
+use crate::samples::{Contestant, Place, in_turns};
+use crate::table::{Goal, Row};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const OURS: &str = "exitdir-wait";
+const PEER: &str = "inotifywait";
+/// Who dies.
+const NAME: &str = "main";
+/// A file system in memory, as a volume of a pod mostly is.
+const IN_MEMORY: &str = "/dev/shm";
+
+pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
+    let tombstone = dead_tombstone(bench)?;
+    let mut rows = Vec::new();
+    for parent in parents() {
+        rows.extend(measure_on(bench, &parent, &tombstone)?);
+    }
+    Ok(rows)
+}
+
+/// One directory on each file system.
+fn parents() -> Vec<PathBuf> {
+    let mut parents = vec![PathBuf::from(IN_MEMORY), std::env::temp_dir()];
+    parents.dedup_by_key(|path| std::fs::metadata(path).ok().map(|found| found.dev()));
+    parents.retain(|path| path.is_dir());
+    parents
+}
+
+/// The text that a real death leaves behind.
+fn dead_tombstone(bench: &Bench) -> Outcome<String> {
+    let dir = bench.scratch.path("model");
+    let mut command = bench.applet("exitdir-signal");
+    Process::start(command.arg("--dir").arg(&dir).arg(NAME))?.succeed()?;
+    std::fs::read_to_string(dir.join(NAME))
+        .map_err(|error| format!("cannot read the model of a tombstone: {error}"))
+}
+
+fn measure_on(bench: &Bench, parent: &Path, tombstone: &str) -> Outcome<Vec<Row>> {
+    let scratch = Scratch::new(parent)?;
+    let stage = Stage::set_up(&scratch, tombstone)?;
+    let mut ours = bench.applet(OURS);
+    ours.arg("--dir").arg(&stage.dir).arg(NAME);
+    let mut contestants = vec![Contestant::new(OURS, ours)];
+    if let Some(program) = peer(PEER) {
+        let mut theirs = quiet(program);
+        theirs.args(["-q", "-e", "moved_to"]).arg(&stage.dir);
+        contestants.push(Contestant::new(PEER, theirs));
+    }
+    in_turns(&mut contestants, bench.rounds, |command| {
+        stage.rename_to_exit(command)
+    })?;
+    let row = |place: Place, goal| {
+        let figure = format!("reaction: {}, {}", parent.display(), place.name());
+        Row::times(figure, &contestants, place, (OURS, PEER), goal)
+    };
+    Ok(vec![
+        row(Place::Median, Goal::Ratio(1.0)),
+        row(Place::P99, Goal::None),
+    ])
+}
+
+/// The exit directory, and the file that will be renamed into it.
+struct Stage<'a> {
+    dir: PathBuf,
+    hidden: PathBuf,
+    text: &'a str,
+}
+
+impl<'a> Stage<'a> {
+    fn set_up(scratch: &Scratch, text: &'a str) -> Outcome<Stage<'a>> {
+        let dir = scratch.path("graveyard");
+        std::fs::create_dir(&dir).map_err(|error| format!("cannot create: {error}"))?;
+        let hidden = scratch.path("hidden");
+        Ok(Stage { dir, hidden, text })
+    }
+
+    fn rename_to_exit(&self, command: &mut Command) -> Outcome<Duration> {
+        let grave = self.dir.join(NAME);
+        std::fs::write(&self.hidden, self.text)
+            .map_err(|error| format!("cannot prepare a tombstone: {error}"))?;
+        // The watch first: whoever sleeps with a watch armed sleeps until an event comes.
+        let waits = |process: &Process| process.watches() && process.sleeps();
+        let mut waiting = Process::start_waiting(command, waits)?;
+        let began = Instant::now();
+        std::fs::rename(&self.hidden, &grave).map_err(|error| format!("cannot rename: {error}"))?;
+        waiting.succeed()?;
+        let took = began.elapsed();
+        std::fs::remove_file(&grave).map_err(|error| format!("cannot remove: {error}"))?;
+        Ok(took)
+    }
+}

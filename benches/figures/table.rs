@@ -1,0 +1,99 @@
+//! The table: figure, ours, peer, ratio, goal, and whether the goal is met.
+
+use crate::samples::{Contestant, Place};
+
+/// What a figure should be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Goal {
+    /// At most so many times the peer's.
+    Ratio(f64),
+    /// At most so much.
+    AtMost(f64),
+    /// None: for information.
+    None,
+}
+
+/// A unit of the values in a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unit {
+    Microseconds,
+    Kilobytes,
+    Bytes,
+}
+
+impl Unit {
+    fn show(self, value: f64) -> String {
+        match self {
+            Unit::Microseconds => format!("{value:.0} us"),
+            Unit::Kilobytes => format!("{value:.0} kB"),
+            Unit::Bytes => format!("{value:.0} B"),
+        }
+    }
+}
+
+/// One line.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) figure: String,
+    pub(crate) unit: Unit,
+    pub(crate) ours: f64,
+    pub(crate) peer: &'static str,
+    /// `None`: the peer is not installed.
+    pub(crate) theirs: Option<f64>,
+    pub(crate) goal: Goal,
+}
+
+pub(crate) fn head() {
+    line(["figure", "ours", "peer", "theirs", "ratio", "goal", "met"]);
+}
+
+fn line(cells: [&str; 7]) {
+    let [figure, ours, peer, theirs, ratio, goal, met] = cells;
+    println!("{figure:<50} {ours:>10}  {peer:<12} {theirs:>10} {ratio:>6}  {goal:<12} {met}");
+}
+
+impl Row {
+    /// What two contestants took, ours and the peer, by their names.
+    pub(crate) fn times(
+        figure: String,
+        contestants: &[Contestant],
+        place: Place,
+        (ours, peer): (&str, &'static str),
+        goal: Goal,
+    ) -> Row {
+        let took = |name: &str| {
+            let mut found = contestants.iter().filter(|found| found.name == name);
+            Some(found.next()?.took(place).as_secs_f64() * 1e6)
+        };
+        Row {
+            figure,
+            unit: Unit::Microseconds,
+            ours: took(ours).unwrap_or_default(),
+            peer,
+            theirs: took(peer),
+            goal,
+        }
+    }
+
+    pub(crate) fn print(&self) {
+        let ratio = self.theirs.map(|theirs| self.ours / theirs);
+        let (goal, met) = match self.goal {
+            Goal::Ratio(most) => (format!("<= {most:.2}"), ratio.map(|ratio| ratio <= most)),
+            Goal::AtMost(most) => {
+                let goal = format!("<= {}", self.unit.show(most));
+                (goal, Some(self.ours <= most))
+            }
+            Goal::None => (String::new(), None),
+        };
+        let theirs = self.theirs.map(|theirs| self.unit.show(theirs));
+        line([
+            &self.figure,
+            &self.unit.show(self.ours),
+            self.peer,
+            theirs.as_deref().unwrap_or("missing"),
+            &ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+            &goal,
+            met.map_or("", |met| if met { "yes" } else { "NO" }),
+        ]);
+    }
+}
