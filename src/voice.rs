@@ -3,7 +3,11 @@
 //! Speaking never fails and never blocks: a supervisor must not hang on a pipe that nobody reads.
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::FileType;
+use rustix::io::{Errno, ReadWriteFlags};
 use std::fmt::Display;
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +68,7 @@ impl Voice {
     }
 }
 
-/// A pipe that `poll` calls writable takes this many bytes without blocking (`PIPE_BUF`, pipe(7)).
+/// A pipe takes this many bytes at once or not at all (`PIPE_BUF`, pipe(7)).
 const LINE_LIMIT: usize = 4096;
 
 fn write_line(mut line: String) {
@@ -77,14 +81,32 @@ fn write_line(mut line: String) {
     }
     line.push('\n');
     let stderr = rustix::stdio::stderr();
-    let mut ready = [PollFd::new(&stderr, PollFlags::OUT)];
+    // A closed or full stderr changes nothing: there is nobody else to tell.
+    let _ = write_unblocked(stderr, line.as_bytes());
+}
+
+fn write_unblocked(stderr: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> {
+    // Where a position would be, for a file that has none (pwritev2(2)).
+    const HERE: u64 = u64::MAX;
+    if is_pipe(stderr) {
+        // Whoever else writes into the pipe can fill it at any moment, so asking first is not enough.
+        match rustix::io::pwritev2(stderr, &[IoSlice::new(line)], HERE, ReadWriteFlags::NOWAIT) {
+            // An old kernel.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            result => return result,
+        }
+    }
+    let mut ready = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
     let at_once = Timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    let writable = rustix::event::poll(&mut ready, Some(&at_once));
-    if matches!(writable, Ok(1..)) {
-        // A closed or full stderr changes nothing: there is nobody else to tell.
-        let _ = rustix::io::write(stderr, line.as_bytes());
+    match rustix::event::poll(&mut ready, Some(&at_once))? {
+        0 => Err(Errno::AGAIN),
+        _ => rustix::io::write(stderr, line),
     }
+}
+
+fn is_pipe(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
 }
