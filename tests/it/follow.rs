@@ -219,3 +219,38 @@ fn threads_of_one_program_that_signal_at_once_leave_one_whole_tombstone() {
     }
     assert_eq!(world.entries().len(), 50, "nothing is left behind");
 }
+
+#[test]
+fn a_wait_that_slept_ends_in_a_substitution_and_where_no_further_process_is_allowed() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let binary = installed(&world);
+    std::fs::create_dir(world.dir()).unwrap();
+    let mut limited = as_nobody(&world, "sh");
+    let script = limited
+        .args(["-c", "ulimit -u 1; exec \"$0\" wait x --print"])
+        .arg(&binary)
+        .start();
+    let mut substituted = as_nobody(&world, "sh");
+    let plain = substituted
+        .args([
+            "-c",
+            "found=$(\"$0\" wait x --print); echo \"found $found\"",
+        ])
+        .arg(&binary)
+        .start();
+    await_sleep(&script);
+    eventually("the substituted wait is there", || {
+        std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", plain.pid()))
+            .unwrap()
+            .split(' ')
+            .next()?
+            .parse::<i32>()
+            .ok()
+    });
+    assert_eq!(world.signal(["x"]).finish().status, 0);
+    assert_eq!(script.end().stdout, "x ok 0\n");
+    assert_eq!(plain.end().stdout, "found x ok 0\n");
+}
