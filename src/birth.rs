@@ -177,11 +177,16 @@ impl<'d> Unborn<'d> {
             self.dir.entry(self.name.as_str()),
         );
         rustix::fs::rename(&from, &to).map_err(|errno| Error::io("create", &to, errno))?;
-        let placed = self.dir.id_of(self.name.as_str()).ok().flatten() == Some(self.id);
-        match self.file.take() {
-            Some(file) if placed => Ok((file, self.id)),
+        // From here on the hidden name is somebody else's.
+        let file = self.file.take();
+        let placed = self.dir.id_of(self.name.as_str());
+        match (
+            file,
+            placed.map_err(|errno| Error::io("create", &to, errno))?,
+        ) {
+            (Some(file), Some(id)) if id == self.id => Ok((file, self.id)),
             // Somebody removed or replaced the file between our look and the rename.
-            Some(_) | None => Err(Error::NameTaken(self.name.clone())),
+            (Some(_) | None, _) => Err(Error::NameTaken(self.name.clone())),
         }
     }
 }
@@ -239,14 +244,17 @@ impl Attempt {
             }
             None => return remove_obstacle(dir, nursery),
         }
-        match rustix::fs::fchmod(&file, Mode::from_raw_mode(0o666)) {
-            Ok(()) => {}
+        let opened = match rustix::fs::fchmod(&file, Mode::from_raw_mode(0o666)) {
             // Another user's, whom only death kept from opening it: it is open enough to be here.
-            Err(Errno::PERM) if stat.st_mode & 0o666 == 0o666 => {}
+            Err(Errno::PERM) if stat.st_mode & 0o666 == 0o666 => Ok(()),
             Err(Errno::PERM) => return remove_obstacle(dir, nursery),
-            Err(errno) => return Err(errno),
+            result => result,
+        };
+        if let Err(errno) = opened.and_then(|()| rustix::fs::ftruncate(&file, 0)) {
+            // It is ours alone, so it goes with us; if it cannot, the next birth adopts it.
+            let _ = rustix::fs::unlink(dir.entry(nursery));
+            return Err(errno);
         }
-        rustix::fs::ftruncate(&file, 0)?;
         Ok(Attempt::Ours { file, id, locked })
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with an exit directory, as one sentence each.
 
 use crate::Name;
+use rustix::io::Errno;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,17 @@ impl Error {
             path: path.to_owned(),
             source: source.into(),
         }
+    }
+
+    /// Whether there was no descriptor left to open anything with.
+    pub(crate) fn is_shortage_of_descriptors(&self) -> bool {
+        let Error::Io { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            Errno::from_io_error(source),
+            Some(Errno::MFILE | Errno::NFILE)
+        )
     }
 }
 

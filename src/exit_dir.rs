@@ -25,7 +25,7 @@ pub(crate) const SETTLING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct ExitDir {
     path: PathBuf,
-    boot: OnceLock<Option<String>>,
+    boot: OnceLock<String>,
     /// What was found out about the first device; there is hardly ever a second one.
     locality: OnceLock<(u64, Locality)>,
     /// The file whose lock this process holds.
@@ -102,6 +102,7 @@ impl ExitDir {
 
     /// Creates the directory if it is missing: parents as `mkdir -p` would, itself with mode 0777
     /// whatever the umask, since the containers of a pod run as different users.
+    /// The umask of the whole process is 0 for the instant in which it is made.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be created or something else has its name.
@@ -125,7 +126,13 @@ impl ExitDir {
     /// their parents' locks.
     fn make(&self, with_parents: bool) -> Result<(), Errno> {
         let mode = Mode::from_raw_mode(0o777);
-        match rustix::fs::mkdir(&self.path, mode) {
+        // At once with all its rights: whoever is killed, or looks, before a chmod would find a directory
+        // that is closed to other users, and nobody would ever open it.
+        let umask = rustix::process::umask(Mode::empty());
+        let made = rustix::fs::mkdir(&self.path, mode);
+        rustix::process::umask(umask);
+        match made {
+            // A default ACL stands above the umask.
             Ok(()) => rustix::fs::chmod(&self.path, mode),
             Err(Errno::NOENT) if with_parents => {
                 let parent = self.path.parent().unwrap_or(&self.path);
@@ -290,12 +297,13 @@ impl ExitDir {
 
     /// This machine's boot id (random(4)).
     pub(crate) fn boot_id(&self) -> Option<&str> {
-        self.boot
-            .get_or_init(|| {
-                let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-                Some(text.trim().to_owned()).filter(|id| !id.is_empty())
-            })
-            .as_deref()
+        if self.boot.get().is_none() {
+            // A failure is not remembered: it may be a moment's, as when no descriptor is left.
+            let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+            let id = Some(text.trim().to_owned()).filter(|id| !id.is_empty())?;
+            let _ = self.boot.set(id);
+        }
+        self.boot.get().map(String::as_str)
     }
 
     /// Remembers the file whose lock this process holds.
@@ -305,14 +313,20 @@ impl ExitDir {
     }
 
     fn locality(&self, stat: &Stat, file: &OwnedFd) -> Locality {
-        let ask = || {
-            rustix::fs::fstatfs(file).map_or(Locality::Remote, |fs| Locality::of_magic(fs.f_type))
-        };
         let device = stat.st_dev;
-        match *self.locality.get_or_init(|| (device, ask())) {
-            (known, locality) if known == device => locality,
-            _ => ask(),
+        if let Some((known, locality)) = self.locality.get()
+            && *known == device
+        {
+            return *locality;
         }
+        // A failure is not remembered: it may be a moment's.
+        let Ok(fs) = rustix::fs::fstatfs(file) else {
+            return Locality::Remote;
+        };
+        let locality = Locality::of_magic(fs.f_type);
+        // Another device than the first is asked each time.
+        let _ = self.locality.set((device, locality));
+        locality
     }
 }
 

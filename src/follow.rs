@@ -117,7 +117,15 @@ impl Follower {
             ..Look::default()
         };
         for name in self.due(dir, &rumours, began, &mut look.errors) {
-            match self.visit(dir, &name, &rumours) {
+            let mut visit = self.visit(dir, &name, &rumours);
+            if visit.as_ref().is_err_and(Error::is_shortage_of_descriptors)
+                && let Some(trouble) = self.watch.give_up(dir)
+            {
+                // A look is worth more than being told when.
+                look.trouble = look.trouble.or(Some(trouble));
+                visit = self.visit(dir, &name, &rumours);
+            }
+            match visit {
                 Ok(news) => look.news.push(news),
                 Err(error) => {
                     // Perhaps it was only a moment's trouble.

@@ -29,8 +29,8 @@ pub enum Said {
     Appended,
     /// A new tombstone says it.
     Published,
-    /// The disk is full; an empty tombstone says it.
-    PublishedEmpty,
+    /// The tombstone could not be filled, as on a full disk; an empty one says it. With the raw OS error.
+    PublishedEmpty(i32),
     /// The tombstone said so already.
     Already,
     /// The life was said dead before; the first word counts.
@@ -259,9 +259,9 @@ impl Saying<'_> {
         self.with_lines(&time, |lines| text.push_str(&compose(lines)));
         let said = match unborn.fill(&text) {
             Ok(()) => Said::Published,
-            Err(_) if self.word == Word::Died(exit::SUCCESS) => {
+            Err(errno) if self.word == Word::Died(exit::SUCCESS) => {
                 unborn.empty().map_err(|errno| self.failed(errno))?;
-                Said::PublishedEmpty
+                Said::PublishedEmpty(errno.raw_os_error())
             }
             Err(errno) => return Err(self.failed(errno)),
         };

@@ -108,6 +108,9 @@ impl Vigil {
         if look.trouble == Some(Trouble::DirectoryGone) {
             return Err(Error::DirectoryGone(dir.path().to_owned()));
         }
+        if let Some(Trouble::NoInotify(errno)) = look.trouble {
+            self.warnings.push(no_inotify(errno));
+        }
         if let Some(error) = look.errors.into_iter().next() {
             return Err(error);
         }

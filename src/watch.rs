@@ -146,6 +146,16 @@ impl DirWatch {
         self.undertaker = appointed.and_then(Result::ok);
     }
 
+    /// Does without inotify from now on, so that there is one more descriptor to look with; `None` if it
+    /// did before.
+    pub(crate) fn give_up(&mut self, dir: &ExitDir) -> Option<Trouble> {
+        self.inotify.take()?;
+        self.undertaker = None;
+        self.interval = self.usual_interval(dir);
+        self.next_look = self.interval.deadline(Instant::now());
+        Some(Trouble::NoInotify(Errno::MFILE))
+    }
+
     /// Says how long the look took that [`DirWatch::listen`] had asked for.
     pub(crate) fn looked(&mut self, began: Instant, ended: Instant) {
         let rest = ended.duration_since(began).saturating_mul(SHARE - 1);
@@ -159,7 +169,14 @@ impl DirWatch {
     /// Compares the directory with the one that is watched. One that was touched itself is another one,
     /// even if it has the same inode: file systems use them again.
     fn check_directory(&mut self, dir: &ExitDir, moved: bool) -> Option<Trouble> {
-        let now = dir.identity().ok();
+        let now = match dir.identity() {
+            Ok(id) => Some(id),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::STALE) => None,
+            // That it cannot be looked at does not mean that it is gone; whoever looks into it will
+            // say what is wrong.
+            Err(_) if !moved => return None,
+            Err(_) => None,
+        };
         match (self.directory, now) {
             (before, now) if before == now && !moved => None,
             (Some(_), _) => {
@@ -214,6 +231,8 @@ impl Undertaker {
 }
 
 fn arm_inotify(dir: &ExitDir) -> Result<OwnedFd, Errno> {
+    // While there is a descriptor for it: without it no lost life is seen.
+    let _ = dir.boot_id();
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
     let mask = WatchFlags::CREATE
         | WatchFlags::MOVED_TO

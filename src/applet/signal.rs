@@ -92,8 +92,9 @@ fn report(plan: &Plan, result: Result<Said, Error>) -> u8 {
     let name = &plan.name;
     match result {
         Ok(Said::Appended | Said::Published | Said::Already) => {}
-        Ok(Said::PublishedEmpty) => VOICE.notice(format!(
-            "the disk is full: the tombstone of {name} says died and nothing else"
+        Ok(Said::PublishedEmpty(errno)) => VOICE.notice(format!(
+            "the tombstone of {name} says died and nothing else: {}",
+            crate::error::describe(&std::io::Error::from_raw_os_error(errno))
         )),
         Ok(Said::Dropped) => VOICE.notice(format!(
             "{name} was said dead before: {} is not recorded",

@@ -14,15 +14,21 @@
 )]
 
 mod bad_input;
+mod blind;
+mod crash;
+mod deaf;
 mod dispatch;
 mod docs;
 mod exit_table;
+mod faults;
 mod follow;
 mod install;
 mod kubelet;
 mod library;
 mod lock;
+mod races;
 mod run;
+mod scale;
 mod scenarios;
 mod signal;
 mod smoke;
