@@ -28,6 +28,8 @@ mod error;
 mod event_loop;
 mod exit_dir;
 mod follow;
+#[cfg(test)]
+mod model;
 mod name;
 mod say;
 mod signal;

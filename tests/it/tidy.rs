@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["vigil", "child"],
     &["event_loop"],
     &["applet"],
+    &["model"], // of the protocol, for tests alone
 ];
 
 /// Files that do no input or output, and hold no clock.
