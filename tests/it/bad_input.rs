@@ -1,89 +1,14 @@
 //! Bad input: one sentence, the status that the documentation promises, and, where there is a name
 //! and a directory, a tombstone that says died, so that nobody waits for ever.
 
-use crate::world::{Ended, Start, World, binary, entries};
+use crate::permits::{as_nobody, installed, is_permitted, nobody_is_permitted, set_mode};
+use crate::seen::assert_sentence;
+use crate::world::{Start, World, binary, entries};
 use std::ffi::{OsStr, OsString};
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
-
-/// Checks the status, and that standard error is one sentence of this applet.
-#[track_caller]
-pub fn assert_sentence(ended: &Ended, applet: &str, status: i32) {
-    assert_eq!(ended.status, status, "{ended:?}");
-    let line = ended
-        .stderr
-        .strip_suffix('\n')
-        .unwrap_or_else(|| panic!("no whole line: {ended:?}"));
-    assert!(line.starts_with(&format!("{applet}: ")), "{line:?}");
-    assert!(
-        !line.contains(char::is_control),
-        "more than one line, or raw control characters: {line:?}"
-    );
-    for noise in ["panicked", "os error", "RUST_BACKTRACE"] {
-        assert!(!line.contains(noise), "{line:?}");
-    }
-}
-
-/// Whether something can be done here at all. If not, the test is skipped in the open; under CI that is a failure.
-pub fn is_permitted(what: &str, trial: &mut Command) -> bool {
-    let permitted = trial.output().is_ok_and(|output| output.status.success());
-    if !permitted {
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "{test}: {what} is not possible here"
-        );
-        // Not eprintln, whose output a test that passes does not show.
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED {test}: {what} is not possible here"
-        );
-    }
-    permitted
-}
-
-/// The words before a command that make it run as a user without any rights.
-pub const NOBODY: [&str; 6] = [
-    "setpriv",
-    "--reuid=65534",
-    "--regid=65534",
-    "--clear-groups",
-    "--no-new-privs",
-    "--",
-];
-
-pub fn nobody_is_permitted() -> bool {
-    is_permitted(
-        "running as another user",
-        Command::new(NOBODY[0]).args(&NOBODY[1..]).arg("true"),
-    )
-}
-
-/// A program as a user without any rights.
-pub fn as_nobody(world: &World, program: impl AsRef<OsStr>) -> Command {
-    let mut command = world.command(NOBODY[0]);
-    command.args(&NOBODY[1..]).arg(program);
-    command
-}
-
-/// The binary where every user can execute it.
-pub fn installed(world: &World) -> PathBuf {
-    let bin = world.path("bin");
-    let ended = world.command(binary()).arg("install").arg(&bin).finish();
-    assert_eq!(ended.status, 0, "{}", ended.stderr);
-    set_mode(world.path(".").as_path(), 0o755);
-    set_mode(&bin, 0o755);
-    bin.join("exitdir")
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-}
 
 fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()

@@ -2,8 +2,8 @@
 //! written raises no event at all, and locks do not cross it. The graveyard is the directory behind;
 //! `front` is the mount in front of it.
 
-use crate::bad_input::is_permitted;
-use crate::wakeups::await_sleep;
+use crate::permits::is_permitted;
+use crate::seen::await_sleep;
 use crate::world::{Ended, Running, Start, World, eventually};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@
 //! the kernel would have carried it out. Its log is the judge: what the log says was done before the
 //! strike is what followers must have heard.
 
-use crate::wakeups::await_sleep;
+use crate::seen::await_sleep;
 use crate::world::{Running, Start, World, binary, eventually};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ pub fn can_inject() -> bool {
     let world = World::new();
     let mut trial = world.command("strace");
     trial.args(["-o", "/dev/null", "-e", "inject=getpid:error=EIO", "true"]);
-    crate::bad_input::is_permitted("injecting faults with strace", &mut trial)
+    crate::permits::is_permitted("injecting faults with strace", &mut trial)
 }
 
 /// One system call of a process: its name, and how many of that name it is.

@@ -1,7 +1,7 @@
 //! inotify taken away, events lost, the watched directory's own fate, and supervisors that stand still.
 
-use crate::bad_input::{assert_sentence, is_permitted};
-use crate::wakeups::{await_sleep, sleeps};
+use crate::permits::is_permitted;
+use crate::seen::{assert_sentence, await_sleep, sleeps};
 use crate::world::{Ended, Running, Start, World, binary, entries, eventually};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use std::mem::MaybeUninit;

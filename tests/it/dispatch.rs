@@ -1,6 +1,7 @@
 //! Which applet is called, and what all of them answer.
 
-use crate::bad_input::{assert_sentence, installed};
+use crate::permits::installed;
+use crate::seen::assert_sentence;
 use crate::world::{Start, World, binary};
 use std::os::unix::process::CommandExt as _;
 

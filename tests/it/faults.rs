@@ -4,7 +4,7 @@
 //! strace makes a call fail (`inject=CALL:error=ERRNO:when=N`), one call and one errno for a run.
 
 use crate::crash::{Point, can_inject, for_each, log, points, traced};
-use crate::wakeups::sleeps;
+use crate::seen::sleeps;
 use crate::world::{Ended, PATIENCE, Running, Start, World, eventually};
 use std::collections::BTreeMap;
 use std::sync::Mutex;

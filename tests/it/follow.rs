@@ -1,8 +1,8 @@
 //! Lives that come and go between two looks, directories that are replaced, and files in the way:
 //! what a follower makes of it. A stopped follower is one that looks late, however fast the machine.
 
-use crate::bad_input::{as_nobody, installed, nobody_is_permitted};
-use crate::wakeups::await_sleep;
+use crate::permits::{as_nobody, installed, nobody_is_permitted};
+use crate::seen::await_sleep;
 use crate::world::{Running, Start, World, eventually};
 use exitdir::{ExitDir, Name, Tombstone, Word};
 use std::process::Command;

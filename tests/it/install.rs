@@ -1,7 +1,7 @@
 //! `exitdir-install` as its users see it.
 
-use crate::bad_input::{as_nobody, assert_sentence, installed, nobody_is_permitted};
-use crate::wakeups::await_sleep;
+use crate::permits::{as_nobody, installed, nobody_is_permitted};
+use crate::seen::{assert_sentence, await_sleep};
 use crate::world::{Start, World, binary, entries};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;

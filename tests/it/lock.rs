@@ -1,7 +1,7 @@
 //! The lock on a tombstone: who is lost, and who only looks like it.
 
-use crate::bad_input::{as_nobody, assert_sentence, installed, is_permitted, nobody_is_permitted};
-use crate::wakeups::await_sleep;
+use crate::permits::{as_nobody, installed, is_permitted, nobody_is_permitted};
+use crate::seen::{assert_sentence, await_sleep};
 use crate::world::{Running, Start, World, binary, eventually};
 use rustix::fs::FlockOperation;
 

@@ -1,6 +1,7 @@
 //! Races: a signal against a wait, births against births, and lives in quick succession before many eyes.
 
-use crate::bad_input::{assert_sentence, installed};
+use crate::permits::installed;
+use crate::seen::assert_sentence;
 use crate::world::{PATIENCE, Running, Start, World, eventually};
 use exitdir::{Condition, Decider, ExitDir, Life, Name, Standing, State, Verdict, Word};
 use std::collections::BTreeMap;

@@ -1,8 +1,7 @@
 //! `exitdir-run` as its users see it. Which status follows from which death is told in the scenarios.
 
-use crate::bad_input::{assert_sentence, is_permitted};
-use crate::signal::is_gone;
-use crate::wakeups::await_sleep;
+use crate::permits::is_permitted;
+use crate::seen::{assert_sentence, await_sleep, is_gone};
 use crate::world::{Running, Start, World, binary, eventually};
 use rustix::fs::OFlags;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};

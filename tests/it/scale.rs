@@ -3,9 +3,9 @@
 //! Instructions are counted by valgrind, in the program and not in the kernel: unlike time they are the
 //! same on a busy machine. The cost of one event is the difference between many and twice as many.
 
-use crate::bad_input::{installed, is_permitted};
+use crate::permits::{installed, is_permitted};
 use crate::races::{as_user, long, open_to_all};
-use crate::wakeups::sleeps;
+use crate::seen::sleeps;
 use crate::world::{Running, Start, World, binary, eventually};
 use rustix::fs::FlockOperation;
 use rustix::process::{Resource, Rlimit};

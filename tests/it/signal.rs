@@ -1,6 +1,7 @@
 //! `exitdir-signal` as its users see it.
 
-use crate::bad_input::{as_nobody, assert_sentence, installed, is_permitted, nobody_is_permitted};
+use crate::permits::{as_nobody, installed, is_permitted, nobody_is_permitted};
+use crate::seen::{assert_sentence, is_gone};
 use crate::world::{Start, World, binary, eventually};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -514,16 +515,5 @@ fn a_probe_dies_with_exitdir_signal() {
         probe.kill(signal);
         assert_eq!(probe.end().status, 128 + signal);
         eventually("the probe is gone", || is_gone(&pid).then_some(()));
-    }
-}
-
-/// Whether no process of this id is left but perhaps one that nobody has reaped.
-pub fn is_gone(pid: &str) -> bool {
-    match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
-        Ok(stat) => stat
-            .rsplit(')')
-            .next()
-            .is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
-        Err(_) => true,
     }
 }

@@ -1,6 +1,6 @@
 //! `exitdir-status` as its users see it.
 
-use crate::bad_input::assert_sentence;
+use crate::seen::assert_sentence;
 use crate::world::{Start, World};
 
 /// A directory with one life in each state.

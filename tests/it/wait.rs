@@ -1,7 +1,7 @@
 //! `exitdir-wait` as its users see it, also beside programs that write their tombstones in other ways.
 
-use crate::bad_input::{assert_sentence, is_permitted};
-use crate::wakeups::await_sleep;
+use crate::permits::is_permitted;
+use crate::seen::{assert_sentence, await_sleep};
 use crate::world::{Running, Start, World, binary, eventually};
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
@@ -501,7 +501,7 @@ fn without_inotify_there_is_one_warning_and_looks_alone() {
     }
     let waiter = inside(&["wait", "-x", "main"]).start();
     eventually("it has looked, and sleeps", || {
-        crate::wakeups::sleeps(waiter.pid()).then_some(())
+        crate::seen::sleeps(waiter.pid()).then_some(())
     });
     let follower = inside(&[
         "run",
@@ -569,7 +569,7 @@ fn a_signal_ends_a_wait_also_as_pid_1() {
                 .trim()
                 .parse()
                 .ok()?;
-            crate::wakeups::sleeps_in_its_watch(pid).then_some(pid.to_string())
+            crate::seen::sleeps_in_its_watch(pid).then_some(pid.to_string())
         });
         for harmless in ["CHLD", "WINCH", "CONT"] {
             assert_eq!(

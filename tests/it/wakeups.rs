@@ -1,44 +1,8 @@
-//! How often a waiting applet wakes, and how a test knows that it sleeps.
+//! How often a waiting applet wakes.
 
+use crate::seen::await_sleep;
 use crate::world::{Running, Start, World, eventually};
 use std::time::{Duration, Instant};
-
-/// Whether an applet watches its directory and sleeps. Before it has looked around it does not sleep.
-pub fn sleeps_in_its_watch(pid: i32) -> bool {
-    has_inotify(pid) && sleeps(pid)
-}
-
-fn has_inotify(pid: i32) -> bool {
-    let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
-        return false;
-    };
-    fds.flatten().any(|fd| {
-        std::fs::read_link(fd.path())
-            .is_ok_and(|target| target.to_string_lossy() == "anon_inode:inotify")
-    })
-}
-
-/// Whether an applet sleeps.
-pub fn sleeps(pid: i32) -> bool {
-    let file =
-        |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    let state = file("stat")
-        .rsplit(')')
-        .next()
-        .map(|rest| rest.trim_start().to_owned());
-    file("comm").starts_with("exitdir") && state.is_some_and(|state| state.starts_with('S'))
-}
-
-/// Waits until an applet watches its directory and sleeps.
-pub fn await_sleep(process: &Running) {
-    // A user has 128 inotify instances by default, which other tests may be using up. An applet that
-    // got none looks four times a second, and between these looks it is seen sleeping all the time.
-    let mut asleep = 0;
-    eventually("it sleeps in its watch", || {
-        asleep += u32::from(sleeps(process.pid()));
-        (asleep > 500 || sleeps_in_its_watch(process.pid())).then_some(())
-    });
-}
 
 /// How often a process went to sleep of its own accord, and so how often it woke.
 fn count_sleeps(process: &Running) -> u64 {

@@ -1,0 +1,69 @@
+//! What can be seen of a process from outside: the sentence it leaves, whether it sleeps, whether it is gone.
+
+use crate::world::{Ended, Running, eventually};
+
+/// Checks the status, and that standard error is one sentence of this applet.
+#[track_caller]
+pub fn assert_sentence(ended: &Ended, applet: &str, status: i32) {
+    assert_eq!(ended.status, status, "{ended:?}");
+    let line = ended
+        .stderr
+        .strip_suffix('\n')
+        .unwrap_or_else(|| panic!("no whole line: {ended:?}"));
+    assert!(line.starts_with(&format!("{applet}: ")), "{line:?}");
+    assert!(
+        !line.contains(char::is_control),
+        "more than one line, or raw control characters: {line:?}"
+    );
+    for noise in ["panicked", "os error", "RUST_BACKTRACE"] {
+        assert!(!line.contains(noise), "{line:?}");
+    }
+}
+
+/// Whether an applet watches its directory and sleeps. Before it has looked around it does not sleep.
+pub fn sleeps_in_its_watch(pid: i32) -> bool {
+    has_inotify(pid) && sleeps(pid)
+}
+
+fn has_inotify(pid: i32) -> bool {
+    let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false;
+    };
+    fds.flatten().any(|fd| {
+        std::fs::read_link(fd.path())
+            .is_ok_and(|target| target.to_string_lossy() == "anon_inode:inotify")
+    })
+}
+
+/// Whether an applet sleeps.
+pub fn sleeps(pid: i32) -> bool {
+    let file =
+        |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let state = file("stat")
+        .rsplit(')')
+        .next()
+        .map(|rest| rest.trim_start().to_owned());
+    file("comm").starts_with("exitdir") && state.is_some_and(|state| state.starts_with('S'))
+}
+
+/// Waits until an applet watches its directory and sleeps.
+pub fn await_sleep(process: &Running) {
+    // A user has 128 inotify instances by default, which other tests may be using up. An applet that
+    // got none looks four times a second, and between these looks it is seen sleeping all the time.
+    let mut asleep = 0;
+    eventually("it sleeps in its watch", || {
+        asleep += u32::from(sleeps(process.pid()));
+        (asleep > 500 || sleeps_in_its_watch(process.pid())).then_some(())
+    });
+}
+
+/// Whether no process of this id is left but perhaps one that nobody has reaped.
+pub fn is_gone(pid: &str) -> bool {
+    match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
+        Ok(stat) => stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
+        Err(_) => true,
+    }
+}
