@@ -5,26 +5,23 @@
 
 use crate::birth::{self, DeathRecord, OwnLife};
 use crate::child::Child;
-use crate::condition::News;
-use crate::dependencies::DeathDeps;
 use crate::error::describe;
-use crate::follow::{Follower, Look};
+use crate::follow::Look;
+use crate::society::Society;
 use crate::supervisor::{
-    Action, Event, Final, Machine, Record, Report, Rules, StartFailure, StopReason, Timer, Why,
+    Action, Event, Final, Machine, Record, Report, Rules, StartFailure, StopReason, Why,
 };
 use crate::sys::{CommandLine, Signals, Target};
+use crate::timers::Timers;
 use crate::tombstone::Line;
-use crate::verdict::{Ballot, Mode, Terms, Verdict};
+use crate::verdict::Verdict;
 use crate::voice::Voice;
 use crate::watch::Trouble;
 use crate::{Condition, Error, ExitDir, Limit, Name, Signal, termination_log, vigil};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
-
-/// A timer that nobody waits for may be this late, so that it shares a wake-up with another.
-const SLACK: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 /// Everything that the options say.
 #[derive(Debug)]
@@ -68,7 +65,7 @@ pub(crate) fn live(plan: &Plan, signals: &Signals) -> Result<u8, String> {
     let society = plan
         .membership
         .as_ref()
-        .and_then(|membership| Society::join(plan, membership));
+        .and_then(|membership| join(plan, membership));
     let mut supervisor = Supervisor {
         plan,
         signals,
@@ -103,68 +100,19 @@ fn begin_life(membership: &Membership, voice: Voice) -> Result<Option<OwnLife>, 
     Ok(Some(own))
 }
 
-/// What this life follows.
-struct Society<'p> {
-    dir: &'p ExitDir,
-    follower: Follower,
-    deaths: DeathDeps,
-    births: Ballot,
-}
-
-impl<'p> Society<'p> {
-    fn join(plan: &'p Plan, membership: &'p Membership) -> Option<Society<'p>> {
-        let conditions = || plan.death_deps.iter().chain(&plan.birth_deps);
-        conditions().next()?;
-        let names: Vec<Name> = conditions()
-            .filter_map(|condition| condition.name.clone())
-            .collect();
-        let everybody = conditions().any(|condition| condition.name.is_none());
-        let own = membership.name.as_ref();
-        let mut follower = Follower::new(&names, everybody, own, plan.poll);
-        if let Some(Trouble::NoInotify(errno)) = follower.arm(&membership.dir) {
-            plan.voice.notice(vigil::no_inotify(errno));
-        }
-        // Birth dependencies are never impossible: containers are restarted.
-        let terms = Terms {
-            mode: Mode::All,
-            keep_waiting: true,
-            need_code: false,
-        };
-        Some(Society {
-            dir: &membership.dir,
-            follower,
-            deaths: DeathDeps::new(&plan.death_deps, &plan.birth_deps, own),
-            births: Ballot::new(&plan.birth_deps, terms, own),
-        })
+fn join<'p>(plan: &Plan, membership: &'p Membership) -> Option<Society<'p>> {
+    let own = membership.name.as_ref();
+    let (society, trouble) = Society::join(
+        &membership.dir,
+        own,
+        &plan.birth_deps,
+        &plan.death_deps,
+        plan.poll,
+    )?;
+    if let Some(Trouble::NoInotify(errno)) = trouble {
+        plan.voice.notice(vigil::no_inotify(errno));
     }
-
-    /// Looks at what may have changed, and at the causes of what was found.
-    fn look(&mut self) -> Look {
-        let mut all = self.follower.look(self.dir);
-        self.deaths.hear(&all.news);
-        let mut known = 0;
-        loop {
-            let causes: Vec<Name> = self.deaths.causes().cloned().collect();
-            if causes.len() == known {
-                break;
-            }
-            known = causes.len();
-            causes.iter().for_each(|cause| self.follower.add(cause));
-            let more = self.follower.look(self.dir);
-            self.deaths.hear(&more.news);
-            all.news.extend(more.news);
-            all.errors.extend(more.errors);
-            all.blemishes.extend(more.blemishes);
-            all.trouble = all.trouble.or(more.trouble);
-        }
-        self.weigh(&all.news);
-        all
-    }
-
-    fn weigh(&mut self, news: &[News]) {
-        self.deaths.weigh(news);
-        self.births.hear(news);
-    }
+    Some(society)
 }
 
 struct Supervisor<'p> {
@@ -479,55 +427,4 @@ pub(crate) fn leave_word(membership: &Membership, code: u8, sentence: &str) -> R
         message: Some(sentence),
     };
     birth::publish_dead(&membership.dir, name, &record)
-}
-
-/// When what runs out.
-#[derive(Debug, Default)]
-struct Timers {
-    dates: BTreeMap<Timer, Instant>,
-}
-
-impl Timers {
-    fn arm(&mut self, timer: Timer, limit: Limit) {
-        match limit.deadline(Instant::now()) {
-            Some(date) => self.dates.insert(timer, date),
-            None => self.dates.remove(&timer),
-        };
-    }
-
-    fn disarm(&mut self, timer: Timer) {
-        self.dates.remove(&timer);
-    }
-
-    fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let slack = |timer: &Timer| {
-            if *timer == Timer::Notice {
-                SLACK
-            } else {
-                Duration::ZERO
-            }
-        };
-        let (timer, _) = self
-            .dates
-            .iter()
-            .find(|(timer, date)| **date <= now + slack(timer))?;
-        let timer = *timer;
-        self.dates.remove(&timer);
-        Some(timer)
-    }
-
-    /// When to wake up, if `other` is a date too. A notice waits for another date that is close.
-    fn next(&self, other: Option<Instant>) -> Option<Instant> {
-        let strict = self
-            .dates
-            .iter()
-            .filter(|(timer, _)| **timer != Timer::Notice)
-            .map(|(_, date)| *date);
-        let strict = strict.chain(other).min();
-        match (strict, self.dates.get(&Timer::Notice)) {
-            (Some(strict), Some(notice)) if *notice + SLACK >= strict => Some(strict),
-            (_, Some(notice)) => Some(*notice),
-            (strict, None) => strict,
-        }
-    }
 }

@@ -33,11 +33,13 @@ mod model;
 mod name;
 mod say;
 mod signal;
+mod society;
 mod supervisor;
 mod sweep;
 #[allow(unsafe_code)]
 mod sys;
 mod termination_log;
+mod timers;
 mod timestamp;
 mod tombstone;
 mod verdict;

@@ -1,9 +1,9 @@
 //! `exitdir-install`: copies the running binary into a volume, and sweeps an exit directory.
 
-use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag, parse};
-use super::{NO_DIRECTORY, answer, directory, links, usage_error};
+use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag};
+use super::{NO_DIRECTORY, directory, links, understand};
 use crate::voice::Voice;
-use crate::{Error, exit};
+use crate::{Error, ExitDir, exit};
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
 use std::io;
@@ -32,21 +32,12 @@ const BINARY: &str = "exitdir";
 const RUNNING: &str = "/proc/self/exe";
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let mut typed = parse(SYNOPSIS.options, Words::Only, arguments);
-    typed.add_variables(SYNOPSIS.options);
-    if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
-        return status;
-    }
-    let target = match target(&typed) {
-        Ok(target) => target,
-        Err(sentence) => return usage_error(&SYNOPSIS, &VOICE, &sentence),
+    let plan = match understand((&SYNOPSIS, &VOICE), Words::Only, arguments, plan) {
+        Ok(plan) => plan,
+        Err(status) => return status,
     };
-    let swept = if typed.has(&SWEEP) {
-        sweep(&typed)
-    } else {
-        Ok(())
-    };
-    let installed = target.map_or(Ok(()), |target| install(&target));
+    let swept = plan.sweep.map_or(Ok(()), |dir| sweep(&dir));
+    let installed = plan.target.map_or(Ok(()), |target| install(&target));
     match swept.and(installed) {
         Ok(()) => exit::SUCCESS,
         Err(sentence) => {
@@ -56,23 +47,35 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-fn target(typed: &Typed) -> Result<Option<PathBuf>, String> {
-    if let Some(error) = &typed.error {
-        return Err(error.clone());
-    }
-    if typed.has(&SWEEP) && directory(typed).is_none() {
-        return Err(NO_DIRECTORY.to_owned());
-    }
+/// What is to be done.
+struct Plan {
+    /// The exit directory to sweep.
+    sweep: Option<ExitDir>,
+    /// Where to install into.
+    target: Option<PathBuf>,
+}
+
+fn plan(typed: &Typed) -> Result<Plan, String> {
+    let sweep = if typed.has(&SWEEP) {
+        Some(directory(typed).ok_or(NO_DIRECTORY)?)
+    } else {
+        None
+    };
     match typed.words.as_slice() {
-        [] if typed.has(&SWEEP) => Ok(None),
+        [] if sweep.is_some() => Ok(Plan {
+            sweep,
+            target: None,
+        }),
         [] => Err("no DIR to install into".to_owned()),
-        [word] => Ok(Some(PathBuf::from(word))),
+        [word] => Ok(Plan {
+            sweep,
+            target: Some(PathBuf::from(word)),
+        }),
         [_, second, ..] => Err(format!("one DIR is enough: {second:?} is too much")),
     }
 }
 
-fn sweep(typed: &Typed) -> Result<(), String> {
-    let dir = directory(typed).ok_or(NO_DIRECTORY)?;
+fn sweep(dir: &ExitDir) -> Result<(), String> {
     let swept = dir.sweep().map_err(|error| error.to_string())?;
     if swept > 0 {
         VOICE.notice(format!("swept {swept} from {}", dir.path().display()));

@@ -9,7 +9,7 @@ mod wait;
 
 use crate::voice::Voice;
 use crate::{ExitDir, Name, condition, exit};
-use options::{DIR, HELP, Synopsis, Typed, VERSION};
+use options::{DIR, HELP, Synopsis, Typed, VERSION, Words, parse};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
@@ -156,6 +156,26 @@ fn answer(synopsis: &Synopsis, voice: &Voice, typed: &Typed) -> Option<u8> {
         .then(|| print(voice, &version(synopsis.name)))
 }
 
+/// From the words that were typed to what they mean. `Err` is the exit status of an applet that has
+/// nothing more to do: it has answered, or the words mean nothing.
+fn understand<P>(
+    (synopsis, voice): (&Synopsis, &Voice),
+    words: Words,
+    arguments: Vec<OsString>,
+    meaning: impl Fn(&Typed) -> Result<P, String>,
+) -> Result<P, u8> {
+    let mut typed = parse(synopsis.options, words, arguments);
+    typed.add_variables(synopsis.options);
+    if let Some(status) = answer(synopsis, voice, &typed) {
+        return Err(status);
+    }
+    let sound = typed.error.clone().map_or(Ok(()), Err);
+    sound.and_then(|()| meaning(&typed)).map_err(|sentence| {
+        voice.error(usage_sentence(synopsis, &sentence));
+        exit::FAILURE
+    })
+}
+
 /// The exit directory that was asked for, by option or variable.
 fn directory(typed: &Typed) -> Option<ExitDir> {
     typed
@@ -166,12 +186,7 @@ fn directory(typed: &Typed) -> Option<ExitDir> {
 
 const NO_DIRECTORY: &str = "no exit directory: set EXIT_DIR or give --dir DIR";
 
-/// Says what is wrong with the command line, and where to read more.
-fn usage_error(synopsis: &Synopsis, voice: &Voice, sentence: &str) -> u8 {
-    voice.error(usage_sentence(synopsis, sentence));
-    exit::FAILURE
-}
-
+/// What is wrong with the command line, and where to read more.
 fn usage_sentence(synopsis: &Synopsis, sentence: &str) -> String {
     format!("{sentence} (see {} --help)", synopsis.name)
 }

@@ -1,7 +1,7 @@
 //! `exitdir-signal`: says that somebody is dead, or ready.
 
-use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag, parse, valued};
-use super::{NO_DIRECTORY, answer, directory, own_name, read_code, read_name, usage_error};
+use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag, valued};
+use super::{NO_DIRECTORY, directory, own_name, read_code, read_name, understand};
 use crate::sys::{self, CommandLine, Inherited, Setup, SpawnError};
 use crate::voice::Voice;
 use crate::{Error, ExitDir, Name, Said, SignalSet, Word, exit};
@@ -40,14 +40,9 @@ struct Plan {
 }
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let mut typed = parse(SYNOPSIS.options, Words::ThenCommand, arguments);
-    typed.add_variables(SYNOPSIS.options);
-    if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
-        return status;
-    }
-    let plan = match plan(&typed) {
+    let plan = match understand((&SYNOPSIS, &VOICE), Words::ThenCommand, arguments, plan) {
         Ok(plan) => plan,
-        Err(sentence) => return usage_error(&SYNOPSIS, &VOICE, &sentence),
+        Err(status) => return status,
     };
     match &plan.probe {
         None => report(
@@ -60,9 +55,6 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
 }
 
 fn plan(typed: &Typed) -> Result<Plan, String> {
-    if let Some(error) = &typed.error {
-        return Err(error.clone());
-    }
     let dir = directory(typed).ok_or(NO_DIRECTORY)?;
     let name = match typed.words.as_slice() {
         [] => own_name()?,

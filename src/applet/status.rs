@@ -1,7 +1,7 @@
 //! `exitdir-status`: a table of the tombstones, for people and for scripts.
 
-use super::options::{DIR, HELP, Opt, Synopsis, VERSION, Words, flag, parse};
-use super::{NO_DIRECTORY, answer, directory, print, usage_error};
+use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag};
+use super::{NO_DIRECTORY, directory, print, understand};
 use crate::error::escaped;
 use crate::tombstone::json_string;
 use crate::voice::Voice;
@@ -22,31 +22,25 @@ pub(super) const SYNOPSIS: Synopsis = Synopsis {
 const VOICE: Voice = Voice::new(SYNOPSIS.name);
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let mut typed = parse(SYNOPSIS.options, Words::Only, arguments);
-    typed.add_variables(SYNOPSIS.options);
-    if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
-        return status;
-    }
-    if let Some(word) = typed.words.first() {
-        typed
-            .error
-            .get_or_insert(format!("unexpected argument {word:?}"));
-    }
-    if let Some(error) = &typed.error {
-        return usage_error(&SYNOPSIS, &VOICE, error);
-    }
-    let Some(dir) = directory(&typed) else {
-        return usage_error(&SYNOPSIS, &VOICE, NO_DIRECTORY);
+    let (dir, json) = match understand((&SYNOPSIS, &VOICE), Words::Only, arguments, plan) {
+        Ok(plan) => plan,
+        Err(status) => return status,
     };
     match rows(&dir) {
-        Ok(rows) if typed.has(&JSON) => {
-            print(&VOICE, &rows.iter().map(Row::json).collect::<String>())
-        }
+        Ok(rows) if json => print(&VOICE, &rows.iter().map(Row::json).collect::<String>()),
         Ok(rows) => print(&VOICE, &table(&rows)),
         Err(error) => {
             VOICE.error(error);
             exit::FAILURE
         }
+    }
+}
+
+/// Which directory, and whether as JSON.
+fn plan(typed: &Typed) -> Result<(ExitDir, bool), String> {
+    match typed.words.first() {
+        Some(word) => Err(format!("unexpected argument {word:?}")),
+        None => Ok((directory(typed).ok_or(NO_DIRECTORY)?, typed.has(&JSON))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `exitdir-wait`: blocks until conditions hold, and says so by its exit status.
 
-use super::options::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag, parse, valued};
-use super::{NO_DIRECTORY, answer, directory, own_name, print, read_duration, usage_error};
+use super::options::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag, valued};
+use super::{NO_DIRECTORY, directory, own_name, print, read_duration, understand};
 use crate::sys::{self, CommandLine, Signals};
 use crate::verdict::{Decider, Mode};
 use crate::vigil::{Customs, Outcome, Request, Vigil};
@@ -70,14 +70,9 @@ struct Plan {
 }
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let mut typed = parse(SYNOPSIS.options, Words::ThenCommand, arguments);
-    typed.add_variables(SYNOPSIS.options);
-    if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
-        return status;
-    }
-    let plan = match plan(&typed) {
+    let plan = match understand((&SYNOPSIS, &VOICE), Words::ThenCommand, arguments, plan) {
         Ok(plan) => plan,
-        Err(sentence) => return usage_error(&SYNOPSIS, &VOICE, &sentence),
+        Err(status) => return status,
     };
     match signals_as_init() {
         Ok(signals) => keep(plan, signals),
@@ -92,9 +87,6 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
 }
 
 fn plan(typed: &Typed) -> Result<Plan, String> {
-    if let Some(error) = &typed.error {
-        return Err(error.clone());
-    }
     let mut conditions = Vec::new();
     for word in &typed.words {
         conditions.push(Condition::parse(&word.to_string_lossy(), State::Died)?);

@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["exit_dir", "sys", "voice"],
     &["birth", "watch"],
     &["say", "sweep", "follow", "termination_log"],
-    &["vigil", "child"],
+    &["vigil", "child", "society", "timers"],
     &["event_loop"],
     &["applet"],
     &["model"], // of the protocol, for tests alone

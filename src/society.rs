@@ -1,0 +1,72 @@
+//! What a supervised life follows: its birth and death dependencies, and the causes of deaths.
+
+use crate::dependencies::DeathDeps;
+use crate::follow::{Follower, Look};
+use crate::verdict::{Ballot, Mode, Terms};
+use crate::watch::Trouble;
+use crate::{Condition, ExitDir, Limit, Name};
+
+/// What this life follows.
+pub(crate) struct Society<'p> {
+    dir: &'p ExitDir,
+    pub(crate) follower: Follower,
+    pub(crate) deaths: DeathDeps,
+    pub(crate) births: Ballot,
+}
+
+impl<'p> Society<'p> {
+    /// `None` if this life depends on nobody. What people should be told comes with it.
+    pub(crate) fn join(
+        dir: &'p ExitDir,
+        own: Option<&Name>,
+        birth_deps: &[Condition],
+        death_deps: &[Condition],
+        poll: Option<Limit>,
+    ) -> Option<(Society<'p>, Option<Trouble>)> {
+        let conditions = || death_deps.iter().chain(birth_deps);
+        conditions().next()?;
+        let names: Vec<Name> = conditions()
+            .filter_map(|condition| condition.name.clone())
+            .collect();
+        let everybody = conditions().any(|condition| condition.name.is_none());
+        let mut follower = Follower::new(&names, everybody, own, poll);
+        let trouble = follower.arm(dir);
+        // Birth dependencies are never impossible: containers are restarted.
+        let terms = Terms {
+            mode: Mode::All,
+            keep_waiting: true,
+            need_code: false,
+        };
+        let society = Society {
+            dir,
+            follower,
+            deaths: DeathDeps::new(death_deps, birth_deps, own),
+            births: Ballot::new(birth_deps, terms, own),
+        };
+        Some((society, trouble))
+    }
+
+    /// Looks at what may have changed, and at the causes of what was found.
+    pub(crate) fn look(&mut self) -> Look {
+        let mut all = self.follower.look(self.dir);
+        self.deaths.hear(&all.news);
+        let mut known = 0;
+        loop {
+            let causes: Vec<Name> = self.deaths.causes().cloned().collect();
+            if causes.len() == known {
+                break;
+            }
+            known = causes.len();
+            causes.iter().for_each(|cause| self.follower.add(cause));
+            let more = self.follower.look(self.dir);
+            self.deaths.hear(&more.news);
+            all.news.extend(more.news);
+            all.errors.extend(more.errors);
+            all.blemishes.extend(more.blemishes);
+            all.trouble = all.trouble.or(more.trouble);
+        }
+        self.deaths.weigh(&all.news);
+        self.births.hear(&all.news);
+        all
+    }
+}

@@ -1,0 +1,61 @@
+//! When what runs out: the dates that the state machine has asked for.
+
+use crate::Limit;
+use crate::supervisor::Timer;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A timer that nobody waits for may be this late, so that it shares a wake-up with another.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// When what runs out.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    dates: BTreeMap<Timer, Instant>,
+}
+
+impl Timers {
+    pub(crate) fn arm(&mut self, timer: Timer, limit: Limit) {
+        match limit.deadline(Instant::now()) {
+            Some(date) => self.dates.insert(timer, date),
+            None => self.dates.remove(&timer),
+        };
+    }
+
+    pub(crate) fn disarm(&mut self, timer: Timer) {
+        self.dates.remove(&timer);
+    }
+
+    /// A timer that has run out, which is forgotten with that.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
+        let slack = |timer: &Timer| {
+            if *timer == Timer::Notice {
+                SLACK
+            } else {
+                Duration::ZERO
+            }
+        };
+        let (timer, _) = self
+            .dates
+            .iter()
+            .find(|(timer, date)| **date <= now + slack(timer))?;
+        let timer = *timer;
+        self.dates.remove(&timer);
+        Some(timer)
+    }
+
+    /// When to wake up, if `other` is a date too. A notice waits for another date that is close.
+    pub(crate) fn next(&self, other: Option<Instant>) -> Option<Instant> {
+        let strict = self
+            .dates
+            .iter()
+            .filter(|(timer, _)| **timer != Timer::Notice)
+            .map(|(_, date)| *date);
+        let strict = strict.chain(other).min();
+        match (strict, self.dates.get(&Timer::Notice)) {
+            (Some(strict), Some(notice)) if *notice + SLACK >= strict => Some(strict),
+            (_, Some(notice)) => Some(*notice),
+            (strict, None) => strict,
+        }
+    }
+}
