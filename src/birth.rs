@@ -88,7 +88,7 @@ impl<'d> Unborn<'d> {
                     });
                 }
                 // Somebody has got on meanwhile, so all of us do in the end.
-                Attempt::Lost if waited < PERSISTENCE => {}
+                Attempt::Lost if waited < PERSISTENCE => std::thread::sleep(PAUSE),
                 Attempt::Held | Attempt::Forbidden(_) if waited < PATIENCE => {
                     std::thread::sleep(PAUSE)
                 }
@@ -179,14 +179,15 @@ impl<'d> Unborn<'d> {
         rustix::fs::rename(&from, &to).map_err(|errno| Error::io("create", &to, errno))?;
         // From here on the hidden name is somebody else's.
         let file = self.file.take();
-        let placed = self.dir.id_of(self.name.as_str());
-        match (
-            file,
-            placed.map_err(|errno| Error::io("create", &to, errno))?,
-        ) {
-            (Some(file), Some(id)) if id == self.id => Ok((file, self.id)),
+        let replaced = match self.dir.id_of(self.name.as_str()) {
+            Ok(now) => now != Some(self.id),
+            // That it cannot be asked does not mean that it is gone.
+            Err(_) => false,
+        };
+        match file {
+            Some(file) if !replaced => Ok((file, self.id)),
             // Somebody removed or replaced the file between our look and the rename.
-            (Some(_) | None, _) => Err(Error::NameTaken(self.name.clone())),
+            Some(_) | None => Err(Error::NameTaken(self.name.clone())),
         }
     }
 }
@@ -247,6 +248,8 @@ impl Attempt {
         let opened = match rustix::fs::fchmod(&file, Mode::from_raw_mode(0o666)) {
             // Another user's, whom only death kept from opening it: it is open enough to be here.
             Err(Errno::PERM) if stat.st_mode & 0o666 == 0o666 => Ok(()),
+            // Our own, on a file system that has no modes to change (vfat, some SMB and 9p mounts).
+            Err(Errno::PERM) if stat.st_uid == rustix::process::geteuid().as_raw() => Ok(()),
             Err(Errno::PERM) => return remove_obstacle(dir, nursery),
             result => result,
         };

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Flock, FlockOffsetType, FlockType};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// After this long without a change nobody is in the middle of writing a file.
@@ -128,9 +128,7 @@ impl ExitDir {
         let mode = Mode::from_raw_mode(0o777);
         // At once with all its rights: whoever is killed, or looks, before a chmod would find a directory
         // that is closed to other users, and nobody would ever open it.
-        let umask = rustix::process::umask(Mode::empty());
-        let made = rustix::fs::mkdir(&self.path, mode);
-        rustix::process::umask(umask);
+        let made = with_umask_zero(|| rustix::fs::mkdir(&self.path, mode));
         match made {
             // A default ACL stands above the umask.
             Ok(()) => rustix::fs::chmod(&self.path, mode),
@@ -370,6 +368,17 @@ impl Quiet {
     pub(crate) fn settles_at(&self) -> Instant {
         self.since + SETTLING
     }
+}
+
+/// Does something with the umask of the process at 0. Threads take turns, or one would take the other's 0
+/// for the umask to restore.
+fn with_umask_zero<T>(deed: impl FnOnce() -> T) -> T {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let umask = rustix::process::umask(Mode::empty());
+    let result = deed();
+    rustix::process::umask(umask);
+    result
 }
 
 impl Snapshot {

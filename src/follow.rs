@@ -116,7 +116,17 @@ impl Follower {
             trouble,
             ..Look::default()
         };
-        for name in self.due(dir, &rumours, began, &mut look.errors) {
+        let mut due = self.due(dir, &rumours, began, &mut look.errors);
+        if look.errors.iter().any(Error::is_shortage_of_descriptors)
+            && let Some(trouble) = self.watch.give_up(dir)
+        {
+            look = Look {
+                trouble: look.trouble.or(Some(trouble)),
+                ..Look::default()
+            };
+            due = self.due(dir, &rumours, began, &mut look.errors);
+        }
+        for name in due {
             let mut visit = self.visit(dir, &name, &rumours);
             if visit.as_ref().is_err_and(Error::is_shortage_of_descriptors)
                 && let Some(trouble) = self.watch.give_up(dir)
@@ -242,9 +252,18 @@ impl Track {
     /// The name is gone. The file that we hold may still tell of its life.
     fn vanish(&mut self, dir: &ExitDir) -> Option<Life> {
         let last = std::mem::take(self);
-        last.life.filter(Life::is_alive)?;
+        let life = last.life.filter(Life::is_alive)?;
         let held = last.held?;
-        let snapshot = dir.read(&held).ok()?;
+        let Ok(snapshot) = dir.read(&held) else {
+            // Perhaps it was only a moment's trouble: the next look tries again.
+            *self = Track {
+                id: last.id,
+                held: Some(held),
+                life: Some(life),
+                quiet: last.quiet,
+            };
+            return None;
+        };
         let life = Life::judge(snapshot.tombstone, snapshot.evidence, true);
         if life.death().is_some() {
             return Some(life);

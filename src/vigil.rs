@@ -87,19 +87,28 @@ impl Vigil {
     }
 
     /// Begins to be told of changes. Look once more before sleeping.
-    fn arm(&mut self, dir: &ExitDir) {
-        if let Some(Trouble::NoInotify(errno)) = self.follower.arm(dir) {
-            self.warnings.push(no_inotify(errno));
+    fn arm(&mut self, dir: &ExitDir) -> Result<(), Error> {
+        match self.follower.arm(dir) {
+            Some(Trouble::DirectoryGone) => {
+                return Err(Error::DirectoryGone(dir.path().to_owned()));
+            }
+            Some(Trouble::NoInotify(errno)) => self.warn(no_inotify(errno)),
+            Some(Trouble::DirectoryBack) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Keeps a warning for [`Vigil::take_warnings`], unless it was kept before.
+    fn warn(&mut self, warning: String) {
+        if !self.warned.contains(&warning) {
+            self.warned.insert(warning.clone());
+            self.warnings.push(warning);
         }
     }
 
     /// What people should be told and were not told before.
     fn take_warnings(&mut self) -> Vec<String> {
-        let fresh = std::mem::take(&mut self.warnings);
-        fresh
-            .into_iter()
-            .filter(|warning| self.warned.insert(warning.clone()))
-            .collect()
+        std::mem::take(&mut self.warnings)
     }
 
     /// Looks at what may have changed.
@@ -109,13 +118,14 @@ impl Vigil {
             return Err(Error::DirectoryGone(dir.path().to_owned()));
         }
         if let Some(Trouble::NoInotify(errno)) = look.trouble {
-            self.warnings.push(no_inotify(errno));
+            self.warn(no_inotify(errno));
         }
         if let Some(error) = look.errors.into_iter().next() {
             return Err(error);
         }
-        self.warnings
-            .extend(look.blemishes.iter().map(ToString::to_string));
+        look.blemishes
+            .iter()
+            .for_each(|error| self.warn(error.to_string()));
         self.ballot.hear(&look.news);
         Ok(self.ballot.verdict())
     }
@@ -138,7 +148,7 @@ impl Vigil {
         if let Some(outcome) = self.outcome(dir, deadline)? {
             return Ok(outcome);
         }
-        self.arm(dir);
+        self.arm(dir)?;
         loop {
             if let Some(outcome) = self.outcome(dir, deadline)? {
                 if outcome != Outcome::TimedOut {
@@ -252,14 +262,14 @@ impl ExitDir {
             own: std::env::var_os("EXITDIR_NAME").and_then(|name| Name::new(name.to_str()?)),
             poll: None,
         };
-        Watch::begin(self, &request).map_err(|errno| Error::io("watch", self.path(), errno))
+        let mut vigil = Vigil::new(&request);
+        vigil.arm(self)?;
+        Watch::begin(self, vigil).map_err(|errno| Error::io("watch", self.path(), errno))
     }
 }
 
 impl<'d> Watch<'d> {
-    fn begin(dir: &'d ExitDir, request: &Request) -> Result<Watch<'d>, Errno> {
-        let mut vigil = Vigil::new(request);
-        vigil.arm(dir);
+    fn begin(dir: &'d ExitDir, vigil: Vigil) -> Result<Watch<'d>, Errno> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let timer = rustix::time::timerfd_create(
             TimerfdClockId::Monotonic,

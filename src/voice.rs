@@ -90,10 +90,11 @@ fn write_unblocked(stderr: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> 
     const HERE: u64 = u64::MAX;
     if is_pipe(stderr) {
         // Whoever else writes into the pipe can fill it at any moment, so asking first is not enough.
-        match rustix::io::pwritev2(stderr, &[IoSlice::new(line)], HERE, ReadWriteFlags::NOWAIT) {
-            // An old kernel.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
-            result => return result,
+        let result =
+            rustix::io::pwritev2(stderr, &[IoSlice::new(line)], HERE, ReadWriteFlags::NOWAIT);
+        // Any other answer is that of an old kernel, or of a seccomp profile that has never heard of the call.
+        if matches!(result, Ok(_) | Err(Errno::AGAIN | Errno::PIPE)) {
+            return result;
         }
     }
     let mut ready = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];

@@ -82,13 +82,21 @@ impl DirWatch {
     /// before the watch was armed is not missed.
     pub(crate) fn arm(&mut self, dir: &ExitDir) -> Option<Trouble> {
         // Before the watch: if it is replaced in between, the next slow look sees another one.
-        self.directory = dir.identity().ok();
-        let tried = self.directory.map(|_| arm_inotify(dir));
+        let identity = dir.identity();
+        let tried = if is_gone(&identity) {
+            None
+        } else {
+            Some(arm_inotify(dir))
+        };
+        self.directory = identity.ok();
         let (inotify, trouble) = match tried {
             Some(Ok(fd)) => (Some(fd), None),
+            Some(Err(Errno::NOENT | Errno::NOTDIR)) | None => (None, Some(Trouble::DirectoryGone)),
             Some(Err(errno)) => (None, Some(Trouble::NoInotify(errno))),
-            None => (None, None),
         };
+        if trouble == Some(Trouble::DirectoryGone) {
+            self.directory = None;
+        }
         self.inotify = inotify;
         self.interval = self.usual_interval(dir);
         (self.armed, self.fresh) = (true, true);
@@ -169,14 +177,13 @@ impl DirWatch {
     /// Compares the directory with the one that is watched. One that was touched itself is another one,
     /// even if it has the same inode: file systems use them again.
     fn check_directory(&mut self, dir: &ExitDir, moved: bool) -> Option<Trouble> {
-        let now = match dir.identity() {
-            Ok(id) => Some(id),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::STALE) => None,
+        let identity = dir.identity();
+        if identity.is_err() && !is_gone(&identity) && !moved {
             // That it cannot be looked at does not mean that it is gone; whoever looks into it will
             // say what is wrong.
-            Err(_) if !moved => return None,
-            Err(_) => None,
-        };
+            return None;
+        }
+        let now = identity.ok();
         match (self.directory, now) {
             (before, now) if before == now && !moved => None,
             (Some(_), _) => {
@@ -189,6 +196,11 @@ impl DirWatch {
             (None, _) => Some(self.arm(dir).unwrap_or(Trouble::DirectoryBack)),
         }
     }
+}
+
+/// Whether there is no directory any more, as opposed to one that cannot be looked at just now.
+fn is_gone(identity: &Result<FileId, Errno>) -> bool {
+    matches!(identity, Err(Errno::NOENT | Errno::NOTDIR | Errno::STALE))
 }
 
 /// Closes the inotify descriptor when we are gone: the kernel takes milliseconds to close one that has

@@ -181,6 +181,7 @@ fn assert_that_no_number_of_descriptors_makes_deaf(words: &[&str], from: u32, an
 #[test]
 fn a_wait_without_a_descriptor_for_inotify_is_warned_and_answers() {
     assert_that_no_number_of_descriptors_makes_deaf(&["wait", "-x", "main"], 4, 137);
+    assert_that_no_number_of_descriptors_makes_deaf(&["wait", "-x", ":died"], 4, 137);
 }
 
 #[test]

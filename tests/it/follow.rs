@@ -1,7 +1,7 @@
 //! Lives that come and go between two looks, directories that are replaced, and files in the way:
 //! what a follower makes of it. A stopped follower is one that looks late, however fast the machine.
 
-use crate::permits::{as_nobody, installed, nobody_is_permitted};
+use crate::permits::{as_nobody, installed, is_permitted, nobody_is_permitted};
 use crate::seen::await_sleep;
 use crate::world::{Running, Start, World, eventually};
 use exitdir::{ExitDir, Name, Tombstone, Word};
@@ -253,4 +253,59 @@ fn a_wait_that_slept_ends_in_a_substitution_and_where_no_further_process_is_allo
     assert_eq!(world.signal(["x"]).finish().status, 0);
     assert_eq!(script.end().stdout, "x ok 0\n");
     assert_eq!(plain.end().stdout, "found x ok 0\n");
+}
+
+#[test]
+fn threads_that_create_directories_at_once_leave_the_umask_alone() {
+    let umask = || {
+        std::fs::read_to_string("/proc/self/status")
+            .unwrap()
+            .lines()
+            .find_map(|line| line.strip_prefix("Umask:").map(str::to_owned))
+            .unwrap()
+    };
+    let (world, before) = (World::new(), umask());
+    assert_ne!(before.trim(), "0000", "a umask that can be lost");
+    for round in 0..50 {
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let path = world.path(&format!("d{round}-{thread}"));
+                scope.spawn(move || ExitDir::new(path).create().unwrap());
+            }
+        });
+    }
+    assert_eq!(umask(), before);
+}
+
+#[test]
+fn a_sentence_is_said_also_where_the_kernel_refuses_the_call_that_never_blocks() {
+    let world = World::new();
+    let mut strace = world.command("strace");
+    strace.args([
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=pwritev2",
+        "-e",
+        "inject=pwritev2:error=EPERM",
+    ]);
+    if !is_permitted(
+        "injecting faults with strace",
+        world
+            .command("strace")
+            .args(["-qq", "-o", "/dev/null", "true"]),
+    ) {
+        return;
+    }
+    let ended = strace
+        .arg(crate::world::binary())
+        .args(["wait", "-t", "0", "nobody"])
+        .finish();
+    assert_eq!(ended.status, 124);
+    assert!(
+        ended.stderr.starts_with("exitdir-wait: timed out"),
+        "{}",
+        ended.stderr
+    );
 }
