@@ -127,7 +127,8 @@ impl DirWatch {
         self.next_look
     }
 
-    /// Hears what has happened. The first time asks for a look at everything. When a slow look is due, the directory itself is looked at too.
+    /// Hears what has happened. The first time asks for a look at everything. When a slow look is due,
+    /// the directory itself is looked at too.
     pub(crate) fn listen(&mut self, dir: &ExitDir, now: Instant) -> (Rumours, Option<Trouble>) {
         let mut rumours = Rumours::default();
         let moved = self
@@ -208,8 +209,8 @@ fn is_gone(identity: &Result<FileId, Errno>) -> bool {
 ///
 /// A socket pair, in which a message to one end carries that same end and the inotify descriptor. Once
 /// we hold none of them any more, nothing but the cycle does, and the kernel's collector closes them
-/// later (unix(7)). Made at the end: while such a cycle exists, every end of a socket anywhere on the
-/// machine calls the collector.
+/// later (unix(7)). Made at the end and only by those in a hurry: the collector is slow, and until it
+/// comes the descriptor counts against the user's limit.
 #[derive(Debug)]
 struct Undertaker {
     _receiver: OwnedFd,

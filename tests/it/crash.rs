@@ -128,19 +128,19 @@ const SIGNAL: Life = Life {
     ..RUN
 };
 
-fn nobody(_: &World) -> Option<Running> {
+pub fn nobody(_: &World) -> Option<Running> {
     None
 }
 
-fn nothing(_: &World, _: &mut Running) {}
+pub fn nothing(_: &World, _: &mut Running) {}
 
-fn a_corpse(world: &World) -> Option<Running> {
+pub fn a_corpse(world: &World) -> Option<Running> {
     assert_eq!(world.signal(["-c", "7", "x"]).finish().status, 0);
     None
 }
 
 /// Alive and not ready.
-fn somebody(world: &World) -> Option<Running> {
+pub fn somebody(world: &World) -> Option<Running> {
     let life = world
         .run(["-n", "x", "--ready-on", "signal", "--", "sleep", "60"])
         .start();

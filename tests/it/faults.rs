@@ -3,7 +3,9 @@
 //!
 //! strace makes a call fail (`inject=CALL:error=ERRNO:when=N`), one call and one errno for a run.
 
-use crate::crash::{Point, can_inject, for_each, log, points, traced};
+use crate::crash::{
+    Point, a_corpse, can_inject, for_each, log, nobody, nothing, points, somebody, traced,
+};
 use crate::seen::sleeps;
 use crate::world::{Ended, PATIENCE, Running, Start, World, eventually};
 use std::collections::BTreeMap;
@@ -68,26 +70,6 @@ const COMMAND: &str = "echo began >>\"$MARK\"; sleep 0.05; echo ended >>\"$MARK\
 /// The same, but it ends when it is told to.
 const SERVER: &str = "trap 'echo ended >>\"$MARK\"; exit 0' TERM; echo began >>\"$MARK\"; \
                       while :; do sleep 0.02; done";
-
-fn nobody(_: &World) -> Option<Running> {
-    None
-}
-
-fn nothing(_: &World, _: &mut Running) {}
-
-fn a_corpse(world: &World) -> Option<Running> {
-    assert_eq!(world.signal(["-c", "7", "x"]).finish().status, 0);
-    None
-}
-
-/// Alive and not ready.
-fn somebody(world: &World) -> Option<Running> {
-    let life = world
-        .run(["-n", "x", "--ready-on", "signal", "--", "sleep", "60"])
-        .start();
-    world.await_key("x", "Born");
-    Some(life)
-}
 
 fn somebody_lost(world: &World) -> Option<Running> {
     let life = somebody(world)?;
