@@ -162,6 +162,8 @@ impl Dep {
             format!("trap 'exit 0' USR1; trap 'exit 7' USR2; : >\"$here/dep-trapped\"; {WAIT}");
         let dep = script_of(world, "dep", "--ready-on signal", &script);
         crate::world::eventually("dep has set its traps", || trapped.exists().then_some(()));
+        // The command can be quicker than the record of its birth, and nobody is ready before that.
+        world.await_key("dep", "Born");
         dep
     }
 
