@@ -2,25 +2,11 @@
 //!
 //! A stop is as clean as the death that caused it; a failure is never turned into a success.
 
+use super::Rules;
+use super::machine::Stop;
 use crate::dependencies::{Bond, Fate};
 use crate::tombstone::Reason;
-use crate::{Limit, Signal, SignalSet, exit};
-
-/// The options that the machine needs.
-#[derive(Clone, Debug)]
-pub(crate) struct Rules {
-    pub(crate) birth_timeout: Limit,
-    pub(crate) run_timeout: Limit,
-    pub(crate) grace_period: Limit,
-    pub(crate) stop_signal: Signal,
-    pub(crate) pass_code: bool,
-    /// Final statuses that count as 0.
-    pub(crate) expected: Vec<u8>,
-    /// The command is ready as soon as it was executed.
-    pub(crate) ready_on_start: bool,
-    /// What we were started with ignored does not end a wait either.
-    pub(crate) ignored: SignalSet,
-}
+use crate::{Signal, SignalSet, exit};
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,29 +80,6 @@ impl Ending {
     }
 }
 
-impl Rules {
-    /// Whether the signal ends us while no command runs.
-    pub(crate) fn ends_wait(&self, signal: Signal) -> bool {
-        let ending = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
-        ending.contains(&signal) && !self.ignored.contains(signal)
-    }
-
-    /// The command's status as it counts, with `--expect-code` applied.
-    fn own_status(&self, ending: Ending) -> u8 {
-        let status = ending.status();
-        if self.expected.contains(&status) {
-            exit::SUCCESS
-        } else {
-            status
-        }
-    }
-
-    /// What tells an orchestrator that the work was not done.
-    fn stop_status(&self) -> u8 {
-        self.stop_signal.exit_status()
-    }
-}
-
 /// The command ended without being told to by us.
 pub(crate) fn by_itself(rules: &Rules, ending: Ending, sent: SignalSet) -> Final {
     let reason = match ending {
@@ -132,7 +95,7 @@ pub(crate) fn by_itself(rules: &Rules, ending: Ending, sent: SignalSet) -> Final
 }
 
 /// The command ended after we had begun to stop it.
-pub(crate) fn stopped(rules: &Rules, stop: super::Stop, ending: Ending) -> Final {
+pub(crate) fn stopped(rules: &Rules, stop: Stop, ending: Ending) -> Final {
     let own = rules.own_status(ending);
     let (code, reason) = match &stop.reason {
         StopReason::Dependency(fate) => {

@@ -2,8 +2,9 @@
 //! length, with what must always hold.
 
 use super::*;
-use crate::Name;
 use crate::dependencies::Bond;
+use crate::tombstone::Reason;
+use crate::{Name, SignalSet};
 use std::time::Duration;
 
 fn signal(name: &str) -> Signal {
