@@ -16,6 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How long a lock may be held by somebody who is just going, before a birth is refused.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How long one who lives already waits for a newcomer to be refused.
+const COMPOSURE: Duration = Duration::from_secs(1);
 /// How long to begin again when others were quicker.
 const PERSISTENCE: Duration = Duration::from_secs(2);
 /// Between two looks at a lock that is held.
@@ -68,6 +70,14 @@ impl<'d> Unborn<'d> {
     /// [`Error::NameTaken`] if somebody else holds the place for longer than [`PATIENCE`];
     /// [`Error::Io`] if the file cannot be made.
     pub(crate) fn conceive(dir: &'d ExitDir, name: &'d Name) -> Result<Unborn<'d>, Error> {
+        Unborn::conceive_within(dir, name, PATIENCE)
+    }
+
+    fn conceive_within(
+        dir: &'d ExitDir,
+        name: &'d Name,
+        patience: Duration,
+    ) -> Result<Unborn<'d>, Error> {
         let nursery = name.nursery();
         // There is nothing behind the mutex that a panic could have left half done.
         let only = BIRTH.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +99,7 @@ impl<'d> Unborn<'d> {
                 }
                 // Somebody has got on meanwhile, so all of us do in the end.
                 Attempt::Lost if waited < PERSISTENCE => std::thread::sleep(PAUSE),
-                Attempt::Held | Attempt::Forbidden(_) if waited < PATIENCE => {
+                Attempt::Held | Attempt::Forbidden(_) if waited < patience => {
                     std::thread::sleep(PAUSE)
                 }
                 Attempt::Held | Attempt::Lost => return Err(Error::NameTaken(name.clone())),
@@ -165,6 +175,14 @@ impl<'d> Unborn<'d> {
         };
         let identity = if self.locked { identity() } else { None };
         identity.map_or(Lock::Unavailable, Lock::Fcntl)
+    }
+
+    /// Reserves and writes a tombstone of a life that begins or goes on, and keeps its lock from us ourselves.
+    fn embody(&self, text: &str) -> Result<(), Error> {
+        let filled = self.reserve().and_then(|()| self.fill(text));
+        filled.map_err(|errno| Error::io("create", &self.dir.entry(self.name.as_str()), errno))?;
+        self.dir.guard(self.id);
+        Ok(())
     }
 
     /// Puts the file in its place. The lock is kept as long as the descriptor that is returned.
@@ -360,9 +378,7 @@ impl OwnLife {
         unborn.await_free_name()?;
         let lock = unborn.lock_line();
         let text = compose(&[Line::Waiting(&now()), Line::Lock(&lock)]);
-        let filled = unborn.reserve().and_then(|()| unborn.fill(&text));
-        filled.map_err(|errno| Error::io("create", &dir.entry(name.as_str()), errno))?;
-        dir.guard(unborn.id);
+        unborn.embody(&text)?;
         let (file, id) = unborn.publish()?;
         Ok(OwnLife {
             name: name.clone(),
@@ -375,6 +391,38 @@ impl OwnLife {
     /// Appends a record. One that finds no room is dropped.
     pub(crate) fn append(&self, lines: &[Line<'_>]) -> Result<(), Errno> {
         append(&self.file, lines).map(|_| ())
+    }
+
+    /// Replaces the tombstone by one of the same life that is not ready, unless it was not, or was said dead.
+    ///
+    /// Whoever writes into the old file after the rename compares the names and begins again; what was
+    /// written before it is carried over.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::NameTaken`] if it cannot be replaced; the old one is kept then.
+    pub(crate) fn take_back_ready(&mut self, dir: &ExitDir) -> Result<(), Error> {
+        let entry = dir.entry(self.name.as_str());
+        let failed = |errno| Error::io("replace", &entry, errno);
+        let text = read_start(&self.file).map_err(failed)?;
+        let old = Tombstone::parse(&text);
+        if old.died.is_some() || old.ready.is_none() {
+            return Ok(());
+        }
+        let unborn = Unborn::conceive_within(dir, &self.name, COMPOSURE)?;
+        if dir.id_of(self.name.as_str()).map_err(failed)? != Some(self.id) {
+            // It was removed or moved away with its directory: nobody takes it for ready.
+            return Ok(());
+        }
+        let lock = unborn.lock_line();
+        unborn.embody(&without_ready(&old, &lock))?;
+        let successor = unborn.id;
+        let (file, id) = unborn.publish().inspect_err(|_| dir.unguard(successor))?;
+        let before = std::mem::replace(&mut self.file, file);
+        let carried = carry_over(&before, &self.file, complete(&text).len());
+        // Its lock goes with it, and the inode's number may become somebody else's.
+        drop(before);
+        dir.unguard(std::mem::replace(&mut self.id, id));
+        carried.map_err(failed)
     }
 
     /// What the tombstone says by now, other people's words included.
@@ -416,4 +464,25 @@ impl OwnLife {
             .map_err(failed)?;
         unborn.publish().map(|_| ())
     }
+}
+
+/// The tombstone of the same life before it was ready, with another file's lock.
+fn without_ready(old: &Tombstone, lock: &Lock) -> String {
+    let mut lines: Vec<Line<'_>> = old.waiting.iter().map(Line::Waiting).collect();
+    lines.push(Line::Lock(lock));
+    lines.extend(old.born.iter().map(Line::Born));
+    lines.extend(old.message.as_deref().map(Line::Message));
+    compose(&lines)
+}
+
+/// Appends to `to` what was written into `from` behind `seen`, as far as it is complete.
+fn carry_over(from: &OwnedFd, to: &OwnedFd, seen: usize) -> Result<(), Errno> {
+    let text = read_start(from)?;
+    write_all(to, complete(&text).get(seen..).unwrap_or_default())
+}
+
+/// The text without a last line that lacks its newline.
+fn complete(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|byte| *byte == b'\n');
+    text.get(..end.map_or(0, |at| at + 1)).unwrap_or_default()
 }

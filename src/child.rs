@@ -1,6 +1,7 @@
-//! The command as a process: starting it, signalling it, reaping it and all orphans. Decides nothing.
+//! The command as a process: starting it, signalling it, reaping it and all orphans, and its place in
+//! the terminal. Decides nothing.
 
-use crate::supervisor::{Ending, StartFailure};
+use crate::supervisor::{Ending, Left, StartFailure};
 use crate::sys::{self, CommandLine, Setup, Signals, SpawnError, Target};
 use crate::{Signal, error};
 use rustix::process::{WaitOptions, WaitStatus};
@@ -13,7 +14,22 @@ pub(crate) struct Child {
     pid: i32,
     target: Target,
     /// The terminal whose foreground it was given.
-    terminal: Option<RawFd>,
+    lent: Option<RawFd>,
+    /// It was last seen stopped.
+    paused: bool,
+}
+
+/// What reaping found.
+#[derive(Debug)]
+pub(crate) struct Reaped {
+    /// How the command ended.
+    pub(crate) ended: Option<Ending>,
+    /// What stopped the command.
+    pub(crate) paused: Option<Signal>,
+    /// Who else has ended.
+    pub(crate) others: Vec<i32>,
+    /// Whether any child is left.
+    pub(crate) left: Left,
 }
 
 impl Child {
@@ -24,17 +40,18 @@ impl Child {
         signals: &Signals,
         target: Target,
     ) -> Result<Child, StartFailure> {
-        let terminal = sys::foreground_terminal();
+        let lent = sys::foreground_terminal();
         let setup = Setup {
             inherited: signals.inherited(),
             own_group: true,
-            terminal,
+            terminal: lent,
         };
         match sys::spawn(command, setup) {
             Ok(pid) => Ok(Child {
                 pid,
                 target,
-                terminal,
+                lent,
+                paused: false,
             }),
             Err(SpawnError::Fork(error)) => Err(StartFailure::Own(errno(&error))),
             Err(SpawnError::Exec(error)) => Err(match error.kind() {
@@ -46,47 +63,117 @@ impl Child {
         }
     }
 
-    /// Sends a signal.
-    pub(crate) fn send(&self, signal: Signal) -> Result<(), String> {
-        let failed = |error| {
-            format!(
-                "cannot send {signal} to the command: {}",
-                error::describe(&error)
-            )
-        };
-        match sys::kill(self.pid, self.target, signal) {
-            Err(error) if is_nobody(&error) && self.target == Target::Group => {
-                // It has left its group.
-                sys::kill(self.pid, Target::Process, signal)
-                    .or_else(unless_nobody)
-                    .map_err(failed)
+    /// Sends a signal. After a stop `CONT` goes to the whole group, as the stop did, and to where the
+    /// terminal is if that is ours again.
+    pub(crate) fn send(&mut self, signal: Signal) -> Result<(), String> {
+        let mut target = self.target;
+        if signal == Signal::CONT {
+            self.lend_terminal();
+            if std::mem::take(&mut self.paused) {
+                target = Target::Group;
             }
-            result => result.or_else(unless_nobody).map_err(failed),
+        }
+        let sent = match sys::kill(self.pid, target, signal) {
+            // It has left its group.
+            Err(error) if is_nobody(&error) && target == Target::Group => {
+                sys::kill(self.pid, Target::Process, signal)
+            }
+            result => result,
+        };
+        sent.or_else(unless_nobody).map_err(|error| {
+            let because = error::describe(&error);
+            format!("cannot send {signal} to the command: {because}")
+        })
+    }
+
+    /// Stops with the command, so that whoever controls the job sees it stopped. Returns when we were
+    /// continued; the `CONT` for that is pending then.
+    ///
+    /// Where nobody could continue us (PID 1, an orphaned process group) the kernel does not stop us; then
+    /// neither `^Z` may stop the command, and one that was stopped for the terminal gets it.
+    pub(crate) fn pause(&mut self, signal: Signal, signals: &Signals) {
+        if !sys::has_terminal() {
+            return;
+        }
+        self.return_terminal();
+        let ours = match signal {
+            Signal::TTIN | Signal::TTOU => signal,
+            _ => Signal::TSTP,
+        };
+        if signals.stop(Target::Group, ours) {
+            return;
+        }
+        let foreground = self.lend_terminal();
+        if signal == Signal::TSTP || signal == ours && foreground {
+            // That it is gone is about to be told to us.
+            let _ = self.send(Signal::CONT);
         }
     }
 
-    /// Reaps everything that has ended. How the command ended, if it is among it.
-    pub(crate) fn reap(child: &mut Option<Child>) -> Option<Ending> {
-        let mut found = None;
-        // Ends when nobody is left who has ended, or nobody at all.
-        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-            if child
-                .as_ref()
-                .is_some_and(|child| child.pid == pid.as_raw_nonzero().get())
-            {
-                found = ending(status);
+    /// Gives it the foreground of the terminal if that is our place.
+    fn lend_terminal(&mut self) -> bool {
+        if let Some(terminal) = sys::foreground_terminal() {
+            sys::lend_terminal(terminal, self.pid);
+            self.lent = Some(terminal);
+            return true;
+        }
+        false
+    }
+
+    fn return_terminal(&mut self) {
+        if let Some(terminal) = self.lent.take() {
+            sys::take_terminal_back(terminal, self.pid);
+        }
+    }
+
+    /// Reaps everything that has ended.
+    pub(crate) fn reap(child: &mut Option<Child>) -> Reaped {
+        let mut found = Reaped {
+            ended: None,
+            paused: None,
+            others: Vec::new(),
+            left: Left::Descendants,
+        };
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+                Ok(Some((pid, status))) => {
+                    found.note(child.as_mut(), pid.as_raw_nonzero().get(), status);
+                }
+                Ok(None) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => {
+                    found.left = Left::Nobody;
+                    break;
+                }
             }
         }
-        if found.is_some()
-            && let Some(Child {
-                pid,
-                terminal: Some(terminal),
-                ..
-            }) = child.take()
+        if found.ended.is_some()
+            && let Some(mut child) = child.take()
         {
-            sys::take_terminal_back(terminal, pid);
+            child.return_terminal();
         }
         found
+    }
+}
+
+impl Reaped {
+    fn note(&mut self, child: Option<&mut Child>, pid: i32, status: WaitStatus) {
+        let Some(child) = child.filter(|child| child.pid == pid) else {
+            if !status.stopped() {
+                self.others.push(pid);
+            }
+            return;
+        };
+        match status.stopping_signal().and_then(Signal::from_number) {
+            Some(signal) => {
+                child.paused = true;
+                self.paused = Some(signal);
+            }
+            None => {
+                self.ended = ending(status);
+                self.paused = None;
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 /// How long something may take: a [`Duration`], or no limit at all (`off`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Limit {
     /// Until this much time has passed; zero means at once.
     After(Duration),

@@ -5,21 +5,20 @@
 
 use crate::birth::{self, DeathRecord, OwnLife};
 use crate::child::Child;
+use crate::descendants::Descendants;
 use crate::error::describe;
 use crate::follow::Look;
 use crate::society::Society;
-use crate::supervisor::{
-    Action, Event, Final, Machine, Record, Report, Rules, StartFailure, StopReason, Why,
-};
+use crate::supervisor::{Action, Event, Final, Left, Machine, Record, Report, Rules, Why};
 use crate::sys::{CommandLine, Signals, Target};
 use crate::timers::Timers;
 use crate::tombstone::Line;
 use crate::verdict::Verdict;
 use crate::voice::Voice;
 use crate::watch::Trouble;
+use crate::wording::Wording;
 use crate::{Condition, Error, ExitDir, Limit, Name, Signal, termination_log, vigil};
 use std::collections::{BTreeSet, VecDeque};
-use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
@@ -74,6 +73,7 @@ pub(crate) fn live(plan: &Plan, signals: &Signals) -> Result<u8, String> {
         own,
         society,
         child: None,
+        descendants: None,
         complaints: BTreeSet::new(),
         stop_sentence: None,
         end: None,
@@ -123,6 +123,8 @@ struct Supervisor<'p> {
     own: Option<OwnLife>,
     society: Option<Society<'p>>,
     child: Option<Child>,
+    /// What the command left behind, while it is being stopped.
+    descendants: Option<Descendants>,
     /// What was complained about already.
     complaints: BTreeSet<String>,
     /// What was said when the command was told to stop.
@@ -159,8 +161,8 @@ impl Supervisor<'_> {
 
     fn take_signals(&mut self) {
         let received = self.signals.read();
-        if let Some(ending) = Child::reap(&mut self.child) {
-            self.feed(Event::Ended(ending));
+        if received.contains(&Signal::CHLD) {
+            self.reap();
         }
         for signal in received
             .into_iter()
@@ -168,6 +170,35 @@ impl Supervisor<'_> {
         {
             self.feed(Event::Signal(signal));
         }
+    }
+
+    fn reap(&mut self) {
+        let reaped = Child::reap(&mut self.child);
+        if let Some(ending) = reaped.ended {
+            self.feed(Event::Ended(ending, reaped.left));
+        }
+        if let Some(signal) = reaped.paused {
+            self.feed(Event::Paused(signal));
+        }
+        let Some(descendants) = &mut self.descendants else {
+            return;
+        };
+        descendants.forget(&reaped.others);
+        if reaped.left == Left::Nobody {
+            self.descendants = None;
+            self.feed(Event::Alone);
+        } else if let Some(event) = self.tell_descendants() {
+            // The children of those who have just gone are ours now.
+            self.feed(event);
+        }
+    }
+
+    /// Those who cannot be found are not waited for.
+    fn tell_descendants(&mut self) -> Option<Event> {
+        let sentence = self.descendants.as_mut()?.tell().err()?;
+        self.descendants = None;
+        self.complain(sentence);
+        Some(Event::Alone)
     }
 
     fn take_timers(&mut self) {
@@ -252,9 +283,16 @@ impl Supervisor<'_> {
         match action {
             Action::Start => answers.push_back(self.start()),
             Action::Send(signal) => {
-                if let Some(Err(sentence)) = self.child.as_ref().map(|child| child.send(signal)) {
+                if let Some(Err(sentence)) = self.child.as_mut().map(|child| child.send(signal)) {
                     self.plan.voice.error(sentence);
                 }
+            }
+            Action::Pause(signal) => self.pause(signal),
+            Action::Clear(signal) => {
+                if self.descendants.as_ref().map(Descendants::signal) != Some(signal) {
+                    self.descendants = Some(Descendants::stop_with(signal));
+                }
+                answers.extend(self.tell_descendants());
             }
             Action::Arm(timer, limit) => self.timers.arm(timer, limit),
             Action::Disarm(timer) => self.timers.disarm(timer),
@@ -280,13 +318,23 @@ impl Supervisor<'_> {
         }
     }
 
+    fn pause(&mut self, signal: Signal) {
+        match &mut self.child {
+            Some(child) => child.pause(signal, self.signals),
+            // The terminal has told the rest of our group itself. Where we cannot be stopped nothing is lost.
+            None => drop(self.signals.stop(Target::Process, signal)),
+        }
+    }
+
     fn record(&mut self, record: &Record) {
-        let Some(own) = &self.own else { return };
+        let Some(own) = &mut self.own else { return };
         let now = birth::now();
         let lines = match record {
             Record::Born { ready: true } => vec![Line::Born(&now), Line::Ready(&now)],
             Record::Born { ready: false } => vec![Line::Born(&now)],
+            Record::Ready => vec![Line::Ready(&now)],
             Record::Cause(name) => vec![Line::Cause(name)],
+            Record::Down => return self.take_back_ready(),
         };
         if let Err(errno) = own.append(&lines) {
             self.complain(format!(
@@ -296,93 +344,80 @@ impl Supervisor<'_> {
         }
     }
 
+    fn take_back_ready(&mut self) {
+        let (Some(own), Some(membership)) = (&mut self.own, &self.plan.membership) else {
+            return;
+        };
+        if let Err(error) = own.take_back_ready(&membership.dir) {
+            self.complain(error.to_string());
+        }
+    }
+
     fn report(&mut self, report: &Report) {
-        let (voice, command) = (self.plan.voice, self.plan.command.display());
+        let voice = self.plan.voice;
         match report {
-            Report::StillWaiting => {
-                let what = self
-                    .society
-                    .as_ref()
-                    .map(|society| society.births.explain())
-                    .unwrap_or_default();
-                voice.notice(format!("still waiting: {what}"));
+            Report::Forwarded(_) | Report::Dropped(_) => {
+                if voice.is_verbose() {
+                    voice.detail(self.wording().report(report, String::new));
+                }
             }
-            Report::Stopping(reason, signal) => {
-                let sentence = self.stop_sentence(reason, *signal);
+            Report::StillWaiting
+            | Report::Stopping(..)
+            | Report::Killing
+            | Report::Clearing(_)
+            | Report::KillingDescendants
+            | Report::Restarting(..)
+            | Report::Delaying(_) => {
+                let sentence = self.wording().report(report, || self.waiting_for());
                 voice.notice(&sentence);
-                self.stop_sentence = Some(sentence);
-            }
-            Report::Killing => {
-                voice.notice(format!(
-                    "{command} did not stop within {}: killing it",
-                    self.plan.rules.grace_period
-                ));
-            }
-            Report::Forwarded(signal) => voice.detail(format!("passed {signal} on to {command}")),
-            Report::Dropped(signal) => {
-                voice.detail(format!("dropped {signal}: {command} is not running"))
+                if matches!(report, Report::Stopping(..)) {
+                    self.stop_sentence = Some(sentence);
+                }
             }
         }
     }
 
-    fn stop_sentence(&self, reason: &StopReason, signal: Option<Signal>) -> String {
-        let command = self.plan.command.display();
-        let how = signal.map_or("as it was told to before".to_owned(), |signal| {
-            format!("with {signal}")
-        });
-        match reason {
-            StopReason::Dependency(fate) => format!("{}: stopping {command} {how}", fate.what),
-            StopReason::Timeout => {
-                format!(
-                    "{command} has run for {}: stopping it {how}",
-                    self.plan.rules.run_timeout
-                )
-            }
+    fn wording(&self) -> Wording<'_> {
+        Wording {
+            command: self.plan.command.display(),
+            rules: &self.plan.rules,
         }
+    }
+
+    fn waiting_for(&self) -> String {
+        let society = self.society.as_ref();
+        society
+            .map(|society| society.births.explain())
+            .unwrap_or_default()
     }
 
     fn finish(&mut self, last: &Final) {
-        let (voice, command) = (self.plan.voice, self.plan.command.display());
-        let sentence = match &last.why {
-            Why::ByItself => None,
-            Why::Stopped(_) => self.stop_sentence.take(),
-            Why::NotStarted(fate) => {
-                let sentence = format!("{}: not starting {command}", fate.what);
-                voice.notice(&sentence);
-                Some(sentence)
+        let voice = self.plan.voice;
+        let said = self.wording().end(&last.why, || self.waiting_for());
+        // For `kubectl describe pod`, and, where the record has no words of its own for it, in the tombstone.
+        let (noted, message) = match &last.why {
+            Why::ByItself(_) => (None, None),
+            Why::Stopped(_) => (self.stop_sentence.take(), None),
+            Why::NotStarted(_) | Why::NotRestarted(_) => {
+                said.iter().for_each(|sentence| voice.notice(sentence));
+                (said, None)
             }
-            Why::BirthTimeout => {
-                let what = self
-                    .society
-                    .as_ref()
-                    .map(|society| society.births.explain())
-                    .unwrap_or_default();
-                let sentence = format!("gave up after {}: {what}", self.plan.rules.birth_timeout);
-                voice.error(&sentence);
-                Some(sentence)
+            Why::Interrupted(_) => {
+                said.iter().for_each(|sentence| voice.notice(sentence));
+                (None, None)
             }
-            Why::Interrupted(signal) => {
-                voice.notice(format!("ended by {signal} before {command} was started"));
-                None
+            Why::BirthTimeout | Why::StartFailed(_) => {
+                said.iter().for_each(|sentence| voice.error(sentence));
+                (said.clone(), said)
             }
-            Why::StartFailed(failure) => {
-                let sentence = start_sentence(*failure, &command);
-                voice.error(&sentence);
-                Some(sentence)
-            }
-        };
-        let message = match last.why {
-            // The record has words of its own for these.
-            Why::ByItself | Why::Stopped(_) | Why::NotStarted(_) | Why::Interrupted(_) => None,
-            Why::BirthTimeout | Why::StartFailed(_) => sentence.as_deref(),
         };
         self.bury(&DeathRecord {
             code: last.code,
             signal: last.signal,
             reason: Some(last.reason),
-            message,
+            message: message.as_deref(),
         });
-        if let Some(sentence) = sentence {
+        if let Some(sentence) = noted {
             termination_log::leave(&voice.signed(&sentence));
         }
     }
@@ -398,18 +433,6 @@ impl Supervisor<'_> {
         };
         if let Err(error) = result {
             self.plan.voice.error(error);
-        }
-    }
-}
-
-fn start_sentence(failure: StartFailure, command: &str) -> String {
-    let because = |errno| describe(&io::Error::from_raw_os_error(errno));
-    match failure {
-        StartFailure::NotFound(errno) | StartFailure::NotExecutable(errno) => {
-            format!("cannot run {command}: {}", because(errno))
-        }
-        StartFailure::Own(errno) => {
-            format!("cannot start a process for {command}: {}", because(errno))
         }
     }
 }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Flock, FlockOffsetType, FlockType};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// After this long without a change nobody is in the middle of writing a file.
@@ -28,8 +28,8 @@ pub struct ExitDir {
     boot: OnceLock<String>,
     /// What was found out about the first device; there is hardly ever a second one.
     locality: OnceLock<(u64, Locality)>,
-    /// The file whose lock this process holds.
-    own: OnceLock<FileId>,
+    /// The files whose lock this process holds: one's own tombstone, and its successor while it is replaced.
+    own: Mutex<Vec<FileId>>,
 }
 
 /// Which file a descriptor or name leads to.
@@ -85,7 +85,7 @@ impl ExitDir {
             path: path.into(),
             boot: OnceLock::new(),
             locality: OnceLock::new(),
-            own: OnceLock::new(),
+            own: Mutex::new(Vec::new()),
         }
     }
 
@@ -200,8 +200,7 @@ impl ExitDir {
     /// Opens any regular file of the directory.
     pub(crate) fn open_entry(&self, entry: &str) -> Result<Option<Opened>, Error> {
         let failed = |errno| Error::io("read", &self.entry(entry), errno);
-        if self.own.get().is_some() && self.id_of(entry).map_err(failed)?.as_ref() == self.own.get()
-        {
+        if self.guards_any() && self.is_own(self.id_of(entry).map_err(failed)?) {
             return Ok(None);
         }
         // NONBLOCK: a FIFO must not hang us. NOFOLLOW: a symbolic link is never a tombstone.
@@ -214,7 +213,7 @@ impl ExitDir {
         };
         let stat = rustix::fs::fstat(&file).map_err(failed)?;
         let id = FileId::of(&stat);
-        if Some(&id) == self.own.get() {
+        if self.is_own(Some(id)) {
             // It came under this name between the look and the open: closing it would drop our lock.
             std::mem::forget(file);
             return Ok(None);
@@ -304,10 +303,27 @@ impl ExitDir {
         self.boot.get().map(String::as_str)
     }
 
-    /// Remembers the file whose lock this process holds.
+    /// Remembers a file whose lock this process holds.
     pub(crate) fn guard(&self, own: FileId) {
-        // There is one life for a process; a second one would be a mistake of ours.
-        let _ = self.own.set(own);
+        self.own_files().push(own);
+    }
+
+    /// Forgets a file whose lock this process has let go.
+    pub(crate) fn unguard(&self, own: FileId) {
+        self.own_files().retain(|known| *known != own);
+    }
+
+    fn own_files(&self) -> MutexGuard<'_, Vec<FileId>> {
+        // There is nothing in the list that a panic could have left half done.
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn guards_any(&self) -> bool {
+        !self.own_files().is_empty()
+    }
+
+    fn is_own(&self, id: Option<FileId>) -> bool {
+        id.is_some_and(|id| self.own_files().contains(&id))
     }
 
     fn locality(&self, stat: &Stat, file: &OwnedFd) -> Locality {

@@ -23,6 +23,7 @@ mod birth;
 mod child;
 mod condition;
 mod dependencies;
+mod descendants;
 mod duration;
 mod error;
 mod event_loop;
@@ -46,6 +47,7 @@ mod verdict;
 mod vigil;
 mod voice;
 mod watch;
+mod wording;
 
 pub mod exit;
 

@@ -34,6 +34,16 @@ impl Signal {
     pub const TERM: Signal = Signal(15);
     /// A child has ended or stopped.
     pub const CHLD: Signal = Signal(17);
+    /// Go on after a stop.
+    pub const CONT: Signal = Signal(18);
+    /// Stop, for any program.
+    pub const STOP: Signal = Signal(19);
+    /// Stop, from the terminal: `^Z`.
+    pub const TSTP: Signal = Signal(20);
+    /// Read the terminal from the background.
+    pub const TTIN: Signal = Signal(21);
+    /// Write to the terminal from the background.
+    pub const TTOU: Signal = Signal(22);
     /// A file has grown over its limit.
     pub const XFSZ: Signal = Signal(25);
 
@@ -132,6 +142,11 @@ impl SignalSet {
     /// The set that the kernel's form means.
     pub fn from_bits(bits: u64) -> SignalSet {
         SignalSet(bits)
+    }
+
+    /// The set without this signal.
+    pub fn without(self, signal: Signal) -> SignalSet {
+        SignalSet(self.0 & !(1 << (signal.0 - 1)))
     }
 
     /// Whether the signal is in the set.

@@ -211,20 +211,49 @@ impl Signals {
     fn read_all(&self) -> Vec<Received> {
         let mut found = Vec::new();
         let mut buffer = [0_u8; SIGINFO_SIZE * 16];
-        // Ends with AGAIN when nothing is pending.
+        // An error is AGAIN: nothing is pending.
         while let Ok(length) = rustix::io::read(&self.fd, &mut buffer) {
             let records = buffer
                 .get(..length)
                 .unwrap_or_default()
                 .chunks_exact(SIGINFO_SIZE);
-            let before = found.len();
             found.extend(records.filter_map(parse_siginfo));
-            if found.len() == before {
+            if length < buffer.len() {
                 break;
             }
         }
         found
     }
+
+    /// Stops this process, or its whole group, as the signal would if it were not blocked. Returns after
+    /// somebody has continued us; false if the kernel did not stop us, because nobody could (an orphaned
+    /// process group, PID 1) or the signal was ignored when we were started.
+    pub(crate) fn stop(&self, target: Target, signal: Signal) -> bool {
+        // SAFETY: getpid touches no memory.
+        let own = unsafe { libc::getpid() };
+        // What fails here leaves us running, and that is what false says.
+        let _ = set_mask(SignalSet::ALL.without(signal));
+        let _ = match target {
+            Target::Process => kill(own, Target::Process, signal),
+            // SAFETY: kill touches no memory.
+            Target::Group => check(c_long::from(unsafe {
+                libc::kill(0, c_int::from(signal.number()))
+            }))
+            .map(|_| ()),
+        };
+        let _ = set_mask(SignalSet::ALL);
+        // Nothing else continues a process, and a stop takes away what was pending before.
+        is_pending(Signal::CONT)
+    }
+}
+
+/// Whether a blocked signal has come and was not read yet.
+fn is_pending(signal: Signal) -> bool {
+    let mut pending = 0_u64;
+    let pointer = &raw mut pending;
+    // SAFETY: the pointer leads to 8 bytes that live across the call, as the size says.
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigpending, pointer, KERNEL_SIGSET_SIZE) };
+    check(result).is_ok() && SignalSet::from_bits(pending).contains(signal)
 }
 
 fn parse_siginfo(record: &[u8]) -> Option<Received> {
@@ -254,6 +283,38 @@ pub(crate) fn kill(pid: i32, target: Target, signal: Signal) -> io::Result<()> {
     // SAFETY: kill touches no memory.
     let result = unsafe { libc::kill(pid, c_int::from(signal.number())) };
     check(c_long::from(result)).map(|_| ())
+}
+
+// ---- Our parent and other people's children ------------------------------------------------------
+
+/// Who our parent is now; 0 if it is outside of our PID namespace.
+pub(crate) fn parent() -> i32 {
+    // SAFETY: getppid touches no memory.
+    unsafe { libc::getppid() }
+}
+
+/// Asks the kernel for a signal when our parent ends. One that has ended since it was `parent` counts too.
+pub(crate) fn ask_for_parent_death(signal: Signal, before: i32) -> io::Result<()> {
+    let number = c_ulong::from(signal.number());
+    // SAFETY: this prctl takes two numbers.
+    check(c_long::from(unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, number)
+    }))?;
+    if parent() == before {
+        return Ok(());
+    }
+    // SAFETY: getpid touches no memory.
+    kill(unsafe { libc::getpid() }, Target::Process, signal)
+}
+
+/// Makes orphans among our descendants our children, as they are PID 1's (prctl(2)).
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    let own = rustix::process::getpid();
+    if own.is_init() {
+        return Ok(());
+    }
+    // Which process is named does not matter, only that one is.
+    Ok(rustix::process::set_child_subreaper(Some(own))?)
 }
 
 // ---- Starting a command -------------------------------------------------------------------------
@@ -410,8 +471,7 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
     }
     // SAFETY: this prctl takes two numbers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong) };
-    // SAFETY: getppid touches no memory.
-    let parent = unsafe { libc::getppid() };
+    let parent = parent();
     // 0 is a parent outside of our PID namespace, which cannot have changed.
     if parent != handover.parent && parent != 0 {
         // Our parent died before the kernel was asked to tell us.
@@ -473,6 +533,17 @@ pub(crate) fn foreground_terminal() -> Option<RawFd> {
 fn foreground_group(terminal: RawFd) -> libc::pid_t {
     // SAFETY: tcgetpgrp touches no memory of ours.
     unsafe { libc::tcgetpgrp(terminal) }
+}
+
+/// Whether one of the first three descriptors is the terminal that controls our session.
+pub(crate) fn has_terminal() -> bool {
+    (0..3).any(|fd| foreground_group(fd) >= 0)
+}
+
+/// Gives the foreground of the terminal to a child's group.
+pub(crate) fn lend_terminal(terminal: RawFd, child: i32) {
+    // SAFETY: tcsetpgrp touches no memory of ours; every signal is blocked, so TTOU does not stop us.
+    unsafe { libc::tcsetpgrp(terminal, child) };
 }
 
 /// Takes the foreground of the terminal back from a child's group, if it is there still: it may have

@@ -84,7 +84,7 @@ pub enum Reason {
     BirthTimeout,
     /// The command could not be executed.
     ExecFailed,
-    /// Ended by a signal before the command was started.
+    /// Ended by a signal while the command was down.
     Interrupted,
     /// Written by `exitdir-signal`.
     Said,

@@ -56,6 +56,11 @@ impl Voice {
         }
     }
 
+    /// Whether details are said: composing them costs something.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.level >= Level::Verbose
+    }
+
     /// Something that only the curious want to know.
     pub(crate) fn detail(&self, text: impl Display) {
         if self.level >= Level::Verbose {

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 #[derive(Debug)]
 pub(crate) struct Opt {
     pub(crate) short: Option<char>,
+    /// Empty for an option that has a letter alone.
     pub(crate) long: &'static str,
     /// What the value is called in `--help`; `None` for a flag.
     pub(crate) value: Option<&'static str>,
@@ -151,7 +152,8 @@ pub(crate) fn parse(
                 typed.take(known, format!("-{c}"), &mut parser);
             }
             Ok(Some(lexopt::Arg::Long(name))) => {
-                let known = table.iter().find(|opt| opt.long == name).copied();
+                let named = |opt: &&&Opt| opt.long == name && !name.is_empty();
+                let known = table.iter().find(named).copied();
                 let spelled = format!("--{name}");
                 typed.take(known, spelled, &mut parser);
             }
@@ -319,9 +321,13 @@ impl Synopsis {
             self.name, self.usage, self.about
         );
         for opt in self.options {
-            let short = opt.short.map_or("    ".to_owned(), |c| format!("-{c}, "));
+            let head = match (opt.short, opt.long) {
+                (Some(c), "") => format!("  -{c}"),
+                (Some(c), long) => format!("  -{c}, --{long}"),
+                (None, long) => format!("      --{long}"),
+            };
             let value = opt.value.map_or(String::new(), |value| format!(" {value}"));
-            let head = format!("  {short}--{}{value}", opt.long);
+            let head = format!("{head}{value}");
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{head:<32} {}", opt.help);
         }

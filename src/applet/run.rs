@@ -4,7 +4,7 @@ use super::options::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag
 use super::{answer, directory, read_code, read_duration, read_name, usage_sentence};
 use crate::error::describe;
 use crate::event_loop::{self, Membership, Plan, Presence};
-use crate::supervisor::Rules;
+use crate::supervisor::{Restart, Rewrites, Rules};
 use crate::sys::{self, CommandLine, Signals, Target};
 use crate::voice::{Level, Voice};
 use crate::{Condition, Limit, Name, Signal, SignalSet, State, exit, termination_log};
@@ -54,6 +54,13 @@ const STOP_SIGNAL: Opt = valued(
     "what a stop sends first, and for a TERM from outside (default TERM)",
 )
 .with_variable();
+const STOP_DELAY: Opt = valued(
+    None,
+    "stop-delay",
+    "DURATION",
+    "wait this long before passing on a TERM from outside",
+)
+.with_variable();
 const TIMEOUT: Opt = valued(
     None,
     "timeout",
@@ -75,6 +82,51 @@ const EXPECT_CODE: Opt = valued(
 )
 .with_variable();
 const GROUP: Opt = flag(Some('g'), "group", "signals go to CMD's process group").with_variable();
+const SUBREAPER: Opt = flag(
+    Some('s'),
+    "subreaper",
+    "adopt and reap orphans also when not PID 1",
+)
+.with_variable();
+const PARENT_DEATH_SIGNAL: Opt = valued(
+    Some('p'),
+    "parent-death-signal",
+    "SIG",
+    "ask for SIG when our parent dies",
+)
+.with_variable();
+const REWRITE: Opt = valued(
+    None,
+    "rewrite",
+    "A:B",
+    "pass on signal B for A; B 0 drops it; repeatable",
+)
+.with_variable();
+const WAIT_DESCENDANTS: Opt = flag(
+    None,
+    "wait-descendants",
+    "after CMD, stop and wait for all that it left behind; implies -s",
+)
+.with_variable();
+const RESTART: Opt = valued(
+    None,
+    "restart",
+    "WHEN",
+    "start CMD again: never, on-failure, always (default never)",
+)
+.with_variable();
+const RESTART_LIMIT: Opt = valued(
+    None,
+    "restart-limit",
+    "N",
+    "after N restarts, die with the last status",
+)
+.with_variable();
+const TINI_WARN: Opt = flag(
+    Some('w'),
+    "",
+    "accepted, because tini has it; changes nothing",
+);
 const READY_ON: Opt = valued(
     None,
     "ready-on",
@@ -99,14 +151,22 @@ pub(super) const SYNOPSIS: Synopsis = Synopsis {
         &DEATH_DEPS,
         &GRACE_PERIOD,
         &STOP_SIGNAL,
+        &STOP_DELAY,
         &TIMEOUT,
         &PASS_CODE,
         &EXPECT_CODE,
         &GROUP,
+        &SUBREAPER,
+        &PARENT_DEATH_SIGNAL,
+        &REWRITE,
+        &WAIT_DESCENDANTS,
         &READY_ON,
+        &RESTART,
+        &RESTART_LIMIT,
         &RUN_POLL,
         &VERBOSE,
         &QUIET,
+        &TINI_WARN,
         &HELP,
         &VERSION,
     ],
@@ -130,22 +190,27 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
             return exit::FAILURE;
         }
     };
+    let parent = sys::parent();
     let mut typed = parse(SYNOPSIS.options, Words::Command, arguments);
     if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
         return status;
     }
     typed.add_variables(SYNOPSIS.options);
-    match plan(&typed) {
-        Ok(plan) => event_loop::live(&plan, &signals).unwrap_or_else(|sentence| {
-            plan.voice.error(&sentence);
-            termination_log::leave(&plan.voice.signed(&sentence));
-            exit::FAILURE
-        }),
-        Err(sentence) => refuse(&typed, &usage_sentence(&SYNOPSIS, &sentence)),
+    let (plan, family) = match plan(&typed).and_then(|plan| Ok((plan, family(&typed)?))) {
+        Ok(understood) => understood,
+        Err(sentence) => return refuse(&typed, &usage_sentence(&SYNOPSIS, &sentence)),
+    };
+    if let Err(sentence) = family.settle(parent) {
+        return refuse(&typed, &sentence);
     }
+    event_loop::live(&plan, &signals).unwrap_or_else(|sentence| {
+        plan.voice.error(&sentence);
+        termination_log::leave(&plan.voice.signed(&sentence));
+        exit::FAILURE
+    })
 }
 
-/// Wrong usage: said to people, to Kubernetes, and to those who wait for us.
+/// A life that cannot begin: said to people, to Kubernetes, and to those who wait for us.
 fn refuse(typed: &Typed, sentence: &str) -> u8 {
     VOICE.error(sentence);
     termination_log::leave(&VOICE.signed(sentence));
@@ -159,6 +224,36 @@ fn refuse(typed: &Typed, sentence: &str) -> u8 {
         let _ = event_loop::leave_word(&membership, exit::FAILURE, sentence);
     }
     exit::FAILURE
+}
+
+/// What this process wants to be for its parent and for orphans.
+struct Family {
+    adopt_orphans: bool,
+    parent_death_signal: Option<Signal>,
+}
+
+fn family(typed: &Typed) -> Result<Family, String> {
+    Ok(Family {
+        adopt_orphans: typed.has(&SUBREAPER) || typed.has(&WAIT_DESCENDANTS),
+        parent_death_signal: typed.value(&PARENT_DEATH_SIGNAL, read_signal)?,
+    })
+}
+
+impl Family {
+    /// Tells the kernel. `parent` is who was our parent at first.
+    fn settle(&self, parent: i32) -> Result<(), String> {
+        if self.adopt_orphans {
+            sys::adopt_orphans()
+                .map_err(|error| format!("cannot adopt orphans: {}", describe(&error)))?;
+        }
+        if let Some(signal) = self.parent_death_signal {
+            sys::ask_for_parent_death(signal, parent).map_err(|error| {
+                let because = describe(&error);
+                format!("cannot ask for {signal} at the death of the parent: {because}")
+            })?;
+        }
+        Ok(())
+    }
 }
 
 fn plan(typed: &Typed) -> Result<Plan, String> {
@@ -200,6 +295,13 @@ fn rules(typed: &Typed) -> Result<Rules, String> {
         stop_signal: typed
             .value(&STOP_SIGNAL, read_signal)?
             .unwrap_or(Signal::TERM),
+        stop_delay: duration(&STOP_DELAY, Limit::After(Duration::ZERO))?,
+        rewrites: Rewrites(typed.list(&REWRITE, read_rewrite)?),
+        restart: typed
+            .value(&RESTART, read_restart)?
+            .unwrap_or(Restart::Never),
+        restart_limit: typed.value(&RESTART_LIMIT, read_count)?,
+        wait_descendants: typed.has(&WAIT_DESCENDANTS),
         pass_code: typed.has(&PASS_CODE),
         expected: typed.list(&EXPECT_CODE, read_code)?,
         ready_on_start: typed.value(&READY_ON, read_ready_on)?.unwrap_or(true),
@@ -268,6 +370,33 @@ fn level(typed: &Typed) -> Level {
 fn read_signal(text: &str) -> Result<Signal, String> {
     Signal::parse(text)
         .ok_or_else(|| "not a signal: expected TERM, SIGTERM, 15 or RTMIN+3".to_owned())
+}
+
+/// One word of `--rewrite`: what the command gets for a signal; `None` for nothing.
+fn read_rewrite(text: &str) -> Result<(Signal, Option<Signal>), String> {
+    let expected = || "expected A:B, two signals, or A:0".to_owned();
+    let (from, to) = text.split_once(':').ok_or_else(expected)?;
+    let from = Signal::parse(from).ok_or_else(expected)?;
+    if [Signal::KILL, Signal::STOP, Signal::CHLD].contains(&from) {
+        return Err(format!("{from} is never passed on"));
+    }
+    match to {
+        "0" => Ok((from, None)),
+        to => Ok((from, Some(Signal::parse(to).ok_or_else(expected)?))),
+    }
+}
+
+fn read_restart(text: &str) -> Result<Restart, String> {
+    match text {
+        "never" => Ok(Restart::Never),
+        "on-failure" => Ok(Restart::OnFailure),
+        "always" => Ok(Restart::Always),
+        _ => Err("expected never, on-failure or always".to_owned()),
+    }
+}
+
+fn read_count(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "expected a number".to_owned())
 }
 
 /// Whether the command is ready as soon as it was executed.

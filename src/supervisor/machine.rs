@@ -1,52 +1,98 @@
 //! The states of a life, and what each event does in each of them.
 
+use super::rules::{Retries, STEADY};
 use super::{
-    Action, Event, Final, Record, Report, Rules, StartFailure, StopReason, Timer, Why, outcome,
+    Action, Ending, Event, Final, Left, Record, Report, Rules, StopReason, Timer, outcome,
 };
-use crate::tombstone::Reason;
-use crate::{Limit, Signal, SignalSet, exit};
+use crate::dependencies::Fate;
+use crate::{Limit, Signal, SignalSet};
+use std::time::Duration;
 
 /// Where the life stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum State {
+pub(super) enum State {
     /// The birth dependencies do not hold yet.
     Waiting,
     /// The command is being executed; the next event is the answer.
-    Starting,
+    Starting(Attempt),
     /// The command runs.
-    Running,
+    Running(Run),
+    /// The command runs, and what it is to get for a TERM from outside is held back.
+    Delaying(Run, Signal),
     /// The command was told to stop.
-    Stopping(Stop),
+    Stopping(Run, Stop),
+    /// The command has ended; what it left behind is being stopped.
+    Clearing(Clearing),
+    /// The command is down and will be started again. This would be the end if it were not.
+    BackingOff(Final),
     /// The end; nothing happens any more.
     Over,
 }
 
+/// Whether the command is started for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Attempt {
+    First,
+    Again,
+}
+
+/// A command that runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Run {
+    /// What it was sent, by a stop or passed on from outside.
+    sent: SignalSet,
+    /// It got the stop signal, or what stands for a TERM from outside.
+    asked: bool,
+    /// Somebody outside wants it to stop for good, whatever it was sent for that.
+    unwanted: bool,
+    /// It was last seen stopped, as by `^Z`.
+    paused: bool,
+}
+
 /// A stop under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Stop {
-    pub(crate) reason: StopReason,
-    pub(crate) killed: bool,
+pub(super) struct Stop {
+    pub(super) reason: StopReason,
+    pub(super) killed: bool,
+}
+
+/// The stop of what a command left behind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Clearing {
+    next: Next,
+    killed: bool,
+}
+
+/// What comes after a command that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Next {
+    Finish(Final),
+    Restart(Final, Limit),
 }
 
 /// After this long of waiting people are told what for, and then at every [`NEXT_NOTICE`].
-const FIRST_NOTICE: Limit = Limit::After(std::time::Duration::from_secs(10));
-const NEXT_NOTICE: Limit = Limit::After(std::time::Duration::from_secs(60));
+const FIRST_NOTICE: Limit = Limit::After(Duration::from_secs(10));
+const NEXT_NOTICE: Limit = Limit::After(Duration::from_secs(60));
+/// Orphans are handed to us without a word, so those that come late are looked for this often.
+const PASS: Limit = Limit::After(Duration::from_millis(100));
+
+/// A state, and what is to be done on the way to it.
+type Step = (State, Vec<Action>);
 
 /// The machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     rules: Rules,
-    state: State,
-    /// What the command was sent, by a stop or passed on from outside.
-    sent: SignalSet,
+    pub(super) state: State,
+    pub(super) retries: Retries,
 }
 
 impl Machine {
     pub(crate) fn new(rules: Rules) -> Machine {
         Machine {
+            retries: Retries::new(rules.restart_limit),
             rules,
             state: State::Waiting,
-            sent: SignalSet::default(),
         }
     }
 
@@ -68,19 +114,22 @@ impl Machine {
         let state = std::mem::replace(&mut self.state, State::Over);
         let (state, actions) = match state {
             State::Waiting => self.waiting(event),
-            State::Starting => self.starting(event),
-            State::Running => self.running(event),
-            State::Stopping(stop) => self.stopping(stop, event),
+            State::Starting(attempt) => self.starting(attempt, event),
+            State::Running(run) => self.running(run, event),
+            State::Delaying(run, held) => self.delaying(run, held, event),
+            State::Stopping(run, stop) => self.stopping(run, stop, event),
+            State::Clearing(clearing) => self.clearing(clearing, event),
+            State::BackingOff(last) => self.backing_off(last, event),
             State::Over => (State::Over, over(&event)),
         };
         self.state = state;
         actions
     }
 
-    fn waiting(&mut self, event: Event) -> (State, Vec<Action>) {
+    fn waiting(&mut self, event: Event) -> Step {
         match event {
             Event::BirthDepsHold => (
-                State::Starting,
+                State::Starting(Attempt::First),
                 vec![
                     Action::Disarm(Timer::Birth),
                     Action::Disarm(Timer::Notice),
@@ -88,25 +137,18 @@ impl Machine {
                 ],
             ),
             Event::DeathDepHolds(fate) => {
-                let cause = Action::Record(Record::Cause(fate.cause.clone()));
-                finish_with(vec![cause], outcome::not_started(&self.rules, fate))
+                let cause = cause(&fate);
+                finish(vec![cause], outcome::not_started(&self.rules, fate))
             }
-            Event::Signal(signal) if self.rules.ends_wait(signal) => finish(Final {
-                code: signal.exit_status(),
-                signal: None,
-                reason: Reason::Interrupted,
-                why: Why::Interrupted(signal),
-            }),
+            Event::Signal(signal) if self.rules.ends_wait(signal) => {
+                finish(Vec::new(), outcome::interrupted(signal))
+            }
+            Event::Signal(Signal::TSTP) => (State::Waiting, vec![Action::Pause(Signal::TSTP)]),
             Event::Signal(signal) => (
                 State::Waiting,
                 vec![Action::Report(Report::Dropped(signal))],
             ),
-            Event::Expired(Timer::Birth) => finish(Final {
-                code: exit::TIMED_OUT,
-                signal: None,
-                reason: Reason::BirthTimeout,
-                why: Why::BirthTimeout,
-            }),
+            Event::Expired(Timer::Birth) => finish(Vec::new(), outcome::birth_timeout()),
             Event::Expired(Timer::Notice) => (
                 State::Waiting,
                 vec![
@@ -115,117 +157,372 @@ impl Machine {
                 ],
             ),
             // There is no command yet.
-            Event::Started | Event::StartFailed(_) | Event::Ended(_) => {
-                (State::Waiting, Vec::new())
-            }
+            Event::Started
+            | Event::StartFailed(_)
+            | Event::Paused(_)
+            | Event::Ended(..)
+            | Event::Alone => (State::Waiting, Vec::new()),
             // Timers of a command.
-            Event::Expired(Timer::Run | Timer::Grace) => (State::Waiting, Vec::new()),
+            Event::Expired(
+                Timer::Run
+                | Timer::Steady
+                | Timer::Delay
+                | Timer::Grace
+                | Timer::Pass
+                | Timer::Backoff,
+            ) => (State::Waiting, Vec::new()),
         }
     }
 
     /// Nothing but the answer comes here: whoever drives the machine waits for it.
-    fn starting(&mut self, event: Event) -> (State, Vec<Action>) {
+    fn starting(&mut self, attempt: Attempt, event: Event) -> Step {
         match event {
             Event::Started => {
-                let born = Action::Record(Record::Born {
-                    ready: self.rules.ready_on_start,
-                });
-                (
-                    State::Running,
-                    vec![born, Action::Arm(Timer::Run, self.rules.run_timeout)],
-                )
+                let run = Action::Arm(Timer::Run, self.rules.run_timeout);
+                let mut actions = vec![run];
+                match attempt {
+                    Attempt::First => actions.push(Action::Record(Record::Born {
+                        ready: self.rules.ready_on_start,
+                    })),
+                    Attempt::Again => {
+                        actions.push(Action::Arm(Timer::Steady, STEADY));
+                        if self.rules.ready_on_start {
+                            actions.push(Action::Record(Record::Ready));
+                        }
+                    }
+                }
+                (State::Running(Run::default()), actions)
             }
-            Event::StartFailed(failure) => finish(Final {
-                code: failure.exit_status(),
-                signal: None,
-                reason: Reason::ExecFailed,
-                why: Why::StartFailed(failure),
-            }),
+            Event::StartFailed(failure) => {
+                let last = outcome::start_failed(failure);
+                // What could be executed once will be again, when whoever replaces it has finished.
+                let delay = match attempt {
+                    Attempt::First => None,
+                    Attempt::Again => self.retries.take(),
+                };
+                match delay {
+                    Some(delay) => back_off(last, delay),
+                    None => finish(Vec::new(), last),
+                }
+            }
             Event::BirthDepsHold
             | Event::DeathDepHolds(_)
             | Event::Signal(_)
-            | Event::Ended(_)
-            | Event::Expired(_) => (State::Starting, Vec::new()),
+            | Event::Paused(_)
+            | Event::Ended(..)
+            | Event::Alone
+            | Event::Expired(_) => (State::Starting(attempt), Vec::new()),
         }
     }
 
-    fn running(&mut self, event: Event) -> (State, Vec<Action>) {
+    fn running(&mut self, mut run: Run, event: Event) -> Step {
         match event {
-            Event::DeathDepHolds(fate) => {
-                let cause = Action::Record(Record::Cause(fate.cause.clone()));
-                self.stop(StopReason::Dependency(fate), vec![cause])
+            Event::DeathDepHolds(fate) => self.stop_for(run, fate),
+            Event::Expired(Timer::Run) => self.stop(run, StopReason::Timeout, Vec::new()),
+            Event::Expired(Timer::Steady) => {
+                self.retries.forgive();
+                (State::Running(run), Vec::new())
             }
-            Event::Expired(Timer::Run) => self.stop(StopReason::Timeout, Vec::new()),
-            Event::Signal(signal) => (State::Running, self.forward(signal)),
-            Event::Ended(ending) => finish(outcome::by_itself(&self.rules, ending, self.sent)),
+            Event::Signal(signal) => {
+                let first_term = signal == Signal::TERM && !run.asked;
+                match self.rules.passed_on_as(signal) {
+                    Some(held) if first_term && self.rules.has_stop_delay() => {
+                        run.unwanted |= self.rules.is_stop(signal);
+                        let delay = self.rules.stop_delay;
+                        let actions = vec![
+                            Action::Report(Report::Delaying(held)),
+                            Action::Arm(Timer::Delay, delay),
+                        ];
+                        (State::Delaying(run, held), actions)
+                    }
+                    Some(_) | None => {
+                        let actions = self.pass_on(&mut run, signal);
+                        (State::Running(run), actions)
+                    }
+                }
+            }
+            Event::Paused(signal) => {
+                run.paused = true;
+                (State::Running(run), vec![Action::Pause(signal)])
+            }
+            Event::Ended(ending, left) => self.ended(&run, ending, left),
             // They held when the command was started, and are not asked again.
-            Event::BirthDepsHold => (State::Running, Vec::new()),
-            // It runs already.
-            Event::Started | Event::StartFailed(_) => (State::Running, Vec::new()),
-            // Disarmed, or of a stop that has not begun.
-            Event::Expired(Timer::Birth | Timer::Notice | Timer::Grace) => {
-                (State::Running, Vec::new())
+            Event::BirthDepsHold => (State::Running(run), Vec::new()),
+            // It runs already, and is a child itself.
+            Event::Started | Event::StartFailed(_) | Event::Alone => {
+                (State::Running(run), Vec::new())
             }
+            // Disarmed, or of something that has not begun.
+            Event::Expired(
+                Timer::Birth
+                | Timer::Notice
+                | Timer::Delay
+                | Timer::Grace
+                | Timer::Pass
+                | Timer::Backoff,
+            ) => (State::Running(run), Vec::new()),
         }
     }
 
-    fn stopping(&mut self, stop: Stop, event: Event) -> (State, Vec<Action>) {
+    fn delaying(&mut self, mut run: Run, held: Signal, event: Event) -> Step {
         match event {
-            Event::Signal(signal) => (State::Stopping(stop), self.forward(signal)),
-            Event::Expired(Timer::Grace) => {
-                self.sent = self.sent.with(Signal::KILL);
-                let actions = vec![Action::Report(Report::Killing), Action::Send(Signal::KILL)];
-                (
-                    State::Stopping(Stop {
-                        killed: true,
-                        ..stop
-                    }),
-                    actions,
-                )
+            Event::DeathDepHolds(fate) => self.stop_for(run, fate),
+            Event::Expired(Timer::Run) => self.stop(run, StopReason::Timeout, Vec::new()),
+            Event::Expired(Timer::Steady) => {
+                self.retries.forgive();
+                (State::Delaying(run, held), Vec::new())
             }
-            Event::Ended(ending) => finish(outcome::stopped(&self.rules, stop, ending)),
+            Event::Expired(Timer::Delay) => {
+                let actions = run.send(held, Signal::TERM, &self.rules);
+                (State::Running(run), actions)
+            }
+            Event::Signal(Signal::TERM) => {
+                let mut actions = vec![Action::Disarm(Timer::Delay)];
+                actions.extend(run.send(held, Signal::TERM, &self.rules));
+                (State::Running(run), actions)
+            }
+            Event::Signal(signal) if self.rules.is_stop(signal) => {
+                let mut actions = vec![Action::Disarm(Timer::Delay)];
+                actions.extend(run.send(held, Signal::TERM, &self.rules));
+                actions.extend(self.pass_on(&mut run, signal));
+                (State::Running(run), actions)
+            }
+            Event::Signal(signal) => {
+                let actions = self.pass_on(&mut run, signal);
+                (State::Delaying(run, held), actions)
+            }
+            Event::Paused(signal) => {
+                run.paused = true;
+                (State::Delaying(run, held), vec![Action::Pause(signal)])
+            }
+            Event::Ended(ending, left) => self.ended(&run, ending, left),
+            Event::BirthDepsHold | Event::Started | Event::StartFailed(_) | Event::Alone => {
+                (State::Delaying(run, held), Vec::new())
+            }
+            Event::Expired(
+                Timer::Birth | Timer::Notice | Timer::Grace | Timer::Pass | Timer::Backoff,
+            ) => (State::Delaying(run, held), Vec::new()),
+        }
+    }
+
+    fn stopping(&mut self, mut run: Run, stop: Stop, event: Event) -> Step {
+        match event {
+            Event::Signal(signal) => {
+                let actions = self.pass_on(&mut run, signal);
+                (State::Stopping(run, stop), actions)
+            }
+            Event::Expired(Timer::Grace) => {
+                run.sent = run.sent.with(Signal::KILL);
+                let actions = vec![Action::Report(Report::Killing), Action::Send(Signal::KILL)];
+                let killed = Stop {
+                    killed: true,
+                    ..stop
+                };
+                (State::Stopping(run, killed), actions)
+            }
+            // A command that reads the terminal from the background would be stopped again at once.
+            Event::Paused(Signal::TTIN | Signal::TTOU) => (State::Stopping(run, stop), Vec::new()),
+            // What has been sent waits for it to go on.
+            Event::Paused(_) => (State::Stopping(run, stop), vec![Action::Send(Signal::CONT)]),
+            Event::Ended(ending, left) => {
+                let last = outcome::stopped(&self.rules, stop, ending);
+                self.leave(Next::Finish(last), left)
+            }
             // The first reason for a stop is the one that counts.
             Event::DeathDepHolds(_) | Event::Expired(Timer::Run) => {
-                (State::Stopping(stop), Vec::new())
+                (State::Stopping(run, stop), Vec::new())
             }
-            Event::BirthDepsHold | Event::Started | Event::StartFailed(_) => {
-                (State::Stopping(stop), Vec::new())
+            Event::BirthDepsHold | Event::Started | Event::StartFailed(_) | Event::Alone => {
+                (State::Stopping(run, stop), Vec::new())
             }
-            Event::Expired(Timer::Birth | Timer::Notice) => (State::Stopping(stop), Vec::new()),
+            Event::Expired(
+                Timer::Birth
+                | Timer::Notice
+                | Timer::Steady
+                | Timer::Delay
+                | Timer::Pass
+                | Timer::Backoff,
+            ) => (State::Stopping(run, stop), Vec::new()),
         }
     }
 
-    fn stop(&mut self, reason: StopReason, mut actions: Vec<Action>) -> (State, Vec<Action>) {
+    fn clearing(&mut self, clearing: Clearing, event: Event) -> Step {
+        match event {
+            Event::Alone => enter(clearing.next),
+            Event::Expired(Timer::Grace) => kill_descendants(clearing.next),
+            Event::Expired(Timer::Pass) => {
+                let signal = if clearing.killed {
+                    Signal::KILL
+                } else {
+                    self.rules.stop_signal
+                };
+                let actions = vec![Action::Clear(signal), Action::Arm(Timer::Pass, PASS)];
+                (State::Clearing(clearing), actions)
+            }
+            // Without us the kernel would end them now.
+            Event::Signal(signal) if self.rules.ends_wait(signal) => {
+                kill_descendants(match clearing.next {
+                    Next::Restart(..) => Next::Finish(outcome::interrupted(signal)),
+                    Next::Finish(last) => Next::Finish(last),
+                })
+            }
+            Event::Signal(Signal::TSTP) => {
+                (State::Clearing(clearing), vec![Action::Pause(Signal::TSTP)])
+            }
+            Event::Signal(signal) => (
+                State::Clearing(clearing),
+                vec![Action::Report(Report::Dropped(signal))],
+            ),
+            Event::DeathDepHolds(fate) => match clearing.next {
+                Next::Restart(last, _) => {
+                    let cause = cause(&fate);
+                    let last = outcome::not_restarted(&self.rules, fate, &last);
+                    let next = Next::Finish(last);
+                    (State::Clearing(Clearing { next, ..clearing }), vec![cause])
+                }
+                Next::Finish(last) => {
+                    let next = Next::Finish(last);
+                    (State::Clearing(Clearing { next, ..clearing }), Vec::new())
+                }
+            },
+            // There is no command any more.
+            Event::BirthDepsHold
+            | Event::Started
+            | Event::StartFailed(_)
+            | Event::Paused(_)
+            | Event::Ended(..) => (State::Clearing(clearing), Vec::new()),
+            Event::Expired(
+                Timer::Birth
+                | Timer::Notice
+                | Timer::Run
+                | Timer::Steady
+                | Timer::Delay
+                | Timer::Backoff,
+            ) => (State::Clearing(clearing), Vec::new()),
+        }
+    }
+
+    fn backing_off(&mut self, last: Final, event: Event) -> Step {
+        match event {
+            Event::Expired(Timer::Backoff) => {
+                (State::Starting(Attempt::Again), vec![Action::Start])
+            }
+            Event::DeathDepHolds(fate) => {
+                let cause = cause(&fate);
+                let last = outcome::not_restarted(&self.rules, fate, &last);
+                finish(vec![cause], last)
+            }
+            Event::Signal(signal) if self.rules.ends_wait(signal) => {
+                finish(Vec::new(), outcome::interrupted(signal))
+            }
+            Event::Signal(Signal::TSTP) => {
+                (State::BackingOff(last), vec![Action::Pause(Signal::TSTP)])
+            }
+            Event::Signal(signal) => (
+                State::BackingOff(last),
+                vec![Action::Report(Report::Dropped(signal))],
+            ),
+            // There is no command now.
+            Event::BirthDepsHold
+            | Event::Started
+            | Event::StartFailed(_)
+            | Event::Paused(_)
+            | Event::Ended(..)
+            | Event::Alone => (State::BackingOff(last), Vec::new()),
+            Event::Expired(
+                Timer::Birth
+                | Timer::Notice
+                | Timer::Run
+                | Timer::Steady
+                | Timer::Delay
+                | Timer::Grace
+                | Timer::Pass,
+            ) => (State::BackingOff(last), Vec::new()),
+        }
+    }
+
+    fn stop_for(&mut self, run: Run, fate: Fate) -> Step {
+        let cause = cause(&fate);
+        self.stop(run, StopReason::Dependency(fate), vec![cause])
+    }
+
+    fn stop(&mut self, mut run: Run, reason: StopReason, mut actions: Vec<Action>) -> Step {
         // Many programs take a second one as "drop everything".
-        let signal = Some(self.rules.stop_signal).filter(|signal| !self.sent.contains(*signal));
+        let signal = Some(self.rules.stop_signal).filter(|_| !run.asked);
         actions.push(Action::Disarm(Timer::Run));
+        actions.push(Action::Disarm(Timer::Delay));
         actions.push(Action::Report(Report::Stopping(reason.clone(), signal)));
         if let Some(signal) = signal {
-            self.sent = self.sent.with(signal);
+            run.sent = run.sent.with(signal);
+            run.asked = true;
             actions.push(Action::Send(signal));
         }
+        if run.paused {
+            actions.push(Action::Send(Signal::CONT));
+        }
         actions.push(Action::Arm(Timer::Grace, self.rules.grace_period));
-        (
-            State::Stopping(Stop {
-                reason,
-                killed: false,
-            }),
-            actions,
-        )
+        let stop = Stop {
+            reason,
+            killed: false,
+        };
+        (State::Stopping(run, stop), actions)
     }
 
-    fn forward(&mut self, signal: Signal) -> Vec<Action> {
-        let signal = if signal == Signal::TERM {
-            self.rules.stop_signal
-        } else {
-            signal
+    /// Passes on a signal from outside.
+    fn pass_on(&self, run: &mut Run, signal: Signal) -> Vec<Action> {
+        run.unwanted |= self.rules.is_stop(signal);
+        match self.rules.passed_on_as(signal) {
+            Some(sent) => run.send(sent, signal, &self.rules),
+            None => vec![Action::Report(Report::Dropped(signal))],
+        }
+    }
+
+    /// The command has ended without being told to by us.
+    fn ended(&mut self, run: &Run, ending: Ending, left: Left) -> Step {
+        let last = outcome::by_itself(&self.rules, ending, run.sent);
+        let restarts = self.rules.restarts_after(last.code) && !run.unwanted;
+        let delay = if restarts { self.retries.take() } else { None };
+        let next = match delay {
+            Some(delay) => Next::Restart(last, delay),
+            None => Next::Finish(last),
         };
+        self.leave(next, left)
+    }
+
+    /// The command is gone; what it left behind comes first.
+    fn leave(&mut self, next: Next, left: Left) -> Step {
+        if left == Left::Nobody || !self.rules.wait_descendants {
+            return enter(next);
+        }
+        let signal = self.rules.stop_signal;
+        let mut actions = disarm_run();
+        actions.extend([
+            Action::Record(Record::Down),
+            Action::Report(Report::Clearing(signal)),
+            Action::Clear(signal),
+            Action::Arm(Timer::Grace, self.rules.grace_period),
+            Action::Arm(Timer::Pass, PASS),
+        ]);
+        let killed = false;
+        (State::Clearing(Clearing { next, killed }), actions)
+    }
+}
+
+impl Run {
+    /// Sends the command what it is to get for a signal from outside.
+    fn send(&mut self, signal: Signal, arrived: Signal, rules: &Rules) -> Vec<Action> {
         self.sent = self.sent.with(signal);
+        self.asked |= arrived == Signal::TERM || signal == rules.stop_signal;
+        self.paused &= signal != Signal::CONT;
         vec![
             Action::Send(signal),
             Action::Report(Report::Forwarded(signal)),
         ]
     }
+}
+
+fn cause(fate: &Fate) -> Action {
+    Action::Record(Record::Cause(fate.cause.clone()))
 }
 
 /// Nothing happens after the end.
@@ -236,26 +533,60 @@ fn over(event: &Event) -> Vec<Action> {
         | Event::Signal(_)
         | Event::Started
         | Event::StartFailed(_)
-        | Event::Ended(_)
-        | Event::Expired(Timer::Birth | Timer::Run | Timer::Grace | Timer::Notice) => Vec::new(),
+        | Event::Paused(_)
+        | Event::Ended(..)
+        | Event::Alone
+        | Event::Expired(
+            Timer::Birth
+            | Timer::Notice
+            | Timer::Run
+            | Timer::Steady
+            | Timer::Delay
+            | Timer::Grace
+            | Timer::Pass
+            | Timer::Backoff,
+        ) => Vec::new(),
     }
 }
 
-fn finish(last: Final) -> (State, Vec<Action>) {
-    finish_with(Vec::new(), last)
+fn kill_descendants(next: Next) -> Step {
+    let actions = vec![
+        Action::Disarm(Timer::Grace),
+        Action::Report(Report::KillingDescendants),
+        Action::Clear(Signal::KILL),
+    ];
+    let killed = true;
+    (State::Clearing(Clearing { next, killed }), actions)
 }
 
-fn finish_with(mut actions: Vec<Action>, last: Final) -> (State, Vec<Action>) {
+/// Nobody is left of the command.
+fn enter(next: Next) -> Step {
+    match next {
+        Next::Finish(last) => finish(Vec::new(), last),
+        Next::Restart(last, delay) => back_off(last, delay),
+    }
+}
+
+fn back_off(last: Final, delay: Limit) -> Step {
+    let mut actions = disarm_run();
+    actions.extend([
+        Action::Disarm(Timer::Grace),
+        Action::Disarm(Timer::Pass),
+        Action::Record(Record::Down),
+        Action::Report(Report::Restarting(last.clone(), delay)),
+        Action::Arm(Timer::Backoff, delay),
+    ]);
+    (State::BackingOff(last), actions)
+}
+
+/// The timers of a command that runs.
+fn disarm_run() -> Vec<Action> {
+    [Timer::Run, Timer::Steady, Timer::Delay]
+        .map(Action::Disarm)
+        .to_vec()
+}
+
+fn finish(mut actions: Vec<Action>, last: Final) -> Step {
     actions.push(Action::Finish(last));
     (State::Over, actions)
-}
-
-impl StartFailure {
-    fn exit_status(self) -> u8 {
-        match self {
-            StartFailure::NotFound(_) => exit::NOT_FOUND,
-            StartFailure::NotExecutable(_) => exit::NOT_EXECUTABLE,
-            StartFailure::Own(_) => exit::FAILURE,
-        }
-    }
 }

@@ -12,7 +12,7 @@ mod rules;
 
 pub(crate) use machine::Machine;
 pub(crate) use outcome::{Ending, Final, StartFailure, StopReason, Why};
-pub(crate) use rules::Rules;
+pub(crate) use rules::{Restart, Rewrites, Rules};
 
 use crate::dependencies::Fate;
 use crate::{Limit, Signal};
@@ -30,10 +30,22 @@ pub(crate) enum Event {
     Started,
     /// It could not be.
     StartFailed(StartFailure),
+    /// The command was stopped by this signal, as by `^Z`. It may go on without a word.
+    Paused(Signal),
     /// The command has ended and was reaped.
-    Ended(Ending),
+    Ended(Ending, Left),
+    /// Nobody is left of what the command left behind.
+    Alone,
     /// A timer that was armed has run out.
     Expired(Timer),
+}
+
+/// Who is left when the command has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Left {
+    Nobody,
+    /// Processes that it started, which are our children now.
+    Descendants,
 }
 
 /// Something to be done.
@@ -43,6 +55,10 @@ pub(crate) enum Action {
     Start,
     /// Send the signal to the command.
     Send(Signal),
+    /// The command was stopped by this signal: stop with it, so that job control sees it.
+    Pause(Signal),
+    /// Send the signal to every descendant that has not got it, and call [`Event::Alone`] when none is left.
+    Clear(Signal),
     /// Call [`Event::Expired`] after this long, instead of any earlier date for the same timer.
     Arm(Timer, Limit),
     /// Forget the timer.
@@ -60,12 +76,20 @@ pub(crate) enum Action {
 pub(crate) enum Timer {
     /// `--birth-timeout`.
     Birth,
-    /// `--timeout`.
-    Run,
-    /// `--grace-period`.
-    Grace,
     /// Time to say what is being waited for. It may come late.
     Notice,
+    /// `--timeout`.
+    Run,
+    /// The command has run for long enough to be trusted again.
+    Steady,
+    /// `--stop-delay`.
+    Delay,
+    /// `--grace-period`.
+    Grace,
+    /// Time to look for orphans that came late.
+    Pass,
+    /// Until the command is started again.
+    Backoff,
 }
 
 /// What goes into the tombstone before the end.
@@ -73,6 +97,10 @@ pub(crate) enum Timer {
 pub(crate) enum Record {
     /// The command was started; with `ready` it is ready too.
     Born { ready: bool },
+    /// It was started once more, and is ready.
+    Ready,
+    /// The command is down and will be back: it is not ready any more.
+    Down,
     /// A stop for a death dependency has begun.
     Cause(crate::Name),
 }
@@ -86,11 +114,21 @@ pub(crate) enum Report {
     Stopping(StopReason, Option<Signal>),
     /// The grace period is over.
     Killing,
+    /// What the command left behind is being stopped, with this signal.
+    Clearing(Signal),
+    /// What the command left behind had its time.
+    KillingDescendants,
+    /// The command has ended like this, and will be started again after this long.
+    Restarting(Final, Limit),
+    /// The signal is held back for the stop delay.
+    Delaying(Signal),
     /// The signal was passed on.
     Forwarded(Signal),
-    /// The signal was dropped, because there is no command to send it to.
+    /// The signal was dropped, because there is no command to send it to, or it was asked for.
     Dropped(Signal),
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk_tests;

@@ -39,21 +39,23 @@ pub(crate) enum StopReason {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Why {
     /// The command ended.
-    ByItself,
+    ByItself(Ending),
     /// The command was told to stop.
     Stopped(StopReason),
     /// A death dependency held before the command was started.
     NotStarted(Fate),
+    /// A death dependency held before the command was started again.
+    NotRestarted(Fate),
     /// The birth dependencies did not hold in time.
     BirthTimeout,
-    /// A signal came before the command was started.
+    /// A signal came while the command was down.
     Interrupted(Signal),
     /// The command could not be executed.
     StartFailed(StartFailure),
 }
 
 /// The end of a life.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Final {
     /// What exitdir-run exits with.
     pub(crate) code: u8,
@@ -90,7 +92,7 @@ pub(crate) fn by_itself(rules: &Rules, ending: Ending, sent: SignalSet) -> Final
         code: rules.own_status(ending),
         signal: ending.signal(),
         reason,
-        why: Why::ByItself,
+        why: Why::ByItself(ending),
     }
 }
 
@@ -142,10 +144,52 @@ pub(crate) fn not_started(rules: &Rules, fate: Fate) -> Final {
         Bond::Served => exit::SUCCESS,
         Bond::Needed => rules.stop_status(),
     };
+    without_command(code, Reason::Stopped, Why::NotStarted(fate))
+}
+
+/// The same for a command that ran, and was to be started again.
+pub(crate) fn not_restarted(rules: &Rules, fate: Fate, last: &Final) -> Final {
+    let not_started = not_started(rules, fate.clone());
+    Final {
+        code: if rules.pass_code {
+            last.code
+        } else {
+            not_started.code
+        },
+        why: Why::NotRestarted(fate),
+        ..not_started
+    }
+}
+
+/// A signal came while the command was down.
+pub(crate) fn interrupted(signal: Signal) -> Final {
+    without_command(
+        signal.exit_status(),
+        Reason::Interrupted,
+        Why::Interrupted(signal),
+    )
+}
+
+/// The birth dependencies did not hold in time.
+pub(crate) fn birth_timeout() -> Final {
+    without_command(exit::TIMED_OUT, Reason::BirthTimeout, Why::BirthTimeout)
+}
+
+/// The command could not be started.
+pub(crate) fn start_failed(failure: StartFailure) -> Final {
+    let code = match failure {
+        StartFailure::NotFound(_) => exit::NOT_FOUND,
+        StartFailure::NotExecutable(_) => exit::NOT_EXECUTABLE,
+        StartFailure::Own(_) => exit::FAILURE,
+    };
+    without_command(code, Reason::ExecFailed, Why::StartFailed(failure))
+}
+
+fn without_command(code: u8, reason: Reason, why: Why) -> Final {
     Final {
         code,
         signal: None,
-        reason: Reason::Stopped,
-        why: Why::NotStarted(fate),
+        reason,
+        why,
     }
 }

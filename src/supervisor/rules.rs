@@ -2,6 +2,7 @@
 
 use super::Ending;
 use crate::{Limit, Signal, SignalSet, exit};
+use std::time::Duration;
 
 /// The options that the machine needs.
 #[derive(Clone, Debug)]
@@ -9,14 +10,43 @@ pub(crate) struct Rules {
     pub(crate) birth_timeout: Limit,
     pub(crate) run_timeout: Limit,
     pub(crate) grace_period: Limit,
+    /// How long a TERM from outside is held back.
+    pub(crate) stop_delay: Limit,
     pub(crate) stop_signal: Signal,
+    pub(crate) rewrites: Rewrites,
     pub(crate) pass_code: bool,
     /// Final statuses that count as 0.
     pub(crate) expected: Vec<u8>,
     /// The command is ready as soon as it was executed.
     pub(crate) ready_on_start: bool,
-    /// What we were started with ignored does not end a wait either.
+    /// What we were started with ignored neither ends a wait nor counts as a stop.
     pub(crate) ignored: SignalSet,
+    pub(crate) restart: Restart,
+    /// After this many restarts there is no other; `None` for no limit.
+    pub(crate) restart_limit: Option<u32>,
+    /// What the command leaves behind is stopped and waited for.
+    pub(crate) wait_descendants: bool,
+}
+
+/// `--restart`: when a command that has ended is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restart {
+    Never,
+    /// After a final status other than 0.
+    OnFailure,
+    Always,
+}
+
+/// `--rewrite`: what the command gets instead of a signal; `None` for nothing. The last word on a signal counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rewrites(pub(crate) Vec<(Signal, Option<Signal>)>);
+
+impl Rewrites {
+    /// `None` if nothing is said about the signal.
+    fn of(&self, signal: Signal) -> Option<Option<Signal>> {
+        let mut words = self.0.iter().rev();
+        words.find(|(from, _)| *from == signal).map(|(_, to)| *to)
+    }
 }
 
 impl Rules {
@@ -24,6 +54,36 @@ impl Rules {
     pub(crate) fn ends_wait(&self, signal: Signal) -> bool {
         let ending = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
         ending.contains(&signal) && !self.ignored.contains(signal)
+    }
+
+    /// Whether somebody outside wants the command to stop, for good.
+    pub(super) fn is_stop(&self, signal: Signal) -> bool {
+        let stops = [Signal::TERM, Signal::INT, Signal::QUIT];
+        stops.contains(&signal) && !self.ignored.contains(signal)
+    }
+
+    /// What the command gets for a signal from outside; `None` for nothing.
+    pub(super) fn passed_on_as(&self, signal: Signal) -> Option<Signal> {
+        let unless_rewritten = if signal == Signal::TERM {
+            self.stop_signal
+        } else {
+            signal
+        };
+        self.rewrites.of(signal).unwrap_or(Some(unless_rewritten))
+    }
+
+    /// Whether a TERM from outside is held back for a while.
+    pub(super) fn has_stop_delay(&self) -> bool {
+        self.stop_delay != Limit::After(Duration::ZERO)
+    }
+
+    /// Whether a command that has ended with this status, as it counts, is to be started again.
+    pub(super) fn restarts_after(&self, status: u8) -> bool {
+        match self.restart {
+            Restart::Never => false,
+            Restart::OnFailure => status != exit::SUCCESS,
+            Restart::Always => true,
+        }
     }
 
     /// The command's status as it counts, with `--expect-code` applied.
@@ -39,5 +99,42 @@ impl Rules {
     /// What tells an orchestrator that the work was not done.
     pub(super) fn stop_status(&self) -> u8 {
         self.stop_signal.exit_status()
+    }
+}
+
+/// What is left of `--restart-limit`, and how long the next restart is to be waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Retries {
+    left: Option<u32>,
+    delay: Duration,
+}
+
+/// Before the first restart; doubled for each one after it.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+/// A command that has run for this long is restarted after [`FIRST_DELAY`] again.
+pub(super) const STEADY: Limit = Limit::After(Duration::from_secs(10));
+
+impl Retries {
+    pub(super) fn new(limit: Option<u32>) -> Retries {
+        Retries {
+            left: limit,
+            delay: FIRST_DELAY,
+        }
+    }
+
+    /// Uses up one restart, and says how long to wait for it; `None` if none is left.
+    pub(super) fn take(&mut self) -> Option<Limit> {
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(1)?;
+        }
+        let delay = self.delay;
+        self.delay = delay.saturating_mul(2).min(LONGEST_DELAY);
+        Some(Limit::After(delay))
+    }
+
+    /// The command runs steadily.
+    pub(super) fn forgive(&mut self) {
+        self.delay = FIRST_DELAY;
     }
 }

@@ -675,10 +675,10 @@ fn status_when_signaled_before_its_start(prelude: &str, signal: i32) -> i32 {
 }
 
 #[test]
-fn a_life_that_waits_drops_every_other_signal_and_its_command_never_gets_it() {
-    let names = "USR1 USR2 ALRM PIPE VTALRM PROF IO PWR CONT WINCH URG TSTP TTIN TTOU STKFLT SYS TRAP ABRT XCPU BUS";
+fn a_life_that_waits_drops_every_other_signal_but_tstp_and_its_command_never_gets_it() {
+    let names = "USR1 USR2 ALRM PIPE VTALRM PROF IO PWR CONT WINCH URG TTIN TTOU STKFLT SYS TRAP ABRT XCPU BUS";
     let numbers = [
-        USR1, USR2, 14, 13, 26, 27, 29, 30, 18, 28, 23, 20, 21, 22, 16, 31, 5, 6, 24, 7,
+        USR1, USR2, 14, 13, 26, 27, 29, 30, 18, 28, 23, 21, 22, 16, 31, 5, 6, 24, 7,
     ];
     let cells: Vec<(&str, i32)> = words(names).into_iter().zip(numbers).collect();
     play(

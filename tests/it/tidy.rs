@@ -16,10 +16,10 @@ const LAYERS: &[&[&str]] = &[
     &["verdict"],
     &["dependencies"],
     &["supervisor"],
-    &["exit_dir", "sys", "voice"],
+    &["exit_dir", "sys", "voice", "wording"],
     &["birth", "watch"],
     &["say", "sweep", "follow", "termination_log"],
-    &["vigil", "child", "society", "timers"],
+    &["vigil", "child", "descendants", "society", "timers"],
     &["event_loop"],
     &["applet"],
     &["model"], // of the protocol, for tests alone

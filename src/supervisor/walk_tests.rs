@@ -1,0 +1,645 @@
+//! The machine, closed: every reachable state with every event, every sequence of events up to a length,
+//! what must always hold, and the table of DESIGN.md.
+
+use super::machine::State;
+use super::rules::Retries;
+use super::tests::{fate, rules, signal};
+use super::*;
+use crate::SignalSet;
+use crate::dependencies::Bond;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+const TIMERS: [Timer; 8] = [
+    Timer::Birth,
+    Timer::Notice,
+    Timer::Run,
+    Timer::Steady,
+    Timer::Delay,
+    Timer::Grace,
+    Timer::Pass,
+    Timer::Backoff,
+];
+
+fn alphabet() -> Vec<Event> {
+    let mut events = vec![
+        Event::BirthDepsHold,
+        Event::DeathDepHolds(fate(Bond::Served)),
+        Event::DeathDepHolds(fate(Bond::Needed)),
+    ];
+    let signals = ["TERM", "INT", "HUP", "TSTP", "CONT", "USR1"];
+    events.extend(signals.map(|name| Event::Signal(signal(name))));
+    events.extend([
+        Event::Started,
+        Event::StartFailed(StartFailure::NotFound(2)),
+        Event::Paused(Signal::TSTP),
+        Event::Paused(Signal::TTIN),
+        Event::Alone,
+    ]);
+    let endings = [
+        Ending::Exited(0),
+        Ending::Exited(1),
+        Ending::Signaled(Signal::TERM),
+        Ending::Signaled(Signal::KILL),
+    ];
+    for left in [Left::Nobody, Left::Descendants] {
+        events.extend(endings.map(|ending| Event::Ended(ending, left)));
+    }
+    events.extend(TIMERS.map(Event::Expired));
+    events
+}
+
+/// Lives whose options differ in what the machine looks at.
+fn lives() -> Vec<(&'static str, Rules)> {
+    let usr1 = Rewrites(vec![(Signal::TERM, Some(signal("USR1")))]);
+    let nothing = Rewrites(vec![(Signal::TERM, None)]);
+    let delayed = Limit::After(Duration::from_secs(5));
+    vec![
+        ("plain", rules()),
+        (
+            "all that one can ask for",
+            Rules {
+                restart: Restart::Always,
+                restart_limit: Some(2),
+                wait_descendants: true,
+                stop_delay: delayed,
+                ..rules()
+            },
+        ),
+        (
+            "on-failure, TERM as USR1",
+            Rules {
+                restart: Restart::OnFailure,
+                rewrites: usr1.clone(),
+                stop_delay: delayed,
+                ..rules()
+            },
+        ),
+        (
+            "always, TERM dropped",
+            Rules {
+                restart: Restart::Always,
+                rewrites: nothing,
+                ready_on_start: false,
+                ..rules()
+            },
+        ),
+        (
+            "pass-code, descendants, nothing ends it but its child",
+            Rules {
+                pass_code: true,
+                restart: Restart::OnFailure,
+                restart_limit: Some(1),
+                wait_descendants: true,
+                ignored: SignalSet::ALL,
+                ..rules()
+            },
+        ),
+    ]
+}
+
+/// The world around the machine: what can happen next depends on what it ordered.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Monitor {
+    starting: bool,
+    alive: bool,
+    born: bool,
+    ready: bool,
+    /// The command got the stop signal, or what stands for it.
+    asked: bool,
+    /// What the command left behind was told to stop; killed.
+    clearing: Option<Signal>,
+    /// The grace period of the stop under way is over.
+    grace_over: bool,
+    /// Somebody outside has no patience with what is left.
+    hurried: bool,
+    /// Something has happened that no start may follow.
+    over: bool,
+    /// The last that the command did was not success.
+    failed: bool,
+    armed: BTreeSet<Timer>,
+    starts: u32,
+    finished: bool,
+}
+
+/// A machine in its world.
+#[derive(Clone)]
+struct World {
+    rules: Rules,
+    machine: Machine,
+    monitor: Monitor,
+    trace: Vec<Event>,
+}
+
+type Key = (State, Retries, Monitor);
+
+impl World {
+    fn new(rules: Rules) -> World {
+        let machine = Machine::new(rules.clone());
+        let first = machine.begin();
+        let mut world = World {
+            rules,
+            machine,
+            monitor: Monitor {
+                starting: false,
+                alive: false,
+                born: false,
+                ready: false,
+                asked: false,
+                clearing: None,
+                grace_over: false,
+                hurried: false,
+                over: false,
+                failed: false,
+                armed: BTreeSet::new(),
+                starts: 0,
+                finished: false,
+            },
+            trace: Vec::new(),
+        };
+        world.obey(first, None);
+        world
+    }
+
+    fn key(&self) -> Key {
+        let mut monitor = self.monitor.clone();
+        // What is counted beyond the limit changes nothing.
+        monitor.starts = monitor.starts.min(4);
+        let machine = &self.machine;
+        (machine.state.clone(), machine.retries.clone(), monitor)
+    }
+
+    fn can_happen(&self, event: &Event) -> bool {
+        let monitor = &self.monitor;
+        match event {
+            Event::Started | Event::StartFailed(_) => monitor.starting,
+            // Whoever drives the machine waits for the answer to a start.
+            _ if monitor.starting => false,
+            Event::Ended(..) | Event::Paused(_) => monitor.alive,
+            Event::Alone => monitor.clearing.is_some(),
+            Event::Expired(timer) => monitor.armed.contains(timer),
+            Event::BirthDepsHold | Event::DeathDepHolds(_) | Event::Signal(_) => true,
+        }
+    }
+
+    fn demand(&self, holds: bool, what: &str) {
+        assert!(holds, "{what}: {:?}", self.trace);
+    }
+
+    fn happen(&mut self, event: &Event) {
+        self.trace.push(event.clone());
+        let monitor = &mut self.monitor;
+        match event {
+            Event::Started => {
+                monitor.alive = true;
+                monitor.starting = false;
+                monitor.asked = false;
+                monitor.failed = false;
+            }
+            Event::StartFailed(_) => {
+                monitor.failed = true;
+                monitor.starting = false;
+            }
+            Event::Ended(ending, _) => {
+                monitor.alive = false;
+                monitor.failed = *ending != Ending::Exited(0);
+            }
+            Event::Alone => monitor.clearing = None,
+            Event::Expired(timer) => {
+                monitor.armed.remove(timer);
+                monitor.grace_over |= *timer == Timer::Grace;
+                monitor.over |= *timer == Timer::Run;
+            }
+            Event::Signal(signal) => {
+                let waited_for = monitor.starts > 0 || self.rules.ends_wait(*signal);
+                monitor.over |= self.rules.is_stop(*signal) && waited_for;
+                monitor.hurried |= monitor.clearing.is_some() && self.rules.ends_wait(*signal);
+            }
+            Event::DeathDepHolds(_) => monitor.over = true,
+            Event::BirthDepsHold | Event::Paused(_) => {}
+        }
+        let actions = self.machine.step(event.clone());
+        let silent = !self.monitor.finished || actions.is_empty();
+        self.demand(silent, "something happens after the end");
+        self.obey(actions, Some(event));
+    }
+
+    fn obey(&mut self, actions: Vec<Action>, event: Option<&Event>) {
+        for action in actions {
+            self.demand(!self.monitor.finished, "an action after the end");
+            match action {
+                Action::Start => self.start(),
+                Action::Send(signal) => self.send(signal),
+                Action::Pause(_) => {
+                    let alone = event == Some(&Event::Signal(Signal::TSTP));
+                    self.demand(self.monitor.alive || alone, "paused without a command");
+                }
+                Action::Clear(signal) => self.clear(signal),
+                Action::Arm(timer, _) => {
+                    self.monitor.grace_over &= timer != Timer::Grace;
+                    self.monitor.armed.insert(timer);
+                }
+                Action::Disarm(timer) => {
+                    self.monitor.armed.remove(&timer);
+                }
+                Action::Record(record) => self.record(&record),
+                Action::Report(_) => {}
+                Action::Finish(last) => self.finish(&last),
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        let monitor = &mut self.monitor;
+        monitor.starts += 1;
+        monitor.starting = true;
+        let (starts, limit) = (monitor.starts, self.rules.restart_limit);
+        self.demand(!self.monitor.over, "a start after a stop");
+        self.demand(!self.monitor.alive, "a second command");
+        self.demand(!self.monitor.ready, "ready while the command is down");
+        self.demand(
+            self.monitor.clearing.is_none(),
+            "a start among what is left",
+        );
+        let restarts = self.rules.restart != Restart::Never;
+        self.demand(starts == 1 || restarts, "a restart that nobody asked for");
+        let within = limit.is_none_or(|limit| starts <= limit + 1);
+        self.demand(within, "too many restarts");
+    }
+
+    fn send(&mut self, signal: Signal) {
+        self.demand(self.monitor.alive, "a signal to nobody");
+        let kill = signal == Signal::KILL;
+        let due = self.monitor.asked && self.monitor.grace_over;
+        self.demand(!kill || due, "KILL too early");
+        let asking = [
+            Some(self.rules.stop_signal),
+            self.rules.passed_on_as(Signal::TERM),
+        ];
+        self.monitor.asked |= asking.contains(&Some(signal));
+    }
+
+    fn clear(&mut self, signal: Signal) {
+        self.demand(!self.monitor.alive, "descendants before the command");
+        let before = self.monitor.clearing.replace(signal);
+        let kill = signal == Signal::KILL;
+        let due = before.is_some() && (self.monitor.grace_over || self.monitor.hurried);
+        self.demand(!kill || due, "descendants killed too early");
+    }
+
+    fn record(&mut self, record: &Record) {
+        match record {
+            Record::Born { ready } => {
+                self.demand(self.monitor.alive, "born and not alive");
+                self.demand(!self.monitor.born, "born twice");
+                self.monitor.born = true;
+                self.monitor.ready = *ready;
+            }
+            Record::Ready => {
+                self.demand(
+                    self.monitor.alive && !self.monitor.ready,
+                    "ready and not alive",
+                );
+                self.monitor.ready = true;
+            }
+            Record::Down => {
+                self.demand(!self.monitor.alive, "down and alive");
+                self.monitor.ready = false;
+            }
+            Record::Cause(_) => {
+                self.demand(self.monitor.over, "a cause without a death");
+            }
+        }
+    }
+
+    fn finish(&mut self, last: &Final) {
+        self.monitor.finished = true;
+        self.demand(!self.monitor.alive, "the end while the command lives");
+        let alone = self.monitor.clearing.is_none();
+        self.demand(alone, "the end while descendants live");
+        let clean = self.is_clean(last);
+        self.demand(
+            last.code != 0 || clean,
+            "a failure was turned into a success",
+        );
+    }
+
+    /// No status 0 after a failure that was not the consequence of our own stop.
+    fn is_clean(&self, last: &Final) -> bool {
+        let own = !self.monitor.failed;
+        match &last.why {
+            Why::ByItself(_) => own,
+            Why::Stopped(_) if self.rules.pass_code => own,
+            Why::Stopped(StopReason::Dependency(fate)) | Why::NotStarted(fate) => {
+                fate.bond == Bond::Served
+            }
+            Why::NotRestarted(fate) => fate.bond == Bond::Served || self.rules.pass_code && own,
+            Why::Stopped(StopReason::Timeout)
+            | Why::BirthTimeout
+            | Why::Interrupted(_)
+            | Why::StartFailed(_) => false,
+        }
+    }
+
+    /// What happens without anybody outside.
+    fn happens_by_itself(event: &Event) -> bool {
+        match event {
+            Event::Started
+            | Event::StartFailed(_)
+            | Event::Ended(..)
+            | Event::Alone
+            | Event::Expired(_) => true,
+            Event::BirthDepsHold
+            | Event::DeathDepHolds(_)
+            | Event::Signal(_)
+            | Event::Paused(_) => false,
+        }
+    }
+}
+
+/// All reachable states of one life, by breadth-first search, and where each event leads.
+struct Map {
+    worlds: Vec<World>,
+    /// From, by which event of the alphabet, to.
+    ways: Vec<(usize, usize, usize)>,
+}
+
+fn explore(rules: &Rules) -> Map {
+    let alphabet = alphabet();
+    let mut map = Map {
+        worlds: vec![World::new(rules.clone())],
+        ways: Vec::new(),
+    };
+    let mut known: HashMap<Key, usize> = HashMap::from([(map.worlds[0].key(), 0)]);
+    let mut queue = VecDeque::from([0]);
+    while let Some(at) = queue.pop_front() {
+        for (number, event) in alphabet.iter().enumerate() {
+            let mut next = map.worlds[at].clone();
+            if !next.can_happen(event) {
+                // It must not break anything all the same.
+                let actions = next.machine.step(event.clone());
+                let ends = matches!(actions.last(), Some(Action::Finish(_)));
+                next.demand(!(next.monitor.finished && ends), "a second end");
+                continue;
+            }
+            next.happen(event);
+            let to = *known.entry(next.key()).or_insert_with(|| {
+                map.worlds.push(next);
+                queue.push_back(map.worlds.len() - 1);
+                map.worlds.len() - 1
+            });
+            map.ways.push((at, number, to));
+        }
+    }
+    map
+}
+
+/// All lives, explored once for all tests.
+fn maps() -> &'static [(&'static str, Map)] {
+    static MAPS: LazyLock<Vec<(&'static str, Map)>> = LazyLock::new(|| {
+        let explored = |(what, rules): (&'static str, Rules)| (what, explore(&rules));
+        lives().into_iter().map(explored).collect()
+    });
+    &MAPS
+}
+
+/// The states from which the end can be reached over the ways that count.
+fn can_end(map: &Map, counts: impl Fn(&World, &Event) -> bool) -> Vec<bool> {
+    let alphabet = alphabet();
+    let mut ends: Vec<bool> = map
+        .worlds
+        .iter()
+        .map(|world| world.monitor.finished)
+        .collect();
+    loop {
+        let mut grown = false;
+        for (from, event, to) in &map.ways {
+            if ends[*to] && !ends[*from] && counts(&map.worlds[*from], &alphabet[*event]) {
+                ends[*from] = true;
+                grown = true;
+            }
+        }
+        if !grown {
+            return ends;
+        }
+    }
+}
+
+#[test]
+fn every_reachable_state_keeps_the_promises_at_every_event_and_has_a_way_to_the_end() {
+    for (what, map) in maps() {
+        let (states, ways) = (map.worlds.len(), map.ways.len());
+        let ended = map.worlds.iter().filter(|world| world.monitor.finished);
+        println!(
+            "{what}: {states} states, {ways} ways, {} ends",
+            ended.count()
+        );
+        assert!(states > 50 && ways > 500, "the search went nowhere");
+        let any = can_end(map, |_, _| true);
+        let alone = can_end(map, |_, event| World::happens_by_itself(event));
+        for (at, world) in map.worlds.iter().enumerate() {
+            world.demand(any[at], "no way out");
+            world.demand(!world.monitor.over || alone[at], "a stop that does not end");
+        }
+    }
+}
+
+#[test]
+fn every_sequence_of_possible_events_keeps_the_promises() {
+    let alphabet = alphabet();
+    let (mut sequences, mut ends) = (0_u64, 0_u64);
+    for (_, rules) in lives() {
+        let mut stack = vec![World::new(rules)];
+        while let Some(world) = stack.pop() {
+            sequences += 1;
+            ends += u64::from(world.monitor.finished);
+            // Nothing happens after the end: that is asked of every state above.
+            if world.trace.len() == 5 || world.monitor.finished {
+                continue;
+            }
+            for event in alphabet.iter().filter(|event| world.can_happen(event)) {
+                let mut next = world.clone();
+                next.happen(event);
+                stack.push(next);
+            }
+        }
+    }
+    println!("{sequences} sequences of possible events, {ends} of them ended");
+    assert!(sequences > 50_000 && ends > 10_000, "the walk went nowhere");
+}
+
+/// Impossible ones too. What a machine does depends on its state alone, so sequences that lead to the same
+/// state are walked once and counted.
+#[test]
+fn every_sequence_of_any_events_ends_at_most_once() {
+    let alphabet = alphabet();
+    let mut sequences = 0_u128;
+    for (_, rules) in lives() {
+        let first = Machine::new(rules);
+        let mut level = HashMap::from([(snapshot(&first), (first, 1_u128))]);
+        for _ in 0..5 {
+            let mut next: HashMap<(State, Retries), (Machine, u128)> = HashMap::new();
+            for (machine, count) in level.values() {
+                for event in &alphabet {
+                    let mut machine = machine.clone();
+                    let over = machine.state == State::Over;
+                    let actions = machine.step(event.clone());
+                    assert!(!over || actions.is_empty(), "{event:?} after the end");
+                    let ends = |action: &&Action| matches!(action, Action::Finish(_));
+                    let finishes = actions.iter().filter(ends).count();
+                    let ended = !over && machine.state == State::Over;
+                    assert_eq!(finishes, usize::from(ended), "{event:?}: {actions:?}");
+                    sequences += count;
+                    let same = next.entry(snapshot(&machine)).or_insert((machine, 0));
+                    same.1 += count;
+                }
+            }
+            level = next;
+        }
+    }
+    println!("{sequences} sequences of any events");
+    assert!(sequences > 100_000_000);
+}
+
+fn snapshot(machine: &Machine) -> (State, Retries) {
+    (machine.state.clone(), machine.retries.clone())
+}
+
+// ---- The table of DESIGN.md ---------------------------------------------------------------------
+
+const STATES: [&str; 8] = [
+    "Waiting",
+    "Starting",
+    "Running",
+    "Delaying",
+    "Stopping",
+    "Clearing",
+    "BackingOff",
+    "Over",
+];
+
+fn state_name(state: &State) -> &'static str {
+    match state {
+        State::Waiting => "Waiting",
+        State::Starting(_) => "Starting",
+        State::Running(_) => "Running",
+        State::Delaying(..) => "Delaying",
+        State::Stopping(..) => "Stopping",
+        State::Clearing(_) => "Clearing",
+        State::BackingOff(_) => "BackingOff",
+        State::Over => "Over",
+    }
+}
+
+fn event_name(event: &Event) -> String {
+    match event {
+        Event::BirthDepsHold => "BirthDepsHold".to_owned(),
+        Event::DeathDepHolds(_) => "DeathDepHolds".to_owned(),
+        Event::Signal(signal) => format!("{signal}"),
+        Event::Started => "Started".to_owned(),
+        Event::StartFailed(_) => "StartFailed".to_owned(),
+        Event::Paused(signal) => format!("Paused by {signal}"),
+        Event::Ended(_, Left::Nobody) => "Ended".to_owned(),
+        Event::Ended(_, Left::Descendants) => "Ended, others left".to_owned(),
+        Event::Alone => "Alone".to_owned(),
+        Event::Expired(timer) => format!("{timer:?} expired"),
+    }
+}
+
+/// What a reader of the table wants to know: reports and disarmed timers are left out.
+fn action_name(action: &Action) -> Option<String> {
+    Some(match action {
+        Action::Start => "start".to_owned(),
+        Action::Send(signal @ (Signal::KILL | Signal::CONT | Signal::INT)) => {
+            format!("send {signal}")
+        }
+        Action::Send(_) => "send it".to_owned(),
+        Action::Pause(_) => "pause".to_owned(),
+        Action::Clear(Signal::KILL) => "kill descendants".to_owned(),
+        Action::Clear(_) => "stop descendants".to_owned(),
+        Action::Arm(timer, _) => format!("arm {timer:?}"),
+        Action::Record(Record::Born { .. }) => "record Born".to_owned(),
+        Action::Record(Record::Ready) => "record Ready".to_owned(),
+        Action::Record(Record::Down) => "take Ready back".to_owned(),
+        Action::Record(Record::Cause(_)) => "record Cause".to_owned(),
+        Action::Finish(_) => "finish".to_owned(),
+        Action::Disarm(_) | Action::Report(_) => return None,
+    })
+}
+
+type Cells = BTreeMap<(usize, usize), BTreeSet<String>>;
+
+/// What each event does in each state: every pair, in the order of the states and of the alphabet.
+fn cells() -> Cells {
+    let alphabet = alphabet();
+    let mut cells = Cells::new();
+    for (_, map) in maps() {
+        for world in &map.worlds {
+            let before = state_name(&world.machine.state);
+            let row = STATES.iter().position(|name| *name == before).unwrap();
+            for (column, event) in alphabet.iter().enumerate() {
+                let mut machine = world.machine.clone();
+                let actions = machine.step(event.clone());
+                let mut deeds: Vec<String> = actions.iter().filter_map(action_name).collect();
+                let after = state_name(&machine.state);
+                if after != before {
+                    deeds.push(format!("**{after}**"));
+                }
+                let cell = cells.entry((row, column)).or_default();
+                cell.insert(deeds.join(", "));
+            }
+        }
+    }
+    cells
+}
+
+/// One table: a row for each pair that does something, and for each state one row of those that do not.
+/// With it how many pairs it is made from.
+fn table() -> (String, usize) {
+    let (cells, alphabet) = (cells(), alphabet());
+    let mut text = String::from("| state | event | what is done |\n|---|---|---|\n");
+    for (row, state) in STATES.iter().enumerate() {
+        // Events of one kind that do the same share a row.
+        let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+        for (column, event) in alphabet.iter().enumerate() {
+            let outcomes: Vec<&str> = cells[&(row, column)].iter().map(String::as_str).collect();
+            let outcome = outcomes
+                .join("; or ")
+                .trim_start_matches("; or ")
+                .to_owned();
+            let outcome = if outcomes.contains(&"") && outcomes.len() > 1 {
+                format!("nothing; or {outcome}")
+            } else {
+                outcome
+            };
+            let name = event_name(event);
+            match rows.iter_mut().find(|(known, _)| *known == outcome) {
+                Some((_, names)) if names.contains(&name) => {}
+                Some((_, names)) => names.push(name),
+                None => rows.push((outcome, vec![name])),
+            }
+        }
+        for (outcome, names) in rows.iter().filter(|(outcome, _)| !outcome.is_empty()) {
+            text.push_str(&format!("| {state} | {} | {outcome} |\n", names.join(", ")));
+        }
+        for (_, names) in rows.iter().filter(|(outcome, _)| outcome.is_empty()) {
+            text.push_str(&format!("| {state} | {} | nothing |\n", names.join(", ")));
+        }
+    }
+    (text, cells.len())
+}
+
+#[test]
+fn design_md_has_every_pair_of_state_and_event() {
+    let design = include_str!("../../DESIGN.md");
+    let table = table();
+    let pairs = STATES.len() * alphabet().len();
+    assert_eq!(table.1, pairs, "a state that no search reaches");
+    println!("{pairs} pairs");
+    assert!(
+        design.contains(&table.0),
+        "the table of the state machine in DESIGN.md is not what the code does, which is:\n{}",
+        table.0
+    );
+}
