@@ -1,9 +1,9 @@
 //! The command as a process: starting it, signalling it, reaping it and all orphans, and its place in
 //! the terminal. Decides nothing.
 
+use crate::Signal;
 use crate::supervisor::{Ending, Left, StartFailure};
 use crate::sys::{self, CommandLine, Setup, Signals, SpawnError, Target};
-use crate::{Signal, error};
 use rustix::process::{WaitOptions, WaitStatus};
 use std::io;
 use std::os::fd::RawFd;
@@ -65,7 +65,8 @@ impl Child {
 
     /// Sends a signal. After a stop `CONT` goes to the whole group, as the stop did, and to where the
     /// terminal is if that is ours again.
-    pub(crate) fn send(&mut self, signal: Signal) -> Result<(), String> {
+    #[inline]
+    pub(crate) fn send(&mut self, signal: Signal) -> io::Result<()> {
         let mut target = self.target;
         if signal == Signal::CONT {
             self.lend_terminal();
@@ -73,17 +74,24 @@ impl Child {
                 target = Target::Group;
             }
         }
-        let sent = match sys::kill(self.pid, target, signal) {
-            // It has left its group.
-            Err(error) if is_nobody(&error) && target == Target::Group => {
-                sys::kill(self.pid, Target::Process, signal)
-            }
-            result => result,
+        sys::kill(self.pid, target, signal)
+            .or_else(|error| self.send_all_the_same(signal, target, error))
+    }
+
+    #[cold]
+    fn send_all_the_same(
+        &self,
+        signal: Signal,
+        target: Target,
+        error: io::Error,
+    ) -> io::Result<()> {
+        // It has left its group.
+        let sent = if is_nobody(&error) && target == Target::Group {
+            sys::kill(self.pid, Target::Process, signal)
+        } else {
+            Err(error)
         };
-        sent.or_else(unless_nobody).map_err(|error| {
-            let because = error::describe(&error);
-            format!("cannot send {signal} to the command: {because}")
-        })
+        sent.or_else(unless_nobody)
     }
 
     /// Stops with the command, so that whoever controls the job sees it stopped. Returns when we were

@@ -19,6 +19,7 @@ use crate::watch::Trouble;
 use crate::wording::Wording;
 use crate::{Condition, Error, ExitDir, Limit, Name, Signal, termination_log, vigil};
 use std::collections::{BTreeSet, VecDeque};
+use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
@@ -149,26 +150,61 @@ impl Supervisor<'_> {
         }
     }
 
-    fn sleep(&self) {
+    fn sleep(&mut self) {
         let society = self.society.as_ref();
         let look = society.and_then(|society| society.follower.deadline());
         let heard = society.and_then(|society| society.follower.descriptor());
-        vigil::sleep(
-            &[Some(self.signals.descriptor().as_fd()), heard],
-            self.timers.next(look),
-        );
+        let until = self.timers.next(look);
+        match heard {
+            Some(_) => vigil::sleep([Some(self.signals.descriptor().as_fd()), heard], until),
+            None => self.await_signals(until),
+        }
     }
 
-    fn take_signals(&mut self) {
+    /// Sleeps where nothing but a signal can come before the moment. What is only to be passed on is
+    /// passed on without a look at anything else.
+    fn await_signals(&mut self, until: Option<Instant>) {
+        loop {
+            let left = until.map(|at| at.saturating_duration_since(Instant::now()));
+            let Some(signal) = self.signals.wait(left) else {
+                return;
+            };
+            if !self.pass_on(signal) || until.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Whether there may be more.
+    fn take_signals(&mut self) -> bool {
         let received = self.signals.read();
-        if received.contains(&Signal::CHLD) {
+        if received.children {
             self.reap();
         }
-        for signal in received
-            .into_iter()
-            .filter(|signal| *signal != Signal::CHLD)
-        {
+        for signal in received.signals() {
+            self.pass_on(*signal);
+        }
+        received.is_full
+    }
+
+    /// Whether the signal was passed on, and nothing else came of it.
+    fn pass_on(&mut self, signal: Signal) -> bool {
+        if let Some(sent) = self.machine.pass_on_plainly(signal) {
+            self.forward(sent);
+            return true;
+        }
+        if signal == Signal::CHLD {
+            self.reap();
+        } else {
             self.feed(Event::Signal(signal));
+        }
+        false
+    }
+
+    fn forward(&mut self, signal: Signal) {
+        self.send(signal);
+        if self.plan.voice.is_verbose() {
+            self.report(&Report::Forwarded(signal));
         }
     }
 
@@ -202,7 +238,7 @@ impl Supervisor<'_> {
     }
 
     fn take_timers(&mut self) {
-        while let Some(timer) = self.timers.take_due(Instant::now()) {
+        while let Some(timer) = self.timers.take_due() {
             self.feed(Event::Expired(timer));
         }
     }
@@ -232,7 +268,7 @@ impl Supervisor<'_> {
 
     /// Signals that came before the dependencies held are for us, not for the command.
     fn be_born(&mut self) {
-        self.take_signals();
+        while self.take_signals() {}
         self.feed(Event::BirthDepsHold);
     }
 
@@ -282,11 +318,7 @@ impl Supervisor<'_> {
     fn carry_out(&mut self, action: Action, answers: &mut VecDeque<Event>) {
         match action {
             Action::Start => answers.push_back(self.start()),
-            Action::Send(signal) => {
-                if let Some(Err(sentence)) = self.child.as_mut().map(|child| child.send(signal)) {
-                    self.plan.voice.error(sentence);
-                }
-            }
+            Action::Send(signal) => self.send(signal),
             Action::Pause(signal) => self.pause(signal),
             Action::Clear(signal) => {
                 if self.descendants.as_ref().map(Descendants::signal) != Some(signal) {
@@ -316,6 +348,20 @@ impl Supervisor<'_> {
             }
             Err(failure) => Event::StartFailed(failure),
         }
+    }
+
+    fn send(&mut self, signal: Signal) {
+        let Some(child) = &mut self.child else { return };
+        if let Err(error) = child.send(signal) {
+            self.tell_unsent(signal, &error);
+        }
+    }
+
+    #[cold]
+    fn tell_unsent(&self, signal: Signal, error: &io::Error) {
+        let because = describe(error);
+        let sentence = format!("cannot send {signal} to the command: {because}");
+        self.plan.voice.error(sentence);
     }
 
     fn pause(&mut self, signal: Signal) {

@@ -140,7 +140,7 @@ impl SignalSet {
     }
 
     /// The set that the kernel's form means.
-    pub fn from_bits(bits: u64) -> SignalSet {
+    pub const fn from_bits(bits: u64) -> SignalSet {
         SignalSet(bits)
     }
 
@@ -156,7 +156,7 @@ impl SignalSet {
 
     /// The set with one more signal in it.
     #[must_use]
-    pub fn with(self, signal: Signal) -> SignalSet {
+    pub const fn with(self, signal: Signal) -> SignalSet {
         SignalSet(self.0 | 1 << (signal.0 - 1))
     }
 }

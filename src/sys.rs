@@ -11,6 +11,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// The size of the kernel's signal set, in bytes.
 const KERNEL_SIGSET_SIZE: usize = 8;
@@ -119,18 +120,12 @@ fn set_mask(mask: SignalSet) -> io::Result<SignalSet> {
     check(result).map(|_| SignalSet::from_bits(old))
 }
 
-/// A signal as the signalfd reports it.
-#[derive(Clone, Copy, Debug)]
-struct Received {
-    signal: Signal,
-    /// The sender's process id as we see it; 0 from outside our PID namespace and from the kernel.
-    sender: u32,
-}
-
 /// All signals, blocked and readable from a descriptor. Dropped, the old mask is back.
 #[derive(Debug)]
 pub(crate) struct Signals {
     fd: OwnedFd,
+    /// Our own process id, as senders are named.
+    pid: u32,
     inherited: Inherited,
 }
 
@@ -157,10 +152,6 @@ impl Inherited {
     }
 }
 
-/// The size of `struct signalfd_siginfo`, and where we look into it (signalfd(2)).
-const SIGINFO_SIZE: usize = 128;
-const SIGINFO_SENDER: usize = 12;
-
 impl Signals {
     /// Blocks every signal, so that none is lost from here on.
     pub(crate) fn block() -> io::Result<Signals> {
@@ -180,7 +171,9 @@ impl Signals {
         let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
         // SAFETY: the kernel has just made the descriptor for us, and nobody else knows it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Signals { fd, inherited })
+        // SAFETY: getpid touches no memory.
+        let pid = unsafe { libc::getpid() }.unsigned_abs();
+        Ok(Signals { fd, pid, inherited })
     }
 
     /// What a command is to be started with.
@@ -193,36 +186,59 @@ impl Signals {
         &self.fd
     }
 
-    /// All pending signals but those that we brought on ourselves: a write to a closed stderr or past a
-    /// limit raises `PIPE` or `XFSZ`, and names us as the sender.
-    pub(crate) fn read(&self) -> Vec<Signal> {
-        // SAFETY: getpid touches no memory.
-        let own = unsafe { libc::getpid() }.unsigned_abs();
-        let ours = |received: &Received| {
-            received.sender == own && [Signal::PIPE, Signal::XFSZ].contains(&received.signal)
-        };
-        self.read_all()
-            .into_iter()
-            .filter(|received| !ours(received))
-            .map(|received| received.signal)
-            .collect()
-    }
-
-    fn read_all(&self) -> Vec<Received> {
-        let mut found = Vec::new();
-        let mut buffer = [0_u8; SIGINFO_SIZE * 16];
+    /// The signals that are pending, as many as a [`Batch`] holds, but without those that we brought on
+    /// ourselves: a write to a closed stderr or past a limit raises `PIPE` or `XFSZ`, and names us as the sender.
+    pub(crate) fn read(&self) -> Batch {
+        let mut batch = Batch::default();
+        let mut records = [MaybeUninit::<libc::signalfd_siginfo>::uninit(); BATCH];
+        let room = size_of_val(&records);
+        // SAFETY: the pointer leads to as many bytes as it says, which live across the call.
+        let length = unsafe { libc::read(self.fd.as_raw_fd(), records.as_mut_ptr().cast(), room) };
         // An error is AGAIN: nothing is pending.
-        while let Ok(length) = rustix::io::read(&self.fd, &mut buffer) {
-            let records = buffer
-                .get(..length)
-                .unwrap_or_default()
-                .chunks_exact(SIGINFO_SIZE);
-            found.extend(records.filter_map(parse_siginfo));
-            if length < buffer.len() {
-                break;
+        let length = usize::try_from(length).unwrap_or(0);
+        let filled = length / size_of::<libc::signalfd_siginfo>();
+        batch.is_full = filled == BATCH;
+        for record in records.iter().take(filled) {
+            // SAFETY: the kernel has filled this record, whose fields are numbers.
+            let record = unsafe { record.assume_init_ref() };
+            if let Some(signal) = i32::try_from(record.ssi_signo)
+                .ok()
+                .and_then(Signal::from_number)
+            {
+                batch.add(signal, record.ssi_pid == self.pid);
             }
         }
-        found
+        batch
+    }
+
+    /// Sleeps until a signal has come, and takes it; `None` if the moment came first, and sometimes for no
+    /// reason. One call where poll(2) and read(2) are two: for when nothing but a signal is waited for.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> Option<Signal> {
+        let all = SignalSet::ALL.bits();
+        let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
+        let timeout = timeout.map(|timeout| rustix::event::Timespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        let timeout = timeout
+            .as_ref()
+            .map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: each pointer is null or leads to what the call says, which lives across it.
+        let number = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigtimedwait,
+                &raw const all,
+                info.as_mut_ptr(),
+                timeout,
+                KERNEL_SIGSET_SIZE,
+            )
+        };
+        let signal = i32::try_from(number).ok().and_then(Signal::from_number)?;
+        // SAFETY: the call has succeeded, so the kernel has filled the record.
+        let info = unsafe { info.assume_init() };
+        // SAFETY: what the kernel fills in at this place is a number, whatever the signal.
+        let sender = unsafe { info.si_pid() }.unsigned_abs();
+        Some(signal).filter(|signal| !is_our_own_fault(*signal, sender == self.pid))
     }
 
     /// Stops this process, or its whole group, as the signal would if it were not blocked. Returns after
@@ -256,13 +272,51 @@ fn is_pending(signal: Signal) -> bool {
     check(result).is_ok() && SignalSet::from_bits(pending).contains(signal)
 }
 
-fn parse_siginfo(record: &[u8]) -> Option<Received> {
-    let word = |at: usize| Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?));
-    let signal = Signal::from_number(i32::try_from(word(0)?).ok()?)?;
-    Some(Received {
-        signal,
-        sender: word(SIGINFO_SENDER)?,
-    })
+/// How many signals are read at once.
+const BATCH: usize = 32;
+
+/// Some signals, in the order in which they came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch {
+    signals: [Signal; BATCH],
+    length: usize,
+    /// A child has ended or stopped.
+    pub(crate) children: bool,
+    /// There may be more.
+    pub(crate) is_full: bool,
+}
+
+impl Default for Batch {
+    fn default() -> Batch {
+        Batch {
+            signals: [Signal::CHLD; BATCH],
+            length: 0,
+            children: false,
+            is_full: false,
+        }
+    }
+}
+
+impl Batch {
+    fn add(&mut self, signal: Signal, is_from_us: bool) {
+        if signal == Signal::CHLD {
+            self.children = true;
+        } else if !is_our_own_fault(signal, is_from_us)
+            && let Some(place) = self.signals.get_mut(self.length)
+        {
+            *place = signal;
+            self.length += 1;
+        }
+    }
+
+    /// The signals but for `CHLD`.
+    pub(crate) fn signals(&self) -> &[Signal] {
+        self.signals.get(..self.length).unwrap_or_default()
+    }
+}
+
+fn is_our_own_fault(signal: Signal, is_from_us: bool) -> bool {
+    is_from_us && (signal == Signal::PIPE || signal == Signal::XFSZ)
 }
 
 /// Whom a signal goes to.
@@ -275,14 +329,17 @@ pub(crate) enum Target {
 }
 
 /// Sends a signal to a child that was not reaped yet.
+#[inline]
 pub(crate) fn kill(pid: i32, target: Target, signal: Signal) -> io::Result<()> {
     let pid = match target {
         Target::Process => pid,
         Target::Group => -pid,
     };
     // SAFETY: kill touches no memory.
-    let result = unsafe { libc::kill(pid, c_int::from(signal.number())) };
-    check(c_long::from(result)).map(|_| ())
+    match unsafe { libc::kill(pid, c_int::from(signal.number())) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 // ---- Our parent and other people's children ------------------------------------------------------

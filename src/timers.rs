@@ -27,7 +27,11 @@ impl Timers {
     }
 
     /// A timer that has run out, which is forgotten with that.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
+    pub(crate) fn take_due(&mut self) -> Option<Timer> {
+        if self.dates.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
         let slack = |timer: &Timer| {
             if *timer == Timer::Notice {
                 SLACK
@@ -46,6 +50,9 @@ impl Timers {
 
     /// When to wake up, if `other` is a date too. A notice waits for another date that is close.
     pub(crate) fn next(&self, other: Option<Instant>) -> Option<Instant> {
+        if self.dates.is_empty() {
+            return other;
+        }
         let strict = self
             .dates
             .iter()

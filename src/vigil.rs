@@ -163,17 +163,16 @@ impl Vigil {
                 .flatten()
                 .min();
             sleep(
-                &[
+                [
                     self.follower.descriptor(),
                     signals.map(|signals| signals.descriptor().as_fd()),
                 ],
                 next,
             );
             let ending = signals.and_then(|signals| {
-                signals
-                    .read()
-                    .into_iter()
-                    .find(|signal| (customs.ends)(*signal))
+                let received = signals.read();
+                let mut signals = received.signals().iter().copied();
+                signals.find(|signal| (customs.ends)(*signal))
             });
             if let Some(signal) = ending {
                 return Ok(Outcome::Signal(signal));
@@ -206,15 +205,16 @@ pub(crate) fn no_inotify(errno: Errno) -> String {
 }
 
 /// Sleeps until a descriptor has something to read or the moment has come.
-pub(crate) fn sleep(descriptors: &[Option<BorrowedFd<'_>>], until: Option<Instant>) {
-    let mut polled: Vec<PollFd<'_>> = descriptors
-        .iter()
-        .flatten()
-        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
-        .collect();
+pub(crate) fn sleep(descriptors: [Option<BorrowedFd<'_>>; 2], until: Option<Instant>) {
+    let polled = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
     let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
+    let timeout = timeout.as_ref();
     // Interrupted or not: whoever sleeps looks for himself after he wakes.
-    let _ = rustix::event::poll(&mut polled, timeout.as_ref());
+    let _ = match descriptors {
+        [Some(one), Some(other)] => rustix::event::poll(&mut [polled(one), polled(other)], timeout),
+        [Some(one), None] | [None, Some(one)] => rustix::event::poll(&mut [polled(one)], timeout),
+        [None, None] => rustix::event::poll(&mut [], timeout),
+    };
 }
 
 fn timespec(duration: Duration) -> Timespec {
@@ -321,7 +321,7 @@ impl<'d> Watch<'d> {
             if verdict != Verdict::Open || deadline.is_some_and(|at| at <= Instant::now()) {
                 return Ok(verdict);
             }
-            sleep(&[Some(self.epoll.as_fd())], deadline);
+            sleep([Some(self.epoll.as_fd()), None], deadline);
         }
     }
 

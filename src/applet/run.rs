@@ -4,7 +4,7 @@ use super::options::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag
 use super::{answer, directory, read_code, read_duration, read_name, usage_sentence};
 use crate::error::describe;
 use crate::event_loop::{self, Membership, Plan, Presence};
-use crate::supervisor::{Restart, Rewrites, Rules};
+use crate::supervisor::{Forwarding, Restart, Rules};
 use crate::sys::{self, CommandLine, Signals, Target};
 use crate::voice::{Level, Voice};
 use crate::{Condition, Limit, Name, Signal, SignalSet, State, exit, termination_log};
@@ -288,15 +288,16 @@ fn rules(typed: &Typed) -> Result<Rules, String> {
     let ignored = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM]
         .into_iter()
         .filter(|signal| sys::is_ignored(*signal));
+    let stop_signal = typed
+        .value(&STOP_SIGNAL, read_signal)?
+        .unwrap_or(Signal::TERM);
     Ok(Rules {
         birth_timeout: duration(&BIRTH_TIMEOUT, DEFAULT_BIRTH_TIMEOUT)?,
         run_timeout: duration(&TIMEOUT, Limit::Never)?,
         grace_period: duration(&GRACE_PERIOD, DEFAULT_GRACE_PERIOD)?,
-        stop_signal: typed
-            .value(&STOP_SIGNAL, read_signal)?
-            .unwrap_or(Signal::TERM),
+        stop_signal,
+        forwarding: Forwarding::new(stop_signal, &typed.list(&REWRITE, read_rewrite)?),
         stop_delay: duration(&STOP_DELAY, Limit::After(Duration::ZERO))?,
-        rewrites: Rewrites(typed.list(&REWRITE, read_rewrite)?),
         restart: typed
             .value(&RESTART, read_restart)?
             .unwrap_or(Restart::Never),

@@ -12,7 +12,7 @@ mod rules;
 
 pub(crate) use machine::Machine;
 pub(crate) use outcome::{Ending, Final, StartFailure, StopReason, Why};
-pub(crate) use rules::{Restart, Rewrites, Rules};
+pub(crate) use rules::{Forwarding, Restart, Rules};
 
 use crate::dependencies::Fate;
 use crate::{Limit, Signal};

@@ -13,7 +13,7 @@ pub(crate) struct Rules {
     /// How long a TERM from outside is held back.
     pub(crate) stop_delay: Limit,
     pub(crate) stop_signal: Signal,
-    pub(crate) rewrites: Rewrites,
+    pub(crate) forwarding: Forwarding,
     pub(crate) pass_code: bool,
     /// Final statuses that count as 0.
     pub(crate) expected: Vec<u8>,
@@ -37,15 +37,65 @@ pub(crate) enum Restart {
     Always,
 }
 
-/// `--rewrite`: what the command gets instead of a signal; `None` for nothing. The last word on a signal counts.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Rewrites(pub(crate) Vec<(Signal, Option<Signal>)>);
+/// What the command gets for each signal from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Forwarding {
+    /// By number; 0 is nothing.
+    sent: [u8; 65],
+    /// What is to be passed on and nothing more, as another signal or itself.
+    plain: SignalSet,
+}
 
-impl Rewrites {
-    /// `None` if nothing is said about the signal.
-    fn of(&self, signal: Signal) -> Option<Option<Signal>> {
-        let mut words = self.0.iter().rev();
-        words.find(|(from, _)| *from == signal).map(|(_, to)| *to)
+/// What is more than a signal to pass on, as it arrives or as it is sent.
+const SPECIAL: [Signal; 5] = [
+    Signal::TERM,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::CONT,
+    Signal::CHLD,
+];
+
+impl Forwarding {
+    /// A TERM is passed on as the stop signal. `--rewrite` says more: what the command gets instead of a
+    /// signal, `None` for nothing; the last word on a signal counts.
+    pub(crate) fn new(stop_signal: Signal, rewrites: &[(Signal, Option<Signal>)]) -> Forwarding {
+        let mut sent = [0; 65];
+        let mut set = |from: Signal, to: Option<Signal>| {
+            if let Some(place) = sent.get_mut(usize::from(from.number())) {
+                *place = to.map_or(0, Signal::number);
+            }
+        };
+        (1..=64)
+            .filter_map(Signal::from_number)
+            .for_each(|signal| set(signal, Some(signal)));
+        set(Signal::TERM, Some(stop_signal));
+        rewrites.iter().for_each(|(from, to)| set(*from, *to));
+        let mut forwarding = Forwarding {
+            sent,
+            plain: SignalSet::default(),
+        };
+        let special = |signal: &Signal| SPECIAL.contains(signal) || *signal == stop_signal;
+        forwarding.plain = (1..=64)
+            .filter_map(Signal::from_number)
+            .filter(|signal| !SPECIAL.contains(signal))
+            .filter(|signal| forwarding.of(*signal).is_some_and(|sent| !special(&sent)))
+            .fold(SignalSet::default(), SignalSet::with);
+        forwarding
+    }
+
+    /// What the command gets for the signal; `None` for nothing.
+    pub(super) fn of(&self, signal: Signal) -> Option<Signal> {
+        let sent = self.sent.get(usize::from(signal.number()))?;
+        Signal::from_number(i32::from(*sent))
+    }
+
+    /// The same, if nothing more is to be done about it.
+    pub(super) fn plainly(&self, signal: Signal) -> Option<Signal> {
+        if self.plain.contains(signal) {
+            self.of(signal)
+        } else {
+            None
+        }
     }
 }
 
@@ -60,16 +110,6 @@ impl Rules {
     pub(super) fn is_stop(&self, signal: Signal) -> bool {
         let stops = [Signal::TERM, Signal::INT, Signal::QUIT];
         stops.contains(&signal) && !self.ignored.contains(signal)
-    }
-
-    /// What the command gets for a signal from outside; `None` for nothing.
-    pub(super) fn passed_on_as(&self, signal: Signal) -> Option<Signal> {
-        let unless_rewritten = if signal == Signal::TERM {
-            self.stop_signal
-        } else {
-            signal
-        };
-        self.rewrites.of(signal).unwrap_or(Some(unless_rewritten))
     }
 
     /// Whether a TERM from outside is held back for a while.

@@ -37,7 +37,7 @@ pub(super) fn rules() -> Rules {
         ready_on_start: true,
         ignored: SignalSet::default(),
         stop_delay: Limit::After(Duration::ZERO),
-        rewrites: Rewrites::default(),
+        forwarding: Forwarding::new(Signal::TERM, &[]),
         restart: Restart::Never,
         restart_limit: None,
         wait_descendants: false,
@@ -311,12 +311,12 @@ fn arrive(name: &str) -> Event {
 }
 
 fn rewriting(words: &[(&str, Option<&str>)]) -> Rules {
-    let words = words
+    let words: Vec<(Signal, Option<Signal>)> = words
         .iter()
         .map(|(from, to)| (signal(from), to.map(signal)))
         .collect();
     Rules {
-        rewrites: Rewrites(words),
+        forwarding: Forwarding::new(Signal::TERM, &words),
         ..rules()
     }
 }
@@ -505,7 +505,7 @@ fn what_stops_a_life_that_restarts_ends_it_by_the_table() {
         ("INT", vec![("INT", None)]),
     ] {
         let rules = Rules {
-            rewrites: rewriting(&rewrites).rewrites,
+            forwarding: rewriting(&rewrites).forwarding,
             ..rules.clone()
         };
         let begin = [Event::BirthDepsHold, Event::Started];

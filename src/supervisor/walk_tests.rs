@@ -52,8 +52,8 @@ fn alphabet() -> Vec<Event> {
 
 /// Lives whose options differ in what the machine looks at.
 fn lives() -> Vec<(&'static str, Rules)> {
-    let usr1 = Rewrites(vec![(Signal::TERM, Some(signal("USR1")))]);
-    let nothing = Rewrites(vec![(Signal::TERM, None)]);
+    let usr1 = Forwarding::new(Signal::TERM, &[(Signal::TERM, Some(signal("USR1")))]);
+    let nothing = Forwarding::new(Signal::TERM, &[(Signal::TERM, None)]);
     let delayed = Limit::After(Duration::from_secs(5));
     vec![
         ("plain", rules()),
@@ -71,7 +71,7 @@ fn lives() -> Vec<(&'static str, Rules)> {
             "on-failure, TERM as USR1",
             Rules {
                 restart: Restart::OnFailure,
-                rewrites: usr1.clone(),
+                forwarding: usr1.clone(),
                 stop_delay: delayed,
                 ..rules()
             },
@@ -80,7 +80,7 @@ fn lives() -> Vec<(&'static str, Rules)> {
             "always, TERM dropped",
             Rules {
                 restart: Restart::Always,
-                rewrites: nothing,
+                forwarding: nothing,
                 ready_on_start: false,
                 ..rules()
             },
@@ -275,7 +275,7 @@ impl World {
         self.demand(!kill || due, "KILL too early");
         let asking = [
             Some(self.rules.stop_signal),
-            self.rules.passed_on_as(Signal::TERM),
+            self.rules.forwarding.of(Signal::TERM),
         ];
         self.monitor.asked |= asking.contains(&Some(signal));
     }
@@ -504,6 +504,33 @@ fn every_sequence_of_any_events_ends_at_most_once() {
 
 fn snapshot(machine: &Machine) -> (State, Retries) {
     (machine.state.clone(), machine.retries.clone())
+}
+
+#[test]
+fn the_short_way_for_a_signal_leads_where_the_long_one_does() {
+    let mut short_ways = 0;
+    for (what, map) in maps() {
+        for world in &map.worlds {
+            for signal in (1..=64).filter_map(Signal::from_number) {
+                let mut short = world.machine.clone();
+                let Some(sent) = short.pass_on_plainly(signal) else {
+                    assert_eq!(snapshot(&short), snapshot(&world.machine));
+                    continue;
+                };
+                let mut long = world.machine.clone();
+                let expected = [Action::Send(sent), Action::Report(Report::Forwarded(sent))];
+                assert_eq!(
+                    long.step(Event::Signal(signal)),
+                    expected,
+                    "{what}: {signal}"
+                );
+                assert_eq!(snapshot(&short), snapshot(&long), "{what}: {signal}");
+                short_ways += 1;
+            }
+        }
+    }
+    println!("{short_ways} short ways");
+    assert!(short_ways > 100_000);
 }
 
 // ---- The table of DESIGN.md ---------------------------------------------------------------------
