@@ -15,6 +15,8 @@ mod process;
 mod reaction;
 #[path = "figures/samples.rs"]
 mod samples;
+#[path = "figures/signals.rs"]
+mod signals;
 #[path = "figures/size.rs"]
 mod size;
 #[path = "figures/start.rs"]
@@ -29,8 +31,9 @@ use table::Row;
 /// A figure: its name on the command line, and what measures it.
 type Figure = (&'static str, fn(&Bench) -> Outcome<Vec<Row>>);
 
-const FIGURES: [Figure; 4] = [
+const FIGURES: [Figure; 5] = [
     ("start", start::measure),
+    ("signals", signals::measure),
     ("reaction", reaction::measure),
     ("memory", memory::measure),
     ("size", size::measure),

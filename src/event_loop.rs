@@ -21,7 +21,7 @@ use crate::{Condition, Error, ExitDir, Limit, Name, Signal, termination_log, vig
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Everything that the options say.
 #[derive(Debug)]
@@ -103,18 +103,18 @@ fn begin_life(membership: &Membership, voice: Voice) -> Result<Option<OwnLife>, 
 
 fn join<'p>(plan: &Plan, membership: &'p Membership) -> Option<Society<'p>> {
     let own = membership.name.as_ref();
-    let (society, trouble) = Society::join(
+    Society::join(
         &membership.dir,
         own,
         &plan.birth_deps,
         &plan.death_deps,
         plan.poll,
-    )?;
-    if let Some(Trouble::NoInotify(errno)) = trouble {
-        plan.voice.notice(vigil::no_inotify(errno));
-    }
-    Some(society)
+    )
 }
+
+/// For so long a command that was started at the first look is not watched over, because arming a watch
+/// and closing it costs more than everything else. A death in this time is seen at its end.
+const UNWATCHED: Duration = Duration::from_millis(100);
 
 struct Supervisor<'p> {
     plan: &'p Plan,
@@ -138,15 +138,41 @@ impl Supervisor<'_> {
         for action in self.machine.begin() {
             self.carry_out(action, &mut VecDeque::new());
         }
+        self.look_around();
+        self.begin_to_watch();
         loop {
-            self.take_signals();
-            // Before the timers: a timeout of 0 gives up after one look, not before it.
-            self.take_news();
-            self.take_timers();
             if let Some(status) = self.end {
+                self.go();
                 return status;
             }
             self.sleep();
+            self.look_around();
+        }
+    }
+
+    fn look_around(&mut self) {
+        self.take_signals();
+        // Before the timers: a timeout of 0 gives up after one look, not before it.
+        self.take_news();
+        self.take_timers();
+    }
+
+    /// After the first look. A command that ends soon is not worth a watch.
+    fn begin_to_watch(&mut self) {
+        let pause = match self.plan.poll {
+            _ if self.machine.is_waiting() => Duration::ZERO,
+            Some(Limit::After(interval)) => interval.min(UNWATCHED),
+            Some(Limit::Never) | None => UNWATCHED,
+        };
+        if let Some(society) = &mut self.society {
+            society.watch_from(Instant::now() + pause);
+        }
+    }
+
+    /// Everything is written down; whoever waits for our end need not wait for the watch to be closed.
+    fn go(&mut self) {
+        if let Some(society) = &mut self.society {
+            society.follower.close_later();
         }
     }
 
@@ -289,7 +315,12 @@ impl Supervisor<'_> {
                 .plan
                 .voice
                 .notice(format!("{path} is back and watched again")),
-            Some(Trouble::NoInotify(errno)) => self.complain(vigil::no_inotify(errno)),
+            Some(Trouble::NoInotify(errno)) => {
+                let sentence = vigil::no_inotify(errno);
+                if self.is_new(&sentence) {
+                    self.plan.voice.notice(sentence);
+                }
+            }
             None => {}
         }
         for error in look.errors.into_iter().chain(look.blemishes) {
@@ -299,10 +330,13 @@ impl Supervisor<'_> {
 
     /// Says it once.
     fn complain(&mut self, sentence: String) {
-        if !self.complaints.contains(&sentence) {
-            self.plan.voice.error(&sentence);
-            self.complaints.insert(sentence);
+        if self.is_new(&sentence) {
+            self.plan.voice.error(sentence);
         }
+    }
+
+    fn is_new(&mut self, sentence: &str) -> bool {
+        self.complaints.insert(sentence.to_owned())
     }
 
     /// Gives an event to the machine, and the answers to its actions after it.

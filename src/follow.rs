@@ -82,6 +82,11 @@ impl Follower {
         self.watch.arm(dir)
     }
 
+    /// As [`Follower::arm`], at this moment: there is a look then, and nothing is told before.
+    pub(crate) fn arm_at(&mut self, dir: &ExitDir, moment: Instant) {
+        self.watch.arm_at(dir, moment);
+    }
+
     /// Follows one more name; it is looked at with the next look.
     pub(crate) fn add(&mut self, name: &Name) {
         if !self.named.contains(name) && self.own.as_ref() != Some(name) {

@@ -3,8 +3,8 @@
 use crate::dependencies::DeathDeps;
 use crate::follow::{Follower, Look};
 use crate::verdict::{Ballot, Mode, Terms};
-use crate::watch::Trouble;
 use crate::{Condition, ExitDir, Limit, Name};
+use std::time::Instant;
 
 /// What this life follows.
 pub(crate) struct Society<'p> {
@@ -15,35 +15,38 @@ pub(crate) struct Society<'p> {
 }
 
 impl<'p> Society<'p> {
-    /// `None` if this life depends on nobody. What people should be told comes with it.
+    /// `None` if this life depends on nobody. It is not watched yet.
     pub(crate) fn join(
         dir: &'p ExitDir,
         own: Option<&Name>,
         birth_deps: &[Condition],
         death_deps: &[Condition],
         poll: Option<Limit>,
-    ) -> Option<(Society<'p>, Option<Trouble>)> {
+    ) -> Option<Society<'p>> {
         let conditions = || death_deps.iter().chain(birth_deps);
         conditions().next()?;
         let names: Vec<Name> = conditions()
             .filter_map(|condition| condition.name.clone())
             .collect();
         let everybody = conditions().any(|condition| condition.name.is_none());
-        let mut follower = Follower::new(&names, everybody, own, poll);
-        let trouble = follower.arm(dir);
+        let follower = Follower::new(&names, everybody, own, poll);
         // Birth dependencies are never impossible: containers are restarted.
         let terms = Terms {
             mode: Mode::All,
             keep_waiting: true,
             need_code: false,
         };
-        let society = Society {
+        Some(Society {
             dir,
             follower,
             deaths: DeathDeps::new(death_deps, birth_deps, own),
             births: Ballot::new(birth_deps, terms, own),
-        };
-        Some((society, trouble))
+        })
+    }
+
+    /// Begins to watch at this moment.
+    pub(crate) fn watch_from(&mut self, moment: Instant) {
+        self.follower.arm_at(self.dir, moment);
     }
 
     /// Looks at what may have changed, and at the causes of what was found.

@@ -59,6 +59,8 @@ pub(crate) struct DirWatch {
     interval: Limit,
     next_look: Option<Instant>,
     armed: bool,
+    /// When it is to be armed.
+    arm_at: Option<Instant>,
     /// Nothing was looked at since the watch was made or armed.
     fresh: bool,
 }
@@ -74,6 +76,7 @@ impl DirWatch {
             interval: Limit::Never,
             next_look: None,
             armed: false,
+            arm_at: None,
             fresh: true,
         }
     }
@@ -101,6 +104,29 @@ impl DirWatch {
         self.interval = self.usual_interval(dir);
         (self.armed, self.fresh) = (true, true);
         trouble
+    }
+
+    /// Begins to watch at this moment, with the first [`DirWatch::listen`] after it, which asks for a look at
+    /// everything. Until then nothing is heard.
+    pub(crate) fn arm_at(&mut self, dir: &ExitDir, moment: Instant) {
+        self.directory = dir.identity().ok();
+        self.arm_at = Some(moment);
+        self.next_look = Some(moment);
+    }
+
+    /// Arms the watch when it is time, unless the directory has become another one: that is told first.
+    fn arm_in_time(&mut self, dir: &ExitDir, now: Instant) -> Option<Option<Trouble>> {
+        self.arm_at.take_if(|at| *at <= now)?;
+        let expected = self.directory;
+        if expected.is_some() && dir.identity().ok() != expected {
+            self.directory = None;
+            self.interval = self.usual_interval(dir);
+            (self.armed, self.fresh) = (true, false);
+            return Some(Some(Trouble::DirectoryGone));
+        }
+        let trouble = self.arm(dir);
+        self.fresh = false;
+        Some(trouble)
     }
 
     fn usual_interval(&self, dir: &ExitDir) -> Limit {
@@ -131,6 +157,10 @@ impl DirWatch {
     /// the directory itself is looked at too.
     pub(crate) fn listen(&mut self, dir: &ExitDir, now: Instant) -> (Rumours, Option<Trouble>) {
         let mut rumours = Rumours::default();
+        if let Some(trouble) = self.arm_in_time(dir, now) {
+            rumours.everything = true;
+            return (rumours, trouble);
+        }
         let moved = self
             .inotify
             .as_ref()

@@ -18,6 +18,8 @@ pub(crate) struct Bench {
     pub(crate) binary: PathBuf,
     /// A program that ends at once, for the figure `start`.
     pub(crate) nothing: PathBuf,
+    /// A program that answers each USR1, for the figure `signals`.
+    pub(crate) echo: PathBuf,
     /// The applets as links, and whatever else a run needs; removed with everything in it.
     pub(crate) scratch: Scratch,
 }
@@ -25,7 +27,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn from_args() -> Outcome<Bench> {
         let (mut chosen, mut rounds) = (Vec::new(), 1000);
-        let (mut binary, mut nothing) = (None, None);
+        let (mut binary, mut nothing, mut echo) = (None, None, None);
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -33,6 +35,7 @@ impl Bench {
                 "--rounds" => rounds = read_rounds(&value()?)?,
                 "--binary" => binary = Some(PathBuf::from(value()?)),
                 "--nothing" => nothing = Some(PathBuf::from(value()?)),
+                "--echo" => echo = Some(PathBuf::from(value()?)),
                 "--bench" => {} // cargo's own
                 _ => chosen.push(word),
             }
@@ -48,6 +51,7 @@ impl Bench {
             rounds,
             binary,
             nothing: nothing.ok_or("--nothing is missing: call scripts/bench")?,
+            echo: echo.ok_or("--echo is missing: call scripts/bench")?,
             scratch,
         })
     }
@@ -81,6 +85,9 @@ pub(crate) fn peer(name: &str) -> Option<PathBuf> {
         .map(|dir| dir.join(name))
         .find(|file| file.is_file())
 }
+
+/// A file system in memory, as a volume of a pod mostly is.
+pub(crate) const IN_MEMORY: &str = "/dev/shm";
 
 /// A fresh directory, removed with everything in it at the end.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! How soon a follower is gone after a death: from the tombstone's rename to the exit of the waiting
 //! process that the parent sees, beside `inotifywait` on the same directory.
 
-use crate::bench::{Bench, Outcome, Scratch, peer, quiet};
+use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch, peer, quiet};
 use crate::process::Process;
 use crate::samples::{Contestant, Place, in_turns};
 use crate::table::{Goal, Row};
@@ -14,8 +14,6 @@ const OURS: &str = "exitdir-wait";
 const PEER: &str = "inotifywait";
 /// Who dies.
 const NAME: &str = "main";
-/// A file system in memory, as a volume of a pod mostly is.
-const IN_MEMORY: &str = "/dev/shm";
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let tombstone = dead_tombstone(bench)?;

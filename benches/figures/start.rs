@@ -4,20 +4,29 @@
 //! The command is a static program without a C library that ends at once: anything heavier would
 //! take most of the time itself, and hide the supervisors behind it.
 
-use crate::bench::{Bench, Outcome, peer, quiet};
+use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch, peer, quiet};
 use crate::process::Process;
 use crate::samples::{Contestant, Place, in_turns};
 use crate::table::{Goal, Row};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 const OURS: &str = "exitdir-run";
+/// The same with a tombstone and somebody to follow, in memory and on this machine's disk.
+const FOLLOWING: &str = "exitdir-run, following";
+const ON_DISK: &str = "exitdir-run, following on disk";
 const PEERS: [&str; 3] = ["tini-static", "catatonit", "dumb-init"];
 /// The command without any supervisor: what is left to a perfect one.
 const ALONE: &str = "(no init)";
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
-    let mut supervisors = vec![(OURS, bench.applet(OURS))];
+    let in_memory = Scratch::new(Path::new(IN_MEMORY))?;
+    let mut supervisors = vec![
+        (OURS, bench.applet(OURS)),
+        (FOLLOWING, following(bench, &in_memory)),
+        (ON_DISK, following(bench, &bench.scratch)),
+    ];
     supervisors.extend(
         PEERS
             .iter()
@@ -33,13 +42,27 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         let figure = format!("start: spawn to exit, {}", place.name());
         Row::times(figure, &contestants, place, (OURS, peer), goal)
     };
+    let follow = |place, ours, goal| {
+        let figure = format!("start: with death dependencies {place}, median");
+        let pair = (ours, "tini-static");
+        Row::times(figure, &contestants, Place::Median, pair, goal)
+    };
     Ok(vec![
-        row(Place::Median, "tini-static", Goal::Ratio(1.1)),
+        row(Place::Median, "tini-static", Goal::Ratio(1.05)),
         row(Place::P99, "tini-static", Goal::None),
         row(Place::Median, "catatonit", Goal::None),
         row(Place::Median, "dumb-init", Goal::None),
         row(Place::Median, ALONE, Goal::None),
+        follow("in memory", FOLLOWING, Goal::Ratio(1.3)),
+        follow("on disk", ON_DISK, Goal::None),
     ])
+}
+
+fn following(bench: &Bench, place: &Scratch) -> Command {
+    let mut command = bench.applet(OURS);
+    command.arg("--dir").arg(place.path("followed"));
+    command.args(["--name", "sidecar", "--death-deps", "main"]);
+    command
 }
 
 fn spawn_to_exit(command: &mut Command) -> Outcome<Duration> {

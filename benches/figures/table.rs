@@ -19,6 +19,7 @@ pub(crate) enum Unit {
     Microseconds,
     Kilobytes,
     Bytes,
+    Instructions,
 }
 
 impl Unit {
@@ -27,6 +28,7 @@ impl Unit {
             Unit::Microseconds => format!("{value:.0} us"),
             Unit::Kilobytes => format!("{value:.0} kB"),
             Unit::Bytes => format!("{value:.0} B"),
+            Unit::Instructions => format!("{value:.0} ins"),
         }
     }
 }

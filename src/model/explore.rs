@@ -1,10 +1,15 @@
 //! Every world that can come about, shortest way first, and what must hold in each of them.
 
-use super::kernel::{Inode, Who};
-use super::world::{Lapse, Pulse, Saying, Setup, Sight, Step, Watching, World, mark};
+use super::deed::{LEADERS_CODE, mark};
+use super::follower::{Sight, Watching};
+use super::kernel::{Entry, File, Inode, Who};
+use super::leader::Pulse;
+use super::signaller::Saying;
+use super::world::{Lapse, Setup, Step, World};
 use crate::condition::LockEvidence;
-use crate::{Death, Life, Tombstone};
+use crate::{Death, Life, Tombstone, Word};
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 /// What a walk through all worlds found.
@@ -17,6 +22,42 @@ pub(super) struct Found {
     pub(super) ends: usize,
 }
 
+/// Hashing is half of the work, and nobody here wants to bring about collisions.
+#[derive(Default)]
+struct Mixer(u64);
+
+impl Mixer {
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(20)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.mix(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.mix(u64::from(value));
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.mix(value as u64);
+    }
+
+    fn write_isize(&mut self, value: isize) {
+        self.mix(value as u64);
+    }
+}
+
 struct Visit {
     world: Rc<World>,
     /// The visit from which it was reached, and by which step.
@@ -26,7 +67,8 @@ struct Visit {
 /// Walks until nothing new is found, or a promise is broken.
 pub(super) fn explore(setup: &Setup) -> Found {
     let first = Rc::new(World::new(setup));
-    let mut seen = HashSet::from([Rc::clone(&first)]);
+    let mut seen: HashSet<_, BuildHasherDefault<Mixer>> = HashSet::default();
+    seen.insert(Rc::clone(&first));
     let mut visits = vec![Visit {
         world: first,
         from: None,
@@ -81,13 +123,10 @@ impl World {
         let (Some(word), Some(file)) = (setup.signaller, self.kernel.name) else {
             return;
         };
-        let Some(signaller) = self.signaller.as_mut().filter(|signaller| !signaller.stood) else {
-            return;
-        };
-        let (text, mark) = (&self.kernel.files[file].text, mark(word));
-        signaller.stood = text
-            .windows(mark.len())
-            .any(|window| window == mark.as_bytes());
+        let stands = has(&self.kernel.files[file].text, word);
+        if let Some(signaller) = self.signaller.as_mut().filter(|_| stands) {
+            signaller.stood = Some(file);
+        }
     }
 
     fn is_end(&self) -> bool {
@@ -105,7 +144,8 @@ impl World {
         self.two_lives()
             .or_else(|| self.naked_tombstone())
             .or_else(|| self.false_news())
-            .or_else(|| self.lost_word())
+            .or_else(|| self.mixed_record(setup))
+            .or_else(|| self.lost_word(setup))
             .or_else(|| self.sleeper(setup))
     }
 
@@ -154,10 +194,41 @@ impl World {
         }
     }
 
-    fn lost_word(&self) -> Option<&'static str> {
+    fn lost_word(&self, setup: &Setup) -> Option<&'static str> {
         let signaller = self.signaller.as_ref()?;
-        let said = signaller.saying == Saying::Said(true);
-        (said && !signaller.stood).then_some("a signaller's word has never stood under the name")
+        let word = setup
+            .signaller
+            .filter(|_| signaller.saying == Saying::Said(true))?;
+        let Some(stood) = signaller.stood else {
+            return Some("a signaller's word has never stood under the name");
+        };
+        let (old, now) = (&self.kernel.files[stood], self.kernel.name?);
+        let life = old
+            .life
+            .filter(|life| stood != now && self.latest(*life) == Some(now))?;
+        let known = has(&old.text[..old.seen.unwrap_or(0)], word);
+        let leader = &self.leaders[life];
+        let excused = leader.pulse != Pulse::Running && !setup.strict;
+        (!known && !excused && leader.course.old.is_none())
+            .then_some("a signaller's word is lost with the tombstone that was replaced")
+    }
+
+    /// The code of a death is that of whoever was the first to say it. Only a supervisor that is killed in the
+    /// middle of its death record can leave its code, which is true, to somebody else's `Died`.
+    fn mixed_record(&self, setup: &Setup) -> Option<&'static str> {
+        let file = &self.kernel.files[self.kernel.name?];
+        if file.life.is_some_and(|at| self.has_ended(at)) || self.kernel.is_writing() {
+            return None;
+        }
+        let said = Tombstone::parse(&file.text);
+        let code = match (said.died?.as_str(), setup.signaller) {
+            ("s", Some(Word::Died(code))) => code,
+            _ => LEADERS_CODE,
+        };
+        match said.exit_code {
+            None => Some("a death stands there half written"),
+            Some(other) => (other != code).then_some("a death has somebody else's exit code"),
+        }
     }
 
     fn sleeper(&self, setup: &Setup) -> Option<&'static str> {
@@ -181,10 +252,12 @@ impl World {
         }
         let seen = self.follower.as_ref().and_then(|f| f.known.as_ref());
         let over = |file: Inode| {
-            let said = Tombstone::parse(&self.kernel.files[file].text);
             // A lock that does not cross the mount shows nothing, only words and a next life do.
             let silent = setup.foreign && self.kernel.name == Some(file);
-            said.died.is_some() || !silent && self.is_over(file)
+            match self.kernel.files[file].life {
+                Some(at) => self.says_died(self.latest(at)) || !silent && self.has_ended(at),
+                None => self.says_died(Some(file)) || !silent && self.is_over(file),
+            }
         };
         if self.newcomer_holds_a_corpse() {
             return false;
@@ -204,14 +277,42 @@ impl World {
         })
     }
 
-    /// The truth about the life in a file.
+    /// The truth about the life in a file. What stands in a file that was replaced within the life, and is not
+    /// carried over, is not true.
     fn is_over(&self, file: Inode) -> bool {
-        let said = Tombstone::parse(&self.kernel.files[file].text);
-        let over = match self.kernel.files[file].life {
-            Some(at) => self.leaders[at].pulse != Pulse::Running,
-            None => self.kernel.name != Some(file),
+        let Some(at) = self.kernel.files[file].life else {
+            return self.kernel.name != Some(file) || self.says_died(Some(file));
         };
-        said.died.is_some() || over
+        self.has_ended(at) || self.says_died(self.latest(at)) || self.carries_death(at)
+    }
+
+    fn has_ended(&self, at: usize) -> bool {
+        self.leaders[at].pulse != Pulse::Running
+    }
+
+    fn says_died(&self, file: Option<Inode>) -> bool {
+        file.is_some_and(|file| {
+            let said = Tombstone::parse(&self.kernel.files[file].text);
+            said.died.is_some()
+        })
+    }
+
+    /// Whether a leader is about to carry a death over to the file that it has put in the place of its old one.
+    fn carries_death(&self, at: usize) -> bool {
+        self.leaders[at]
+            .course
+            .old
+            .as_ref()
+            .is_some_and(|old| match &old.rest {
+                Some(rest) => Tombstone::parse(rest).died.is_some(),
+                None => self.says_died(Some(old.file)),
+            })
+    }
+
+    /// The last file that a life has put under the name. Whatever is put there is newer than what was there.
+    fn latest(&self, at: usize) -> Option<Inode> {
+        let published = |file: &Rc<File>| file.life == Some(at) && file.entry == Entry::Name;
+        self.kernel.files.iter().rposition(published)
     }
 
     /// Whether one slow look, while everybody else stands still, tells it.
@@ -239,4 +340,10 @@ impl World {
             world = next;
         }
     }
+}
+
+fn has(text: &[u8], word: Word) -> bool {
+    let mark = mark(word);
+    text.windows(mark.len())
+        .any(|window| window == mark.as_bytes())
 }

@@ -4,6 +4,7 @@
 //! in two pieces, and until it has ended other writers wait.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// Who does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,20 +47,25 @@ pub(super) struct File {
     writing: Option<(Who, Vec<u8>)>,
     pub(super) lock: Option<Who>,
     /// The last name it had: its events are raised under that, even when another file has the name.
-    entry: Entry,
+    pub(super) entry: Entry,
     /// For the checker alone: the supervisor that filled it.
     pub(super) life: Option<usize>,
+    /// For the checker alone: how much of it its successor accounts for.
+    pub(super) seen: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Kernel {
-    pub(super) files: Vec<File>,
+    /// Most steps change none of them.
+    pub(super) files: Vec<Rc<File>>,
     pub(super) name: Option<Inode>,
     pub(super) nursery: Option<Inode>,
     pub(super) armed: bool,
     /// A follower takes all events at once, so neither their order nor their number makes a difference.
     pub(super) queue: BTreeSet<Event>,
     pub(super) queue_limit: usize,
+    /// By how many bytes the first piece of a write is longer than the second.
+    pub(super) tear: usize,
 }
 
 impl Kernel {
@@ -69,6 +75,10 @@ impl Kernel {
             Entry::Nursery => self.nursery,
             Entry::Other => None,
         }
+    }
+
+    pub(super) fn file(&mut self, inode: Inode) -> &mut File {
+        Rc::make_mut(&mut self.files[inode])
     }
 
     pub(super) fn raise(&mut self, event: Event) {
@@ -85,13 +95,14 @@ impl Kernel {
         if let Some(inode) = self.nursery {
             return inode;
         }
-        self.files.push(File {
+        self.files.push(Rc::new(File {
             text: Vec::new(),
             writing: None,
             lock: None,
             entry: Entry::Nursery,
             life: None,
-        });
+            seen: None,
+        }));
         self.nursery = Some(self.files.len() - 1);
         self.raise(Event::Changed(Entry::Nursery));
         self.files.len() - 1
@@ -99,23 +110,24 @@ impl Kernel {
 
     /// `fcntl(F_SETLK)` for writing; false if somebody else holds it.
     pub(super) fn lock(&mut self, inode: Inode, who: Who) -> bool {
-        let lock = &mut self.files[inode].lock;
+        let lock = &mut self.file(inode).lock;
         *lock = lock.or(Some(who));
         *lock == Some(who)
     }
 
     pub(super) fn truncate(&mut self, inode: Inode) {
-        self.files[inode].text.clear();
+        self.file(inode).text.clear();
         self.raise(Event::Changed(self.files[inode].entry));
     }
 
     /// The next half of a `write` with `O_APPEND`. True when it has ended; `None` while another write to
     /// the file goes on.
     pub(super) fn write(&mut self, inode: Inode, who: Who, text: &[u8]) -> Option<bool> {
-        let file = &mut self.files[inode];
+        let middle = (text.len() + self.tear) / 2;
+        let file = self.file(inode);
         match file.writing.take() {
             None => {
-                let (first, second) = text.split_at(text.len() / 2);
+                let (first, second) = text.split_at(middle.min(text.len()));
                 file.text.extend_from_slice(first);
                 file.writing = Some((who, second.to_vec()));
                 Some(false)
@@ -134,7 +146,7 @@ impl Kernel {
 
     /// The write of somebody who was killed ends with what was written by then.
     pub(super) fn cut(&mut self, inode: Inode, who: Who) {
-        let file = &mut self.files[inode];
+        let file = self.file(inode);
         file.writing = file.writing.take().filter(|(writer, _)| *writer != who);
     }
 
@@ -148,14 +160,14 @@ impl Kernel {
             return false;
         };
         self.name = Some(inode);
-        self.files[inode].entry = Entry::Name;
+        self.file(inode).entry = Entry::Name;
         self.raise(Event::Changed(Entry::Name));
         true
     }
 
     /// A process that closes any descriptor of a file loses its lock on it (fcntl(2)).
     pub(super) fn unlock(&mut self, inode: Inode, who: Who) {
-        let lock = &mut self.files[inode].lock;
+        let lock = &mut self.file(inode).lock;
         *lock = lock.filter(|holder| *holder != who);
     }
 

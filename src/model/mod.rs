@@ -3,8 +3,12 @@
 //! A tiny world: one directory, supervisors ("leaders") that are born, live and die under one name, a
 //! signaller, a follower that waits for a death, and a kernel that delivers events. Whoever runs takes
 //! one system call at a time, and anybody can be next. A leader can be killed before each of its calls; with
-//! `next_lives_on` only the first one can, and a signaller is never killed, to keep the worlds few.
-//! [`world`] has their programs, [`kernel`] what they share, [`explore`] the promises.
+//! `next_lives_on` only the first one can, and a signaller is never killed, to keep the worlds few. A leader may
+//! replace its own tombstone when its command goes down: [`replacement_tests`] tells of that.
+//!
+//! [`world`] says who is there, [`deed`] and [`replacement`] have the steps of whoever makes a tombstone,
+//! [`leader`], [`signaller`] and [`follower`] what each of them does, [`kernel`] what they share, [`explore`] the
+//! promises.
 //!
 //! Each promise is worth as much as the steps that it needs: so for every step there is a variant of the
 //! protocol without it, and a test that shows the shortest way to the promise that breaks.
@@ -14,25 +18,35 @@
 //! one machine. The slow look can come at any time, and is there only where events are dropped: anywhere
 //! else the promises hold without it.
 
+mod deed;
 mod explore;
+mod follower;
 mod kernel;
+mod leader;
+mod replacement;
+mod replacement_tests;
+mod signaller;
 mod world;
 
 use crate::Word;
+use deed::{Deed, LEADER};
 use explore::explore;
-use world::{Deed, LEADER, Lapse, Setup};
+use world::{Lapse, Setup};
 
 fn setup() -> Setup {
     Setup {
         leaders: 1,
         leader: LEADER.to_vec(),
+        begun: 0,
         next_lives_on: true,
         signaller: None,
         follower: true,
         noise: 0,
         queue_limit: 16,
+        tear: 0,
         blind: false,
         foreign: false,
+        strict: false,
         lapse: None,
     }
 }
