@@ -388,9 +388,16 @@ impl OwnLife {
         })
     }
 
-    /// Appends a record. One that finds no room is dropped.
+    /// Appends a record, but no readiness that stands there already: others may have said it, or the tombstone
+    /// could not be replaced. Nothing follows a death, and what finds no room is dropped.
     pub(crate) fn append(&self, lines: &[Line<'_>]) -> Result<(), Errno> {
-        append(&self.file, lines).map(|_| ())
+        let text = self.tombstone()?;
+        let is_new = |line: &&Line<'_>| !(matches!(line, Line::Ready(_)) && text.ready.is_some());
+        let lines: Vec<Line<'_>> = lines.iter().filter(is_new).copied().collect();
+        if text.died.is_some() || lines.is_empty() {
+            return Ok(());
+        }
+        append(&self.file, &lines).map(|_| ())
     }
 
     /// Replaces the tombstone by one of the same life that is not ready, unless it was not, or was said dead.
@@ -418,7 +425,7 @@ impl OwnLife {
         let successor = unborn.id;
         let (file, id) = unborn.publish().inspect_err(|_| dir.unguard(successor))?;
         let before = std::mem::replace(&mut self.file, file);
-        let carried = carry_over(&before, &self.file, complete(&text).len());
+        let carried = carry_over(&before, &self.file, committed(&text).len());
         // Its lock goes with it, and the inode's number may become somebody else's.
         drop(before);
         dir.unguard(std::mem::replace(&mut self.id, id));
@@ -471,18 +478,24 @@ fn without_ready(old: &Tombstone, lock: &Lock) -> String {
     let mut lines: Vec<Line<'_>> = old.waiting.iter().map(Line::Waiting).collect();
     lines.push(Line::Lock(lock));
     lines.extend(old.born.iter().map(Line::Born));
+    lines.extend(old.cause.iter().map(Line::Cause));
     lines.extend(old.message.as_deref().map(Line::Message));
     compose(&lines)
 }
 
-/// Appends to `to` what was written into `from` behind `seen`, as far as it is complete.
+/// Appends to `to` what was written into `from` behind `seen`, as far as it is committed.
 fn carry_over(from: &OwnedFd, to: &OwnedFd, seen: usize) -> Result<(), Errno> {
     let text = read_start(from)?;
-    write_all(to, complete(&text).get(seen..).unwrap_or_default())
+    write_all(to, committed(&text).get(seen..).unwrap_or_default())
 }
 
-/// The text without a last line that lacks its newline.
-fn complete(text: &[u8]) -> &[u8] {
-    let end = text.iter().rposition(|byte| *byte == b'\n');
-    text.get(..end.map_or(0, |at| at + 1)).unwrap_or_default()
+/// The text without a last line that lacks its newline, and without a death record that no `Died` has
+/// committed: its writer may be in the middle of it, and will compare the names and begin again.
+fn committed(text: &[u8]) -> &[u8] {
+    let dead = Tombstone::parse(text).died.is_some();
+    let committed =
+        |line: &&[u8]| line.ends_with(b"\n") && (dead || !line.starts_with(b"ExitCode:"));
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let end = lines.take_while(committed).map(<[u8]>::len).sum();
+    text.get(..end).unwrap_or_default()
 }

@@ -68,11 +68,19 @@ impl Child {
     #[inline]
     pub(crate) fn send(&mut self, signal: Signal) -> io::Result<()> {
         let mut target = self.target;
-        if signal == Signal::CONT {
-            self.lend_terminal();
-            if std::mem::take(&mut self.paused) {
+        match signal {
+            Signal::CONT => {
+                self.lend_terminal();
+                if std::mem::take(&mut self.paused) {
+                    target = Target::Group;
+                }
+            }
+            // A shell does not say CONT when it brings a job to the foreground that runs. What a key then
+            // sends to our group is meant for the command's.
+            Signal::INT | Signal::QUIT | Signal::TSTP if self.lend_terminal() => {
                 target = Target::Group;
             }
+            _ => {}
         }
         sys::kill(self.pid, target, signal)
             .or_else(|error| self.send_all_the_same(signal, target, error))
@@ -101,6 +109,12 @@ impl Child {
     /// neither `^Z` may stop the command, and one that was stopped for the terminal gets it.
     pub(crate) fn pause(&mut self, signal: Signal, signals: &Signals) {
         if !sys::has_terminal() {
+            return;
+        }
+        if matches!(signal, Signal::TTIN | Signal::TTOU) && self.lend_terminal() {
+            // We were brought to the foreground while it ran: what it was stopped for it may do now.
+            // That it is gone is about to be told to us.
+            let _ = self.send(Signal::CONT);
             return;
         }
         self.return_terminal();

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 /// Children of the only thread that this process has (proc(5)); each is ours until we reap it, so no
 /// number on the list can belong to anybody else.
 const CHILDREN: &str = "/proc/thread-self/children";
+/// Our own number, as whoever mounted `/proc` sees it.
+const SELF: &str = "/proc/self";
 
 /// The stop of everything that is left, while it goes on.
 #[derive(Debug)]
@@ -34,9 +36,8 @@ impl Descendants {
     /// # Errors
     /// The sentence that says why they cannot be found.
     pub(crate) fn tell(&mut self) -> Result<(), String> {
-        let list = std::fs::read_to_string(CHILDREN).map_err(|error| {
-            let because = crate::error::describe(&error);
-            format!("cannot find what the command left behind: {CHILDREN}: {because}")
+        let list = children().map_err(|why| {
+            format!("cannot find what the command left behind: {CHILDREN}: {why}")
         })?;
         for pid in list.split_ascii_whitespace().filter_map(parse) {
             if self.told.insert(pid) {
@@ -57,6 +58,16 @@ impl Descendants {
             self.told.remove(pid);
         }
     }
+}
+
+fn children() -> Result<String, String> {
+    let own = std::fs::read_link(SELF);
+    let own = own.map_err(|error| crate::error::describe(&error))?;
+    if own.to_str().and_then(parse) != i32::try_from(std::process::id()).ok() {
+        // Its numbers are other people's here.
+        return Err("/proc is another PID namespace's".to_owned());
+    }
+    std::fs::read_to_string(CHILDREN).map_err(|error| crate::error::describe(&error))
 }
 
 fn parse(word: &str) -> Option<i32> {

@@ -9,7 +9,7 @@ use crate::descendants::Descendants;
 use crate::error::describe;
 use crate::follow::Look;
 use crate::society::Society;
-use crate::supervisor::{Action, Event, Final, Left, Machine, Record, Report, Rules, Why};
+use crate::supervisor::{Action, Event, Final, Left, Machine, Record, Report, Rules, Timer, Why};
 use crate::sys::{CommandLine, Signals, Target};
 use crate::timers::Timers;
 use crate::tombstone::Line;
@@ -265,6 +265,10 @@ impl Supervisor<'_> {
 
     fn take_timers(&mut self) {
         while let Some(timer) = self.timers.take_due() {
+            if timer == Timer::Backoff {
+                // Signals that came before are for us, not for the next command.
+                while self.take_signals() {}
+            }
             self.feed(Event::Expired(timer));
         }
     }

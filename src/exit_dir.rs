@@ -258,8 +258,8 @@ impl ExitDir {
 
     /// Opens and reads what is under a name.
     ///
-    /// A supervisor that replaces its tombstone lets go of the old file's lock; so a lock that shows
-    /// a death is believed only if the name still leads to that file.
+    /// A supervisor that replaces its tombstone lets go of the old file's lock, and reads no more of it; so
+    /// a death, shown by the lock or said, is believed only if the name still leads to that file.
     pub(crate) fn sight(&self, name: &Name) -> Result<Option<(Opened, Snapshot)>, Error> {
         let failed = |errno| Error::io("read", &self.entry(name.as_str()), errno);
         loop {
@@ -267,9 +267,8 @@ impl ExitDir {
                 return Ok(None);
             };
             let snapshot = self.read(&opened).map_err(failed)?;
-            let silent =
-                snapshot.evidence == LockEvidence::Gone && snapshot.tombstone.died.is_none();
-            let replaced = silent
+            let dead = snapshot.evidence == LockEvidence::Gone || snapshot.tombstone.died.is_some();
+            let replaced = dead
                 && self
                     .id_of(name.as_str())
                     .map_err(failed)?

@@ -43,6 +43,8 @@ pub enum Said {
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long somebody else may be busy being born under the name.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a supervisor may take to carry over what it finds in the tombstone that it has replaced.
+const CARRYING_OVER: Duration = Duration::from_millis(500);
 
 /// Of a file that is not ours no more than 4 KiB are read; half of it leaves room for a record. In bytes.
 const FOREIGN_LIMIT: i64 = 2048;
@@ -211,6 +213,9 @@ impl Saying<'_> {
             .id_of(self.name.as_str())
             .map_err(|errno| self.failed(errno))?
             == Some(seen.id);
+        if !still {
+            await_carrying_over(seen);
+        }
         Ok(still.then_some(if written {
             Said::Appended
         } else {
@@ -266,5 +271,14 @@ impl Saying<'_> {
             Err(errno) => return Err(self.failed(errno)),
         };
         unborn.publish().map(|_| Some(said))
+    }
+}
+
+/// A supervisor that has replaced its tombstone lets go of the old one when it has carried over what
+/// others wrote there. Whoever looked before that would say it once more.
+fn await_carrying_over(replaced: &Opened) {
+    let began = Instant::now();
+    while replaced.is_locked() == Some(true) && began.elapsed() < CARRYING_OVER {
+        std::thread::sleep(PAUSE);
     }
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The size of the kernel's signal set, in bytes.
@@ -41,6 +41,8 @@ impl KernelSigaction {
 
 /// The disposition of `SIGPIPE` before Rust's runtime ignores it.
 static INHERITED_PIPE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+/// The mask of blocked signals before musl unblocks those that it keeps for itself.
+static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
 /// Bit n: descriptor n (0 to 2) was closed before Rust's runtime opened `/dev/null` on it.
 static INHERITED_CLOSED: AtomicU8 = AtomicU8::new(0);
 
@@ -48,6 +50,9 @@ static INHERITED_CLOSED: AtomicU8 = AtomicU8::new(0);
 extern "C" fn look_before_main() {
     if let Ok(action) = sigaction(Signal::PIPE, None) {
         INHERITED_PIPE.store(action.handler, Ordering::Relaxed);
+    }
+    if let Ok(mask) = change_mask(libc::SIG_BLOCK, SignalSet::default()) {
+        INHERITED_MASK.store(mask.bits(), Ordering::Relaxed);
     }
     for fd in 0..3_u8 {
         // SAFETY: F_GETFD reads one flag of a descriptor number and touches no memory.
@@ -104,6 +109,10 @@ pub(crate) fn is_ignored(signal: Signal) -> bool {
 
 /// Sets the mask of blocked signals and returns the one before.
 fn set_mask(mask: SignalSet) -> io::Result<SignalSet> {
+    change_mask(libc::SIG_SETMASK, mask)
+}
+
+fn change_mask(how: c_int, mask: SignalSet) -> io::Result<SignalSet> {
     let new = mask.bits();
     let mut old = 0_u64;
     let (new, old_pointer) = (&raw const new, &raw mut old);
@@ -111,7 +120,7 @@ fn set_mask(mask: SignalSet) -> io::Result<SignalSet> {
     let result = unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
+            how,
             new,
             old_pointer,
             KERNEL_SIGSET_SIZE,
@@ -140,7 +149,8 @@ impl Inherited {
     /// Notes how we found signals, blocks these, and makes children waitable: with `CHLD` ignored the
     /// kernel would reap them itself.
     pub(crate) fn take(blocked: SignalSet) -> io::Result<Inherited> {
-        let mask = set_mask(blocked)?;
+        set_mask(blocked)?;
+        let mask = SignalSet::from_bits(INHERITED_MASK.load(Ordering::Relaxed));
         let child_ignored = is_ignored(Signal::CHLD);
         if child_ignored {
             sigaction(Signal::CHLD, Some(&KernelSigaction::new(libc::SIG_DFL)))?;
@@ -603,14 +613,16 @@ pub(crate) fn lend_terminal(terminal: RawFd, child: i32) {
     unsafe { libc::tcsetpgrp(terminal, child) };
 }
 
-/// Takes the foreground of the terminal back from a child's group, if it is there still: it may have
-/// been given to somebody else meanwhile.
+/// Takes the foreground of the terminal back from a child's group, if it is there still: somebody else may
+/// have given it away meanwhile. Where we lead the session only the child can have, to a job of its own.
 pub(crate) fn take_terminal_back(terminal: RawFd, child: i32) {
-    if foreground_group(terminal) != child {
-        return;
-    }
     // SAFETY: getpgrp touches no memory.
     let own = unsafe { libc::getpgrp() };
+    // SAFETY: getsid touches no memory.
+    let session = unsafe { libc::getsid(0) };
+    if foreground_group(terminal) != child && session != own {
+        return;
+    }
     // SAFETY: tcsetpgrp touches no memory of ours; every signal is blocked, so TTOU does not stop us.
     unsafe { libc::tcsetpgrp(terminal, own) };
 }
