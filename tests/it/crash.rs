@@ -79,12 +79,22 @@ pub fn points(log: &str) -> Vec<Point> {
         .collect()
 }
 
+/// The points behind the first call that has these words.
+pub fn points_since(words: &str, mut points: Vec<Point>) -> Vec<Point> {
+    let first = points.iter().position(|point| point.line.contains(words));
+    points.split_off(first.expect("a call with these words"))
+}
+
 /// Does something for each of many, a few at a time.
 pub fn for_each<T: Sync>(all: &[T], work: impl Fn(&T) + Sync) {
-    const WORKERS: usize = 6;
+    for_each_by(6, all, work);
+}
+
+/// The same, this many at a time: more where most of the time is slept.
+pub fn for_each_by<T: Sync>(workers: usize, all: &[T], work: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..WORKERS.min(all.len()) {
+        for _ in 0..workers.min(all.len()) {
             scope.spawn(|| {
                 while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
                     work(one);
@@ -100,6 +110,8 @@ struct Life {
     /// What was there before: a corpse, or somebody alive, whose life goes on until the strike is judged.
     before: fn(&World) -> Option<Running>,
     words: &'static [&'static str],
+    /// Words of the call from which on it is struck.
+    since: &'static str,
     /// What happens while the process lives.
     meanwhile: fn(&World, &mut Running),
     /// What followers wait for. They stay when it can no longer hold: the next life may bring it.
@@ -114,6 +126,7 @@ const RUN: Life = Life {
     what: "exitdir-run",
     before: nobody,
     words: &["run", "-n", "x", "--", "true"],
+    since: "",
     meanwhile: nothing,
     conditions: &["x:died"],
     heard: of_a_run,
@@ -189,7 +202,7 @@ impl Life {
         assert_eq!(ended.status, 0, "{}: {}", self.what, ended.stderr);
         let log = log(&world);
         assert!((self.heard)(&log).is_some(), "{}: {log}", self.what);
-        points(&log)
+        points_since(self.since, points(&log))
     }
 
     /// Strikes at one point, and compares what everybody hears with what was done. True if it was hit.
@@ -291,6 +304,10 @@ fn is_whole(text: &str) -> bool {
 }
 
 fn strike_everywhere(lives: &[Life]) {
+    strike_everywhere_by(6, lives);
+}
+
+fn strike_everywhere_by(workers: usize, lives: &[Life]) {
     if !can_inject() {
         return;
     }
@@ -299,7 +316,7 @@ fn strike_everywhere(lives: &[Life]) {
         .flat_map(|life| life.points().into_iter().map(move |point| (life, point)))
         .collect();
     let hits = AtomicUsize::new(0);
-    for_each(&strikes, |(life, point)| {
+    for_each_by(workers, &strikes, |(life, point)| {
         hits.fetch_add(usize::from(life.strike(point)), Ordering::Relaxed);
     });
     let hits = hits.into_inner();
@@ -340,6 +357,33 @@ fn a_run_that_is_killed_at_any_system_call_is_heard_of_if_and_only_if_it_was_pub
             ..RUN
         },
     ]);
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_system_call_of_a_restart_in_place_is_lost_and_no_other_death_is_made_up()
+ {
+    const FAILS_ONCE: &str = "[ -e \"$EXIT_DIR.been\" ] || { : >\"$EXIT_DIR.been\"; exit 1; }";
+    // Half of them sleep for the second before the restart.
+    strike_everywhere_by(
+        16,
+        &[Life {
+            what: "exitdir-run that restarts its command",
+            words: &[
+                "run",
+                "-q",
+                "-n",
+                "x",
+                "--restart",
+                "on-failure",
+                "--",
+                "sh",
+                "-c",
+                FAILS_ONCE,
+            ],
+            since: "Ready: ",
+            ..RUN
+        }],
+    );
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! strace makes a call fail (`inject=CALL:error=ERRNO:when=N`), one call and one errno for a run.
 
 use crate::crash::{
-    Point, a_corpse, can_inject, for_each, log, nobody, nothing, points, somebody, traced,
+    Point, a_corpse, can_inject, for_each_by, log, nobody, nothing, points, points_since, somebody,
+    traced,
 };
 use crate::seen::sleeps;
 use crate::world::{Ended, PATIENCE, Running, Start, World, eventually};
@@ -50,6 +51,10 @@ struct Trial {
     /// Who was there before, and stays alive until the end was judged.
     before: fn(&World) -> Option<Running>,
     words: &'static [&'static str],
+    /// Words of the call from which on calls fail.
+    since: &'static str,
+    /// How many errnos an important call gets; all of them in a long run.
+    errnos: usize,
     /// What happens while the process lives.
     meanwhile: fn(&World, &mut Running),
     /// How it ended is right, whether the fault was felt or not; else what is wrong.
@@ -175,6 +180,28 @@ fn of_a_run(world: &World, ended: &Ended, fault: &Fault, status: i32) -> Result<
     }
 }
 
+/// The command is restarted once, whatever becomes of its tombstone, and the tombstone says nothing twice.
+fn of_a_restart(world: &World, ended: &Ended, status: i32) -> Result<(), String> {
+    let mark = mark(world);
+    if mark != "began\nended\nbegan\nended\n" || ended.status != status {
+        return Err(format!("status {}, the command: {mark:?}", ended.status));
+    }
+    let text = world.tombstone("x");
+    let recorded = text.contains(&format!("\nExitCode: {status}\n")) && text.contains("\nDied: ");
+    if !recorded && ended.stderr.lines().count() < 2 {
+        return Err(format!("nobody says that the record is missing: {text}"));
+    }
+    let mut keys: Vec<_> = text.lines().map(|line| line.split_once(": ")).collect();
+    let count = keys.len();
+    keys.sort_unstable();
+    keys.dedup_by_key(|line| line.map(|(key, _)| key));
+    if keys.len() == count {
+        Ok(())
+    } else {
+        Err(format!("something stands there twice: {text}"))
+    }
+}
+
 /// Success must be what followers see, too. An empty tombstone takes them a second.
 fn of_a_signal(world: &World, ended: &Ended, fault: &Fault, condition: &str) -> Result<(), String> {
     if ended.status != 0 {
@@ -206,6 +233,8 @@ const RUN: Trial = Trial {
     what: "exitdir-run",
     before: nobody,
     words: &["run", "-n", "x", "--", "sh", "-c", COMMAND],
+    since: "",
+    errnos: ERRNOS.len(),
     meanwhile: nothing,
     judge: |world, ended, fault| of_a_run(world, ended, fault, 5),
 };
@@ -223,6 +252,7 @@ const WAIT: Trial = Trial {
     words: &["wait", "-x", "--print", "--poll", "200ms", "x:exit=3"],
     meanwhile: x_dies,
     judge: |world, ended, fault| of_a_wait(world, ended, fault, 3, "x failed 3\n"),
+    ..RUN
 };
 
 impl Trial {
@@ -240,7 +270,7 @@ impl Trial {
         let options = if lasting { paths(&world) } else { Vec::new() };
         let ended = self.live(&world, &options).expect("an end");
         assert!(ended.status != 125, "{}: {}", self.what, ended.stderr);
-        let mut points = points(&log(&world));
+        let mut points = points_since(self.since, points(&log(&world)));
         points.retain(|point| lasting && is_important(point) || !lasting && concerns_files(point));
         points
     }
@@ -254,8 +284,9 @@ impl Trial {
             errnos.retain(|(errno, _)| !(lasting && *errno == "EINTR"));
             let count = errnos.len();
             errnos.rotate_left(at % count);
-            if !long() && (lasting || !is_important(&point)) {
-                errnos.truncate(1);
+            if !long() {
+                let one = lasting || !is_important(&point);
+                errnos.truncate(if one { 1 } else { self.errnos });
             }
             faults.extend(errnos.into_iter().map(|(errno, words)| Fault {
                 point: point.clone(),
@@ -350,6 +381,10 @@ fn long() -> bool {
 }
 
 fn suffer_everything(trials: &[Trial]) {
+    suffer_everything_by(6, trials);
+}
+
+fn suffer_everything_by(workers: usize, trials: &[Trial]) {
     if !can_inject() {
         return;
     }
@@ -369,7 +404,7 @@ fn suffer_everything(trials: &[Trial]) {
         .collect();
     let hits: Mutex<BTreeMap<String, usize>> = Mutex::default();
     let wrongs: Mutex<Vec<String>> = Mutex::default();
-    for_each(&faults, |(trial, fault)| {
+    for_each_by(workers, &faults, |(trial, fault)| {
         let (hit, wrong) = trial.suffer(fault);
         wrongs.lock().unwrap().extend(wrong);
         let mut hits = hits.lock().unwrap();
@@ -448,6 +483,35 @@ fn an_error_at_any_file_system_call_of_a_run_is_told_and_never_harms_the_command
 }
 
 #[test]
+fn an_error_at_any_file_system_call_of_a_restart_in_place_neither_ends_the_life_nor_spoils_its_tombstone()
+ {
+    // Each of them sleeps for the second before the restart.
+    suffer_everything_by(
+        16,
+        &[Trial {
+            what: "exitdir-run that restarts its command",
+            words: &[
+                "run",
+                "-n",
+                "x",
+                "--restart",
+                "always",
+                "--restart-limit",
+                "1",
+                "--",
+                "sh",
+                "-c",
+                COMMAND,
+            ],
+            since: "Ready: ",
+            errnos: 2,
+            judge: |world, ended, _| of_a_restart(world, ended, 5),
+            ..RUN
+        }],
+    );
+}
+
+#[test]
 fn an_error_at_any_file_system_call_of_a_signal_is_told_or_the_signal_stands() {
     suffer_everything(&[
         SIGNAL,
@@ -503,6 +567,7 @@ fn an_error_at_any_file_system_call_of_a_wait_is_told_and_no_death_is_missed_or_
             words: &["wait", "-x", "--print", "--poll", "200ms", "x"],
             meanwhile: nothing,
             judge: |world, ended, fault| of_a_wait(world, ended, fault, 137, "x lost 137\n"),
+            ..WAIT
         },
         Trial {
             what: "exitdir-wait for one of another boot",
@@ -510,6 +575,7 @@ fn an_error_at_any_file_system_call_of_a_wait_is_told_and_no_death_is_missed_or_
             words: &["wait", "-x", "--print", "--poll", "200ms", "x"],
             meanwhile: nothing,
             judge: |world, ended, fault| of_a_wait(world, ended, fault, 137, "x lost 137\n"),
+            ..WAIT
         },
         Trial {
             what: "exitdir-wait for the dead",
@@ -517,6 +583,7 @@ fn an_error_at_any_file_system_call_of_a_wait_is_told_and_no_death_is_missed_or_
             words: &["wait", "-x", "--print", "-t", "0", "x"],
             meanwhile: nothing,
             judge: |world, ended, fault| of_a_wait(world, ended, fault, 7, "x failed 7\n"),
+            ..WAIT
         },
         Trial {
             what: "exitdir-wait for the death of the living",

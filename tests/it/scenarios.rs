@@ -581,6 +581,54 @@ fn accidents_in(round: &Round, shape: Shape, size: usize, quickest: u64) {
     );
 }
 
+// ---------------------------------------------------------------- restarts in place
+
+/// The word is main's own about when it goes down, or comes from outside at any time.
+#[test]
+fn a_death_that_is_said_during_restarts_in_place_is_not_lost() {
+    rounds("signal during a restart in place", |round| {
+        let lasts = round.millis("main lasts for", 0, 40);
+        let code = round.pick("the word is exit code", &[0, 5]);
+        let own = round.chance("it is main's own");
+        let says = format!(
+            "{{ sleep {}; exec \"$exitdir\" signal -c {code} main; }} & :",
+            round.millis("said after", 0, 40).as_secs_f64()
+        );
+        let first = if own {
+            for_the_first(1, &says)
+        } else {
+            String::new()
+        };
+        let script = format!("{first}{}; exit 3", pause(lasts));
+        let main = Container::new("main", "--restart always", script);
+        let proxy = proxy_of(round, JOB_PROXY, any_manner(round));
+        let pod = Pod::start(Policy::Never, vec![main, proxy]);
+        if !own {
+            pod.world.await_key("main", "Born");
+            std::thread::sleep(round.millis("said after", 0, 2500));
+            let said = pod.world.signal(["-c", &code.to_string(), "main"]).finish();
+            assert_eq!((said.status, said.stderr.as_str()), (0, ""));
+        }
+        pod.await_ends("proxy", 1);
+        assert_eq!(pod.statuses("proxy"), [if code == 0 { 0 } else { 143 }]);
+        let record = format!("\nExitCode: {code}\nReason: said\nDied: ");
+        assert!(
+            pod.statuses("main").is_empty(),
+            "said dead, and not stopped"
+        );
+        std::thread::sleep(round.millis("main goes on for", 0, 1200));
+        assert!(pod.kill("main", Signal::TERM));
+        pod.await_end();
+        // It may have been about to end by itself.
+        let main = pod.statuses("main");
+        assert!(matches!(main[..], [143] | [3]), "{main:?}");
+        let text = pod.world.tombstone("main");
+        assert!(text.contains(&record), "{text}");
+        assert_eq!(text.matches("\nDied: ").count(), 1, "{text}");
+        assert!(text.matches("\nReady: ").count() <= 1, "{text}");
+    });
+}
+
 // ---------------------------------------------------------------- without a word
 
 /// What main does when its supervisor is killed.

@@ -59,6 +59,7 @@ pub fn await_sleep(process: &Running) {
 
 /// Whether no process of this id is left but perhaps one that nobody has reaped.
 pub fn is_gone(pid: &str) -> bool {
+    assert!(!pid.trim().is_empty(), "nobody was named");
     match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
         Ok(stat) => stat
             .rsplit(')')
