@@ -22,6 +22,7 @@ mod image;
 mod install;
 mod job;
 mod loss;
+mod restart;
 mod status;
 mod stop;
 mod termination_log;
@@ -52,6 +53,9 @@ const TESTS: &[&[Test]] = &[
         a_stop_for_a_death_dependency_is_explained,
         an_end_of_its_own_needs_no_explanation,
         what_the_command_has_said_itself_is_left_alone],
+    tests![restart: a_command_is_restarted_in_place_while_its_follower_goes_on,
+        docker_stop_ends_a_back_off_at_once_with_143,
+        what_a_command_leaves_behind_is_waited_for_before_it_is_said_dead],
     tests![zombies: orphans_are_reaped_by_pid_1],
     tests![status: status_looks_into_a_scratch_container_from_inside_and_from_beside],
     tests![image: the_image_is_one_binary_and_its_links,
