@@ -2,9 +2,9 @@
 //! the terminal. Decides nothing.
 
 use crate::Signal;
-use crate::supervisor::{Ending, Left, StartFailure};
+use crate::supervisor::{Ending, Left, Place, StartFailure};
 use crate::sys::{self, CommandLine, Setup, Signals, SpawnError, Target};
-use rustix::process::{WaitOptions, WaitStatus};
+use rustix::process::{Pid, WaitOptions, WaitStatus};
 use std::io;
 use std::os::fd::RawFd;
 
@@ -30,6 +30,8 @@ pub(crate) struct Reaped {
     pub(crate) others: Vec<i32>,
     /// Whether any child is left.
     pub(crate) left: Left,
+    /// Where the command was.
+    pub(crate) place: Place,
 }
 
 impl Child {
@@ -82,24 +84,15 @@ impl Child {
             }
             _ => {}
         }
-        sys::kill(self.pid, target, signal)
-            .or_else(|error| self.send_all_the_same(signal, target, error))
+        if target == Target::Group && self.has_left_its_group() {
+            sys::kill(self.pid, Target::Process, signal).or_else(unless_nobody)?;
+        }
+        sys::kill(self.pid, target, signal).or_else(unless_nobody)
     }
 
-    #[cold]
-    fn send_all_the_same(
-        &self,
-        signal: Signal,
-        target: Target,
-        error: io::Error,
-    ) -> io::Result<()> {
-        // It has left its group.
-        let sent = if is_nobody(&error) && target == Target::Group {
-            sys::kill(self.pid, Target::Process, signal)
-        } else {
-            Err(error)
-        };
-        sent.or_else(unless_nobody)
+    fn has_left_its_group(&self) -> bool {
+        let pid = Pid::from_raw(self.pid);
+        rustix::process::getpgid(pid).is_ok_and(|group| Some(group) != pid)
     }
 
     /// Stops with the command, so that whoever controls the job sees it stopped. Returns when we were
@@ -155,6 +148,7 @@ impl Child {
             paused: None,
             others: Vec::new(),
             left: Left::Descendants,
+            place: Place::Elsewhere,
         };
         loop {
             match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
@@ -172,6 +166,9 @@ impl Child {
         if found.ended.is_some()
             && let Some(mut child) = child.take()
         {
+            if child.lent.is_some() {
+                found.place = Place::Foreground;
+            }
             child.return_terminal();
         }
         found

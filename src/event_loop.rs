@@ -204,11 +204,12 @@ impl Supervisor<'_> {
     /// Whether there may be more.
     fn take_signals(&mut self) -> bool {
         let received = self.signals.read();
-        if received.children {
-            self.reap();
-        }
         for signal in received.signals() {
             self.pass_on(*signal);
+        }
+        // After a CONT that came with it: a command that goes on already is not one to stop with.
+        if received.children {
+            self.reap();
         }
         received.is_full
     }
@@ -237,7 +238,7 @@ impl Supervisor<'_> {
     fn reap(&mut self) {
         let reaped = Child::reap(&mut self.child);
         if let Some(ending) = reaped.ended {
-            self.feed(Event::Ended(ending, reaped.left));
+            self.feed(Event::Ended(ending, reaped.left, reaped.place));
         }
         if let Some(signal) = reaped.paused {
             self.feed(Event::Paused(signal));
@@ -449,6 +450,7 @@ impl Supervisor<'_> {
             | Report::Stopping(..)
             | Report::Killing
             | Report::Clearing(_)
+            | Report::Hurried
             | Report::KillingDescendants
             | Report::Restarting(..)
             | Report::Delaying(_) => {

@@ -5,6 +5,7 @@
 //! keeps for itself, and a supervisor must neither lose nor be killed by those.
 
 use crate::{Signal, SignalSet};
+use rustix::event::{PollFd, PollFlags};
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::io;
 use std::mem::MaybeUninit;
@@ -230,9 +231,8 @@ impl Signals {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
         });
-        let timeout = timeout
-            .as_ref()
-            .map_or(std::ptr::null(), std::ptr::from_ref);
+        let until = timeout.as_ref();
+        let timeout = until.map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: each pointer is null or leads to what the call says, which lives across it.
         let number = unsafe {
             libc::syscall(
@@ -243,6 +243,10 @@ impl Signals {
                 KERNEL_SIGSET_SIZE,
             )
         };
+        if number < 0 {
+            self.wait_in_poll(until);
+            return None;
+        }
         let signal = i32::try_from(number).ok().and_then(Signal::from_number)?;
         // SAFETY: the call has succeeded, so the kernel has filled the record.
         let info = unsafe { info.assume_init() };
@@ -251,10 +255,25 @@ impl Signals {
         Some(signal).filter(|signal| !is_our_own_fault(*signal, sender == self.pid))
     }
 
+    /// Where sigtimedwait(2) is refused, as by seccomp: the descriptor says when to read it.
+    #[cold]
+    fn wait_in_poll(&self, until: Option<&rustix::event::Timespec>) {
+        let answer = io::Error::last_os_error().raw_os_error();
+        if !matches!(answer, Some(libc::EAGAIN | libc::EINTR)) {
+            let mut polled = [PollFd::new(&self.fd, PollFlags::IN)];
+            // Interrupted or not: the caller looks for himself.
+            let _ = rustix::event::poll(&mut polled, until);
+        }
+    }
+
     /// Stops this process, or its whole group, as the signal would if it were not blocked. Returns after
     /// somebody has continued us; false if the kernel did not stop us, because nobody could (an orphaned
     /// process group, PID 1) or the signal was ignored when we were started.
     pub(crate) fn stop(&self, target: Target, signal: Signal) -> bool {
+        // The signal would take away a CONT that is waiting for us already.
+        if is_pending(Signal::CONT) {
+            return true;
+        }
         // SAFETY: getpid touches no memory.
         let own = unsafe { libc::getpid() };
         // What fails here leaves us running, and that is what false says.
@@ -285,7 +304,7 @@ fn is_pending(signal: Signal) -> bool {
 /// How many signals are read at once.
 const BATCH: usize = 32;
 
-/// Some signals, in the order in which they came.
+/// Some signals, in the kernel's order: by number, whatever came first (signal(7)).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batch {
     signals: [Signal; BATCH],
@@ -476,6 +495,9 @@ pub(crate) fn spawn(command: &CommandLine, setup: Setup) -> Result<i32, SpawnErr
     let mut errno = [0_u8; 4];
     match rustix::io::read(&reader, &mut errno) {
         Ok(4) => {
+            if let Some(terminal) = setup.terminal {
+                take_terminal_back(terminal, pid);
+            }
             // It has said why and is gone; nobody else needs to hear of it.
             let _ = rustix::process::waitpid(
                 rustix::process::Pid::from_raw(pid),

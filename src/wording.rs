@@ -1,8 +1,8 @@
 //! What people are told about a life: the sentences of `exitdir-run`. Pure.
 
-use crate::Signal;
 use crate::error::describe;
 use crate::supervisor::{Ending, Final, Report, Rules, StartFailure, StopReason, Why};
+use crate::{Limit, Signal};
 use std::io;
 
 /// What the sentences are about.
@@ -26,14 +26,20 @@ impl Wording<'_> {
             Report::Clearing(signal) => {
                 format!("stopping what {command} left behind with {signal}")
             }
+            Report::Hurried => {
+                format!("still waiting for what {command} left behind: once more and it is killed")
+            }
             Report::KillingDescendants => format!("killing what {command} left behind"),
             Report::Restarting(last, delay) => {
                 format!("{}: restarting it in {delay}", self.down(last))
             }
-            Report::Delaying(signal) => format!(
-                "told to stop: passing {signal} on to {command} in {}",
-                self.rules.stop_delay
-            ),
+            Report::Delaying(signal) => {
+                let when = match self.rules.stop_delay {
+                    Limit::Never => "when told again".to_owned(),
+                    delay => format!("in {delay}"),
+                };
+                format!("told to stop: passing {signal} on to {command} {when}")
+            }
             Report::Forwarded(signal) => format!("passed {signal} on to {command}"),
             Report::Dropped(signal) => format!("dropped {signal}: {command} does not get it"),
         }

@@ -397,7 +397,8 @@ fn read_restart(text: &str) -> Result<Restart, String> {
 }
 
 fn read_count(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| "expected a number".to_owned())
+    text.parse()
+        .map_err(|_| format!("expected a number up to {}", u32::MAX))
 }
 
 /// Whether the command is ready as soon as it was executed.

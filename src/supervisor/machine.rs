@@ -2,7 +2,7 @@
 
 use super::rules::{Retries, STEADY};
 use super::{
-    Action, Ending, Event, Final, Left, Record, Report, Rules, StopReason, Timer, outcome,
+    Action, Ending, Event, Final, Left, Place, Record, Report, Rules, StopReason, Timer, outcome,
 };
 use crate::dependencies::Fate;
 use crate::{Limit, Signal, SignalSet};
@@ -60,7 +60,17 @@ pub(super) struct Stop {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Clearing {
     next: Next,
-    killed: bool,
+    pace: Pace,
+}
+
+/// How much patience there is with what a command left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Pace {
+    /// It has its grace period.
+    Gentle,
+    /// The same, and somebody outside wants an end: the next word from there is the last.
+    Warned,
+    Killed,
 }
 
 /// What comes after a command that has ended.
@@ -112,9 +122,7 @@ impl Machine {
     /// What the command gets for a signal that is passed on at once and changes nothing else: the short way
     /// for the one event that can come a hundred thousand times. `None`: it is an event like others.
     pub(crate) fn pass_on_plainly(&mut self, signal: Signal) -> Option<Signal> {
-        let (State::Running(run) | State::Delaying(run, _) | State::Stopping(run, _)) =
-            &mut self.state
-        else {
+        let (State::Running(run) | State::Stopping(run, _)) = &mut self.state else {
             return None;
         };
         let sent = self.rules.forwarding.plainly(signal)?;
@@ -156,11 +164,7 @@ impl Machine {
             Event::Signal(signal) if self.rules.ends_wait(signal) => {
                 finish(Vec::new(), outcome::interrupted(signal))
             }
-            Event::Signal(Signal::TSTP) => (State::Waiting, vec![Action::Pause(Signal::TSTP)]),
-            Event::Signal(signal) => (
-                State::Waiting,
-                vec![Action::Report(Report::Dropped(signal))],
-            ),
+            Event::Signal(signal) => (State::Waiting, while_down(signal)),
             Event::Expired(Timer::Birth) => finish(Vec::new(), outcome::birth_timeout()),
             Event::Expired(Timer::Notice) => (
                 State::Waiting,
@@ -239,8 +243,8 @@ impl Machine {
             Event::Signal(signal) => {
                 let first_term = signal == Signal::TERM && !run.asked;
                 match self.rules.forwarding.of(signal) {
-                    Some(held) if first_term && self.rules.has_stop_delay() => {
-                        run.unwanted |= self.rules.is_stop(signal);
+                    Some(held) if first_term && self.rules.delays(signal) => {
+                        run.unwanted = true;
                         let delay = self.rules.stop_delay;
                         let actions = vec![
                             Action::Report(Report::Delaying(held)),
@@ -258,7 +262,7 @@ impl Machine {
                 run.paused = true;
                 (State::Running(run), vec![Action::Pause(signal)])
             }
-            Event::Ended(ending, left) => self.ended(&run, ending, left),
+            Event::Ended(ending, left, place) => self.ended(run, ending, left, place),
             // They held when the command was started, and are not asked again.
             Event::BirthDepsHold => (State::Running(run), Vec::new()),
             // It runs already, and is a child itself.
@@ -294,10 +298,14 @@ impl Machine {
                 actions.extend(run.send(held, Signal::TERM, &self.rules));
                 (State::Running(run), actions)
             }
-            Event::Signal(signal) if self.rules.is_stop(signal) => {
+            Event::Signal(signal) if self.ends_delay(signal, held) => {
                 let mut actions = vec![Action::Disarm(Timer::Delay)];
-                actions.extend(run.send(held, Signal::TERM, &self.rules));
+                // A second one means "drop everything" to many programs.
+                if self.rules.forwarding.of(signal) != Some(held) {
+                    actions.extend(run.send(held, Signal::TERM, &self.rules));
+                }
                 actions.extend(self.pass_on(&mut run, signal));
+                run.asked = true;
                 (State::Running(run), actions)
             }
             Event::Signal(signal) => {
@@ -308,7 +316,7 @@ impl Machine {
                 run.paused = true;
                 (State::Delaying(run, held), vec![Action::Pause(signal)])
             }
-            Event::Ended(ending, left) => self.ended(&run, ending, left),
+            Event::Ended(ending, left, place) => self.ended(run, ending, left, place),
             Event::BirthDepsHold | Event::Started | Event::StartFailed(_) | Event::Alone => {
                 (State::Delaying(run, held), Vec::new())
             }
@@ -337,9 +345,9 @@ impl Machine {
             Event::Paused(Signal::TTIN | Signal::TTOU) => (State::Stopping(run, stop), Vec::new()),
             // What has been sent waits for it to go on.
             Event::Paused(_) => (State::Stopping(run, stop), vec![Action::Send(Signal::CONT)]),
-            Event::Ended(ending, left) => {
+            Event::Ended(ending, left, _) => {
                 let last = outcome::stopped(&self.rules, stop, ending);
-                self.leave(Next::Finish(last), left)
+                self.leave(Next::Finish(last), left, &run)
             }
             // The first reason for a stop is the one that counts.
             Event::DeathDepHolds(_) | Event::Expired(Timer::Run) => {
@@ -364,28 +372,15 @@ impl Machine {
             Event::Alone => enter(clearing.next),
             Event::Expired(Timer::Grace) => kill_descendants(clearing.next),
             Event::Expired(Timer::Pass) => {
-                let signal = if clearing.killed {
-                    Signal::KILL
-                } else {
-                    self.rules.stop_signal
+                let signal = match clearing.pace {
+                    Pace::Gentle | Pace::Warned => self.rules.stop_signal,
+                    Pace::Killed => Signal::KILL,
                 };
                 let actions = vec![Action::Clear(signal), Action::Arm(Timer::Pass, PASS)];
                 (State::Clearing(clearing), actions)
             }
-            // Without us the kernel would end them now.
-            Event::Signal(signal) if self.rules.ends_wait(signal) => {
-                kill_descendants(match clearing.next {
-                    Next::Restart(..) => Next::Finish(outcome::interrupted(signal)),
-                    Next::Finish(last) => Next::Finish(last),
-                })
-            }
-            Event::Signal(Signal::TSTP) => {
-                (State::Clearing(clearing), vec![Action::Pause(Signal::TSTP)])
-            }
-            Event::Signal(signal) => (
-                State::Clearing(clearing),
-                vec![Action::Report(Report::Dropped(signal))],
-            ),
+            Event::Signal(signal) if self.rules.ends_wait(signal) => hurry(clearing, signal),
+            Event::Signal(signal) => (State::Clearing(clearing), while_down(signal)),
             Event::DeathDepHolds(fate) => match clearing.next {
                 Next::Restart(last, _) => {
                     let cause = cause(&fate);
@@ -428,13 +423,7 @@ impl Machine {
             Event::Signal(signal) if self.rules.ends_wait(signal) => {
                 finish(Vec::new(), outcome::interrupted(signal))
             }
-            Event::Signal(Signal::TSTP) => {
-                (State::BackingOff(last), vec![Action::Pause(Signal::TSTP)])
-            }
-            Event::Signal(signal) => (
-                State::BackingOff(last),
-                vec![Action::Report(Report::Dropped(signal))],
-            ),
+            Event::Signal(signal) => (State::BackingOff(last), while_down(signal)),
             // There is no command now.
             Event::BirthDepsHold
             | Event::Started
@@ -452,6 +441,11 @@ impl Machine {
                 | Timer::Pass,
             ) => (State::BackingOff(last), Vec::new()),
         }
+    }
+
+    /// Another stop, or the same word for another reason.
+    fn ends_delay(&self, signal: Signal, held: Signal) -> bool {
+        self.rules.is_stop(signal) || self.rules.forwarding.of(signal) == Some(held)
     }
 
     fn stop_for(&mut self, run: Run, fate: Fate) -> Step {
@@ -491,19 +485,20 @@ impl Machine {
     }
 
     /// The command has ended without being told to by us.
-    fn ended(&mut self, run: &Run, ending: Ending, left: Left) -> Step {
+    fn ended(&mut self, mut run: Run, ending: Ending, left: Left, place: Place) -> Step {
         let last = outcome::by_itself(&self.rules, ending, run.sent);
+        run.unwanted |= place == Place::Foreground && run.is_ended_by_key(ending);
         let restarts = self.rules.restarts_after(last.code) && !run.unwanted;
         let delay = if restarts { self.retries.take() } else { None };
         let next = match delay {
             Some(delay) => Next::Restart(last, delay),
             None => Next::Finish(last),
         };
-        self.leave(next, left)
+        self.leave(next, left, &run)
     }
 
     /// The command is gone; what it left behind comes first.
-    fn leave(&mut self, next: Next, left: Left) -> Step {
+    fn leave(&mut self, next: Next, left: Left, run: &Run) -> Step {
         if left == Left::Nobody || !self.rules.wait_descendants {
             return enter(next);
         }
@@ -516,12 +511,23 @@ impl Machine {
             Action::Arm(Timer::Grace, self.rules.grace_period),
             Action::Arm(Timer::Pass, PASS),
         ]);
-        let killed = false;
-        (State::Clearing(Clearing { next, killed }), actions)
+        let pace = if run.unwanted {
+            Pace::Warned
+        } else {
+            Pace::Gentle
+        };
+        (State::Clearing(Clearing { next, pace }), actions)
     }
 }
 
 impl Run {
+    /// `^C` and `^\\` go to the command and not through us.
+    fn is_ended_by_key(&self, ending: Ending) -> bool {
+        let keys = [Signal::INT, Signal::QUIT];
+        let signal = ending.signal().filter(|signal| keys.contains(signal));
+        signal.is_some_and(|signal| !self.sent.contains(signal))
+    }
+
     /// Sends the command what it is to get for a signal from outside.
     fn send(&mut self, signal: Signal, arrived: Signal, rules: &Rules) -> Vec<Action> {
         self.sent = self.sent.with(signal);
@@ -568,8 +574,33 @@ fn kill_descendants(next: Next) -> Step {
         Action::Report(Report::KillingDescendants),
         Action::Clear(Signal::KILL),
     ];
-    let killed = true;
-    (State::Clearing(Clearing { next, killed }), actions)
+    let pace = Pace::Killed;
+    (State::Clearing(Clearing { next, pace }), actions)
+}
+
+/// Somebody outside wants an end: the first word puts one to restarts, the second to all patience.
+fn hurry(clearing: Clearing, signal: Signal) -> Step {
+    let next = match clearing.next {
+        Next::Restart(..) => Next::Finish(outcome::interrupted(signal)),
+        Next::Finish(last) => Next::Finish(last),
+    };
+    match clearing.pace {
+        Pace::Gentle => {
+            let pace = Pace::Warned;
+            let told = vec![Action::Report(Report::Hurried)];
+            (State::Clearing(Clearing { next, pace }), told)
+        }
+        Pace::Warned => kill_descendants(next),
+        Pace::Killed => (State::Clearing(Clearing { next, ..clearing }), Vec::new()),
+    }
+}
+
+/// What a signal does that does not end us while there is no command to send it to.
+fn while_down(signal: Signal) -> Vec<Action> {
+    match signal {
+        Signal::TSTP => vec![Action::Pause(signal)],
+        _ => vec![Action::Report(Report::Dropped(signal))],
+    }
 }
 
 /// Nobody is left of the command.

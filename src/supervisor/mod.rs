@@ -33,7 +33,7 @@ pub(crate) enum Event {
     /// The command was stopped by this signal, as by `^Z`. It may go on without a word.
     Paused(Signal),
     /// The command has ended and was reaped.
-    Ended(Ending, Left),
+    Ended(Ending, Left, Place),
     /// Nobody is left of what the command left behind.
     Alone,
     /// A timer that was armed has run out.
@@ -46,6 +46,14 @@ pub(crate) enum Left {
     Nobody,
     /// Processes that it started, which are our children now.
     Descendants,
+}
+
+/// Where the command was when it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// In the foreground of a terminal, whose keys send it signals that we do not see.
+    Foreground,
+    Elsewhere,
 }
 
 /// Something to be done.
@@ -116,6 +124,8 @@ pub(crate) enum Report {
     Killing,
     /// What the command left behind is being stopped, with this signal.
     Clearing(Signal),
+    /// Somebody wants an end while what the command left behind is being stopped.
+    Hurried,
     /// What the command left behind had its time.
     KillingDescendants,
     /// The command has ended like this, and will be started again after this long.

@@ -113,8 +113,8 @@ impl Rules {
     }
 
     /// Whether a TERM from outside is held back for a while.
-    pub(super) fn has_stop_delay(&self) -> bool {
-        self.stop_delay != Limit::After(Duration::ZERO)
+    pub(super) fn delays(&self, term: Signal) -> bool {
+        self.is_stop(term) && self.stop_delay != Limit::After(Duration::ZERO)
     }
 
     /// Whether a command that has ended with this status, as it counts, is to be started again.

@@ -15,7 +15,7 @@ pub(super) fn signal(name: &str) -> Signal {
 }
 
 fn ended(ending: Ending) -> Event {
-    Event::Ended(ending, Left::Nobody)
+    Event::Ended(ending, Left::Nobody, Place::Elsewhere)
 }
 
 pub(super) fn fate(bond: Bond) -> Fate {
@@ -366,6 +366,10 @@ fn a_term_is_held_back_until_the_delay_is_over_or_another_stop_comes() {
         (vec![arrive("TERM"), arrive("INT")], vec!["TERM", "INT"]),
         (vec![arrive("TERM"), stop()], vec!["TERM"]),
         (
+            vec![arrive("TERM"), arrive("INT"), stop()],
+            vec!["TERM", "INT"],
+        ),
+        (
             vec![arrive("TERM"), Event::Expired(Timer::Run)],
             vec!["TERM"],
         ),
@@ -512,5 +516,57 @@ fn what_stops_a_life_that_restarts_ends_it_by_the_table() {
         let rest = [arrive(name), ended(Ending::Exited(9))];
         let events: Vec<Event> = begin.into_iter().chain(rest).collect();
         assert_eq!(end(&rules, &events).code, 9, "{name}");
+    }
+}
+
+/// The events, and what the command is sent, under rules by which two signals mean the same.
+#[test]
+fn the_end_of_a_delay_does_not_say_the_same_twice() {
+    let delay = Limit::After(Duration::from_secs(5));
+    let int = Rules {
+        stop_delay: delay,
+        stop_signal: Signal::INT,
+        forwarding: Forwarding::new(Signal::INT, &[]),
+        ..rules()
+    };
+    let both = Rules {
+        stop_delay: delay,
+        ..rewriting(&[("INT", Some("TERM"))])
+    };
+    let usr1 = Rules {
+        stop_delay: delay,
+        ..rewriting(&[("TERM", Some("USR1"))])
+    };
+    for (rules, second, expected) in [
+        (&int, "INT", vec!["INT"]),
+        (&both, "INT", vec!["TERM"]),
+        (&usr1, "USR1", vec!["USR1"]),
+        (&usr1, "INT", vec!["USR1", "INT"]),
+    ] {
+        let expired = Event::Expired(Timer::Delay);
+        let events = [arrive("TERM"), arrive(second), expired];
+        assert_eq!(sent(rules, &events), expected, "{second}");
+    }
+}
+
+#[test]
+fn a_key_of_the_terminal_is_a_stop_from_outside() {
+    let rules = Rules {
+        restart: Restart::Always,
+        ..rules()
+    };
+    for (ending, place, restarted) in [
+        (Ending::Signaled(Signal::INT), Place::Foreground, false),
+        (Ending::Signaled(Signal::QUIT), Place::Foreground, false),
+        (Ending::Signaled(Signal::INT), Place::Elsewhere, true),
+        (Ending::Signaled(Signal::TERM), Place::Foreground, true),
+        (Ending::Exited(130), Place::Foreground, true),
+    ] {
+        let mut machine = Machine::new(rules.clone());
+        machine.step(Event::BirthDepsHold);
+        machine.step(Event::Started);
+        let actions = machine.step(Event::Ended(ending, Left::Nobody, place));
+        let again = |action: &Action| matches!(action, Action::Arm(Timer::Backoff, _));
+        assert_eq!(actions.iter().any(again), restarted, "{ending:?} {place:?}");
     }
 }

@@ -44,8 +44,10 @@ fn alphabet() -> Vec<Event> {
         Ending::Signaled(Signal::KILL),
     ];
     for left in [Left::Nobody, Left::Descendants] {
-        events.extend(endings.map(|ending| Event::Ended(ending, left)));
+        events.extend(endings.map(|ending| Event::Ended(ending, left, Place::Elsewhere)));
     }
+    let key = Ending::Signaled(Signal::INT);
+    events.push(Event::Ended(key, Left::Nobody, Place::Foreground));
     events.extend(TIMERS.map(Event::Expired));
     events
 }
@@ -64,6 +66,25 @@ fn lives() -> Vec<(&'static str, Rules)> {
                 restart_limit: Some(2),
                 wait_descendants: true,
                 stop_delay: delayed,
+                ..rules()
+            },
+        ),
+        (
+            "always, delayed, and nothing ends it but its child",
+            Rules {
+                restart: Restart::Always,
+                restart_limit: Some(1),
+                stop_delay: delayed,
+                ignored: SignalSet::ALL,
+                ..rules()
+            },
+        ),
+        (
+            "the stop signal is INT, delayed",
+            Rules {
+                stop_delay: delayed,
+                stop_signal: Signal::INT,
+                forwarding: Forwarding::new(Signal::INT, &[]),
                 ..rules()
             },
         ),
@@ -108,6 +129,8 @@ struct Monitor {
     ready: bool,
     /// The command got the stop signal, or what stands for it.
     asked: bool,
+    /// The command got an INT through us.
+    interrupted: bool,
     /// What the command left behind was told to stop; killed.
     clearing: Option<Signal>,
     /// The grace period of the stop under way is over.
@@ -147,6 +170,7 @@ impl World {
                 born: false,
                 ready: false,
                 asked: false,
+                interrupted: false,
                 clearing: None,
                 grace_over: false,
                 hurried: false,
@@ -195,13 +219,15 @@ impl World {
                 monitor.alive = true;
                 monitor.starting = false;
                 monitor.asked = false;
+                monitor.interrupted = false;
                 monitor.failed = false;
             }
             Event::StartFailed(_) => {
                 monitor.failed = true;
                 monitor.starting = false;
             }
-            Event::Ended(ending, _) => {
+            Event::Ended(ending, _, place) => {
+                monitor.over |= *place == Place::Foreground && !monitor.interrupted;
                 monitor.alive = false;
                 monitor.failed = *ending != Ending::Exited(0);
             }
@@ -278,6 +304,7 @@ impl World {
             self.rules.forwarding.of(Signal::TERM),
         ];
         self.monitor.asked |= asking.contains(&Some(signal));
+        self.monitor.interrupted |= signal == Signal::INT;
     }
 
     fn clear(&mut self, signal: Signal) {
@@ -567,8 +594,9 @@ fn event_name(event: &Event) -> String {
         Event::Started => "Started".to_owned(),
         Event::StartFailed(_) => "StartFailed".to_owned(),
         Event::Paused(signal) => format!("Paused by {signal}"),
-        Event::Ended(_, Left::Nobody) => "Ended".to_owned(),
-        Event::Ended(_, Left::Descendants) => "Ended, others left".to_owned(),
+        Event::Ended(_, _, Place::Foreground) => "Ended by a key".to_owned(),
+        Event::Ended(_, Left::Nobody, _) => "Ended".to_owned(),
+        Event::Ended(_, Left::Descendants, _) => "Ended, others left".to_owned(),
         Event::Alone => "Alone".to_owned(),
         Event::Expired(timer) => format!("{timer:?} expired"),
     }

@@ -4,7 +4,7 @@
 //! since its number means nothing outside of its PID namespace.
 
 use crate::permits::is_permitted;
-use crate::seen::is_gone;
+use crate::seen::{await_sleep, is_gone};
 use crate::world::{Running, Start, World, binary, eventually};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
@@ -206,16 +206,16 @@ fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
 #[test]
 fn orphans_come_to_us_as_a_subreaper_and_go_elsewhere_without() {
     // The orphan says who its parent is when its first one is gone.
-    let script = "(sh -c 'while kill -0 $PPID && test \"$(cut -d\" \" -f4 /proc/$$/stat)\" = \"$0\"; do sleep 0.01; done; \
-                  cut -d\" \" -f4 /proc/$$/stat >\"$W/new\"; mv \"$W/new\" \"$W/parent\"' \"$(sh -c 'echo $PPID')\" &); \
-                  while ! test -e \"$W/parent\"; do sleep 0.01; done";
+    let deed = "parent() { cut -d' ' -f4 /proc/$$/stat; }; while test \"$(parent)\" = \"$0\"; do sleep 0.01; done; \
+        parent >\"$W/new\"; mv \"$W/new\" \"$W/parent\"";
+    let script = "sh -c 'sh -c \"$DEED\" $$ &'; while ! test -e \"$W/parent\"; do sleep 0.01; done";
     for (options, adopts) in [
         (&[][..], false),
         (&["-s"], true),
         (&["--subreaper"], true),
         (&["--wait-descendants"], true),
     ] {
-        let life = Life::start(Place::Inside, options, script);
+        let life = Life::leaving(Place::Inside, options, deed, script);
         let own = life.running.pid().to_string();
         life.await_file("parent");
         let parent = life.lines("parent");
@@ -229,7 +229,8 @@ const CAREFUL: &str = "trap ': >\"$W/told\"; while test -d \"$W\" && ! test -e \
     : >\"$W/finished\"; exit' TERM USR2; echo $$ >\"$W/pid\"; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
 
 /// A daemon that ends at once, and leaves a file.
-const OBEDIENT: &str = "trap ': >\"$W/told$n\"; exit' TERM USR2; : >\"$W/up$n\"; while test -d \"$W\"; do sleep 0.01; done";
+const OBEDIENT: &str =
+    "trap ': >\"$W/told$n\"; exit' TERM; : >\"$W/up$n\"; while test -d \"$W\"; do sleep 0.01; done";
 
 const DEAF: &str = "trap '' TERM INT HUP QUIT; echo $$ >\"$W/pid\"; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
 
@@ -294,7 +295,11 @@ fn readiness_is_taken_back_by_a_new_file_of_the_same_life() {
     assert_eq!(world.wait(["-t", "0", "main:died"]).finish().status, 124);
     life.touch("let-go");
     assert_eq!(life.running.end().status, 3);
-    assert_eq!(follower.end().status, 143);
+    // Not by a crash before.
+    let ended = follower.end();
+    assert_eq!(ended.status, 143);
+    let said = &ended.stderr;
+    assert!(said.contains("main died with exit code 3"), "{said}");
 }
 
 #[test]
@@ -443,15 +448,13 @@ fn what_was_left_behind_gets_the_stop_signal_of_the_options() {
         "--grace-period",
         "1h",
     ];
-    let life = Life::leaving(
-        Place::Inside,
-        &options,
-        OBEDIENT,
-        &format!("{}; exit 3", LEAVE),
-    );
+    let deed = "trap 'echo TERM >>\"$W/told\"' TERM; trap 'echo USR2 >>\"$W/told\"; exit' USR2; \
+        : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
+    let life = Life::leaving(Place::Inside, &options, deed, &format!("{}; exit 3", LEAVE));
     let Life { world, running, .. } = life;
     assert_eq!(running.end().status, 3);
-    assert!(world.path("told").exists());
+    let told = std::fs::read_to_string(world.path("told")).unwrap();
+    assert_eq!(told, "USR2\n");
 }
 
 #[test]
@@ -473,12 +476,12 @@ fn without_wait_descendants_nobody_is_told_anything() {
 }
 
 #[test]
-fn a_word_from_outside_kills_at_once_what_is_still_being_stopped() {
+fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
     for place in places() {
-        for signal in [15, 2, 1, 3] {
+        for (first, second) in [(15, 2), (2, 1), (1, 3), (3, 15)] {
             let life = Life::leaving(
                 place,
-                &["--wait-descendants", "--grace-period", "1h"],
+                &["--wait-descendants", "--grace-period", "1h", "-v"],
                 DEAF,
                 &format!("{}; exit 3", LEAVE),
             );
@@ -489,13 +492,45 @@ fn a_word_from_outside_kills_at_once_what_is_still_being_stopped() {
             });
             // What is no such word changes nothing.
             life.signal(10);
-            life.signal(signal);
+            life.signal(first);
+            life.signal(second);
             let Life { world, running, .. } = life;
             let ended = running.end();
-            assert_eq!(ended.status, 3, "{place:?} {signal}: {}", ended.stderr);
+            assert_eq!(ended.status, 3, "{place:?} {first}: {}", ended.stderr);
+            for said in ["dropped USR1", "once more and it is killed", "killing what"] {
+                let stderr = &ended.stderr;
+                assert!(stderr.contains(said), "{place:?} {first} {said}: {stderr}");
+            }
             assert_eq!(world.key("main", "Reason").as_deref(), Some("exited"));
         }
     }
+}
+
+#[test]
+fn a_word_from_outside_leaves_what_is_being_stopped_its_grace_period() {
+    let script = format!("{}; exit 3", LEAVE);
+    let life = Life::leaving(Place::Inside, &["--wait-descendants"], CAREFUL, &script);
+    life.await_file("told");
+    life.signal(15);
+    eventually("the word was read", || {
+        (!pending(life.running.pid(), 15)).then_some(())
+    });
+    life.touch("let-go");
+    let Life { world, running, .. } = life;
+    let ended = running.end();
+    assert_eq!(ended.status, 3, "{}", ended.stderr);
+    assert!(world.path("finished").exists(), "it was killed");
+}
+
+/// Whether a signal has come that nobody has taken yet.
+fn pending(pid: i32, signal: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let masks = status.lines().filter_map(|line| {
+        line.strip_prefix("ShdPnd:")
+            .or(line.strip_prefix("SigPnd:"))
+    });
+    let mut masks = masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    masks.any(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
 #[test]
@@ -580,10 +615,13 @@ fn a_term_while_clearing_before_a_restart_ends_the_life() {
     eventually("it clears", || {
         life.world.key("main", "Ready").is_none().then_some(())
     });
+    // The first word decides the status, and the second ends the patience with what is left. Where both
+    // come together the lower number is read first.
     life.signal(15);
+    life.signal(3);
     let Life { world, running, .. } = life;
     let ended = running.end();
-    assert_eq!(ended.status, 143, "{}", ended.stderr);
+    assert!([143, 131].contains(&ended.status), "{}", ended.stderr);
     assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
     let starts = std::fs::read_to_string(world.path("starts")).unwrap();
     assert_eq!(starts, "start\n");
@@ -605,10 +643,17 @@ fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_resta
         words.extend(options.split(' '));
         let life = Life::leaving(Place::Inside, &words, CAREFUL, &script);
         life.await_file("told");
+        await_sleep(&life.running);
+        let before = sleeps(life.supervisor());
         let dead = life.world.signal(["-c", dep, "dep"]).finish();
         assert_eq!(dead.status, 0);
         if reason == "stopped" {
             assert_eq!(life.world.await_key("main", "Cause"), "dep");
+        } else {
+            // Where nothing is to be seen of it, it has at least been noticed.
+            eventually("it has looked around since", || {
+                (sleeps(life.supervisor()) > before + 2).then_some(())
+            });
         }
         assert!(!life.has("finished"), "it is not killed for that");
         assert!(life.world.key("main", "Died").is_none());

@@ -1,6 +1,6 @@
-//! What can be seen of a process from outside: the sentence it leaves, whether it sleeps, whether it is gone.
+//! What can be seen of a process from outside: the sentence and the keys it leaves, whether it sleeps, whether it is gone.
 
-use crate::world::{Ended, Running, eventually};
+use crate::world::{Ended, Running, World, eventually};
 
 /// Checks the status, and that standard error is one sentence of this applet.
 #[track_caller]
@@ -67,4 +67,14 @@ pub fn is_gone(pid: &str) -> bool {
             .is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
         Err(_) => true,
     }
+}
+
+/// The keys of a tombstone, in their order.
+pub fn keys(world: &World, name: &str) -> String {
+    let text = world.tombstone(name);
+    let keys: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(':').next())
+        .collect();
+    keys.join(" ")
 }
