@@ -136,7 +136,8 @@ fn holder() {
             "--",
             "sh",
             "-c",
-            "cat \"$EXIT_DIR/model\"",
+            // Its first deed can come before the record of its birth.
+            "until grep -q Ready \"$EXIT_DIR/model\"; do sleep 0.01; done; cat \"$EXIT_DIR/model\"",
         ])
         .output()
         .unwrap();
