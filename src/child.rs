@@ -4,7 +4,7 @@
 use crate::Signal;
 use crate::supervisor::{Ending, Left, Place, StartFailure};
 use crate::sys::{self, CommandLine, Setup, Signals, SpawnError, Target};
-use rustix::process::{Pid, WaitOptions, WaitStatus};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 use std::io;
 use std::os::fd::RawFd;
 
@@ -73,7 +73,7 @@ impl Child {
         match signal {
             Signal::CONT => {
                 self.lend_terminal();
-                if std::mem::take(&mut self.paused) {
+                if std::mem::take(&mut self.paused) || self.is_stopped() {
                     target = Target::Group;
                 }
             }
@@ -88,6 +88,14 @@ impl Child {
             sys::kill(self.pid, Target::Process, signal).or_else(unless_nobody)?;
         }
         sys::kill(self.pid, target, signal).or_else(unless_nobody)
+    }
+
+    /// Whether it is stopped, which may not have been told to us yet.
+    fn is_stopped(&self) -> bool {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let found =
+            Pid::from_raw(self.pid).map(|pid| rustix::process::waitid(WaitId::Pid(pid), options));
+        matches!(found, Some(Ok(Some(_))))
     }
 
     fn has_left_its_group(&self) -> bool {

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 pub const CTRL_C: &str = "\x03";
 pub const CTRL_D: &str = "\x04";
 pub const CTRL_Z: &str = "\x1a";
+pub const CTRL_BACKSLASH: &str = "\x1c";
 
 /// A terminal and the session that it controls. All of them end with the test.
 pub struct Terminal {

@@ -9,7 +9,7 @@ use crate::permits::is_permitted;
 use crate::seen::{assert_sentence, is_gone};
 use crate::world::{Ended, Running, Start, World, binary, eventually};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const HUP: i32 = 1;
@@ -35,7 +35,8 @@ const LET_GO: i32 = 5;
 
 /// Writes down the numbers of the signals that it gets, until there is a file `end` or no directory any
 /// more. MANNER: `brief` ends with 1 the first time; `family` has a child in its process group and one that has
-/// left it, which listen too; `stray` goes over to its parent's process group. Signals whose numbers are in the
+/// left it, which listen too; `stray` goes over to its parent's process group, `deserter` too but leaves a child that
+/// listens. Signals whose numbers are in the
 /// file `tell` it sends to its parent.
 const LISTENER: &str = r#"
 use strict;
@@ -75,7 +76,10 @@ if ($manner eq 'family') {
     fork // die or listen_as('member');
     fork // die or do { setpgrp 0, 0; listen_as('leaver') };
 }
-setpgrp 0, getpgrp getppid if $manner eq 'stray';
+if ($manner eq 'deserter') {
+    fork // die or listen_as('member');
+}
+setpgrp 0, getpgrp getppid if $manner eq 'stray' or $manner eq 'deserter';
 listen_as('cmd');
 "#;
 
@@ -733,6 +737,87 @@ fn what_came_during_a_back_off_is_not_for_the_next_command_even_if_exitdir_run_w
     assert_eq!(life.all_heard(), []);
 }
 
+// ---------------------------------------------------------------- where a call is refused
+
+/// strace that refuses `rt_sigtimedwait`, as a container's seccomp profile may, and writes down each call. The
+/// command is not traced.
+fn refusing(log: &str) -> [&str; 8] {
+    let refuse = "inject=rt_sigtimedwait:error=ENOSYS";
+    let trace = "trace=rt_sigtimedwait";
+    ["strace", "-q", "-o", log, "-e", trace, "-e", refuse]
+}
+
+fn refusing_is_permitted() -> bool {
+    let [program, options @ ..] = refusing("/dev/null");
+    is_permitted(
+        "refusing calls with strace",
+        Command::new(program).args(options).arg("true"),
+    )
+}
+
+/// How often the call was refused.
+#[track_caller]
+fn refused(world: &World) -> usize {
+    let log = std::fs::read_to_string(world.path("strace.log")).unwrap();
+    let count = log.lines().filter(|line| line.contains("ENOSYS")).count();
+    assert!(count > 0, "the call was never made: {log}");
+    count
+}
+
+#[test]
+fn where_sigtimedwait_is_refused_each_signal_is_passed_on_all_the_same_and_nothing_spins() {
+    if !can_listen() || !refusing_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let log = world.path("strace.log").display().to_string();
+    let line = listening(&world, "", "");
+    let running = command_of(&world, &refusing(&log), &line).start();
+    let pid = eventually("strace has started exitdir-run", || {
+        let mut traced = children(running.pid()).into_iter();
+        traced.find(|pid| is_exitdir(*pid))
+    });
+    let life = Life {
+        running,
+        pid,
+        world,
+    };
+    life.await_up();
+    for signal in all_passed_on() {
+        life.send_and_await(signal, signal);
+    }
+    assert_eq!(life.heard(), all_passed_on());
+    // It asks once after each signal, and once or twice at the beginning and for the end.
+    let refused = refused(&life.world);
+    let most = 2 * all_passed_on().len();
+    assert!(refused < most, "asked {refused} times");
+    life.assert_ends_by_itself();
+}
+
+#[test]
+fn where_sigtimedwait_is_refused_a_timeout_comes_in_time_and_nothing_spins_until_then() {
+    if !refusing_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let log = world.path("strace.log").display().to_string();
+    // Ends with the test in any case.
+    let script = "while test -d \"$0\"; do sleep 0.1; done";
+    let graveyard = world.path("").display().to_string();
+    let run = binary().display().to_string();
+    let words = [&run, "run", "--timeout=500ms", "--", "sh", "-c", script];
+    let line: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    let ended = command_of(&world, &refusing(&log), &line)
+        .arg(graveyard)
+        // What strace leaves behind if it must be killed is not waited for.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .finish();
+    assert_eq!(ended.status, 124, "{ended:?}");
+    let refused = refused(&world);
+    assert!(refused < 50, "asked {refused} times");
+}
+
 // ---------------------------------------------------------------- to whom
 
 #[test]
@@ -783,6 +868,48 @@ fn with_group_a_command_that_has_left_its_group_empty_gets_its_signals_all_the_s
     }
     assert_eq!(life.heard(), [TERM, USR1, 64]);
     life.assert_ends_by_itself();
+}
+
+fn start_deserter(options: &str) -> (Life, String) {
+    let life = Life::start_as(options, "deserter");
+    eventually("the member listens", || {
+        (life.log("member") == "up\n").then_some(())
+    });
+    let member = only_child("the member", only_child("the command", life.pid));
+    (life, member.to_string())
+}
+
+#[test]
+fn with_group_a_command_that_has_left_its_group_to_others_gets_each_signal_once_and_so_do_they() {
+    if !can_listen() {
+        return;
+    }
+    let (life, _) = start_deserter("-g --death-deps dep --grace-period 1h");
+    for signal in [USR1, 64] {
+        life.send_and_await(signal, signal);
+    }
+    life.strike();
+    life.await_times(TERM, 1);
+    assert_eq!(life.all_heard(), [USR1, 64, TERM]);
+    eventually("the member has what was sent", || {
+        (life.heard_by("member") == [USR1, 64, TERM, LAST]).then_some(())
+    });
+    life.assert_ends_by_itself();
+}
+
+#[test]
+fn with_group_a_command_that_has_left_its_group_to_others_is_killed_with_them_after_the_grace_period()
+ {
+    if !can_listen() {
+        return;
+    }
+    let (life, member) = start_deserter("-g --death-deps dep --grace-period 50ms");
+    life.strike();
+    let Life { running, world, .. } = life;
+    let ended = running.end();
+    assert_eq!(ended.status, 128 + KILL, "{ended:?}");
+    eventually("the member is killed", || is_gone(&member).then_some(()));
+    drop(world);
 }
 
 #[test]

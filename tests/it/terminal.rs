@@ -2,10 +2,10 @@
 //! they see without it. Scenes are played both ways where that must hold, and what was shown is compared.
 
 use crate::permits::is_permitted;
-use crate::pty::{CTRL_C, CTRL_D, CTRL_Z, Process, Terminal};
+use crate::pty::{CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, Process, Terminal};
 use crate::seen::{is_gone, sleeps, sleeps_in_its_watch};
 use crate::world::{Start, World, binary, eventually};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::process::Command;
 
 const PROMPT: &str = "outer> ";
@@ -387,6 +387,204 @@ fn a_command_that_is_restarted_in_place_has_the_terminal_again() {
     shell.press(CTRL_C);
     assert_eq!(shell.ask("echo $?"), "130");
     shell.await_nobody();
+}
+
+#[test]
+fn a_command_that_cannot_be_executed_leaves_the_terminal_to_the_script_that_named_it() {
+    if !terminals_are_possible() {
+        return;
+    }
+    let world = World::new();
+    for command in ["nosuch", "/"] {
+        let script = format!("exitdir-run -- {command}; read x; echo got:$x");
+        let mut starter = with_exitdir_run(&world, "setsid");
+        let mut terminal = Terminal::start(starter.args(["--ctty", "sh", "-c", &script]));
+        terminal.shown_until(&format!("cannot run {command}: "));
+        terminal.enter("words");
+        terminal.shown_until("got:");
+        assert_eq!(terminal.shown_until("\n"), "words", "{command}");
+        assert_eq!(terminal.end(), 0);
+    }
+}
+
+#[test]
+fn a_command_that_was_missing_for_one_restart_has_the_terminal_when_it_is_back() {
+    if !terminals_are_possible() {
+        return;
+    }
+    let world = World::new();
+    let mut shell = Shell::start(&world);
+    // A link, which is there or not there but never half written.
+    shell.ask("ln -s \"$(command -v sh)\" program");
+    let script = "echo here; read line; mv program away; echo got $line";
+    shell.terminal.enter(&format!(
+        "exitdir-run --restart always -- ./program -c '{script}'"
+    ));
+    shell.terminal.shown_until("here\n");
+    shell.terminal.await_foreground("program");
+    shell.terminal.enter("one");
+    shell.terminal.shown_until("got one\n");
+    shell.terminal.shown_until("restarting it in ");
+    shell.terminal.shown_until("No such file");
+    std::fs::rename(world.path("away"), world.path("program")).unwrap();
+    shell.terminal.shown_until("here\n");
+    shell.terminal.await_foreground("program");
+    shell.terminal.enter("two");
+    shell.terminal.shown_until("got two\n");
+    shell.terminal.shown_until("restarting it in ");
+    shell.press(CTRL_C);
+    assert_eq!(shell.ask("echo $?"), "130");
+    shell.await_nobody();
+}
+
+#[test]
+fn a_command_that_a_key_has_ended_is_not_restarted() {
+    if !terminals_are_possible() {
+        return;
+    }
+    let world = World::new();
+    let mut shell = Shell::start(&world);
+    shell.ask("ulimit -c 0");
+    for restart in ["always", "on-failure"] {
+        for (key, status) in [(CTRL_C, "130"), (CTRL_BACKSLASH, "131")] {
+            shell
+                .terminal
+                .enter(&format!("exitdir-run --restart {restart} -- sleep 1000"));
+            shell.terminal.await_foreground("sleep");
+            let shown = shell.press(key);
+            assert!(!shown.contains("restarting"), "{restart}: {shown}");
+            assert_eq!(shell.ask("echo $?"), status, "{restart}");
+            shell.await_nobody();
+        }
+    }
+}
+
+#[test]
+fn a_shell_that_handles_ctrl_c_itself_goes_on_and_is_restarted_when_it_exits() {
+    if !terminals_are_possible() {
+        return;
+    }
+    let world = World::new();
+    let mut shell = Shell::start(&world);
+    let terminal = &mut shell.terminal;
+    terminal.enter("PS1=$INNER exitdir-run --restart always -- bash --norc --noediting -i");
+    terminal.shown_until(INNER);
+    terminal.await_reader();
+    let inner = terminal.foreground();
+    terminal.press(CTRL_C);
+    terminal.shown_until(INNER);
+    terminal.enter("sleep 1000");
+    terminal.await_foreground("sleep");
+    terminal.press(CTRL_C);
+    terminal.shown_until(INNER);
+    terminal.enter("echo $?, $$");
+    let shown = plain(&terminal.shown_until(INNER));
+    assert_eq!(shown, format!("130, {inner}"));
+    terminal.enter("exit 130");
+    terminal.shown_until("restarting it in ");
+    terminal.shown_until(INNER);
+    terminal.await_reader();
+    assert_ne!(terminal.foreground(), inner, "another one");
+    terminal.enter("exit");
+    terminal.shown_until("restarting it in ");
+    shell.press(CTRL_C);
+    assert_eq!(shell.ask("echo $?"), "130");
+    shell.await_nobody();
+}
+
+/// While exitdir-run is stopped, so is its command, whose stop it gets to know together with the CONT for itself.
+#[track_caller]
+fn assert_cont_wakes_both(options: &str, stop_command: impl Fn(i32)) {
+    let world = World::new();
+    let mut shell = Shell::start(&world);
+    shell.ask(&format!("exitdir-run {options} -- sh -c 'sleep 1000; :' &"));
+    eventually("it runs", || shell.terminal.process("sleep"));
+    let command = shell.terminal.process("sh").unwrap();
+    let run = shell.terminal.process("exitdir-run").unwrap();
+    let mut asleep = 0;
+    eventually("exitdir-run has settled down", || {
+        asleep += u32::from(sleeps(run.pid));
+        let watches = options.is_empty() || asleep > 500 || sleeps_in_its_watch(run.pid);
+        (asleep > 0 && watches).then_some(())
+    });
+    kill(run.pid, Signal::STOP);
+    shell.terminal.await_stopped("exitdir-run");
+    stop_command(command.pid);
+    shell.terminal.await_stopped("sh");
+    kill(run.pid, Signal::CONT);
+    shell.await_all_running();
+    // Nor has anything been stopped since: it obeys.
+    kill(run.pid, Signal::TERM);
+    eventually("exitdir-run and its command end", || {
+        let jobs = shell.jobs();
+        jobs.iter().all(|job| job.name == "sleep").then_some(())
+    });
+}
+
+#[test]
+fn a_cont_for_exitdir_run_that_waits_while_its_command_is_stopped_wakes_both() {
+    if !terminals_are_possible() {
+        return;
+    }
+    for options in ["", "--death-deps nobody"] {
+        assert_cont_wakes_both(options, |command| kill(command, Signal::TSTP));
+    }
+}
+
+#[test]
+fn a_cont_for_exitdir_run_that_waits_while_its_commands_group_is_stopped_wakes_all() {
+    if !terminals_are_possible() {
+        return;
+    }
+    for options in ["", "--death-deps nobody"] {
+        assert_cont_wakes_both(options, |command| {
+            kill_process_group(Pid::from_raw(command).unwrap(), Signal::TSTP).unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_cont_that_waits_for_exitdir_run_is_not_lost_to_a_stop_that_it_gets_to_know_first() {
+    // So long exitdir-run is busy with the first signal that it passes on.
+    let delay = "-e trace=kill -e inject=kill:delay_exit=1000000:when=1";
+    let strace = format!("strace -q -o /dev/null {delay}");
+    let mut trial = Command::new("sh");
+    trial.args(["-c", &format!("{strace} true")]);
+    if !terminals_are_possible() || !is_permitted("delays with strace", &mut trial) {
+        return;
+    }
+    let world = World::new();
+    let mut shell = Shell::start(&world);
+    let script =
+        "trap \"echo >got\" USR1; sleep 1000 & echo $$ >pid; echo >ready; while :; do wait; done";
+    shell.ask(&format!("{strace} exitdir-run -- sh -c '{script}' &"));
+    let is_there = |name| world.path(name).exists().then_some(());
+    eventually("the command is ready", || is_there("ready"));
+    let command: i32 = std::fs::read_to_string(world.path("pid"))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let run = shell.terminal.process("exitdir-run").unwrap();
+    kill(run.pid, Signal::USR1);
+    eventually("USR1 has come", || is_there("got"));
+    kill(command, Signal::TSTP);
+    eventually("the command is stopped", || {
+        let mut jobs = shell.jobs().into_iter();
+        jobs.any(|job| job.pid == command && job.is_stopped())
+            .then_some(())
+    });
+    kill(run.pid, Signal::CONT);
+    eventually("the command goes on", || {
+        let mut jobs = shell.jobs().into_iter();
+        jobs.any(|job| job.pid == command && !job.is_stopped())
+            .then_some(())
+    });
+    kill(run.pid, Signal::TERM);
+    eventually("exitdir-run and its command end", || {
+        let jobs = shell.jobs();
+        jobs.iter().all(|job| job.name == "sleep").then_some(())
+    });
 }
 
 #[test]
