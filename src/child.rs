@@ -3,7 +3,7 @@
 
 use crate::Signal;
 use crate::supervisor::{Ending, Left, Place, StartFailure};
-use crate::sys::{self, CommandLine, Setup, Signals, SpawnError, Target};
+use crate::sys::{self, CommandLine, Gifts, Setup, Signals, SpawnError, Target};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 use std::io;
 use std::os::fd::RawFd;
@@ -26,8 +26,8 @@ pub(crate) struct Reaped {
     pub(crate) ended: Option<Ending>,
     /// What stopped the command.
     pub(crate) paused: Option<Signal>,
-    /// Who else has ended.
-    pub(crate) others: Vec<i32>,
+    /// Who else has ended, and how.
+    pub(crate) others: Vec<(i32, Option<Ending>)>,
     /// Whether any child is left.
     pub(crate) left: Left,
     /// Where the command was.
@@ -41,6 +41,7 @@ impl Child {
         command: &CommandLine,
         signals: &Signals,
         target: Target,
+        gifts: Gifts<'_>,
     ) -> Result<Child, StartFailure> {
         let lent = sys::foreground_terminal();
         let setup = Setup {
@@ -48,7 +49,7 @@ impl Child {
             own_group: true,
             terminal: lent,
         };
-        match sys::spawn(command, setup) {
+        match sys::spawn(command, setup, gifts) {
             Ok(pid) => Ok(Child {
                 pid,
                 target,
@@ -63,6 +64,10 @@ impl Child {
                 _ => StartFailure::NotExecutable(errno(&error)),
             }),
         }
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
     }
 
     /// Sends a signal. After a stop `CONT` goes to the whole group, as the stop did, and to where the
@@ -187,7 +192,7 @@ impl Reaped {
     fn note(&mut self, child: Option<&mut Child>, pid: i32, status: WaitStatus) {
         let Some(child) = child.filter(|child| child.pid == pid) else {
             if !status.stopped() {
-                self.others.push(pid);
+                self.others.push((pid, ending(status)));
             }
             return;
         };

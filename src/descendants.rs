@@ -53,10 +53,8 @@ impl Descendants {
     }
 
     /// A number that was reaped can be given to another process.
-    pub(crate) fn forget(&mut self, pids: &[i32]) {
-        for pid in pids {
-            self.told.remove(pid);
-        }
+    pub(crate) fn forget(&mut self, pid: i32) {
+        self.told.remove(&pid);
     }
 }
 

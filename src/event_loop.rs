@@ -8,9 +8,13 @@ use crate::child::Child;
 use crate::descendants::Descendants;
 use crate::error::describe;
 use crate::follow::Look;
+use crate::readiness::Readiness;
+use crate::ready_on::ReadyOn;
 use crate::society::Society;
-use crate::supervisor::{Action, Event, Final, Left, Machine, Record, Report, Rules, Timer, Why};
-use crate::sys::{CommandLine, Signals, Target};
+use crate::supervisor::{
+    Action, Event, Final, Left, Machine, Record, Report, Rules, StartFailure, Timer, Why,
+};
+use crate::sys::{CommandLine, Gifts, Signals, Target};
 use crate::timers::Timers;
 use crate::tombstone::Line;
 use crate::verdict::Verdict;
@@ -30,6 +34,7 @@ pub(crate) struct Plan {
     pub(crate) birth_deps: Vec<Condition>,
     pub(crate) death_deps: Vec<Condition>,
     pub(crate) poll: Option<Limit>,
+    pub(crate) ready_on: ReadyOn,
     pub(crate) rules: Rules,
     pub(crate) target: Target,
     pub(crate) command: CommandLine,
@@ -74,6 +79,8 @@ pub(crate) fn live(plan: &Plan, signals: &Signals) -> Result<u8, String> {
         own,
         society,
         child: None,
+        readiness: None,
+        status: None,
         descendants: None,
         complaints: BTreeSet::new(),
         stop_sentence: None,
@@ -124,6 +131,10 @@ struct Supervisor<'p> {
     own: Option<OwnLife>,
     society: Option<Society<'p>>,
     child: Option<Child>,
+    /// How we find out that the command is ready, until it is.
+    readiness: Option<Readiness>,
+    /// The newest that the command has said about itself.
+    status: Option<String>,
     /// What the command left behind, while it is being stopped.
     descendants: Option<Descendants>,
     /// What was complained about already.
@@ -152,6 +163,7 @@ impl Supervisor<'_> {
 
     fn look_around(&mut self) {
         self.take_signals();
+        self.take_readiness();
         // Before the timers: a timeout of 0 gives up after one look, not before it.
         self.take_news();
         self.take_timers();
@@ -180,11 +192,15 @@ impl Supervisor<'_> {
         let society = self.society.as_ref();
         let look = society.and_then(|society| society.follower.deadline());
         let heard = society.and_then(|society| society.follower.descriptor());
-        let until = self.timers.next(look);
-        match heard {
-            Some(_) => vigil::sleep([Some(self.signals.descriptor().as_fd()), heard], until),
-            None => self.await_signals(until),
+        let readiness = self.readiness.as_ref();
+        let asked = readiness.and_then(Readiness::wanted);
+        let dates = [look, readiness.and_then(Readiness::deadline)];
+        let until = self.timers.next(dates.into_iter().flatten().min());
+        if heard.is_none() && asked.is_none() {
+            return self.await_signals(until);
         }
+        let signal = vigil::readable(self.signals.descriptor().as_fd());
+        vigil::sleep(&[signal, heard.and_then(vigil::readable), asked], until);
     }
 
     /// Sleeps where nothing but a signal can come before the moment. What is only to be passed on is
@@ -236,23 +252,63 @@ impl Supervisor<'_> {
     }
 
     fn reap(&mut self) {
+        if self.status_may_come() {
+            // What it has said before its end.
+            self.take_readiness();
+        }
         let reaped = Child::reap(&mut self.child);
+        for (pid, ending) in &reaped.others {
+            if let Some(readiness) = &mut self.readiness {
+                readiness.reaped(*pid, *ending);
+            }
+            if let Some(descendants) = &mut self.descendants {
+                descendants.forget(*pid);
+            }
+        }
         if let Some(ending) = reaped.ended {
+            // Closing a watch takes its time, and the record does not wait for it.
+            let _source = self.readiness.take();
             self.feed(Event::Ended(ending, reaped.left, reaped.place));
         }
         if let Some(signal) = reaped.paused {
             self.feed(Event::Paused(signal));
         }
-        let Some(descendants) = &mut self.descendants else {
+        if self.descendants.is_none() {
             return;
-        };
-        descendants.forget(&reaped.others);
+        }
         if reaped.left == Left::Nobody {
             self.descendants = None;
             self.feed(Event::Alone);
         } else if let Some(event) = self.tell_descendants() {
             // The children of those who have just gone are ours now.
             self.feed(event);
+        }
+    }
+
+    fn status_may_come(&self) -> bool {
+        let readiness = self.readiness.as_ref();
+        readiness.is_some_and(Readiness::outlives_readiness)
+    }
+
+    fn take_readiness(&mut self) {
+        let Some(readiness) = &mut self.readiness else {
+            return;
+        };
+        let dir = self.plan.membership.as_ref();
+        let command = self.child.as_ref().map(Child::pid);
+        let finding = readiness.look(command, dir.map(|dir| &dir.dir), self.signals);
+        if let Some(complaint) = finding.complaint {
+            self.complain(complaint);
+        }
+        if finding.status.is_some() {
+            self.status = finding.status;
+        }
+        if finding.ready {
+            self.feed(Event::Ready);
+            if !self.status_may_come() {
+                // After the record: closing a watch takes its time.
+                self.readiness = None;
+            }
         }
     }
 
@@ -377,9 +433,23 @@ impl Supervisor<'_> {
     }
 
     fn start(&mut self) -> Event {
-        match Child::start(&self.plan.command, self.signals, self.plan.target) {
+        let mut readiness = match Readiness::prepare(&self.plan.ready_on) {
+            Ok(readiness) => readiness,
+            // One that is never ready would be waited for for ever.
+            Err(errno) => {
+                return Event::StartFailed(StartFailure::Own(errno.raw_os_error()));
+            }
+        };
+        let descriptor = readiness.as_ref().and_then(Readiness::descriptor);
+        let gifts = Gifts {
+            descriptors: descriptor.as_slice(),
+            variable: readiness.as_ref().and_then(Readiness::variable),
+        };
+        match Child::start(&self.plan.command, self.signals, self.plan.target, gifts) {
             Ok(child) => {
                 self.child = Some(child);
+                readiness.iter_mut().for_each(Readiness::started);
+                self.readiness = readiness;
                 self.plan
                     .voice
                     .detail(format!("started {}", self.plan.command.display()));
@@ -417,7 +487,10 @@ impl Supervisor<'_> {
         let lines = match record {
             Record::Born { ready: true } => vec![Line::Born(&now), Line::Ready(&now)],
             Record::Born { ready: false } => vec![Line::Born(&now)],
-            Record::Ready => vec![Line::Ready(&now)],
+            Record::Ready => {
+                let status = self.status.as_deref().map(Line::Message);
+                [Line::Ready(&now)].into_iter().chain(status).collect()
+            }
             Record::Cause(name) => vec![Line::Cause(name)],
             Record::Down => return self.take_back_ready(),
         };
@@ -497,11 +570,12 @@ impl Supervisor<'_> {
                 (said.clone(), said)
             }
         };
+        let status = self.status.take();
         self.bury(&DeathRecord {
             code: last.code,
             signal: last.signal,
             reason: Some(last.reason),
-            message: message.as_deref(),
+            message: message.as_deref().or(status.as_deref()),
         });
         if let Some(sentence) = noted {
             termination_log::leave(&voice.signed(&sentence));

@@ -321,7 +321,7 @@ impl ExitDir {
         !self.own_files().is_empty()
     }
 
-    fn is_own(&self, id: Option<FileId>) -> bool {
+    pub(crate) fn is_own(&self, id: Option<FileId>) -> bool {
         id.is_some_and(|id| self.own_files().contains(&id))
     }
 

@@ -32,6 +32,8 @@ mod follow;
 #[cfg(test)]
 mod model;
 mod name;
+mod readiness;
+mod ready_on;
 mod say;
 mod signal;
 mod society;

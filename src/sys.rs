@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags};
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -403,6 +403,99 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(own))?)
 }
 
+// ---- Datagrams with descriptors -----------------------------------------------------------------
+
+/// A datagram, who has sent it, and what came along.
+#[derive(Debug)]
+pub(crate) struct Datagram {
+    /// Its first [`DATAGRAM`] bytes.
+    pub(crate) text: Vec<u8>,
+    /// The sender's process id as we see it; `None` from outside of our PID namespace.
+    pub(crate) process: Option<i32>,
+    /// The sender's user.
+    pub(crate) user: Option<u32>,
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+/// Of a datagram no more is read, in bytes.
+const DATAGRAM: usize = 4096;
+/// Room for what comes along: credentials, and as many descriptors as the kernel lets anybody send.
+const ANCILLARY: usize = 2048;
+
+/// Takes one datagram from a socket with `SO_PASSCRED`, without waiting for one (unix(7), cmsg(3)).
+///
+/// # Errors
+/// `EAGAIN` if there is none.
+pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Datagram> {
+    let mut text = vec![0_u8; DATAGRAM];
+    // Aligned as the headers in it want to be.
+    let mut ancillary = [0_u64; ANCILLARY / 8];
+    let mut part = libc::iovec {
+        iov_base: text.as_mut_ptr().cast(),
+        iov_len: text.len(),
+    };
+    // SAFETY: a header of zeros is one that names nothing.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = &raw mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = ancillary.as_mut_ptr().cast();
+    header.msg_controllen = ANCILLARY as _;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: the header leads to buffers of the lengths that it says, which live across the call.
+    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
+    let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    text.truncate(length);
+    let mut datagram = Datagram {
+        text,
+        process: None,
+        user: None,
+        descriptors: Vec::new(),
+    };
+    // SAFETY: the kernel has filled the header; what it leads to is still there.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
+    while !next.is_null() {
+        // SAFETY: the macros lead to whole headers inside of the buffer only.
+        let message = unsafe { &*next };
+        // SAFETY: as above: the data follows the header.
+        let data = unsafe { libc::CMSG_DATA(next) };
+        datagram.take(message, data);
+        // SAFETY: as above.
+        next = unsafe { libc::CMSG_NXTHDR(&raw const header, next) };
+    }
+    Ok(datagram)
+}
+
+impl Datagram {
+    fn take(&mut self, message: &libc::cmsghdr, data: *const u8) {
+        if message.cmsg_level != libc::SOL_SOCKET {
+            return;
+        }
+        // SAFETY: this macro only counts.
+        let head = unsafe { libc::CMSG_LEN(0) } as usize;
+        #[allow(clippy::unnecessary_cast)] // musl counts in another type than glibc
+        let length = (message.cmsg_len as usize).saturating_sub(head);
+        match message.cmsg_type {
+            libc::SCM_CREDENTIALS if length >= size_of::<libc::ucred>() => {
+                // SAFETY: the length says that a whole one is there, and its fields are numbers.
+                let sender: libc::ucred = unsafe { data.cast::<libc::ucred>().read_unaligned() };
+                self.process = Some(sender.pid).filter(|pid| *pid != 0);
+                self.user = Some(sender.uid);
+            }
+            libc::SCM_RIGHTS => {
+                for at in 0..length / size_of::<RawFd>() {
+                    // SAFETY: the length says that so many are there.
+                    let place = unsafe { data.cast::<RawFd>().add(at) };
+                    // SAFETY: as above.
+                    let fd = unsafe { place.read_unaligned() };
+                    // SAFETY: the kernel has just made the descriptor for us, and nobody else knows it.
+                    self.descriptors.push(unsafe { OwnedFd::from_raw_fd(fd) });
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 // ---- Starting a command -------------------------------------------------------------------------
 
 /// A command line in the form that the kernel takes.
@@ -449,13 +542,69 @@ pub(crate) struct Setup {
     pub(crate) terminal: Option<RawFd>,
 }
 
+/// What a child gets beside its words.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gifts<'a> {
+    /// Descriptors, each under a number of its own.
+    pub(crate) descriptors: &'a [(BorrowedFd<'a>, RawFd)],
+    /// A variable and its value, in the place of what the environment says.
+    pub(crate) variable: Option<(&'a str, &'a str)>,
+}
+
 /// Everything that the child reads, in memory that it shares with us.
 struct Handover<'a> {
     program: &'a CStr,
     arguments: &'a [*const c_char],
+    environment: *const *const c_char,
+    descriptors: &'a [(OwnedFd, RawFd)],
     setup: Setup,
     parent: c_int,
     report: RawFd,
+}
+
+/// An environment with one variable more, byte for byte ours otherwise.
+struct Environment {
+    /// What one of the pointers leads to.
+    _own: CString,
+    pointers: Vec<*const c_char>,
+}
+
+impl Environment {
+    /// `None` if the value has a NUL byte in it.
+    fn with((name, value): (&str, &str)) -> Option<Environment> {
+        let own = CString::new(format!("{name}={value}")).ok()?;
+        let mut pointers = Vec::new();
+        // SAFETY: nobody changes the environment: this process has one thread, and sets no variable.
+        let mut next = unsafe { environ };
+        while !next.is_null() {
+            // SAFETY: the array ends with a null pointer, which we have not met yet.
+            let entry = unsafe { *next };
+            if entry.is_null() {
+                break;
+            }
+            // SAFETY: what the entries lead to ends with NUL, and lives as long as the process.
+            let text = unsafe { CStr::from_ptr(entry) }.to_bytes();
+            let ours = text
+                .strip_prefix(name.as_bytes())
+                .is_some_and(|rest| rest.starts_with(b"="));
+            if !ours {
+                pointers.push(entry);
+            }
+            // SAFETY: as above: the end comes after this entry.
+            next = unsafe { next.add(1) };
+        }
+        pointers.push(own.as_ptr());
+        pointers.push(std::ptr::null());
+        Some(Environment {
+            _own: own,
+            pointers,
+        })
+    }
+}
+
+unsafe extern "C" {
+    /// The environment (environ(7)).
+    static environ: *const *const c_char;
 }
 
 /// Enough for execvp(3), which puts a path of up to `PATH_MAX` bytes on it.
@@ -469,15 +618,37 @@ const CHILD_STACK: usize = 64 * 1024;
 ///
 /// # Errors
 /// [`SpawnError::Exec`] with the answer of execve(2), [`SpawnError::Fork`] if there is no process.
-pub(crate) fn spawn(command: &CommandLine, setup: Setup) -> Result<i32, SpawnError> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-        .map_err(|errno| SpawnError::Fork(errno.into()))?;
+pub(crate) fn spawn(
+    command: &CommandLine,
+    setup: Setup,
+    gifts: Gifts<'_>,
+) -> Result<i32, SpawnError> {
+    let no_room = |errno: rustix::io::Errno| SpawnError::Fork(errno.into());
+    let (reader, writer) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(no_room)?;
+    // Above all numbers that the child fills, so that none is overwritten before it was used.
+    let floor = gifts.descriptors.iter().map(|(_, number)| number + 1).max();
+    let floor = floor.unwrap_or(0);
+    let writer = above_all(writer, floor).map_err(no_room)?;
+    let descriptors: Vec<(OwnedFd, RawFd)> = gifts
+        .descriptors
+        .iter()
+        .map(|(fd, number)| Ok((rustix::io::fcntl_dupfd_cloexec(fd, floor)?, *number)))
+        .collect::<rustix::io::Result<_>>()
+        .map_err(no_room)?;
+    let environment = gifts.variable.and_then(Environment::with);
     let arguments = command.pointers();
     // SAFETY: getpid touches no memory.
     let parent = unsafe { libc::getpid() };
     let mut handover = Handover {
         program: command.program(),
         arguments: &arguments,
+        environment: match &environment {
+            Some(environment) => environment.pointers.as_ptr(),
+            // SAFETY: as in `Environment::with`.
+            None => unsafe { environ },
+        },
+        descriptors: &descriptors,
         setup,
         parent,
         report: writer.as_raw_fd(),
@@ -509,6 +680,14 @@ pub(crate) fn spawn(command: &CommandLine, setup: Setup) -> Result<i32, SpawnErr
         }
         Ok(_) | Err(_) => Ok(pid),
     }
+}
+
+/// The same descriptor under a number that is not below `floor`.
+fn above_all(fd: OwnedFd, floor: RawFd) -> rustix::io::Result<OwnedFd> {
+    if fd.as_raw_fd() >= floor {
+        return Ok(fd);
+    }
+    rustix::io::fcntl_dupfd_cloexec(&fd, floor)
 }
 
 /// Waits for one child. Its exit status as a shell would report it.
@@ -567,18 +746,30 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
         // SAFETY: _exit does not return and runs nothing of the memory that we share.
         unsafe { libc::_exit(c_int::from(crate::exit::LOST)) };
     }
+    for (fd, number) in handover.descriptors {
+        // SAFETY: dup2 touches no memory. The numbers differ, so the new one is not closed by exec.
+        if unsafe { libc::dup2(fd.as_raw_fd(), *number) } < 0 {
+            give_up(handover.report);
+        }
+    }
     restore(Some(handover.setup.inherited));
-    // SAFETY: program and arguments are NUL-terminated, the array ends with a null pointer, and
-    // both live in the handover.
-    unsafe { libc::execvp(handover.program.as_ptr(), handover.arguments.as_ptr()) };
-    // Under an emulator that copies our memory this is the only way to tell.
+    let (program, arguments) = (handover.program.as_ptr(), handover.arguments.as_ptr());
+    // SAFETY: all words are NUL-terminated, both arrays end with a null pointer, and all of it lives
+    // in the handover or as long as the process.
+    unsafe { libc::execvpe(program, arguments, handover.environment) };
+    give_up(handover.report)
+}
+
+/// Tells the parent what the last call has answered, and ends. Under an emulator that copies our memory
+/// this is the only way to tell.
+fn give_up(report: RawFd) -> ! {
     let errno = io::Error::last_os_error()
         .raw_os_error()
         .unwrap_or(libc::EINVAL)
         .to_ne_bytes();
     // SAFETY: the four bytes live on our stack, and the descriptor was made for this.
-    unsafe { libc::write(handover.report, errno.as_ptr().cast(), errno.len()) };
-    // SAFETY: as above.
+    unsafe { libc::write(report, errno.as_ptr().cast(), errno.len()) };
+    // SAFETY: _exit does not return and runs nothing of the memory that we share.
     unsafe { libc::_exit(c_int::from(crate::exit::NOT_FOUND)) }
 }
 

@@ -162,13 +162,9 @@ impl Vigil {
                 .into_iter()
                 .flatten()
                 .min();
-            sleep(
-                [
-                    self.follower.descriptor(),
-                    signals.map(|signals| signals.descriptor().as_fd()),
-                ],
-                next,
-            );
+            let heard = self.follower.descriptor().and_then(readable);
+            let signal = signals.and_then(|signals| readable(signals.descriptor().as_fd()));
+            sleep(&[heard, signal], next);
             let ending = signals.and_then(|signals| {
                 let received = signals.read();
                 let mut signals = received.signals().iter().copied();
@@ -204,17 +200,24 @@ pub(crate) fn no_inotify(errno: Errno) -> String {
     )
 }
 
-/// Sleeps until a descriptor has something to read or the moment has come.
-pub(crate) fn sleep(descriptors: [Option<BorrowedFd<'_>>; 2], until: Option<Instant>) {
-    let polled = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+/// Sleeps until a descriptor is as it is wanted or the moment has come.
+pub(crate) fn sleep(wanted: &[Wanted<'_>], until: Option<Instant>) {
+    let mut polled: Vec<PollFd<'_>> = wanted
+        .iter()
+        .flatten()
+        .map(|(fd, flags)| PollFd::from_borrowed_fd(*fd, *flags))
+        .collect();
     let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
-    let timeout = timeout.as_ref();
     // Interrupted or not: whoever sleeps looks for himself after he wakes.
-    let _ = match descriptors {
-        [Some(one), Some(other)] => rustix::event::poll(&mut [polled(one), polled(other)], timeout),
-        [Some(one), None] | [None, Some(one)] => rustix::event::poll(&mut [polled(one)], timeout),
-        [None, None] => rustix::event::poll(&mut [], timeout),
-    };
+    let _ = rustix::event::poll(&mut polled, timeout.as_ref());
+}
+
+/// A descriptor to wait for, if there is one, and what for.
+pub(crate) type Wanted<'fd> = Option<(BorrowedFd<'fd>, PollFlags)>;
+
+/// A descriptor that there is something to read from.
+pub(crate) fn readable(fd: BorrowedFd<'_>) -> Wanted<'_> {
+    Some((fd, PollFlags::IN))
 }
 
 fn timespec(duration: Duration) -> Timespec {
@@ -321,7 +324,7 @@ impl<'d> Watch<'d> {
             if verdict != Verdict::Open || deadline.is_some_and(|at| at <= Instant::now()) {
                 return Ok(verdict);
             }
-            sleep([Some(self.epoll.as_fd()), None], deadline);
+            sleep(&[readable(self.epoll.as_fd())], deadline);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The applets: one file each, arguments and then calls. Which one is meant is decided here.
 
 mod install;
+mod kubexit;
 mod options;
 mod run;
 mod signal;
@@ -20,7 +21,7 @@ struct Applet {
 }
 
 /// In the order in which people meet them.
-const APPLETS: [Applet; 5] = [
+const APPLETS: [Applet; 6] = [
     Applet {
         synopsis: &run::SYNOPSIS,
         main: run::main,
@@ -40,6 +41,10 @@ const APPLETS: [Applet; 5] = [
     Applet {
         synopsis: &install::SYNOPSIS,
         main: install::main,
+    },
+    Applet {
+        synopsis: &kubexit::SYNOPSIS,
+        main: kubexit::main,
     },
 ];
 
@@ -86,7 +91,7 @@ fn by_first_argument(mut arguments: Vec<OsString>) -> u8 {
         _ => {
             let first = first.to_string_lossy();
             let full = format!("{PREFIX}{}", first.strip_prefix(PREFIX).unwrap_or(&first));
-            match by_name(full.as_bytes()) {
+            match by_name(full.as_bytes()).or_else(|| by_name(first.as_bytes())) {
                 Some(applet) => (applet.main)(arguments),
                 None => unknown(&first),
             }

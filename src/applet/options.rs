@@ -198,6 +198,25 @@ impl Typed {
         self.error.get_or_insert(error);
     }
 
+    /// A command that was given without any options.
+    pub(crate) fn command(words: Vec<OsString>) -> Typed {
+        Typed {
+            command: Some(words),
+            ..Typed::default()
+        }
+    }
+
+    /// Gives an option a value that nothing else gives it. `spelled` is where that comes from, for messages.
+    pub(crate) fn assume(&mut self, opt: &Opt, value: OsString, spelled: &str) {
+        if !self.has(opt) {
+            self.given.push(Given {
+                long: opt.long,
+                value: Some(value),
+                spelled: spelled.to_owned(),
+            });
+        }
+    }
+
     /// Adds what the environment says about options that were not typed. An empty variable is none.
     pub(crate) fn add_variables(&mut self, table: &'static [&'static Opt]) {
         for opt in table

@@ -4,6 +4,7 @@ use super::options::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag
 use super::{answer, directory, read_code, read_duration, read_name, usage_sentence};
 use crate::error::describe;
 use crate::event_loop::{self, Membership, Plan, Presence};
+use crate::ready_on::ReadyOn;
 use crate::supervisor::{Forwarding, Restart, Rules};
 use crate::sys::{self, CommandLine, Signals, Target};
 use crate::voice::{Level, Voice};
@@ -11,7 +12,7 @@ use crate::{Condition, Limit, Name, Signal, SignalSet, State, exit, termination_
 use std::ffi::OsString;
 use std::time::Duration;
 
-const NAME: Opt = valued(
+pub(super) const NAME: Opt = valued(
     Some('n'),
     "name",
     "NAME",
@@ -19,28 +20,28 @@ const NAME: Opt = valued(
 )
 .with_variable();
 const EXIT_ONLY: Opt = flag(None, "exit-only", "write nothing until death").with_variable();
-const BIRTH_DEPS: Opt = valued(
+pub(super) const BIRTH_DEPS: Opt = valued(
     None,
     "birth-deps",
     "COND,...",
     "start CMD when all hold; NAME alone means NAME:ready",
 )
 .with_variable();
-const BIRTH_TIMEOUT: Opt = valued(
+pub(super) const BIRTH_TIMEOUT: Opt = valued(
     None,
     "birth-timeout",
     "DURATION",
     "then give up: 124 (default 5m)",
 )
 .with_variable();
-const DEATH_DEPS: Opt = valued(
+pub(super) const DEATH_DEPS: Opt = valued(
     None,
     "death-deps",
     "COND,...",
     "stop CMD when any holds; NAME alone means NAME:died",
 )
 .with_variable();
-const GRACE_PERIOD: Opt = valued(
+pub(super) const GRACE_PERIOD: Opt = valued(
     None,
     "grace-period",
     "DURATION",
@@ -131,7 +132,7 @@ const READY_ON: Opt = valued(
     None,
     "ready-on",
     "SOURCE",
-    "start or signal (default start)",
+    "start, notify, fd[:N], file:PATH, tcp:, http:, exec:, signal",
 )
 .with_variable();
 const RUN_POLL: Opt = POLL.with_variable();
@@ -182,38 +183,58 @@ const DEFAULT_BIRTH_TIMEOUT: Limit = Limit::After(Duration::from_secs(5 * 60));
 const DEFAULT_GRACE_PERIOD: Limit = Limit::After(Duration::from_secs(30));
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    // First of all, so that no signal is lost.
-    let signals = match Signals::block() {
-        Ok(signals) => signals,
-        Err(error) => {
-            VOICE.error(format!("cannot block signals: {}", describe(&error)));
-            return exit::FAILURE;
-        }
+    let stage = match Stage::set(&VOICE) {
+        Ok(stage) => stage,
+        Err(status) => return status,
     };
-    let parent = sys::parent();
     let mut typed = parse(SYNOPSIS.options, Words::Command, arguments);
     if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
         return status;
     }
     typed.add_variables(SYNOPSIS.options);
-    let (plan, family) = match plan(&typed).and_then(|plan| Ok((plan, family(&typed)?))) {
-        Ok(understood) => understood,
-        Err(sentence) => return refuse(&typed, &usage_sentence(&SYNOPSIS, &sentence)),
-    };
-    if let Err(sentence) = family.settle(parent) {
-        return refuse(&typed, &sentence);
+    stage.live(&typed, &SYNOPSIS)
+}
+
+/// What a supervisor takes hold of before anything else, so that nothing of it is lost.
+pub(super) struct Stage {
+    signals: Signals,
+    /// Who our parent was at first.
+    parent: i32,
+}
+
+impl Stage {
+    pub(super) fn set(voice: &Voice) -> Result<Stage, u8> {
+        let signals = Signals::block().map_err(|error| {
+            voice.error(format!("cannot block signals: {}", describe(&error)));
+            exit::FAILURE
+        })?;
+        let parent = sys::parent();
+        Ok(Stage { signals, parent })
     }
-    event_loop::live(&plan, &signals).unwrap_or_else(|sentence| {
-        plan.voice.error(&sentence);
-        termination_log::leave(&plan.voice.signed(&sentence));
-        exit::FAILURE
-    })
+
+    /// Lives the life that was asked for, and returns its exit status.
+    pub(super) fn live(&self, typed: &Typed, synopsis: &Synopsis) -> u8 {
+        let voice = Voice::new(synopsis.name);
+        let understood = plan(typed, voice).and_then(|plan| Ok((plan, family(typed)?)));
+        let (plan, family) = match understood {
+            Ok(understood) => understood,
+            Err(sentence) => return refuse(typed, voice, &usage_sentence(synopsis, &sentence)),
+        };
+        if let Err(sentence) = family.settle(self.parent) {
+            return refuse(typed, voice, &sentence);
+        }
+        event_loop::live(&plan, &self.signals).unwrap_or_else(|sentence| {
+            plan.voice.error(&sentence);
+            termination_log::leave(&plan.voice.signed(&sentence));
+            exit::FAILURE
+        })
+    }
 }
 
 /// A life that cannot begin: said to people, to Kubernetes, and to those who wait for us.
-fn refuse(typed: &Typed, sentence: &str) -> u8 {
-    VOICE.error(sentence);
-    termination_log::leave(&VOICE.signed(sentence));
+fn refuse(typed: &Typed, voice: Voice, sentence: &str) -> u8 {
+    voice.error(sentence);
+    termination_log::leave(&voice.signed(sentence));
     if let (Some(dir), Ok(name)) = (directory(typed), typed.value(&NAME, read_name)) {
         let membership = Membership {
             dir,
@@ -256,30 +277,33 @@ impl Family {
     }
 }
 
-fn plan(typed: &Typed) -> Result<Plan, String> {
+fn plan(typed: &Typed, voice: Voice) -> Result<Plan, String> {
     if let Some(error) = &typed.error {
         return Err(error.clone());
     }
     let conditions = |opt, default| typed.list(opt, |text| Condition::parse(text, default));
+    let ready_on = typed.value(&READY_ON, ReadyOn::parse)?;
+    let ready_on = ready_on.unwrap_or(ReadyOn::Start);
     let plan = Plan {
         membership: membership(typed)?,
         birth_deps: conditions(&BIRTH_DEPS, State::Ready)?,
         death_deps: conditions(&DEATH_DEPS, State::Died)?,
         poll: typed.value(&RUN_POLL, read_duration)?,
-        rules: rules(typed)?,
+        rules: rules(typed, &ready_on)?,
+        ready_on,
         target: if typed.has(&GROUP) {
             Target::Group
         } else {
             Target::Process
         },
         command: command(typed)?,
-        voice: VOICE.at(level(typed)),
+        voice: voice.at(level(typed)),
     };
     check_dependencies(&plan)?;
     Ok(plan)
 }
 
-fn rules(typed: &Typed) -> Result<Rules, String> {
+fn rules(typed: &Typed, ready_on: &ReadyOn) -> Result<Rules, String> {
     let duration = |opt, default| {
         typed
             .value(opt, read_duration)
@@ -305,7 +329,7 @@ fn rules(typed: &Typed) -> Result<Rules, String> {
         wait_descendants: typed.has(&WAIT_DESCENDANTS),
         pass_code: typed.has(&PASS_CODE),
         expected: typed.list(&EXPECT_CODE, read_code)?,
-        ready_on_start: typed.value(&READY_ON, read_ready_on)?.unwrap_or(true),
+        ready_on_start: *ready_on == ReadyOn::Start,
         ignored: ignored.fold(SignalSet::default(), SignalSet::with),
     })
 }
@@ -353,7 +377,7 @@ fn check_dependencies(plan: &Plan) -> Result<(), String> {
         Some(condition) => Err(format!(
             "{condition} is this life itself, which cannot depend on itself"
         )),
-        None if !plan.rules.ready_on_start && own.is_none() => {
+        None if plan.ready_on == ReadyOn::Signal && own.is_none() => {
             Err("--ready-on signal needs a --name".to_owned())
         }
         None => Ok(()),
@@ -399,13 +423,4 @@ fn read_restart(text: &str) -> Result<Restart, String> {
 fn read_count(text: &str) -> Result<u32, String> {
     text.parse()
         .map_err(|_| format!("expected a number up to {}", u32::MAX))
-}
-
-/// Whether the command is ready as soon as it was executed.
-fn read_ready_on(text: &str) -> Result<bool, String> {
-    match text {
-        "start" => Ok(true),
-        "signal" => Ok(false),
-        _ => Err("not a source of readiness: expected start or signal".to_owned()),
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag, valued};
 use super::{NO_DIRECTORY, directory, own_name, read_code, read_name, understand};
-use crate::sys::{self, CommandLine, Inherited, Setup, SpawnError};
+use crate::sys::{self, CommandLine, Gifts, Inherited, Setup, SpawnError};
 use crate::voice::Voice;
 use crate::{Error, ExitDir, Name, Said, SignalSet, Word, exit};
 use std::ffi::OsString;
@@ -132,7 +132,7 @@ fn run_probe(plan: &Plan, probe: &CommandLine) -> u8 {
         own_group: false,
         terminal: None,
     };
-    let status = match sys::spawn(probe, setup) {
+    let status = match sys::spawn(probe, setup, Gifts::default()) {
         Ok(pid) => sys::wait_for(pid),
         Err(SpawnError::Fork(error)) => {
             VOICE.error(format!(

@@ -176,6 +176,7 @@ impl Machine {
             // There is no command yet.
             Event::Started
             | Event::StartFailed(_)
+            | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
             | Event::Alone => (State::Waiting, Vec::new()),
@@ -225,6 +226,7 @@ impl Machine {
             Event::BirthDepsHold
             | Event::DeathDepHolds(_)
             | Event::Signal(_)
+            | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
             | Event::Alone
@@ -258,6 +260,7 @@ impl Machine {
                     }
                 }
             }
+            Event::Ready => (State::Running(run), vec![Action::Record(Record::Ready)]),
             Event::Paused(signal) => {
                 run.paused = true;
                 (State::Running(run), vec![Action::Pause(signal)])
@@ -312,6 +315,10 @@ impl Machine {
                 let actions = self.pass_on(&mut run, signal);
                 (State::Delaying(run, held), actions)
             }
+            Event::Ready => (
+                State::Delaying(run, held),
+                vec![Action::Record(Record::Ready)],
+            ),
             Event::Paused(signal) => {
                 run.paused = true;
                 (State::Delaying(run, held), vec![Action::Pause(signal)])
@@ -349,6 +356,8 @@ impl Machine {
                 let last = outcome::stopped(&self.rules, stop, ending);
                 self.leave(Next::Finish(last), left, &run)
             }
+            // Nobody is to begin on something that is going down.
+            Event::Ready => (State::Stopping(run, stop), Vec::new()),
             // The first reason for a stop is the one that counts.
             Event::DeathDepHolds(_) | Event::Expired(Timer::Run) => {
                 (State::Stopping(run, stop), Vec::new())
@@ -397,6 +406,7 @@ impl Machine {
             Event::BirthDepsHold
             | Event::Started
             | Event::StartFailed(_)
+            | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..) => (State::Clearing(clearing), Vec::new()),
             Event::Expired(
@@ -428,6 +438,7 @@ impl Machine {
             Event::BirthDepsHold
             | Event::Started
             | Event::StartFailed(_)
+            | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
             | Event::Alone => (State::BackingOff(last), Vec::new()),
@@ -552,6 +563,7 @@ fn over(event: &Event) -> Vec<Action> {
         | Event::Signal(_)
         | Event::Started
         | Event::StartFailed(_)
+        | Event::Ready
         | Event::Paused(_)
         | Event::Ended(..)
         | Event::Alone

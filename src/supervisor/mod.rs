@@ -30,6 +30,8 @@ pub(crate) enum Event {
     Started,
     /// It could not be.
     StartFailed(StartFailure),
+    /// The command was found to be ready.
+    Ready,
     /// The command was stopped by this signal, as by `^Z`. It may go on without a word.
     Paused(Signal),
     /// The command has ended and was reaped.
@@ -105,7 +107,7 @@ pub(crate) enum Timer {
 pub(crate) enum Record {
     /// The command was started; with `ready` it is ready too.
     Born { ready: bool },
-    /// It was started once more, and is ready.
+    /// It is ready.
     Ready,
     /// The command is down and will be back: it is not ready any more.
     Down,

@@ -33,6 +33,7 @@ fn alphabet() -> Vec<Event> {
     events.extend([
         Event::Started,
         Event::StartFailed(StartFailure::NotFound(2)),
+        Event::Ready,
         Event::Paused(Signal::TSTP),
         Event::Paused(Signal::TTIN),
         Event::Alone,
@@ -200,7 +201,7 @@ impl World {
             Event::Started | Event::StartFailed(_) => monitor.starting,
             // Whoever drives the machine waits for the answer to a start.
             _ if monitor.starting => false,
-            Event::Ended(..) | Event::Paused(_) => monitor.alive,
+            Event::Ready | Event::Ended(..) | Event::Paused(_) => monitor.alive,
             Event::Alone => monitor.clearing.is_some(),
             Event::Expired(timer) => monitor.armed.contains(timer),
             Event::BirthDepsHold | Event::DeathDepHolds(_) | Event::Signal(_) => true,
@@ -243,7 +244,7 @@ impl World {
                 monitor.hurried |= monitor.clearing.is_some() && self.rules.ends_wait(*signal);
             }
             Event::DeathDepHolds(_) => monitor.over = true,
-            Event::BirthDepsHold | Event::Paused(_) => {}
+            Event::BirthDepsHold | Event::Ready | Event::Paused(_) => {}
         }
         let actions = self.machine.step(event.clone());
         let silent = !self.monitor.finished || actions.is_empty();
@@ -324,10 +325,7 @@ impl World {
                 self.monitor.ready = *ready;
             }
             Record::Ready => {
-                self.demand(
-                    self.monitor.alive && !self.monitor.ready,
-                    "ready and not alive",
-                );
+                self.demand(self.monitor.alive, "ready and not alive");
                 self.monitor.ready = true;
             }
             Record::Down => {
@@ -380,6 +378,7 @@ impl World {
             Event::BirthDepsHold
             | Event::DeathDepHolds(_)
             | Event::Signal(_)
+            | Event::Ready
             | Event::Paused(_) => false,
         }
     }
@@ -593,6 +592,7 @@ fn event_name(event: &Event) -> String {
         Event::Signal(signal) => format!("{signal}"),
         Event::Started => "Started".to_owned(),
         Event::StartFailed(_) => "StartFailed".to_owned(),
+        Event::Ready => "Ready".to_owned(),
         Event::Paused(signal) => format!("Paused by {signal}"),
         Event::Ended(_, _, Place::Foreground) => "Ended by a key".to_owned(),
         Event::Ended(_, Left::Nobody, _) => "Ended".to_owned(),

@@ -15,11 +15,18 @@ const LAYERS: &[&[&str]] = &[
     &["condition"],
     &["verdict"],
     &["dependencies"],
-    &["supervisor"],
+    &["ready_on", "supervisor"],
     &["exit_dir", "sys", "voice", "wording"],
     &["birth", "watch"],
     &["say", "sweep", "follow", "termination_log"],
-    &["vigil", "child", "descendants", "society", "timers"],
+    &[
+        "vigil",
+        "child",
+        "descendants",
+        "readiness",
+        "society",
+        "timers",
+    ],
     &["event_loop"],
     &["applet"],
     &["model"], // of the protocol, for tests alone
@@ -37,6 +44,7 @@ const PURE: &[&str] = &[
     "verdict",
     "dependencies",
     "supervisor",
+    "ready_on",
 ];
 
 fn root() -> PathBuf {

@@ -1,0 +1,67 @@
+//! `kubexit`: a drop-in for the program of that name, configured by the environment alone.
+
+use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION};
+use super::run::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERIOD, NAME, Stage};
+use super::{print, version};
+use crate::voice::Voice;
+use std::ffi::OsString;
+
+pub(super) const SYNOPSIS: Synopsis = Synopsis {
+    name: "kubexit",
+    usage: "CMD [ARG]...",
+    about: "Run CMD as exitdir-run does, with kubexit's variables: no API server, no service account.",
+    options: &[&HELP, &VERSION],
+    notes: "Variables: KUBEXIT_NAME (required), KUBEXIT_GRAVEYARD (default /graveyard),\n\
+            KUBEXIT_DEATH_DEPS, KUBEXIT_GRACE_PERIOD (default 30s), KUBEXIT_BIRTH_DEPS,\n\
+            KUBEXIT_BIRTH_TIMEOUT (default 30s). KUBEXIT_POD_NAME and KUBEXIT_NAMESPACE are not needed.\n\
+            Every EXITDIR_ variable of exitdir-run works beside them; EXITDIR_READY_ON says when a\n\
+            container is ready that others wait for.\n\n\
+            Exit status: 2 without KUBEXIT_NAME; else as exitdir-run's.",
+};
+
+const VOICE: Voice = Voice::new(SYNOPSIS.name);
+/// kubexit's own status for that.
+const NO_NAME: u8 = 2;
+
+/// What kubexit's variables are called here. Those of the pod are not needed.
+const VARIABLES: [(&str, &Opt); 6] = [
+    ("KUBEXIT_NAME", &NAME),
+    ("KUBEXIT_GRAVEYARD", &DIR),
+    ("KUBEXIT_DEATH_DEPS", &DEATH_DEPS),
+    ("KUBEXIT_GRACE_PERIOD", &GRACE_PERIOD),
+    ("KUBEXIT_BIRTH_DEPS", &BIRTH_DEPS),
+    ("KUBEXIT_BIRTH_TIMEOUT", &BIRTH_TIMEOUT),
+];
+
+/// Where kubexit's defaults differ from exitdir-run's.
+const DEFAULTS: [(&Opt, &str); 2] = [(&DIR, "/graveyard"), (&BIRTH_TIMEOUT, "30s")];
+
+pub(super) fn main(arguments: Vec<OsString>) -> u8 {
+    let stage = match Stage::set(&VOICE) {
+        Ok(stage) => stage,
+        Err(status) => return status,
+    };
+    // Anything more is a command of that name.
+    if let [only] = arguments.as_slice() {
+        match only.to_str() {
+            Some("-h" | "--help") => return print(&VOICE, &SYNOPSIS.help()),
+            Some("-V" | "--version") => return print(&VOICE, &version(SYNOPSIS.name)),
+            Some(_) | None => {}
+        }
+    }
+    let mut typed = Typed::command(arguments);
+    for (variable, opt) in VARIABLES {
+        if let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) {
+            typed.assume(opt, value, variable);
+        }
+    }
+    typed.add_variables(run::SYNOPSIS.options);
+    for (opt, value) in DEFAULTS {
+        typed.assume(opt, value.into(), opt.long);
+    }
+    if !typed.has(&NAME) {
+        VOICE.error("KUBEXIT_NAME is not set (see kubexit --help)");
+        return NO_NAME;
+    }
+    stage.live(&typed, &SYNOPSIS)
+}

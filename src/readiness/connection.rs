@@ -1,0 +1,180 @@
+//! One try of `tcp` or `http`: a connection, and what is answered on it. Never blocks.
+//!
+//! An HTTP client of its own, because all that is wanted is the first line of an answer; a library would be
+//! larger than everything else in the binary.
+
+use crate::ready_on::Resource;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// How far a try has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Open,
+    Succeeded,
+    Failed,
+}
+
+/// A connection that is being made or talked on.
+pub(super) struct Connection {
+    socket: OwnedFd,
+    stage: Stage,
+    /// What is to be said once it is made; `None` if an accepted connection is all that is asked for.
+    request: Option<Vec<u8>>,
+}
+
+enum Stage {
+    Connecting,
+    /// So many bytes were sent.
+    Sending(usize),
+    /// The beginning of the answer.
+    Receiving(Vec<u8>),
+}
+
+/// `HTTP/1.1 200`: as much as is looked at of an answer.
+const STATUS_LENGTH: usize = 12;
+
+impl Connection {
+    pub(super) fn tcp(address: SocketAddr) -> Option<Connection> {
+        Connection::open(address, None)
+    }
+
+    pub(super) fn http(resource: &Resource) -> Option<Connection> {
+        let Resource { host, path, .. } = resource;
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: exitdir/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        Connection::open(resource.address, Some(request.into_bytes()))
+    }
+
+    fn open(address: SocketAddr, request: Option<Vec<u8>>) -> Option<Connection> {
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None).ok()?;
+        match rustix::net::connect(&socket, &address) {
+            Ok(()) | Err(Errno::INPROGRESS) => Some(Connection {
+                socket,
+                stage: Stage::Connecting,
+                request,
+            }),
+            Err(_) => None,
+        }
+    }
+
+    /// What to wait for.
+    pub(super) fn wanted(&self) -> (BorrowedFd<'_>, PollFlags) {
+        let flags = match self.stage {
+            Stage::Connecting | Stage::Sending(_) => PollFlags::OUT,
+            Stage::Receiving(_) => PollFlags::IN,
+        };
+        (self.socket.as_fd(), flags)
+    }
+
+    /// Goes as far as is possible without waiting.
+    pub(super) fn go_on(&mut self) -> Progress {
+        loop {
+            let step = match &mut self.stage {
+                Stage::Connecting => self.connect(),
+                Stage::Sending(sent) => {
+                    let request = self.request.as_deref().unwrap_or_default();
+                    send(&self.socket, request, sent)
+                }
+                Stage::Receiving(answer) => return receive(&self.socket, answer),
+            };
+            match step {
+                Ok(Some(next)) => self.stage = next,
+                Ok(None) => return Progress::Succeeded,
+                Err(Errno::AGAIN) => return Progress::Open,
+                Err(_) => return Progress::Failed,
+            }
+        }
+    }
+
+    /// What comes after the connection; `None` if that was all.
+    fn connect(&self) -> Result<Option<Stage>, Errno> {
+        let mut ready = [PollFd::new(&self.socket, PollFlags::OUT)];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        if rustix::event::poll(&mut ready, Some(&at_once))? == 0 {
+            return Err(Errno::AGAIN);
+        }
+        rustix::net::sockopt::socket_error(&self.socket)??;
+        // Where nobody listens on a port of the ephemeral range, a socket can be connected to itself.
+        if Some(rustix::net::getsockname(&self.socket)?) == rustix::net::getpeername(&self.socket)?
+        {
+            return Err(Errno::CONNREFUSED);
+        }
+        Ok(self.request.as_ref().map(|_| Stage::Sending(0)))
+    }
+}
+
+fn send(socket: &OwnedFd, request: &[u8], sent: &mut usize) -> Result<Option<Stage>, Errno> {
+    let rest = request.get(*sent..).unwrap_or_default();
+    *sent += rustix::net::send(socket, rest, SendFlags::NOSIGNAL)?;
+    Ok(Some(if *sent >= request.len() {
+        Stage::Receiving(Vec::new())
+    } else {
+        Stage::Sending(*sent)
+    }))
+}
+
+/// Reads no more than the status: whoever sends a megabyte may keep it.
+fn receive(socket: &OwnedFd, answer: &mut Vec<u8>) -> Progress {
+    let mut buffer = [0; STATUS_LENGTH];
+    loop {
+        let missing = STATUS_LENGTH.saturating_sub(answer.len());
+        let room = buffer.get_mut(..missing).unwrap_or_default();
+        match rustix::io::read(socket, &mut *room) {
+            Ok(0) => return Progress::Failed,
+            Ok(length) => answer.extend(room.iter().take(length)),
+            Err(Errno::AGAIN) => return Progress::Open,
+            Err(Errno::INTR) => {}
+            Err(_) => return Progress::Failed,
+        }
+        if answer.len() >= STATUS_LENGTH {
+            return judge(answer);
+        }
+    }
+}
+
+/// `HTTP/1.x NNN` with 2xx or 3xx (RFC 9112, section 4).
+fn judge(answer: &[u8]) -> Progress {
+    let is_http = answer.starts_with(b"HTTP/1.") && answer.get(8) == Some(&b' ');
+    let class = answer.get(9);
+    if is_http && matches!(class, Some(b'2' | b'3')) {
+        Progress::Succeeded
+    } else {
+        Progress::Failed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_and_three_hundreds_of_http_1_are_success() {
+        for (answer, progress) in [
+            ("HTTP/1.1 200", Progress::Succeeded),
+            ("HTTP/1.0 204", Progress::Succeeded),
+            ("HTTP/1.1 302", Progress::Succeeded),
+            ("HTTP/1.1 199", Progress::Failed),
+            ("HTTP/1.1 404", Progress::Failed),
+            ("HTTP/1.1 503", Progress::Failed),
+            ("HTTP/1.1200 ", Progress::Failed),
+            ("SSH-2.0-200 ", Progress::Failed),
+            ("220 smtp 200", Progress::Failed),
+        ] {
+            assert_eq!(judge(answer.as_bytes()), progress, "{answer}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Finding out when a command is ready: one source for each way of [`ReadyOn`]. Decides nothing about it.
+//!
+//! A source lives as long as one run of the command. Where something tells of readiness it is heard at
+//! once; tcp, http and exec are tried every second, with a second to answer. Descriptors that a command sends
+//! are closed, but never one of our own tombstone: closing that would drop the lock.
+
+mod connection;
+mod file;
+mod notify;
+mod pipe;
+mod probe;
+
+use crate::exit_dir::ExitDir;
+use crate::ready_on::ReadyOn;
+use crate::supervisor::Ending;
+use crate::sys::Signals;
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Instant;
+
+/// What one look found.
+#[derive(Debug, Default)]
+pub(crate) struct Finding {
+    pub(crate) ready: bool,
+    /// The newest that the command says about itself.
+    pub(crate) status: Option<String>,
+    pub(crate) complaint: Option<String>,
+}
+
+/// A source in use.
+pub(crate) enum Readiness {
+    Notify(notify::Socket),
+    Pipe(pipe::Pipe),
+    File(file::FileWatch),
+    Probe(probe::Probe),
+}
+
+impl Readiness {
+    /// Makes what the command is to be started with; `None` where nothing has to be found out.
+    ///
+    /// # Errors
+    /// Why it cannot be made: there is no descriptor left, mostly.
+    pub(crate) fn prepare(on: &ReadyOn) -> Result<Option<Readiness>, Errno> {
+        Ok(Some(match on {
+            ReadyOn::Start | ReadyOn::Signal => return Ok(None),
+            ReadyOn::Notify => Readiness::Notify(notify::Socket::open()?),
+            ReadyOn::Descriptor(number) => Readiness::Pipe(pipe::Pipe::open(*number)?),
+            ReadyOn::File(path) => Readiness::File(file::FileWatch::new(path)),
+            ReadyOn::Tcp(address) => Readiness::Probe(probe::Probe::tcp(*address)),
+            ReadyOn::Http(resource) => Readiness::Probe(probe::Probe::http(resource)),
+            ReadyOn::Exec(words) => Readiness::Probe(probe::Probe::exec(words)?),
+        }))
+    }
+
+    /// A descriptor for the command, and the number under which it gets it.
+    pub(crate) fn descriptor(&self) -> Option<(BorrowedFd<'_>, RawFd)> {
+        match self {
+            Readiness::Pipe(pipe) => pipe.for_the_command(),
+            Readiness::Notify(_) | Readiness::File(_) | Readiness::Probe(_) => None,
+        }
+    }
+
+    /// A variable for the command.
+    pub(crate) fn variable(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Readiness::Notify(socket) => Some((notify::VARIABLE, socket.address())),
+            Readiness::Pipe(_) | Readiness::File(_) | Readiness::Probe(_) => None,
+        }
+    }
+
+    /// The command has what was made for it.
+    pub(crate) fn started(&mut self) {
+        match self {
+            Readiness::Pipe(pipe) => pipe.started(),
+            Readiness::Notify(_) | Readiness::File(_) | Readiness::Probe(_) => {}
+        }
+    }
+
+    /// What to wait for.
+    pub(crate) fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        match self {
+            Readiness::Notify(socket) => Some((socket.descriptor(), PollFlags::IN)),
+            Readiness::Pipe(pipe) => pipe.descriptor().map(|fd| (fd, PollFlags::IN)),
+            Readiness::File(file) => file.descriptor().map(|fd| (fd, PollFlags::IN)),
+            Readiness::Probe(probe) => probe.wanted(),
+        }
+    }
+
+    /// When to look even if nothing comes.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Readiness::Notify(_) | Readiness::Pipe(_) => None,
+            Readiness::File(file) => Some(file.deadline()),
+            Readiness::Probe(probe) => Some(probe.deadline()),
+        }
+    }
+
+    /// Looks whether the command is ready. `command` is its process id, `dir` the directory of our own tombstone.
+    pub(crate) fn look(
+        &mut self,
+        command: Option<i32>,
+        dir: Option<&ExitDir>,
+        signals: &Signals,
+    ) -> Finding {
+        match self {
+            Readiness::Notify(socket) => socket.look(command, dir),
+            Readiness::Pipe(pipe) => pipe.look(),
+            Readiness::File(file) => file.look(),
+            Readiness::Probe(probe) => probe.look(signals),
+        }
+    }
+
+    /// A child that is not the command has ended: perhaps a probe.
+    pub(crate) fn reaped(&mut self, pid: i32, ending: Option<Ending>) {
+        match self {
+            Readiness::Probe(probe) => probe.reaped(pid, ending),
+            Readiness::Notify(_) | Readiness::Pipe(_) | Readiness::File(_) => {}
+        }
+    }
+
+    /// Whether there is anything to look for once the command is ready.
+    pub(crate) fn outlives_readiness(&self) -> bool {
+        match self {
+            Readiness::Notify(_) | Readiness::Pipe(_) => true,
+            Readiness::File(_) | Readiness::Probe(_) => false,
+        }
+    }
+}

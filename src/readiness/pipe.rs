@@ -1,0 +1,71 @@
+//! A newline on a descriptor: s6's way to say that a service is up.
+
+use super::Finding;
+use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+/// Our end of the pipe, until the other one is closed.
+pub(crate) struct Pipe {
+    reader: Option<OwnedFd>,
+    /// The command's end, until it has it.
+    writer: Option<OwnedFd>,
+    number: RawFd,
+    ready: bool,
+}
+
+impl Pipe {
+    pub(super) fn open(number: u16) -> Result<Pipe, Errno> {
+        let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        // Our end alone: a command may not expect that its own does not block.
+        let flags = rustix::fs::OFlags::NONBLOCK;
+        rustix::fs::fcntl_setfl(&reader, flags)?;
+        Ok(Pipe {
+            reader: Some(reader),
+            writer: Some(writer),
+            number: RawFd::from(number),
+            ready: false,
+        })
+    }
+
+    pub(super) fn for_the_command(&self) -> Option<(BorrowedFd<'_>, RawFd)> {
+        self.writer.as_ref().map(|fd| (fd.as_fd(), self.number))
+    }
+
+    /// Without an end of our own we see when the last other one is closed.
+    pub(super) fn started(&mut self) {
+        self.writer = None;
+    }
+
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.reader.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Reads what is there. After the newline too: a command that goes on writing must not be killed by `PIPE`.
+    pub(super) fn look(&mut self) -> Finding {
+        let mut finding = Finding::default();
+        let mut buffer = [0; 512];
+        let Some(reader) = &self.reader else {
+            return finding;
+        };
+        match rustix::io::read(reader, &mut buffer) {
+            Ok(0) => {
+                self.reader = None;
+                if !self.ready {
+                    let number = self.number;
+                    finding.complaint = Some(format!(
+                        "descriptor {number} was closed without a newline: the command is not ready"
+                    ));
+                }
+            }
+            Ok(length) => {
+                let text = buffer.get(..length).unwrap_or_default();
+                finding.ready = text.contains(&b'\n');
+                self.ready |= finding.ready;
+            }
+            // AGAIN, or a reason that will be gone the next time.
+            Err(_) => {}
+        }
+        finding
+    }
+}

@@ -1,0 +1,187 @@
+//! `--ready-on`: what makes a command ready. Pure: text in, value out.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// A source of readiness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ReadyOn {
+    /// The command was executed.
+    Start,
+    /// Somebody says so: `exitdir-signal --ready`.
+    Signal,
+    /// The command says so on `$NOTIFY_SOCKET` (sd_notify(3)).
+    Notify,
+    /// The command writes a newline to this descriptor (s6's notification-fd).
+    Descriptor(u16),
+    /// The file is there.
+    File(PathBuf),
+    /// A connection is accepted.
+    Tcp(SocketAddr),
+    /// GET is answered with 2xx or 3xx.
+    Http(Resource),
+    /// The program, with its arguments, exits with 0.
+    Exec(Vec<String>),
+}
+
+/// What to GET, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resource {
+    pub(crate) address: SocketAddr,
+    /// As it was written, for the `Host` header.
+    pub(crate) host: String,
+    /// Begins with a slash.
+    pub(crate) path: String,
+}
+
+/// s6's, where none is named.
+const DESCRIPTOR: u16 = 3;
+/// The highest that every limit of descriptors allows.
+const LAST_DESCRIPTOR: u16 = 255;
+
+impl ReadyOn {
+    /// Reads a source.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(crate) fn parse(text: &str) -> Result<ReadyOn, String> {
+        let (kind, rest) = match text.split_once(':') {
+            Some((kind, rest)) => (kind, Some(rest)),
+            None => (text, None),
+        };
+        match (kind, rest) {
+            ("start", None) => Ok(ReadyOn::Start),
+            ("signal", None) => Ok(ReadyOn::Signal),
+            ("notify", None) => Ok(ReadyOn::Notify),
+            ("fd", None) => Ok(ReadyOn::Descriptor(DESCRIPTOR)),
+            ("fd", Some(number)) => descriptor(number),
+            ("file", Some(path)) if !path.is_empty() => Ok(ReadyOn::File(PathBuf::from(path))),
+            ("tcp", Some(address)) => read_address(address).map(ReadyOn::Tcp),
+            ("http", Some(rest)) => resource(rest).map(ReadyOn::Http),
+            ("exec", Some(line)) => program(line),
+            _ => Err(
+                "expected start, notify, fd[:N], file:PATH, tcp:[HOST:]PORT, http:[HOST:]PORT/PATH, \
+                 exec:PROG or signal"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+fn descriptor(text: &str) -> Result<ReadyOn, String> {
+    let number = text.parse().ok();
+    let number = number.filter(|number| (3..=LAST_DESCRIPTOR).contains(number));
+    number
+        .map(ReadyOn::Descriptor)
+        .ok_or_else(|| format!("expected a descriptor from 3 to {LAST_DESCRIPTOR}"))
+}
+
+/// `PORT`, `HOST:PORT` or `[HOST]:PORT`: an IP address, because there may be no resolver in the image.
+fn read_address(text: &str) -> Result<SocketAddr, String> {
+    let expected =
+        || "expected [HOST:]PORT, with an IP address for HOST, IPv6 in brackets".to_owned();
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let address = if plain {
+        let port = text.parse().map_err(|_| expected())?;
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+    } else {
+        text.parse().map_err(|_| expected())?
+    };
+    if address.port() == 0 {
+        return Err(expected());
+    }
+    Ok(address)
+}
+
+fn resource(text: &str) -> Result<Resource, String> {
+    let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
+    let path = if path.is_empty() { "/" } else { path };
+    // What would end the line of the request, or begin another one.
+    if path.contains(|c: char| c.is_ascii_control() || c == ' ') {
+        return Err("expected a path without spaces".to_owned());
+    }
+    let address = read_address(host)?;
+    Ok(Resource {
+        address,
+        host: address.to_string(),
+        path: path.to_owned(),
+    })
+}
+
+fn program(line: &str) -> Result<ReadyOn, String> {
+    let words: Vec<String> = line.split_ascii_whitespace().map(str::to_owned).collect();
+    if words.is_empty() {
+        return Err("expected exec:PROG [ARG]...".to_owned());
+    }
+    Ok(ReadyOn::Exec(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_source_is_read_and_everything_else_is_refused() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let http = |at: &str, path: &str| {
+            ReadyOn::Http(Resource {
+                address: address(at),
+                host: at.to_owned(),
+                path: path.to_owned(),
+            })
+        };
+        for (text, source) in [
+            ("start", ReadyOn::Start),
+            ("signal", ReadyOn::Signal),
+            ("notify", ReadyOn::Notify),
+            ("fd", ReadyOn::Descriptor(3)),
+            ("fd:7", ReadyOn::Descriptor(7)),
+            ("file:/run/x:y", ReadyOn::File("/run/x:y".into())),
+            ("tcp:80", ReadyOn::Tcp(address("127.0.0.1:80"))),
+            ("tcp:10.0.0.1:80", ReadyOn::Tcp(address("10.0.0.1:80"))),
+            ("tcp:[::1]:80", ReadyOn::Tcp(address("[::1]:80"))),
+            (
+                "http:8080/healthz?a=b",
+                http("127.0.0.1:8080", "/healthz?a=b"),
+            ),
+            ("http:8080", http("127.0.0.1:8080", "/")),
+            ("http:[::1]:80/a:b/c", http("[::1]:80", "/a:b/c")),
+            (
+                "exec:/bin/test -e  /x",
+                ReadyOn::Exec(vec!["/bin/test".into(), "-e".into(), "/x".into()]),
+            ),
+        ] {
+            assert_eq!(ReadyOn::parse(text), Ok(source), "{text}");
+        }
+        for text in [
+            "",
+            "Start",
+            "start:",
+            "signal:x",
+            "notify:1",
+            "fd:",
+            "fd:2",
+            "fd:256",
+            "fd:x",
+            "file",
+            "file:",
+            "tcp",
+            "tcp:",
+            "tcp:0",
+            "tcp:65536",
+            "tcp:localhost:80",
+            "tcp:::1:80",
+            "tcp:+1",
+            "tcp:80/x",
+            "http",
+            "http:/x",
+            "http:80/a b",
+            "http:80/a\rb",
+            "exec",
+            "exec:",
+            "exec: ",
+        ] {
+            assert!(ReadyOn::parse(text).is_err(), "{text:?}");
+        }
+    }
+}
