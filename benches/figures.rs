@@ -13,6 +13,8 @@ mod memory;
 mod process;
 #[path = "figures/reaction.rs"]
 mod reaction;
+#[path = "figures/ready.rs"]
+mod ready;
 #[path = "figures/samples.rs"]
 mod samples;
 #[path = "figures/signals.rs"]
@@ -31,10 +33,11 @@ use table::Row;
 /// A figure: its name on the command line, and what measures it.
 type Figure = (&'static str, fn(&Bench) -> Outcome<Vec<Row>>);
 
-const FIGURES: [Figure; 5] = [
+const FIGURES: [Figure; 6] = [
     ("start", start::measure),
     ("signals", signals::measure),
     ("reaction", reaction::measure),
+    ("ready", ready::measure),
     ("memory", memory::measure),
     ("size", size::measure),
 ];

@@ -562,7 +562,7 @@ struct Handover<'a> {
     report: RawFd,
 }
 
-/// An environment with one variable more, byte for byte ours otherwise.
+/// An environment with one variable more, ours byte for byte otherwise.
 struct Environment {
     /// What one of the pointers leads to.
     _own: CString,

@@ -20,6 +20,8 @@ pub(crate) struct Bench {
     pub(crate) nothing: PathBuf,
     /// A program that answers each USR1, for the figure `signals`.
     pub(crate) echo: PathBuf,
+    /// A program that says that it is ready, for the figure `ready`.
+    pub(crate) tell: PathBuf,
     /// The applets as links, and whatever else a run needs; removed with everything in it.
     pub(crate) scratch: Scratch,
 }
@@ -27,7 +29,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn from_args() -> Outcome<Bench> {
         let (mut chosen, mut rounds) = (Vec::new(), 1000);
-        let (mut binary, mut nothing, mut echo) = (None, None, None);
+        let (mut binary, mut nothing, mut echo, mut tell) = (None, None, None, None);
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -36,6 +38,7 @@ impl Bench {
                 "--binary" => binary = Some(PathBuf::from(value()?)),
                 "--nothing" => nothing = Some(PathBuf::from(value()?)),
                 "--echo" => echo = Some(PathBuf::from(value()?)),
+                "--tell" => tell = Some(PathBuf::from(value()?)),
                 "--bench" => {} // cargo's own
                 _ => chosen.push(word),
             }
@@ -52,6 +55,7 @@ impl Bench {
             binary,
             nothing: nothing.ok_or("--nothing is missing: call scripts/bench")?,
             echo: echo.ok_or("--echo is missing: call scripts/bench")?,
+            tell: tell.ok_or("--tell is missing: call scripts/bench")?,
             scratch,
         })
     }

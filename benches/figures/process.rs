@@ -2,8 +2,9 @@
 
 use crate::bench::Outcome;
 use rustix::process::{Pid, Signal};
+use std::io::Read as _;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Longer than anything takes here.
@@ -44,6 +45,24 @@ impl Process {
         Err(why)
     }
 
+    /// Starts a process whose standard output is read by [`Process::await_byte`].
+    pub(crate) fn start_speaking(command: &mut Command) -> Outcome<Process> {
+        Process::start(command.stdout(Stdio::piped()))
+    }
+
+    /// Waits for the next byte that it writes. When it came.
+    pub(crate) fn await_byte(&mut self) -> Outcome<Instant> {
+        let stdout = self.child.stdout.as_mut().ok_or("it does not speak")?;
+        let read = stdout.read_exact(&mut [0]);
+        read.map_err(|error| format!("it said nothing: {error}"))?;
+        Ok(Instant::now())
+    }
+
+    pub(crate) fn send(&self, signal: Signal) -> Outcome<()> {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal)
+            .map_err(|error| format!("cannot send a signal: {error}"))
+    }
+
     /// Waits for the end, which must be a success.
     pub(crate) fn succeed(&mut self) -> Outcome<()> {
         match self.child.wait() {
@@ -55,9 +74,7 @@ impl Process {
 
     /// Ends it with TERM, which a supervisor passes on to its child.
     pub(crate) fn terminate(&mut self) -> Outcome<()> {
-        let pid = Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, Signal::TERM)
-            .map_err(|error| format!("cannot terminate: {error}"))?;
+        self.send(Signal::TERM)?;
         let end = self.child.wait();
         end.map(|_| ())
             .map_err(|error| format!("cannot wait: {error}"))
@@ -111,7 +128,7 @@ impl Process {
     }
 
     /// Asks until it is so.
-    fn await_that(&mut self, what: &str, ask: impl Fn(&Process) -> bool) -> Outcome<()> {
+    pub(crate) fn await_that(&mut self, what: &str, ask: impl Fn(&Process) -> bool) -> Outcome<()> {
         let began = Instant::now();
         while !ask(self) {
             if let Ok(Some(status)) = self.child.try_wait() {
