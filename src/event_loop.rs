@@ -484,11 +484,13 @@ impl Supervisor<'_> {
     fn record(&mut self, record: &Record) {
         let Some(own) = &mut self.own else { return };
         let now = birth::now();
+        let status;
         let lines = match record {
             Record::Born { ready: true } => vec![Line::Born(&now), Line::Ready(&now)],
             Record::Born { ready: false } => vec![Line::Born(&now)],
             Record::Ready => {
-                let status = self.status.as_deref().map(Line::Message);
+                status = self.status.take();
+                let status = status.as_deref().map(Line::Message);
                 [Line::Ready(&now)].into_iter().chain(status).collect()
             }
             Record::Cause(name) => vec![Line::Cause(name)],

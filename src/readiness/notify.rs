@@ -18,6 +18,8 @@ pub(crate) struct Socket {
     fd: OwnedFd,
     /// As the variable has it: `@` and the abstract name.
     address: String,
+    /// It was said before that the command is ready, which is news once.
+    ready: bool,
     /// Who is told as well: whoever started us wanted to know.
     outer: Option<Outer>,
 }
@@ -39,6 +41,7 @@ impl Socket {
         Ok(Socket {
             fd,
             address: format!("@{name}"),
+            ready: false,
             outer: Outer::find(),
         })
     }
@@ -60,6 +63,8 @@ impl Socket {
             };
             self.take(datagram, command, dir, &mut finding);
         }
+        finding.ready &= !self.ready;
+        self.ready |= finding.ready;
         finding
     }
 

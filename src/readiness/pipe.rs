@@ -5,6 +5,9 @@ use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
+/// Reads in one look: a command that writes without end must not keep us from everything else.
+const BATCH: usize = 16;
+
 /// Our end of the pipe, until the other one is closed.
 pub(crate) struct Pipe {
     reader: Option<OwnedFd>,
@@ -44,28 +47,30 @@ impl Pipe {
     /// Reads what is there. After the newline too: a command that goes on writing must not be killed by `PIPE`.
     pub(super) fn look(&mut self) -> Finding {
         let mut finding = Finding::default();
-        let mut buffer = [0; 512];
-        let Some(reader) = &self.reader else {
-            return finding;
-        };
-        match rustix::io::read(reader, &mut buffer) {
-            Ok(0) => {
-                self.reader = None;
-                if !self.ready {
-                    let number = self.number;
-                    finding.complaint = Some(format!(
-                        "descriptor {number} was closed without a newline: the command is not ready"
-                    ));
+        for _ in 0..BATCH {
+            let Some(reader) = &self.reader else {
+                break;
+            };
+            let mut buffer = [0; 512];
+            match rustix::io::read(reader, &mut buffer) {
+                Ok(0) => {
+                    self.reader = None;
+                    finding.complaint = (!self.ready).then(|| self.complaint());
                 }
+                Ok(length) => {
+                    let text = buffer.get(..length).unwrap_or_default();
+                    finding.ready |= !self.ready && text.contains(&b'\n');
+                    self.ready |= finding.ready;
+                }
+                // AGAIN, or a reason that will be gone the next time.
+                Err(_) => break,
             }
-            Ok(length) => {
-                let text = buffer.get(..length).unwrap_or_default();
-                finding.ready = text.contains(&b'\n');
-                self.ready |= finding.ready;
-            }
-            // AGAIN, or a reason that will be gone the next time.
-            Err(_) => {}
         }
         finding
+    }
+
+    fn complaint(&self) -> String {
+        let number = self.number;
+        format!("descriptor {number} was closed without a newline: the command is not ready")
     }
 }

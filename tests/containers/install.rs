@@ -66,6 +66,7 @@ pub fn an_init_container_installs_into_a_volume_that_another_image_runs_from(
         "exitdir-signal",
         "exitdir-status",
         "exitdir-wait",
+        "kubexit",
     ];
     assert_eq!(entries(&bin), [&["exitdir"], &links[..]].concat());
     for link in links {
@@ -123,7 +124,7 @@ pub fn an_installation_is_replaced_while_it_runs(machine: &Machine) -> Verdict {
     assert_eq!(container.end(), 7, "{}", container.log());
     assert_eq!(
         entries(&volume.join("bin")).len(),
-        6,
+        7,
         "nothing is left behind"
     );
     Ok(())

@@ -5,12 +5,13 @@ use crate::seen::assert_sentence;
 use crate::world::{Start, World, binary};
 use std::os::unix::process::CommandExt as _;
 
-const APPLETS: [&str; 5] = [
+const APPLETS: [&str; 6] = [
     "exitdir-run",
     "exitdir-wait",
     "exitdir-signal",
     "exitdir-status",
     "exitdir-install",
+    "kubexit",
 ];
 
 fn version(name: &str) -> String {
@@ -52,7 +53,7 @@ fn argv0_selects_the_applet_by_its_exact_file_name() {
 #[track_caller]
 fn assert_lists_applets(ended: &crate::world::Ended) {
     assert_sentence(ended, "exitdir", 125);
-    for applet in ["run", "wait", "signal", "status", "install"] {
+    for applet in APPLETS.map(short) {
         assert!(
             ended.stderr.contains(applet),
             "{applet} is not listed: {}",
@@ -65,7 +66,7 @@ fn assert_lists_applets(ended: &crate::world::Ended) {
 fn exitdir_takes_the_applet_from_its_first_argument() {
     let world = World::new();
     for name in APPLETS {
-        let short = name.strip_prefix("exitdir-").unwrap();
+        let short = short(name);
         let ended = world.command(binary()).args([short, "--version"]).finish();
         assert_eq!((ended.status, ended.stdout), (0, version(name)));
     }
@@ -81,11 +82,13 @@ fn exitdir_takes_the_applet_from_its_first_argument() {
     }
 }
 
+fn short(applet: &str) -> &str {
+    applet.strip_prefix("exitdir-").unwrap_or(applet)
+}
+
 /// Every way to call something that answers `--help` and `--version`.
 fn callers() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
-    let applets = APPLETS
-        .into_iter()
-        .map(|name| (name, vec![name.strip_prefix("exitdir-").unwrap()]));
+    let applets = APPLETS.into_iter().map(|name| (name, vec![short(name)]));
     applets.chain([("exitdir", vec![])])
 }
 

@@ -49,6 +49,16 @@ fn the_page_of_exitdir_install_prints_what_it_shows() {
 }
 
 #[test]
+fn the_page_of_kubexit_prints_what_it_shows() {
+    run_examples("docs/kubexit.md");
+}
+
+#[test]
+fn the_guide_for_those_who_migrate_prints_what_it_shows() {
+    run_examples("docs/migrating.md");
+}
+
+#[test]
 fn every_option_of_help_stands_in_the_page_of_its_applet_and_no_other() {
     for applet in APPLETS {
         let page = page(applet);
@@ -314,7 +324,8 @@ fn page_of_wait() -> String {
 
 /// What is written for users. Every file in docs/ must be named here and have its examples run above.
 fn pages() -> Vec<String> {
-    let mut pages = vec!["docs/tombstone.md".to_owned()];
+    let others = ["docs/kubexit.md", "docs/migrating.md", "docs/tombstone.md"];
+    let mut pages = others.map(str::to_owned).to_vec();
     pages.extend(APPLETS.map(|applet| format!("docs/exitdir-{applet}.md")));
     pages.sort();
     let found: Vec<String> = crate::world::entries(&root().join("docs"))
@@ -376,6 +387,7 @@ fn run_example(block: &str) -> Result<(), String> {
     for applet in APPLETS {
         link(&bin.join(format!("exitdir-{applet}")));
     }
+    link(&bin.join("kubexit"));
     let mut path = bin.into_os_string();
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());

@@ -6,13 +6,14 @@ use crate::world::{Start, World, binary, entries};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-const INSTALLED: [&str; 6] = [
+const INSTALLED: [&str; 7] = [
     "exitdir",
     "exitdir-install",
     "exitdir-run",
     "exitdir-signal",
     "exitdir-status",
     "exitdir-wait",
+    "kubexit",
 ];
 
 fn assert_installed(bin: &Path) {
