@@ -28,6 +28,7 @@ mod go_library;
 mod heritage;
 mod install;
 mod kubelet;
+mod kubexit;
 mod library;
 mod lock;
 mod messages;
