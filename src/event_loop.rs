@@ -448,6 +448,8 @@ impl Supervisor<'_> {
         match Child::start(&self.plan.command, self.signals, self.plan.target, gifts) {
             Ok(child) => {
                 self.child = Some(child);
+                // What an earlier run has said of itself says nothing about this one.
+                self.status = None;
                 readiness.iter_mut().for_each(Readiness::started);
                 self.readiness = readiness;
                 self.plan

@@ -532,7 +532,7 @@ impl Machine {
 }
 
 impl Run {
-    /// `^C` and `^\\` go to the command and not through us.
+    /// `^C` and `^\` go to the command and not through us.
     fn is_ended_by_key(&self, ending: Ending) -> bool {
         let keys = [Signal::INT, Signal::QUIT];
         let signal = ending.signal().filter(|signal| keys.contains(signal));
