@@ -14,6 +14,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::process::Command;
 use std::thread::JoinHandle;
@@ -634,4 +635,40 @@ fn a_command_that_is_being_stopped_is_not_made_ready_any_more() {
         assert_eq!(world.key("x", "Ready"), None, "{text}");
         assert!(world.key("x", "Cause").is_some(), "{text}");
     }
+}
+
+/// The inodes of the directories that a process has inotify watches on (proc_pid_fdinfo(5)).
+fn watched(pid: i32) -> BTreeSet<u64> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else {
+        return BTreeSet::new();
+    };
+    let texts = entries
+        .flatten()
+        .filter_map(|entry| fs::read_to_string(entry.path()).ok());
+    let inode = |line: &str| {
+        let rest = line.strip_prefix("inotify ")?.split_once("ino:")?.1;
+        u64::from_str_radix(rest.split(' ').next()?, 16).ok()
+    };
+    texts
+        .flat_map(|text| text.lines().filter_map(inode).collect::<Vec<_>>())
+        .collect()
+}
+
+#[test]
+fn the_nearest_directory_on_the_way_to_a_file_is_watched_so_that_it_is_heard_at_once() {
+    let world = World::new();
+    let source = format!("file:{}", world.path("a/b/file").display());
+    let life = unready(&world, &source);
+    for path in [".", "a", "a/b"] {
+        fs::create_dir_all(world.path(path)).unwrap();
+        let inode = fs::metadata(world.path(path)).unwrap().ino();
+        eventually(&format!("{path} is watched"), || {
+            (watched(life.pid()) == BTreeSet::from([inode])).then_some(())
+        });
+    }
+    touch(&world, "a/b/file");
+    world.await_key("x", "Ready");
+    eventually("nothing is watched any more", || {
+        watched(life.pid()).is_empty().then_some(())
+    });
 }
