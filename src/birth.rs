@@ -479,7 +479,7 @@ fn without_ready(old: &Tombstone, lock: &Lock) -> String {
     lines.push(Line::Lock(lock));
     lines.extend(old.born.iter().map(Line::Born));
     lines.extend(old.cause.iter().map(Line::Cause));
-    lines.extend(old.message.as_deref().map(Line::Message));
+    // A message came with the readiness, and goes with it.
     compose(&lines)
 }
 

@@ -486,15 +486,12 @@ impl Supervisor<'_> {
     fn record(&mut self, record: &Record) {
         let Some(own) = &mut self.own else { return };
         let now = birth::now();
-        let status;
         let lines = match record {
             Record::Born { ready: true } => vec![Line::Born(&now), Line::Ready(&now)],
             Record::Born { ready: false } => vec![Line::Born(&now)],
-            Record::Ready => {
-                status = self.status.take();
-                let status = status.as_deref().map(Line::Message);
-                [Line::Ready(&now)].into_iter().chain(status).collect()
-            }
+            // What the command says of itself now would be old soon, and a second message no valid YAML:
+            // it goes into the death record.
+            Record::Ready => vec![Line::Ready(&now)],
             Record::Cause(name) => vec![Line::Cause(name)],
             Record::Down => return self.take_back_ready(),
         };
