@@ -60,14 +60,15 @@ fn files(directory: &Path) -> Vec<String> {
     found
 }
 
-const CONTENTS: [&str; 7] = [
+const CONTENTS: [&str; 8] = [
+    "drwxr-xr-x 0/0 bin/",
+    "lrwxrwxrwx 0/0 bin/kubexit -> ../exitdir",
     "-r-xr-xr-x 0/0 exitdir",
     "lrwxrwxrwx 0/0 exitdir-install -> exitdir",
     "lrwxrwxrwx 0/0 exitdir-run -> exitdir",
     "lrwxrwxrwx 0/0 exitdir-signal -> exitdir",
     "lrwxrwxrwx 0/0 exitdir-status -> exitdir",
     "lrwxrwxrwx 0/0 exitdir-wait -> exitdir",
-    "lrwxrwxrwx 0/0 kubexit -> exitdir",
 ];
 
 pub fn the_image_is_one_binary_and_its_links(machine: &Machine) -> Verdict {

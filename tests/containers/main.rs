@@ -21,7 +21,9 @@ mod harness;
 mod image;
 mod install;
 mod job;
+mod kubexit;
 mod loss;
+mod readiness;
 mod restart;
 mod status;
 mod stop;
@@ -39,6 +41,19 @@ const TESTS: &[&[Test]] = &[
     tests![loss: a_follower_ends_when_the_engine_kills_main,
         a_follower_ends_when_main_runs_out_of_memory,
         a_follower_ends_when_the_supervisor_itself_is_the_one_out_of_memory],
+    tests![kubexit: the_client_server_job_is_complete,
+        the_cloudsql_proxy_job_is_complete,
+        a_client_whose_server_starts_too_slowly_gives_up_with_124,
+        who_depends_on_a_death_gets_term_when_it_has_come,
+        who_depends_on_a_birth_starts_when_the_other_says_that_it_is_ready,
+        a_container_that_is_killed_is_seen_by_the_other_at_once,
+        a_wrong_start_has_a_status_of_its_own_and_under_a_name_a_tombstone],
+    tests![readiness: an_answer_on_the_containers_own_loopback_makes_ready_and_a_404_does_not,
+        a_listener_on_the_containers_own_loopback_makes_ready,
+        a_probe_in_the_container_makes_ready_and_runs_as_its_user,
+        a_file_in_memory_makes_ready,
+        a_third_container_under_another_user_says_that_one_is_ready,
+        a_notification_needs_no_place_that_can_be_written],
     tests![stop: docker_stop_reaches_a_command_that_traps_it_and_returns_its_status,
         docker_stop_ends_a_command_without_a_trap_with_143,
         docker_stop_reaches_a_command_that_waits_to_be_born,

@@ -91,7 +91,8 @@ pub fn a_stop_for_a_death_dependency_is_explained(machine: &Machine) -> Verdict 
     ]);
     container.awaits("proxy:ready");
     assert_eq!(log.text(), "", "nothing has happened yet");
-    assert_eq!(container.exec(["/exitdir-signal", "main"]).status, 0);
+    // It may be killed with the container that it ends.
+    container.exec(["/exitdir-signal", "main"]);
     assert_eq!(container.end(), 0, "{}", container.log());
     let text = log.text();
     assert!(
