@@ -103,12 +103,11 @@ impl Container {
         Container { back_off, ..self }
     }
 
-    /// Whether it watches for as long as it lives.
+    /// Whether it watches, for as long as it lives or until it is born.
     fn watches(&self) -> bool {
-        self.options
-            .iter()
-            .flatten()
-            .any(|word| word == "--death-deps")
+        let words = ["--death-deps", "--birth-deps"];
+        let mut options = self.options.iter().flatten();
+        options.any(|word| words.contains(&word.as_str()))
     }
 
     fn command(&self, world: &World) -> Command {

@@ -2,12 +2,18 @@
 //! in many rounds with random delays, slow stops, and accidents of several kinds.
 //!
 //! `EXITDIR_TEST_SEED` repeats a run; a round that fails prints it, with everything it knows.
-//! Readiness is said by the command itself (`--ready-on signal`, `exitdir-signal --ready`).
+//! In half of the rounds the proxy of a Job is a server whose port opens late (`--ready-on tcp:P`), and the first
+//! that main does is to connect to it. In the others, and everywhere else, the command says itself that it is ready
+//! (`--ready-on signal`, `exitdir-signal --ready`).
 
 use crate::kubelet::{Container, Life, Pod, Policy};
+use crate::permits::is_permitted;
 use crate::world::{Start, World};
 use rustix::process::Signal;
 use std::cell::RefCell;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const ROUNDS: u64 = 20;
@@ -142,7 +148,16 @@ impl Accident {
         }
     }
 
-    /// Brings it about in a container whose script is a [`server`].
+    /// What a perl program says to bring it about.
+    fn perl(self) -> &'static str {
+        match self {
+            Accident::Crash => "exit 3",
+            Accident::CommandKilled => "kill KILL => $$",
+            Accident::SupervisorKilled => "kill KILL => getppid; sleep",
+        }
+    }
+
+    /// Brings it about in a container whose script is a [`server`] or a [`tcp_server`].
     fn strike(self, pod: &Pod, name: &str) -> bool {
         let signal = match self {
             Accident::Crash => Signal::USR1,
@@ -207,15 +222,16 @@ fn for_the_first(times: usize, deed: &str) -> String {
     all.concat()
 }
 
-fn proxy_of(round: &Round, options: &str, manner: Manner) -> Container {
+/// The proxy of a pod, started when chance says.
+fn proxy_of(round: &Round, options: &str, ready_on: ReadyOn, manner: Manner) -> Container {
     let takes = round.millis("the proxy takes to stop", 0, 2500);
-    let ready_after = round.millis("the proxy is ready after", 0, 300);
-    let container = Container::new(
-        "proxy",
-        options,
-        server("proxy", ready_after, manner, takes),
-    );
-    container.after(round.millis("the proxy starts after", 0, 150))
+    let script = ready_on.server("proxy", ready_on.after(round), manner, takes);
+    proxy_with(round, options, ready_on, script)
+}
+
+fn proxy_with(round: &Round, options: &str, ready_on: ReadyOn, script: String) -> Container {
+    let options = format!("{options} {}", ready_on.option());
+    Container::new("proxy", &options, script).after(round.millis("the proxy starts after", 0, 150))
 }
 
 fn any_manner(round: &Round) -> Manner {
@@ -249,22 +265,171 @@ fn is_done(pod: &Pod) -> bool {
     pod.world.path("work-done").exists()
 }
 
+// ---------------------------------------------------------------- readiness
+
+/// How it becomes known that a server is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadyOn {
+    Start,
+    /// It says so itself.
+    Signal,
+    /// It listens there.
+    Tcp(SocketAddrV4),
+}
+
+impl ReadyOn {
+    fn option(self) -> String {
+        match self {
+            ReadyOn::Start => String::new(),
+            ReadyOn::Signal => "--ready-on signal".to_owned(),
+            ReadyOn::Tcp(address) => format!("--ready-on tcp:{address}"),
+        }
+    }
+
+    /// How long a server takes to become ready. A port is tried every second: some are missed twice.
+    fn after(self, round: &Round) -> Duration {
+        match self {
+            ReadyOn::Start => Duration::ZERO,
+            ReadyOn::Signal => round.millis("ready after", 0, 300),
+            ReadyOn::Tcp(_) => round.millis("the port opens after", 0, 1200),
+        }
+    }
+
+    /// What serves until it is stopped.
+    fn server(self, name: &str, ready_after: Duration, manner: Manner, takes: Duration) -> String {
+        match self {
+            ReadyOn::Start => traps(manner, takes) + SERVE,
+            ReadyOn::Signal => server(name, ready_after, manner, takes),
+            ReadyOn::Tcp(address) => tcp_server(address, ready_after, manner, takes, None),
+        }
+    }
+
+    /// What main does first: it needs a proxy that is ready.
+    fn call(self) -> String {
+        match self {
+            ReadyOn::Start | ReadyOn::Signal => String::new(),
+            ReadyOn::Tcp(address) => first_call(address),
+        }
+    }
+}
+
+/// Plays a scenario in many rounds, half of them with a proxy that listens, if that is possible here.
+fn rounds_with_a_proxy(scenario: &str, play: impl Fn(&Round, ReadyOn) + Sync) {
+    let perl = is_permitted("perl", Command::new("perl").args(["-MSocket", "-e1"]));
+    rounds(scenario, |round| {
+        let listens = perl && round.chance("the proxy listens");
+        let ready_on = if listens {
+            ReadyOn::Tcp(own_address())
+        } else {
+            ReadyOn::Signal
+        };
+        play(round, ready_on);
+    });
+}
+
+/// An address of this round alone: this process has its own host of the loopback network, and every round its own
+/// port, below those that the kernel gives to whoever asks for any.
+fn own_address() -> SocketAddrV4 {
+    static PORT: AtomicU16 = AtomicU16::new(4000);
+    // A process id has at most 22 bits (proc_sys_kernel(5)); 127.0.0.1 is everybody's.
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let host = Ipv4Addr::new(127, 64 + high, middle, low);
+    SocketAddrV4::new(host, PORT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Opens its port: the words are the host, the port, and after how long.
+const LISTEN: &str = r#"
+    my ($host, $port, $opens_after) = @ARGV;
+    select undef, undef, undef, $opens_after;
+    socket my $door, AF_INET, SOCK_STREAM, 0 or die "socket: $!";
+    setsockopt $door, SOL_SOCKET, SO_REUSEADDR, 1 or die "setsockopt: $!";
+    bind $door, pack_sockaddr_in($port, inet_aton $host) or die "bind: $!";
+    listen $door, SOMAXCONN or die "listen: $!";
+"#;
+
+/// Answers every call until the pod is gone, which ends standard input, or for `$limit` after the first call.
+const ANSWER: &str = r#"
+    my ($watched, $lasts) = "";
+    vec($watched, fileno $_, 1) = 1 for *STDIN, $door;
+    for (;;) {
+        (my $found, $lasts) = select my $ready = $watched, undef, undef, $lasts;
+        last if $found == 0;
+        next if $found < 0;
+        exit if vec $ready, fileno STDIN, 1;
+        accept my $caller, $door;
+        $lasts //= $limit;
+    }
+"#;
+
+/// Like [`server`], with a port: in perl, which every Debian has, since no shell can listen. It is CMD itself, so
+/// that the port is free when CMD has ended.
+fn tcp_server(
+    address: SocketAddrV4,
+    opens_after: Duration,
+    manner: Manner,
+    takes: Duration,
+    accident: Option<(Duration, Accident)>,
+) -> String {
+    let (limit, then) = match accident {
+        Some((limit, accident)) => (limit.as_secs_f64().to_string(), accident.perl()),
+        None => ("undef".to_owned(), ""),
+    };
+    format!(
+        "exec perl -MSocket -e '{}{LISTEN}my $limit = {limit};{ANSWER}{then}' {} {} {}",
+        perl_traps(manner, takes),
+        address.ip(),
+        address.port(),
+        opens_after.as_secs_f64()
+    )
+}
+
+/// [`traps`] in perl.
+fn perl_traps(manner: Manner, takes: Duration) -> String {
+    let end = match manner {
+        Manner::ExitsZero => "exit 0",
+        Manner::DiesOfIt => "$SIG{TERM} = q(DEFAULT); kill TERM => $$",
+        Manner::Exits143 => "exit 143",
+    };
+    format!(
+        "$SIG{{TERM}} = sub {{ select undef, undef, undef, {}; {end} }}; $SIG{{USR1}} = sub {{ {} }}; $SIG{{USR2}} = sub {{ {} }};",
+        takes.as_secs_f64(),
+        Accident::Crash.perl(),
+        Accident::CommandKilled.perl()
+    )
+}
+
+/// Connects to a port, or exits with 77.
+fn call(address: SocketAddrV4) -> String {
+    let (host, port) = (address.ip(), address.port());
+    format!(
+        "perl -MSocket -e 'socket my $s, AF_INET, SOCK_STREAM, 0; connect $s, pack_sockaddr_in($ARGV[1], inet_aton $ARGV[0]) or exit 77' {host} {port}"
+    )
+}
+
+/// Whoever was born on a proxy that is ready is not refused. What excuses a refusal is that the proxy has gone down
+/// since: because it is being stopped, which it says first, or by an accident, for which main is stopped too.
+fn first_call(address: SocketAddrV4) -> String {
+    let unexcused = format!("{{ {}; exit 77; }}", pause(SOON));
+    let stopped = "grep -q \"^Cause: \" \"$EXIT_DIR/proxy\"";
+    format!(
+        "until {}; do {stopped} || {unexcused}; \"$exitdir\" wait proxy:ready; done; ",
+        call(address)
+    )
+}
+
 // ---------------------------------------------------------------- jobs
 
 const JOB_MAIN: &str = "--birth-deps proxy";
-const JOB_PROXY: &str = "--death-deps main --ready-on signal";
+const JOB_PROXY: &str = "--death-deps main";
 
-/// With `--ready-on signal` in place of `tcp:P`.
 #[test]
 fn a_job_completes_with_its_proxy() {
-    rounds("job", |round| {
+    rounds_with_a_proxy("job", |round, ready_on| {
         let time = round.millis("main works for", 0, 400);
         let policy = round.pick("policy", &[Policy::Never, Policy::OnFailure]);
-        let main = job_main(round, JOB_MAIN, work(time));
-        let pod = Pod::start(
-            policy,
-            vec![main, proxy_of(round, JOB_PROXY, any_manner(round))],
-        );
+        let main = job_main(round, JOB_MAIN, ready_on.call() + &work(time));
+        let proxy = proxy_of(round, JOB_PROXY, ready_on, any_manner(round));
+        let pod = Pod::start(policy, vec![main, proxy]);
         pod.await_end();
         assert_eq!(pod.statuses("main"), [0]);
         assert_eq!(pod.statuses("proxy"), [0]);
@@ -272,42 +437,38 @@ fn a_job_completes_with_its_proxy() {
     });
 }
 
-/// With `--ready-on signal` in place of `tcp:P`.
 #[test]
 fn when_main_fails_and_nobody_is_restarted_the_proxy_fails_too() {
-    rounds("job, main fails, Never", |round| {
+    rounds_with_a_proxy("job, main fails, Never", |round, ready_on| {
         let fails = format!(
-            "{}; exit 1",
+            "{}{}; exit 1",
+            ready_on.call(),
             pause(round.millis("main fails after", 0, 400))
         );
         let main = job_main(round, JOB_MAIN, fails);
-        let pod = Pod::start(
-            Policy::Never,
-            vec![main, proxy_of(round, JOB_PROXY, any_manner(round))],
-        );
+        let proxy = proxy_of(round, JOB_PROXY, ready_on, any_manner(round));
+        let pod = Pod::start(Policy::Never, vec![main, proxy]);
         pod.await_end();
         assert_eq!(pod.statuses("main"), [1]);
         assert_eq!(pod.statuses("proxy"), [143]);
     });
 }
 
-/// With `--ready-on signal` in place of `tcp:P`.
 #[test]
 fn a_job_whose_main_fails_once_is_restarted_whole_and_does_its_work() {
-    rounds("job, OnFailure", |round| {
-        main_fails_once(round, any_manner(round))
+    rounds_with_a_proxy("job, OnFailure", |round, ready_on| {
+        main_fails_once(round, ready_on, any_manner(round))
     });
 }
 
-/// With `--ready-on signal` in place of `tcp:P`.
 #[test]
 fn a_proxy_that_exits_0_when_it_is_stopped_is_restarted_with_a_main_that_failed() {
-    rounds("proxy exits 0 on TERM, OnFailure", |round| {
-        main_fails_once(round, Manner::ExitsZero)
+    rounds_with_a_proxy("proxy exits 0 on TERM, OnFailure", |round, ready_on| {
+        main_fails_once(round, ready_on, Manner::ExitsZero)
     });
 }
 
-fn main_fails_once(round: &Round, manner: Manner) {
+fn main_fails_once(round: &Round, ready_on: ReadyOn, manner: Manner) {
     let accident = round.pick("main's accident", &ACCIDENTS);
     let fails = format!(
         "{}; {}",
@@ -318,12 +479,10 @@ fn main_fails_once(round: &Round, manner: Manner) {
     let main = job_main(
         round,
         JOB_MAIN,
-        NOTES_PROXY.to_owned() + &for_the_first(1, &fails) + &works,
+        NOTES_PROXY.to_owned() + &ready_on.call() + &for_the_first(1, &fails) + &works,
     );
-    let pod = Pod::start(
-        Policy::OnFailure,
-        vec![main, proxy_of(round, JOB_PROXY, manner)],
-    );
+    let proxy = proxy_of(round, JOB_PROXY, ready_on, manner);
+    let pod = Pod::start(Policy::OnFailure, vec![main, proxy]);
     pod.await_end();
     assert!(is_done(&pod), "Complete without the work");
     assert_eq!(pod.statuses("main"), [accident.status(), 0]);
@@ -333,24 +492,12 @@ fn main_fails_once(round: &Round, manner: Manner) {
     assert!(matches!(proxy[..], [143, 0] | [143, 143, 0]), "{proxy:?}");
 }
 
-/// With `--ready-on signal` in place of `tcp:P`.
 #[test]
 fn a_job_survives_a_proxy_that_crashes_first() {
-    rounds("proxy crashes first, OnFailure", |round| {
+    rounds_with_a_proxy("proxy crashes first, OnFailure", |round, ready_on| {
         let accident = round.pick("the proxy's accident", &ACCIDENTS);
         let before = round.chance("before it was ready");
-        let ready = if before {
-            String::new()
-        } else {
-            becomes_ready("proxy", round.millis("ready after", 0, 200))
-        };
-        let lasts = pause(round.millis("the accident comes after", 0, 500));
-        let manner = any_manner(round);
-        let takes = round.millis("the proxy takes to stop", 0, 2500);
-        let script = traps(manner, takes)
-            + &for_the_first(1, &format!("{ready}{lasts}; {}", accident.script()))
-            + &becomes_ready("proxy", round.millis("ready again after", 0, 200))
-            + SERVE;
+        let proxy = proxy_that_crashes_first(round, ready_on, accident, before);
         let stops = traps(
             round.pick("main, when stopped", &MANNERS),
             round.millis("main takes to stop", 0, 2500),
@@ -359,11 +506,8 @@ fn a_job_survives_a_proxy_that_crashes_first() {
         let main = job_main(
             round,
             "--birth-deps proxy --death-deps proxy:failed",
-            stops + &works,
+            stops + &ready_on.call() + &works,
         );
-        let proxy = Container::new("proxy", JOB_PROXY, script)
-            .after(round.millis("the proxy starts after", 0, 150))
-            .back_off(round.millis("the proxy's back-off", 200, 700));
         let pod = Pod::start(Policy::OnFailure, vec![main, proxy]);
         pod.await_end();
         assert!(is_done(&pod), "Complete without the work");
@@ -377,23 +521,46 @@ fn a_job_survives_a_proxy_that_crashes_first() {
     });
 }
 
-/// With `--ready-on signal` in place of `tcp:P`.
+fn proxy_that_crashes_first(
+    round: &Round,
+    ready_on: ReadyOn,
+    accident: Accident,
+    before: bool,
+) -> Container {
+    let lasts = round.millis("the accident comes after", 0, 500);
+    let manner = any_manner(round);
+    let takes = round.millis("the proxy takes to stop", 0, 2500);
+    let ready_after = ready_on.after(round);
+    let in_shell = format!("{}; {}", pause(lasts), accident.script());
+    let first = match ready_on {
+        ReadyOn::Signal if !before => becomes_ready("proxy", ready_after) + &in_shell,
+        ReadyOn::Tcp(address) if !before => {
+            let accident = Some((lasts, accident));
+            tcp_server(address, ready_after, manner, takes, accident)
+        }
+        _ => in_shell,
+    };
+    let script = traps(manner, takes)
+        + &for_the_first(1, &first)
+        + &ready_on.server("proxy", ready_on.after(round), manner, takes);
+    let back_off = round.millis("the proxy's back-off", 200, 700);
+    proxy_with(round, JOB_PROXY, ready_on, script).back_off(back_off)
+}
+
 #[test]
 fn a_proxy_that_waits_for_success_stays_while_main_fails_and_is_restarted() {
-    rounds("proxy stays, OnFailure", |round| {
+    rounds_with_a_proxy("proxy stays, OnFailure", |round, ready_on| {
         let accident = round.pick("main's accident", &ACCIDENTS);
         let fails = format!(
             "{}; {}",
             pause(round.millis("main fails after", 0, 300)),
             accident.script()
         );
-        let script = for_the_first(2, &fails) + &work(round.millis("main works for", 0, 300));
+        let works = work(round.millis("main works for", 0, 300));
+        let script = ready_on.call() + &for_the_first(2, &fails) + &works;
         let main = job_main(round, JOB_MAIN, script);
-        let options = "--death-deps main:ok --ready-on signal";
-        let pod = Pod::start(
-            Policy::OnFailure,
-            vec![main, proxy_of(round, options, any_manner(round))],
-        );
+        let proxy = proxy_of(round, "--death-deps main:ok", ready_on, any_manner(round));
+        let pod = Pod::start(Policy::OnFailure, vec![main, proxy]);
         pod.await_end();
         assert!(is_done(&pod));
         assert_eq!(
@@ -413,40 +580,46 @@ fn ends(pod: &Pod, names: &[String]) -> Vec<usize> {
 
 /// A pod of containers that are servers, each with its options.
 fn servers(round: &Round, members: &[(String, String)], quickest: u64) -> Pod {
-    let member = |(name, options): &(String, String)| {
-        let manner = round.pick(&format!("{name}, when stopped"), &MANNERS);
-        let takes = round.millis(&format!("{name} takes to stop"), quickest, 2500);
-        let (how, ready_after) = if round.chance(&format!("{name} says when it is ready")) {
-            ("--ready-on signal", round.millis("ready after", 0, 200))
-        } else {
-            ("", Duration::ZERO)
-        };
-        let script = match how {
-            "" => traps(manner, takes) + SERVE,
-            _ => server(name, ready_after, manner, takes),
-        };
-        let container = Container::new(name, &format!("{options} {how}"), script);
-        let container = container.after(round.millis(&format!("{name} starts after"), 0, 100));
-        match name.as_str() {
-            // Back later than those who need it: they wait.
-            "proxy" => container.back_off(round.millis("the proxy's back-off", 200, 700)),
-            _ => container,
-        }
-    };
+    let member = |(name, options): &(String, String)| member(round, name, options, "", quickest);
     Pod::start(Policy::Always, members.iter().map(member).collect())
+}
+
+/// A server that may say when it is ready; `first` is what it does before anything else.
+fn member(round: &Round, name: &str, options: &str, first: &str, quickest: u64) -> Container {
+    let manner = round.pick(&format!("{name}, when stopped"), &MANNERS);
+    let takes = round.millis(&format!("{name} takes to stop"), quickest, 2500);
+    let ready_on = start_or_signal(round, name);
+    let script = ready_on.server(name, ready_on.after(round), manner, takes);
+    let options = format!("{options} {}", ready_on.option());
+    let delay = round.millis(&format!("{name} starts after"), 0, 100);
+    Container::new(name, &options, first.to_owned() + &script).after(delay)
+}
+
+fn start_or_signal(round: &Round, name: &str) -> ReadyOn {
+    if round.chance(&format!("{name} says when it is ready")) {
+        ReadyOn::Signal
+    } else {
+        ReadyOn::Start
+    }
+}
+
+/// A main that follows its proxy, which may be back later than main: then main waits for it.
+fn deployment(round: &Round, ready_on: ReadyOn) -> Pod {
+    let options = "--birth-deps proxy --death-deps proxy";
+    let main = member(round, "main", options, &ready_on.call(), 0);
+    let proxy = proxy_of(round, "", ready_on, any_manner(round));
+    let back_off = round.millis("the proxy's back-off", 200, 700);
+    Pod::start(Policy::Always, vec![main, proxy.back_off(back_off)])
 }
 
 #[test]
 fn a_deployment_comes_back_when_its_proxy_crashes() {
-    rounds("deployment", |round| {
-        let members = [
-            (
-                "main".to_owned(),
-                "--birth-deps proxy --death-deps proxy".to_owned(),
-            ),
-            ("proxy".to_owned(), String::new()),
-        ];
-        let pod = servers(round, &members, 0);
+    rounds_with_a_proxy("deployment", |round, ready_on| {
+        let ready_on = match ready_on {
+            ReadyOn::Tcp(_) => ready_on,
+            _ => start_or_signal(round, "proxy"),
+        };
+        let pod = deployment(round, ready_on);
         pod.settle();
         std::thread::sleep(round.millis("the accident comes after", 0, 300));
         assert!(round.pick("the accident", &ACCIDENTS).strike(&pod, "proxy"));
@@ -601,7 +774,7 @@ fn a_death_that_is_said_during_restarts_in_place_is_not_lost() {
         };
         let script = format!("{first}{}; exit 3", pause(lasts));
         let main = Container::new("main", "--restart always", script);
-        let proxy = proxy_of(round, JOB_PROXY, any_manner(round));
+        let proxy = proxy_of(round, JOB_PROXY, ReadyOn::Signal, any_manner(round));
         let pod = Pod::start(Policy::Never, vec![main, proxy]);
         if !own {
             pod.world.await_key("main", "Born");
@@ -642,10 +815,9 @@ enum Doing {
     StoppingForAnother,
 }
 
-/// With `--ready-on signal` in place of `tcp:P`.
 #[test]
 fn when_mains_supervisor_is_killed_main_is_lost_and_the_proxy_stops_at_once() {
-    rounds("SIGKILL of main's supervisor", |round| {
+    rounds_with_a_proxy("SIGKILL of main's supervisor", |round, ready_on| {
         let doings = [
             Doing::Waiting,
             Doing::Running,
@@ -653,7 +825,7 @@ fn when_mains_supervisor_is_killed_main_is_lost_and_the_proxy_stops_at_once() {
             Doing::StoppingForAnother,
         ];
         let doing = round.pick("main is", &doings);
-        let pod = start_job_that_loses_main(round, doing);
+        let pod = start_job_that_loses_main(round, ready_on, doing);
         bring_main_to(&pod, doing);
         std::thread::sleep(round.millis("the kill comes after", 0, 400));
         let killed = Instant::now();
@@ -685,10 +857,11 @@ fn when_mains_supervisor_is_killed_main_is_lost_and_the_proxy_stops_at_once() {
     });
 }
 
-fn start_job_that_loses_main(round: &Round, doing: Doing) -> Pod {
+fn start_job_that_loses_main(round: &Round, ready_on: ReadyOn, doing: Doing) -> Pod {
     // Told to stop, it reads until the pod is gone.
     let slow = format!(
-        "trap 'read -r line' TERM; {}{SERVE}",
+        "trap 'read -r line' TERM; {}{}{SERVE}",
+        ready_on.call(),
         becomes_ready("main", Duration::ZERO)
     );
     let options = match doing {
@@ -696,15 +869,14 @@ fn start_job_that_loses_main(round: &Round, doing: Doing) -> Pod {
         Doing::Waiting | Doing::Running | Doing::Stopping => "--birth-deps proxy --ready-on signal",
     };
     let takes = round.millis("the proxy takes to stop", 0, 300);
-    let ready = if doing == Doing::Waiting {
-        String::new()
-    } else {
-        becomes_ready("proxy", Duration::ZERO)
+    let manner = any_manner(round);
+    let proxy = match doing {
+        Doing::Waiting => traps(manner, takes) + SERVE,
+        _ => ready_on.server("proxy", ready_on.after(round), manner, takes),
     };
-    let proxy = traps(any_manner(round), takes) + &ready + SERVE;
     let mut containers = vec![
         Container::new("main", options, slow),
-        Container::new("proxy", JOB_PROXY, proxy),
+        proxy_with(round, JOB_PROXY, ready_on, proxy),
     ];
     if doing == Doing::StoppingForAnother {
         containers.push(Container::new(
@@ -738,21 +910,22 @@ fn bring_main_to(pod: &Pod, doing: Doing) {
 /// The kubelet runs preStop, waits for its end, and then sends TERM; containers without one get it at once.
 #[test]
 fn while_a_pod_drains_main_keeps_its_proxy() {
-    rounds("drain", |round| {
+    rounds_with_a_proxy("drain", |round, ready_on| {
         let drains = pause(round.millis("main drains for", 0, 2500));
+        let last_call = match ready_on {
+            ReadyOn::Tcp(address) => call(address),
+            ReadyOn::Start | ReadyOn::Signal => "true".to_owned(),
+        };
         // Looks for its proxy when it has drained, and exits with what it has found.
         let main = format!(
-            "trap '{drains}; \"$exitdir\" wait proxy:ready -t 0; exit $?' TERM; {}{SERVE}",
+            "looks() {{ \"$exitdir\" wait proxy:ready -t 0 && {last_call}; }}; trap '{drains}; looks; exit $?' TERM; {}{}{SERVE}",
+            ready_on.call(),
             becomes_ready("main", Duration::ZERO)
         );
         let follows = round.chance("the proxy follows main");
-        let options = if follows {
-            JOB_PROXY
-        } else {
-            "--ready-on signal"
-        };
+        let options = if follows { JOB_PROXY } else { "" };
         let manner = any_manner(round);
-        let proxy = proxy_of(round, options, manner);
+        let proxy = proxy_of(round, options, ready_on, manner);
         let main = job_main(round, "--birth-deps proxy --ready-on signal", main);
         let pod = Pod::start(Policy::Never, vec![main, proxy]);
         pod.await_ready();
@@ -849,7 +1022,7 @@ fn leave_lost_ones(round: &Round, world: World) -> World {
 
 #[test]
 fn after_a_sweep_a_pod_begins_as_the_first_time() {
-    rounds("pod-wide restart", |round| {
+    rounds_with_a_proxy("pod-wide restart", |round, ready_on| {
         let mut world = World::new();
         if round.chance("both were lost") {
             world = leave_lost_ones(round, world);
@@ -868,8 +1041,8 @@ fn after_a_sweep_a_pod_begins_as_the_first_time() {
         assert_eq!(world.entries(), ["lost+found"]);
 
         let works = work(round.millis("main works for", 0, 300));
-        let main = job_main(round, JOB_MAIN, works);
-        let proxy = proxy_of(round, JOB_PROXY, any_manner(round));
+        let main = job_main(round, JOB_MAIN, ready_on.call() + &works);
+        let proxy = proxy_of(round, JOB_PROXY, ready_on, any_manner(round));
         let pod = Pod::start_in(world, Policy::OnFailure, vec![main, proxy]);
         pod.await_end();
         assert!(is_done(&pod));
@@ -892,7 +1065,8 @@ fn a_script_that_signals_by_hand_may_fail_and_be_restarted_before_it_succeeds() 
         let main = Container::bare("main", script).after(round.millis("main starts after", 0, 150));
         let proxy = proxy_of(
             round,
-            "--death-deps main:ok --ready-on signal",
+            "--death-deps main:ok",
+            ReadyOn::Signal,
             any_manner(round),
         );
         let pod = Pod::start(Policy::OnFailure, vec![main, proxy]);
