@@ -369,15 +369,22 @@ pub(crate) struct OwnLife {
 }
 
 impl OwnLife {
-    /// Publishes the tombstone of a new life. The directory must exist.
+    /// Publishes the tombstone of a new life. The directory must exist. `waiting_for` are its birth dependencies.
     ///
     /// # Errors
     /// [`Error::NameTaken`] if somebody lives under this name; [`Error::Io`] if it cannot be made.
-    pub(crate) fn begin(dir: &ExitDir, name: &Name) -> Result<OwnLife, Error> {
+    pub(crate) fn begin(
+        dir: &ExitDir,
+        name: &Name,
+        waiting_for: Option<&str>,
+    ) -> Result<OwnLife, Error> {
         let unborn = Unborn::conceive(dir, name)?;
         unborn.await_free_name()?;
         let lock = unborn.lock_line();
-        let text = compose(&[Line::Waiting(&now()), Line::Lock(&lock)]);
+        let now = now();
+        let begun = [Line::Waiting(&now), Line::Lock(&lock)].into_iter();
+        let lines: Vec<Line<'_>> = begun.chain(waiting_for.map(Line::WaitingFor)).collect();
+        let text = compose(&lines);
         unborn.embody(&text)?;
         let (file, id) = unborn.publish()?;
         Ok(OwnLife {

@@ -25,6 +25,8 @@ pub struct Tombstone {
     pub waiting: Option<Timestamp>,
     /// Which lock the writer holds; `None` where there is no such line (kubexit's, or one by hand).
     pub lock: Option<Lock>,
+    /// The conditions that must hold before the command is started, separated by commas.
+    pub waiting_for: Option<String>,
     /// When the command was started.
     pub born: Option<Timestamp>,
     /// When it became ready.
@@ -170,6 +172,7 @@ impl Lock {
 pub(crate) enum Line<'a> {
     Waiting(&'a Timestamp),
     Lock(&'a Lock),
+    WaitingFor(&'a str),
     Born(&'a Timestamp),
     Ready(&'a Timestamp),
     Cause(&'a Name),
@@ -185,9 +188,10 @@ impl Line<'_> {
         let (key, value) = match self {
             Line::Waiting(time) => ("Waiting", quote(time.as_str())),
             Line::Lock(lock) => ("Lock", lock.to_string()),
+            Line::WaitingFor(conditions) => ("WaitingFor", quote(conditions)),
             Line::Born(time) => ("Born", quote(time.as_str())),
             Line::Ready(time) => ("Ready", quote(time.as_str())),
-            Line::Cause(name) => ("Cause", name.to_string()),
+            Line::Cause(name) => ("Cause", plain(name.as_str())),
             Line::ExitCode(code) => ("ExitCode", code.to_string()),
             Line::Signal(signal) => ("Signal", signal.to_string()),
             Line::Reason(reason) => ("Reason", reason.as_str().to_owned()),
@@ -285,6 +289,7 @@ impl Tombstone {
         match key {
             "Waiting" => first(&mut self.waiting, || Some(time())),
             "Lock" => first(&mut self.lock, || Lock::parse(&value)),
+            "WaitingFor" => first(&mut self.waiting_for, || Some(value.clone())),
             "Born" => first(&mut self.born, || Some(time())),
             "Ready" => first(&mut self.ready, || Some(time())),
             "Cause" => first(&mut self.cause, || Name::new(&value)),
@@ -320,6 +325,16 @@ fn first<T>(slot: &mut Option<T>, value: impl FnOnce() -> Option<T>) {
 fn parse_code(text: &str) -> Option<u8> {
     let code: i64 = text.parse().ok()?;
     Some(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// A name, in quotes where YAML would take it for something else (YAML 1.1, "Language-Independent Types").
+fn plain(name: &str) -> String {
+    let words = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    let is_word = words.iter().any(|word| name.eq_ignore_ascii_case(word));
+    if is_word || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return quote(name);
+    }
+    name.to_owned()
 }
 
 /// Double quotes and JSON's escapes, cut to [`MESSAGE_LIMIT`] bytes.

@@ -5,7 +5,7 @@ use super::{NO_DIRECTORY, directory, print, understand};
 use crate::error::escaped;
 use crate::tombstone::json_string;
 use crate::voice::Voice;
-use crate::{Death, Error, ExitDir, Life, Name, State, Timestamp, exit};
+use crate::{Condition, Death, Error, ExitDir, Life, Name, State, Timestamp, exit};
 use std::ffi::OsString;
 use std::time::{Duration, SystemTime};
 
@@ -49,6 +49,8 @@ struct Row {
     name: Name,
     life: Life,
     age: Option<Duration>,
+    /// What it waits for and does not have yet.
+    waiting_for: Vec<Condition>,
 }
 
 fn rows(dir: &ExitDir) -> Result<Vec<Row>, Error> {
@@ -58,6 +60,7 @@ fn rows(dir: &ExitDir) -> Result<Vec<Row>, Error> {
         match dir.life(&name) {
             Ok(Some(life)) => rows.push(Row {
                 age: age(&life, now),
+                waiting_for: Vec::new(),
                 name,
                 life,
             }),
@@ -66,7 +69,41 @@ fn rows(dir: &ExitDir) -> Result<Vec<Row>, Error> {
             Err(error) => VOICE.error(error),
         }
     }
+    for at in 0..rows.len() {
+        let missing = rows
+            .get(at)
+            .map(|row| missing(row, &rows))
+            .unwrap_or_default();
+        if let Some(row) = rows.get_mut(at) {
+            row.waiting_for = missing;
+        }
+    }
     Ok(rows)
+}
+
+/// Of what a life waits for, what does not hold.
+fn missing(row: &Row, rows: &[Row]) -> Vec<Condition> {
+    let text = match row.life.state() {
+        Some(State::Waiting) => row.life.tombstone.waiting_for.as_deref(),
+        Some(_) | None => None,
+    };
+    let parsed = |word| Condition::parse(word, State::Ready).ok();
+    let conditions = text
+        .into_iter()
+        .flat_map(|text| text.split(','))
+        .filter_map(parsed);
+    let others = rows.iter().filter(|other| other.name != row.name);
+    let holds = |condition: &Condition| {
+        let meant = |other: &&Row| {
+            condition
+                .name
+                .as_ref()
+                .is_none_or(|name| *name == other.name)
+        };
+        let has = |other: &Row| condition.state.matches(&other.life);
+        others.clone().filter(meant).any(has)
+    };
+    conditions.filter(|condition| !holds(condition)).collect()
 }
 
 /// For how long the life has been in its state, as far as the tombstone says.
@@ -99,6 +136,10 @@ impl Row {
     fn reason(&self) -> String {
         let tombstone = &self.life.tombstone;
         let mut parts: Vec<String> = Vec::new();
+        if !self.waiting_for.is_empty() {
+            let missing = self.waiting_for.iter().map(Condition::to_string);
+            parts.push(format!("for {}", missing.collect::<Vec<_>>().join(", ")));
+        }
         parts.extend(tombstone.reason.map(|reason| reason.as_str().to_owned()));
         parts.extend(
             tombstone
@@ -128,6 +169,8 @@ impl Row {
     fn json(&self) -> String {
         let tombstone = &self.life.tombstone;
         let text = |value: Option<&str>| value.map(json_string);
+        let missing: Vec<String> = self.waiting_for.iter().map(Condition::to_string).collect();
+        let missing = Some(missing.join(",")).filter(|text| !text.is_empty());
         let time =
             |value: &Option<Timestamp>| value.as_ref().map(|time| json_string(time.as_str()));
         let fields = [
@@ -157,6 +200,7 @@ impl Row {
             ("cause", text(tombstone.cause.as_ref().map(Name::as_str))),
             ("message", text(tombstone.message.as_deref())),
             ("waiting", time(&tombstone.waiting)),
+            ("waiting_for", text(missing.as_deref())),
             ("born", time(&tombstone.born)),
             ("ready", time(&tombstone.ready)),
             ("inactive", time(&tombstone.inactive)),

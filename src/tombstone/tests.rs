@@ -46,6 +46,7 @@ fn what_is_written_is_read_back() {
             signal: Some(Signal::TERM),
             reason: Some(Reason::Stopped),
             inactive: None,
+            waiting_for: None,
             message: Some(message.to_owned()),
             died: Some(time(4)),
             has_line: true,
@@ -314,4 +315,22 @@ fn the_wall_clock_of_now_names_a_life() {
     ))]);
     let read = Tombstone::parse(text.as_bytes());
     assert!(read.life().and_then(Timestamp::to_system_time).is_some());
+}
+
+#[test]
+fn a_cause_is_a_name_to_every_reader_of_yaml() {
+    for (name, written) in [
+        ("main", "main"),
+        ("a.b-c_1", "a.b-c_1"),
+        ("null", "\"null\""),
+        ("No", "\"No\""),
+        ("1e3", "\"1e3\""),
+        ("2026-11-20", "\"2026-11-20\""),
+        ("_", "\"_\""),
+    ] {
+        let cause = Name::new(name).unwrap();
+        let text = compose(&[Line::Cause(&cause)]);
+        assert_eq!(text, format!("Cause: {written}\n"));
+        assert_eq!(Tombstone::parse(text.as_bytes()).cause, Some(cause));
+    }
 }

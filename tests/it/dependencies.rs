@@ -2,8 +2,9 @@
 //! which dependency is told in the exit table.
 
 use crate::cast::dead;
-use crate::seen::keys;
-use crate::world::{Start, World};
+use crate::seen::{await_sleep, keys};
+use crate::world::{Running, Start, World};
+use std::io::{BufRead as _, BufReader};
 
 #[test]
 fn a_command_is_never_started_after_the_death_of_what_it_depends_on() {
@@ -95,4 +96,104 @@ fn readiness_on_signal_comes_from_outside() {
     world.signal(["--ready", "main"]).finish();
     assert_eq!(waiting.end().stdout, "started\n");
     assert_eq!(keys(&world, "main"), "Waiting Lock Born Ready");
+}
+
+/// Its command fails if it is started before there is a file called `enough`.
+fn waits_for(world: &World, conditions: &str) -> Running {
+    let app = world
+        .run(["-n", "app", "--birth-deps", conditions, "--", "cat"])
+        .arg(world.path("enough"))
+        .start();
+    world.await_key("app", "Lock");
+    await_sleep(&app);
+    app
+}
+
+/// Does what is enough, and checks that it was.
+#[track_caller]
+fn starts_with(world: &World, app: Running, words: &str) {
+    assert_eq!(
+        keys(world, "app"),
+        "Waiting Lock WaitingFor",
+        "before {words}"
+    );
+    std::fs::write(world.path("enough"), "enough").unwrap();
+    assert_eq!(world.signal(words.split(' ')).finish().status, 0);
+    let ended = app.end();
+    let all = (ended.status, &*ended.stdout, &*ended.stderr);
+    assert_eq!(all, (0, "enough", ""), "{words}");
+}
+
+#[test]
+fn a_command_starts_when_the_last_of_all_that_it_waits_for_has_come() {
+    // What is waited for, what is not enough, and what is.
+    let cases: [(&str, &[&str], &str); 6] = [
+        ("db", &["--ready other", "-c 0 db"], "--ready db"),
+        ("db:born", &["--ready other"], "--ready db"),
+        (
+            "migrate:ok",
+            &["--ready migrate", "-c 3 migrate"],
+            "-c 0 migrate",
+        ),
+        (":ready", &["-c 0 db"], "--ready anybody"),
+        (":died", &["--ready db"], "-c 7 db"),
+        (
+            "db,cache:born,migrate:ok",
+            &["--ready db", "-c 0 migrate"],
+            "--ready cache",
+        ),
+    ];
+    for (conditions, not_enough, enough) in cases {
+        let world = World::new();
+        let app = waits_for(&world, conditions);
+        for words in not_enough {
+            assert_eq!(world.signal(words.split(' ')).finish().status, 0);
+            await_sleep(&app);
+        }
+        starts_with(&world, app, enough);
+    }
+}
+
+#[test]
+fn a_dependency_that_dies_while_it_is_waited_for_is_waited_for_again() {
+    let world = World::new();
+    let app = waits_for(&world, "db");
+    let db = || {
+        let db = world
+            .run(["-n", "db", "--ready-on", "signal", "--", "sleep", "60"])
+            .start();
+        world.await_key("db", "Born");
+        db
+    };
+    for signal in [15, 9, 15] {
+        let db = db();
+        db.kill(signal);
+        assert_eq!(db.end().status, 128 + signal);
+        await_sleep(&app);
+    }
+    let _db = db();
+    starts_with(&world, app, "--ready db");
+}
+
+#[test]
+fn after_ten_seconds_one_line_says_what_is_waited_for_and_what_is_there_instead() {
+    let world = World::new();
+    dead(&world, "migrate", "3");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let app = world
+        .run(["-n", "app", "--birth-deps", "db,migrate:ok"])
+        .args(["--birth-timeout", "30s", "--", "true"])
+        .stderr(writer)
+        .start();
+    let mut line = String::new();
+    BufReader::new(reader).read_line(&mut line).expect("a line");
+    assert_eq!(
+        line,
+        "exitdir-run: still waiting: db:ready does not hold (there is no db), migrate:ok does not hold (migrate died with exit code 3)\n"
+    );
+    let table = world.applet("status").finish().stdout;
+    let row = table.lines().find(|row| row.starts_with("app "));
+    assert!(row.is_some_and(|row| row.contains(" waiting ")), "{table}");
+    app.kill(15);
+    assert_eq!(app.end().status, 143);
 }

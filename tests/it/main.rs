@@ -57,3 +57,4 @@ mod tombstones;
 mod wait;
 mod wakeups;
 mod world;
+mod yaml;

@@ -64,7 +64,7 @@ fn the_table_has_one_row_for_each_tombstone_sorted_by_name() {
             "proxy failed 143 stopped, cause failed",
             "said failed 7 said, by \"hand\"",
             "signaled failed 137 signaled",
-            "unborn waiting - -",
+            "unborn waiting - for never:ready",
         ],
         "{}",
         ended.stdout
