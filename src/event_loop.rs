@@ -66,7 +66,7 @@ pub(crate) fn live(plan: &Plan, signals: &Signals) -> Result<u8, String> {
     let own = plan
         .membership
         .as_ref()
-        .map_or(Ok(None), |membership| begin_life(membership, plan.voice))?;
+        .map_or(Ok(None), |membership| begin_life(plan, membership))?;
     let society = plan
         .membership
         .as_ref()
@@ -89,7 +89,7 @@ pub(crate) fn live(plan: &Plan, signals: &Signals) -> Result<u8, String> {
     Ok(supervisor.run())
 }
 
-fn begin_life(membership: &Membership, voice: Voice) -> Result<Option<OwnLife>, String> {
+fn begin_life(plan: &Plan, membership: &Membership) -> Result<Option<OwnLife>, String> {
     membership.dir.create().map_err(|error| error.to_string())?;
     let Some(name) = membership
         .name
@@ -98,10 +98,13 @@ fn begin_life(membership: &Membership, voice: Voice) -> Result<Option<OwnLife>, 
     else {
         return Ok(None);
     };
-    let own = OwnLife::begin(&membership.dir, name).map_err(|error| error.to_string())?;
+    let conditions: Vec<String> = plan.birth_deps.iter().map(Condition::to_string).collect();
+    let waiting_for = Some(conditions.join(",")).filter(|text| !text.is_empty());
+    let own = OwnLife::begin(&membership.dir, name, waiting_for.as_deref())
+        .map_err(|error| error.to_string())?;
     if !own.locked {
         let dir = membership.dir.path().display();
-        voice.notice(format!(
+        plan.voice.notice(format!(
             "no lock is to be had on {dir}: if exitdir-run is killed, followers will not see it"
         ));
     }
@@ -122,6 +125,9 @@ fn join<'p>(plan: &Plan, membership: &'p Membership) -> Option<Society<'p>> {
 /// For so long a command that was started at the first look is not watched over, because arming a watch
 /// and closing it costs more than everything else. A death in this time is seen at its end.
 const UNWATCHED: Duration = Duration::from_millis(100);
+
+/// So many looks at most are taken at what a command has said before its end: others may talk without one.
+const LAST_WORDS: u32 = 64;
 
 struct Supervisor<'p> {
     plan: &'p Plan,
@@ -252,10 +258,7 @@ impl Supervisor<'_> {
     }
 
     fn reap(&mut self) {
-        if self.status_may_come() {
-            // What it has said before its end.
-            self.take_readiness();
-        }
+        let command = self.child.as_ref().map(Child::pid);
         let reaped = Child::reap(&mut self.child);
         for (pid, ending) in &reaped.others {
             if let Some(readiness) = &mut self.readiness {
@@ -266,6 +269,7 @@ impl Supervisor<'_> {
             }
         }
         if let Some(ending) = reaped.ended {
+            self.hear_last_words(command);
             // Closing a watch takes its time, and the record does not wait for it.
             let _source = self.readiness.take();
             self.feed(Event::Ended(ending, reaped.left, reaped.place));
@@ -290,12 +294,26 @@ impl Supervisor<'_> {
         readiness.is_some_and(Readiness::outlives_readiness)
     }
 
+    /// What the command has said before its end, as far as it can have been waiting for us.
+    fn hear_last_words(&mut self, command: Option<i32>) {
+        for _ in 0..LAST_WORDS {
+            if !self.status_may_come() || !self.hear(command) {
+                return;
+            }
+        }
+    }
+
     fn take_readiness(&mut self) {
+        let command = self.child.as_ref().map(Child::pid);
+        self.hear(command);
+    }
+
+    /// Whether there may be more at once.
+    fn hear(&mut self, command: Option<i32>) -> bool {
         let Some(readiness) = &mut self.readiness else {
-            return;
+            return false;
         };
         let dir = self.plan.membership.as_ref();
-        let command = self.child.as_ref().map(Child::pid);
         let finding = readiness.look(command, dir.map(|dir| &dir.dir), self.signals);
         if let Some(complaint) = finding.complaint {
             self.complain(complaint);
@@ -310,6 +328,7 @@ impl Supervisor<'_> {
                 self.readiness = None;
             }
         }
+        finding.is_cut_short
     }
 
     /// Those who cannot be found are not waited for.
@@ -433,7 +452,7 @@ impl Supervisor<'_> {
     }
 
     fn start(&mut self) -> Event {
-        let mut readiness = match Readiness::prepare(&self.plan.ready_on) {
+        let mut readiness = match Readiness::prepare(&self.plan.ready_on, self.own.is_some()) {
             Ok(readiness) => readiness,
             // One that is never ready would be waited for for ever.
             Err(errno) => {

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags};
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -551,6 +551,21 @@ pub(crate) struct Gifts<'a> {
     pub(crate) variable: Option<(&'a str, &'a str)>,
 }
 
+impl Gifts<'_> {
+    /// The same descriptor under a number that is not one of ours.
+    fn aside(&self, fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+        let mut floor = 0;
+        loop {
+            let aside = rustix::io::fcntl_dupfd_cloexec(fd, floor)?;
+            let number = aside.as_raw_fd();
+            if self.descriptors.iter().all(|(_, taken)| *taken != number) {
+                return Ok(aside);
+            }
+            floor = number + 1;
+        }
+    }
+}
+
 /// Everything that the child reads, in memory that it shares with us.
 struct Handover<'a> {
     program: &'a CStr,
@@ -624,16 +639,15 @@ pub(crate) fn spawn(
     gifts: Gifts<'_>,
 ) -> Result<i32, SpawnError> {
     let no_room = |errno: rustix::io::Errno| SpawnError::Fork(errno.into());
-    let (reader, writer) =
+    let (reader, first_writer) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(no_room)?;
-    // Above all numbers that the child fills, so that none is overwritten before it was used.
-    let floor = gifts.descriptors.iter().map(|(_, number)| number + 1).max();
-    let floor = floor.unwrap_or(0);
-    let writer = above_all(writer, floor).map_err(no_room)?;
+    // None under a number that the child fills, so that none is overwritten before it was used.
+    let writer = gifts.aside(first_writer.as_fd()).map_err(no_room)?;
+    drop(first_writer);
     let descriptors: Vec<(OwnedFd, RawFd)> = gifts
         .descriptors
         .iter()
-        .map(|(fd, number)| Ok((rustix::io::fcntl_dupfd_cloexec(fd, floor)?, *number)))
+        .map(|(fd, number)| Ok((gifts.aside(*fd)?, *number)))
         .collect::<rustix::io::Result<_>>()
         .map_err(no_room)?;
     let environment = gifts.variable.and_then(Environment::with);
@@ -680,14 +694,6 @@ pub(crate) fn spawn(
         }
         Ok(_) | Err(_) => Ok(pid),
     }
-}
-
-/// The same descriptor under a number that is not below `floor`.
-fn above_all(fd: OwnedFd, floor: RawFd) -> rustix::io::Result<OwnedFd> {
-    if fd.as_raw_fd() >= floor {
-        return Ok(fd);
-    }
-    rustix::io::fcntl_dupfd_cloexec(&fd, floor)
 }
 
 /// Waits for one child. Its exit status as a shell would report it.
@@ -752,7 +758,7 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
             give_up(handover.report);
         }
     }
-    restore(Some(handover.setup.inherited));
+    restore(Some(handover.setup.inherited), handover.descriptors);
     let (program, arguments) = (handover.program.as_ptr(), handover.arguments.as_ptr());
     // SAFETY: all words are NUL-terminated, both arrays end with a null pointer, and all of it lives
     // in the handover or as long as the process.
@@ -774,7 +780,9 @@ fn give_up(report: RawFd) -> ! {
 }
 
 /// Gives the process back what it was started with: dispositions, closed descriptors, and last the mask.
-fn restore(inherited: Option<Inherited>) {
+///
+/// What was put on a number that was closed stays there.
+fn restore(inherited: Option<Inherited>, filled: &[(OwnedFd, RawFd)]) {
     let pipe = KernelSigaction::new(INHERITED_PIPE.load(Ordering::Relaxed));
     // What fails here cannot be told to anybody, and the command runs all the same.
     let _ = sigaction(Signal::PIPE, Some(&pipe));
@@ -782,7 +790,8 @@ fn restore(inherited: Option<Inherited>) {
         let _ = sigaction(Signal::CHLD, Some(&KernelSigaction::new(libc::SIG_IGN)));
     }
     let closed = INHERITED_CLOSED.load(Ordering::Relaxed);
-    for fd in (0..3).filter(|fd| closed & (1 << fd) != 0) {
+    let is_filled = |fd: &RawFd| filled.iter().any(|(_, number)| number == fd);
+    for fd in (0..3).filter(|fd| closed & (1 << fd) != 0 && !is_filled(fd)) {
         // SAFETY: the runtime's /dev/null is there, which nobody uses in this process any more.
         unsafe { libc::close(fd) };
     }
@@ -794,7 +803,7 @@ fn restore(inherited: Option<Inherited>) {
 /// Replaces this process by a command, with signals and descriptors as they were found. Returns only on failure.
 pub(crate) fn exec(command: &CommandLine, signals: Option<Signals>) -> io::Error {
     let inherited = signals.as_ref().map(Signals::inherited);
-    restore(inherited);
+    restore(inherited, &[]);
     let arguments = command.pointers();
     // SAFETY: as in `child`: NUL-terminated words, and a null pointer at the end.
     unsafe { libc::execvp(command.program().as_ptr(), arguments.as_ptr()) };

@@ -4,7 +4,7 @@ use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION};
 use super::run::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERIOD, NAME, Stage};
 use super::{print, version};
 use crate::voice::Voice;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 pub(super) const SYNOPSIS: Synopsis = Synopsis {
     name: "kubexit",
@@ -51,7 +51,8 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     }
     let mut typed = Typed::command(arguments);
     for (variable, opt) in VARIABLES {
-        if let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) {
+        let value = std::env::var_os(variable).map(|value| tidied(opt, value, &typed));
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
             typed.assume(opt, value, variable);
         }
     }
@@ -64,4 +65,19 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         return NO_NAME;
     }
     stage.live(&typed, &SYNOPSIS)
+}
+
+/// A list as kubexit understands it: it does not mind empty places in it, nor one's own name among the deaths, as
+/// when all containers of a pod share one list; a space hides a name from it, which nobody means.
+fn tidied(opt: &Opt, value: OsString, typed: &Typed) -> OsString {
+    let own = typed.raw(&NAME).and_then(OsStr::to_str);
+    match value.to_str() {
+        Some(list) if [BIRTH_DEPS.long, DEATH_DEPS.long].contains(&opt.long) => {
+            let names = list.split(',').map(str::trim);
+            let others = names.filter(|name| opt.long == BIRTH_DEPS.long || Some(*name) != own);
+            let kept: Vec<&str> = others.filter(|name| !name.is_empty()).collect();
+            kept.join(",").into()
+        }
+        _ => value,
+    }
 }

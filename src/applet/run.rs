@@ -372,6 +372,11 @@ fn check_dependencies(plan: &Plan) -> Result<(), String> {
         .membership
         .as_ref()
         .and_then(|membership| membership.name.as_ref());
+    let presence = plan
+        .membership
+        .as_ref()
+        .map(|membership| membership.presence);
+    let is_exit_only = presence == Some(Presence::ExitOnly);
     let mut conditions = plan.birth_deps.iter().chain(&plan.death_deps);
     match conditions.find(|condition| condition.name.is_some() && condition.name.as_ref() == own) {
         Some(condition) => Err(format!(
@@ -379,6 +384,10 @@ fn check_dependencies(plan: &Plan) -> Result<(), String> {
         )),
         None if plan.ready_on == ReadyOn::Signal && own.is_none() => {
             Err("--ready-on signal needs a --name".to_owned())
+        }
+        // Whoever says so would put a file into a directory where any file means exit.
+        None if plan.ready_on == ReadyOn::Signal && is_exit_only => {
+            Err("--ready-on signal and --exit-only exclude each other".to_owned())
         }
         None => Ok(()),
     }

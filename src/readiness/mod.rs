@@ -26,6 +26,8 @@ pub(crate) struct Finding {
     /// The newest that the command says about itself.
     pub(crate) status: Option<String>,
     pub(crate) complaint: Option<String>,
+    /// There may be more at once.
+    pub(crate) is_cut_short: bool,
 }
 
 /// A source in use.
@@ -37,13 +39,19 @@ pub(crate) enum Readiness {
 }
 
 impl Readiness {
-    /// Makes what the command is to be started with; `None` where nothing has to be found out.
+    /// Makes what the command is to be started with; `None` where nothing has to be found out. `is_shown` is
+    /// whether anybody can see the answer: nobody is asked for nothing, but what a command was promised it gets.
     ///
     /// # Errors
     /// Why it cannot be made: there is no descriptor left, mostly.
-    pub(crate) fn prepare(on: &ReadyOn) -> Result<Option<Readiness>, Errno> {
+    pub(crate) fn prepare(on: &ReadyOn, is_shown: bool) -> Result<Option<Readiness>, Errno> {
         Ok(Some(match on {
             ReadyOn::Start | ReadyOn::Signal => return Ok(None),
+            ReadyOn::File(_) | ReadyOn::Tcp(_) | ReadyOn::Http(_) | ReadyOn::Exec(_)
+                if !is_shown =>
+            {
+                return Ok(None);
+            }
             ReadyOn::Notify => Readiness::Notify(notify::Socket::open()?),
             ReadyOn::Descriptor(number) => Readiness::Pipe(pipe::Pipe::open(*number)?),
             ReadyOn::File(path) => Readiness::File(file::FileWatch::new(path)),
@@ -80,7 +88,7 @@ impl Readiness {
     /// What to wait for.
     pub(crate) fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         match self {
-            Readiness::Notify(socket) => Some((socket.descriptor(), PollFlags::IN)),
+            Readiness::Notify(socket) => socket.descriptor().map(|fd| (fd, PollFlags::IN)),
             Readiness::Pipe(pipe) => pipe.descriptor().map(|fd| (fd, PollFlags::IN)),
             Readiness::File(file) => file.descriptor().map(|fd| (fd, PollFlags::IN)),
             Readiness::Probe(probe) => probe.wanted(),
@@ -90,7 +98,8 @@ impl Readiness {
     /// When to look even if nothing comes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self {
-            Readiness::Notify(_) | Readiness::Pipe(_) => None,
+            Readiness::Notify(_) => None,
+            Readiness::Pipe(pipe) => pipe.deadline(),
             Readiness::File(file) => Some(file.deadline()),
             Readiness::Probe(probe) => Some(probe.deadline()),
         }

@@ -13,9 +13,26 @@ pub(super) const VARIABLE: &str = "NOTIFY_SOCKET";
 /// Datagrams taken in one look: a command that talks without end must not keep us from everything else.
 const BATCH: usize = 64;
 
-/// Our end, with an address that nobody can guess: everybody in the network namespace could use it.
+/// So many descriptors that must not be closed are kept for senders, and no more.
+const KEPT: usize = 8;
+/// What is said to a manager of services about its own bookkeeping, which has us for its service and not the
+/// command.
+const BOOKKEEPING: [&str; 6] = [
+    "MAINPID",
+    "FDSTORE",
+    "FDSTOREREMOVE",
+    "FDNAME",
+    "FDPOLL",
+    "BARRIER",
+];
+
+/// Our end, with an address that nobody can guess. But the kernel lists it (`/proc/net/unix`): whoever is in
+/// the network namespace can send here, so only the sender's user protects what is believed, and nothing that
+/// comes may hold us up.
 pub(crate) struct Socket {
     fd: OwnedFd,
+    /// Descriptors of our own tombstone that somebody sent.
+    kept: Vec<OwnedFd>,
     /// As the variable has it: `@` and the abstract name.
     address: String,
     /// It was said before that the command is ready, which is news once.
@@ -40,6 +57,7 @@ impl Socket {
         rustix::net::bind(&fd, &address)?;
         Ok(Socket {
             fd,
+            kept: Vec::new(),
             address: format!("@{name}"),
             ready: false,
             outer: Outer::find(),
@@ -50,15 +68,23 @@ impl Socket {
         &self.address
     }
 
-    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+    /// `None` when nobody is listened to any more.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        (self.kept.len() < KEPT).then(|| self.fd.as_fd())
     }
 
     pub(super) fn look(&mut self, command: Option<i32>, dir: Option<&ExitDir>) -> Finding {
         let mut finding = Finding::default();
-        for _ in 0..BATCH {
+        for taken in 0..BATCH {
+            if self.kept.len() >= KEPT {
+                let sentence = "somebody sends our own tombstone to the notification socket";
+                finding.complaint = Some(format!("{sentence}: nobody is listened to any more"));
+                break;
+            }
+            finding.is_cut_short = taken + 1 == BATCH;
             // Any other error than AGAIN would be the kernel's own, and gone the next time.
             let Ok(datagram) = sys::receive(self.fd.as_fd()) else {
+                finding.is_cut_short = false;
                 break;
             };
             self.take(datagram, command, dir, &mut finding);
@@ -69,7 +95,7 @@ impl Socket {
     }
 
     fn take(
-        &self,
+        &mut self,
         datagram: Datagram,
         command: Option<i32>,
         dir: Option<&ExitDir>,
@@ -88,7 +114,7 @@ impl Socket {
                 }
             }
             if let Some(outer) = &self.outer {
-                outer.tell(&datagram.text);
+                outer.tell(&text);
             }
         } else {
             finding.complaint = Some(match datagram.user {
@@ -96,7 +122,29 @@ impl Socket {
                 None => "a notification of an unknown user was refused".to_owned(),
             });
         }
-        close_all(datagram.descriptors, dir);
+        for descriptor in datagram.descriptors {
+            self.close(descriptor, dir);
+        }
+    }
+
+    /// Closes a descriptor that came along (`FDSTORE=1`, `BARRIER=1`), so that whoever waits for that goes on.
+    fn close(&mut self, descriptor: OwnedFd, dir: Option<&ExitDir>) {
+        let id = rustix::fs::fstat(&descriptor).map(|stat| FileId::of(&stat));
+        if id.is_ok_and(|id| dir.is_some_and(|dir| dir.is_own(Some(id)))) {
+            // The lock on our tombstone would go with it.
+            self.kept.push(descriptor);
+            return;
+        }
+        // A connection with something to send can be told to make whoever closes it wait (socket(7)). What is
+        // no socket has no such thing.
+        let _ = rustix::net::sockopt::set_socket_linger(&descriptor, None);
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Until the end of the process, as above.
+        self.kept.drain(..).for_each(std::mem::forget);
     }
 }
 
@@ -115,9 +163,16 @@ impl Outer {
     }
 
     /// Whether anybody listens is not our business, and must not hold us up.
-    fn tell(&self, text: &[u8]) {
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        let _ = rustix::net::sendto(&self.fd, text, flags, &self.address);
+    fn tell(&self, text: &str) {
+        let key = |line: &str| line.split('=').next().map(str::to_owned);
+        let is_news =
+            |line: &&str| key(line).is_none_or(|key| !BOOKKEEPING.contains(&key.as_str()));
+        let news: Vec<&str> = text.lines().filter(is_news).collect();
+        if !news.is_empty() {
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            let text = news.join("\n");
+            let _ = rustix::net::sendto(&self.fd, text.as_bytes(), flags, &self.address);
+        }
     }
 }
 
@@ -137,15 +192,4 @@ fn random_hex() -> Result<String, Errno> {
         let _ = write!(text, "{byte:02x}");
         text
     }))
-}
-
-/// Closes descriptors that came along (`FDSTORE=1`, `BARRIER=1`), so that whoever waits for that goes on.
-fn close_all(descriptors: Vec<OwnedFd>, dir: Option<&ExitDir>) {
-    for descriptor in descriptors {
-        let id = rustix::fs::fstat(&descriptor).map(|stat| FileId::of(&stat));
-        if id.is_ok_and(|id| dir.is_some_and(|dir| dir.is_own(Some(id)))) {
-            // The lock on our tombstone would go with it.
-            std::mem::forget(descriptor);
-        }
-    }
 }

@@ -4,9 +4,12 @@ use super::Finding;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 /// Reads in one look: a command that writes without end must not keep us from everything else.
 const BATCH: usize = 16;
+/// A command that is about to end has closed it just before: only after this time that is worth a word.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Our end of the pipe, until the other one is closed.
 pub(crate) struct Pipe {
@@ -15,6 +18,8 @@ pub(crate) struct Pipe {
     writer: Option<OwnedFd>,
     number: RawFd,
     ready: bool,
+    /// When to say that it was closed too early.
+    complain_at: Option<Instant>,
 }
 
 impl Pipe {
@@ -28,6 +33,7 @@ impl Pipe {
             writer: Some(writer),
             number: RawFd::from(number),
             ready: false,
+            complain_at: None,
         })
     }
 
@@ -44,6 +50,10 @@ impl Pipe {
         self.reader.as_ref().map(AsFd::as_fd)
     }
 
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.complain_at
+    }
+
     /// Reads what is there. After the newline too: a command that goes on writing must not be killed by `PIPE`.
     pub(super) fn look(&mut self) -> Finding {
         let mut finding = Finding::default();
@@ -55,7 +65,7 @@ impl Pipe {
             match rustix::io::read(reader, &mut buffer) {
                 Ok(0) => {
                     self.reader = None;
-                    finding.complaint = (!self.ready).then(|| self.complaint());
+                    self.complain_at = (!self.ready).then(|| Instant::now() + PATIENCE);
                 }
                 Ok(length) => {
                     let text = buffer.get(..length).unwrap_or_default();
@@ -66,6 +76,8 @@ impl Pipe {
                 Err(_) => break,
             }
         }
+        let due = self.complain_at.take_if(|at| *at <= Instant::now());
+        finding.complaint = due.map(|_| self.complaint());
         finding
     }
 

@@ -1,10 +1,14 @@
 //! The `kubexit` applet, and the original beside it in one graveyard, played from its documented behaviour:
 //! it creates its tombstone empty, then truncates and writes it, with its keys sorted, and never renames.
 
-use crate::seen::assert_sentence;
-use crate::world::{Start, World, binary, eventually};
+use crate::seen::{assert_sentence, await_sleep};
+use crate::world::{Running, Start, World, binary, eventually};
+use std::fs::File;
+use std::io::Write as _;
+use std::ops::Range;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// `kubexit` with `KUBEXIT_` variables, and no other configuration.
 fn kubexit(world: &World, variables: &[(&str, &str)]) -> Command {
@@ -26,6 +30,21 @@ fn without_a_name_it_ends_with_2_and_says_so() {
     assert_sentence(&ended, "kubexit", 2);
     assert!(ended.stderr.contains("KUBEXIT_NAME"), "{}", ended.stderr);
     assert!(world.entries().is_empty());
+}
+
+#[test]
+fn one_list_does_for_all_containers_of_a_pod() {
+    let world = World::new();
+    let list = ("DEATH_DEPS", "main, proxy,,");
+    let proxy = kubexit(&world, &[("NAME", "proxy"), list]);
+    let proxy = { proxy }.args(["sleep", "1000"]).start();
+    world.await_key("proxy", "Born");
+    let birth = ("BIRTH_DEPS", ",proxy ,");
+    let main = kubexit(&world, &[("NAME", "main"), list, birth])
+        .args(["sh", "-c", "exit 3"])
+        .finish();
+    assert_eq!((main.status, main.stderr.as_str()), (3, ""));
+    assert_eq!(proxy.end().status, 143);
 }
 
 #[test]
@@ -137,6 +156,119 @@ fn the_originals_birth_lets_ours_begin_and_its_death_stops_it() {
     // It was needed: a birth dependency that is gone.
     assert_eq!(ended.status, 143, "{}", ended.stderr);
     assert_eq!(world.key("ours", "Cause").as_deref(), Some("theirs"));
+}
+
+/// Writes the beginning of a text, and leaves the file open.
+fn begin(world: &World, name: &str, beginning: &str) -> File {
+    let mut file = File::create(world.dir().join(name)).expect("created");
+    file.write_all(beginning.as_bytes()).expect("written");
+    file
+}
+
+/// All names, one for each of these lengths, and the last one.
+fn cuts(lengths: Range<usize>) -> Vec<String> {
+    let mut names: Vec<String> = lengths.map(|length| format!("cut-{length}")).collect();
+    names.push("whole".to_owned());
+    names
+}
+
+/// One of ours that dies with any of these, of the first in this order.
+fn depends(world: &World, names: &[String]) -> Running {
+    let deps = names.join(",");
+    let variables = [("NAME", "ours"), ("DEATH_DEPS", deps.as_str())];
+    let ours = kubexit(world, &variables)
+        .env("EXITDIR_POLL", "20ms")
+        .args(["sleep", "60"])
+        .start();
+    world.await_key("ours", "Ready");
+    await_sleep(&ours);
+    ours
+}
+
+#[test]
+fn what_the_original_has_written_of_its_birth_is_none_before_the_last_byte() {
+    for corpse in [false, true] {
+        let world = World::new();
+        std::fs::create_dir(world.dir()).expect("a graveyard");
+        let mut files = Vec::new();
+        for length in 0..BORN.len() {
+            let name = format!("cut-{length}");
+            if corpse {
+                original_writes(&world, &name, &format!("{BORN}{DIED}"));
+            }
+            files.push(begin(&world, &name, &BORN[..length]));
+        }
+        let variables = [("NAME", "ours"), ("BIRTH_DEPS", ":ready")];
+        let ours = kubexit(&world, &variables).args(["sleep", "60"]).start();
+        await_sleep(&ours);
+        assert_eq!(world.key("ours", "Born"), None);
+        let last = files.last_mut().expect("more than none");
+        last.write_all(b"\n").expect("written");
+        world.await_key("ours", "Born");
+    }
+}
+
+#[test]
+fn what_the_original_has_written_of_its_end_is_no_death_before_the_last_byte() {
+    let text = format!("{BORN}{DIED}");
+    for truncated in [false, true] {
+        // A file without a line, or a death without a code, that is left alone for a second counts.
+        // A machine that stood still for so long has shown nothing.
+        let conclusive = (0..20).any(|_| {
+            let world = World::new();
+            std::fs::create_dir(world.dir()).expect("a graveyard");
+            let names = cuts(0..text.len());
+            if truncated {
+                names
+                    .iter()
+                    .for_each(|name| original_writes(&world, name, BORN));
+            }
+            let ours = depends(&world, &names);
+            let began = Instant::now();
+            let mut open: Vec<File> = names
+                .iter()
+                .enumerate()
+                .map(|(length, name)| begin(&world, name, &text[..length]))
+                .collect();
+            // The whole one alone is closed.
+            drop(open.pop());
+            let cause = world.await_key("ours", "Cause");
+            let in_time = began.elapsed() < Duration::from_millis(900);
+            assert!(
+                cause == "whole" || !in_time,
+                "{cause}, truncated: {truncated}"
+            );
+            ours.end();
+            in_time
+        });
+        assert!(conclusive, "never within a second");
+    }
+}
+
+#[test]
+fn a_tombstone_that_the_original_writes_anew_is_no_death_however_long_that_takes() {
+    let text = format!("{BORN}{DIED}");
+    let said = text.len() - "\nExitCode: 0\n".len();
+    let world = World::new();
+    std::fs::create_dir(world.dir()).expect("a graveyard");
+    let names = cuts(0..said);
+    names
+        .iter()
+        .for_each(|name| original_writes(&world, name, BORN));
+    let ours = depends(&world, &names);
+    let open: Vec<File> = (0..said)
+        .zip(&names)
+        .map(|(length, name)| begin(&world, name, &text[..length]))
+        .collect();
+    // Longer than the second after which an empty file that nobody finishes is a death.
+    let began = Instant::now();
+    eventually("a good second has passed", || {
+        (began.elapsed() > Duration::from_millis(1200)).then_some(())
+    });
+    original_writes(&world, "whole", &text);
+    assert_eq!(world.await_key("ours", "Cause"), "whole");
+    assert_eq!(ours.end().status, 0);
+    drop(open);
 }
 
 #[test]

@@ -5,28 +5,38 @@
 
 use crate::cast::{dead, lines};
 use crate::permits::{NOBODY, is_permitted, nobody_is_permitted};
-use crate::seen::{assert_sentence, await_sleep, is_gone};
+use crate::seen::{assert_sentence, await_sleep, is_gone, keys};
+use crate::signals::state_of;
 use crate::world::{PATIENCE, Running, Start, World, eventually};
-use rustix::net::{AddressFamily, SocketType};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType,
+};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::io::{IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 const TERM: i32 = 15;
+const CONT: i32 = 18;
+const STOP: i32 = 19;
 
 /// Sends each of its words as a datagram, with perl, which every Debian has, since no shell can.
 const SAY: &str = r#"use Socket; socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die "$!"; (my $a = $ENV{NOTIFY_SOCKET}) =~ s/^@/\0/;
 connect($s, pack_sockaddr_un($a)) or die "connect: $!"; for (@ARGV) { send($s, $_, 0) // die "send: $!" }"#;
 
 /// `exitdir-run -n x --ready-on SOURCE -- sh -c SCRIPT`, where `$W` is the world and `say` the client of `$NOTIFY_SOCKET`.
-fn life(world: &World, source: &str, script: &str) -> Command {
+pub fn life(world: &World, source: &str, script: &str) -> Command {
     life_with(world, &["-n", "x", "--ready-on", source], script)
 }
 
@@ -58,7 +68,7 @@ fn await_file(world: &World, name: &str) {
     });
 }
 
-fn perl_is_here() -> bool {
+pub fn perl_is_here() -> bool {
     is_permitted("perl", Command::new("perl").args(["-MSocket", "-e1"]))
 }
 
@@ -93,6 +103,79 @@ fn systemd_notify_makes_ready_and_its_barrier_returns_since_what_it_sends_along_
     life.kill(TERM);
     assert_eq!(life.end().stderr, "");
     assert_eq!(world.key("x", "Message").unwrap(), "\"two\"");
+}
+
+/// Sends a datagram and a descriptor along with it, as sd_pid_notify_with_fds(3) does.
+fn send_along(address: &str, text: &str, descriptor: &impl AsFd) {
+    let name = address.strip_prefix('@').expect("an abstract socket");
+    let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap();
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).unwrap();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor.as_fd()];
+    assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    let text = [IoSlice::new(text.as_bytes())];
+    let flags = SendFlags::empty();
+    rustix::net::sendmsg_addr(&socket, &address, &text, &mut control, flags).unwrap();
+}
+
+#[test]
+fn a_descriptor_that_is_sent_to_be_stored_is_closed_and_says_nothing_of_readiness() {
+    let world = World::new();
+    let script = "echo $NOTIFY_SOCKET >$W/new; mv $W/new $W/address; exec sleep 60";
+    let life = life(&world, "notify", script).start();
+    await_file(&world, "address");
+    world.await_key("x", "Born");
+    let address = lines(&world.path("address")).remove(0);
+    let before = descriptors(life.pid());
+    for text in ["FDSTORE=1\nFDNAME=x", "FDSTORE=1", "BARRIER=1", ""] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        send_along(&address, text, &writer);
+        drop(writer);
+        // The other end is closed when nobody holds it any more.
+        let mut closed = [PollFd::new(&reader, PollFlags::empty())];
+        let patience = Timespec::try_from(PATIENCE).unwrap();
+        let heard = rustix::event::poll(&mut closed, Some(&patience)).unwrap();
+        assert_eq!(heard, 1, "{text:?}: it is kept");
+    }
+    assert_eq!(descriptors(life.pid()), before);
+    assert_eq!(world.key("x", "Ready"), None);
+    life.kill(TERM);
+    assert_eq!(life.end().stderr, "");
+}
+
+#[test]
+fn a_term_from_outside_before_a_command_is_ready_reaches_it_and_leaves_nothing_behind() {
+    let (_listener, port) = port(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let world = World::new();
+    // The first probe hangs, and the life ends while it does.
+    let slow = "sleep 60 & echo $$ $! | tr ' ' '\\n' >$W/pids; touch $W/probed; wait";
+    let probe = probe(&world, slow);
+    let nowhere = format!("file:{}", world.path("nowhere").display());
+    let (tcp, http) = (format!("tcp:{port}"), format!("http:{port}/"));
+    for source in ["notify", "fd", &nowhere, &tcp, &http, &probe, "signal"] {
+        let got = "trap 'touch $W/got; trap - TERM; kill -TERM $$' TERM; touch $W/up; while :; do sleep 0.01; done";
+        let life = life(&world, source, got).start();
+        await_file(&world, "up");
+        world.await_key("x", "Born");
+        if source == probe {
+            await_file(&world, "probed");
+        }
+        life.kill(TERM);
+        let ended = life.end();
+        assert_eq!(ended.status, 143, "{source}");
+        // Closed without a newline: that is said, whatever the reason.
+        assert_eq!(ended.stderr, "");
+        let expected = "Waiting Lock Born ExitCode Signal Reason Died";
+        assert_eq!(keys(&world, "x"), expected, "{source}");
+        assert_eq!(world.entries(), ["x"], "{source}");
+        for file in ["got", "up"] {
+            fs::remove_file(world.path(file)).expect("CMD got it");
+        }
+    }
+    for pid in lines(&world.path("pids")) {
+        eventually("the probe is gone", || is_gone(&pid).then_some(()));
+    }
 }
 
 #[test]
@@ -176,6 +259,116 @@ fn a_notification_of_another_user_is_refused_with_one_complaint_unless_it_is_the
     );
 }
 
+/// A life that says nothing of itself, and where it could be said.
+fn silent(world: &World) -> (Running, String) {
+    let script = "echo $NOTIFY_SOCKET >$W/new; mv $W/new $W/address; exec sleep 60";
+    let life = life(world, "notify", script).start();
+    await_file(world, "address");
+    world.await_key("x", "Born");
+    (life, lines(&world.path("address")).remove(0))
+}
+
+#[test]
+fn a_connection_that_is_sent_along_and_lingers_holds_nobody_up() {
+    let world = World::new();
+    let (life, address) = silent(&world);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (_never_read, _) = listener.accept().unwrap();
+    connection.set_nonblocking(true).unwrap();
+    while connection.write(&[0; 65536]).is_ok() {}
+    // Whoever closes it last waits until what was written has been read.
+    rustix::net::sockopt::set_socket_linger(&connection, Some(Duration::from_secs(600))).unwrap();
+    // So that it is the last to close it.
+    life.kill(STOP);
+    eventually("it is stopped", || {
+        (state_of(life.pid()) == Some('T')).then_some(())
+    });
+    send_along(&address, "READY=1", &connection);
+    drop(connection);
+    life.kill(CONT);
+    world.await_key("x", "Ready");
+    life.kill(TERM);
+    assert_eq!(
+        (life.end().status, world.key("x", "Signal")),
+        (143, Some("TERM".to_owned()))
+    );
+}
+
+#[test]
+fn our_own_tombstone_sent_along_again_and_again_neither_costs_the_lock_nor_all_descriptors() {
+    let world = World::new();
+    let (life, address) = silent(&world);
+    let before = descriptors(life.pid());
+    let tombstone = fs::File::open(world.dir().join("x")).unwrap();
+    for _ in 0..8 {
+        send_along(&address, "STATUS=look", &tombstone);
+    }
+    eventually("all of them are kept", || {
+        (descriptors(life.pid()) == before + 8).then_some(())
+    });
+    // Nobody hears any more, so nobody has to keep it.
+    send_along(&address, "READY=1", &tombstone);
+    let waited = world.wait(["-t", "0", "x:born"]).finish();
+    assert_eq!(waited.status, 0, "{}", waited.stderr);
+    life.kill(TERM);
+    let ended = life.end();
+    assert_eq!((ended.status, ended.stderr.lines().count()), (143, 1));
+    assert!(
+        ended.stderr.contains("our own tombstone"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(world.key("x", "Ready"), None);
+}
+
+#[test]
+fn what_is_between_a_process_and_its_manager_is_not_told_to_an_outer_one() {
+    if !perl_is_here() {
+        return;
+    }
+    let world = World::new();
+    let path = world.path("outer");
+    let outer = UnixDatagram::bind(&path).unwrap();
+    let script = "say \"$(printf 'MAINPID=1\\nFDSTORE=1\\nREADY=1\\nFDNAME=x\\nSTATUS=up')\" MAINPID=1 BARRIER=1 STOPPING=1";
+    let ended = life(&world, "notify", script)
+        .env("NOTIFY_SOCKET", &path)
+        .finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    outer.set_read_timeout(Some(PATIENCE)).unwrap();
+    for expected in ["READY=1\nSTATUS=up", "STOPPING=1"] {
+        let mut text = [0; 64];
+        let length = outer.recv(&mut text).unwrap();
+        assert_eq!(std::str::from_utf8(&text[..length]).unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_probe_that_prints_has_somewhere_to_print_also_where_we_had_not() {
+    let world = World::new();
+    let run = life(&world, "exec:/bin/echo hello", "exec sleep 60");
+    let mut closed = world.command("sh");
+    closed.args(["-c", "exec \"$@\" <&- >&-", "sh"]);
+    closed.arg(run.get_program()).args(run.get_args());
+    let life = closed.env("W", world.path(".")).start();
+    world.await_key("x", "Ready");
+    life.kill(TERM);
+    assert_eq!(life.end().status, 143);
+}
+
+#[test]
+fn the_highest_descriptor_that_the_limit_allows_is_one_to_say_it_on() {
+    let world = World::new();
+    let run = life(&world, "fd:40", "exec sleep 60");
+    let mut limited = world.command("sh");
+    limited.args(["-c", "ulimit -n 41; exec \"$@\"", "sh"]);
+    limited.arg(run.get_program()).args(run.get_args());
+    let life = limited.env("W", world.path(".")).start();
+    world.await_key("x", "Born");
+    life.kill(TERM);
+    assert_eq!(life.end().status, 143);
+}
+
 #[test]
 fn an_outer_notify_socket_is_told_too_and_a_life_without_a_name_can_be_notified() {
     if !perl_is_here() {
@@ -242,22 +435,18 @@ fn a_newline_on_the_descriptor_makes_ready_and_who_goes_on_writing_is_not_held_u
 
 #[test]
 fn a_descriptor_that_is_closed_without_a_newline_is_complained_of_once_and_does_not_make_ready() {
-    for script in [
-        "printf half >&3; exec 3>&-; sleep 0.01",
-        "exec 3>&-",
-        "true",
-        "printf half >&3",
+    // One that ends is not complained of: its end says it all.
+    let sentence =
+        "exitdir-run: descriptor 3 was closed without a newline: the command is not ready\n";
+    for (script, said) in [
+        ("printf half >&3; exec 3>&-; sleep 2", sentence),
+        ("exec 3>&-; sleep 2", sentence),
+        ("exec 3>&-", ""),
+        ("printf half >&3", ""),
     ] {
         let world = World::new();
         let ended = life(&world, "fd", script).finish();
-        assert_eq!(
-            (ended.status, ended.stderr.as_str()),
-            (
-                0,
-                "exitdir-run: descriptor 3 was closed without a newline: the command is not ready\n"
-            ),
-            "{script}"
-        );
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, said), "{script}");
         assert_eq!(world.key("x", "Ready"), None, "{script}");
     }
 }
@@ -407,29 +596,56 @@ enum Answer {
     Hang,
 }
 
-/// Answers one connection after the other, then closes; returns what was asked.
-fn serve(answers: Vec<Answer>) -> (u16, JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let server = std::thread::spawn(move || {
-        let mut held = Vec::new();
-        let mut requests = Vec::new();
-        for answer in answers {
-            let (mut connection, _) = listener.accept().unwrap();
-            requests.push(request(&mut connection));
-            // Whoever has heard enough may have hung up.
-            match answer {
-                Answer::Text(text) => drop(connection.write_all(text.as_bytes())),
-                Answer::Megabyte => {
-                    drop(connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
-                    drop(connection.write_all(&vec![b'x'; 1 << 20]));
-                }
-                Answer::Hang => held.push(connection),
+/// Answers one connection after the other, then closes.
+struct Server {
+    port: u16,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<String>>,
+}
+
+impl Server {
+    fn start(answers: Vec<Answer>) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || serve(&listener, answers, &stopped));
+        Server { port, stop, thread }
+    }
+
+    /// What was asked so far. Nobody is served any more.
+    fn stop(self) -> Vec<String> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+fn serve(listener: &TcpListener, answers: Vec<Answer>, stopped: &AtomicBool) -> Vec<String> {
+    let mut held = Vec::new();
+    let mut requests = Vec::new();
+    for answer in answers {
+        let accepted = eventually("somebody asks", || match listener.accept() {
+            Ok((connection, _)) => Some(Some(connection)),
+            Err(_) => stopped.load(Ordering::Relaxed).then_some(None),
+        });
+        let Some(mut connection) = accepted else {
+            break;
+        };
+        connection.set_nonblocking(false).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        requests.push(request(&mut connection));
+        // Whoever has heard enough may have hung up.
+        match answer {
+            Answer::Text(text) => drop(connection.write_all(text.as_bytes())),
+            Answer::Megabyte => {
+                drop(connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
+                drop(connection.write_all(&vec![b'x'; 1 << 20]));
             }
+            Answer::Hang => held.push(connection),
         }
-        requests
-    });
-    (port, server)
+    }
+    requests
 }
 
 fn request(connection: &mut TcpStream) -> String {
@@ -458,16 +674,17 @@ fn only_an_answer_of_success_makes_ready_whatever_else_a_server_does() {
         .into_iter()
         .map(|answers| {
             let (world, tries) = (World::new(), answers.len());
-            let (port, server) = serve(answers);
-            let source = format!("http:{port}/healthz?a=b");
+            let server = Server::start(answers);
+            let source = format!("http:{}/healthz?a=b", server.port);
             let life = life(&world, &source, "exec sleep 60").start();
-            (world, life, server, tries, port)
+            (world, life, server, tries)
         })
         .collect();
-    for (world, life, server, tries, port) in lives {
+    for (world, life, server, tries) in lives {
         world.await_key("x", "Ready");
         // All that it would answer was asked for, and nothing more was needed.
-        let requests = server.join().unwrap();
+        let port = server.port;
+        let requests = server.stop();
         assert_eq!(requests.len(), tries);
         for request in requests {
             assert!(

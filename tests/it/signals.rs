@@ -185,7 +185,7 @@ fn send_to(pid: i32, signals: &[i32]) {
 }
 
 /// The state of a process, as in `ps`.
-fn state_of(pid: i32) -> Option<char> {
+pub fn state_of(pid: i32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit(')').next()?.trim_start().chars().next()
 }
