@@ -61,9 +61,9 @@ fn files(directory: &Path) -> Vec<String> {
 }
 
 const CONTENTS: [&str; 8] = [
+    "-r-xr-xr-x 0/0 exitdir",
     "drwxr-xr-x 0/0 bin/",
     "lrwxrwxrwx 0/0 bin/kubexit -> ../exitdir",
-    "-r-xr-xr-x 0/0 exitdir",
     "lrwxrwxrwx 0/0 exitdir-install -> exitdir",
     "lrwxrwxrwx 0/0 exitdir-run -> exitdir",
     "lrwxrwxrwx 0/0 exitdir-signal -> exitdir",

@@ -517,7 +517,7 @@ fn a_run_warns_keeps_its_command_and_buries_itself_in_the_directory_that_came_ba
         let stderr = run.stderr.clone();
         assert_eq!(run.process.end().status, 143, "{what}");
         let text = place.text("me");
-        for line in ["\nCause: y\n", "\nExitCode: 143\n", "\nDied: "] {
+        for line in ["\nCause: \"y\"\n", "\nExitCode: 143\n", "\nDied: "] {
             assert_eq!(text.matches(line).count(), 1, "{what}: {text}");
         }
         assert_eq!(entries(&place.dir), ["me", "y"], "{what}");

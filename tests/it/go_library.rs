@@ -116,7 +116,7 @@ fn an_exit_only_life_puts_nothing_into_the_directory_before_its_command_has_ende
         ("", ends, 3),
         ("--ready-on file:/", ends, 3),
         ("--ready-on notify", ends, 3),
-        ("--ready-on signal -s -g -v", ends, 3),
+        ("--ready-on fd -s -g -v", ends, 3),
         ("--death-deps other,:failed", ends, 3),
         ("--timeout 300ms", SERVE, 124),
         ("--restart on-failure --restart-limit 1", twice, 3),

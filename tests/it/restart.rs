@@ -462,7 +462,7 @@ fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
         let record = format!("\nExitCode: {status}\nReason: {reason}\nDied: ");
         assert!(text.contains(&record), "{tale}: {text}");
         assert_eq!(
-            text.contains("\nCause: y\n"),
+            text.contains("\nCause: \"y\"\n"),
             *reason == "stopped",
             "{text}"
         );

@@ -34,7 +34,7 @@ fn every_ending_has_its_reason_in_the_tombstone() {
             &["--birth-deps", "never", "--birth-timeout", "0.01"],
             "echo started",
             124,
-            "Waiting Lock ExitCode Reason Message Died birth-timeout",
+            "Waiting Lock WaitingFor ExitCode Reason Message Died birth-timeout",
         ),
         (
             &["--death-deps", "dead"],
@@ -116,7 +116,10 @@ fn every_ending_has_its_reason_in_the_tombstone() {
         let ended = waiting.end();
         assert_sentence(&ended, "exitdir-run", 128 + signal);
         assert_eq!(ended.stdout, "");
-        assert_eq!(keys(&world, "main"), "Waiting Lock ExitCode Reason Died");
+        assert_eq!(
+            keys(&world, "main"),
+            "Waiting Lock WaitingFor ExitCode Reason Died"
+        );
         assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
     }
 }
