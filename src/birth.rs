@@ -407,19 +407,21 @@ impl OwnLife {
         append(&self.file, &lines).map(|_| ())
     }
 
-    /// Replaces the tombstone by one of the same life that is not ready, unless it was not, or was said dead.
+    /// Replaces the tombstone by one of the same life that is down, unless that is what it says, or it was said
+    /// dead.
     ///
     /// Whoever writes into the old file after the rename compares the names and begins again; what was
     /// written before it is carried over.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::NameTaken`] if it cannot be replaced; the old one is kept then.
-    pub(crate) fn take_back_ready(&mut self, dir: &ExitDir) -> Result<(), Error> {
+    pub(crate) fn replace(&mut self, dir: &ExitDir, by: Replacement) -> Result<(), Error> {
         let entry = dir.entry(self.name.as_str());
         let failed = |errno| Error::io("replace", &entry, errno);
         let text = read_start(&self.file).map_err(failed)?;
         let old = Tombstone::parse(&text);
-        if old.died.is_some() || old.ready.is_none() {
+        let stale = old.ready.is_some() || old.inactive.is_some() != (by == Replacement::Inactive);
+        if old.died.is_some() || !stale {
             return Ok(());
         }
         let unborn = Unborn::conceive_within(dir, &self.name, COMPOSURE)?;
@@ -428,7 +430,7 @@ impl OwnLife {
             return Ok(());
         }
         let lock = unborn.lock_line();
-        unborn.embody(&without_ready(&old, &lock))?;
+        unborn.embody(&text_while_down(&old, &lock, by))?;
         let successor = unborn.id;
         let (file, id) = unborn.publish().inspect_err(|_| dir.unguard(successor))?;
         let before = std::mem::replace(&mut self.file, file);
@@ -480,12 +482,28 @@ impl OwnLife {
     }
 }
 
-/// The tombstone of the same life before it was ready, with another file's lock.
-fn without_ready(old: &Tombstone, lock: &Lock) -> String {
+/// What a tombstone is replaced by while the command is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replacement {
+    /// It will be back: neither ready nor inactive.
+    Down,
+    /// It was deactivated.
+    Inactive,
+}
+
+/// The tombstone of the same life while it is down, with another file's lock.
+fn text_while_down(old: &Tombstone, lock: &Lock, by: Replacement) -> String {
+    let now = now();
     let mut lines: Vec<Line<'_>> = old.waiting.iter().map(Line::Waiting).collect();
     lines.push(Line::Lock(lock));
+    if old.born.is_none() {
+        lines.extend(old.waiting_for.as_deref().map(Line::WaitingFor));
+    }
     lines.extend(old.born.iter().map(Line::Born));
     lines.extend(old.cause.iter().map(Line::Cause));
+    if by == Replacement::Inactive {
+        lines.push(Line::Inactive(&now));
+    }
     // A message came with the readiness, and goes with it.
     compose(&lines)
 }

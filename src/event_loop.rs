@@ -3,11 +3,13 @@
 //! Policy is in [`crate::supervisor`]; here are the deeds. Setting up may fail; once the command
 //! runs nothing here ends it: what goes wrong is said and carried on from.
 
-use crate::birth::{self, DeathRecord, OwnLife};
+use crate::birth::{self, DeathRecord, OwnLife, Replacement};
 use crate::child::Child;
+use crate::config::Management;
 use crate::descendants::Descendants;
 use crate::error::describe;
 use crate::follow::Look;
+use crate::managed::Managed;
 use crate::readiness::Readiness;
 use crate::ready_on::ReadyOn;
 use crate::society::Society;
@@ -19,7 +21,7 @@ use crate::timers::Timers;
 use crate::tombstone::Line;
 use crate::verdict::Verdict;
 use crate::voice::Voice;
-use crate::watch::Trouble;
+use crate::watch::{self, Trouble};
 use crate::wording::Wording;
 use crate::{Condition, Error, ExitDir, Limit, Name, Signal, termination_log, vigil};
 use std::collections::{BTreeSet, VecDeque};
@@ -35,6 +37,7 @@ pub(crate) struct Plan {
     pub(crate) death_deps: Vec<Condition>,
     pub(crate) poll: Option<Limit>,
     pub(crate) ready_on: ReadyOn,
+    pub(crate) management: Management,
     pub(crate) rules: Rules,
     pub(crate) target: Target,
     pub(crate) command: CommandLine,
@@ -62,7 +65,11 @@ pub(crate) enum Presence {
 ///
 /// # Errors
 /// The sentence that says why it could not begin.
-pub(crate) fn live(plan: &Plan, signals: &Signals) -> Result<u8, String> {
+pub(crate) fn live(
+    plan: &Plan,
+    managed: Option<Managed<'_>>,
+    signals: &Signals,
+) -> Result<u8, String> {
     let own = plan
         .membership
         .as_ref()
@@ -78,6 +85,7 @@ pub(crate) fn live(plan: &Plan, signals: &Signals) -> Result<u8, String> {
         timers: Timers::default(),
         own,
         society,
+        managed,
         child: None,
         readiness: None,
         status: None,
@@ -136,6 +144,7 @@ struct Supervisor<'p> {
     timers: Timers,
     own: Option<OwnLife>,
     society: Option<Society<'p>>,
+    managed: Option<Managed<'p>>,
     child: Option<Child>,
     /// How we find out that the command is ready, until it is.
     readiness: Option<Readiness>,
@@ -170,6 +179,7 @@ impl Supervisor<'_> {
     fn look_around(&mut self) {
         self.take_signals();
         self.take_readiness();
+        self.take_configuration();
         // Before the timers: a timeout of 0 gives up after one look, not before it.
         self.take_news();
         self.take_timers();
@@ -192,6 +202,9 @@ impl Supervisor<'_> {
         if let Some(society) = &mut self.society {
             society.follower.close_later();
         }
+        if let Some(managed) = &mut self.managed {
+            managed.close_later();
+        }
     }
 
     fn sleep(&mut self) {
@@ -200,13 +213,20 @@ impl Supervisor<'_> {
         let heard = society.and_then(|society| society.follower.descriptor());
         let readiness = self.readiness.as_ref();
         let asked = readiness.and_then(Readiness::wanted);
-        let dates = [look, readiness.and_then(Readiness::deadline)];
+        let managed = self.managed.as_ref();
+        let told = managed.and_then(Managed::descriptor);
+        let dates = [
+            look,
+            readiness.and_then(Readiness::deadline),
+            managed.and_then(Managed::deadline),
+        ];
         let until = self.timers.next(dates.into_iter().flatten().min());
-        if heard.is_none() && asked.is_none() {
+        if heard.is_none() && asked.is_none() && managed.is_none() {
             return self.await_signals(until);
         }
         let signal = vigil::readable(self.signals.descriptor().as_fd());
-        vigil::sleep(&[signal, heard.and_then(vigil::readable), asked], until);
+        let [heard, told] = [heard, told].map(|fd| fd.and_then(vigil::readable));
+        vigil::sleep(&[signal, heard, asked, told], until);
     }
 
     /// Sleeps where nothing but a signal can come before the moment. What is only to be passed on is
@@ -263,6 +283,9 @@ impl Supervisor<'_> {
         for (pid, ending) in &reaped.others {
             if let Some(readiness) = &mut self.readiness {
                 readiness.reaped(*pid, *ending);
+            }
+            if let Some(managed) = &mut self.managed {
+                managed.reaped(*pid, *ending);
             }
             if let Some(descendants) = &mut self.descendants {
                 descendants.forget(*pid);
@@ -331,6 +354,30 @@ impl Supervisor<'_> {
         finding.is_cut_short
     }
 
+    fn take_configuration(&mut self) {
+        let Some(managed) = &mut self.managed else {
+            return;
+        };
+        // A check is a child of ours too, and would be taken for what the command left behind.
+        let finding = managed.look(self.signals, self.descendants.is_none());
+        let voice = self.plan.voice;
+        finding.warnings.iter().for_each(|said| voice.error(said));
+        finding.details.iter().for_each(|said| voice.detail(said));
+        finding
+            .complaints
+            .into_iter()
+            .for_each(|said| self.complain(said));
+        // First, so that a command that is activated is not restarted for what it is started with.
+        if finding.reconfigured {
+            self.feed(Event::Reconfigured);
+        }
+        match finding.activity {
+            Some(true) => self.feed(Event::Activated),
+            Some(false) => self.feed(Event::Deactivated),
+            None => {}
+        }
+    }
+
     /// Those who cannot be found are not waited for.
     fn tell_descendants(&mut self) -> Option<Event> {
         let sentence = self.descendants.as_mut()?.tell().err()?;
@@ -350,7 +397,8 @@ impl Supervisor<'_> {
     }
 
     fn take_news(&mut self) {
-        let waiting = self.machine.is_waiting();
+        let managed = self.managed.as_ref();
+        let waiting = self.machine.is_waiting() && managed.is_none_or(Managed::is_complete);
         let Some(society) = self.society.as_mut() else {
             if waiting {
                 self.be_born();
@@ -366,7 +414,7 @@ impl Supervisor<'_> {
         } else if waiting && held {
             self.be_born();
         }
-        if !self.machine.is_waiting() && self.plan.death_deps.is_empty() {
+        if !self.machine.may_wait() && self.plan.death_deps.is_empty() {
             // Nothing that happens to others matters any more.
             self.society = None;
         }
@@ -396,7 +444,7 @@ impl Supervisor<'_> {
                 .voice
                 .notice(format!("{path} is back and watched again")),
             Some(Trouble::NoInotify(errno)) => {
-                let sentence = vigil::no_inotify(errno);
+                let sentence = watch::no_inotify(errno);
                 if self.is_new(&sentence) {
                     self.plan.voice.notice(sentence);
                 }
@@ -512,7 +560,8 @@ impl Supervisor<'_> {
             // it goes into the death record.
             Record::Ready => vec![Line::Ready(&now)],
             Record::Cause(name) => vec![Line::Cause(name)],
-            Record::Down => return self.take_back_ready(),
+            Record::Down => return self.replace(Replacement::Down),
+            Record::Inactive => return self.replace(Replacement::Inactive),
         };
         if let Err(errno) = own.append(&lines) {
             self.complain(format!(
@@ -522,11 +571,12 @@ impl Supervisor<'_> {
         }
     }
 
-    fn take_back_ready(&mut self) {
+    /// Writes the tombstone anew, so that it does not say what is not true any more.
+    fn replace(&mut self, replacement: Replacement) {
         let (Some(own), Some(membership)) = (&mut self.own, &self.plan.membership) else {
             return;
         };
-        if let Err(error) = own.take_back_ready(&membership.dir) {
+        if let Err(error) = own.replace(&membership.dir, replacement) {
             self.complain(error.to_string());
         }
     }
@@ -546,6 +596,9 @@ impl Supervisor<'_> {
             | Report::Hurried
             | Report::KillingDescendants
             | Report::Restarting(..)
+            | Report::Reloading(_)
+            | Report::Inactive
+            | Report::Activated
             | Report::Delaying(_) => {
                 let sentence = self.wording().report(report, || self.waiting_for());
                 voice.notice(&sentence);
@@ -560,14 +613,22 @@ impl Supervisor<'_> {
         Wording {
             command: self.plan.command.display(),
             rules: &self.plan.rules,
+            active_while: match &self.plan.management.active_while {
+                Some(file) => file.display().to_string(),
+                None => String::new(),
+            },
         }
     }
 
     fn waiting_for(&self) -> String {
-        let society = self.society.as_ref();
-        society
-            .map(|society| society.births.explain())
-            .unwrap_or_default()
+        let births = self
+            .society
+            .as_ref()
+            .map(|society| society.births.explain());
+        let managed = self.managed.as_ref().map(Managed::explain);
+        let missing = [births, managed].into_iter().flatten();
+        let missing: Vec<String> = missing.filter(|text| !text.is_empty()).collect();
+        missing.join(", ")
     }
 
     fn finish(&mut self, last: &Final) {

@@ -2,11 +2,10 @@
 //!
 //! This is what `exitdir-wait` does, and what [`ExitDir::watch`] gives to programs.
 
-use crate::error::describe;
 use crate::follow::Follower;
 use crate::sys::Signals;
 use crate::verdict::{Ballot, Decider, Mode, Terms, Verdict};
-use crate::watch::Trouble;
+use crate::watch::{self, Trouble};
 use crate::{Condition, Error, ExitDir, Limit, Name, Signal};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -92,7 +91,7 @@ impl Vigil {
             Some(Trouble::DirectoryGone) => {
                 return Err(Error::DirectoryGone(dir.path().to_owned()));
             }
-            Some(Trouble::NoInotify(errno)) => self.warn(no_inotify(errno)),
+            Some(Trouble::NoInotify(errno)) => self.warn(watch::no_inotify(errno)),
             Some(Trouble::DirectoryBack) | None => {}
         }
         Ok(())
@@ -118,7 +117,7 @@ impl Vigil {
             return Err(Error::DirectoryGone(dir.path().to_owned()));
         }
         if let Some(Trouble::NoInotify(errno)) = look.trouble {
-            self.warn(no_inotify(errno));
+            self.warn(watch::no_inotify(errno));
         }
         if let Some(error) = look.errors.into_iter().next() {
             return Err(error);
@@ -190,14 +189,6 @@ impl Vigil {
                 .then_some(Outcome::TimedOut),
         })
     }
-}
-
-/// The one warning where inotify is not to be had.
-pub(crate) fn no_inotify(errno: Errno) -> String {
-    format!(
-        "inotify is not to be had ({}): looking four times a second instead",
-        describe(&errno.into())
-    )
 }
 
 /// Sleeps until a descriptor is as it is wanted or the moment has come.

@@ -5,6 +5,7 @@
 //! faster. Once armed, the watch never stays silent for longer than its interval.
 
 use crate::Limit;
+use crate::error::describe;
 use crate::exit_dir::{ExitDir, FileId, Locality};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
@@ -130,17 +131,11 @@ impl DirWatch {
     }
 
     fn usual_interval(&self, dir: &ExitDir) -> Limit {
-        let blind = Limit::After(BLIND_INTERVAL);
-        match (self.poll, &self.inotify) {
-            (Some(poll), None) => poll.min(blind),
-            (Some(poll), Some(_)) => poll,
-            (None, None) if self.directory.is_some() => blind,
-            (None, None) => Limit::After(REMOTE_INTERVAL),
-            (None, Some(_)) => Limit::After(match Locality::of_path(dir.path()) {
-                Locality::Local => LOCAL_INTERVAL,
-                Locality::Remote => REMOTE_INTERVAL,
-            }),
+        let blind = self.inotify.is_none();
+        if blind && self.poll.is_none() && self.directory.is_none() {
+            return Limit::After(REMOTE_INTERVAL);
         }
+        interval(self.poll, blind, Locality::of_path(dir.path()))
     }
 
     /// Readable when there is something to hear; `None` without inotify.
@@ -197,12 +192,7 @@ impl DirWatch {
 
     /// Says how long the look took that [`DirWatch::listen`] had asked for.
     pub(crate) fn looked(&mut self, began: Instant, ended: Instant) {
-        let rest = ended.duration_since(began).saturating_mul(SHARE - 1);
-        let interval = match self.interval {
-            Limit::After(interval) => Limit::After(interval.max(rest)),
-            Limit::Never => Limit::Never,
-        };
-        self.next_look = interval.deadline(ended);
+        self.next_look = next_look(self.interval, began, ended);
     }
 
     /// Compares the directory with the one that is watched. One that was touched itself is another one,
@@ -229,6 +219,37 @@ impl DirWatch {
     }
 }
 
+/// Between two slow looks. `poll` is what was asked for; `blind` that there is no inotify.
+pub(crate) fn interval(poll: Option<Limit>, blind: bool, locality: Locality) -> Limit {
+    match (poll, blind) {
+        (Some(poll), true) => poll.min(Limit::After(BLIND_INTERVAL)),
+        (Some(poll), false) => poll,
+        (None, true) => Limit::After(BLIND_INTERVAL),
+        (None, false) => Limit::After(match locality {
+            Locality::Local => LOCAL_INTERVAL,
+            Locality::Remote => REMOTE_INTERVAL,
+        }),
+    }
+}
+
+/// When to look again after a look that took so long.
+pub(crate) fn next_look(interval: Limit, began: Instant, ended: Instant) -> Option<Instant> {
+    let rest = ended.duration_since(began).saturating_mul(SHARE - 1);
+    let interval = match interval {
+        Limit::After(interval) => Limit::After(interval.max(rest)),
+        Limit::Never => Limit::Never,
+    };
+    interval.deadline(ended)
+}
+
+/// The one warning where inotify is not to be had.
+pub(crate) fn no_inotify(errno: Errno) -> String {
+    format!(
+        "inotify is not to be had ({}): looking four times a second instead",
+        describe(&errno.into())
+    )
+}
+
 /// Whether there is no directory any more, as opposed to one that cannot be looked at just now.
 fn is_gone(identity: &Result<FileId, Errno>) -> bool {
     matches!(identity, Err(Errno::NOENT | Errno::NOTDIR | Errno::STALE))
@@ -242,14 +263,16 @@ fn is_gone(identity: &Result<FileId, Errno>) -> bool {
 /// later (unix(7)). Made at the end and only by those in a hurry: the collector is slow, and until it
 /// comes the descriptor counts against the user's limit.
 #[derive(Debug)]
-struct Undertaker {
+pub(crate) struct Undertaker {
     _receiver: OwnedFd,
     /// The last to go: its end is what calls the collector.
     _sender: OwnedFd,
 }
 
 impl Undertaker {
-    fn appoint(inotify: &OwnedFd) -> Result<Undertaker, Errno> {
+    /// # Errors
+    /// That there is no descriptor left: closing takes as long as it does then.
+    pub(crate) fn appoint(inotify: &OwnedFd) -> Result<Undertaker, Errno> {
         let (receiver, sender) = rustix::net::socketpair(
             AddressFamily::UNIX,
             SocketType::DGRAM,

@@ -10,6 +10,8 @@ use std::io;
 pub(crate) struct Wording<'a> {
     pub(crate) command: String,
     pub(crate) rules: &'a Rules,
+    /// The file while which it runs; empty if it does not matter.
+    pub(crate) active_while: String,
 }
 
 impl Wording<'_> {
@@ -33,6 +35,11 @@ impl Wording<'_> {
             Report::Restarting(last, delay) => {
                 format!("{}: restarting it in {delay}", self.down(last))
             }
+            Report::Reloading(signal) => {
+                format!("a new configuration: sending {signal} to {command}")
+            }
+            Report::Inactive => format!("{}: {command} stays down", self.deactivated()),
+            Report::Activated => format!("{} exists: starting {command}", self.active_while),
             Report::Delaying(signal) => {
                 let when = match self.rules.stop_delay {
                     Limit::Never => "when told again".to_owned(),
@@ -56,7 +63,18 @@ impl Wording<'_> {
                 "{command} has run for {}: stopping it {how}",
                 self.rules.run_timeout
             ),
+            StopReason::Deactivated => {
+                let file = self.deactivated();
+                format!("{file}: stopping {command} {how}")
+            }
+            StopReason::Reconfigured => {
+                format!("a new configuration: restarting {command}, which is stopped {how}")
+            }
         }
+    }
+
+    fn deactivated(&self) -> String {
+        format!("{} does not exist", self.active_while)
     }
 
     /// Why the command is down and will be back.

@@ -16,6 +16,8 @@ pub(crate) struct Opt {
     pub(crate) value: Option<&'static str>,
     pub(crate) help: &'static str,
     pub(crate) variable: Variable,
+    /// Where it stands in `--help`; empty among the others.
+    pub(crate) heading: &'static str,
 }
 
 /// The environment variable of an option.
@@ -35,6 +37,7 @@ pub(crate) const DIR: Opt = Opt {
     value: Some("DIR"),
     help: "the exit directory",
     variable: Variable::Named("EXIT_DIR"),
+    heading: "",
 };
 
 /// The slow look, for every applet that waits.
@@ -44,6 +47,7 @@ pub(crate) const POLL: Opt = Opt {
     value: Some("DURATION"),
     help: "look at least this often (default 10s; 1s where events may be missed)",
     variable: Variable::None,
+    heading: "",
 };
 
 pub(crate) const HELP: Opt = flag(Some('h'), "help", "print this help");
@@ -57,6 +61,7 @@ pub(crate) const fn flag(short: Option<char>, long: &'static str, help: &'static
         value: None,
         help,
         variable: Variable::None,
+        heading: "",
     }
 }
 
@@ -73,6 +78,7 @@ pub(crate) const fn valued(
         value: Some(value),
         help,
         variable: Variable::None,
+        heading: "",
     }
 }
 
@@ -87,6 +93,10 @@ impl Opt {
                 self.long.to_ascii_uppercase().replace('-', "_")
             )),
         }
+    }
+
+    pub(crate) const fn under(self, heading: &'static str) -> Opt {
+        Opt { heading, ..self }
     }
 
     pub(crate) const fn with_variable(self) -> Opt {
@@ -339,7 +349,12 @@ impl Synopsis {
             "Usage: {} {}\n\n{}\n\nOptions:\n",
             self.name, self.usage, self.about
         );
+        let mut heading = "";
         for opt in self.options {
+            if opt.heading != heading {
+                heading = opt.heading;
+                let _ = write!(text, "\n{heading}:\n");
+            }
             let head = match (opt.short, opt.long) {
                 (Some(c), "") => format!("  -{c}"),
                 (Some(c), long) => format!("  -{c}, --{long}"),

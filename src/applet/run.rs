@@ -2,14 +2,17 @@
 
 use super::options::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag, parse, valued};
 use super::{answer, directory, read_code, read_duration, read_name, usage_sentence};
+use crate::config::{ConfigItem, Management};
 use crate::error::describe;
 use crate::event_loop::{self, Membership, Plan, Presence};
+use crate::managed::Managed;
 use crate::ready_on::ReadyOn;
-use crate::supervisor::{Forwarding, Restart, Rules};
+use crate::supervisor::{Forwarding, OnConfig, Restart, Rules};
 use crate::sys::{self, CommandLine, Signals, Target};
 use crate::voice::{Level, Voice};
 use crate::{Condition, Limit, Name, Signal, SignalSet, State, exit, termination_log};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) const NAME: Opt = valued(
@@ -135,6 +138,43 @@ const READY_ON: Opt = valued(
     "start, notify, fd[:N], file:PATH, tcp:, http:, exec:, signal",
 )
 .with_variable();
+/// The heading of the options for an application that follows configuration and activation.
+const MANAGED: &str = "Configuration and activation";
+const CONFIG: Opt = valued(
+    None,
+    "config",
+    "SRC[=DST],...",
+    "a file or directory that CMD is configured with; DST is a copy",
+)
+.with_variable()
+.under(MANAGED);
+const CONFIG_TAR: Opt = valued(
+    None,
+    "config-tar",
+    "SRC=DIR,...",
+    "a tar archive that CMD is configured with, unpacked in DIR",
+)
+.with_variable()
+.under(MANAGED);
+const CONFIG_CHECK: Opt = valued(
+    None,
+    "config-check",
+    "PROG",
+    "ask PROG, with the candidate as last argument, before it counts",
+)
+.with_variable()
+.under(MANAGED);
+const ON_CONFIG: Opt = valued(
+    None,
+    "on-config",
+    "ACTION",
+    "after a change: restart CMD (default), or the signal to send it",
+)
+.with_variable()
+.under(MANAGED);
+const ACTIVE_WHILE: Opt = valued(None, "active-while", "FILE", "CMD runs while FILE exists")
+    .with_variable()
+    .under(MANAGED);
 const RUN_POLL: Opt = POLL.with_variable();
 const VERBOSE: Opt = flag(Some('v'), "verbose", "say more").with_variable();
 const QUIET: Opt = flag(Some('q'), "quiet", "say only errors").with_variable();
@@ -170,6 +210,11 @@ pub(super) const SYNOPSIS: Synopsis = Synopsis {
         &TINI_WARN,
         &HELP,
         &VERSION,
+        &CONFIG,
+        &CONFIG_TAR,
+        &CONFIG_CHECK,
+        &ON_CONFIG,
+        &ACTIVE_WHILE,
     ],
     notes: "Every option can be given as a variable: EXITDIR_ and its name in capitals, as in\n\
             EXITDIR_DEATH_DEPS; the directory's is EXIT_DIR. A COND is NAME[:STATE]; see exitdir-wait.\n\n\
@@ -223,12 +268,25 @@ impl Stage {
         if let Err(sentence) = family.settle(self.parent) {
             return refuse(typed, voice, &sentence);
         }
-        event_loop::live(&plan, &self.signals).unwrap_or_else(|sentence| {
+        let managed = match manage(&plan) {
+            Ok(managed) => managed,
+            Err(sentence) => return refuse(typed, voice, &sentence),
+        };
+        event_loop::live(&plan, managed, &self.signals).unwrap_or_else(|sentence| {
             plan.voice.error(&sentence);
             termination_log::leave(&plan.voice.signed(&sentence));
             exit::FAILURE
         })
     }
+}
+
+/// Finds out before anything else whether configuration can be put where it is to be.
+fn manage(plan: &Plan) -> Result<Option<Managed<'_>>, String> {
+    if !plan.management.is_needed() {
+        return Ok(None);
+    }
+    let dir = plan.membership.as_ref().map(|membership| &membership.dir);
+    Managed::prepare(&plan.management, dir, plan.poll).map(Some)
 }
 
 /// A life that cannot begin: said to people, to Kubernetes, and to those who wait for us.
@@ -291,6 +349,7 @@ fn plan(typed: &Typed, voice: Voice) -> Result<Plan, String> {
         poll: typed.value(&RUN_POLL, read_duration)?,
         rules: rules(typed, &ready_on)?,
         ready_on,
+        management: management(typed)?,
         target: if typed.has(&GROUP) {
             Target::Group
         } else {
@@ -331,7 +390,69 @@ fn rules(typed: &Typed, ready_on: &ReadyOn) -> Result<Rules, String> {
         expected: typed.list(&EXPECT_CODE, read_code)?,
         ready_on_start: *ready_on == ReadyOn::Start,
         ignored: ignored.fold(SignalSet::default(), SignalSet::with),
+        on_config: on_config(typed, stop_signal)?,
     })
+}
+
+fn on_config(typed: &Typed, stop_signal: Signal) -> Result<OnConfig, String> {
+    match typed.value(&ON_CONFIG, read_on_config)? {
+        Some(OnConfig::Send(signal)) if signal == stop_signal => Err(format!(
+            "--on-config {signal}: that is what tells CMD to stop; say restart"
+        )),
+        chosen => Ok(chosen.unwrap_or(OnConfig::Restart)),
+    }
+}
+
+fn management(typed: &Typed) -> Result<Management, String> {
+    let mut items = typed.list(&CONFIG, ConfigItem::parse)?;
+    items.extend(typed.list(&CONFIG_TAR, ConfigItem::parse_archive)?);
+    let management = Management {
+        items,
+        check: typed.value(&CONFIG_CHECK, read_program)?,
+        active_while: typed.value(&ACTIVE_WHILE, read_file)?,
+    };
+    let needy = [&CONFIG_CHECK, &ON_CONFIG];
+    let needy = needy.into_iter().find_map(|opt| typed.spelled(opt));
+    match (needy, management.contested()) {
+        (Some(spelled), _) if management.items.is_empty() => {
+            Err(format!("{spelled} needs a --config or a --config-tar"))
+        }
+        (_, Some(place)) => Err(format!(
+            "two configurations cannot be put in one place: {}",
+            place.display()
+        )),
+        (_, None) => Ok(management),
+    }
+}
+
+/// A program and its first arguments, split at spaces.
+fn read_program(text: &str) -> Result<Vec<String>, String> {
+    let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    if words.is_empty() {
+        return Err("expected a program".to_owned());
+    }
+    Ok(words)
+}
+
+fn read_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.file_name() {
+        Some(_) => Ok(path),
+        None => Err("expected a file".to_owned()),
+    }
+}
+
+fn read_on_config(text: &str) -> Result<OnConfig, String> {
+    if text == "restart" {
+        return Ok(OnConfig::Restart);
+    }
+    match Signal::parse(text) {
+        Some(signal) if [Signal::KILL, Signal::STOP].contains(&signal) => {
+            Err(format!("{signal} tells CMD nothing"))
+        }
+        Some(signal) => Ok(OnConfig::Send(signal)),
+        None => Err("expected restart or a signal, as in HUP".to_owned()),
+    }
 }
 
 fn membership(typed: &Typed) -> Result<Option<Membership>, String> {

@@ -2,15 +2,14 @@
 
 use super::Finding;
 use super::connection::{Connection, Progress};
-use crate::Signal;
+use crate::program::{Output, Program};
 use crate::ready_on::Resource;
 use crate::supervisor::Ending;
-use crate::sys::{self, CommandLine, Gifts, Setup, Signals, SpawnError, Target};
+use crate::sys::{CommandLine, Signals};
 use rustix::event::PollFlags;
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 /// From one try to the next.
@@ -40,12 +39,6 @@ struct Attempt {
 enum Way {
     Connection(Connection),
     Program(Program),
-}
-
-/// A program that leads a process group, which ends with the try.
-struct Program {
-    pid: i32,
-    ended: Option<Progress>,
 }
 
 impl Probe {
@@ -92,14 +85,7 @@ impl Probe {
         else {
             return;
         };
-        if program.pid == pid {
-            program.ended = Some(match ending {
-                Some(Ending::Exited(0)) => Progress::Succeeded,
-                _ => Progress::Failed,
-            });
-            // What it has started ends with it, at once, while no other group can have its number.
-            program.kill_group();
-        }
+        program.reaped(pid, ending);
     }
 
     pub(super) fn look(&mut self, signals: &Signals) -> Finding {
@@ -120,7 +106,11 @@ impl Probe {
         };
         let progress = match &mut attempt.way {
             Way::Connection(connection) => connection.go_on(),
-            Way::Program(program) => program.ended.unwrap_or(Progress::Open),
+            Way::Program(program) => match program.succeeded() {
+                None => Progress::Open,
+                Some(true) => Progress::Succeeded,
+                Some(false) => Progress::Failed,
+            },
         };
         finding.ready = progress == Progress::Succeeded;
         if progress != Progress::Open || attempt.deadline <= now {
@@ -134,46 +124,13 @@ impl Probe {
         Ok(match &self.what {
             What::Tcp(address) => Connection::tcp(*address).map(Way::Connection),
             What::Http(resource) => Connection::http(resource).map(Way::Connection),
-            What::Exec(command) => Some(Way::Program(Program::start(command, signals)?)),
+            What::Exec(command) => {
+                // What a probe prints every second is not the command's.
+                let program = Program::start(command, signals, Output::Nowhere);
+                let failed =
+                    |because| format!("cannot run the probe {}: {because}", command.display());
+                Some(Way::Program(program.map_err(failed)?))
+            }
         })
-    }
-}
-
-impl Program {
-    /// Without any part in our standard streams: what a probe prints every second is not the command's.
-    fn start(command: &CommandLine, signals: &Signals) -> Result<Program, String> {
-        let failed = |error: std::io::Error| {
-            let because = crate::error::describe(&error);
-            format!("cannot run the probe {}: {because}", command.display())
-        };
-        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| failed(errno.into()))?;
-        let streams = [0, 1, 2].map(|number| (null.as_fd(), number));
-        let setup = Setup {
-            inherited: signals.inherited(),
-            own_group: true,
-            terminal: None,
-        };
-        let gifts = Gifts {
-            descriptors: &streams,
-            variable: None,
-        };
-        match sys::spawn(command, setup, gifts) {
-            Ok(pid) => Ok(Program { pid, ended: None }),
-            Err(SpawnError::Fork(error) | SpawnError::Exec(error)) => Err(failed(error)),
-        }
-    }
-
-    fn kill_group(&self) {
-        // Nobody is left of most of them.
-        let _ = sys::kill(self.pid, Target::Group, Signal::KILL);
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        if self.ended.is_none() {
-            self.kill_group();
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The states of a life, and what each event does in each of them.
 
-use super::rules::{Retries, STEADY};
+use super::rules::{OnConfig, Retries, STEADY};
 use super::{
     Action, Ending, Event, Final, Left, Place, Record, Report, Rules, StopReason, Timer, outcome,
 };
@@ -25,6 +25,8 @@ pub(super) enum State {
     Clearing(Clearing),
     /// The command is down and will be started again. This would be the end if it were not.
     BackingOff(Final),
+    /// Deactivated: there is no command, and there will be none before it is activated. How it was last.
+    Inactive(Option<Final>),
     /// The end; nothing happens any more.
     Over,
 }
@@ -78,6 +80,8 @@ enum Pace {
 enum Next {
     Finish(Final),
     Restart(Final, Limit),
+    /// It was stopped so that it can be started again, which it is at once, unless it was deactivated.
+    Resume(Final),
 }
 
 /// After this long of waiting people are told what for, and then at every [`NEXT_NOTICE`].
@@ -95,6 +99,8 @@ pub(crate) struct Machine {
     rules: Rules,
     pub(super) state: State,
     pub(super) retries: Retries,
+    /// Whether a command may run at all.
+    pub(super) active: bool,
 }
 
 impl Machine {
@@ -103,12 +109,17 @@ impl Machine {
             retries: Retries::new(rules.restart_limit),
             rules,
             state: State::Waiting,
+            active: true,
         }
     }
 
     /// What to do before the first event.
     pub(crate) fn begin(&self) -> Vec<Action> {
-        vec![
+        self.begin_to_wait().to_vec()
+    }
+
+    fn begin_to_wait(&self) -> [Action; 2] {
+        [
             Action::Arm(Timer::Birth, self.rules.birth_timeout),
             Action::Arm(Timer::Notice, FIRST_NOTICE),
         ]
@@ -117,6 +128,11 @@ impl Machine {
     /// Whether the birth dependencies still matter.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.state, State::Waiting)
+    }
+
+    /// Whether they do, or will.
+    pub(crate) fn may_wait(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Inactive(None))
     }
 
     /// What the command gets for a signal that is passed on at once and changes nothing else: the short way
@@ -132,6 +148,7 @@ impl Machine {
 
     /// Takes one event and says what to do.
     pub(crate) fn step(&mut self, event: Event) -> Vec<Action> {
+        self.active = event.activity().unwrap_or(self.active);
         let state = std::mem::replace(&mut self.state, State::Over);
         let (state, actions) = match state {
             State::Waiting => self.waiting(event),
@@ -141,6 +158,7 @@ impl Machine {
             State::Stopping(run, stop) => self.stopping(run, stop, event),
             State::Clearing(clearing) => self.clearing(clearing, event),
             State::BackingOff(last) => self.backing_off(last, event),
+            State::Inactive(last) => self.inactive(last, event),
             State::Over => (State::Over, over(&event)),
         };
         self.state = state;
@@ -149,14 +167,16 @@ impl Machine {
 
     fn waiting(&mut self, event: Event) -> Step {
         match event {
-            Event::BirthDepsHold => (
-                State::Starting(Attempt::First),
-                vec![
-                    Action::Disarm(Timer::Birth),
-                    Action::Disarm(Timer::Notice),
-                    Action::Start,
-                ],
-            ),
+            Event::BirthDepsHold => {
+                let mut actions = vec![Action::Disarm(Timer::Birth), Action::Disarm(Timer::Notice)];
+                if self.active {
+                    actions.push(Action::Start);
+                    (State::Starting(Attempt::First), actions)
+                } else {
+                    actions.extend(self.tell_activity());
+                    deactivate(actions, None)
+                }
+            }
             Event::DeathDepHolds(fate) => {
                 let cause = cause(&fate);
                 finish(vec![cause], outcome::not_started(&self.rules, fate))
@@ -173,6 +193,10 @@ impl Machine {
                     Action::Arm(Timer::Notice, NEXT_NOTICE),
                 ],
             ),
+            // What is there counts when it is to be started.
+            Event::Activated | Event::Deactivated | Event::Reconfigured => {
+                (State::Waiting, Vec::new())
+            }
             // There is no command yet.
             Event::Started
             | Event::StartFailed(_)
@@ -215,8 +239,8 @@ impl Machine {
                 let last = outcome::start_failed(failure);
                 // What could be executed once will be again, when whoever replaces it has finished.
                 let delay = match attempt {
-                    Attempt::First => None,
-                    Attempt::Again => self.retries.take(),
+                    Attempt::Again if self.rules.restarts_after(last.code) => self.retries.take(),
+                    Attempt::First | Attempt::Again => None,
                 };
                 match delay {
                     Some(delay) => back_off(last, delay),
@@ -230,6 +254,9 @@ impl Machine {
             | Event::Paused(_)
             | Event::Ended(..)
             | Event::Alone
+            | Event::Activated
+            | Event::Deactivated
+            | Event::Reconfigured
             | Event::Expired(_) => (State::Starting(attempt), Vec::new()),
         }
     }
@@ -260,6 +287,18 @@ impl Machine {
                     }
                 }
             }
+            Event::Deactivated => self.stop(run, StopReason::Deactivated, Vec::new()),
+            Event::Reconfigured => match self.rules.on_config {
+                // It is about to end for good, in its own time.
+                OnConfig::Restart if run.unwanted => (State::Running(run), Vec::new()),
+                OnConfig::Restart => self.stop(run, StopReason::Reconfigured, Vec::new()),
+                OnConfig::Send(signal) => {
+                    let actions = run.reload(signal);
+                    (State::Running(run), actions)
+                }
+            },
+            // It is.
+            Event::Activated => (State::Running(run), Vec::new()),
             Event::Ready => (State::Running(run), vec![Action::Record(Record::Ready)]),
             Event::Paused(signal) => {
                 run.paused = true;
@@ -315,6 +354,16 @@ impl Machine {
                 let actions = self.pass_on(&mut run, signal);
                 (State::Delaying(run, held), actions)
             }
+            Event::Deactivated => self.stop(run, StopReason::Deactivated, Vec::new()),
+            Event::Reconfigured => match self.rules.on_config {
+                // As above.
+                OnConfig::Restart => (State::Delaying(run, held), Vec::new()),
+                OnConfig::Send(signal) => {
+                    let actions = run.reload(signal);
+                    (State::Delaying(run, held), actions)
+                }
+            },
+            Event::Activated => (State::Delaying(run, held), Vec::new()),
             Event::Ready => (
                 State::Delaying(run, held),
                 vec![Action::Record(Record::Ready)],
@@ -352,14 +401,37 @@ impl Machine {
             Event::Paused(Signal::TTIN | Signal::TTOU) => (State::Stopping(run, stop), Vec::new()),
             // What has been sent waits for it to go on.
             Event::Paused(_) => (State::Stopping(run, stop), vec![Action::Send(Signal::CONT)]),
-            Event::Ended(ending, left, _) => {
-                let last = outcome::stopped(&self.rules, stop, ending);
-                self.leave(Next::Finish(last), left, &run)
+            Event::Ended(ending, left, place) => {
+                run.unwanted |= run.is_ended_by_key(ending, place);
+                let resumes = stop.reason.is_for_a_while() && !run.unwanted;
+                let last = outcome::stopped(&self.rules, stop, ending, run.sent);
+                let next = if resumes {
+                    Next::Resume(last)
+                } else {
+                    Next::Finish(last)
+                };
+                self.leave(next, left, &run)
+            }
+            Event::DeathDepHolds(fate) if stop.reason.is_for_a_while() => {
+                let reason = StopReason::Dependency(fate.clone());
+                let actions = vec![
+                    cause(&fate),
+                    Action::Report(Report::Stopping(reason.clone(), None)),
+                ];
+                (State::Stopping(run, Stop { reason, ..stop }), actions)
             }
             // Nobody is to begin on something that is going down.
             Event::Ready => (State::Stopping(run, stop), Vec::new()),
             // The first reason for a stop is the one that counts.
             Event::DeathDepHolds(_) | Event::Expired(Timer::Run) => {
+                (State::Stopping(run, stop), Vec::new())
+            }
+            // What is there counts when it has ended.
+            Event::Activated | Event::Deactivated if stop.reason.is_for_a_while() => {
+                let told = self.tell_activity();
+                (State::Stopping(run, stop), told)
+            }
+            Event::Activated | Event::Deactivated | Event::Reconfigured => {
                 (State::Stopping(run, stop), Vec::new())
             }
             Event::BirthDepsHold | Event::Started | Event::StartFailed(_) | Event::Alone => {
@@ -378,7 +450,7 @@ impl Machine {
 
     fn clearing(&mut self, clearing: Clearing, event: Event) -> Step {
         match event {
-            Event::Alone => enter(clearing.next),
+            Event::Alone => self.enter(clearing.next),
             Event::Expired(Timer::Grace) => kill_descendants(clearing.next),
             Event::Expired(Timer::Pass) => {
                 let signal = match clearing.pace {
@@ -391,7 +463,7 @@ impl Machine {
             Event::Signal(signal) if self.rules.ends_wait(signal) => hurry(clearing, signal),
             Event::Signal(signal) => (State::Clearing(clearing), while_down(signal)),
             Event::DeathDepHolds(fate) => match clearing.next {
-                Next::Restart(last, _) => {
+                Next::Restart(last, _) | Next::Resume(last) => {
                     let cause = cause(&fate);
                     let last = outcome::not_restarted(&self.rules, fate, &last);
                     let next = Next::Finish(last);
@@ -402,6 +474,10 @@ impl Machine {
                     (State::Clearing(Clearing { next, ..clearing }), Vec::new())
                 }
             },
+            // What is there counts when nobody is left.
+            Event::Activated | Event::Deactivated | Event::Reconfigured => {
+                (State::Clearing(clearing), Vec::new())
+            }
             // There is no command any more.
             Event::BirthDepsHold
             | Event::Started
@@ -434,6 +510,13 @@ impl Machine {
                 finish(Vec::new(), outcome::interrupted(signal))
             }
             Event::Signal(signal) => (State::BackingOff(last), while_down(signal)),
+            Event::Deactivated => {
+                let mut actions = vec![Action::Disarm(Timer::Backoff)];
+                actions.extend(self.tell_activity());
+                deactivate(actions, Some(last))
+            }
+            // It will be started with what is there then.
+            Event::Activated | Event::Reconfigured => (State::BackingOff(last), Vec::new()),
             // There is no command now.
             Event::BirthDepsHold
             | Event::Started
@@ -451,6 +534,55 @@ impl Machine {
                 | Timer::Grace
                 | Timer::Pass,
             ) => (State::BackingOff(last), Vec::new()),
+        }
+    }
+
+    fn inactive(&mut self, last: Option<Final>, event: Event) -> Step {
+        match event {
+            Event::Activated => {
+                let mut actions = vec![Action::Record(Record::Down)];
+                actions.extend(self.tell_activity());
+                if last.is_some() {
+                    actions.push(Action::Start);
+                    (State::Starting(Attempt::Again), actions)
+                } else {
+                    // What held when it was deactivated may not hold any more.
+                    actions.extend(self.begin_to_wait());
+                    (State::Waiting, actions)
+                }
+            }
+            Event::DeathDepHolds(fate) => {
+                let cause = cause(&fate);
+                let last = match last {
+                    Some(last) => outcome::not_restarted(&self.rules, fate, &last),
+                    None => outcome::not_started(&self.rules, fate),
+                };
+                finish(vec![cause], last)
+            }
+            Event::Signal(signal) if self.rules.ends_wait(signal) => {
+                finish(Vec::new(), outcome::interrupted(signal))
+            }
+            Event::Signal(signal) => (State::Inactive(last), while_down(signal)),
+            // It is; and when it is not any more, what is there counts.
+            Event::Deactivated | Event::Reconfigured => (State::Inactive(last), Vec::new()),
+            // There is no command now.
+            Event::BirthDepsHold
+            | Event::Started
+            | Event::StartFailed(_)
+            | Event::Ready
+            | Event::Paused(_)
+            | Event::Ended(..)
+            | Event::Alone => (State::Inactive(last), Vec::new()),
+            Event::Expired(
+                Timer::Birth
+                | Timer::Notice
+                | Timer::Run
+                | Timer::Steady
+                | Timer::Delay
+                | Timer::Grace
+                | Timer::Pass
+                | Timer::Backoff,
+            ) => (State::Inactive(last), Vec::new()),
         }
     }
 
@@ -486,6 +618,32 @@ impl Machine {
         (State::Stopping(run, stop), actions)
     }
 
+    /// Nobody is left of the command.
+    fn enter(&self, next: Next) -> Step {
+        match next {
+            Next::Finish(last) => finish(Vec::new(), last),
+            Next::Restart(last, _) | Next::Resume(last) if !self.active => {
+                deactivate(disarm_stop(), Some(last))
+            }
+            Next::Restart(last, delay) => back_off(last, delay),
+            Next::Resume(_) => {
+                let mut actions = disarm_stop();
+                actions.extend([Action::Record(Record::Down), Action::Start]);
+                (State::Starting(Attempt::Again), actions)
+            }
+        }
+    }
+
+    /// Tells people whether a command that does not run may.
+    fn tell_activity(&self) -> Vec<Action> {
+        let report = if self.active {
+            Report::Activated
+        } else {
+            Report::Inactive
+        };
+        vec![Action::Report(report)]
+    }
+
     /// Passes on a signal from outside.
     fn pass_on(&self, run: &mut Run, signal: Signal) -> Vec<Action> {
         run.unwanted |= self.rules.is_stop(signal);
@@ -498,7 +656,7 @@ impl Machine {
     /// The command has ended without being told to by us.
     fn ended(&mut self, mut run: Run, ending: Ending, left: Left, place: Place) -> Step {
         let last = outcome::by_itself(&self.rules, ending, run.sent);
-        run.unwanted |= place == Place::Foreground && run.is_ended_by_key(ending);
+        run.unwanted |= run.is_ended_by_key(ending, place);
         let restarts = self.rules.restarts_after(last.code) && !run.unwanted;
         let delay = if restarts { self.retries.take() } else { None };
         let next = match delay {
@@ -511,7 +669,7 @@ impl Machine {
     /// The command is gone; what it left behind comes first.
     fn leave(&mut self, next: Next, left: Left, run: &Run) -> Step {
         if left == Left::Nobody || !self.rules.wait_descendants {
-            return enter(next);
+            return self.enter(next);
         }
         let signal = self.rules.stop_signal;
         let mut actions = disarm_run();
@@ -533,10 +691,20 @@ impl Machine {
 
 impl Run {
     /// `^C` and `^\` go to the command and not through us.
-    fn is_ended_by_key(&self, ending: Ending) -> bool {
+    fn is_ended_by_key(&self, ending: Ending, place: Place) -> bool {
         let keys = [Signal::INT, Signal::QUIT];
         let signal = ending.signal().filter(|signal| keys.contains(signal));
-        signal.is_some_and(|signal| !self.sent.contains(signal))
+        let unsent = signal.is_some_and(|signal| !self.sent.contains(signal));
+        place == Place::Foreground && unsent
+    }
+
+    /// Tells the command that there is a new configuration.
+    fn reload(&mut self, signal: Signal) -> Vec<Action> {
+        self.sent = self.sent.with(signal);
+        vec![
+            Action::Report(Report::Reloading(signal)),
+            Action::Send(signal),
+        ]
     }
 
     /// Sends the command what it is to get for a signal from outside.
@@ -567,6 +735,9 @@ fn over(event: &Event) -> Vec<Action> {
         | Event::Paused(_)
         | Event::Ended(..)
         | Event::Alone
+        | Event::Activated
+        | Event::Deactivated
+        | Event::Reconfigured
         | Event::Expired(
             Timer::Birth
             | Timer::Notice
@@ -593,7 +764,7 @@ fn kill_descendants(next: Next) -> Step {
 /// Somebody outside wants an end: the first word puts one to restarts, the second to all patience.
 fn hurry(clearing: Clearing, signal: Signal) -> Step {
     let next = match clearing.next {
-        Next::Restart(..) => Next::Finish(outcome::interrupted(signal)),
+        Next::Restart(..) | Next::Resume(_) => Next::Finish(outcome::interrupted(signal)),
         Next::Finish(last) => Next::Finish(last),
     };
     match clearing.pace {
@@ -615,19 +786,9 @@ fn while_down(signal: Signal) -> Vec<Action> {
     }
 }
 
-/// Nobody is left of the command.
-fn enter(next: Next) -> Step {
-    match next {
-        Next::Finish(last) => finish(Vec::new(), last),
-        Next::Restart(last, delay) => back_off(last, delay),
-    }
-}
-
 fn back_off(last: Final, delay: Limit) -> Step {
-    let mut actions = disarm_run();
+    let mut actions = disarm_stop();
     actions.extend([
-        Action::Disarm(Timer::Grace),
-        Action::Disarm(Timer::Pass),
         Action::Record(Record::Down),
         Action::Report(Report::Restarting(last.clone(), delay)),
         Action::Arm(Timer::Backoff, delay),
@@ -640,6 +801,19 @@ fn disarm_run() -> Vec<Action> {
     [Timer::Run, Timer::Steady, Timer::Delay]
         .map(Action::Disarm)
         .to_vec()
+}
+
+/// The same, and those of its stop.
+fn disarm_stop() -> Vec<Action> {
+    let mut actions = disarm_run();
+    actions.extend([Timer::Grace, Timer::Pass].map(Action::Disarm));
+    actions
+}
+
+/// There will be no command before it is activated.
+fn deactivate(mut actions: Vec<Action>, last: Option<Final>) -> Step {
+    actions.push(Action::Record(Record::Inactive));
+    (State::Inactive(last), actions)
 }
 
 fn finish(mut actions: Vec<Action>, last: Final) -> Step {

@@ -12,7 +12,7 @@ mod rules;
 
 pub(crate) use machine::Machine;
 pub(crate) use outcome::{Ending, Final, StartFailure, StopReason, Why};
-pub(crate) use rules::{Forwarding, Restart, Rules};
+pub(crate) use rules::{Forwarding, OnConfig, Restart, Rules};
 
 use crate::dependencies::Fate;
 use crate::{Limit, Signal};
@@ -38,8 +38,35 @@ pub(crate) enum Event {
     Ended(Ending, Left, Place),
     /// Nobody is left of what the command left behind.
     Alone,
+    /// A command may run.
+    Activated,
+    /// No command may run.
+    Deactivated,
+    /// A new configuration was put in place.
+    Reconfigured,
     /// A timer that was armed has run out.
     Expired(Timer),
+}
+
+impl Event {
+    /// Whether it says that a command may run, or that none may.
+    fn activity(&self) -> Option<bool> {
+        match self {
+            Event::Activated => Some(true),
+            Event::Deactivated => Some(false),
+            Event::BirthDepsHold
+            | Event::DeathDepHolds(_)
+            | Event::Signal(_)
+            | Event::Started
+            | Event::StartFailed(_)
+            | Event::Ready
+            | Event::Paused(_)
+            | Event::Ended(..)
+            | Event::Alone
+            | Event::Reconfigured
+            | Event::Expired(_) => None,
+        }
+    }
 }
 
 /// Who is left when the command has ended.
@@ -109,8 +136,10 @@ pub(crate) enum Record {
     Born { ready: bool },
     /// It is ready.
     Ready,
-    /// The command is down and will be back: it is not ready any more.
+    /// The command is down and will be back: it is neither ready any more nor inactive.
     Down,
+    /// The command is down because it was deactivated.
+    Inactive,
     /// A stop for a death dependency has begun.
     Cause(crate::Name),
 }
@@ -132,6 +161,12 @@ pub(crate) enum Report {
     KillingDescendants,
     /// The command has ended like this, and will be started again after this long.
     Restarting(Final, Limit),
+    /// There is a new configuration, and the command gets this signal for it.
+    Reloading(Signal),
+    /// There is no command, and will be none until it is activated.
+    Inactive,
+    /// The command is activated.
+    Activated,
     /// The signal is held back for the stop delay.
     Delaying(Signal),
     /// The signal was passed on.

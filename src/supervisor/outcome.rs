@@ -33,6 +33,20 @@ pub(crate) enum StopReason {
     Dependency(Fate),
     /// It has run for as long as it may.
     Timeout,
+    /// It was deactivated.
+    Deactivated,
+    /// There is a new configuration.
+    Reconfigured,
+}
+
+impl StopReason {
+    /// Whether the life goes on after it.
+    pub(super) fn is_for_a_while(&self) -> bool {
+        match self {
+            StopReason::Dependency(_) | StopReason::Timeout => false,
+            StopReason::Deactivated | StopReason::Reconfigured => true,
+        }
+    }
 }
 
 /// Why a life ends.
@@ -96,10 +110,13 @@ pub(crate) fn by_itself(rules: &Rules, ending: Ending, sent: SignalSet) -> Final
     }
 }
 
-/// The command ended after we had begun to stop it.
-pub(crate) fn stopped(rules: &Rules, stop: Stop, ending: Ending) -> Final {
+/// The command ended after we had begun to stop it. If that was for a while it counts as its own end.
+pub(crate) fn stopped(rules: &Rules, stop: Stop, ending: Ending, sent: SignalSet) -> Final {
     let own = rules.own_status(ending);
     let (code, reason) = match &stop.reason {
+        StopReason::Deactivated | StopReason::Reconfigured => {
+            return by_itself(rules, ending, sent);
+        }
         StopReason::Dependency(fate) => {
             let killed = stop.killed && ending == Ending::Signaled(Signal::KILL);
             let reason = if killed {

@@ -26,6 +26,16 @@ pub(crate) struct Rules {
     pub(crate) restart_limit: Option<u32>,
     /// What the command leaves behind is stopped and waited for.
     pub(crate) wait_descendants: bool,
+    pub(crate) on_config: OnConfig,
+}
+
+/// `--on-config`: what is done when a new configuration was put in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnConfig {
+    /// The command is stopped and started again.
+    Restart,
+    /// It gets this signal.
+    Send(Signal),
 }
 
 /// `--restart`: when a command that has ended is started again.

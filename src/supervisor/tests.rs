@@ -41,6 +41,7 @@ pub(super) fn rules() -> Rules {
         restart: Restart::Never,
         restart_limit: None,
         wait_descendants: false,
+        on_config: OnConfig::Restart,
     }
 }
 

@@ -37,6 +37,9 @@ fn alphabet() -> Vec<Event> {
         Event::Paused(Signal::TSTP),
         Event::Paused(Signal::TTIN),
         Event::Alone,
+        Event::Activated,
+        Event::Deactivated,
+        Event::Reconfigured,
     ]);
     let endings = [
         Ending::Exited(0),
@@ -53,13 +56,18 @@ fn alphabet() -> Vec<Event> {
     events
 }
 
+/// What it is, its options, and whether it is managed: activated, deactivated, reconfigured.
+type Life = (&'static str, Rules, bool);
+const MANAGED: bool = true;
+const UNMANAGED: bool = false;
+
 /// Lives whose options differ in what the machine looks at.
-fn lives() -> Vec<(&'static str, Rules)> {
+fn lives() -> Vec<Life> {
     let usr1 = Forwarding::new(Signal::TERM, &[(Signal::TERM, Some(signal("USR1")))]);
     let nothing = Forwarding::new(Signal::TERM, &[(Signal::TERM, None)]);
     let delayed = Limit::After(Duration::from_secs(5));
     vec![
-        ("plain", rules()),
+        ("plain, managed", rules(), MANAGED),
         (
             "all that one can ask for",
             Rules {
@@ -69,6 +77,7 @@ fn lives() -> Vec<(&'static str, Rules)> {
                 stop_delay: delayed,
                 ..rules()
             },
+            UNMANAGED,
         ),
         (
             "always, delayed, and nothing ends it but its child",
@@ -79,6 +88,7 @@ fn lives() -> Vec<(&'static str, Rules)> {
                 ignored: SignalSet::ALL,
                 ..rules()
             },
+            UNMANAGED,
         ),
         (
             "the stop signal is INT, delayed",
@@ -88,6 +98,7 @@ fn lives() -> Vec<(&'static str, Rules)> {
                 forwarding: Forwarding::new(Signal::INT, &[]),
                 ..rules()
             },
+            UNMANAGED,
         ),
         (
             "on-failure, TERM as USR1",
@@ -97,6 +108,7 @@ fn lives() -> Vec<(&'static str, Rules)> {
                 stop_delay: delayed,
                 ..rules()
             },
+            UNMANAGED,
         ),
         (
             "always, TERM dropped",
@@ -106,6 +118,7 @@ fn lives() -> Vec<(&'static str, Rules)> {
                 ready_on_start: false,
                 ..rules()
             },
+            UNMANAGED,
         ),
         (
             "pass-code, descendants, nothing ends it but its child",
@@ -117,6 +130,27 @@ fn lives() -> Vec<(&'static str, Rules)> {
                 ignored: SignalSet::ALL,
                 ..rules()
             },
+            UNMANAGED,
+        ),
+        (
+            "managed, a new configuration is told with HUP, delayed, descendants",
+            Rules {
+                on_config: OnConfig::Send(Signal::HUP),
+                stop_delay: delayed,
+                wait_descendants: true,
+                ..rules()
+            },
+            MANAGED,
+        ),
+        (
+            "managed, and restarted once after a failure",
+            Rules {
+                restart: Restart::OnFailure,
+                restart_limit: Some(1),
+                wait_descendants: true,
+                ..rules()
+            },
+            MANAGED,
         ),
     ]
 }
@@ -145,12 +179,21 @@ struct Monitor {
     armed: BTreeSet<Timer>,
     starts: u32,
     finished: bool,
+    /// A command may run.
+    active: bool,
+    /// The tombstone says that none may.
+    inactive: bool,
+    /// There is a newer configuration than the command was started with.
+    stale: bool,
+    /// It was deactivated, or there was a new configuration: the next start is no restart.
+    resumes: bool,
 }
 
 /// A machine in its world.
 #[derive(Clone)]
 struct World {
     rules: Rules,
+    managed: bool,
     machine: Machine,
     monitor: Monitor,
     trace: Vec<Event>,
@@ -159,11 +202,12 @@ struct World {
 type Key = (State, Retries, Monitor);
 
 impl World {
-    fn new(rules: Rules) -> World {
+    fn new(rules: Rules, managed: bool) -> World {
         let machine = Machine::new(rules.clone());
         let first = machine.begin();
         let mut world = World {
             rules,
+            managed,
             machine,
             monitor: Monitor {
                 starting: false,
@@ -180,6 +224,10 @@ impl World {
                 armed: BTreeSet::new(),
                 starts: 0,
                 finished: false,
+                active: true,
+                inactive: false,
+                stale: false,
+                resumes: false,
             },
             trace: Vec::new(),
         };
@@ -204,6 +252,9 @@ impl World {
             Event::Ready | Event::Ended(..) | Event::Paused(_) => monitor.alive,
             Event::Alone => monitor.clearing.is_some(),
             Event::Expired(timer) => monitor.armed.contains(timer),
+            Event::Activated => self.managed && !monitor.active,
+            Event::Deactivated => self.managed && monitor.active,
+            Event::Reconfigured => self.managed,
             Event::BirthDepsHold | Event::DeathDepHolds(_) | Event::Signal(_) => true,
         }
     }
@@ -217,6 +268,7 @@ impl World {
         let monitor = &mut self.monitor;
         match event {
             Event::Started => {
+                monitor.stale = false;
                 monitor.alive = true;
                 monitor.starting = false;
                 monitor.asked = false;
@@ -244,12 +296,42 @@ impl World {
                 monitor.hurried |= monitor.clearing.is_some() && self.rules.ends_wait(*signal);
             }
             Event::DeathDepHolds(_) => monitor.over = true,
+            Event::Activated => monitor.active = true,
+            Event::Deactivated => {
+                monitor.active = false;
+                monitor.resumes = true;
+            }
+            Event::Reconfigured => {
+                monitor.stale = monitor.alive;
+                monitor.resumes = true;
+            }
             Event::BirthDepsHold | Event::Ready | Event::Paused(_) => {}
         }
+        let running = matches!(self.machine.state, State::Running(_) | State::Delaying(..));
         let actions = self.machine.step(event.clone());
+        if let (Event::Reconfigured, OnConfig::Send(signal)) = (event, self.rules.on_config) {
+            let told = actions.contains(&Action::Send(signal));
+            self.demand(told == running, "a command that runs is told, and no other");
+            self.monitor.stale = false;
+        }
         let silent = !self.monitor.finished || actions.is_empty();
         self.demand(silent, "something happens after the end");
         self.obey(actions, Some(event));
+        self.look_at_activity();
+    }
+
+    /// A command that may not run, or not with what it has, is being stopped.
+    fn look_at_activity(&self) {
+        let monitor = &self.monitor;
+        let stopping = matches!(self.machine.state, State::Stopping(..));
+        let fine = !monitor.alive || stopping;
+        self.demand(monitor.active || fine, "inactive, and it goes on");
+        let fresh = !monitor.stale || monitor.over;
+        self.demand(fresh || fine, "it goes on with an old configuration");
+        let inactive = matches!(self.machine.state, State::Inactive(_));
+        let known = !monitor.active && monitor.inactive;
+        self.demand(!inactive || known, "inactive, and nobody can see it");
+        self.demand(self.machine.active == monitor.active, "what may run");
     }
 
     fn obey(&mut self, actions: Vec<Action>, event: Option<&Event>) {
@@ -279,10 +361,13 @@ impl World {
 
     fn start(&mut self) {
         let monitor = &mut self.monitor;
-        monitor.starts += 1;
+        let resumes = std::mem::take(&mut monitor.resumes) && monitor.starts > 0;
+        monitor.starts += u32::from(!resumes);
         monitor.starting = true;
         let (starts, limit) = (monitor.starts, self.rules.restart_limit);
         self.demand(!self.monitor.over, "a start after a stop");
+        self.demand(self.monitor.active, "a start while none may run");
+        self.demand(!self.monitor.inactive, "a start of one that is inactive");
         self.demand(!self.monitor.alive, "a second command");
         self.demand(!self.monitor.ready, "ready while the command is down");
         self.demand(
@@ -290,7 +375,8 @@ impl World {
             "a start among what is left",
         );
         let restarts = self.rules.restart != Restart::Never;
-        self.demand(starts == 1 || restarts, "a restart that nobody asked for");
+        let asked = starts == 1 || restarts || resumes;
+        self.demand(asked, "a restart that nobody asked for");
         let within = limit.is_none_or(|limit| starts <= limit + 1);
         self.demand(within, "too many restarts");
     }
@@ -321,6 +407,7 @@ impl World {
             Record::Born { ready } => {
                 self.demand(self.monitor.alive, "born and not alive");
                 self.demand(!self.monitor.born, "born twice");
+                self.demand(!self.monitor.inactive, "born and inactive");
                 self.monitor.born = true;
                 self.monitor.ready = *ready;
             }
@@ -328,9 +415,10 @@ impl World {
                 self.demand(self.monitor.alive, "ready and not alive");
                 self.monitor.ready = true;
             }
-            Record::Down => {
+            Record::Down | Record::Inactive => {
                 self.demand(!self.monitor.alive, "down and alive");
                 self.monitor.ready = false;
+                self.monitor.inactive = *record == Record::Inactive;
             }
             Record::Cause(_) => {
                 self.demand(self.monitor.over, "a cause without a death");
@@ -360,7 +448,9 @@ impl World {
                 fate.bond == Bond::Served
             }
             Why::NotRestarted(fate) => fate.bond == Bond::Served || self.rules.pass_code && own,
-            Why::Stopped(StopReason::Timeout)
+            Why::Stopped(
+                StopReason::Timeout | StopReason::Deactivated | StopReason::Reconfigured,
+            )
             | Why::BirthTimeout
             | Why::Interrupted(_)
             | Why::StartFailed(_) => false,
@@ -378,6 +468,9 @@ impl World {
             Event::BirthDepsHold
             | Event::DeathDepHolds(_)
             | Event::Signal(_)
+            | Event::Activated
+            | Event::Deactivated
+            | Event::Reconfigured
             | Event::Ready
             | Event::Paused(_) => false,
         }
@@ -391,10 +484,10 @@ struct Map {
     ways: Vec<(usize, usize, usize)>,
 }
 
-fn explore(rules: &Rules) -> Map {
+fn explore(rules: &Rules, managed: bool) -> Map {
     let alphabet = alphabet();
     let mut map = Map {
-        worlds: vec![World::new(rules.clone())],
+        worlds: vec![World::new(rules.clone(), managed)],
         ways: Vec::new(),
     };
     let mut known: HashMap<Key, usize> = HashMap::from([(map.worlds[0].key(), 0)]);
@@ -424,7 +517,7 @@ fn explore(rules: &Rules) -> Map {
 /// All lives, explored once for all tests.
 fn maps() -> &'static [(&'static str, Map)] {
     static MAPS: LazyLock<Vec<(&'static str, Map)>> = LazyLock::new(|| {
-        let explored = |(what, rules): (&'static str, Rules)| (what, explore(&rules));
+        let explored = |(what, rules, managed): Life| (what, explore(&rules, managed));
         lives().into_iter().map(explored).collect()
     });
     &MAPS
@@ -475,8 +568,8 @@ fn every_reachable_state_keeps_the_promises_at_every_event_and_has_a_way_to_the_
 fn every_sequence_of_possible_events_keeps_the_promises() {
     let alphabet = alphabet();
     let (mut sequences, mut ends) = (0_u64, 0_u64);
-    for (_, rules) in lives() {
-        let mut stack = vec![World::new(rules)];
+    for (_, rules, managed) in lives() {
+        let mut stack = vec![World::new(rules, managed)];
         while let Some(world) = stack.pop() {
             sequences += 1;
             ends += u64::from(world.monitor.finished);
@@ -501,11 +594,11 @@ fn every_sequence_of_possible_events_keeps_the_promises() {
 fn every_sequence_of_any_events_ends_at_most_once() {
     let alphabet = alphabet();
     let mut sequences = 0_u128;
-    for (_, rules) in lives() {
+    for (_, rules, _) in lives() {
         let first = Machine::new(rules);
         let mut level = HashMap::from([(snapshot(&first), (first, 1_u128))]);
         for _ in 0..5 {
-            let mut next: HashMap<(State, Retries), (Machine, u128)> = HashMap::new();
+            let mut next: HashMap<Snapshot, (Machine, u128)> = HashMap::new();
             for (machine, count) in level.values() {
                 for event in &alphabet {
                     let mut machine = machine.clone();
@@ -528,8 +621,11 @@ fn every_sequence_of_any_events_ends_at_most_once() {
     assert!(sequences > 100_000_000);
 }
 
-fn snapshot(machine: &Machine) -> (State, Retries) {
-    (machine.state.clone(), machine.retries.clone())
+type Snapshot = (State, Retries, bool);
+
+fn snapshot(machine: &Machine) -> Snapshot {
+    let state = machine.state.clone();
+    (state, machine.retries.clone(), machine.active)
 }
 
 #[test]
@@ -561,7 +657,7 @@ fn the_short_way_for_a_signal_leads_where_the_long_one_does() {
 
 // ---- The table of DESIGN.md ---------------------------------------------------------------------
 
-const STATES: [&str; 8] = [
+const STATES: [&str; 9] = [
     "Waiting",
     "Starting",
     "Running",
@@ -569,6 +665,7 @@ const STATES: [&str; 8] = [
     "Stopping",
     "Clearing",
     "BackingOff",
+    "Inactive",
     "Over",
 ];
 
@@ -581,6 +678,7 @@ fn state_name(state: &State) -> &'static str {
         State::Stopping(..) => "Stopping",
         State::Clearing(_) => "Clearing",
         State::BackingOff(_) => "BackingOff",
+        State::Inactive(_) => "Inactive",
         State::Over => "Over",
     }
 }
@@ -598,6 +696,9 @@ fn event_name(event: &Event) -> String {
         Event::Ended(_, Left::Nobody, _) => "Ended".to_owned(),
         Event::Ended(_, Left::Descendants, _) => "Ended, others left".to_owned(),
         Event::Alone => "Alone".to_owned(),
+        Event::Activated => "Activated".to_owned(),
+        Event::Deactivated => "Deactivated".to_owned(),
+        Event::Reconfigured => "Reconfigured".to_owned(),
         Event::Expired(timer) => format!("{timer:?} expired"),
     }
 }
@@ -617,6 +718,7 @@ fn action_name(action: &Action) -> Option<String> {
         Action::Record(Record::Born { .. }) => "record Born".to_owned(),
         Action::Record(Record::Ready) => "record Ready".to_owned(),
         Action::Record(Record::Down) => "take Ready back".to_owned(),
+        Action::Record(Record::Inactive) => "record Inactive".to_owned(),
         Action::Record(Record::Cause(_)) => "record Cause".to_owned(),
         Action::Finish(_) => "finish".to_owned(),
         Action::Disarm(_) | Action::Report(_) => return None,

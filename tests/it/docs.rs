@@ -59,6 +59,11 @@ fn the_guide_for_those_who_migrate_prints_what_it_shows() {
 }
 
 #[test]
+fn the_page_of_managed_applications_prints_what_it_shows() {
+    run_examples("docs/managed.md");
+}
+
+#[test]
 fn every_option_of_help_stands_in_the_page_of_its_applet_and_no_other() {
     for applet in APPLETS {
         let page = page(applet);
@@ -324,7 +329,12 @@ fn page_of_wait() -> String {
 
 /// What is written for users. Every file in docs/ must be named here and have its examples run above.
 fn pages() -> Vec<String> {
-    let others = ["docs/kubexit.md", "docs/migrating.md", "docs/tombstone.md"];
+    let others = [
+        "docs/kubexit.md",
+        "docs/managed.md",
+        "docs/migrating.md",
+        "docs/tombstone.md",
+    ];
     let mut pages = others.map(str::to_owned).to_vec();
     pages.extend(APPLETS.map(|applet| format!("docs/exitdir-{applet}.md")));
     pages.sort();
@@ -480,7 +490,9 @@ fn help(applet: &str) -> String {
 fn help_heads(applet: &str) -> Vec<String> {
     let help = help(applet);
     let (_, options) = help.split_once("Options:\n").expect("a list of options");
-    let lines = options.lines().take_while(|line| !line.is_empty());
+    // Options under a heading of their own follow a blank line.
+    let is_option = |line: &&str| line.trim_start().starts_with('-');
+    let lines = options.lines().filter(is_option);
     lines
         .map(|line| {
             let line = line.trim_start();
@@ -545,7 +557,7 @@ fn check_variable(applet: &str, row: &Row) {
         row.head
     );
     let mut command = world.applet(applet);
-    command.env(&derived, "?");
+    command.env(&derived, "/");
     match applet {
         "run" => command.args(["--", "true"]),
         "wait" => command.args(["x", "--timeout", "0"]),

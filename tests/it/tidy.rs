@@ -15,14 +15,15 @@ const LAYERS: &[&[&str]] = &[
     &["condition"],
     &["verdict"],
     &["dependencies"],
-    &["ready_on", "supervisor"],
+    &["ready_on", "config", "supervisor"],
     &["exit_dir", "sys", "voice", "wording"],
     &["birth", "watch"],
-    &["say", "sweep", "follow", "termination_log"],
+    &["say", "sweep", "follow", "program", "termination_log"],
     &[
         "vigil",
         "child",
         "descendants",
+        "managed",
         "readiness",
         "society",
         "timers",
@@ -45,6 +46,7 @@ const PURE: &[&str] = &[
     "dependencies",
     "supervisor",
     "ready_on",
+    "config",
 ];
 
 fn root() -> PathBuf {

@@ -1,0 +1,209 @@
+//! Reading a tar archive into a [`Tree`]: all of it or nothing.
+//!
+//! Nothing is written while an archive is read, so what it holds can only do harm by what it says: each
+//! entry must lead to a place inside of the tree, by names alone. ustar, pax and GNU's long names are for the
+//! `tar` crate.
+
+use super::tree::{Attributes, Node, SIZE_LIMIT, Tree};
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+use tar::{Archive, Entry, EntryType};
+
+/// tar(5): an archive ends with two blocks of zeros.
+const END: usize = 2 * 512;
+/// Set-user-id and set-group-id.
+const SPECIAL: u32 = 0o6000;
+/// Of directories that are there only because something is in them.
+const IMPLIED: Attributes = Attributes {
+    mode: 0o755,
+    owner: None,
+};
+
+/// Reads the whole archive.
+///
+/// # Errors
+/// Why it is refused.
+pub(super) fn read(bytes: &[u8]) -> Result<Tree, String> {
+    let is_ended = bytes.len().checked_sub(END).and_then(|at| bytes.get(at..));
+    if !is_ended.is_some_and(|end| end.iter().all(|byte| *byte == 0)) {
+        return Err("it is no tar archive, or not a whole one".to_owned());
+    }
+    let mut tree = Tree::default();
+    tree.add(PathBuf::new(), Node::Directory(IMPLIED))?;
+    let mut archive = Archive::new(bytes);
+    let entries = archive.entries().map_err(broken)?;
+    for entry in entries {
+        let entry = entry.map_err(broken)?;
+        let path = entry.path().map_err(broken)?.into_owned();
+        take(&mut tree, entry, &path).map_err(|why| format!("{}: {why}", path.display()))?;
+    }
+    check_links(&tree)?;
+    Ok(tree)
+}
+
+fn broken(error: std::io::Error) -> String {
+    format!("it is broken: {error}")
+}
+
+fn take(tree: &mut Tree, entry: Entry<'_, &[u8]>, path: &Path) -> Result<(), String> {
+    let kind = entry.header().entry_type();
+    if kind.is_pax_global_extensions() {
+        return Ok(());
+    }
+    let mut entry = entry;
+    let extensions = entry.pax_extensions().map_err(broken)?;
+    let is_sparse = |key: Result<&str, _>| key.is_ok_and(|key| key.starts_with("GNU.sparse."));
+    if extensions.is_some_and(|all| all.flatten().any(|one| is_sparse(one.key()))) {
+        // Its data is a map and pieces, which the tar crate would take for the content.
+        return Err("sparse files in pax format are refused".to_owned());
+    }
+    let path = inside(path)?;
+    let node = node(tree, entry, kind, &path)?;
+    make_way(tree, &path)?;
+    let replaces_tree = matches!(tree.entries.get(&path), Some(Node::Directory(_)));
+    if replaces_tree && !matches!(node, Node::Directory(_)) {
+        return Err("it was a directory before".to_owned());
+    }
+    tree.add(path, node)
+}
+
+fn node(
+    tree: &Tree,
+    mut entry: Entry<'_, &[u8]>,
+    kind: EntryType,
+    path: &Path,
+) -> Result<Node, String> {
+    let mode = entry.header().mode().map_err(broken)?;
+    if mode & SPECIAL != 0 {
+        return Err("set-user-id and set-group-id are refused".to_owned());
+    }
+    let attributes = Attributes {
+        mode: mode & 0o1777,
+        owner: None,
+    };
+    match kind {
+        EntryType::Directory => Ok(Node::Directory(attributes)),
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+            let size = entry.size();
+            tree.check_limits(size)?;
+            let mut bytes = Vec::new();
+            let limited = &mut (&mut entry).take(SIZE_LIMIT + 1);
+            limited.read_to_end(&mut bytes).map_err(broken)?;
+            if bytes.len() as u64 != size {
+                return Err("it ends too early".to_owned());
+            }
+            Ok(Node::File(attributes, Rc::from(bytes)))
+        }
+        EntryType::Symlink => {
+            let target = target(&entry)?;
+            let from = path.parent().unwrap_or(Path::new(""));
+            resolve(from, &target).ok_or("it is a link that leaves the tree")?;
+            Ok(Node::Symlink(target))
+        }
+        EntryType::Link => {
+            let file = inside(&target(&entry)?)?;
+            match tree.entries.get(&file) {
+                Some(Node::File(..)) if file != path => Ok(Node::HardLink(file)),
+                Some(Node::HardLink(first)) if first != path => Ok(Node::HardLink(first.clone())),
+                _ => Err("it is a hard link to no file of the archive".to_owned()),
+            }
+        }
+        EntryType::Char | EntryType::Block => Err("devices are refused".to_owned()),
+        EntryType::Fifo => Err("FIFOs are refused".to_owned()),
+        _ => Err("entries of this kind are refused".to_owned()),
+    }
+}
+
+fn target(entry: &Entry<'_, &[u8]>) -> Result<PathBuf, String> {
+    let target = entry.link_name().map_err(broken)?;
+    Ok(target.ok_or("it is a link to nothing")?.into_owned())
+}
+
+/// The path without what means nothing.
+fn inside(path: &Path) -> Result<PathBuf, String> {
+    let mut inside = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => inside.push(name),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => {
+                return Err("absolute paths are refused".to_owned());
+            }
+            Component::ParentDir => return Err("paths with .. are refused".to_owned()),
+        }
+    }
+    Ok(inside)
+}
+
+/// Where a link in a directory of the tree leads, by the names alone; `None` if that is outside.
+fn resolve(from: &Path, target: &Path) -> Option<PathBuf> {
+    let mut at = from.to_owned();
+    for component in target.components() {
+        match component {
+            Component::Normal(name) => at.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !at.pop() {
+                    return None;
+                }
+            }
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(at)
+}
+
+/// Directories on the way that the archive does not name are there all the same; anything else is in the way.
+fn make_way(tree: &mut Tree, path: &Path) -> Result<(), String> {
+    let ancestors: Vec<&Path> = path.ancestors().skip(1).collect();
+    for ancestor in ancestors.into_iter().rev() {
+        match tree.entries.get(ancestor) {
+            Some(Node::Directory(_)) => {}
+            Some(Node::Symlink(_)) => return Err("it is written through a link".to_owned()),
+            Some(Node::File(..) | Node::HardLink(_)) => {
+                return Err("it is inside of a file".to_owned());
+            }
+            None => tree.add(ancestor.to_owned(), Node::Directory(IMPLIED))?,
+        }
+    }
+    Ok(())
+}
+
+/// What is said of each entry alone must be true of the whole: later entries replace earlier ones, and a link
+/// through another can lead out although none does by its name.
+fn check_links(tree: &Tree) -> Result<(), String> {
+    for (path, node) in &tree.entries {
+        let why = match node {
+            Node::HardLink(file) if !matches!(tree.entries.get(file), Some(Node::File(..))) => {
+                "it is a hard link to no file of the archive"
+            }
+            Node::Symlink(target) if through_another(tree, path, target) => {
+                "it is a link through another link and ..: where it leads is not clear"
+            }
+            _ => continue,
+        };
+        return Err(format!("{}: {why}", path.display()));
+    }
+    Ok(())
+}
+
+/// Whether a link goes up behind another link, where `..` is not what its name says.
+fn through_another(tree: &Tree, path: &Path, target: &Path) -> bool {
+    let mut at = path.parent().unwrap_or(Path::new("")).to_owned();
+    let mut behind_link = false;
+    for component in target.components() {
+        match component {
+            Component::ParentDir if behind_link => return true,
+            Component::ParentDir => {
+                at.pop();
+            }
+            Component::Normal(name) => {
+                at.push(name);
+                behind_link |= matches!(tree.entries.get(&at), Some(Node::Symlink(_)));
+            }
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    false
+}

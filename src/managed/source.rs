@@ -1,0 +1,342 @@
+//! Where configuration comes from: a file or a directory, through symbolic links if need be.
+//!
+//! A survey only asks the kernel about what is there, which is cheap, and says what has to be watched to hear
+//! of a change; reading comes when something has changed. Kubernetes' volumes are directories of links
+//! through `..data`, which is replaced as a whole: links are followed, and entries that begin with `..` are
+//! the kubelet's own.
+
+use super::tree::{Attributes, ENTRY_LIMIT, Node, Tree};
+use crate::ExitDir;
+use crate::error::describe;
+use crate::exit_dir::FileId;
+use rustix::fs::inotify::WatchFlags;
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::ffi::OsString;
+use std::hash::{Hash, Hasher};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// As many links as the kernel follows (path_resolution(7)).
+const LINK_LIMIT: usize = 40;
+/// A change that is younger may be followed by another with the same time.
+const CLOCK_TICK: Duration = Duration::from_millis(50);
+
+/// What is to be watched, and for what.
+pub(super) type Places = BTreeMap<PathBuf, WatchFlags>;
+
+/// What a look from outside finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Survey {
+    /// Another one means that something may have changed; `None` if nothing is there.
+    pub(super) signature: Option<u64>,
+    /// So young that the next change may have the same signature.
+    pub(super) is_young: bool,
+}
+
+/// What a source holds.
+pub(super) enum Content {
+    Tree(Tree),
+    Missing,
+    /// It was changed while it was read.
+    Unsteady,
+    /// Why it cannot be used.
+    Refused(String),
+}
+
+/// Entries come and go.
+fn in_directory() -> WatchFlags {
+    WatchFlags::CREATE
+        | WatchFlags::MOVED_TO
+        | WatchFlags::MOVED_FROM
+        | WatchFlags::DELETE
+        | WatchFlags::DELETE_SELF
+        | WatchFlags::MOVE_SELF
+}
+
+/// Somebody writes, or changes the mode.
+fn in_file() -> WatchFlags {
+    WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE | WatchFlags::ATTRIB
+}
+
+/// Looks at what is there without reading it.
+pub(super) fn survey(path: &Path, places: &mut Places) -> Survey {
+    let mut surveyor = Surveyor {
+        places,
+        hasher: DefaultHasher::new(),
+        newest: UNIX_EPOCH,
+        entries: 0,
+    };
+    let found = surveyor.visit(path, Path::new(""), &mut Vec::new());
+    let age = SystemTime::now().duration_since(surveyor.newest);
+    Survey {
+        signature: found.then(|| surveyor.hasher.finish()),
+        is_young: found && age.is_ok_and(|age| age < CLOCK_TICK),
+    }
+}
+
+/// Whether the file is there; an error if that cannot be said.
+pub(super) fn exists(path: &Path, places: &mut Places) -> Result<bool, Errno> {
+    route(path, places);
+    match rustix::fs::stat(path) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+struct Surveyor<'p> {
+    places: &'p mut Places,
+    hasher: DefaultHasher,
+    newest: SystemTime,
+    entries: usize,
+}
+
+impl Surveyor<'_> {
+    /// Whether there is anything. `above` are the directories that it is in.
+    fn visit(&mut self, path: &Path, relative: &Path, above: &mut Vec<FileId>) -> bool {
+        let Some(stat) = look_at(path, self.places, above.is_empty()) else {
+            return false;
+        };
+        self.note(relative, &stat);
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                if above.is_empty() {
+                    watch(self.places, path, in_file());
+                }
+                true
+            }
+            FileType::Directory => {
+                watch(self.places, path, in_directory() | in_file());
+                let id = FileId::of(&stat);
+                if above.contains(&id) {
+                    return true;
+                }
+                above.push(id);
+                for name in names(path).unwrap_or_default() {
+                    // Reading it will say that there are too many.
+                    if self.entries > ENTRY_LIMIT {
+                        break;
+                    }
+                    self.visit(&path.join(&name), &relative.join(&name), above);
+                }
+                above.pop();
+                true
+            }
+            _ => above.is_empty(),
+        }
+    }
+
+    fn note(&mut self, relative: &Path, stat: &Stat) {
+        self.entries += 1;
+        relative.hash(&mut self.hasher);
+        let (seconds, fraction) = (stat.st_mtime, stat.st_mtime_nsec);
+        (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mode).hash(&mut self.hasher);
+        (seconds, fraction, stat.st_ctime, stat.st_ctime_nsec).hash(&mut self.hasher);
+        let time = |seconds: i64, fraction: u64| {
+            let whole =
+                UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))?;
+            whole.checked_add(Duration::from_nanos(fraction))
+        };
+        #[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // by architecture
+        let changed = time(stat.st_ctime as i64, stat.st_ctime_nsec as u64);
+        self.newest = self.newest.max(changed.unwrap_or(UNIX_EPOCH));
+    }
+}
+
+fn watch(places: &mut Places, path: &Path, flags: WatchFlags) {
+    let known = places.get(path).copied().unwrap_or(WatchFlags::empty());
+    places.insert(path.to_owned(), known | flags);
+}
+
+/// What the path leads to. Where it is a link, or the source itself, a change on the way is to be heard of too.
+fn look_at(path: &Path, places: &mut Places, is_source: bool) -> Option<Stat> {
+    let link = rustix::fs::lstat(path).ok();
+    let is_link = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+    if is_source || link.is_some_and(is_link) {
+        route(path, places);
+    }
+    match link {
+        Some(stat) if !is_link(stat) => Some(stat),
+        Some(_) => rustix::fs::stat(path).ok(),
+        None => None,
+    }
+}
+
+/// Notes the directories in which a change of an entry would lead elsewhere: those of the links on the way, of
+/// the last entry, or of the first one that is missing.
+fn route(path: &Path, places: &mut Places) {
+    let mut at = PathBuf::from(if path.is_absolute() { "/" } else { "." });
+    let mut ahead: Vec<OsString> = components(path);
+    ahead.reverse();
+    let mut links = 0;
+    while let Some(name) = ahead.pop() {
+        if name == ".." {
+            // Its links are resolved, so that is its parent.
+            at = match at.file_name() {
+                Some(last) if last != ".." => at.parent().map(Path::to_owned).unwrap_or_default(),
+                _ => at.join(".."),
+            };
+            continue;
+        }
+        let next = at.join(&name);
+        let Ok(stat) = rustix::fs::lstat(&next) else {
+            watch(places, &at, in_directory());
+            return;
+        };
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+            if ahead.is_empty() {
+                watch(places, &at, in_directory());
+            }
+            at = next;
+            continue;
+        }
+        watch(places, &at, in_directory());
+        links += 1;
+        let Ok(target) = std::fs::read_link(&next) else {
+            return;
+        };
+        if links > LINK_LIMIT {
+            return;
+        }
+        if target.is_absolute() {
+            at = PathBuf::from("/");
+        }
+        ahead.extend(components(&target).into_iter().rev());
+    }
+}
+
+fn components(path: &Path) -> Vec<OsString> {
+    let named = |component: Component<'_>| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    };
+    path.components().filter_map(named).collect()
+}
+
+/// The entries of a directory that are not the kubelet's own, sorted.
+fn names(path: &Path) -> std::io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if !name.as_bytes().starts_with(b"..") {
+            names.push(name);
+        }
+        if names.len() > ENTRY_LIMIT {
+            break;
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Reads everything that is there. `dir` is the directory of our own tombstone, which must not be read.
+pub(super) fn read(path: &Path, dir: Option<&ExitDir>) -> Content {
+    let before = survey(path, &mut Places::new());
+    if before.signature.is_none() {
+        return Content::Missing;
+    }
+    let mut reader = Reader {
+        tree: Tree::default(),
+        dir,
+    };
+    let result = reader.visit(path, PathBuf::new(), &mut Vec::new());
+    let after = survey(path, &mut Places::new());
+    match result {
+        _ if after != before && after.signature.is_none() => Content::Missing,
+        _ if after.signature != before.signature => Content::Unsteady,
+        Ok(()) if reader.tree.root().is_some() => Content::Tree(reader.tree),
+        Ok(()) => Content::Refused("it is neither a file nor a directory".to_owned()),
+        Err(why) => Content::Refused(why),
+    }
+}
+
+struct Reader<'d> {
+    tree: Tree,
+    dir: Option<&'d ExitDir>,
+}
+
+impl Reader<'_> {
+    fn visit(
+        &mut self,
+        path: &Path,
+        relative: PathBuf,
+        above: &mut Vec<FileId>,
+    ) -> Result<(), String> {
+        let failed = |error: std::io::Error| match relative.as_os_str().is_empty() {
+            true => describe(&error),
+            false => format!("{}: {}", relative.display(), describe(&error)),
+        };
+        // A link that leads nowhere is what editors leave beside what is being edited.
+        let Ok(stat) = rustix::fs::stat(path) else {
+            return Ok(());
+        };
+        let attributes = Attributes {
+            mode: stat.st_mode & 0o7777,
+            owner: Some((stat.st_uid, stat.st_gid)),
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                let bytes = self.read_file(path).map_err(failed)?;
+                match bytes {
+                    Some(bytes) => self.tree.add(relative, Node::File(attributes, bytes)),
+                    None => Ok(()),
+                }
+            }
+            FileType::Directory => {
+                let id = FileId::of(&stat);
+                if above.contains(&id) {
+                    return Err(format!(
+                        "{}: a link to a directory above it",
+                        relative.display()
+                    ));
+                }
+                let names = names(path).map_err(failed)?;
+                self.tree
+                    .add(relative.clone(), Node::Directory(attributes))?;
+                above.push(id);
+                for name in names {
+                    self.visit(&path.join(&name), relative.join(&name), above)?;
+                }
+                above.pop();
+                Ok(())
+            }
+            // Sockets and FIFOs are no configuration.
+            _ => Ok(()),
+        }
+    }
+
+    fn read_file(&self, path: &Path) -> std::io::Result<Option<Rc<[u8]>>> {
+        // NONBLOCK: if it has become a FIFO meanwhile it must not hang us.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&file)?;
+        if self
+            .dir
+            .is_some_and(|dir| dir.is_own(Some(FileId::of(&stat))))
+        {
+            // The lock on our tombstone would go with it.
+            std::mem::forget(file);
+            return Ok(None);
+        }
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(None);
+        }
+        let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+        self.tree
+            .check_limits(size)
+            .map_err(std::io::Error::other)?;
+        let mut bytes = Vec::new();
+        // It may grow while it is read; that is seen afterwards.
+        std::fs::File::from(file)
+            .take(size)
+            .read_to_end(&mut bytes)?;
+        Ok(Some(Rc::from(bytes)))
+    }
+}
