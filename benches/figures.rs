@@ -15,6 +15,8 @@ mod process;
 mod reaction;
 #[path = "figures/ready.rs"]
 mod ready;
+#[path = "figures/reload.rs"]
+mod reload;
 #[path = "figures/samples.rs"]
 mod samples;
 #[path = "figures/signals.rs"]
@@ -33,11 +35,12 @@ use table::Row;
 /// A figure: its name on the command line, and what measures it.
 type Figure = (&'static str, fn(&Bench) -> Outcome<Vec<Row>>);
 
-const FIGURES: [Figure; 6] = [
+const FIGURES: [Figure; 7] = [
     ("start", start::measure),
     ("signals", signals::measure),
     ("reaction", reaction::measure),
     ("ready", ready::measure),
+    ("reload", reload::measure),
     ("memory", memory::measure),
     ("size", size::measure),
 ];

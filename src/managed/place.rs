@@ -6,12 +6,15 @@
 
 use super::tree::{Attributes, Node, Tree};
 use crate::error::describe;
-use rustix::fs::{AtFlags, CWD, Mode, RenameFlags, StatxAttributes, StatxFlags, Timestamps};
+use rustix::fs::{
+    AtFlags, CWD, Gid, Mode, OFlags, RenameFlags, StatxAttributes, StatxFlags, Timestamps, Uid,
+};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// While it is being filled.
@@ -47,6 +50,14 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    fn note(&mut self, path: &Path, is_there: bool, is_same: bool) {
+        match (is_there, is_same) {
+            (false, _) => self.created.push(path.to_owned()),
+            (true, false) => self.modified.push(path.to_owned()),
+            (true, true) => {}
+        }
+    }
+
     /// A line for each.
     pub(super) fn tell(&self, place: &Path) -> Vec<String> {
         let kinds = [
@@ -223,44 +234,58 @@ impl Candidate {
     }
 }
 
+/// Makes what the tree says. Whoever else may write where this happens must not lead us elsewhere: what has been
+/// made is only ever reached by its descriptor, or through directories that are closed to others until the end.
 fn build(tree: &Tree, staged: &Path, place: &Path, changes: &mut Changes) -> io::Result<()> {
+    if let Some(Node::File(attributes, bytes)) = tree.root() {
+        let is_there = fs::symlink_metadata(place).is_ok();
+        let is_same = fill(create(CWD, staged)?, *attributes, bytes, place)?;
+        changes.note(Path::new(""), is_there, is_same);
+        return Ok(());
+    }
+    rustix::fs::mkdir(staged, Mode::from_raw_mode(PRIVATE))?;
+    let root = open_own(CWD, staged)?;
+    changes.note(Path::new(""), place.exists(), place.is_dir());
     // Other names of files come when those are there.
     let is_link = |(_, node): &(&PathBuf, &Node)| matches!(node, Node::HardLink(_));
-    let (links, others): (Vec<_>, Vec<_>) = tree.entries.iter().partition(is_link);
+    let entries = tree
+        .entries
+        .iter()
+        .filter(|(path, _)| !path.as_os_str().is_empty());
+    let (links, others): (Vec<_>, Vec<_>) = entries.partition(is_link);
     for (relative, node) in others.into_iter().chain(links) {
-        let (path, old) = (join(staged, relative), join(place, relative));
-        let before = fs::symlink_metadata(&old).ok();
+        let old = place.join(relative);
         let same = match node {
             Node::Directory(_) => {
-                fs::create_dir(&path)?;
-                fs::set_permissions(&path, Permissions::from_mode(PRIVATE))?;
-                // The place itself can be a link to it.
-                fs::metadata(&old).is_ok_and(|old| old.is_dir())
+                rustix::fs::mkdirat(&root, relative, Mode::from_raw_mode(PRIVATE))?;
+                fs::symlink_metadata(&old).is_ok_and(|old| old.is_dir())
             }
             Node::File(attributes, bytes) => {
-                write_file(&path, *attributes, bytes)?;
-                keep_times(&path, &old, bytes)?
+                fill(create(&root, relative)?, *attributes, bytes, &old)?
             }
             Node::HardLink(first) => {
-                fs::hard_link(join(staged, first), &path)?;
-                let both = (fs::read(&path), fs::read(&old));
-                matches!(both, (Ok(new), Ok(old)) if new == old)
+                rustix::fs::linkat(&root, first, &root, relative, AtFlags::empty())?;
+                let content = match tree.entries.get(first) {
+                    Some(Node::File(_, bytes)) => Some(bytes),
+                    _ => None,
+                };
+                content.is_some_and(|bytes| holds(&old, bytes).is_some())
             }
             Node::Symlink(target) => {
-                std::os::unix::fs::symlink(target, &path)?;
+                rustix::fs::symlinkat(target, &root, relative)?;
                 fs::read_link(&old).is_ok_and(|old| old == *target)
             }
         };
-        match before {
-            None => changes.created.push(relative.clone()),
-            Some(_) if !same => changes.modified.push(relative.clone()),
-            Some(_) => {}
-        }
+        changes.note(relative, fs::symlink_metadata(&old).is_ok(), same);
     }
-    // From the inside to the outside: a directory may be closed to us from then on.
+    // From the inside to the outside: a directory may be closed to us, or open to others, from then on.
     for (relative, node) in tree.entries.iter().rev() {
         if let Node::Directory(attributes) = node {
-            settle(&join(staged, relative), *attributes)?;
+            let directory = match relative.as_os_str().is_empty() {
+                true => rustix::io::fcntl_dupfd_cloexec(&root, 0)?,
+                false => open_own(&root, relative)?,
+            };
+            settle(&directory, *attributes)?;
         }
     }
     changes.deleted = missing(tree, place);
@@ -276,50 +301,59 @@ fn join(base: &Path, relative: &Path) -> PathBuf {
     }
 }
 
-fn write_file(path: &Path, attributes: Attributes, bytes: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+/// A directory that we have just made, and nobody has put another in its place.
+fn open_own(at: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::openat(at, path, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&directory)?;
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(Errno::PERM.into());
+    }
+    Ok(directory)
+}
+
+fn create(at: impl AsFd, path: &Path) -> io::Result<fs::File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(at, path, flags, Mode::from_raw_mode(0o600))?;
+    Ok(file.into())
+}
+
+/// Writes a new file. If the old one is the same it keeps that one's times. Whether it is.
+fn fill(mut file: fs::File, attributes: Attributes, bytes: &[u8], old: &Path) -> io::Result<bool> {
     file.write_all(bytes)?;
-    drop(file);
-    settle(path, attributes)
+    let times = holds(old, bytes);
+    settle(&file, attributes)?;
+    if let Some(times) = &times {
+        rustix::fs::futimens(&file, times)?;
+    }
+    Ok(times.is_some())
 }
 
 /// Gives it its owner, if we may, and its mode.
-fn settle(path: &Path, attributes: Attributes) -> io::Result<()> {
+fn settle(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
     if let Some((user, group)) = attributes.owner {
-        let whole = std::os::unix::fs::lchown(path, Some(user), Some(group));
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+        let whole = rustix::fs::fchown(&file, Some(user), Some(group));
         // Of one's own files one may change the group to one's others. Whoever may not keeps what he has.
-        let _ = whole.or_else(|_| std::os::unix::fs::lchown(path, None, Some(group)));
+        let _ = whole.or_else(|_| rustix::fs::fchown(&file, None, Some(group)));
     }
-    // After it, because a new owner takes the special bits away.
-    fs::set_permissions(path, Permissions::from_mode(attributes.mode))
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(attributes.mode)).map_err(Into::into)
 }
 
-/// A file that is the same keeps its time. Whether it is.
-fn keep_times(path: &Path, old: &Path, bytes: &[u8]) -> io::Result<bool> {
-    let same = match fs::symlink_metadata(old) {
-        Ok(stat) if stat.is_file() && stat.len() == bytes.len() as u64 => {
-            fs::read(old).is_ok_and(|old| old == bytes)
-        }
-        Ok(_) | Err(_) => false,
-    };
-    if same {
-        let stat = fs::symlink_metadata(old)?;
-        let time = |seconds, fraction| rustix::fs::Timespec {
-            tv_sec: seconds,
-            tv_nsec: fraction,
-        };
-        let times = Timestamps {
-            last_access: time(stat.atime(), stat.atime_nsec()),
-            last_modification: time(stat.mtime(), stat.mtime_nsec()),
-        };
-        rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+/// The times of a file, if it holds these bytes.
+fn holds(path: &Path, bytes: &[u8]) -> Option<Timestamps> {
+    let stat = fs::symlink_metadata(path).ok()?;
+    if !stat.is_file() || stat.len() != bytes.len() as u64 || fs::read(path).ok()? != bytes {
+        return None;
     }
-    Ok(same)
+    let time = |seconds, fraction| rustix::fs::Timespec {
+        tv_sec: seconds,
+        tv_nsec: fraction,
+    };
+    Some(Timestamps {
+        last_access: time(stat.atime(), stat.atime_nsec()),
+        last_modification: time(stat.mtime(), stat.mtime_nsec()),
+    })
 }
 
 /// What is there and not in the tree, the highest of each branch only.
@@ -360,7 +394,19 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// Makes every directory ours to empty. What cannot be opened cannot be removed, which is seen then.
 fn open_all(path: &Path) {
-    let _ = rustix::fs::chmod(path, Mode::from_raw_mode(PRIVATE));
+    let opened = match open_own(CWD, path) {
+        Ok(directory) => rustix::fs::fchmod(directory, Mode::from_raw_mode(PRIVATE)),
+        // To open it one must be allowed to read it.
+        Err(_) => rustix::fs::chmodat(
+            CWD,
+            path,
+            Mode::from_raw_mode(PRIVATE),
+            AtFlags::SYMLINK_NOFOLLOW,
+        ),
+    };
+    if opened.is_err() {
+        return;
+    }
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             open_all(&entry.path());

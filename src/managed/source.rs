@@ -278,7 +278,8 @@ impl Reader<'_> {
             return Ok(());
         };
         let attributes = Attributes {
-            mode: stat.st_mode & 0o7777,
+            // A set-user-id program of another user must not become ours.
+            mode: stat.st_mode & 0o777,
             owner: Some((stat.st_uid, stat.st_gid)),
         };
         match FileType::from_raw_mode(stat.st_mode) {
