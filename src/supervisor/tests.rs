@@ -571,3 +571,109 @@ fn a_key_of_the_terminal_is_a_stop_from_outside() {
         assert_eq!(actions.iter().any(again), restarted, "{ending:?} {place:?}");
     }
 }
+
+/// What an action means for whoever looks at the command, in a word; `None` for timers and reports.
+fn deed(action: &Action) -> Option<String> {
+    match action {
+        Action::Start => Some("start".to_owned()),
+        Action::Send(signal) => Some(signal.to_string()),
+        Action::Record(Record::Down) => Some("down".to_owned()),
+        Action::Record(Record::Inactive) => Some("inactive".to_owned()),
+        Action::Record(Record::Cause(_)) => Some("cause".to_owned()),
+        Action::Finish(last) => Some(format!("end {}", last.code)),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_stop_for_a_while_is_followed_by_what_holds_when_it_is_over_unless_it_has_become_one_for_good()
+{
+    let (gone, back, new) = (Event::Deactivated, Event::Activated, Event::Reconfigured);
+    let obeyed = || ended(Ending::Signaled(Signal::TERM));
+    let killed = || ended(Ending::Signaled(Signal::KILL));
+    let grace = Event::Expired(Timer::Grace);
+    let (served, needed) = (Bond::Served, Bond::Needed);
+    let dies = |bond| Event::DeathDepHolds(fate(bond));
+    let term = || Event::Signal(Signal::TERM);
+    for (events, expected) in [
+        (vec![new.clone(), obeyed()], "TERM down start"),
+        (vec![gone.clone(), obeyed()], "TERM inactive"),
+        (
+            vec![gone.clone(), back.clone(), obeyed()],
+            "TERM down start",
+        ),
+        (vec![new.clone(), gone.clone(), obeyed()], "TERM inactive"),
+        (
+            vec![
+                gone.clone(),
+                new.clone(),
+                obeyed(),
+                new.clone(),
+                back.clone(),
+                Event::Started,
+                new.clone(),
+            ],
+            "TERM inactive down start TERM",
+        ),
+        (
+            vec![gone.clone(), grace.clone(), killed()],
+            "TERM KILL inactive",
+        ),
+        (
+            vec![new.clone(), grace.clone(), killed()],
+            "TERM KILL down start",
+        ),
+        // For good.
+        (
+            vec![new.clone(), dies(served), obeyed()],
+            "TERM cause end 0",
+        ),
+        (
+            vec![gone.clone(), dies(needed), obeyed()],
+            "TERM cause end 143",
+        ),
+        (vec![gone.clone(), term(), obeyed()], "TERM TERM end 143"),
+        (vec![term(), new.clone(), obeyed()], "TERM end 143"),
+        (vec![term(), gone.clone(), obeyed()], "TERM end 143"),
+        (
+            vec![gone.clone(), obeyed(), dies(served)],
+            "TERM inactive cause end 0",
+        ),
+        (
+            vec![gone.clone(), obeyed(), dies(needed)],
+            "TERM inactive cause end 143",
+        ),
+        (
+            vec![gone.clone(), obeyed(), term()],
+            "TERM inactive end 143",
+        ),
+        (
+            vec![gone.clone(), obeyed(), Event::Signal(Signal::HUP)],
+            "TERM inactive end 129",
+        ),
+        // It ends by itself, and there is nobody to restart it.
+        (vec![ended(Ending::Exited(0)), new.clone()], "end 0"),
+    ] {
+        let mut machine = Machine::new(rules());
+        machine.step(Event::BirthDepsHold);
+        machine.step(Event::Started);
+        let deeds = events.iter().flat_map(|event| machine.step(event.clone()));
+        let deeds: Vec<String> = deeds.filter_map(|action| deed(&action)).collect();
+        assert_eq!(deeds.join(" "), expected, "{events:?}");
+    }
+}
+
+#[test]
+fn a_command_that_is_deactivated_before_its_start_waits_again_when_it_is_activated() {
+    let mut machine = Machine::new(rules());
+    let mut step = |event: Event| {
+        let actions = machine.step(event);
+        let deeds: Vec<String> = actions.iter().filter_map(deed).collect();
+        (deeds.join(" "), machine.is_waiting())
+    };
+    assert_eq!(step(Event::Deactivated), (String::new(), true));
+    assert_eq!(step(Event::BirthDepsHold), ("inactive".to_owned(), false));
+    assert_eq!(step(Event::Reconfigured), (String::new(), false));
+    assert_eq!(step(Event::Activated), ("down".to_owned(), true));
+    assert_eq!(step(Event::BirthDepsHold), ("start".to_owned(), false));
+}
