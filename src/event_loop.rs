@@ -5,61 +5,27 @@
 
 use crate::birth::{self, DeathRecord, OwnLife, Replacement};
 use crate::child::Child;
-use crate::config::Management;
 use crate::descendants::Descendants;
 use crate::error::describe;
 use crate::follow::Look;
 use crate::managed::Managed;
+use crate::plan::{Membership, Plan, Presence};
 use crate::readiness::Readiness;
-use crate::ready_on::ReadyOn;
 use crate::society::Society;
 use crate::supervisor::{
-    Action, Event, Final, Left, Machine, Record, Report, Rules, StartFailure, Timer, Why,
+    Action, Event, Final, Left, Machine, Record, Report, StartFailure, Timer, Why,
 };
-use crate::sys::{CommandLine, Gifts, Signals, Target};
+use crate::sys::{Gifts, Signals, Target};
 use crate::timers::Timers;
 use crate::tombstone::Line;
 use crate::verdict::Verdict;
-use crate::voice::Voice;
 use crate::watch::{self, Trouble};
 use crate::wording::Wording;
-use crate::{Condition, Error, ExitDir, Limit, Name, Signal, termination_log, vigil};
+use crate::{Condition, Limit, Signal, termination_log, vigil};
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
-
-/// Everything that the options say.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) membership: Option<Membership>,
-    pub(crate) birth_deps: Vec<Condition>,
-    pub(crate) death_deps: Vec<Condition>,
-    pub(crate) poll: Option<Limit>,
-    pub(crate) ready_on: ReadyOn,
-    pub(crate) management: Management,
-    pub(crate) rules: Rules,
-    pub(crate) target: Target,
-    pub(crate) command: CommandLine,
-    pub(crate) voice: Voice,
-}
-
-/// A life's place among others.
-#[derive(Debug)]
-pub(crate) struct Membership {
-    pub(crate) dir: ExitDir,
-    pub(crate) name: Option<Name>,
-    pub(crate) presence: Presence,
-}
-
-/// What a life shows of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Presence {
-    /// A tombstone from the first moment.
-    Open,
-    /// Nothing until it is dead: for directories where any entry means exit.
-    ExitOnly,
-}
 
 /// Lives the life that the plan describes, and returns its exit status.
 ///
@@ -676,19 +642,4 @@ impl Supervisor<'_> {
             self.plan.voice.error(error);
         }
     }
-}
-
-/// Leaves a tombstone for a life that could not even begin, so that nobody waits for it.
-pub(crate) fn leave_word(membership: &Membership, code: u8, sentence: &str) -> Result<(), Error> {
-    let Some(name) = &membership.name else {
-        return Ok(());
-    };
-    membership.dir.create()?;
-    let record = DeathRecord {
-        code,
-        signal: None,
-        reason: None,
-        message: Some(sentence),
-    };
-    birth::publish_dead(&membership.dir, name, &record)
 }

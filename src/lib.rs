@@ -34,6 +34,7 @@ mod managed;
 #[cfg(test)]
 mod model;
 mod name;
+mod plan;
 mod program;
 mod readiness;
 mod ready_on;

@@ -4,8 +4,9 @@ use super::options::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag
 use super::{answer, directory, read_code, read_duration, read_name, usage_sentence};
 use crate::config::{ConfigItem, Management};
 use crate::error::describe;
-use crate::event_loop::{self, Membership, Plan, Presence};
+use crate::event_loop;
 use crate::managed::Managed;
+use crate::plan::{Membership, Plan, Presence, leave_word};
 use crate::ready_on::ReadyOn;
 use crate::supervisor::{Forwarding, OnConfig, Restart, Rules};
 use crate::sys::{self, CommandLine, Signals, Target};
@@ -300,7 +301,7 @@ fn refuse(typed: &Typed, voice: Voice, sentence: &str) -> u8 {
             presence: Presence::Open,
         };
         // If not even that can be written there is nothing to add to the sentence above.
-        let _ = event_loop::leave_word(&membership, exit::FAILURE, sentence);
+        let _ = leave_word(&membership, exit::FAILURE, sentence);
     }
     exit::FAILURE
 }

@@ -6,6 +6,8 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod alive;
+mod down;
 mod machine;
 mod outcome;
 mod rules;

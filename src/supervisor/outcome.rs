@@ -3,7 +3,7 @@
 //! A stop is as clean as the death that caused it; a failure is never turned into a success.
 
 use super::Rules;
-use super::machine::Stop;
+use super::alive::Stop;
 use crate::dependencies::{Bond, Fate};
 use crate::tombstone::Reason;
 use crate::{Signal, SignalSet, exit};

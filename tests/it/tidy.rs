@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
         "child",
         "descendants",
         "managed",
+        "plan",
         "readiness",
         "society",
         "timers",

@@ -1,0 +1,334 @@
+//! What each event does while no command runs: it was not started yet, has ended and what it left behind is
+//! being stopped, will be started again, or must not run.
+
+use super::alive::Run;
+use super::machine::{Attempt, Machine, NEXT_NOTICE, State, Step, cause, disarm_run, finish};
+use super::{Action, Event, Final, Left, Record, Report, Timer, outcome};
+use crate::{Limit, Signal};
+use std::time::Duration;
+
+/// Orphans are handed to us without a word, so those that come late are looked for this often.
+const PASS: Limit = Limit::After(Duration::from_millis(100));
+
+/// The stop of what a command left behind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Clearing {
+    next: Next,
+    pace: Pace,
+}
+
+/// How much patience there is with what a command left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Pace {
+    /// It has its grace period.
+    Gentle,
+    /// The same, and somebody outside wants an end: the next word from there is the last.
+    Warned,
+    Killed,
+}
+
+/// What comes after a command that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Next {
+    Finish(Final),
+    Restart(Final, Limit),
+    /// It was stopped so that it can be started again, which it is at once, unless it was deactivated.
+    Resume(Final),
+}
+
+impl Machine {
+    pub(super) fn waiting(&mut self, event: Event) -> Step {
+        match event {
+            Event::BirthDepsHold => {
+                let mut actions = vec![Action::Disarm(Timer::Birth), Action::Disarm(Timer::Notice)];
+                if self.active {
+                    actions.push(Action::Start);
+                    (State::Starting(Attempt::First), actions)
+                } else {
+                    actions.extend(self.tell_activity());
+                    deactivate(actions, None)
+                }
+            }
+            Event::DeathDepHolds(fate) => {
+                let cause = cause(&fate);
+                finish(vec![cause], outcome::not_started(&self.rules, fate))
+            }
+            Event::Signal(signal) if self.rules.ends_wait(signal) => {
+                finish(Vec::new(), outcome::interrupted(signal))
+            }
+            Event::Signal(signal) => (State::Waiting, while_down(signal)),
+            Event::Expired(Timer::Birth) => finish(Vec::new(), outcome::birth_timeout()),
+            Event::Expired(Timer::Notice) => (
+                State::Waiting,
+                vec![
+                    Action::Report(Report::StillWaiting),
+                    Action::Arm(Timer::Notice, NEXT_NOTICE),
+                ],
+            ),
+            // What is there counts when it is to be started.
+            Event::Activated | Event::Deactivated | Event::Reconfigured => {
+                (State::Waiting, Vec::new())
+            }
+            // There is no command yet.
+            Event::Started
+            | Event::StartFailed(_)
+            | Event::Ready
+            | Event::Paused(_)
+            | Event::Ended(..)
+            | Event::Alone => (State::Waiting, Vec::new()),
+            // Timers of a command.
+            Event::Expired(
+                Timer::Run
+                | Timer::Steady
+                | Timer::Delay
+                | Timer::Grace
+                | Timer::Pass
+                | Timer::Backoff,
+            ) => (State::Waiting, Vec::new()),
+        }
+    }
+
+    pub(super) fn clearing(&mut self, clearing: Clearing, event: Event) -> Step {
+        match event {
+            Event::Alone => self.enter(clearing.next),
+            Event::Expired(Timer::Grace) => kill_descendants(clearing.next),
+            Event::Expired(Timer::Pass) => {
+                let signal = match clearing.pace {
+                    Pace::Gentle | Pace::Warned => self.rules.stop_signal,
+                    Pace::Killed => Signal::KILL,
+                };
+                let actions = vec![Action::Clear(signal), Action::Arm(Timer::Pass, PASS)];
+                (State::Clearing(clearing), actions)
+            }
+            Event::Signal(signal) if self.rules.ends_wait(signal) => hurry(clearing, signal),
+            Event::Signal(signal) => (State::Clearing(clearing), while_down(signal)),
+            Event::DeathDepHolds(fate) => match clearing.next {
+                Next::Restart(last, _) | Next::Resume(last) => {
+                    let cause = cause(&fate);
+                    let last = outcome::not_restarted(&self.rules, fate, &last);
+                    let next = Next::Finish(last);
+                    (State::Clearing(Clearing { next, ..clearing }), vec![cause])
+                }
+                Next::Finish(last) => {
+                    let next = Next::Finish(last);
+                    (State::Clearing(Clearing { next, ..clearing }), Vec::new())
+                }
+            },
+            // What is there counts when nobody is left.
+            Event::Activated | Event::Deactivated | Event::Reconfigured => {
+                (State::Clearing(clearing), Vec::new())
+            }
+            // There is no command any more.
+            Event::BirthDepsHold
+            | Event::Started
+            | Event::StartFailed(_)
+            | Event::Ready
+            | Event::Paused(_)
+            | Event::Ended(..) => (State::Clearing(clearing), Vec::new()),
+            Event::Expired(
+                Timer::Birth
+                | Timer::Notice
+                | Timer::Run
+                | Timer::Steady
+                | Timer::Delay
+                | Timer::Backoff,
+            ) => (State::Clearing(clearing), Vec::new()),
+        }
+    }
+
+    pub(super) fn backing_off(&mut self, last: Final, event: Event) -> Step {
+        match event {
+            Event::Expired(Timer::Backoff) => {
+                (State::Starting(Attempt::Again), vec![Action::Start])
+            }
+            Event::DeathDepHolds(fate) => {
+                let cause = cause(&fate);
+                let last = outcome::not_restarted(&self.rules, fate, &last);
+                finish(vec![cause], last)
+            }
+            Event::Signal(signal) if self.rules.ends_wait(signal) => {
+                finish(Vec::new(), outcome::interrupted(signal))
+            }
+            Event::Signal(signal) => (State::BackingOff(last), while_down(signal)),
+            Event::Deactivated => {
+                let mut actions = vec![Action::Disarm(Timer::Backoff)];
+                actions.extend(self.tell_activity());
+                deactivate(actions, Some(last))
+            }
+            // It will be started with what is there then.
+            Event::Activated | Event::Reconfigured => (State::BackingOff(last), Vec::new()),
+            // There is no command now.
+            Event::BirthDepsHold
+            | Event::Started
+            | Event::StartFailed(_)
+            | Event::Ready
+            | Event::Paused(_)
+            | Event::Ended(..)
+            | Event::Alone => (State::BackingOff(last), Vec::new()),
+            Event::Expired(
+                Timer::Birth
+                | Timer::Notice
+                | Timer::Run
+                | Timer::Steady
+                | Timer::Delay
+                | Timer::Grace
+                | Timer::Pass,
+            ) => (State::BackingOff(last), Vec::new()),
+        }
+    }
+
+    pub(super) fn inactive(&mut self, last: Option<Final>, event: Event) -> Step {
+        match event {
+            Event::Activated => {
+                let mut actions = vec![Action::Record(Record::Down)];
+                actions.extend(self.tell_activity());
+                if last.is_some() {
+                    actions.push(Action::Start);
+                    (State::Starting(Attempt::Again), actions)
+                } else {
+                    // What held when it was deactivated may not hold any more.
+                    actions.extend(self.begin_to_wait());
+                    (State::Waiting, actions)
+                }
+            }
+            Event::DeathDepHolds(fate) => {
+                let cause = cause(&fate);
+                let last = match last {
+                    Some(last) => outcome::not_restarted(&self.rules, fate, &last),
+                    None => outcome::not_started(&self.rules, fate),
+                };
+                finish(vec![cause], last)
+            }
+            Event::Signal(signal) if self.rules.ends_wait(signal) => {
+                finish(Vec::new(), outcome::interrupted(signal))
+            }
+            Event::Signal(signal) => (State::Inactive(last), while_down(signal)),
+            // It is; and when it is not any more, what is there counts.
+            Event::Deactivated | Event::Reconfigured => (State::Inactive(last), Vec::new()),
+            // There is no command now.
+            Event::BirthDepsHold
+            | Event::Started
+            | Event::StartFailed(_)
+            | Event::Ready
+            | Event::Paused(_)
+            | Event::Ended(..)
+            | Event::Alone => (State::Inactive(last), Vec::new()),
+            Event::Expired(
+                Timer::Birth
+                | Timer::Notice
+                | Timer::Run
+                | Timer::Steady
+                | Timer::Delay
+                | Timer::Grace
+                | Timer::Pass
+                | Timer::Backoff,
+            ) => (State::Inactive(last), Vec::new()),
+        }
+    }
+
+    /// Nobody is left of the command.
+    fn enter(&self, next: Next) -> Step {
+        match next {
+            Next::Finish(last) => finish(Vec::new(), last),
+            Next::Restart(last, _) | Next::Resume(last) if !self.active => {
+                deactivate(disarm_stop(), Some(last))
+            }
+            Next::Restart(last, delay) => back_off(last, delay),
+            Next::Resume(_) => {
+                let mut actions = disarm_stop();
+                actions.extend([Action::Record(Record::Down), Action::Start]);
+                (State::Starting(Attempt::Again), actions)
+            }
+        }
+    }
+
+    /// The command is gone; what it left behind comes first.
+    pub(super) fn leave(&mut self, next: Next, left: Left, run: &Run) -> Step {
+        if left == Left::Nobody || !self.rules.wait_descendants {
+            return self.enter(next);
+        }
+        let signal = self.rules.stop_signal;
+        let mut actions = disarm_run();
+        actions.extend([
+            Action::Record(Record::Down),
+            Action::Report(Report::Clearing(signal)),
+            Action::Clear(signal),
+            Action::Arm(Timer::Grace, self.rules.grace_period),
+            Action::Arm(Timer::Pass, PASS),
+        ]);
+        let pace = if run.unwanted {
+            Pace::Warned
+        } else {
+            Pace::Gentle
+        };
+        (State::Clearing(Clearing { next, pace }), actions)
+    }
+
+    /// Tells people whether a command that does not run may.
+    pub(super) fn tell_activity(&self) -> Vec<Action> {
+        let report = if self.active {
+            Report::Activated
+        } else {
+            Report::Inactive
+        };
+        vec![Action::Report(report)]
+    }
+}
+
+fn kill_descendants(next: Next) -> Step {
+    let actions = vec![
+        Action::Disarm(Timer::Grace),
+        Action::Report(Report::KillingDescendants),
+        Action::Clear(Signal::KILL),
+    ];
+    let pace = Pace::Killed;
+    (State::Clearing(Clearing { next, pace }), actions)
+}
+
+/// Somebody outside wants an end: the first word puts one to restarts, the second to all patience.
+fn hurry(clearing: Clearing, signal: Signal) -> Step {
+    let next = match clearing.next {
+        Next::Restart(..) | Next::Resume(_) => Next::Finish(outcome::interrupted(signal)),
+        Next::Finish(last) => Next::Finish(last),
+    };
+    match clearing.pace {
+        Pace::Gentle => {
+            let pace = Pace::Warned;
+            let told = vec![Action::Report(Report::Hurried)];
+            (State::Clearing(Clearing { next, pace }), told)
+        }
+        Pace::Warned => kill_descendants(next),
+        Pace::Killed => (State::Clearing(Clearing { next, ..clearing }), Vec::new()),
+    }
+}
+
+/// What a signal does that does not end us while there is no command to send it to.
+fn while_down(signal: Signal) -> Vec<Action> {
+    match signal {
+        Signal::TSTP => vec![Action::Pause(signal)],
+        _ => vec![Action::Report(Report::Dropped(signal))],
+    }
+}
+
+pub(super) fn back_off(last: Final, delay: Limit) -> Step {
+    let mut actions = disarm_stop();
+    actions.extend([
+        Action::Record(Record::Down),
+        Action::Report(Report::Restarting(last.clone(), delay)),
+        Action::Arm(Timer::Backoff, delay),
+    ]);
+    (State::BackingOff(last), actions)
+}
+
+/// The same, and those of its stop.
+fn disarm_stop() -> Vec<Action> {
+    let mut actions = disarm_run();
+    actions.extend([Timer::Grace, Timer::Pass].map(Action::Disarm));
+    actions
+}
+
+/// There will be no command before it is activated.
+fn deactivate(mut actions: Vec<Action>, last: Option<Final>) -> Step {
+    actions.push(Action::Record(Record::Inactive));
+    (State::Inactive(last), actions)
+}
