@@ -155,6 +155,11 @@ mod tests {
     }
 
     #[test]
+    fn a_slash_at_the_end_does_not_follow_a_link() {
+        assert_eq!(plain("link/").as_os_str(), "link");
+    }
+
+    #[test]
     fn an_archive_needs_a_place() {
         let expected = item("a.tar", Usage::Unpacked(PathBuf::from("a")));
         assert_eq!(ConfigItem::parse_archive("a.tar=a"), Ok(expected));

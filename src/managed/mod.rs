@@ -21,18 +21,18 @@ use crate::sys::{CommandLine, Signals};
 use crate::watch::{self, Undertaker};
 use place::Candidate;
 use source::{Content, Places};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tree::{Fingerprint, Node, Tree};
 use watcher::Watcher;
 
 /// Changes that follow each other sooner than that are one.
 const QUIET: Duration = Duration::from_millis(100);
-/// Where there is no end of changes they are taken this often all the same.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Where there is no end of changes, or a writer does not close his file, they are taken this often all the same.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// What a check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 /// So often is looked again at once, because a place was not watched when it was looked at.
@@ -60,6 +60,8 @@ pub(crate) struct Managed<'p> {
     items: Vec<Item<'p>>,
     active: bool,
     watcher: Watcher,
+    /// What the last look has found to matter.
+    contents: BTreeSet<PathBuf>,
     /// Dropped after the descriptor that it takes care of.
     undertaker: Option<Undertaker>,
     next_look: Option<Instant>,
@@ -74,6 +76,7 @@ struct Item<'p> {
     /// As of the last look; the outer `None` before the first, or to have it read again.
     signature: Option<Option<u64>>,
     is_dirty: bool,
+    is_young: bool,
     accepted: Option<Fingerprint>,
     /// The last that was not accepted: it is not asked about twice.
     refused: Option<Fingerprint>,
@@ -120,6 +123,7 @@ impl<'p> Managed<'p> {
             what,
             signature: None,
             is_dirty: false,
+            is_young: false,
             accepted: None,
             refused: None,
             is_missed: false,
@@ -131,6 +135,7 @@ impl<'p> Managed<'p> {
             items: plan.items.iter().map(item).collect(),
             active: true,
             watcher: Watcher::new(),
+            contents: BTreeSet::new(),
             undertaker: None,
             next_look: Some(Instant::now()),
             unrest: None,
@@ -146,12 +151,9 @@ impl<'p> Managed<'p> {
     /// When to look even if nothing is heard.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let check = self.round.as_ref().and_then(|round| round.check.as_ref());
-        let rest = self.unrest.filter(|_| self.round.is_none());
-        let dates = [
-            self.next_look,
-            rest.map(Unrest::ends),
-            check.map(|(_, deadline)| *deadline),
-        ];
+        let unrest = self.unrest.filter(|_| self.round.is_none());
+        let rest = unrest.map(|unrest| self.end_of(unrest));
+        let dates = [self.next_look, rest, check.map(|(_, deadline)| *deadline)];
         dates.into_iter().flatten().min()
     }
 
@@ -201,9 +203,14 @@ impl<'p> Managed<'p> {
             }
             return finding;
         }
-        let rested = self.unrest.is_some_and(|unrest| unrest.ends() <= now);
-        if self.round.is_none() && (rested || self.is_new) {
-            self.is_new = false;
+        let is_young = |item: &Item<'_>| item.is_young;
+        if self.is_new && !self.items.iter().any(is_young) {
+            // Nobody can be in the middle of anything.
+            self.begin_round(now, &mut finding);
+        }
+        self.is_new = false;
+        let rested = self.unrest.is_some_and(|unrest| self.end_of(unrest) <= now);
+        if self.round.is_none() && rested {
             self.begin_round(now, &mut finding);
         }
         self.go_on(signals, &mut finding);
@@ -213,9 +220,11 @@ impl<'p> Managed<'p> {
     fn survey(&mut self, now: Instant, finding: &mut Finding) {
         // Watched, then looked: what came in between is not missed.
         for _ in 0..RETRIES {
-            let mut places = Places::new();
+            let mut places = Places::default();
             for item in &mut self.items {
-                let signature = source::survey(&item.what.source, &mut places).signature;
+                let survey = source::survey(&item.what.source, &mut places);
+                let signature = survey.signature;
+                item.is_young = survey.is_young;
                 if item.signature != Some(signature) {
                     item.signature = Some(signature);
                     item.is_dirty = true;
@@ -223,7 +232,9 @@ impl<'p> Managed<'p> {
                 }
             }
             self.look_at_activity(&mut places, finding);
-            if !self.watcher.set(&places) {
+            let is_new = self.watcher.set(&places);
+            self.contents = places.contents;
+            if !is_new {
                 break;
             }
         }
@@ -240,6 +251,15 @@ impl<'p> Managed<'p> {
         let blind = self.watcher.trouble().is_some();
         let interval = watch::interval(self.poll, blind, locality);
         self.next_look = watch::next_look(interval, now, Instant::now());
+    }
+
+    /// When the changes are taken, if there is no other.
+    fn end_of(&self, unrest: Unrest) -> Instant {
+        let latest = unrest.since + PATIENCE;
+        if self.watcher.is_being_written(&self.contents) {
+            return latest;
+        }
+        latest.min(unrest.newest + QUIET)
     }
 
     fn look_at_activity(&mut self, places: &mut Places, finding: &mut Finding) {
@@ -297,7 +317,7 @@ impl<'p> Managed<'p> {
                 }
                 Content::Tree(tree) => {
                     item.is_missed = false;
-                    if source::survey(&item.what.source, &mut Places::new()).is_young {
+                    if source::survey(&item.what.source, &mut Places::default()).is_young {
                         item.is_dirty = true;
                         Unrest::add(&mut self.unrest, now);
                     }
@@ -377,10 +397,6 @@ impl Unrest {
     fn add(unrest: &mut Option<Unrest>, now: Instant) {
         let since = unrest.map_or(now, |unrest| unrest.since);
         *unrest = Some(Unrest { since, newest: now });
-    }
-
-    fn ends(self) -> Instant {
-        (self.newest + QUIET).min(self.since + PATIENCE)
     }
 }
 

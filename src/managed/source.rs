@@ -12,8 +12,8 @@ use crate::exit_dir::FileId;
 use rustix::fs::inotify::WatchFlags;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::hash::{Hash, Hasher};
 use std::io::Read;
@@ -27,8 +27,14 @@ const LINK_LIMIT: usize = 40;
 /// A change that is younger may be followed by another with the same time.
 const CLOCK_TICK: Duration = Duration::from_millis(50);
 
-/// What is to be watched, and for what.
-pub(super) type Places = BTreeMap<PathBuf, WatchFlags>;
+/// What is to be watched.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Where, and for what.
+    pub(super) flags: BTreeMap<PathBuf, WatchFlags>,
+    /// The files, and the directories with all that is in them, whose content matters.
+    pub(super) contents: BTreeSet<PathBuf>,
+}
 
 /// What a look from outside finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,11 +114,15 @@ impl Surveyor<'_> {
             FileType::RegularFile => {
                 if above.is_empty() {
                     watch(self.places, path, in_file());
+                    self.places.contents.insert(path.to_owned());
                 }
                 true
             }
             FileType::Directory => {
                 watch(self.places, path, in_directory() | in_file());
+                if above.is_empty() {
+                    self.places.contents.insert(path.to_owned());
+                }
                 let id = FileId::of(&stat);
                 if above.contains(&id) {
                     return true;
@@ -150,8 +160,9 @@ impl Surveyor<'_> {
 }
 
 fn watch(places: &mut Places, path: &Path, flags: WatchFlags) {
-    let known = places.get(path).copied().unwrap_or(WatchFlags::empty());
-    places.insert(path.to_owned(), known | flags);
+    let known = places.flags.get(path).copied();
+    let known = known.unwrap_or(WatchFlags::empty());
+    places.flags.insert(path.to_owned(), known | flags);
 }
 
 /// What the path leads to. Where it is a link, or the source itself, a change on the way is to be heard of too.
@@ -186,12 +197,16 @@ fn route(path: &Path, places: &mut Places) {
         }
         let next = at.join(&name);
         let Ok(stat) = rustix::fs::lstat(&next) else {
-            watch(places, &at, in_directory());
+            watch(places, &at, in_directory() | WatchFlags::CLOSE_WRITE);
+            places.contents.insert(next);
             return;
         };
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             if ahead.is_empty() {
-                watch(places, &at, in_directory());
+                // Whoever has made it may not have written it yet, and then closes it later.
+                watch(places, &at, in_directory() | WatchFlags::CLOSE_WRITE);
+                places.contents.insert(next);
+                return;
             }
             at = next;
             continue;
@@ -238,7 +253,7 @@ fn names(path: &Path) -> std::io::Result<Vec<OsString>> {
 
 /// Reads everything that is there. `dir` is the directory of our own tombstone, which must not be read.
 pub(super) fn read(path: &Path, dir: Option<&ExitDir>) -> Content {
-    let before = survey(path, &mut Places::new());
+    let before = survey(path, &mut Places::default());
     if before.signature.is_none() {
         return Content::Missing;
     }
@@ -247,7 +262,7 @@ pub(super) fn read(path: &Path, dir: Option<&ExitDir>) -> Content {
         dir,
     };
     let result = reader.visit(path, PathBuf::new(), &mut Vec::new());
-    let after = survey(path, &mut Places::new());
+    let after = survey(path, &mut Places::default());
     match result {
         _ if after != before && after.signature.is_none() => Content::Missing,
         _ if after.signature != before.signature => Content::Unsteady,

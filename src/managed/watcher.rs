@@ -1,25 +1,34 @@
-//! "Look again": inotify on many paths. What was heard is only a rumour, and forgotten at once.
+//! "Look again": inotify on many paths. What was heard is only a rumour, and forgotten at once, but for one thing
+//! that cannot be seen: that somebody has begun to write and has not finished.
 
 use super::source::Places;
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::FileType;
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// A watch on a number of places, or the reason why there is none.
 #[derive(Debug)]
 pub(super) struct Watcher {
     inotify: Result<OwnedFd, Errno>,
-    /// The watches that are set.
-    set: BTreeSet<i32>,
+    /// The watches that are set, and where.
+    set: BTreeMap<i32, PathBuf>,
+    /// What somebody has begun to write and has not closed: by watch and name in it, whether he has written
+    /// anything yet.
+    unfinished: BTreeMap<(i32, OsString), bool>,
 }
 
 impl Watcher {
     pub(super) fn new() -> Watcher {
         Watcher {
             inotify: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK),
-            set: BTreeSet::new(),
+            set: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
         }
     }
 
@@ -42,36 +51,73 @@ impl Watcher {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         let mut reader = inotify::Reader::new(fd, &mut buffer);
         let mut heard = false;
-        while reader.next().is_ok() {
+        while let Ok(event) = reader.next() {
             heard = true;
+            let events = event.events();
+            if events.contains(ReadFlags::QUEUE_OVERFLOW) {
+                self.unfinished.clear();
+            }
+            let name = event
+                .file_name()
+                .map(|name| OsStr::from_bytes(name.to_bytes()));
+            let entry = (event.wd(), name.unwrap_or_default().to_owned());
+            if events.contains(ReadFlags::MODIFY) {
+                self.unfinished.insert(entry, true);
+            } else if events.contains(ReadFlags::CREATE) {
+                self.unfinished.insert(entry, false);
+            } else if !events.contains(ReadFlags::ATTRIB) {
+                // Closed, or gone; what is renamed is finished.
+                self.unfinished.remove(&entry);
+            }
         }
         heard
+    }
+
+    /// Whether somebody is in the middle of writing what matters.
+    pub(super) fn is_being_written(&self, contents: &BTreeSet<PathBuf>) -> bool {
+        self.unfinished.iter().any(|((watch, name), has_begun)| {
+            let Some(place) = self.set.get(watch) else {
+                return false;
+            };
+            let path = if name.is_empty() {
+                place.clone()
+            } else {
+                place.join(name)
+            };
+            // A link or a directory is made in one step, and never closed.
+            let stat = rustix::fs::lstat(&path).map(|stat| FileType::from_raw_mode(stat.st_mode));
+            let is_open = *has_begun || stat == Ok(FileType::RegularFile);
+            is_open && contents.iter().any(|content| path.starts_with(content))
+        })
     }
 
     /// Watches these places and no others. True if one of them was not watched before: look again then.
     pub(super) fn set(&mut self, places: &Places) -> bool {
         let Ok(fd) = &self.inotify else { return false };
-        let mut now = BTreeSet::new();
-        for (path, flags) in places {
+        let mut now = BTreeMap::new();
+        for (path, flags) in &places.flags {
             // By inode: the path may lead to another one by now. Two paths to one inode are one watch.
             match inotify::add_watch(fd, path, *flags | WatchFlags::MASK_ADD) {
                 Ok(watch) => {
-                    now.insert(watch);
+                    now.insert(watch, path.clone());
                 }
                 Err(errno @ (Errno::NOSPC | Errno::NOMEM)) => {
                     self.inotify = Err(errno);
                     self.set.clear();
+                    self.unfinished.clear();
                     return true;
                 }
                 // Gone since it was found, or not ours to watch: the slow look goes on.
                 Err(_) => {}
             }
         }
-        for old in self.set.difference(&now) {
+        for old in self.set.keys().filter(|old| !now.contains_key(old)) {
             // Where the inode is gone its watch is, too.
             let _ = inotify::remove_watch(fd, *old);
         }
-        let grown = !now.is_subset(&self.set);
+        self.unfinished
+            .retain(|(watch, _), _| now.contains_key(watch));
+        let grown = now.keys().any(|watch| !self.set.contains_key(watch));
         self.set = now;
         grown
     }
