@@ -23,6 +23,7 @@ mod install;
 mod job;
 mod kubexit;
 mod loss;
+mod managed;
 mod readiness;
 mod restart;
 mod status;
@@ -54,6 +55,9 @@ const TESTS: &[&[Test]] = &[
         a_file_in_memory_makes_ready,
         a_third_container_under_another_user_says_that_one_is_ready,
         a_notification_needs_no_place_that_can_be_written],
+    tests![managed: a_config_map_is_followed_on_a_read_only_root_by_a_user_without_rights,
+        a_mount_and_a_directory_of_the_image_are_refused_and_one_in_a_volume_is_exchanged,
+        a_standby_is_alive_and_inactive_until_it_is_activated],
     tests![stop: docker_stop_reaches_a_command_that_traps_it_and_returns_its_status,
         docker_stop_ends_a_command_without_a_trap_with_143,
         docker_stop_reaches_a_command_that_waits_to_be_born,
