@@ -10,8 +10,9 @@ use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use tar::{Archive, Entry, EntryType};
 
-/// tar(5): an archive ends with two blocks of zeros.
-const END: usize = 2 * 512;
+/// tar(5): an archive is made of blocks, and ends with two of zeros.
+const BLOCK: usize = 512;
+const END: usize = 2 * BLOCK;
 /// Set-user-id and set-group-id.
 const SPECIAL: u32 = 0o6000;
 /// Of directories that are there only because something is in them.
@@ -26,7 +27,8 @@ const IMPLIED: Attributes = Attributes {
 /// Why it is refused.
 pub(super) fn read(bytes: &[u8]) -> Result<Tree, String> {
     let is_ended = bytes.len().checked_sub(END).and_then(|at| bytes.get(at..));
-    if !is_ended.is_some_and(|end| end.iter().all(|byte| *byte == 0)) {
+    let is_ended = is_ended.is_some_and(|end| end.iter().all(|byte| *byte == 0));
+    if !is_ended || !bytes.len().is_multiple_of(BLOCK) {
         return Err("it is no tar archive, or not a whole one".to_owned());
     }
     let mut tree = Tree::default();
@@ -206,4 +208,88 @@ fn through_another(tree: &Tree, path: &Path, target: &Path) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory, a file, a long name, both kinds of links.
+    fn sample() -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut add = |kind: EntryType, path: &str, link: Option<&str>, content: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_mode(0o644);
+            header.set_size(content.len() as u64);
+            match link {
+                Some(link) => builder.append_link(&mut header, path, link),
+                None => builder.append_data(&mut header, path, content),
+            }
+            .unwrap();
+        };
+        add(EntryType::Directory, "d/", None, b"");
+        add(EntryType::Regular, "d/file", None, b"content");
+        add(EntryType::Regular, &"long/".repeat(30), None, b"deep");
+        add(EntryType::Symlink, "d/soft", Some("../d/file"), b"");
+        add(EntryType::Link, "d/hard", Some("d/file"), b"");
+        builder.into_inner().unwrap()
+    }
+
+    #[test]
+    fn an_archive_is_read_whole() {
+        let tree = read(&sample()).unwrap();
+        let paths: Vec<&Path> = tree.entries.keys().map(PathBuf::as_path).collect();
+        assert_eq!(paths.len(), 5 + 30);
+        assert!(
+            matches!(tree.entries.get(Path::new("d/file")), Some(Node::File(_, bytes)) if **bytes == *b"content")
+        );
+        assert!(
+            matches!(tree.entries.get(Path::new("d/hard")), Some(Node::HardLink(file)) if file == Path::new("d/file"))
+        );
+        assert!(matches!(
+            tree.entries.get(Path::new("d/soft")),
+            Some(Node::Symlink(_))
+        ));
+    }
+
+    #[test]
+    fn no_part_of_an_archive_is_taken_for_one() {
+        let whole = sample();
+        for length in 0..whole.len() {
+            assert!(read(&whole[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    /// Whatever a byte is changed to: it is refused, or all of it leads into the tree.
+    #[test]
+    fn nothing_that_is_accepted_leads_out_of_the_tree_or_lacks_its_way() {
+        let whole = sample();
+        let mut accepted = 0;
+        for at in 0..whole.len() {
+            for byte in [0, b'.', b'/', b'1', b'2', b'7', b'L', 0xff, whole[at] ^ 1] {
+                let mut bytes = whole.clone();
+                bytes[at] = byte;
+                // With the checksum that it would have.
+                let block = at - at % 512;
+                if let Some(block) = bytes.get_mut(block..block + 512) {
+                    let mut header = tar::Header::from_byte_slice(block).clone();
+                    header.set_cksum();
+                    block.copy_from_slice(header.as_bytes());
+                }
+                let Ok(tree) = read(&bytes) else { continue };
+                accepted += 1;
+                for (path, node) in &tree.entries {
+                    assert_eq!(inside(path).as_ref(), Ok(path), "{at}: {byte}");
+                    let parent = path.parent().unwrap_or(Path::new(""));
+                    let way = tree.entries.get(parent);
+                    assert!(matches!(way, Some(Node::Directory(_))), "{at}: {byte}");
+                    if let Node::Symlink(target) = node {
+                        assert!(resolve(parent, target).is_some(), "{at}: {byte}");
+                    }
+                }
+            }
+        }
+        assert!(accepted > 1000, "{accepted}");
+    }
 }
