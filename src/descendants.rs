@@ -31,6 +31,13 @@ impl Descendants {
         self.signal
     }
 
+    /// Whether anybody is left beside these helpers of ours, as far as that can be found out.
+    pub(crate) fn are_left_beside(helpers: &[i32]) -> bool {
+        let list = children().unwrap_or_default();
+        let mut pids = list.split_ascii_whitespace().filter_map(parse);
+        list.is_empty() || pids.any(|pid| !helpers.contains(&pid))
+    }
+
     /// Sends the signal to all children that have not got it.
     ///
     /// # Errors

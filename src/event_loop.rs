@@ -245,7 +245,10 @@ impl Supervisor<'_> {
 
     fn reap(&mut self) {
         let command = self.child.as_ref().map(Child::pid);
-        let reaped = Child::reap(&mut self.child);
+        let mut reaped = Child::reap(&mut self.child);
+        if reaped.ended.is_some() && self.has_left_helpers_alone() {
+            reaped.left = Left::Nobody;
+        }
         for (pid, ending) in &reaped.others {
             if let Some(readiness) = &mut self.readiness {
                 readiness.reaped(*pid, *ending);
@@ -276,6 +279,14 @@ impl Supervisor<'_> {
             // The children of those who have just gone are ours now.
             self.feed(event);
         }
+    }
+
+    /// Whether the children that we have are a check and a probe, and nobody whom the command has left behind.
+    fn has_left_helpers_alone(&self) -> bool {
+        let check = self.managed.as_ref().and_then(Managed::checker);
+        let probe = self.readiness.as_ref().and_then(Readiness::helper);
+        let helpers: Vec<i32> = check.into_iter().chain(probe).collect();
+        !helpers.is_empty() && !Descendants::are_left_beside(&helpers)
     }
 
     fn status_may_come(&self) -> bool {

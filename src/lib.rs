@@ -36,6 +36,7 @@ mod model;
 mod name;
 mod plan;
 mod program;
+mod random;
 mod readiness;
 mod ready_on;
 mod say;

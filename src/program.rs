@@ -57,6 +57,10 @@ impl Program {
         }
     }
 
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// A child of ours has ended: perhaps this one.
     pub(crate) fn reaped(&mut self, pid: i32, ending: Option<Ending>) {
         if self.pid == pid && self.succeeded.is_none() {

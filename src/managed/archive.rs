@@ -13,6 +13,10 @@ use tar::{Archive, Entry, EntryType};
 /// tar(5): an archive is made of blocks, and ends with two of zeros.
 const BLOCK: usize = 512;
 const END: usize = 2 * BLOCK;
+const NO_ARCHIVE: &str = "it is no tar archive, or not a whole one";
+/// No path is longer, and no part of one (limits.h).
+const PATH_LIMIT: usize = 4095;
+const NAME_LIMIT: usize = 255;
 /// Set-user-id and set-group-id.
 const SPECIAL: u32 = 0o6000;
 /// Of directories that are there only because something is in them.
@@ -26,10 +30,8 @@ const IMPLIED: Attributes = Attributes {
 /// # Errors
 /// Why it is refused.
 pub(super) fn read(bytes: &[u8]) -> Result<Tree, String> {
-    let is_ended = bytes.len().checked_sub(END).and_then(|at| bytes.get(at..));
-    let is_ended = is_ended.is_some_and(|end| end.iter().all(|byte| *byte == 0));
-    if !is_ended || !bytes.len().is_multiple_of(BLOCK) {
-        return Err("it is no tar archive, or not a whole one".to_owned());
+    if !is_ended(bytes, 0) {
+        return Err(NO_ARCHIVE.to_owned());
     }
     let mut tree = Tree::default();
     tree.add(PathBuf::new(), Node::Directory(IMPLIED))?;
@@ -37,11 +39,31 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tree, String> {
     let entries = archive.entries().map_err(broken)?;
     for entry in entries {
         let entry = entry.map_err(broken)?;
+        let data = entry.header().entry_size().unwrap_or(u64::MAX);
+        if !is_ended(bytes, entry.raw_file_position().saturating_add(data)) {
+            return Err(NO_ARCHIVE.to_owned());
+        }
         let path = entry.path().map_err(broken)?.into_owned();
-        take(&mut tree, entry, &path).map_err(|why| format!("{}: {why}", path.display()))?;
+        take(&mut tree, entry, &path).map_err(|why| at(&path, &why))?;
     }
     check_links(&tree)?;
     Ok(tree)
+}
+
+/// A long path is shown in part.
+fn at(path: &Path, why: &str) -> String {
+    let path = path.to_string_lossy();
+    let shown: String = path.chars().take(NAME_LIMIT).collect();
+    let more = if shown.len() < path.len() { "..." } else { "" };
+    format!("{shown}{more}: {why}")
+}
+
+/// Whether the archive ends as one does, behind this position: a cut in a file full of zeros is no end.
+fn is_ended(bytes: &[u8], behind: u64) -> bool {
+    let end = bytes.len().checked_sub(END);
+    let is_behind = end.is_some_and(|at| at as u64 >= behind);
+    let end = end.and_then(|at| bytes.get(at..)).unwrap_or_default();
+    is_behind && bytes.len().is_multiple_of(BLOCK) && end.iter().all(|byte| *byte == 0)
 }
 
 fn broken(error: std::io::Error) -> String {
@@ -63,6 +85,10 @@ fn take(tree: &mut Tree, entry: Entry<'_, &[u8]>, path: &Path) -> Result<(), Str
     let path = inside(path)?;
     let node = node(tree, entry, kind, &path)?;
     make_way(tree, &path)?;
+    let is_link_to_it = |node: &Node| matches!(node, Node::HardLink(file) if *file == path);
+    if tree.entries.contains_key(&path) && tree.entries.values().any(is_link_to_it) {
+        return Err("it is replaced after another name was given to it".to_owned());
+    }
     let replaces_tree = matches!(tree.entries.get(&path), Some(Node::Directory(_)));
     if replaces_tree && !matches!(node, Node::Directory(_)) {
         return Err("it was a directory before".to_owned());
@@ -119,11 +145,21 @@ fn node(
 
 fn target(entry: &Entry<'_, &[u8]>) -> Result<PathBuf, String> {
     let target = entry.link_name().map_err(broken)?;
-    Ok(target.ok_or("it is a link to nothing")?.into_owned())
+    let target = target.ok_or("it is a link to nothing")?.into_owned();
+    check_length(&target).map(|()| target)
+}
+
+fn check_length(path: &Path) -> Result<(), String> {
+    let is_long = path.as_os_str().len() > PATH_LIMIT;
+    if is_long || path.iter().any(|name| name.len() > NAME_LIMIT) {
+        return Err("its name is too long".to_owned());
+    }
+    Ok(())
 }
 
 /// The path without what means nothing.
 fn inside(path: &Path) -> Result<PathBuf, String> {
+    check_length(path)?;
     let mut inside = PathBuf::new();
     for component in path.components() {
         match component {
@@ -185,7 +221,7 @@ fn check_links(tree: &Tree) -> Result<(), String> {
             }
             _ => continue,
         };
-        return Err(format!("{}: {why}", path.display()));
+        return Err(at(path, why));
     }
     Ok(())
 }

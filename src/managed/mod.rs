@@ -5,38 +5,42 @@
 //! and put in place in one round, and told once. What is refused changes nothing.
 
 mod archive;
+mod item;
 mod place;
+mod round;
 mod source;
+mod staging;
 mod tree;
 mod watcher;
 
 use crate::ExitDir;
 use crate::Limit;
-use crate::config::{ConfigItem, Management, Usage};
+use crate::config::Management;
 use crate::error::describe;
-use crate::exit_dir::Locality;
-use crate::program::{Output, Program};
+use crate::exit_dir::{FileId, Locality};
 use crate::supervisor::Ending;
-use crate::sys::{CommandLine, Signals};
+use crate::sys::Signals;
 use crate::watch::{self, Undertaker};
-use place::Candidate;
-use source::{Content, Places};
-use std::collections::{BTreeSet, VecDeque};
-use std::ffi::OsString;
+use item::{Item, News};
+use round::Round;
+use source::Places;
+use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tree::{Fingerprint, Node, Tree};
 use watcher::Watcher;
 
 /// Changes that follow each other sooner than that are one.
 const QUIET: Duration = Duration::from_millis(100);
 /// Where there is no end of changes, or a writer does not close his file, they are taken this often all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What a check may take.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+/// What could not be done for no fault of the configuration is tried again so often.
+const RETRY: Duration = Duration::from_secs(10);
 /// So often is looked again at once, because a place was not watched when it was looked at.
-const RETRIES: u32 = 5;
+const ATTEMPTS: u32 = 5;
+/// A look that took longer than that is followed by a rest: of all time, looks take at most a twentieth.
+const LONG_LOOK: Duration = Duration::from_millis(5);
+const REST: u32 = 19;
 
 /// What one look found, and what people are to be told.
 #[derive(Debug, Default)]
@@ -65,23 +69,15 @@ pub(crate) struct Managed<'p> {
     /// Dropped after the descriptor that it takes care of.
     undertaker: Option<Undertaker>,
     next_look: Option<Instant>,
+    /// Nothing is heard before, because looking has taken so long.
+    rests_until: Option<Instant>,
     unrest: Option<Unrest>,
+    /// When to try again what could not be done.
+    retry: Option<Instant>,
     round: Option<Round>,
+    /// Whether a round may begin, or go on.
+    may_check: bool,
     is_new: bool,
-}
-
-/// One source.
-struct Item<'p> {
-    what: &'p ConfigItem,
-    /// As of the last look; the outer `None` before the first, or to have it read again.
-    signature: Option<Option<u64>>,
-    is_dirty: bool,
-    is_young: bool,
-    accepted: Option<Fingerprint>,
-    /// The last that was not accepted: it is not asked about twice.
-    refused: Option<Fingerprint>,
-    /// That it is gone was said.
-    is_missed: bool,
 }
 
 /// Changes that have not come to rest.
@@ -89,21 +85,6 @@ struct Item<'p> {
 struct Unrest {
     since: Instant,
     newest: Instant,
-}
-
-/// What has changed together.
-struct Round {
-    ahead: VecDeque<Proposal>,
-    check: Option<(Program, Instant)>,
-    changed: bool,
-}
-
-/// A new state of one source.
-struct Proposal {
-    item: usize,
-    print: Fingerprint,
-    /// What is to be put in place; `None` if the command reads it where it is.
-    candidate: Option<Candidate>,
 }
 
 impl<'p> Managed<'p> {
@@ -119,60 +100,60 @@ impl<'p> Managed<'p> {
         for place in plan.items.iter().filter_map(|item| item.usage.place()) {
             place::check(place)?;
         }
-        let item = |what| Item {
-            what,
-            signature: None,
-            is_dirty: false,
-            is_young: false,
-            accepted: None,
-            refused: None,
-            is_missed: false,
-        };
+        item::keep_apart(&plan.items, dir.map(ExitDir::path))?;
         Ok(Managed {
             plan,
             dir,
             poll,
-            items: plan.items.iter().map(item).collect(),
+            items: plan.items.iter().map(Item::new).collect(),
             active: true,
             watcher: Watcher::new(),
             contents: BTreeSet::new(),
             undertaker: None,
             next_look: Some(Instant::now()),
+            rests_until: None,
             unrest: None,
+            retry: None,
             round: None,
+            may_check: true,
             is_new: true,
         })
     }
 
+    /// Readable when there is something to hear, if it is to be heard now.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.watcher.descriptor()
+        let resting = self.rests_until.is_some_and(|until| until > Instant::now());
+        self.watcher.descriptor().filter(|_| !resting)
     }
 
     /// When to look even if nothing is heard.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let check = self.round.as_ref().and_then(|round| round.check.as_ref());
-        let unrest = self.unrest.filter(|_| self.round.is_none());
-        let rest = unrest.map(|unrest| self.end_of(unrest));
-        let dates = [self.next_look, rest, check.map(|(_, deadline)| *deadline)];
+        let waits = self.may_check && self.round.is_none();
+        let rest = self.unrest.map(|unrest| self.end_of(unrest));
+        let dates = [
+            self.next_look,
+            self.rests_until,
+            rest.filter(|_| waits),
+            self.retry.filter(|_| waits),
+            self.round.as_ref().and_then(Round::deadline),
+        ];
         dates.into_iter().flatten().min()
     }
 
     /// Whether there is a configuration to start the command with.
     pub(crate) fn is_complete(&self) -> bool {
-        self.items.iter().all(|item| item.accepted.is_some())
+        self.items.iter().all(Item::is_accepted)
     }
 
     /// What is missing for that.
     pub(crate) fn explain(&self) -> String {
-        let missing = self.items.iter().filter(|item| item.accepted.is_none());
-        let explain = |item: &Item<'_>| {
-            let source = item.what.source.display();
-            match item.signature {
-                Some(Some(_)) => format!("{source} is not accepted"),
-                Some(None) | None => format!("{source} does not exist"),
-            }
-        };
-        missing.map(explain).collect::<Vec<_>>().join(", ")
+        let missing = self.items.iter().filter(|item| !item.is_accepted());
+        missing.map(Item::explain).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The process of a check that runs.
+    pub(crate) fn checker(&self) -> Option<i32> {
+        self.round.as_ref().and_then(Round::checker)
     }
 
     /// As [`crate::watch::DirWatch::close_later`].
@@ -183,8 +164,8 @@ impl<'p> Managed<'p> {
 
     /// A child that is not the command has ended: perhaps a check.
     pub(crate) fn reaped(&mut self, pid: i32, ending: Option<Ending>) {
-        if let Some((check, _)) = self.round.as_mut().and_then(|round| round.check.as_mut()) {
-            check.reaped(pid, ending);
+        if let Some(round) = &mut self.round {
+            round.reaped(pid, ending);
         }
     }
 
@@ -193,42 +174,41 @@ impl<'p> Managed<'p> {
     pub(crate) fn look(&mut self, signals: &Signals, may_check: bool) -> Finding {
         let mut finding = Finding::default();
         let now = Instant::now();
-        let heard = self.watcher.listen();
+        self.may_check = may_check;
+        self.rests_until.take_if(|until| *until <= now);
+        let heard = self.rests_until.is_none() && self.watcher.listen();
         if heard || self.next_look.is_some_and(|at| at <= now) {
             self.survey(now, &mut finding);
         }
         if !may_check {
-            if let Some(round) = &mut self.round {
-                round.check = None;
-            }
+            self.round.iter_mut().for_each(Round::interrupt);
             return finding;
         }
-        let is_young = |item: &Item<'_>| item.is_young;
-        if self.is_new && !self.items.iter().any(is_young) {
-            // Nobody can be in the middle of anything.
-            self.begin_round(now, &mut finding);
+        self.begin_round(now, &mut finding);
+        if let Some(round) = &mut self.round
+            && round.go_on(
+                &mut self.items,
+                self.plan.check.as_deref(),
+                signals,
+                &mut finding,
+            )
+        {
+            self.round = None;
         }
-        self.is_new = false;
-        let rested = self.unrest.is_some_and(|unrest| self.end_of(unrest) <= now);
-        if self.round.is_none() && rested {
-            self.begin_round(now, &mut finding);
+        if self.items.iter().any(|item| item.has_failed) {
+            self.retry = self.retry.or(Some(now + RETRY));
         }
-        self.go_on(signals, &mut finding);
         finding
     }
 
-    fn survey(&mut self, now: Instant, finding: &mut Finding) {
+    fn survey(&mut self, began: Instant, finding: &mut Finding) {
+        let apart = self.apart();
         // Watched, then looked: what came in between is not missed.
-        for _ in 0..RETRIES {
+        for _ in 0..ATTEMPTS {
             let mut places = Places::default();
             for item in &mut self.items {
-                let survey = source::survey(&item.what.source, &mut places);
-                let signature = survey.signature;
-                item.is_young = survey.is_young;
-                if item.signature != Some(signature) {
-                    item.signature = Some(signature);
-                    item.is_dirty = true;
-                    Unrest::add(&mut self.unrest, now);
+                if item.survey(&mut places, apart) {
+                    Unrest::add(&mut self.unrest, began);
                 }
             }
             self.look_at_activity(&mut places, finding);
@@ -241,16 +221,27 @@ impl<'p> Managed<'p> {
         if let Some(errno) = self.watcher.trouble() {
             finding.complaints.push(watch::no_inotify(errno));
         }
+        let ended = Instant::now();
+        let took = ended.duration_since(began);
+        self.rests_until = (took > LONG_LOOK).then(|| ended + took * REST);
+        let blind = self.watcher.trouble().is_some();
+        let interval = watch::interval(self.poll, blind, self.locality());
+        self.next_look = watch::next_look(interval, began, ended);
+    }
+
+    /// The exit directory is no part of any source.
+    fn apart(&self) -> Option<FileId> {
+        self.dir.and_then(|dir| dir.identity().ok())
+    }
+
+    fn locality(&self) -> Locality {
         let sources = self.plan.items.iter().map(|item| item.source.as_path());
-        let paths = sources.chain(self.plan.active_while.as_deref());
-        let locality = if paths.map(locality).any(|found| found == Locality::Remote) {
+        let mut paths = sources.chain(self.plan.active_while.as_deref());
+        if paths.any(|path| locality(path) == Locality::Remote) {
             Locality::Remote
         } else {
             Locality::Local
-        };
-        let blind = self.watcher.trouble().is_some();
-        let interval = watch::interval(self.poll, blind, locality);
-        self.next_look = watch::next_look(interval, now, Instant::now());
+        }
     }
 
     /// When the changes are taken, if there is no other.
@@ -285,111 +276,39 @@ impl<'p> Managed<'p> {
         }
     }
 
-    /// Reads what has changed.
+    /// Reads what has changed, if it is time to.
     fn begin_round(&mut self, now: Instant, finding: &mut Finding) {
+        // Where nobody can be in the middle of anything there is nothing to wait for.
+        let at_once = std::mem::take(&mut self.is_new) && !self.items.iter().any(Item::is_young);
+        let rested = self.unrest.is_some_and(|unrest| self.end_of(unrest) <= now);
+        if self.round.is_some() || !(at_once || rested || self.retries(now)) {
+            return;
+        }
         self.unrest = None;
-        let mut ahead = VecDeque::new();
+        let apart = self.apart();
+        let mut round = Round::default();
         for (number, item) in self.items.iter_mut().enumerate() {
-            if !std::mem::take(&mut item.is_dirty) {
-                continue;
+            let (news, unsteady) = item.news(self.dir, apart);
+            if unsteady {
+                Unrest::add(&mut self.unrest, now);
             }
-            let source = item.what.source.display();
-            let old = if item.accepted.is_some() {
-                ": keeping the old one"
-            } else {
-                ""
-            };
-            match item.read(self.dir) {
-                Content::Missing if item.accepted.is_some() && !item.is_missed => {
-                    item.is_missed = true;
-                    finding.warnings.push(format!("{source} is gone{old}"));
-                }
-                Content::Missing => {}
-                Content::Unsteady => {
-                    item.is_dirty = true;
-                    Unrest::add(&mut self.unrest, now);
-                }
-                Content::Refused(why) => {
-                    item.is_missed = false;
-                    finding
-                        .warnings
-                        .push(format!("{source} is refused: {why}{old}"));
-                }
-                Content::Tree(tree) => {
-                    item.is_missed = false;
-                    if source::survey(&item.what.source, &mut Places::default()).is_young {
-                        item.is_dirty = true;
-                        Unrest::add(&mut self.unrest, now);
-                    }
-                    match item.propose(number, &tree) {
-                        Ok(proposal) => ahead.extend(proposal),
-                        Err(complaint) => {
-                            item.signature = None;
-                            finding.complaints.push(complaint);
-                        }
-                    }
-                }
+            match news {
+                News::None => {}
+                News::Proposal(print, candidate) => round.add(number, print, candidate),
+                News::Warning(sentence) => finding.warnings.push(sentence),
+                News::Complaint(sentence) => finding.complaints.push(sentence),
             }
         }
-        if !ahead.is_empty() {
-            self.round = Some(Round {
-                ahead,
-                check: None,
-                changed: false,
-            });
-        }
+        self.round = Some(round);
     }
 
-    /// Goes on with a round as far as it goes without waiting.
-    fn go_on(&mut self, signals: &Signals, finding: &mut Finding) {
-        let Some(round) = &mut self.round else { return };
-        while let Some(proposal) = round.ahead.front() {
-            let Some(item) = self.items.get_mut(proposal.item) else {
-                break;
-            };
-            let answer = match &self.plan.check {
-                None => Some(Ok(())),
-                Some(words) => round.ask(words, &item.what.source, signals),
-            };
-            let Some(answer) = answer else { return };
-            let Some(proposal) = round.ahead.pop_front() else {
-                break;
-            };
-            match answer {
-                Ok(()) => round.changed |= item.accept(proposal, finding),
-                Err(why) => {
-                    let kept = if item.accepted.is_some() {
-                        ": keeping the old one"
-                    } else {
-                        ""
-                    };
-                    let source = item.what.source.display();
-                    finding
-                        .warnings
-                        .push(format!("{source} is refused: {why}{kept}"));
-                    item.refused = Some(proposal.print);
-                    if let Some(candidate) = proposal.candidate {
-                        candidate.discard();
-                    }
-                }
-            }
+    /// Whether it is time to try again what could not be done.
+    fn retries(&mut self, now: Instant) -> bool {
+        let due = self.retry.take_if(|at| *at <= now).is_some();
+        if due {
+            self.items.iter_mut().for_each(Item::retry);
         }
-        finding.reconfigured = round.changed;
-        self.round = None;
-    }
-}
-
-impl Drop for Managed<'_> {
-    fn drop(&mut self) {
-        for proposal in self
-            .round
-            .iter_mut()
-            .flat_map(|round| round.ahead.drain(..))
-        {
-            if let Some(candidate) = proposal.candidate {
-                candidate.discard();
-            }
-        }
+        due
     }
 }
 
@@ -397,98 +316,6 @@ impl Unrest {
     fn add(unrest: &mut Option<Unrest>, now: Instant) {
         let since = unrest.map_or(now, |unrest| unrest.since);
         *unrest = Some(Unrest { since, newest: now });
-    }
-}
-
-impl Item<'_> {
-    fn read(&self, dir: Option<&ExitDir>) -> Content {
-        let content = source::read(&self.what.source, dir);
-        match (&self.what.usage, content) {
-            (Usage::Unpacked(_), Content::Tree(tree)) => match tree.root() {
-                Some(Node::File(_, bytes)) => {
-                    archive::read(bytes).map_or_else(Content::Refused, Content::Tree)
-                }
-                _ => Content::Refused("it is a directory, not a tar archive".to_owned()),
-            },
-            (_, content) => content,
-        }
-    }
-
-    /// What is new about it; `None` if nothing is, or it was refused already.
-    fn propose(&self, number: usize, tree: &Tree) -> Result<Option<Proposal>, String> {
-        let place = self.what.usage.place();
-        // The command sees the modes of copies only.
-        let print = tree.fingerprint(place.is_some());
-        if [self.accepted, self.refused].contains(&Some(print)) {
-            return Ok(None);
-        }
-        let candidate = place.map(|place| place::stage(tree, place)).transpose()?;
-        Ok(Some(Proposal {
-            item: number,
-            print,
-            candidate,
-        }))
-    }
-
-    /// Puts it in place. Whether it is there.
-    fn accept(&mut self, proposal: Proposal, finding: &mut Finding) -> bool {
-        let changes = proposal.candidate.map(Candidate::put_in_place).transpose();
-        match (changes, self.what.usage.place()) {
-            (Ok(changes), place) => {
-                let details = place
-                    .zip(changes)
-                    .map(|(place, changes)| changes.tell(place));
-                finding.details.extend(details.into_iter().flatten());
-                self.accepted = Some(proposal.print);
-                self.refused = None;
-                true
-            }
-            (Err(complaint), _) => {
-                self.signature = None;
-                finding.complaints.push(complaint);
-                false
-            }
-        }
-    }
-}
-
-impl Round {
-    /// What the check says of the next proposal; `None` while it runs.
-    fn ask(
-        &mut self,
-        words: &[String],
-        source: &Path,
-        signals: &Signals,
-    ) -> Option<Result<(), String>> {
-        let program = || words.first().cloned().unwrap_or_default();
-        if let Some((check, deadline)) = &self.check {
-            let answer = match check.succeeded() {
-                Some(true) => Ok(()),
-                Some(false) => Err(format!("{} does not accept it", program())),
-                None if *deadline <= Instant::now() => Err(format!(
-                    "{} has not answered within {}",
-                    program(),
-                    Limit::After(CHECK_TIMEOUT)
-                )),
-                None => return None,
-            };
-            self.check = None;
-            return Some(answer);
-        }
-        let candidate = self.ahead.front()?.candidate.as_ref();
-        let candidate = candidate.map_or(source, Candidate::path);
-        let words = words.iter().map(OsString::from);
-        let words: Vec<OsString> = words.chain([candidate.into()]).collect();
-        let started = CommandLine::new(&words)
-            .ok_or_else(|| "no program".to_owned())
-            .and_then(|command| Program::start(&command, signals, Output::Shown));
-        match started {
-            Ok(check) => {
-                self.check = Some((check, Instant::now() + CHECK_TIMEOUT));
-                None
-            }
-            Err(because) => Some(Err(format!("cannot run {}: {because}", program()))),
-        }
     }
 }
 

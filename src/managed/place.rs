@@ -4,6 +4,7 @@
 //! file, of two directories that change places, or of a link. A reader sees the old or the new, never a
 //! mixture; and whatever goes wrong before the rename leaves the old.
 
+use super::staging::{self, PRIVATE, Staging, beside, parent};
 use super::tree::{Attributes, Node, Tree};
 use crate::error::describe;
 use rustix::fs::{
@@ -12,20 +13,19 @@ use rustix::fs::{
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-
-/// While it is being filled.
-const PRIVATE: u32 = 0o700;
 
 /// What was built, and is to be put in place.
 #[derive(Debug)]
 pub(super) struct Candidate {
     place: PathBuf,
-    /// Where it is now.
-    staged: PathBuf,
+    /// Where it is now, under its own name.
+    staging: Staging,
+    /// If it is a directory: itself, and what it will be like at its place. Until then we must be able to move it.
+    root: Option<(OwnedFd, Attributes)>,
     way: Way,
     changes: Changes,
 }
@@ -87,11 +87,15 @@ enum Present {
 /// Why not.
 pub(super) fn check(place: &Path) -> Result<(), String> {
     let parent = parent(place);
-    fs::create_dir_all(parent).map_err(|error| cannot("create", parent, &error))?;
-    rustix::fs::access(parent, rustix::fs::Access::WRITE_OK)
-        .map_err(|errno| cannot("write to", parent, &errno.into()))?;
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(parent);
+    made.map_err(|error| cannot("create", parent, &error))?;
+    staging::sweep(place);
+    let scene = Staging::beside(place).map_err(|error| cannot("write to", parent, &error))?;
     match present(place) {
-        Present::Directory => check_directory(place),
+        Present::Directory => check_directory(place, &scene),
         Present::File if is_mount_point(place) => Err(format!(
             "{}: a mount point cannot be replaced; use a file in a directory of its own",
             place.display()
@@ -102,49 +106,53 @@ pub(super) fn check(place: &Path) -> Result<(), String> {
 
 /// Asks the kernel for a rename that must fail, because a directory that is not empty is in its way: it says so
 /// only if nothing else speaks against it.
-fn check_directory(place: &Path) -> Result<(), String> {
-    let obstacle = beside(place, "new");
-    let try_it = || -> io::Result<()> {
-        remove(&obstacle)?;
-        fs::create_dir(&obstacle)?;
-        fs::create_dir(obstacle.join("full"))?;
-        fs::rename(place, &obstacle)
-    };
-    let answer = try_it();
-    let exchanged = exchange_works(&obstacle);
-    let _ = remove(&obstacle);
-    let errno = answer.err().and_then(|error| error.raw_os_error());
-    match errno.map(Errno::from_raw_os_error) {
-        Some(Errno::NOTEMPTY | Errno::EXIST) => match exchanged {
-            Ok(()) => Ok(()),
-            Err(error) => Err(format!(
-                "{}: this file system cannot exchange directories ({}); use a path that does not exist or is a link",
-                place.display(),
-                describe(&error)
-            )),
-        },
-        Some(Errno::BUSY) => Err(format!(
+fn check_directory(place: &Path, scene: &Staging) -> Result<(), String> {
+    let made = ["one", "two"].map(|name| rustix::fs::mkdirat(&scene.fd, name, PRIVATE));
+    if let Some(errno) = made.into_iter().find_map(Result::err) {
+        return Err(cannot("write to", &scene.path, &errno.into()));
+    }
+    match rustix::fs::rename(place, &scene.path) {
+        Err(Errno::NOTEMPTY | Errno::EXIST) => {
+            let exchanged = exchange(&scene.fd, Path::new("one"), &scene.fd, Path::new("two"));
+            exchanged.map_err(|errno| {
+                format!(
+                    "{}: this file system cannot exchange directories ({}); use a path that does not exist or is a link",
+                    place.display(),
+                    describe(&errno.into())
+                )
+            })
+        }
+        Err(Errno::BUSY) => Err(format!(
             "{}: a mount point cannot be replaced; use a directory inside of it",
             place.display()
         )),
-        Some(Errno::XDEV) => Err(format!(
+        Err(Errno::XDEV) => Err(format!(
             "{}: a directory of the image cannot be replaced; use a directory inside of it, or of a volume",
             place.display()
         )),
-        Some(errno) => Err(cannot("replace", place, &errno.into())),
-        None => Err(format!("{}: cannot be replaced", place.display())),
+        // Whoever may not move it may be able to when it is ours to write to.
+        Err(Errno::ACCESS) if make_movable(place) => Ok(()),
+        Err(errno) => Err(cannot("replace", place, &errno.into())),
+        Ok(()) => {
+            // Only if somebody has emptied what is ours.
+            let _ = rustix::fs::rename(&scene.path, place);
+            Err(format!("{}: cannot be replaced", place.display()))
+        }
     }
 }
 
-/// With two directories that nobody looks at.
-fn exchange_works(scene: &Path) -> io::Result<()> {
-    let (one, two) = (scene.join("full"), scene.join("other"));
-    fs::create_dir(&two)?;
-    exchange(&one, &two)
+/// Changes the places of two directories, in one step.
+fn exchange(at: impl AsFd, one: &Path, other_at: impl AsFd, two: &Path) -> Result<(), Errno> {
+    rustix::fs::renameat_with(at, one, other_at, two, RenameFlags::EXCHANGE)
 }
 
-fn exchange(one: &Path, two: &Path) -> io::Result<()> {
-    rustix::fs::renameat_with(CWD, one, CWD, two, RenameFlags::EXCHANGE).map_err(Into::into)
+/// A directory can be moved to another one only by those who may write to it (rename(2)). Whether it can be now.
+fn make_movable(place: &Path) -> bool {
+    let opened = staging::open_own(CWD, place).and_then(|directory| {
+        let mode = Mode::from_raw_mode(rustix::fs::fstat(&directory)?.st_mode & 0o7777);
+        rustix::fs::fchmod(directory, mode | Mode::WUSR)
+    });
+    opened.is_ok()
 }
 
 fn is_mount_point(path: &Path) -> bool {
@@ -161,42 +169,43 @@ fn present(place: &Path) -> Present {
     }
 }
 
-/// Builds what the tree says beside its place. What a crash left there goes.
+/// Builds what the tree says beside its place.
 ///
 /// # Errors
 /// Why it cannot be built; nothing of it is left.
 pub(super) fn stage(tree: &Tree, place: &Path) -> Result<Candidate, String> {
     let is_file = matches!(tree.root(), Some(Node::File(..)));
-    let (way, staged) = match (is_file, present(place)) {
-        (true, Present::Directory) => {
-            return Err(format!("{}: is a directory", place.display()));
-        }
-        (true, _) => (Way::Rename, beside(place, "new")),
-        (false, Present::File) => {
-            return Err(format!("{}: is not a directory", place.display()));
-        }
-        (false, Present::Directory) => (Way::Exchange, beside(place, "new")),
-        (false, Present::Link | Present::Nothing) => (Way::Link, free_of_two(place)),
+    let way = match (is_file, present(place)) {
+        (true, Present::Directory) => return Err(format!("{}: is a directory", place.display())),
+        (true, _) => Way::Rename,
+        (false, Present::File) => return Err(format!("{}: is not a directory", place.display())),
+        (false, Present::Directory) => Way::Exchange,
+        (false, Present::Link | Present::Nothing) => Way::Link,
     };
-    let mut changes = Changes::default();
-    let built = remove(&staged).and_then(|()| build(tree, &staged, place, &mut changes));
-    if let Err(error) = built {
-        // What cannot be removed now is removed the next time.
-        let _ = remove(&staged);
-        return Err(cannot("write", &staged, &error));
-    }
-    Ok(Candidate {
-        place: place.to_owned(),
-        staged,
-        way,
-        changes,
-    })
+    let build = || {
+        let staging = Staging::beside(place)?;
+        let mut changes = Changes::default();
+        let root = build(tree, &staging, place, &mut changes)?;
+        let place = place.to_owned();
+        Ok(Candidate {
+            place,
+            staging,
+            root,
+            way,
+            changes,
+        })
+    };
+    build().map_err(|error: io::Error| cannot("write beside", place, &error))
 }
 
 impl Candidate {
     /// Where it is, until it is put in place.
-    pub(super) fn path(&self) -> &Path {
-        &self.staged
+    pub(super) fn path(&self) -> PathBuf {
+        self.staging.path.join(self.name())
+    }
+
+    fn name(&self) -> &Path {
+        Path::new(self.place.file_name().unwrap_or_default())
     }
 
     /// Puts it in its place, in one step.
@@ -205,47 +214,61 @@ impl Candidate {
     /// Why it cannot be; what was there is there still.
     pub(super) fn put_in_place(self) -> Result<Changes, String> {
         let done = match self.way {
-            Way::Rename => fs::rename(&self.staged, &self.place),
-            Way::Exchange => exchange(&self.staged, &self.place),
+            Way::Rename => rustix::fs::renameat(&self.staging.fd, self.name(), CWD, &self.place),
+            Way::Exchange => self.exchange(),
             Way::Link => self.link(),
         };
-        if let Err(error) = done {
-            let _ = remove(&self.staged);
-            return Err(cannot("replace", &self.place, &error));
-        }
-        if self.way == Way::Exchange {
-            // The old one has come here.
-            let _ = remove(&self.staged);
+        done.map_err(|errno| cannot("replace", &self.place, &errno.into()))?;
+        if let Some((root, attributes)) = &self.root {
+            // It is in its place, and can be used: only its owner could write to it until now.
+            let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(attributes.mode));
         }
         Ok(self.changes)
     }
 
-    fn link(&self) -> io::Result<()> {
-        let link = beside(&self.place, "link");
-        remove(&link)?;
-        let name = self.staged.file_name().unwrap_or_default();
-        std::os::unix::fs::symlink(name, &link)?;
-        fs::rename(&link, &self.place)
+    /// The old one comes to us, and goes with the rest.
+    fn exchange(&self) -> Result<(), Errno> {
+        let exchange = || exchange(&self.staging.fd, self.name(), CWD, &self.place);
+        match exchange() {
+            Err(Errno::ACCESS) if make_movable(&self.place) => exchange(),
+            result => result,
+        }
     }
 
-    /// It is not wanted.
-    pub(super) fn discard(self) {
-        let _ = remove(&self.staged);
+    fn link(&self) -> Result<(), Errno> {
+        let target = free_of_two(&self.place);
+        let errno = |error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        staging::remove(&target).map_err(errno)?;
+        rustix::fs::renameat(&self.staging.fd, self.name(), CWD, &target)?;
+        let link = Path::new("exitdir-link");
+        let name = target.file_name().unwrap_or_default();
+        rustix::fs::symlinkat(name, &self.staging.fd, link)?;
+        rustix::fs::renameat(&self.staging.fd, link, CWD, &self.place)
     }
 }
 
 /// Makes what the tree says. Whoever else may write where this happens must not lead us elsewhere: what has been
 /// made is only ever reached by its descriptor, or through directories that are closed to others until the end.
-fn build(tree: &Tree, staged: &Path, place: &Path, changes: &mut Changes) -> io::Result<()> {
-    if let Some(Node::File(attributes, bytes)) = tree.root() {
-        let is_there = fs::symlink_metadata(place).is_ok();
-        let is_same = fill(create(CWD, staged)?, *attributes, bytes, place)?;
-        changes.note(Path::new(""), is_there, is_same);
-        return Ok(());
-    }
-    rustix::fs::mkdir(staged, Mode::from_raw_mode(PRIVATE))?;
-    let root = open_own(CWD, staged)?;
-    changes.note(Path::new(""), place.exists(), place.is_dir());
+fn build(
+    tree: &Tree,
+    staging: &Staging,
+    place: &Path,
+    changes: &mut Changes,
+) -> io::Result<Option<(OwnedFd, Attributes)>> {
+    let name = Path::new(place.file_name().unwrap_or_default());
+    let is_there = fs::symlink_metadata(place).is_ok();
+    let top = match tree.root() {
+        Some(Node::File(attributes, bytes)) => {
+            let is_same = fill(create(&staging.fd, name)?, *attributes, bytes, place)?;
+            changes.note(Path::new(""), is_there, is_same);
+            return Ok(None);
+        }
+        Some(Node::Directory(attributes)) => *attributes,
+        _ => return Err(Errno::INVAL.into()),
+    };
+    rustix::fs::mkdirat(&staging.fd, name, PRIVATE)?;
+    let root = staging::open_own(&staging.fd, name)?;
+    changes.note(Path::new(""), is_there, place.is_dir());
     // Other names of files come when those are there.
     let is_link = |(_, node): &(&PathBuf, &Node)| matches!(node, Node::HardLink(_));
     let entries = tree
@@ -257,7 +280,7 @@ fn build(tree: &Tree, staged: &Path, place: &Path, changes: &mut Changes) -> io:
         let old = place.join(relative);
         let same = match node {
             Node::Directory(_) => {
-                rustix::fs::mkdirat(&root, relative, Mode::from_raw_mode(PRIVATE))?;
+                rustix::fs::mkdirat(&root, relative, PRIVATE)?;
                 fs::symlink_metadata(&old).is_ok_and(|old| old.is_dir())
             }
             Node::File(attributes, bytes) => {
@@ -280,16 +303,19 @@ fn build(tree: &Tree, staged: &Path, place: &Path, changes: &mut Changes) -> io:
     }
     // From the inside to the outside: a directory may be closed to us, or open to others, from then on.
     for (relative, node) in tree.entries.iter().rev() {
-        if let Node::Directory(attributes) = node {
-            let directory = match relative.as_os_str().is_empty() {
-                true => rustix::io::fcntl_dupfd_cloexec(&root, 0)?,
-                false => open_own(&root, relative)?,
-            };
-            settle(&directory, *attributes)?;
+        if let Node::Directory(attributes) = node
+            && !relative.as_os_str().is_empty()
+        {
+            settle(staging::open_own(&root, relative)?, *attributes)?;
         }
     }
+    let movable = Attributes {
+        mode: top.mode | Mode::WUSR.as_raw_mode(),
+        ..top
+    };
+    settle(&root, movable)?;
     changes.deleted = missing(tree, place);
-    Ok(())
+    Ok(Some((root, top)))
 }
 
 /// A path to a file ends without a slash.
@@ -299,17 +325,6 @@ fn join(base: &Path, relative: &Path) -> PathBuf {
     } else {
         base.join(relative)
     }
-}
-
-/// A directory that we have just made, and nobody has put another in its place.
-fn open_own(at: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = rustix::fs::openat(at, path, flags, Mode::empty())?;
-    let stat = rustix::fs::fstat(&directory)?;
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(Errno::PERM.into());
-    }
-    Ok(directory)
 }
 
 fn create(at: impl AsFd, path: &Path) -> io::Result<fs::File> {
@@ -340,17 +355,23 @@ fn settle(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
     rustix::fs::fchmod(&file, Mode::from_raw_mode(attributes.mode)).map_err(Into::into)
 }
 
-/// The times of a file, if it holds these bytes.
+/// The times of a file, if it holds these bytes. Whatever else is there is not waited for.
 fn holds(path: &Path, bytes: &[u8]) -> Option<Timestamps> {
-    let stat = fs::symlink_metadata(path).ok()?;
-    if !stat.is_file() || stat.len() != bytes.len() as u64 || fs::read(path).ok()? != bytes {
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
+    let (file, size) = (fs::File::from(file), bytes.len() as u64);
+    let stat = file.metadata().ok()?;
+    if !stat.is_file() || stat.len() != size {
         return None;
     }
+    let mut old = Vec::new();
+    file.take(size + 1).read_to_end(&mut old).ok()?;
     let time = |seconds, fraction| rustix::fs::Timespec {
         tv_sec: seconds,
         tv_nsec: fraction,
     };
-    Some(Timestamps {
+    (old == bytes).then(|| Timestamps {
         last_access: time(stat.atime(), stat.atime_nsec()),
         last_modification: time(stat.mtime(), stat.mtime_nsec()),
     })
@@ -376,63 +397,12 @@ fn missing(tree: &Tree, place: &Path) -> Vec<PathBuf> {
     missing.into_iter().collect()
 }
 
-/// Removes what is there, if anything, also a directory that was closed to us.
-fn remove(path: &Path) -> io::Result<()> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(stat) if stat.is_dir() => fs::remove_dir_all(path).or_else(|_| {
-            open_all(path);
-            fs::remove_dir_all(path)
-        }),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
-}
-
-/// Makes every directory ours to empty. What cannot be opened cannot be removed, which is seen then.
-fn open_all(path: &Path) {
-    let opened = match open_own(CWD, path) {
-        Ok(directory) => rustix::fs::fchmod(directory, Mode::from_raw_mode(PRIVATE)),
-        // To open it one must be allowed to read it.
-        Err(_) => rustix::fs::chmodat(
-            CWD,
-            path,
-            Mode::from_raw_mode(PRIVATE),
-            AtFlags::SYMLINK_NOFOLLOW,
-        ),
-    };
-    if opened.is_err() {
-        return;
-    }
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_all(&entry.path());
-        }
-    }
-}
-
 /// Of the two names that a link can lead to, the one to which it does not.
 fn free_of_two(place: &Path) -> PathBuf {
     let first = beside(place, "1");
-    let taken =
-        fs::read_link(place).is_ok_and(|target| Some(target.as_os_str()) == first.file_name());
+    let known = fs::canonicalize(&first).ok();
+    let taken = known.is_some() && known == fs::canonicalize(place).ok();
     if taken { beside(place, "2") } else { first }
-}
-
-/// A hidden name in the same directory.
-fn beside(place: &Path, what: &str) -> PathBuf {
-    let name = place.file_name().unwrap_or_default().to_string_lossy();
-    parent(place).join(format!(".{name}.exitdir-{what}"))
-}
-
-fn parent(place: &Path) -> &Path {
-    match place.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 fn cannot(deed: &str, path: &Path, error: &io::Error) -> String {

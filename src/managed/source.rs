@@ -5,7 +5,7 @@
 //! through `..data`, which is replaced as a whole: links are followed, and entries that begin with `..` are
 //! the kubelet's own.
 
-use super::tree::{Attributes, ENTRY_LIMIT, Node, Tree};
+use super::tree::{Attributes, ENTRY_LIMIT, Node, SIZE_LIMIT, Tree};
 use crate::ExitDir;
 use crate::error::describe;
 use crate::exit_dir::FileId;
@@ -70,10 +70,12 @@ fn in_file() -> WatchFlags {
     WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE | WatchFlags::ATTRIB
 }
 
-/// Looks at what is there without reading it.
-pub(super) fn survey(path: &Path, places: &mut Places) -> Survey {
+/// Looks at what is there without reading it. `apart` is a directory that is no part of it: tombstones are no
+/// configuration.
+pub(super) fn survey(path: &Path, places: &mut Places, apart: Option<FileId>) -> Survey {
     let mut surveyor = Surveyor {
         places,
+        apart,
         hasher: DefaultHasher::new(),
         newest: UNIX_EPOCH,
         entries: 0,
@@ -98,6 +100,7 @@ pub(super) fn exists(path: &Path, places: &mut Places) -> Result<bool, Errno> {
 
 struct Surveyor<'p> {
     places: &'p mut Places,
+    apart: Option<FileId>,
     hasher: DefaultHasher,
     newest: SystemTime,
     entries: usize,
@@ -106,27 +109,29 @@ struct Surveyor<'p> {
 impl Surveyor<'_> {
     /// Whether there is anything. `above` are the directories that it is in.
     fn visit(&mut self, path: &Path, relative: &Path, above: &mut Vec<FileId>) -> bool {
-        let Some(stat) = look_at(path, self.places, above.is_empty()) else {
-            return false;
-        };
-        self.note(relative, &stat);
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => {
-                if above.is_empty() {
-                    watch(self.places, path, in_file());
-                    self.places.contents.insert(path.to_owned());
-                }
-                true
+        let is_source = above.is_empty();
+        let (stat, is_link) = match look_at(path, self.places, is_source) {
+            Ok(Some(found)) => found,
+            Ok(None) => return false,
+            // Reading it will say so.
+            Err(errno) => {
+                (relative, errno.raw_os_error()).hash(&mut self.hasher);
+                return true;
             }
-            FileType::Directory => {
+        };
+        let id = FileId::of(&stat);
+        if self.apart == Some(id) {
+            return true;
+        }
+        self.note(relative, &stat);
+        if is_source || is_link {
+            self.places.contents.insert(path.to_owned());
+        }
+        match FileType::from_raw_mode(stat.st_mode) {
+            // No watch on a directory that we know of hears of what is written into it.
+            FileType::RegularFile if is_source || is_link => watch(self.places, path, in_file()),
+            FileType::Directory if !above.contains(&id) => {
                 watch(self.places, path, in_directory() | in_file());
-                if above.is_empty() {
-                    self.places.contents.insert(path.to_owned());
-                }
-                let id = FileId::of(&stat);
-                if above.contains(&id) {
-                    return true;
-                }
                 above.push(id);
                 for name in names(path).unwrap_or_default() {
                     // Reading it will say that there are too many.
@@ -136,10 +141,10 @@ impl Surveyor<'_> {
                     self.visit(&path.join(&name), &relative.join(&name), above);
                 }
                 above.pop();
-                true
             }
-            _ => above.is_empty(),
+            _ => {}
         }
+        true
     }
 
     fn note(&mut self, relative: &Path, stat: &Stat) {
@@ -165,17 +170,33 @@ fn watch(places: &mut Places, path: &Path, flags: WatchFlags) {
     places.flags.insert(path.to_owned(), known | flags);
 }
 
-/// What the path leads to. Where it is a link, or the source itself, a change on the way is to be heard of too.
-fn look_at(path: &Path, places: &mut Places, is_source: bool) -> Option<Stat> {
-    let link = rustix::fs::lstat(path).ok();
-    let is_link = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-    if is_source || link.is_some_and(is_link) {
+/// What the path leads to, and whether it is a link; `None` if there is nothing. Where it is a link, or the source
+/// itself, a change on the way is to be heard of too.
+fn look_at(
+    path: &Path,
+    places: &mut Places,
+    is_source: bool,
+) -> Result<Option<(Stat, bool)>, Errno> {
+    let link = there(rustix::fs::lstat(path))?;
+    let is_link =
+        link.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
+    if is_source || is_link {
         route(path, places);
     }
-    match link {
-        Some(stat) if !is_link(stat) => Some(stat),
-        Some(_) => rustix::fs::stat(path).ok(),
-        None => None,
+    let stat = if is_link {
+        there(rustix::fs::stat(path))?
+    } else {
+        link
+    };
+    Ok(stat.map(|stat| (stat, is_link)))
+}
+
+/// What is there, if anything. A link that leads nowhere is what editors leave beside what is being edited.
+fn there(stat: Result<Stat, Errno>) -> Result<Option<Stat>, Errno> {
+    match stat {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -187,6 +208,8 @@ fn route(path: &Path, places: &mut Places) {
     ahead.reverse();
     let mut links = 0;
     while let Some(name) = ahead.pop() {
+        // That it is not the one any more that the path leads to.
+        watch(places, &at, WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF);
         if name == ".." {
             // Its links are resolved, so that is its parent.
             at = match at.file_name() {
@@ -204,7 +227,9 @@ fn route(path: &Path, places: &mut Places) {
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             if ahead.is_empty() {
                 // Whoever has made it may not have written it yet, and then closes it later.
-                watch(places, &at, in_directory() | WatchFlags::CLOSE_WRITE);
+                // Or it is opened to us.
+                let flags = WatchFlags::CLOSE_WRITE | WatchFlags::ATTRIB;
+                watch(places, &at, in_directory() | flags);
                 places.contents.insert(next);
                 return;
             }
@@ -251,29 +276,32 @@ fn names(path: &Path) -> std::io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Reads everything that is there. `dir` is the directory of our own tombstone, which must not be read.
-pub(super) fn read(path: &Path, dir: Option<&ExitDir>) -> Content {
-    let before = survey(path, &mut Places::default());
-    if before.signature.is_none() {
+/// Reads everything that is there, but for a directory that is no part of it.
+pub(super) fn read(path: &Path, apart: Option<FileId>, dir: Option<&ExitDir>) -> Content {
+    let look = || survey(path, &mut Places::default(), apart).signature;
+    let before = look();
+    if before.is_none() {
         return Content::Missing;
     }
     let mut reader = Reader {
         tree: Tree::default(),
+        apart,
         dir,
     };
     let result = reader.visit(path, PathBuf::new(), &mut Vec::new());
-    let after = survey(path, &mut Places::default());
-    match result {
-        _ if after != before && after.signature.is_none() => Content::Missing,
-        _ if after.signature != before.signature => Content::Unsteady,
-        Ok(()) if reader.tree.root().is_some() => Content::Tree(reader.tree),
-        Ok(()) => Content::Refused("it is neither a file nor a directory".to_owned()),
-        Err(why) => Content::Refused(why),
+    match (result, look()) {
+        (_, None) => Content::Missing,
+        (_, after) if after != before => Content::Unsteady,
+        (Ok(()), _) if reader.tree.root().is_some() => Content::Tree(reader.tree),
+        (Ok(()), _) => Content::Refused("it is neither a file nor a directory".to_owned()),
+        (Err(why), _) => Content::Refused(why),
     }
 }
 
 struct Reader<'d> {
     tree: Tree,
+    apart: Option<FileId>,
+    /// The directory of our own tombstone.
     dir: Option<&'d ExitDir>,
 }
 
@@ -288,8 +316,9 @@ impl Reader<'_> {
             true => describe(&error),
             false => format!("{}: {}", relative.display(), describe(&error)),
         };
-        // A link that leads nowhere is what editors leave beside what is being edited.
-        let Ok(stat) = rustix::fs::stat(path) else {
+        let stat = there(rustix::fs::stat(path)).map_err(|errno| failed(errno.into()))?;
+        let is_part = |stat: &Stat| self.apart != Some(FileId::of(stat)) && !self.is_own(stat);
+        let Some(stat) = stat.filter(is_part) else {
             return Ok(());
         };
         let attributes = Attributes {
@@ -328,16 +357,18 @@ impl Reader<'_> {
         }
     }
 
+    fn is_own(&self, stat: &Stat) -> bool {
+        self.dir
+            .is_some_and(|dir| dir.is_own(Some(FileId::of(stat))))
+    }
+
     fn read_file(&self, path: &Path) -> std::io::Result<Option<Rc<[u8]>>> {
         // NONBLOCK: if it has become a FIFO meanwhile it must not hang us.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rustix::fs::open(path, flags, Mode::empty())?;
         let stat = rustix::fs::fstat(&file)?;
-        if self
-            .dir
-            .is_some_and(|dir| dir.is_own(Some(FileId::of(&stat))))
-        {
-            // The lock on our tombstone would go with it.
+        if self.is_own(&stat) {
+            // It has come here since we looked. The lock on our tombstone would go with it.
             std::mem::forget(file);
             return Ok(None);
         }
@@ -349,9 +380,9 @@ impl Reader<'_> {
             .check_limits(size)
             .map_err(std::io::Error::other)?;
         let mut bytes = Vec::new();
-        // It may grow while it is read; that is seen afterwards.
+        // Not only as much as it says: some files say 0 and hold something (proc(5)).
         std::fs::File::from(file)
-            .take(size)
+            .take(SIZE_LIMIT + 1)
             .read_to_end(&mut bytes)?;
         Ok(Some(Rc::from(bytes)))
     }

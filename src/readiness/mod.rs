@@ -128,6 +128,14 @@ impl Readiness {
         }
     }
 
+    /// The process of a probe that runs.
+    pub(crate) fn helper(&self) -> Option<i32> {
+        match self {
+            Readiness::Probe(probe) => probe.helper(),
+            Readiness::Notify(_) | Readiness::Pipe(_) | Readiness::File(_) => None,
+        }
+    }
+
     /// Whether there is anything to look for once the command is ready.
     pub(crate) fn outlives_readiness(&self) -> bool {
         match self {

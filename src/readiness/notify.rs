@@ -2,10 +2,10 @@
 
 use super::Finding;
 use crate::exit_dir::{ExitDir, FileId};
+use crate::random;
 use crate::sys::{self, Datagram};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
-use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Where a command finds the address (sd_notify(3)).
@@ -49,7 +49,7 @@ struct Outer {
 
 impl Socket {
     pub(super) fn open() -> Result<Socket, Errno> {
-        let name = format!("exitdir-notify-{}", random_hex()?);
+        let name = format!("exitdir-notify-{}", random::hex::<16>()?);
         let fd = datagram_socket()?;
         // Before it has an address, so that there is no datagram of which nobody knows the sender.
         rustix::net::sockopt::set_socket_passcred(&fd, true)?;
@@ -179,17 +179,4 @@ impl Outer {
 fn datagram_socket() -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
-}
-
-fn random_hex() -> Result<String, Errno> {
-    let mut bytes = [0_u8; 16];
-    let mut length = 0;
-    while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        length += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())?;
-    }
-    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
 }

@@ -77,6 +77,13 @@ impl Probe {
             .map_or(self.next, |attempt| attempt.deadline)
     }
 
+    pub(super) fn helper(&self) -> Option<i32> {
+        match &self.attempt.as_ref()?.way {
+            Way::Program(program) => Some(program.pid()),
+            Way::Connection(_) => None,
+        }
+    }
+
     pub(super) fn reaped(&mut self, pid: i32, ending: Option<Ending>) {
         let Some(Attempt {
             way: Way::Program(program),

@@ -39,15 +39,18 @@ pub(super) enum Next {
 impl Machine {
     pub(super) fn waiting(&mut self, event: Event) -> Step {
         match event {
-            Event::BirthDepsHold => {
+            Event::BirthDepsHold => (
+                State::Starting(Attempt::First),
+                vec![
+                    Action::Disarm(Timer::Birth),
+                    Action::Disarm(Timer::Notice),
+                    Action::Start,
+                ],
+            ),
+            Event::Deactivated => {
                 let mut actions = vec![Action::Disarm(Timer::Birth), Action::Disarm(Timer::Notice)];
-                if self.active {
-                    actions.push(Action::Start);
-                    (State::Starting(Attempt::First), actions)
-                } else {
-                    actions.extend(self.tell_activity());
-                    deactivate(actions, None)
-                }
+                actions.extend(self.tell_activity());
+                deactivate(actions, None)
             }
             Event::DeathDepHolds(fate) => {
                 let cause = cause(&fate);
@@ -65,10 +68,8 @@ impl Machine {
                     Action::Arm(Timer::Notice, NEXT_NOTICE),
                 ],
             ),
-            // What is there counts when it is to be started.
-            Event::Activated | Event::Deactivated | Event::Reconfigured => {
-                (State::Waiting, Vec::new())
-            }
+            // It is; and what is there counts when it is to be started.
+            Event::Activated | Event::Reconfigured => (State::Waiting, Vec::new()),
             // There is no command yet.
             Event::Started
             | Event::StartFailed(_)
@@ -186,7 +187,7 @@ impl Machine {
                     actions.push(Action::Start);
                     (State::Starting(Attempt::Again), actions)
                 } else {
-                    // What held when it was deactivated may not hold any more.
+                    // For what it has not been waited for, or may not hold any more.
                     actions.extend(self.begin_to_wait());
                     (State::Waiting, actions)
                 }

@@ -4,7 +4,7 @@
 use super::alive::{Run, Stop};
 use super::down::{self, Clearing};
 use super::rules::{Retries, STEADY};
-use super::{Action, Event, Final, Record, Rules, Timer, outcome};
+use super::{Action, Event, Final, Record, Restart, Rules, Timer, outcome};
 use crate::dependencies::Fate;
 use crate::{Limit, Signal};
 use std::time::Duration;
@@ -129,7 +129,9 @@ impl Machine {
                         ready: self.rules.ready_on_start,
                     })),
                     Attempt::Again => {
-                        actions.push(Action::Arm(Timer::Steady, STEADY));
+                        if self.rules.restart != Restart::Never {
+                            actions.push(Action::Arm(Timer::Steady, STEADY));
+                        }
                         if self.rules.ready_on_start {
                             actions.push(Action::Record(Record::Ready));
                         }

@@ -671,8 +671,8 @@ fn a_command_that_is_deactivated_before_its_start_waits_again_when_it_is_activat
         let deeds: Vec<String> = actions.iter().filter_map(deed).collect();
         (deeds.join(" "), machine.is_waiting())
     };
-    assert_eq!(step(Event::Deactivated), (String::new(), true));
-    assert_eq!(step(Event::BirthDepsHold), ("inactive".to_owned(), false));
+    assert_eq!(step(Event::Deactivated), ("inactive".to_owned(), false));
+    assert_eq!(step(Event::BirthDepsHold), (String::new(), false));
     assert_eq!(step(Event::Reconfigured), (String::new(), false));
     assert_eq!(step(Event::Activated), ("down".to_owned(), true));
     assert_eq!(step(Event::BirthDepsHold), ("start".to_owned(), false));

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["verdict"],
     &["dependencies"],
     &["ready_on", "config", "supervisor"],
-    &["exit_dir", "sys", "voice", "wording"],
+    &["exit_dir", "random", "sys", "voice", "wording"],
     &["birth", "watch"],
     &["say", "sweep", "follow", "program", "termination_log"],
     &[

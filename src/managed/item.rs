@@ -1,0 +1,249 @@
+//! One source: what is known of it, and what is new about it.
+
+use super::Finding;
+use super::archive;
+use super::place::{self, Candidate};
+use super::source::{self, Content, Places};
+use super::tree::{Fingerprint, Node, Tree};
+use crate::ExitDir;
+use crate::config::{ConfigItem, Usage};
+use crate::exit_dir::FileId;
+use std::path::{Path, PathBuf};
+
+/// One source.
+pub(super) struct Item<'p> {
+    what: &'p ConfigItem,
+    /// As of the last look: `None` if nothing is there.
+    signature: Option<u64>,
+    /// It was not read since it has changed.
+    is_dirty: bool,
+    /// As of the last look: it may change again with the same signature.
+    is_young: bool,
+    accepted: Option<Fingerprint>,
+    /// The last that was not accepted: it is not asked about twice.
+    refused: Option<Fingerprint>,
+    /// That it is gone was said.
+    is_missed: bool,
+    /// The last that was new could not be put in place, for no fault of its own.
+    pub(super) has_failed: bool,
+}
+
+/// What is new about a source.
+pub(super) enum News {
+    None,
+    /// To be checked and put in place; without a candidate the command reads it where it is.
+    Proposal(Fingerprint, Option<Candidate>),
+    /// To be said.
+    Warning(String),
+    /// To be said once.
+    Complaint(String),
+}
+
+impl<'p> Item<'p> {
+    pub(super) fn new(what: &'p ConfigItem) -> Item<'p> {
+        Item {
+            what,
+            signature: None,
+            is_dirty: true,
+            is_young: false,
+            accepted: None,
+            refused: None,
+            is_missed: false,
+            has_failed: false,
+        }
+    }
+
+    pub(super) fn source(&self) -> &Path {
+        &self.what.source
+    }
+
+    pub(super) fn is_accepted(&self) -> bool {
+        self.accepted.is_some()
+    }
+
+    pub(super) fn is_young(&self) -> bool {
+        self.is_young
+    }
+
+    /// Looks at it from outside. Whether it has changed.
+    pub(super) fn survey(&mut self, places: &mut Places, apart: Option<FileId>) -> bool {
+        let survey = source::survey(self.source(), places, apart);
+        let changed = self.signature != survey.signature;
+        self.signature = survey.signature;
+        self.is_young = survey.is_young;
+        self.is_dirty |= changed;
+        changed
+    }
+
+    /// Why there is nothing of it to start with.
+    pub(super) fn explain(&self) -> String {
+        let source = self.source().display();
+        match self.signature {
+            Some(_) => format!("{source} is not accepted"),
+            None => format!("{source} does not exist"),
+        }
+    }
+
+    /// What could not be done is done again.
+    pub(super) fn retry(&mut self) {
+        self.is_dirty |= std::mem::take(&mut self.has_failed);
+    }
+
+    /// Reads it if it has changed. With what is new: whether it goes on changing.
+    pub(super) fn news(&mut self, dir: Option<&ExitDir>, apart: Option<FileId>) -> (News, bool) {
+        if !std::mem::take(&mut self.is_dirty) {
+            return (News::None, false);
+        }
+        let source = self.source().display();
+        match self.read(dir, apart) {
+            Content::Missing if self.is_accepted() && !self.is_missed => {
+                let sentence = format!("{source} is gone{}", self.consequence());
+                self.is_missed = true;
+                (News::Warning(sentence), false)
+            }
+            Content::Missing => (News::None, false),
+            Content::Unsteady => {
+                self.is_dirty = true;
+                (News::None, true)
+            }
+            Content::Refused(why) => {
+                self.is_missed = false;
+                (News::Warning(self.refusal(&why)), false)
+            }
+            Content::Tree(tree) => {
+                self.is_missed = false;
+                self.has_failed = false;
+                let now = source::survey(self.source(), &mut Places::default(), apart);
+                self.is_dirty = now.is_young;
+                (self.propose(&tree), now.is_young)
+            }
+        }
+    }
+
+    fn read(&self, dir: Option<&ExitDir>, apart: Option<FileId>) -> Content {
+        let content = source::read(self.source(), apart, dir);
+        match (&self.what.usage, content) {
+            (Usage::Unpacked(_), Content::Tree(tree)) => match tree.root() {
+                Some(Node::File(_, bytes)) => {
+                    archive::read(bytes).map_or_else(Content::Refused, Content::Tree)
+                }
+                _ => Content::Refused("it is a directory, not a tar archive".to_owned()),
+            },
+            (_, content) => content,
+        }
+    }
+
+    fn propose(&mut self, tree: &Tree) -> News {
+        let place = self.what.usage.place();
+        // The command sees the modes of copies only.
+        let print = tree.fingerprint(place.is_some());
+        if [self.accepted, self.refused].contains(&Some(print)) {
+            return News::None;
+        }
+        match place.map(|place| place::stage(tree, place)).transpose() {
+            Ok(candidate) => News::Proposal(print, candidate),
+            Err(complaint) => {
+                self.has_failed = true;
+                News::Complaint(complaint)
+            }
+        }
+    }
+
+    /// What the check is asked about.
+    pub(super) fn subject(&self, candidate: Option<&Candidate>) -> PathBuf {
+        candidate.map_or_else(|| self.source().to_owned(), Candidate::path)
+    }
+
+    /// The check has said yes, or there is none: it is put in place. Whether it is there.
+    pub(super) fn accept(
+        &mut self,
+        print: Fingerprint,
+        candidate: Option<Candidate>,
+        finding: &mut Finding,
+    ) -> bool {
+        let changes = candidate.map(Candidate::put_in_place).transpose();
+        match changes {
+            Ok(changes) => {
+                let told = self.what.usage.place().zip(changes);
+                let details = told.map(|(place, changes)| changes.tell(place));
+                finding.details.extend(details.into_iter().flatten());
+                self.accepted = Some(print);
+                self.refused = None;
+                true
+            }
+            Err(complaint) => {
+                self.has_failed = true;
+                finding.complaints.push(complaint);
+                false
+            }
+        }
+    }
+
+    /// The check has said no. The sentence about it.
+    pub(super) fn refuse(&mut self, print: Fingerprint, why: &str) -> String {
+        self.refused = Some(print);
+        self.refusal(why)
+    }
+
+    fn refusal(&self, why: &str) -> String {
+        let source = self.source().display();
+        format!("{source} is refused: {why}{}", self.consequence())
+    }
+
+    fn consequence(&self) -> &'static str {
+        if self.is_accepted() {
+            ": keeping the old one"
+        } else {
+            ""
+        }
+    }
+}
+
+/// No source may be part of a place or hold one, by whatever name, or be where another one is to be put.
+///
+/// # Errors
+/// Which ones are.
+pub(super) fn keep_apart(items: &[ConfigItem], dir: Option<&Path>) -> Result<(), String> {
+    let dir = dir.map(real);
+    if let Some(item) = items.iter().find(|item| dir == Some(real(&item.source))) {
+        let source = item.source.display();
+        return Err(format!(
+            "{source} is the exit directory, and no configuration"
+        ));
+    }
+    let places = items.iter().filter_map(|item| item.usage.place());
+    let places: Vec<(&Path, PathBuf)> = places.map(|place| (place, real(place))).collect();
+    for (number, (place, real_place)) in places.iter().enumerate() {
+        let sources = items.iter().map(|item| item.source.as_path());
+        let sources = sources.map(|source| (source, real(source)));
+        let others = places
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != number);
+        let others = others.map(|(_, (other, real))| (*other, real.clone()));
+        for (other, real_other) in sources.chain(others) {
+            if real_place.starts_with(&real_other) || real_other.starts_with(real_place) {
+                let (place, other) = (place.display(), other.display());
+                return Err(format!(
+                    "{place} and {other}: none may be inside of the other"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The path without links and `..`, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // The last entry is what is replaced, whatever it leads to.
+    let (parent, name) = (absolute.parent(), absolute.file_name());
+    let parent = parent.unwrap_or(Path::new("/"));
+    let known = parent.ancestors().find_map(|ancestor| {
+        let known = std::fs::canonicalize(ancestor).ok()?;
+        Some(known.join(parent.strip_prefix(ancestor).ok()?))
+    });
+    known
+        .unwrap_or_else(|| parent.to_owned())
+        .join(name.unwrap_or_default())
+}

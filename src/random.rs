@@ -1,0 +1,22 @@
+//! Names that nobody can guess, and nobody else has chosen.
+
+use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
+use std::fmt::Write as _;
+
+/// `N` random bytes in hexadecimal.
+///
+/// # Errors
+/// None on any kernel that has getrandom(2), once it has started.
+pub(crate) fn hex<const N: usize>() -> Result<String, Errno> {
+    let mut bytes = [0_u8; N];
+    let mut length = 0;
+    while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        length += getrandom(rest, GetRandomFlags::empty())?;
+    }
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}
