@@ -16,6 +16,8 @@
 mod bad_input;
 mod blind;
 mod cast;
+mod config;
+mod config_tar;
 mod crash;
 mod deaf;
 mod dependencies;
@@ -31,6 +33,7 @@ mod kubelet;
 mod kubexit;
 mod library;
 mod lock;
+mod managed_walk;
 mod messages;
 mod options;
 mod orphans;
