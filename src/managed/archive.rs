@@ -4,7 +4,8 @@
 //! entry must lead to a place inside of the tree, by names alone. ustar, pax and GNU's long names are for the
 //! `tar` crate.
 
-use super::tree::{Attributes, Node, SIZE_LIMIT, Tree};
+use super::tree::{Attributes, DEPTH_LIMIT, ENTRY_LIMIT, Node, SIZE_LIMIT, Tree, too_many};
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -37,14 +38,20 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tree, String> {
     tree.add(PathBuf::new(), Node::Directory(IMPLIED))?;
     let mut archive = Archive::new(bytes);
     let entries = archive.entries().map_err(broken)?;
-    for entry in entries {
+    // The first names of files that have another.
+    let mut linked = BTreeSet::new();
+    for (number, entry) in entries.enumerate() {
+        // Those that replace others count too.
+        if number >= ENTRY_LIMIT {
+            return Err(too_many());
+        }
         let entry = entry.map_err(broken)?;
         let data = entry.header().entry_size().unwrap_or(u64::MAX);
         if !is_ended(bytes, entry.raw_file_position().saturating_add(data)) {
             return Err(NO_ARCHIVE.to_owned());
         }
         let path = entry.path().map_err(broken)?.into_owned();
-        take(&mut tree, entry, &path).map_err(|why| at(&path, &why))?;
+        take(&mut tree, &mut linked, entry, &path).map_err(|why| at(&path, &why))?;
     }
     check_links(&tree)?;
     Ok(tree)
@@ -70,7 +77,12 @@ fn broken(error: std::io::Error) -> String {
     format!("it is broken: {error}")
 }
 
-fn take(tree: &mut Tree, entry: Entry<'_, &[u8]>, path: &Path) -> Result<(), String> {
+fn take(
+    tree: &mut Tree,
+    linked: &mut BTreeSet<PathBuf>,
+    entry: Entry<'_, &[u8]>,
+    path: &Path,
+) -> Result<(), String> {
     let kind = entry.header().entry_type();
     if kind.is_pax_global_extensions() {
         return Ok(());
@@ -85,9 +97,11 @@ fn take(tree: &mut Tree, entry: Entry<'_, &[u8]>, path: &Path) -> Result<(), Str
     let path = inside(path)?;
     let node = node(tree, entry, kind, &path)?;
     make_way(tree, &path)?;
-    let is_link_to_it = |node: &Node| matches!(node, Node::HardLink(file) if *file == path);
-    if tree.entries.contains_key(&path) && tree.entries.values().any(is_link_to_it) {
+    if linked.contains(&path) && tree.entries.contains_key(&path) {
         return Err("it is replaced after another name was given to it".to_owned());
+    }
+    if let Node::HardLink(first) = &node {
+        linked.insert(first.clone());
     }
     let replaces_tree = matches!(tree.entries.get(&path), Some(Node::Directory(_)));
     if replaces_tree && !matches!(node, Node::Directory(_)) {
@@ -154,6 +168,9 @@ fn check_length(path: &Path) -> Result<(), String> {
     if is_long || path.iter().any(|name| name.len() > NAME_LIMIT) {
         return Err("its name is too long".to_owned());
     }
+    if path.components().count() > DEPTH_LIMIT {
+        return Err(format!("it is more than {DEPTH_LIMIT} directories deep"));
+    }
     Ok(())
 }
 
@@ -194,16 +211,20 @@ fn resolve(from: &Path, target: &Path) -> Option<PathBuf> {
 
 /// Directories on the way that the archive does not name are there all the same; anything else is in the way.
 fn make_way(tree: &mut Tree, path: &Path) -> Result<(), String> {
-    let ancestors: Vec<&Path> = path.ancestors().skip(1).collect();
-    for ancestor in ancestors.into_iter().rev() {
+    let mut missing = Vec::new();
+    for ancestor in path.ancestors().skip(1) {
         match tree.entries.get(ancestor) {
-            Some(Node::Directory(_)) => {}
+            // What is above it is there too.
+            Some(Node::Directory(_)) => break,
             Some(Node::Symlink(_)) => return Err("it is written through a link".to_owned()),
             Some(Node::File(..) | Node::HardLink(_)) => {
                 return Err("it is inside of a file".to_owned());
             }
-            None => tree.add(ancestor.to_owned(), Node::Directory(IMPLIED))?,
+            None => missing.push(ancestor.to_owned()),
         }
+    }
+    for ancestor in missing.into_iter().rev() {
+        tree.add(ancestor, Node::Directory(IMPLIED))?;
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use super::Finding;
 use super::archive;
 use super::place::{self, Candidate};
-use super::source::{self, Content, Places};
+use super::source::{self, Content, Places, Surroundings};
+use super::staging::parent;
 use super::tree::{Fingerprint, Node, Tree};
 use crate::ExitDir;
 use crate::config::{ConfigItem, Usage};
@@ -22,6 +23,8 @@ pub(super) struct Item<'p> {
     accepted: Option<Fingerprint>,
     /// The last that was not accepted: it is not asked about twice.
     refused: Option<Fingerprint>,
+    /// The last that cannot be used, and what was said about it: that is not said twice.
+    unusable: Option<(Option<Fingerprint>, String)>,
     /// That it is gone was said.
     is_missed: bool,
     /// The last that was new could not be put in place, for no fault of its own.
@@ -48,6 +51,7 @@ impl<'p> Item<'p> {
             is_young: false,
             accepted: None,
             refused: None,
+            unusable: None,
             is_missed: false,
             has_failed: false,
         }
@@ -89,13 +93,25 @@ impl<'p> Item<'p> {
         self.is_dirty |= std::mem::take(&mut self.has_failed);
     }
 
-    /// Reads it if it has changed. With what is new: whether it goes on changing.
-    pub(super) fn news(&mut self, dir: Option<&ExitDir>, apart: Option<FileId>) -> (News, bool) {
+    /// Reads it if it has changed. With what is new: whether it goes on changing, which counts only if there is
+    /// no haste.
+    pub(super) fn news(
+        &mut self,
+        dir: Option<&ExitDir>,
+        apart: Option<FileId>,
+        in_haste: bool,
+    ) -> (News, bool) {
         if !std::mem::take(&mut self.is_dirty) {
             return (News::None, false);
         }
-        let source = self.source().display();
-        match self.read(dir, apart) {
+        let source = self.what.source.display();
+        let (content, raw) = self.read(dir, apart);
+        self.has_failed = false;
+        if self.goes_on(apart) && !in_haste {
+            // Its writer may have just begun, and nothing was heard of him yet.
+            return (News::None, true);
+        }
+        match content {
             Content::Missing if self.is_accepted() && !self.is_missed => {
                 let sentence = format!("{source} is gone{}", self.consequence());
                 self.is_missed = true;
@@ -106,30 +122,58 @@ impl<'p> Item<'p> {
                 self.is_dirty = true;
                 (News::None, true)
             }
+            Content::Failed(why) => {
+                self.has_failed = true;
+                (
+                    News::Complaint(format!("cannot read {source}: {why}")),
+                    false,
+                )
+            }
             Content::Refused(why) => {
+                let unusable = Some((raw, self.refusal(&why)));
+                let sentence = unusable.as_ref().filter(|_| unusable != self.unusable);
+                let news = sentence.map_or(News::None, |(_, said)| News::Warning(said.clone()));
+                self.unusable = unusable;
                 self.is_missed = false;
-                (News::Warning(self.refusal(&why)), false)
+                (news, self.is_dirty)
             }
             Content::Tree(tree) => {
+                self.unusable = None;
                 self.is_missed = false;
-                self.has_failed = false;
-                let now = source::survey(self.source(), &mut Places::default(), apart);
-                self.is_dirty = now.is_young;
-                (self.propose(&tree), now.is_young)
+                (self.propose(&tree), self.is_dirty)
             }
         }
     }
 
-    fn read(&self, dir: Option<&ExitDir>, apart: Option<FileId>) -> Content {
-        let content = source::read(self.source(), apart, dir);
+    /// Whether it is not what it was when it had come to rest, or may change without a trace: then it is read
+    /// again. Half-way through a truncation the kernel shows an empty file with its old times.
+    fn goes_on(&mut self, apart: Option<FileId>) -> bool {
+        let survey = source::survey(self.source(), &mut Places::default(), apart);
+        self.is_dirty = survey.is_young || survey.signature != self.signature;
+        self.signature = survey.signature;
+        self.is_dirty
+    }
+
+    /// What there is, and if that is an archive: which.
+    fn read(&self, dir: Option<&ExitDir>, apart: Option<FileId>) -> (Content, Option<Fingerprint>) {
+        let place = self.what.usage.place();
+        let parent = place.and_then(|place| rustix::fs::stat(parent(place)).ok());
+        let surroundings = Surroundings {
+            apart,
+            dir,
+            copy: parent.map(|stat| FileId::of(&stat)),
+        };
+        let content = source::read(self.source(), &surroundings);
         match (&self.what.usage, content) {
-            (Usage::Unpacked(_), Content::Tree(tree)) => match tree.root() {
-                Some(Node::File(_, bytes)) => {
-                    archive::read(bytes).map_or_else(Content::Refused, Content::Tree)
-                }
-                _ => Content::Refused("it is a directory, not a tar archive".to_owned()),
-            },
-            (_, content) => content,
+            (Usage::Unpacked(_), Content::Tree(tree)) => {
+                let unpacked = match tree.root() {
+                    Some(Node::File(_, bytes)) => archive::read(bytes),
+                    _ => Err("it is a directory, not a tar archive".to_owned()),
+                };
+                let content = unpacked.map_or_else(Content::Refused, Content::Tree);
+                (content, Some(tree.fingerprint(false)))
+            }
+            (_, content) => (content, None),
         }
     }
 
@@ -204,33 +248,43 @@ impl<'p> Item<'p> {
 /// # Errors
 /// Which ones are.
 pub(super) fn keep_apart(items: &[ConfigItem], dir: Option<&Path>) -> Result<(), String> {
-    let dir = dir.map(real);
-    if let Some(item) = items.iter().find(|item| dir == Some(real(&item.source))) {
-        let source = item.source.display();
-        return Err(format!(
-            "{source} is the exit directory, and no configuration"
-        ));
-    }
-    let places = items.iter().filter_map(|item| item.usage.place());
-    let places: Vec<(&Path, PathBuf)> = places.map(|place| (place, real(place))).collect();
-    for (number, (place, real_place)) in places.iter().enumerate() {
+    let graveyard = dir.map(names).unwrap_or_default();
+    for (number, item) in items.iter().enumerate() {
+        if names(&item.source)
+            .iter()
+            .any(|name| graveyard.contains(name))
+        {
+            let source = item.source.display();
+            return Err(format!(
+                "{source} is the exit directory, and no configuration"
+            ));
+        }
+        let Some(place) = item.usage.place() else {
+            continue;
+        };
         let sources = items.iter().map(|item| item.source.as_path());
-        let sources = sources.map(|source| (source, real(source)));
-        let others = places
+        let places = items
             .iter()
             .enumerate()
             .filter(|(other, _)| *other != number);
-        let others = others.map(|(_, (other, real))| (*other, real.clone()));
-        for (other, real_other) in sources.chain(others) {
-            if real_place.starts_with(&real_other) || real_other.starts_with(real_place) {
-                let (place, other) = (place.display(), other.display());
-                return Err(format!(
-                    "{place} and {other}: none may be inside of the other"
-                ));
-            }
+        let places = places.filter_map(|(_, item)| item.usage.place());
+        let mut others = sources.chain(places).chain(dir);
+        let name = real(place);
+        let collides = |other: &PathBuf| name.starts_with(other) || other.starts_with(&name);
+        if let Some(other) = others.find(|other| names(other).iter().any(collides)) {
+            let (place, other) = (place.display(), other.display());
+            return Err(format!(
+                "{place} and {other}: none may be inside of the other"
+            ));
         }
     }
     Ok(())
+}
+
+/// What the path is called itself, and what it leads to.
+fn names(path: &Path) -> Vec<PathBuf> {
+    let followed = std::fs::canonicalize(path).ok();
+    [Some(real(path)), followed].into_iter().flatten().collect()
 }
 
 /// The path without links and `..`, as far as it exists.

@@ -38,8 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(10);
 /// So often is looked again at once, because a place was not watched when it was looked at.
 const ATTEMPTS: u32 = 5;
-/// A look that took longer than that is followed by a rest: of all time, looks take at most a twentieth.
-const LONG_LOOK: Duration = Duration::from_millis(5);
+/// After a look there is none for so many times as long as it took: of all time, looks take at most a twentieth.
 const REST: u32 = 19;
 
 /// What one look found, and what people are to be told.
@@ -69,8 +68,10 @@ pub(crate) struct Managed<'p> {
     /// Dropped after the descriptor that it takes care of.
     undertaker: Option<Undertaker>,
     next_look: Option<Instant>,
-    /// Nothing is heard before, because looking has taken so long.
-    rests_until: Option<Instant>,
+    /// There is no look before, because the last one has taken so long.
+    rests_until: Instant,
+    /// Something was heard since the last look.
+    has_heard: bool,
     unrest: Option<Unrest>,
     /// When to try again what could not be done.
     retry: Option<Instant>,
@@ -111,7 +112,8 @@ impl<'p> Managed<'p> {
             contents: BTreeSet::new(),
             undertaker: None,
             next_look: Some(Instant::now()),
-            rests_until: None,
+            rests_until: Instant::now(),
+            has_heard: false,
             unrest: None,
             retry: None,
             round: None,
@@ -120,10 +122,9 @@ impl<'p> Managed<'p> {
         })
     }
 
-    /// Readable when there is something to hear, if it is to be heard now.
+    /// Readable when there is something to hear.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        let resting = self.rests_until.is_some_and(|until| until > Instant::now());
-        self.watcher.descriptor().filter(|_| !resting)
+        self.watcher.descriptor()
     }
 
     /// When to look even if nothing is heard.
@@ -132,7 +133,7 @@ impl<'p> Managed<'p> {
         let rest = self.unrest.map(|unrest| self.end_of(unrest));
         let dates = [
             self.next_look,
-            self.rests_until,
+            self.has_heard.then_some(self.rests_until),
             rest.filter(|_| waits),
             self.retry.filter(|_| waits),
             self.round.as_ref().and_then(Round::deadline),
@@ -175,9 +176,9 @@ impl<'p> Managed<'p> {
         let mut finding = Finding::default();
         let now = Instant::now();
         self.may_check = may_check;
-        self.rests_until.take_if(|until| *until <= now);
-        let heard = self.rests_until.is_none() && self.watcher.listen();
-        if heard || self.next_look.is_some_and(|at| at <= now) {
+        self.has_heard |= self.watcher.listen();
+        let rested = self.rests_until <= now;
+        if self.has_heard && rested || self.next_look.is_some_and(|at| at <= now) {
             self.survey(now, &mut finding);
         }
         if !may_check {
@@ -203,6 +204,7 @@ impl<'p> Managed<'p> {
 
     fn survey(&mut self, began: Instant, finding: &mut Finding) {
         let apart = self.apart();
+        self.has_heard = false;
         // Watched, then looked: what came in between is not missed.
         for _ in 0..ATTEMPTS {
             let mut places = Places::default();
@@ -222,8 +224,7 @@ impl<'p> Managed<'p> {
             finding.complaints.push(watch::no_inotify(errno));
         }
         let ended = Instant::now();
-        let took = ended.duration_since(began);
-        self.rests_until = (took > LONG_LOOK).then(|| ended + took * REST);
+        self.rests_until = ended + ended.duration_since(began) * REST;
         let blind = self.watcher.trouble().is_some();
         let interval = watch::interval(self.poll, blind, self.locality());
         self.next_look = watch::next_look(interval, began, ended);
@@ -250,7 +251,13 @@ impl<'p> Managed<'p> {
         if self.watcher.is_being_written(&self.contents) {
             return latest;
         }
-        latest.min(unrest.newest + QUIET)
+        let quiet = unrest.newest + QUIET;
+        // What was heard during a rest is looked at after it.
+        if self.has_heard {
+            latest.min(quiet.max(self.rests_until))
+        } else {
+            latest.min(quiet)
+        }
     }
 
     fn look_at_activity(&mut self, places: &mut Places, finding: &mut Finding) {
@@ -284,11 +291,22 @@ impl<'p> Managed<'p> {
         if self.round.is_some() || !(at_once || rested || self.retries(now)) {
             return;
         }
-        self.unrest = None;
+        // Whoever has not finished by now is not waited for any more.
+        let is_over = |unrest: Unrest| unrest.since + PATIENCE <= now;
+        let in_haste = self.unrest.take().is_some_and(is_over);
+        if in_haste {
+            self.watcher.give_up_waiting();
+        }
         let apart = self.apart();
         let mut round = Round::default();
         for (number, item) in self.items.iter_mut().enumerate() {
-            let (news, unsteady) = item.news(self.dir, apart);
+            // Reading the one before may have taken its time.
+            self.has_heard |= self.watcher.listen();
+            if !in_haste && self.watcher.is_being_written(&self.contents) {
+                Unrest::add(&mut self.unrest, now);
+                continue;
+            }
+            let (news, unsteady) = item.news(self.dir, apart, in_haste);
             if unsteady {
                 Unrest::add(&mut self.unrest, now);
             }

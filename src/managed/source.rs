@@ -5,7 +5,7 @@
 //! through `..data`, which is replaced as a whole: links are followed, and entries that begin with `..` are
 //! the kubelet's own.
 
-use super::tree::{Attributes, ENTRY_LIMIT, Node, SIZE_LIMIT, Tree};
+use super::tree::{Attributes, DEPTH_LIMIT, ENTRY_LIMIT, Node, SIZE_LIMIT, Tree};
 use crate::ExitDir;
 use crate::error::describe;
 use crate::exit_dir::FileId;
@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -53,6 +54,8 @@ pub(super) enum Content {
     Unsteady,
     /// Why it cannot be used.
     Refused(String),
+    /// Why it could not be read, which may be a moment's.
+    Failed(String),
 }
 
 /// Entries come and go.
@@ -130,7 +133,7 @@ impl Surveyor<'_> {
         match FileType::from_raw_mode(stat.st_mode) {
             // No watch on a directory that we know of hears of what is written into it.
             FileType::RegularFile if is_source || is_link => watch(self.places, path, in_file()),
-            FileType::Directory if !above.contains(&id) => {
+            FileType::Directory if !above.contains(&id) && above.len() <= DEPTH_LIMIT => {
                 watch(self.places, path, in_directory() | in_file());
                 above.push(id);
                 for name in names(path).unwrap_or_default() {
@@ -276,17 +279,26 @@ fn names(path: &Path) -> std::io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Reads everything that is there, but for a directory that is no part of it.
-pub(super) fn read(path: &Path, apart: Option<FileId>, dir: Option<&ExitDir>) -> Content {
-    let look = || survey(path, &mut Places::default(), apart).signature;
+/// What a source must not take in.
+pub(super) struct Surroundings<'d> {
+    /// The exit directory, which is no part of it.
+    pub(super) apart: Option<FileId>,
+    /// The same, which knows our own tombstone.
+    pub(super) dir: Option<&'d ExitDir>,
+    /// The directory in which its copy is: that it holds this means that it would hold itself.
+    pub(super) copy: Option<FileId>,
+}
+
+/// Reads everything that is there.
+pub(super) fn read(path: &Path, surroundings: &Surroundings<'_>) -> Content {
+    let look = || survey(path, &mut Places::default(), surroundings.apart).signature;
     let before = look();
     if before.is_none() {
         return Content::Missing;
     }
     let mut reader = Reader {
         tree: Tree::default(),
-        apart,
-        dir,
+        surroundings,
     };
     let result = reader.visit(path, PathBuf::new(), &mut Vec::new());
     match (result, look()) {
@@ -294,15 +306,32 @@ pub(super) fn read(path: &Path, apart: Option<FileId>, dir: Option<&ExitDir>) ->
         (_, after) if after != before => Content::Unsteady,
         (Ok(()), _) if reader.tree.root().is_some() => Content::Tree(reader.tree),
         (Ok(()), _) => Content::Refused("it is neither a file nor a directory".to_owned()),
-        (Err(why), _) => Content::Refused(why),
+        (Err(Obstacle::Itself(why)), _) => Content::Refused(why),
+        (Err(Obstacle::Error(at, error)), _) => {
+            let because = describe(&error);
+            let why = match at.as_os_str().is_empty() {
+                true => because,
+                false => format!("{}: {because}", at.display()),
+            };
+            match error.kind() {
+                // It is seen when that changes.
+                std::io::ErrorKind::PermissionDenied => Content::Refused(why),
+                _ => Content::Failed(why),
+            }
+        }
     }
 }
 
-struct Reader<'d> {
+/// Why something cannot be read.
+enum Obstacle {
+    /// For what it is.
+    Itself(String),
+    Error(PathBuf, std::io::Error),
+}
+
+struct Reader<'s> {
     tree: Tree,
-    apart: Option<FileId>,
-    /// The directory of our own tombstone.
-    dir: Option<&'d ExitDir>,
+    surroundings: &'s Surroundings<'s>,
 }
 
 impl Reader<'_> {
@@ -311,13 +340,11 @@ impl Reader<'_> {
         path: &Path,
         relative: PathBuf,
         above: &mut Vec<FileId>,
-    ) -> Result<(), String> {
-        let failed = |error: std::io::Error| match relative.as_os_str().is_empty() {
-            true => describe(&error),
-            false => format!("{}: {}", relative.display(), describe(&error)),
-        };
+    ) -> Result<(), Obstacle> {
+        let failed = |error| Obstacle::Error(relative.clone(), error);
         let stat = there(rustix::fs::stat(path)).map_err(|errno| failed(errno.into()))?;
-        let is_part = |stat: &Stat| self.apart != Some(FileId::of(stat)) && !self.is_own(stat);
+        let apart = self.surroundings.apart;
+        let is_part = |stat: &Stat| apart != Some(FileId::of(stat)) && !self.is_own(stat);
         let Some(stat) = stat.filter(is_part) else {
             return Ok(());
         };
@@ -328,23 +355,37 @@ impl Reader<'_> {
         };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
-                let bytes = self.read_file(path).map_err(failed)?;
-                match bytes {
-                    Some(bytes) => self.tree.add(relative, Node::File(attributes, bytes)),
-                    None => Ok(()),
-                }
+                let Some(file) = self.open(path).map_err(failed)? else {
+                    return Ok(());
+                };
+                let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+                self.tree.check_limits(size).map_err(Obstacle::Itself)?;
+                let mut bytes = Vec::new();
+                // Not only as much as it says: some files say 0 and hold something (proc(5)).
+                let mut file = file.take(SIZE_LIMIT + 1);
+                file.read_to_end(&mut bytes).map_err(failed)?;
+                let node = Node::File(attributes, Rc::from(bytes));
+                self.tree.add(relative, node).map_err(Obstacle::Itself)
             }
             FileType::Directory => {
                 let id = FileId::of(&stat);
+                let shown = relative.display();
                 if above.contains(&id) {
-                    return Err(format!(
-                        "{}: a link to a directory above it",
-                        relative.display()
-                    ));
+                    let why = format!("{shown}: a link to a directory above it");
+                    return Err(Obstacle::Itself(why));
+                }
+                if self.surroundings.copy == Some(id) {
+                    let why = format!("{shown}: its own copy is in there");
+                    return Err(Obstacle::Itself(why));
+                }
+                if above.len() > DEPTH_LIMIT {
+                    let why = format!("it is more than {DEPTH_LIMIT} directories deep");
+                    return Err(Obstacle::Itself(why));
                 }
                 let names = names(path).map_err(failed)?;
-                self.tree
-                    .add(relative.clone(), Node::Directory(attributes))?;
+                let node = Node::Directory(attributes);
+                let added = self.tree.add(relative.clone(), node);
+                added.map_err(Obstacle::Itself)?;
                 above.push(id);
                 for name in names {
                     self.visit(&path.join(&name), relative.join(&name), above)?;
@@ -358,11 +399,12 @@ impl Reader<'_> {
     }
 
     fn is_own(&self, stat: &Stat) -> bool {
-        self.dir
-            .is_some_and(|dir| dir.is_own(Some(FileId::of(stat))))
+        let dir = self.surroundings.dir;
+        dir.is_some_and(|dir| dir.is_own(Some(FileId::of(stat))))
     }
 
-    fn read_file(&self, path: &Path) -> std::io::Result<Option<Rc<[u8]>>> {
+    /// `None` if it is no file any more.
+    fn open(&self, path: &Path) -> std::io::Result<Option<File>> {
         // NONBLOCK: if it has become a FIFO meanwhile it must not hang us.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rustix::fs::open(path, flags, Mode::empty())?;
@@ -372,18 +414,7 @@ impl Reader<'_> {
             std::mem::forget(file);
             return Ok(None);
         }
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Ok(None);
-        }
-        let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
-        self.tree
-            .check_limits(size)
-            .map_err(std::io::Error::other)?;
-        let mut bytes = Vec::new();
-        // Not only as much as it says: some files say 0 and hold something (proc(5)).
-        std::fs::File::from(file)
-            .take(SIZE_LIMIT + 1)
-            .read_to_end(&mut bytes)?;
-        Ok(Some(Rc::from(bytes)))
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        Ok(is_file.then(|| file.into()))
     }
 }

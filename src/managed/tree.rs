@@ -11,6 +11,12 @@ use std::rc::Rc;
 pub(super) const SIZE_LIMIT: u64 = 64 << 20;
 /// Nor are there more entries.
 pub(super) const ENTRY_LIMIT: usize = 10_000;
+/// Nor are they deeper: each costs as much as there is above it.
+pub(super) const DEPTH_LIMIT: usize = 128;
+
+pub(super) fn too_many() -> String {
+    format!("it has more than {ENTRY_LIMIT} entries")
+}
 
 /// What a source holds, by paths relative to it; that of the source itself is empty.
 #[derive(Debug, Default)]
@@ -60,7 +66,7 @@ impl Tree {
         }
         // The source itself is none.
         if self.entries.len() > ENTRY_LIMIT + 1 {
-            return Err(format!("it has more than {ENTRY_LIMIT} entries"));
+            return Err(too_many());
         }
         Ok(())
     }

@@ -84,11 +84,19 @@ impl Watcher {
             } else {
                 place.join(name)
             };
-            // A link or a directory is made in one step, and never closed.
-            let stat = rustix::fs::lstat(&path).map(|stat| FileType::from_raw_mode(stat.st_mode));
-            let is_open = *has_begun || stat == Ok(FileType::RegularFile);
+            // What is made in one step is never closed: a link of either kind, a directory.
+            let is_new_file = |stat: rustix::fs::Stat| {
+                let kind = FileType::from_raw_mode(stat.st_mode);
+                kind == FileType::RegularFile && stat.st_size == 0
+            };
+            let is_open = *has_begun || rustix::fs::lstat(&path).is_ok_and(is_new_file);
             is_open && contents.iter().any(|content| path.starts_with(content))
         })
+    }
+
+    /// Whoever has not finished by now is not waited for any more, until he writes again.
+    pub(super) fn give_up_waiting(&mut self) {
+        self.unfinished.clear();
     }
 
     /// Watches these places and no others. True if one of them was not watched before: look again then.

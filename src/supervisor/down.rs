@@ -36,6 +36,16 @@ pub(super) enum Next {
     Resume(Final),
 }
 
+impl Next {
+    /// Whether the life goes on.
+    fn is_no_end(&self) -> bool {
+        match self {
+            Next::Finish(_) => false,
+            Next::Restart(..) | Next::Resume(_) => true,
+        }
+    }
+}
+
 impl Machine {
     pub(super) fn waiting(&mut self, event: Event) -> Step {
         match event {
@@ -115,6 +125,10 @@ impl Machine {
                     (State::Clearing(Clearing { next, ..clearing }), Vec::new())
                 }
             },
+            Event::Activated | Event::Deactivated if clearing.next.is_no_end() => {
+                let told = self.tell_activity();
+                (State::Clearing(clearing), told)
+            }
             // What is there counts when nobody is left.
             Event::Activated | Event::Deactivated | Event::Reconfigured => {
                 (State::Clearing(clearing), Vec::new())
