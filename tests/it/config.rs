@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// Two changes that are further apart than that may be two; those that are to be one must be much closer.
 const QUIET: Duration = Duration::from_millis(100);
-const TERM: i32 = 15;
+pub const TERM: i32 = 15;
 const KILL: i32 = 9;
 
 /// What the command says in its log: how it came to its configuration, and what that is.
@@ -30,7 +30,7 @@ const SLEEPER: &str = "echo started $(cat $CONF) >>\"$LOG\"; exec sleep 60";
 
 /// What the command gets when there is a new configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub enum Way {
     Restart,
     Hup,
 }
@@ -53,20 +53,20 @@ impl Way {
 }
 
 /// `exitdir-run` over a command that says what it is configured with.
-struct App {
-    running: Running,
-    world: World,
+pub struct App {
+    pub running: Running,
+    pub world: World,
     way: Way,
 }
 
 impl App {
     /// `conf` is what the command reads.
-    fn start(world: World, way: Way, conf: &str, words: &[&str]) -> App {
+    pub fn start(world: World, way: Way, conf: &str, words: &[&str]) -> App {
         let run = world.applet("run");
         App::of(world, run, way, conf, words)
     }
 
-    fn of(world: World, mut run: Command, way: Way, conf: &str, words: &[&str]) -> App {
+    pub fn of(world: World, mut run: Command, way: Way, conf: &str, words: &[&str]) -> App {
         let stderr = fs::File::create(world.path("stderr")).unwrap();
         if way == Way::Hup {
             run.args(["--on-config", "HUP"]);
@@ -97,13 +97,13 @@ impl App {
         app
     }
 
-    fn log(&self) -> Vec<String> {
+    pub fn log(&self) -> Vec<String> {
         lines(&self.world.path("log"))
     }
 
     /// Waits for as many lines, and compares when nothing is under way any more.
     #[track_caller]
-    fn await_log(&self, expected: &[&str]) {
+    pub fn await_log(&self, expected: &[&str]) {
         eventually(&format!("{expected:?}; {:?}", self.log()), || {
             (self.log().len() >= expected.len()).then_some(())
         });
@@ -115,13 +115,13 @@ impl App {
     }
 
     /// What `exitdir-run` has said, a line each, without who says it.
-    fn said(&self) -> String {
+    pub fn said(&self) -> String {
         let text = fs::read_to_string(self.world.path("stderr")).unwrap_or_default();
         text.replace("exitdir-run: ", "")
     }
 
     #[track_caller]
-    fn await_words(&self, words: &str) {
+    pub fn await_words(&self, words: &str) {
         eventually(&format!("{words:?} in {:?}", self.said()), || {
             self.said().contains(words).then_some(())
         });
@@ -129,7 +129,7 @@ impl App {
 
     /// Replaces the source and sees that this is one change.
     #[track_caller]
-    fn await_change(&self, text: &str) {
+    pub fn await_change(&self, text: &str) {
         let line = self.way.line(text);
         let mut expected = self.log();
         expected.push(line);
@@ -137,7 +137,7 @@ impl App {
         self.await_log(&expected.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
-    fn text(&self, name: &str) -> String {
+    pub fn text(&self, name: &str) -> String {
         fs::read_to_string(self.world.path(name)).unwrap_or_default()
     }
 }
@@ -145,7 +145,7 @@ impl App {
 /// Waits until a supervisor has nothing to do: it sleeps until it is woken, or for seconds. Whoever has been
 /// woken is not seen to sleep, so what was done before this is done with.
 #[track_caller]
-fn await_rest(process: &Running) {
+pub fn await_rest(process: &Running) {
     /// Longer than changes are waited for, and shorter than 10 s, after which a restart counts as a success.
     const LONG: i64 = 3;
     let pid = process.pid();
@@ -171,11 +171,11 @@ fn await_rest(process: &Running) {
     });
 }
 
-fn write(world: &World, name: &str, text: &str) {
+pub fn write(world: &World, name: &str, text: &str) {
     fs::write(world.path(name), format!("{text}\n")).unwrap();
 }
 
-fn replace(world: &World, name: &str, text: &str) {
+pub fn replace(world: &World, name: &str, text: &str) {
     let new = format!("{name}.new");
     write(world, &new, text);
     fs::rename(world.path(&new), world.path(name)).unwrap();
@@ -457,7 +457,7 @@ fn a_new_mode_counts_only_where_the_command_sees_it() {
     }
 }
 
-fn mode(path: &Path) -> u32 {
+pub fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777
 }
 
@@ -679,7 +679,7 @@ fn a_copied_directory_is_what_its_source_is() {
     assert_eq!(app.said().matches("refused").count(), 0, "{}", app.said());
 }
 
-fn make_fifo(path: &Path) {
+pub fn make_fifo(path: &Path) {
     rustix::fs::mknodat(
         rustix::fs::CWD,
         path,
@@ -853,7 +853,7 @@ fn checked(way: Way, script: &str) -> App {
     app
 }
 
-fn write_check(world: &World, script: &str) {
+pub fn write_check(world: &World, script: &str) {
     fs::write(world.path("check"), format!("#!/bin/sh\n{script}\n")).unwrap();
     set_mode(&world.path("check"), 0o755);
 }
@@ -915,7 +915,7 @@ fn what_a_check_has_started_ends_with_it() {
 }
 
 /// Accepts the first; hangs over the others, and says who hangs.
-const HANGING: &str = "grep -q 1 \"$1\" && exit; sleep 60 & \
+pub const HANGING: &str = "grep -q 1 \"$1\" && exit; sleep 60 & \
                        echo $$ $! >hanging.new; mv hanging.new hanging; wait";
 
 /// One whose check hangs over a second configuration, and who that is.
@@ -1145,8 +1145,16 @@ fn a_configuration_inside_of_the_exit_directory_costs_nobody_his_lock() {
     }
     let world = World::new();
     let dir = world.dir().display().to_string();
-    let ended = world.run(["--config", &dir, "--", "true"]).finish();
-    assert_sentence(&ended, "exitdir-run", 125);
+    write(&world, "app.conf", "1");
+    let file = world.path("app.conf").display().to_string();
+    for config in [
+        dir.clone(),
+        format!("{file}={dir}"),
+        format!("{file}={dir}/copy"),
+    ] {
+        let ended = world.run(["--config", &config, "--", "true"]).finish();
+        assert_sentence(&ended, "exitdir-run", 125);
+    }
 }
 
 #[test]

@@ -171,7 +171,9 @@ impl Scene {
                 .ok()
                 .filter(|pid| pid.ends_with('\n'))
         });
-        Scene { world, run }
+        let scene = Scene { world, run };
+        eventually("it has said so", || scene.said("started").pop());
+        scene
     }
 
     fn place(&self) -> std::path::PathBuf {
@@ -193,6 +195,12 @@ impl Scene {
 
     /// Delivers what must be refused, and checks that nothing has come of it but one sentence.
     fn refuses(&self, what: &str, archive: &[u8]) -> String {
+        // What was replaced goes a moment after it.
+        let is_staging = |name: &String| name.starts_with(".app.exitdir-") && name.len() > 20;
+        eventually("nothing is under way", || {
+            let names = entries(&self.world.path("out"));
+            (!names.iter().any(is_staging)).then_some(())
+        });
         let before = self.state();
         let count = lines(&self.world.path("err")).len();
         deliver(&self.world, archive);
@@ -376,6 +384,18 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "a path of a megabyte",
             pax_path(&"a/".repeat(500_000)),
             "too long",
+        ),
+        (
+            "a path of 200 directories",
+            pax_path(&"a/".repeat(200)),
+            "deep",
+        ),
+        (
+            "one file 10,001 times",
+            (0..10_001)
+                .fold(Tar::new(), |tar, _| tar.file("f", "x"))
+                .end(),
+            "10000 entries",
         ),
         (
             "a name of 256 bytes",

@@ -13,10 +13,12 @@
     clippy::type_complexity // tables of cases
 )]
 
+mod active;
 mod bad_input;
 mod blind;
 mod cast;
 mod config;
+mod config_safety;
 mod config_tar;
 mod crash;
 mod deaf;

@@ -6,13 +6,16 @@
 
 use crate::cast::lines;
 use crate::races::long;
-use crate::seen::is_gone;
+use crate::seen::{is_gone, sleeps};
 use crate::world::{Running, Start, World, eventually};
 use exitdir::{ExitDir, Name, State};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::PipeWriter;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const EVENTS: usize = 40;
@@ -32,15 +35,28 @@ fn in_random_walks_the_command_runs_while_it_may_with_the_newest_configuration()
     };
     for first in (0..rounds).step_by(BATCH as usize) {
         let numbers = first..(first + BATCH).min(rounds);
+        let guard = Guard::default();
         let failed: Vec<u64> = std::thread::scope(|scope| {
+            let guard = &guard;
             let started: Vec<_> = numbers
-                .map(|number| (number, scope.spawn(move || Walk::new(seed, number).play())))
+                .map(|number| {
+                    let round = move || Walk::new(seed, number, guard).play();
+                    (number, scope.spawn(round))
+                })
                 .collect();
-            started
+            scope.spawn(|| guard.keep());
+            let failed = started
                 .into_iter()
                 .filter_map(|(number, round)| round.join().err().map(|_| number))
-                .collect()
+                .collect();
+            guard.is_over.store(true, Ordering::Relaxed);
+            failed
         });
+        let missed = guard.missed.into_inner().unwrap();
+        assert!(
+            missed.is_empty(),
+            "not there for a moment: {missed:?}; EXITDIR_TEST_SEED={seed} repeats it"
+        );
         assert!(
             failed.is_empty(),
             "rounds {failed:?} failed; EXITDIR_TEST_SEED={seed} repeats them"
@@ -50,6 +66,31 @@ fn in_random_walks_the_command_runs_while_it_may_with_the_newest_configuration()
 
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+// ---------------------------------------------------------------- the guard
+
+/// Looks all the time at the trees that must be there from now on: whoever takes one away before he puts the
+/// next in its place leaves a gap that is too short for the walks themselves.
+#[derive(Default)]
+struct Guard {
+    trees: Mutex<BTreeSet<PathBuf>>,
+    missed: Mutex<BTreeSet<PathBuf>>,
+    is_over: AtomicBool,
+}
+
+impl Guard {
+    fn keep(&self) {
+        while !self.is_over.load(Ordering::Relaxed) {
+            for tree in self.trees.lock().unwrap().iter() {
+                if tree.symlink_metadata().is_err() {
+                    self.missed.lock().unwrap().insert(tree.clone());
+                }
+            }
+            // The walks need the processor too.
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
 }
 
 // ---------------------------------------------------------------- chance
@@ -203,7 +244,8 @@ const ALPHABET: [Event; 15] = [
     Event::Settle,
 ];
 
-struct Walk {
+struct Walk<'g> {
+    guard: &'g Guard,
     label: String,
     chance: Chance,
     trace: Vec<String>,
@@ -222,8 +264,8 @@ struct Walk {
     world: World,
 }
 
-impl Walk {
-    fn new(seed: u64, number: u64) -> Walk {
+impl<'g> Walk<'g> {
+    fn new(seed: u64, number: u64, guard: &'g Guard) -> Walk<'g> {
         let mut chance = Chance::new(seed, number);
         let world = World::new();
         let (reader, writer) = std::io::pipe().unwrap();
@@ -265,6 +307,7 @@ impl Walk {
             .stdout(std::process::Stdio::null())
             .stderr(File::create(world.path("stderr")).unwrap());
         let mut walk = Walk {
+            guard,
             label: format!(
                 "seed {seed}, round {number}: --on-config {action}, --restart {restart}, check {checks}, tree is a directory {is_directory}, a stop takes {takes}"
             ),
@@ -409,7 +452,7 @@ impl Walk {
 
     /// Before something good is replaced by what does not count. Mostly it is not known then whether it was taken;
     /// where it is the first, everything would depend on that.
-    fn make_clear(&mut self, source: fn(&mut Walk) -> &mut Source) {
+    fn make_clear(&mut self, source: fn(&mut Self) -> &mut Source) {
         let source = source(self);
         let is_first = !source.is_certain && !source.possible.is_empty();
         if is_first || source.possible.len() > 1 && self.chance.half() {
@@ -424,13 +467,15 @@ impl Walk {
         self.settle();
         if self.predicted() == State::Ready {
             self.kills -= 1;
-            let pid = self.last_seen().expect("it runs").pid;
-            let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
+            let seen = self.last_seen().expect("it runs").pid;
+            let pid = Pid::from_raw(seen.parse().unwrap()).unwrap();
             // Not one that has got its number since.
             if let Ok(fd) = pidfd_open(pid, PidfdFlags::empty())
                 && self.is_command(pid.as_raw_nonzero().get())
             {
                 let _ = pidfd_send_signal(fd, Signal::KILL);
+                // Until then it looks like one that runs as predicted.
+                eventually("it is killed", || is_gone(&seen).then_some(()));
             }
         }
     }
@@ -488,6 +533,10 @@ impl Walk {
         eventually(&what, || self.is_at_rest(predicted).then_some(()));
         self.file.settle();
         self.tar.settle();
+        if self.tar.is_certain {
+            let tree = self.world.path("tree");
+            self.guard.trees.lock().unwrap().insert(tree);
+        }
         self.assert_sound();
         let life = self.world.key("x", "Waiting");
         assert!(self.life.is_none() || self.life == life, "one life");
@@ -500,6 +549,10 @@ impl Walk {
     }
 
     fn is_at_rest(&self, predicted: State) -> bool {
+        // Whoever has heard of something and has not done it yet looks as it did before.
+        if !self.run.as_ref().is_some_and(|run| sleeps(run.pid())) {
+            return false;
+        }
         let [file, tree] = [self.placed_file(), self.placed_tree()];
         if !self.file.allows(file) || !self.tar.allows(tree) {
             return false;
@@ -633,8 +686,10 @@ struct Seen {
     tree: Version,
 }
 
-impl Drop for Walk {
+impl Drop for Walk<'_> {
     fn drop(&mut self) {
+        let tree = self.world.path("tree");
+        self.guard.trees.lock().unwrap().remove(&tree);
         if std::thread::panicking() {
             let read = |name| std::fs::read_to_string(self.world.path(name)).unwrap_or_default();
             eprintln!(
