@@ -419,12 +419,12 @@ fn a_signal_that_ends_ends_an_inactive_life_and_any_other_is_dropped() {
 
 #[test]
 fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
-    let needed = "--birth-deps dep --death-deps dep";
+    let needed = "-v --birth-deps dep --death-deps dep";
     let cases = [
-        ("--death-deps dep", "0", 0, "died with exit code 0"),
-        ("--death-deps dep", "3", 143, "died with exit code 3"),
+        ("-v --death-deps dep", "0", 0, "died with exit code 0"),
+        ("-v --death-deps dep", "3", 143, "died with exit code 3"),
         (
-            "--death-deps dep --stop-signal INT",
+            "-v --death-deps dep --stop-signal INT",
             "3",
             130,
             "died with exit code 3",
@@ -437,6 +437,8 @@ fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
             let app = App::start(options, SERVE);
             app.await_inactive();
             app.world.signal(["--ready", "dep"]).finish();
+            // Where it is needed, only the death of one that was seen alive counts.
+            app.await_look();
             if !is_fresh {
                 app.activate();
                 app.await_starts(1);
