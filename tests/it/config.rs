@@ -854,8 +854,7 @@ fn checked(way: Way, script: &str) -> App {
 }
 
 pub fn write_check(world: &World, script: &str) {
-    fs::write(world.path("check"), format!("#!/bin/sh\n{script}\n")).unwrap();
-    set_mode(&world.path("check"), 0o755);
+    world.program("check", &format!("#!/bin/sh\n{script}\n"));
 }
 
 /// Says what it was asked about, and what there was meanwhile; it likes numbers only.

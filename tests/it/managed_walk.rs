@@ -282,8 +282,7 @@ impl<'g> Walk<'g> {
         if is_directory {
             std::fs::create_dir(world.path("tree")).unwrap();
         }
-        std::fs::write(world.path("check"), CHECK).unwrap();
-        crate::permits::set_mode(&world.path("check"), 0o755);
+        world.program("check", CHECK);
         let mut run = world.run(["-n", "x", "-v", "--restart", restart, "--on-config", action]);
         run.args([
             "--config",

@@ -615,8 +615,7 @@ fn service(world: &World, signals: &[i32]) -> (Running, i32) {
     std::fs::create_dir(&dir).unwrap();
     let script = listener(signals);
     let run = format!("#!/bin/sh\ncd ..; {script}\n");
-    std::fs::write(dir.join("run"), run).unwrap();
-    crate::permits::set_mode(&dir.join("run"), 0o755);
+    world.program("service/run", &run);
     let mut supervise = world.command("s6-supervise");
     supervise.arg(&dir).stdout(Stdio::null());
     let running = supervise.stderr(Stdio::null()).start();
@@ -661,8 +660,7 @@ fn s6_supervise_dies_of_a_usr1_and_leaves_its_service() {
 #[test]
 fn a_script_without_an_interpreter_is_given_to_the_shell_by_the_peers_and_by_us_refused() {
     let world = World::new();
-    std::fs::write(world.path("script"), "exit 6\n").unwrap();
-    crate::permits::set_mode(&world.path("script"), 0o755);
+    world.program("script", "exit 6\n");
     for name in here(&ALL) {
         // The C library of a binary that is not the static one hands it to the shell by itself.
         if name == OURS && !is_static(&binary()) {

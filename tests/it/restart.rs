@@ -576,15 +576,11 @@ fn hup_is_followed_by_a_restart_and_so_is_a_stop_that_did_not_come_through_us() 
 
 /// A program that marks its start, takes itself away, and fails.
 fn fickle(world: &World) -> std::path::PathBuf {
-    let program = world.path("program");
-    std::fs::write(
-        &program,
+    world.program(
+        "program",
         "#!/bin/sh\necho $$ >>\"$mark\"\n[ -e \"$0.away\" ] && exit 0\n\
          if [ -n \"$closes\" ]; then : >\"$0.away\"; chmod 644 \"$0\"; else mv \"$0\" \"$0.away\"; fi\nexit 3\n",
     )
-    .unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    program
 }
 
 fn run_fickle(world: &World, options: &[&str]) -> Command {
@@ -607,7 +603,9 @@ fn a_command_that_is_away_at_a_restart_is_tried_again_until_it_is_back() {
     );
     await_log(&world, "restarting it in 2s");
     assert!(is_down(&world) && holds(&world, "x:born"));
-    std::fs::copy(world.path("program.away"), &program).unwrap();
+    let mut copy = Command::new("cp");
+    copy.arg("-p").arg(world.path("program.away")).arg(&program);
+    assert!(copy.status().unwrap().success());
     assert_eq!(run.end().status, 0);
     assert_eq!(log(&world), message);
     assert_eq!(starts(&world).len(), 2);

@@ -39,6 +39,17 @@ impl World {
         self.root.join(name)
     }
 
+    /// An executable file, written by a process of its own: while ours has it open for writing, so has every child
+    /// that another test is just forking, and then it cannot be executed.
+    pub fn program(&self, name: &str, text: &str) -> PathBuf {
+        let script = "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\"";
+        let path = self.path(name);
+        let mut writer = Command::new("sh");
+        writer.args(["-c", script]).arg(&path).arg(text);
+        assert!(writer.status().expect("a shell").success());
+        path
+    }
+
     /// The exit directory. Nobody has created it yet.
     pub fn dir(&self) -> PathBuf {
         self.path("graveyard")
