@@ -101,24 +101,25 @@ pub fn a_mount_and_a_directory_of_the_image_are_refused_and_one_in_a_volume_is_e
     assert!(tar.status().unwrap().success());
     let mount = mounted(&world.path("cm"), "/cm");
     let run = |place: &str, script: &str| {
-        let recipe = engine.container(SHELL).shares(&engine.memory_volume());
+        let volume = format!("{}:/data", engine.memory_volume());
+        let recipe = engine.container(SHELL).options(["-v", &volume]);
         let recipe = recipe.options(mount.iter().map(String::as_str));
         let config = format!("/cm/a.tar={place}");
         let script = format!(
-            "/bin/busybox mkdir -p /exit/dir && exec /exitdir run --config-tar {config} -- {script}"
+            "/bin/busybox mkdir -p /data/dir && exec /exitdir run --config-tar {config} -- {script}"
         );
         let recipe = recipe.options(["--user=0:0", "--entrypoint=/bin/sh"]);
         recipe.run(["-c", &script])
     };
     for (place, words) in [
-        ("/exit", "/exit: a mount point cannot be replaced"),
+        ("/data", "/data: a mount point cannot be replaced"),
         ("/bin", "/bin: a directory of the image cannot be replaced"),
     ] {
         let ended = run(place, "/bin/true");
         assert_eq!(ended.status, 125, "{}", ended.stderr);
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
-    for place in ["/exit/dir", "/exit/link", "/made/on/the/way"] {
+    for place in ["/data/dir", "/data/link", "/made/on/the/way"] {
         let ended = run(place, &format!("/bin/cat {place}/file"));
         assert_eq!(
             (ended.status, ended.stdout.as_str()),
