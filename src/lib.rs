@@ -34,6 +34,7 @@ mod managed;
 #[cfg(test)]
 mod model;
 mod name;
+mod own_life;
 mod plan;
 mod program;
 mod random;

@@ -1,7 +1,8 @@
 //! `kubexit`: a drop-in for the program of that name, configured by the environment alone.
 
 use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION};
-use super::run::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERIOD, NAME, Stage};
+use super::run::Stage;
+use super::run_options::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERIOD, NAME};
 use super::{print, version};
 use crate::voice::Voice;
 use std::ffi::{OsStr, OsString};
@@ -56,7 +57,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
             typed.assume(opt, value, variable);
         }
     }
-    typed.add_variables(run::SYNOPSIS.options);
+    typed.add_variables(run_options::SYNOPSIS.options);
     for (opt, value) in DEFAULTS {
         typed.assume(opt, value.into(), opt.long);
     }

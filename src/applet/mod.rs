@@ -4,6 +4,7 @@ mod install;
 mod kubexit;
 mod options;
 mod run;
+mod run_options;
 mod signal;
 mod status;
 mod wait;
@@ -23,7 +24,7 @@ struct Applet {
 /// In the order in which people meet them.
 const APPLETS: [Applet; 6] = [
     Applet {
-        synopsis: &run::SYNOPSIS,
+        synopsis: &run_options::SYNOPSIS,
         main: run::main,
     },
     Applet {

@@ -3,8 +3,9 @@
 use super::Finding;
 use super::archive;
 use super::place::{self, Candidate};
-use super::source::{self, Content, Places, Surroundings};
+use super::source::{self, Content, Surroundings};
 use super::staging::parent;
+use super::survey::{self, Places};
 use super::tree::{Fingerprint, Node, Tree};
 use crate::ExitDir;
 use crate::config::{ConfigItem, Usage};
@@ -71,10 +72,10 @@ impl<'p> Item<'p> {
 
     /// Looks at it from outside. Whether it has changed.
     pub(super) fn survey(&mut self, places: &mut Places, apart: Option<FileId>) -> bool {
-        let survey = source::survey(self.source(), places, apart);
-        let changed = self.signature != survey.signature;
-        self.signature = survey.signature;
-        self.is_young = survey.is_young;
+        let now = survey::survey(self.source(), places, apart);
+        let changed = self.signature != now.signature;
+        self.signature = now.signature;
+        self.is_young = now.is_young;
         self.is_dirty |= changed;
         changed
     }
@@ -148,9 +149,9 @@ impl<'p> Item<'p> {
     /// Whether it is not what it was when it had come to rest, or may change without a trace: then it is read
     /// again. Half-way through a truncation the kernel shows an empty file with its old times.
     fn goes_on(&mut self, apart: Option<FileId>) -> bool {
-        let survey = source::survey(self.source(), &mut Places::default(), apart);
-        self.is_dirty = survey.is_young || survey.signature != self.signature;
-        self.signature = survey.signature;
+        let now = survey::survey(self.source(), &mut Places::default(), apart);
+        self.is_dirty = now.is_young || now.signature != self.signature;
+        self.signature = now.signature;
         self.is_dirty
     }
 
@@ -241,63 +242,4 @@ impl<'p> Item<'p> {
             ""
         }
     }
-}
-
-/// No source may be part of a place or hold one, by whatever name, or be where another one is to be put.
-///
-/// # Errors
-/// Which ones are.
-pub(super) fn keep_apart(items: &[ConfigItem], dir: Option<&Path>) -> Result<(), String> {
-    let graveyard = dir.map(names).unwrap_or_default();
-    for (number, item) in items.iter().enumerate() {
-        if names(&item.source)
-            .iter()
-            .any(|name| graveyard.contains(name))
-        {
-            let source = item.source.display();
-            return Err(format!(
-                "{source} is the exit directory, and no configuration"
-            ));
-        }
-        let Some(place) = item.usage.place() else {
-            continue;
-        };
-        let sources = items.iter().map(|item| item.source.as_path());
-        let places = items
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != number);
-        let places = places.filter_map(|(_, item)| item.usage.place());
-        let mut others = sources.chain(places).chain(dir);
-        let name = real(place);
-        let collides = |other: &PathBuf| name.starts_with(other) || other.starts_with(&name);
-        if let Some(other) = others.find(|other| names(other).iter().any(collides)) {
-            let (place, other) = (place.display(), other.display());
-            return Err(format!(
-                "{place} and {other}: none may be inside of the other"
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// What the path is called itself, and what it leads to.
-fn names(path: &Path) -> Vec<PathBuf> {
-    let followed = std::fs::canonicalize(path).ok();
-    [Some(real(path)), followed].into_iter().flatten().collect()
-}
-
-/// The path without links and `..`, as far as it exists.
-fn real(path: &Path) -> PathBuf {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    // The last entry is what is replaced, whatever it leads to.
-    let (parent, name) = (absolute.parent(), absolute.file_name());
-    let parent = parent.unwrap_or(Path::new("/"));
-    let known = parent.ancestors().find_map(|ancestor| {
-        let known = std::fs::canonicalize(ancestor).ok()?;
-        Some(known.join(parent.strip_prefix(ancestor).ok()?))
-    });
-    known
-        .unwrap_or_else(|| parent.to_owned())
-        .join(name.unwrap_or_default())
 }

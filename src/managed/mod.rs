@@ -4,12 +4,15 @@
 //! Changes are waited out: after [`QUIET`] without another one everything that has changed is read, checked
 //! and put in place in one round, and told once. What is refused changes nothing.
 
+mod apart;
 mod archive;
+mod build;
 mod item;
 mod place;
 mod round;
 mod source;
 mod staging;
+mod survey;
 mod tree;
 mod watcher;
 
@@ -23,11 +26,11 @@ use crate::sys::Signals;
 use crate::watch::{self, Undertaker};
 use item::{Item, News};
 use round::Round;
-use source::Places;
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use survey::Places;
 use watcher::Watcher;
 
 /// Changes that follow each other sooner than that are one.
@@ -98,10 +101,11 @@ impl<'p> Managed<'p> {
         dir: Option<&'p ExitDir>,
         poll: Option<Limit>,
     ) -> Result<Managed<'p>, String> {
+        // First: what is refused here must not even be tried out there.
+        apart::check(&plan.items, dir.map(ExitDir::path))?;
         for place in plan.items.iter().filter_map(|item| item.usage.place()) {
             place::check(place)?;
         }
-        item::keep_apart(&plan.items, dir.map(ExitDir::path))?;
         Ok(Managed {
             plan,
             dir,
@@ -264,7 +268,7 @@ impl<'p> Managed<'p> {
         let Some(file) = &self.plan.active_while else {
             return;
         };
-        match source::exists(file, places) {
+        match survey::exists(file, places) {
             Ok(active) if active == self.active => {}
             Ok(active) => {
                 self.active = active;

@@ -1,21 +1,19 @@
 //! Where configuration is put: a file, or a directory that changes as a whole.
 //!
-//! What is new is built beside what is there, under a hidden name, and put in its place by one rename: of a
+//! What is new is built in a directory of our own beside what is there, and put in its place by one rename: of a
 //! file, of two directories that change places, or of a link. A reader sees the old or the new, never a
 //! mixture; and whatever goes wrong before the rename leaves the old.
 
+use super::build::{Changes, build};
 use super::staging::{self, PRIVATE, Staging, beside, parent};
 use super::tree::{Attributes, Node, Tree};
 use crate::error::describe;
-use rustix::fs::{
-    AtFlags, CWD, Gid, Mode, OFlags, RenameFlags, StatxAttributes, StatxFlags, Timestamps, Uid,
-};
+use rustix::fs::{AtFlags, CWD, Mode, RenameFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
-use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// What was built, and is to be put in place.
@@ -39,38 +37,6 @@ enum Way {
     Exchange,
     /// The place is a link to the newest directory.
     Link,
-}
-
-/// What is different from what was there, by paths inside of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Changes {
-    created: Vec<PathBuf>,
-    modified: Vec<PathBuf>,
-    deleted: Vec<PathBuf>,
-}
-
-impl Changes {
-    fn note(&mut self, path: &Path, is_there: bool, is_same: bool) {
-        match (is_there, is_same) {
-            (false, _) => self.created.push(path.to_owned()),
-            (true, false) => self.modified.push(path.to_owned()),
-            (true, true) => {}
-        }
-    }
-
-    /// A line for each.
-    pub(super) fn tell(&self, place: &Path) -> Vec<String> {
-        let kinds = [
-            ("created", &self.created),
-            ("modified", &self.modified),
-            ("deleted", &self.deleted),
-        ];
-        let lines = kinds.into_iter().flat_map(|(what, paths)| {
-            let line = move |path: &PathBuf| format!("{what} {}", join(place, path).display());
-            paths.iter().map(line)
-        });
-        lines.collect()
-    }
 }
 
 /// What stands there now.
@@ -245,156 +211,6 @@ impl Candidate {
         rustix::fs::symlinkat(name, &self.staging.fd, link)?;
         rustix::fs::renameat(&self.staging.fd, link, CWD, &self.place)
     }
-}
-
-/// Makes what the tree says. Whoever else may write where this happens must not lead us elsewhere: what has been
-/// made is only ever reached by its descriptor, or through directories that are closed to others until the end.
-fn build(
-    tree: &Tree,
-    staging: &Staging,
-    place: &Path,
-    changes: &mut Changes,
-) -> io::Result<Option<(OwnedFd, Attributes)>> {
-    let name = Path::new(place.file_name().unwrap_or_default());
-    let is_there = fs::symlink_metadata(place).is_ok();
-    let top = match tree.root() {
-        Some(Node::File(attributes, bytes)) => {
-            let is_same = fill(create(&staging.fd, name)?, *attributes, bytes, place)?;
-            changes.note(Path::new(""), is_there, is_same);
-            return Ok(None);
-        }
-        Some(Node::Directory(attributes)) => *attributes,
-        _ => return Err(Errno::INVAL.into()),
-    };
-    rustix::fs::mkdirat(&staging.fd, name, PRIVATE)?;
-    let root = staging::open_own(&staging.fd, name)?;
-    changes.note(Path::new(""), is_there, place.is_dir());
-    // Other names of files come when those are there.
-    let is_link = |(_, node): &(&PathBuf, &Node)| matches!(node, Node::HardLink(_));
-    let entries = tree
-        .entries
-        .iter()
-        .filter(|(path, _)| !path.as_os_str().is_empty());
-    let (links, others): (Vec<_>, Vec<_>) = entries.partition(is_link);
-    for (relative, node) in others.into_iter().chain(links) {
-        let old = place.join(relative);
-        let same = match node {
-            Node::Directory(_) => {
-                rustix::fs::mkdirat(&root, relative, PRIVATE)?;
-                fs::symlink_metadata(&old).is_ok_and(|old| old.is_dir())
-            }
-            Node::File(attributes, bytes) => {
-                fill(create(&root, relative)?, *attributes, bytes, &old)?
-            }
-            Node::HardLink(first) => {
-                rustix::fs::linkat(&root, first, &root, relative, AtFlags::empty())?;
-                let content = match tree.entries.get(first) {
-                    Some(Node::File(_, bytes)) => Some(bytes),
-                    _ => None,
-                };
-                content.is_some_and(|bytes| holds(&old, bytes).is_some())
-            }
-            Node::Symlink(target) => {
-                rustix::fs::symlinkat(target, &root, relative)?;
-                fs::read_link(&old).is_ok_and(|old| old == *target)
-            }
-        };
-        changes.note(relative, fs::symlink_metadata(&old).is_ok(), same);
-    }
-    // From the inside to the outside: a directory may be closed to us, or open to others, from then on.
-    for (relative, node) in tree.entries.iter().rev() {
-        if let Node::Directory(attributes) = node
-            && !relative.as_os_str().is_empty()
-        {
-            settle(staging::open_own(&root, relative)?, *attributes)?;
-        }
-    }
-    let movable = Attributes {
-        mode: top.mode | Mode::WUSR.as_raw_mode(),
-        ..top
-    };
-    settle(&root, movable)?;
-    changes.deleted = missing(tree, place);
-    Ok(Some((root, top)))
-}
-
-/// A path to a file ends without a slash.
-fn join(base: &Path, relative: &Path) -> PathBuf {
-    if relative.as_os_str().is_empty() {
-        base.to_owned()
-    } else {
-        base.join(relative)
-    }
-}
-
-fn create(at: impl AsFd, path: &Path) -> io::Result<fs::File> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(at, path, flags, Mode::from_raw_mode(0o600))?;
-    Ok(file.into())
-}
-
-/// Writes a new file. If the old one is the same it keeps that one's times. Whether it is.
-fn fill(mut file: fs::File, attributes: Attributes, bytes: &[u8], old: &Path) -> io::Result<bool> {
-    file.write_all(bytes)?;
-    let times = holds(old, bytes);
-    settle(&file, attributes)?;
-    if let Some(times) = &times {
-        rustix::fs::futimens(&file, times)?;
-    }
-    Ok(times.is_some())
-}
-
-/// Gives it its owner, if we may, and its mode.
-fn settle(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
-    if let Some((user, group)) = attributes.owner {
-        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
-        let whole = rustix::fs::fchown(&file, Some(user), Some(group));
-        // Of one's own files one may change the group to one's others. Whoever may not keeps what he has.
-        let _ = whole.or_else(|_| rustix::fs::fchown(&file, None, Some(group)));
-    }
-    rustix::fs::fchmod(&file, Mode::from_raw_mode(attributes.mode)).map_err(Into::into)
-}
-
-/// The times of a file, if it holds these bytes. Whatever else is there is not waited for.
-fn holds(path: &Path, bytes: &[u8]) -> Option<Timestamps> {
-    let flags =
-        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
-    let (file, size) = (fs::File::from(file), bytes.len() as u64);
-    let stat = file.metadata().ok()?;
-    if !stat.is_file() || stat.len() != size {
-        return None;
-    }
-    let mut old = Vec::new();
-    file.take(size + 1).read_to_end(&mut old).ok()?;
-    let time = |seconds, fraction| rustix::fs::Timespec {
-        tv_sec: seconds,
-        tv_nsec: fraction,
-    };
-    (old == bytes).then(|| Timestamps {
-        last_access: time(stat.atime(), stat.atime_nsec()),
-        last_modification: time(stat.mtime(), stat.mtime_nsec()),
-    })
-}
-
-/// What is there and not in the tree, the highest of each branch only.
-fn missing(tree: &Tree, place: &Path) -> Vec<PathBuf> {
-    let mut missing = BTreeSet::new();
-    let mut ahead = vec![PathBuf::new()];
-    while let Some(relative) = ahead.pop() {
-        let Ok(entries) = fs::read_dir(join(place, &relative)) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let path = relative.join(entry.file_name());
-            if !tree.entries.contains_key(&path) {
-                missing.insert(path);
-            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                ahead.push(path);
-            }
-        }
-    }
-    missing.into_iter().collect()
 }
 
 /// Of the two names that a link can lead to, the one to which it does not.

@@ -1,7 +1,7 @@
 //! "Look again": inotify on many paths. What was heard is only a rumour, and forgotten at once, but for one thing
 //! that cannot be seen: that somebody has begun to write and has not finished.
 
-use super::source::Places;
+use super::survey::Places;
 use rustix::fs::FileType;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;

@@ -178,6 +178,8 @@ pub(crate) enum Report {
 }
 
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod walk_tests;

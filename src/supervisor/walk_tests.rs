@@ -1,5 +1,5 @@
-//! The machine, closed: every reachable state with every event, every sequence of events up to a length,
-//! what must always hold, and the table of DESIGN.md.
+//! The machine, closed: every reachable state with every event, every sequence of events up to a length, and
+//! what must always hold.
 
 use super::machine::State;
 use super::rules::Retries;
@@ -7,7 +7,7 @@ use super::tests::{fate, rules, signal};
 use super::*;
 use crate::SignalSet;
 use crate::dependencies::Bond;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const TIMERS: [Timer; 8] = [
     Timer::Backoff,
 ];
 
-fn alphabet() -> Vec<Event> {
+pub(super) fn alphabet() -> Vec<Event> {
     let mut events = vec![
         Event::BirthDepsHold,
         Event::DeathDepHolds(fate(Bond::Served)),
@@ -191,10 +191,10 @@ struct Monitor {
 
 /// A machine in its world.
 #[derive(Clone)]
-struct World {
+pub(super) struct World {
     rules: Rules,
     managed: bool,
-    machine: Machine,
+    pub(super) machine: Machine,
     monitor: Monitor,
     trace: Vec<Event>,
 }
@@ -478,8 +478,8 @@ impl World {
 }
 
 /// All reachable states of one life, by breadth-first search, and where each event leads.
-struct Map {
-    worlds: Vec<World>,
+pub(super) struct Map {
+    pub(super) worlds: Vec<World>,
     /// From, by which event of the alphabet, to.
     ways: Vec<(usize, usize, usize)>,
 }
@@ -515,7 +515,7 @@ fn explore(rules: &Rules, managed: bool) -> Map {
 }
 
 /// All lives, explored once for all tests.
-fn maps() -> &'static [(&'static str, Map)] {
+pub(super) fn maps() -> &'static [(&'static str, Map)] {
     static MAPS: LazyLock<Vec<(&'static str, Map)>> = LazyLock::new(|| {
         let explored = |(what, rules, managed): Life| (what, explore(&rules, managed));
         lives().into_iter().map(explored).collect()
@@ -653,150 +653,4 @@ fn the_short_way_for_a_signal_leads_where_the_long_one_does() {
     }
     println!("{short_ways} short ways");
     assert!(short_ways > 100_000);
-}
-
-// ---- The table of DESIGN.md ---------------------------------------------------------------------
-
-const STATES: [&str; 9] = [
-    "Waiting",
-    "Starting",
-    "Running",
-    "Delaying",
-    "Stopping",
-    "Clearing",
-    "BackingOff",
-    "Inactive",
-    "Over",
-];
-
-fn state_name(state: &State) -> &'static str {
-    match state {
-        State::Waiting => "Waiting",
-        State::Starting(_) => "Starting",
-        State::Running(_) => "Running",
-        State::Delaying(..) => "Delaying",
-        State::Stopping(..) => "Stopping",
-        State::Clearing(_) => "Clearing",
-        State::BackingOff(_) => "BackingOff",
-        State::Inactive(_) => "Inactive",
-        State::Over => "Over",
-    }
-}
-
-fn event_name(event: &Event) -> String {
-    match event {
-        Event::BirthDepsHold => "BirthDepsHold".to_owned(),
-        Event::DeathDepHolds(_) => "DeathDepHolds".to_owned(),
-        Event::Signal(signal) => format!("{signal}"),
-        Event::Started => "Started".to_owned(),
-        Event::StartFailed(_) => "StartFailed".to_owned(),
-        Event::Ready => "Ready".to_owned(),
-        Event::Paused(signal) => format!("Paused by {signal}"),
-        Event::Ended(_, _, Place::Foreground) => "Ended by a key".to_owned(),
-        Event::Ended(_, Left::Nobody, _) => "Ended".to_owned(),
-        Event::Ended(_, Left::Descendants, _) => "Ended, others left".to_owned(),
-        Event::Alone => "Alone".to_owned(),
-        Event::Activated => "Activated".to_owned(),
-        Event::Deactivated => "Deactivated".to_owned(),
-        Event::Reconfigured => "Reconfigured".to_owned(),
-        Event::Expired(timer) => format!("{timer:?} expired"),
-    }
-}
-
-/// What a reader of the table wants to know: reports and disarmed timers are left out.
-fn action_name(action: &Action) -> Option<String> {
-    Some(match action {
-        Action::Start => "start".to_owned(),
-        Action::Send(signal @ (Signal::KILL | Signal::CONT | Signal::INT)) => {
-            format!("send {signal}")
-        }
-        Action::Send(_) => "send it".to_owned(),
-        Action::Pause(_) => "pause".to_owned(),
-        Action::Clear(Signal::KILL) => "kill descendants".to_owned(),
-        Action::Clear(_) => "stop descendants".to_owned(),
-        Action::Arm(timer, _) => format!("arm {timer:?}"),
-        Action::Record(Record::Born { .. }) => "record Born".to_owned(),
-        Action::Record(Record::Ready) => "record Ready".to_owned(),
-        Action::Record(Record::Down) => "take Ready back".to_owned(),
-        Action::Record(Record::Inactive) => "record Inactive".to_owned(),
-        Action::Record(Record::Cause(_)) => "record Cause".to_owned(),
-        Action::Finish(_) => "finish".to_owned(),
-        Action::Disarm(_) | Action::Report(_) => return None,
-    })
-}
-
-type Cells = BTreeMap<(usize, usize), BTreeSet<String>>;
-
-/// What each event does in each state: every pair, in the order of the states and of the alphabet.
-fn cells() -> Cells {
-    let alphabet = alphabet();
-    let mut cells = Cells::new();
-    for (_, map) in maps() {
-        for world in &map.worlds {
-            let before = state_name(&world.machine.state);
-            let row = STATES.iter().position(|name| *name == before).unwrap();
-            for (column, event) in alphabet.iter().enumerate() {
-                let mut machine = world.machine.clone();
-                let actions = machine.step(event.clone());
-                let mut deeds: Vec<String> = actions.iter().filter_map(action_name).collect();
-                let after = state_name(&machine.state);
-                if after != before {
-                    deeds.push(format!("**{after}**"));
-                }
-                let cell = cells.entry((row, column)).or_default();
-                cell.insert(deeds.join(", "));
-            }
-        }
-    }
-    cells
-}
-
-/// One table: a row for each pair that does something, and for each state one row of those that do not.
-/// With it how many pairs it is made from.
-fn table() -> (String, usize) {
-    let (cells, alphabet) = (cells(), alphabet());
-    let mut text = String::from("| state | event | what is done |\n|---|---|---|\n");
-    for (row, state) in STATES.iter().enumerate() {
-        // Events of one kind that do the same share a row.
-        let mut rows: Vec<(String, Vec<String>)> = Vec::new();
-        for (column, event) in alphabet.iter().enumerate() {
-            let outcomes: Vec<&str> = cells[&(row, column)].iter().map(String::as_str).collect();
-            let outcome = outcomes
-                .join("; or ")
-                .trim_start_matches("; or ")
-                .to_owned();
-            let outcome = if outcomes.contains(&"") && outcomes.len() > 1 {
-                format!("nothing; or {outcome}")
-            } else {
-                outcome
-            };
-            let name = event_name(event);
-            match rows.iter_mut().find(|(known, _)| *known == outcome) {
-                Some((_, names)) if names.contains(&name) => {}
-                Some((_, names)) => names.push(name),
-                None => rows.push((outcome, vec![name])),
-            }
-        }
-        for (outcome, names) in rows.iter().filter(|(outcome, _)| !outcome.is_empty()) {
-            text.push_str(&format!("| {state} | {} | {outcome} |\n", names.join(", ")));
-        }
-        for (_, names) in rows.iter().filter(|(outcome, _)| outcome.is_empty()) {
-            text.push_str(&format!("| {state} | {} | nothing |\n", names.join(", ")));
-        }
-    }
-    (text, cells.len())
-}
-
-#[test]
-fn design_md_has_every_pair_of_state_and_event() {
-    let design = include_str!("../../DESIGN.md");
-    let table = table();
-    let pairs = STATES.len() * alphabet().len();
-    assert_eq!(table.1, pairs, "a state that no search reaches");
-    println!("{pairs} pairs");
-    assert!(
-        design.contains(&table.0),
-        "the table of the state machine in DESIGN.md is not what the code does, which is:\n{}",
-        table.0
-    );
 }

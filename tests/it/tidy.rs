@@ -18,7 +18,14 @@ const LAYERS: &[&[&str]] = &[
     &["ready_on", "config", "supervisor"],
     &["exit_dir", "random", "sys", "voice", "wording"],
     &["birth", "watch"],
-    &["say", "sweep", "follow", "program", "termination_log"],
+    &[
+        "own_life",
+        "say",
+        "sweep",
+        "follow",
+        "program",
+        "termination_log",
+    ],
     &[
         "vigil",
         "child",
