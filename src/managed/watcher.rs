@@ -130,3 +130,103 @@ impl Watcher {
         grown
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{File, OpenOptions};
+    use std::io::Write as _;
+    use std::path::Path;
+
+    /// A directory that is watched, with one file in it.
+    struct Scene {
+        dir: PathBuf,
+        watcher: Watcher,
+        places: Places,
+    }
+
+    impl Scene {
+        fn new() -> Scene {
+            let name = format!("exitdir-watcher-{}", crate::random::hex::<8>().unwrap());
+            let dir = std::env::temp_dir().join(name);
+            std::fs::create_dir(&dir).unwrap();
+            std::fs::write(dir.join("file"), "text").unwrap();
+            let mut places = Places::default();
+            super::super::survey::survey(&dir, &mut places, None);
+            let mut watcher = Watcher::new();
+            assert!(watcher.set(&places));
+            Scene {
+                dir,
+                watcher,
+                places,
+            }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.dir.join(name)
+        }
+
+        fn is_being_written(&mut self) -> bool {
+            self.watcher.listen();
+            self.watcher.is_being_written(&self.places.contents)
+        }
+    }
+
+    impl Drop for Scene {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.dir).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_is_being_written_from_its_first_change_until_it_is_closed() {
+        let mut scene = Scene::new();
+        for name in ["file", "new"] {
+            let mut file = File::create(scene.path(name)).unwrap();
+            assert!(scene.is_being_written(), "{name} is empty");
+            file.write_all(b"text").unwrap();
+            assert!(scene.is_being_written(), "{name} has a part");
+            drop(file);
+            assert!(!scene.is_being_written(), "{name} is closed");
+        }
+    }
+
+    #[test]
+    fn what_is_made_in_one_step_is_not_waited_for() {
+        let mut scene = Scene::new();
+        let outside = scene.dir.with_extension("outside");
+        std::fs::write(&outside, "text").unwrap();
+        std::fs::hard_link(&outside, scene.path("hard")).unwrap();
+        std::os::unix::fs::symlink("file", scene.path("soft")).unwrap();
+        std::fs::create_dir(scene.path("directory")).unwrap();
+        std::fs::rename(&outside, scene.path("renamed")).unwrap();
+        assert!(!scene.is_being_written());
+    }
+
+    #[test]
+    fn who_goes_away_or_is_given_up_is_not_waited_for_until_he_writes_again() {
+        let mut scene = Scene::new();
+        let file = File::create(scene.path("removed")).unwrap();
+        std::fs::remove_file(scene.path("removed")).unwrap();
+        drop(file);
+        assert!(!scene.is_being_written());
+        // As flock(1) makes its file: nobody who may write ever closes it.
+        let path = scene.path("lock");
+        let mut lock = open_for_reading(&path);
+        assert!(scene.is_being_written());
+        scene.watcher.give_up_waiting();
+        assert!(!scene.is_being_written());
+        lock = {
+            drop(lock);
+            OpenOptions::new().append(true).open(&path).unwrap()
+        };
+        lock.write_all(b"text").unwrap();
+        assert!(scene.is_being_written());
+    }
+
+    fn open_for_reading(path: &Path) -> File {
+        let flags = rustix::fs::OFlags::CREATE | rustix::fs::OFlags::RDONLY;
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::open(path, flags, mode).unwrap().into()
+    }
+}

@@ -1,9 +1,11 @@
 //! What a review of the managed application has found: sources, copies and checks in company that means harm,
-//! is in a hurry, or is merely unusual. Without the slow look, as in `config.rs`.
+//! is in a hurry, or is merely unusual. Without the slow look.
 
 use crate::cast::lines;
-use crate::config::{App, HANGING, TERM, Way};
-use crate::config::{await_rest, make_fifo, mode, replace, write, write_check};
+use crate::config_check::HANGING;
+use crate::managed_app::{
+    App, TERM, Way, await_rest, make_fifo, mode, replace, write, write_check,
+};
 use crate::permits::{as_nobody, installed, is_permitted, nobody_is_permitted, set_mode};
 use crate::seen::{assert_sentence, is_gone};
 use crate::world::{Running, Start, World, binary, entries, eventually};
@@ -521,4 +523,57 @@ fn a_source_that_says_it_is_empty_and_is_not_is_copied() {
     let app = App::start(World::new(), Way::Hup, "run/ostype", &words);
     assert_eq!(fs::metadata(SOURCE).unwrap().len(), 0);
     app.await_log(&["started Linux"]);
+}
+
+#[test]
+fn a_source_that_would_hold_its_own_copy_through_a_link_or_is_too_deep_is_refused() {
+    let copied = world_with_tree();
+    fs::create_dir(copied.path("place")).unwrap();
+    symlink("../place", copied.path("tree/link")).unwrap();
+    let deep = world_with_tree();
+    fs::create_dir_all(deep.path(&format!("tree{}", "/d".repeat(130)))).unwrap();
+    for (world, why) in [(copied, "its own copy"), (deep, "directories deep")] {
+        let mut run = world.run(["--birth-timeout", "300ms", "--config", "tree=place/copy"]);
+        let ended = run
+            .args(["--", "true"])
+            .current_dir(world.path("."))
+            .finish();
+        assert_eq!(ended.status, 124, "{}", ended.stderr);
+        let refused = ended.stderr.lines().filter(|line| line.contains(why));
+        assert_eq!(refused.count(), 1, "{}", ended.stderr);
+        assert!(!world.path("place/copy").exists());
+    }
+}
+
+#[test]
+fn an_archive_that_is_refused_is_said_once_for_each_content() {
+    let world = world_with_tree();
+    for dir in ["in", "out"] {
+        fs::create_dir(world.path(dir)).unwrap();
+    }
+    let pack = |name: &str| {
+        let mut tar = Command::new("tar");
+        tar.arg("-cf").arg(world.path(name)).arg("-C");
+        assert!(
+            tar.arg(world.path("tree"))
+                .arg(".")
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    pack("in/a.tar");
+    let words = ["--config-tar", "in/a.tar=out/a", "--on-config", "HUP"];
+    let run = supervise(&world, &words, "trap '' HUP; echo >up; exec sleep 60");
+    await_file(&world, "up");
+    let count = || said(&world).matches("is refused").count();
+    for (round, garbage) in ["one", "one", "two", "two", "one"].iter().enumerate() {
+        replace(&world, "in/a.tar", garbage);
+        let expected = [1, 1, 2, 2, 3][round];
+        eventually("it is said", || (count() == expected).then_some(()));
+        await_rest(&run);
+        assert_eq!(count(), expected, "{}", said(&world));
+    }
+    run.kill(TERM);
+    assert_eq!(run.end().status, 143);
 }

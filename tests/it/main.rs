@@ -14,10 +14,12 @@
 )]
 
 mod active;
+mod archives;
 mod bad_input;
 mod blind;
 mod cast;
 mod config;
+mod config_check;
 mod config_safety;
 mod config_tar;
 mod crash;
@@ -35,6 +37,7 @@ mod kubelet;
 mod kubexit;
 mod library;
 mod lock;
+mod managed_app;
 mod managed_walk;
 mod messages;
 mod options;
