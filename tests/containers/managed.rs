@@ -44,7 +44,7 @@ fn mounted(path: &Path, at: &str) -> [String; 2] {
 }
 
 fn await_log(container: &Container<'_>, text: &str) {
-    eventually(&format!("it says {text}"), || {
+    eventually(format!("it says {text}"), || {
         container.log().contains(text).then_some(())
     });
 }

@@ -114,7 +114,7 @@ fn state(world: &World, mirror: &Mirror, side: Side, name: &str) -> String {
 
 /// Waits until somebody on this side sees the state: a mount may withhold it for a while.
 fn await_state(world: &World, mirror: &Mirror, side: Side, name: &str, wanted: &str) {
-    eventually(&format!("{name} is {wanted} seen from {side:?}"), || {
+    eventually(format!("{name} is {wanted} seen from {side:?}"), || {
         let ended = side
             .of(mirror, &mut world.wait(["-t", "0"]))
             .arg(format!("{name}:{wanted}"))

@@ -40,7 +40,7 @@ impl Diarist {
     }
 
     pub fn await_entry(&self, entry: &str) {
-        eventually(&format!("the diary says {entry}"), || {
+        eventually(format!("the diary says {entry}"), || {
             lines(&self.world.path("diary"))
                 .iter()
                 .any(|line| line == entry)

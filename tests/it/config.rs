@@ -3,7 +3,10 @@
 //! look, so that nothing makes good for an event that was missed.
 
 use crate::managed_app::{App, QUIET, TERM, Way, await_rest, make_fifo, mode, replace, write};
-use crate::permits::{as_nobody, installed, is_permitted, nobody_is_permitted, set_mode};
+use crate::permits::{
+    NO_INSTANCES, NO_WATCHES, as_nobody, deprived, installed, is_permitted, nobody_is_permitted,
+    set_mode,
+};
 use crate::seen::assert_sentence;
 use crate::world::{Ended, Running, Start, World, binary, entries, eventually};
 use std::fs;
@@ -673,21 +676,12 @@ fn a_source_that_is_removed_is_said_once_and_the_command_lives_on() {
 
 #[test]
 fn without_inotify_there_is_one_warning_and_changes_are_seen_soon() {
-    for limit in ["instances", "watches"] {
+    for script in [NO_INSTANCES, NO_WATCHES] {
         let world = World::new();
         write(&world, "app.conf", "1");
-        let script = format!("echo 0 >/proc/sys/user/max_inotify_{limit} && exec \"$@\"");
-        let inside = || {
-            let mut command = world.command("unshare");
-            command
-                .args(["-Ur", "sh", "-c", &script, "sh"])
-                .arg(binary());
-            command
-        };
-        if !is_permitted("a user namespace", inside().arg("--version")) {
+        let Some(mut run) = deprived(&world, script, &binary()) else {
             return;
-        }
-        let mut run = inside();
+        };
         run.arg("run");
         let words = ["--config", "app.conf=run/app.conf"];
         let app = App::of(world, run, Way::Hup, "run/app.conf", &words);
@@ -697,7 +691,7 @@ fn without_inotify_there_is_one_warning_and_changes_are_seen_soon() {
             replace(&app.world, "app.conf", text);
         }
         let said = app.said();
-        assert_eq!(said.matches("inotify").count(), 1, "{limit}: {said}");
+        assert_eq!(said.matches("inotify").count(), 1, "{script}: {said}");
     }
 }
 

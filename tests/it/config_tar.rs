@@ -124,7 +124,7 @@ impl Scene {
 
     fn await_file(&self, name: &str, content: &str) {
         let path = self.place().join(name);
-        eventually(&format!("{name} is {content:?}"), || {
+        eventually(format!("{name} is {content:?}"), || {
             (fs::read_to_string(&path).ok()? == content).then_some(())
         });
     }
@@ -140,7 +140,7 @@ impl Scene {
         let before = self.state();
         let count = lines(&self.world.path("err")).len();
         deliver(&self.world, archive);
-        eventually(&format!("{what} is refused"), || {
+        eventually(format!("{what} is refused"), || {
             assert_eq!(before, self.state(), "{what}");
             (lines(&self.world.path("err")).len() > count).then_some(())
         });

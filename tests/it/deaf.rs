@@ -1,6 +1,6 @@
 //! inotify taken away, events lost, the watched directory's own fate, and supervisors that stand still.
 
-use crate::permits::is_permitted;
+use crate::permits::{NO_INSTANCES, NO_WATCHES, deprived, is_permitted};
 use crate::seen::{assert_sentence, await_sleep, sleeps};
 use crate::world::{Ended, Running, Start, World, binary, entries, eventually};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
@@ -15,20 +15,6 @@ const CONT: i32 = 18;
 
 /// Far more than 250 ms on a busy machine, and less than the 10 s of a local slow look.
 const SOON: Duration = Duration::from_secs(5);
-
-/// How inotify is taken away from one tree of processes.
-const NO_INSTANCES: &str = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"";
-const NO_WATCHES: &str = "echo 0 > /proc/sys/user/max_inotify_watches && exec \"$@\"";
-
-/// A program that finds no inotify; `None`, said loudly, where that is not possible.
-fn deprived(world: &World, script: &str, program: &Path) -> Option<Command> {
-    let inside = |program: &Path| {
-        let mut command = world.command("unshare");
-        command.args(["-Ur", "sh", "-c", script, "sh"]).arg(program);
-        command
-    };
-    is_permitted("a user namespace", inside(&binary()).arg("--version")).then(|| inside(program))
-}
 
 /// The lines of stderr that speak of inotify.
 fn warnings(ended: &Ended) -> usize {
@@ -133,7 +119,7 @@ fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
         .args(words)
         .start();
     let mut asleep = 0;
-    eventually(&format!("it sleeps for good or has ended: {what}"), || {
+    eventually(format!("it sleeps for good or has ended: {what}"), || {
         asleep += u32::from(sleeps(follower.pid()));
         (asleep > 50 || !follower.is_running()).then_some(())
     });
@@ -428,7 +414,7 @@ impl Talker {
     }
 
     fn await_words(&self, words: &str) {
-        eventually(&format!("it says {words:?}"), || {
+        eventually(format!("it says {words:?}"), || {
             self.said().contains(words).then_some(())
         });
     }

@@ -96,7 +96,7 @@ impl App {
     /// Waits for as many lines, and compares when nothing is under way any more.
     #[track_caller]
     pub fn await_log(&self, expected: &[&str]) {
-        eventually(&format!("{expected:?}; {:?}", self.log()), || {
+        eventually(format!("{expected:?}; {:?}", self.log()), || {
             (self.log().len() >= expected.len()).then_some(())
         });
         await_rest(&self.running);
@@ -114,7 +114,7 @@ impl App {
 
     #[track_caller]
     pub fn await_words(&self, words: &str) {
-        eventually(&format!("{words:?} in {:?}", self.said()), || {
+        eventually(format!("{words:?} in {:?}", self.said()), || {
             self.said().contains(words).then_some(())
         });
     }

@@ -89,7 +89,7 @@ impl Life {
     }
 
     fn await_file(&self, name: &str) {
-        eventually(&format!("{name} ({:?})", self.place), || {
+        eventually(format!("{name} ({:?})", self.place), || {
             self.world.path(name).exists().then_some(())
         });
     }

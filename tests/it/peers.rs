@@ -78,7 +78,7 @@ fn listener(signals: &[i32]) -> String {
 }
 
 fn await_heard(world: &World, word: &str) {
-    eventually(&format!("{word} is heard"), || has_heard(world, word));
+    eventually(format!("{word} is heard"), || has_heard(world, word));
 }
 
 fn has_heard(world: &World, word: &str) -> Option<()> {

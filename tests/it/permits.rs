@@ -62,3 +62,19 @@ pub fn installed(world: &World) -> PathBuf {
 pub fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
+
+/// How inotify is taken away from one tree of processes.
+pub const NO_INSTANCES: &str = "echo 0 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
+pub const ONE_INSTANCE: &str = "echo 1 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
+pub const NO_WATCHES: &str = "echo 0 >/proc/sys/user/max_inotify_watches && exec \"$@\"";
+
+/// A program that finds no inotify; `None`, said loudly, where that is not possible.
+pub fn deprived(world: &World, script: &str, program: &Path) -> Option<Command> {
+    let inside = |program: &Path| {
+        let mut command = world.command("unshare");
+        command.args(["-Ur", "sh", "-c", script, "sh"]).arg(program);
+        command
+    };
+    let trial = &mut inside(&binary());
+    is_permitted("a user namespace", trial.arg("--version")).then(|| inside(program))
+}

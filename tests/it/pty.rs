@@ -82,7 +82,7 @@ impl Terminal {
 
     /// Everything that is shown up to this text, which is waited for.
     pub fn shown_until(&mut self, text: &str) -> String {
-        eventually(&format!("{text:?} is shown"), || {
+        eventually(format!("{text:?} is shown"), || {
             self.read();
             let (before, after) = self.shown.split_once(text)?;
             let (before, after) = (before.to_owned(), after.to_owned());
@@ -126,7 +126,7 @@ impl Terminal {
 
     /// Waits until a process of this name sleeps in the foreground.
     pub fn await_foreground(&self, name: &str) -> Process {
-        eventually(&format!("{name} sleeps in the foreground"), || {
+        eventually(format!("{name} sleeps in the foreground"), || {
             let process = self.process(name)?;
             (process.state == 'S' && process.group == self.foreground()).then_some(process)
         })
@@ -146,7 +146,7 @@ impl Terminal {
 
     /// Waits until a process of this name is stopped.
     pub fn await_stopped(&self, name: &str) -> Process {
-        eventually(&format!("{name} is stopped"), || {
+        eventually(format!("{name} is stopped"), || {
             self.process(name).filter(Process::is_stopped)
         })
     }

@@ -63,7 +63,7 @@ fn touch(world: &World, name: &str) {
 }
 
 fn await_file(world: &World, name: &str) {
-    eventually(&format!("there is {name}"), || {
+    eventually(format!("there is {name}"), || {
         world.path(name).exists().then_some(())
     });
 }
@@ -545,7 +545,7 @@ fn a_file_makes_ready_however_it_appears() {
         let life = unready(&world, &source);
         await_sleep(&life);
         then(&world);
-        eventually(&format!("case {number} is ready"), || {
+        eventually(format!("case {number} is ready"), || {
             world.key("x", "Ready")
         });
     }
@@ -731,7 +731,7 @@ fn a_probe_that_hangs_is_killed_with_its_forks_and_one_that_succeeds_leaves_none
     let pids = lines(&world.path("pids"));
     assert_eq!(pids.len(), 4, "{pids:?}");
     for pid in pids {
-        eventually(&format!("{pid} is gone"), || is_gone(&pid).then_some(()));
+        eventually(format!("{pid} is gone"), || is_gone(&pid).then_some(()));
     }
 }
 
@@ -884,7 +884,7 @@ fn the_nearest_directory_on_the_way_to_a_file_is_watched_so_that_it_is_heard_at_
     for path in [".", "a", "a/b"] {
         fs::create_dir_all(world.path(path)).unwrap();
         let inode = fs::metadata(world.path(path)).unwrap().ino();
-        eventually(&format!("{path} is watched"), || {
+        eventually(format!("{path} is watched"), || {
             (watched(life.pid()) == BTreeSet::from([inode])).then_some(())
         });
     }

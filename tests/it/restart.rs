@@ -5,7 +5,7 @@
 //! with the process id for each start of the command.
 
 use crate::crash::{can_inject, for_each};
-use crate::permits::is_permitted;
+use crate::permits::{NO_INSTANCES, deprived, is_permitted};
 use crate::seen::await_sleep;
 use crate::world::{Running, Start, World, binary, eventually};
 use std::fs::File;
@@ -46,7 +46,7 @@ fn starts(world: &World) -> Vec<String> {
 }
 
 fn await_starts(world: &World, count: usize) {
-    eventually(&format!("start {count}"), || {
+    eventually(format!("start {count}"), || {
         (starts(world).len() >= count).then_some(())
     });
 }
@@ -277,14 +277,6 @@ fn a_dependent_is_born_when_the_command_is_back() {
 
 // ---------------------------------------------------------------- followers
 
-/// The words before a command that run it where no inotify is to be had.
-const BLIND: [&str; 4] = [
-    "-Ur",
-    "sh",
-    "-c",
-    "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" \"$@\"",
-];
-
 /// Lives that are restarted side by side: dozens of restarts in three seconds.
 const CROWD: usize = 16;
 
@@ -310,9 +302,7 @@ fn crowd_follower(
     let mut command = if sees {
         world.command(binary())
     } else {
-        let mut command = world.command("unshare");
-        command.args(BLIND).arg(binary());
-        command
+        deprived(world, NO_INSTANCES, &binary()).unwrap()
     };
     command.args(words).args(["--poll", "20ms"]);
     let hears = if words[0] == "run" {
@@ -331,10 +321,7 @@ fn crowd_follower(
 }
 
 fn crowd_followers(world: &World) -> Vec<CrowdFollower> {
-    let blind = is_permitted(
-        "a user namespace without inotify",
-        world.command("unshare").args(BLIND).arg("true"),
-    );
+    let blind = deprived(world, NO_INSTANCES, &binary()).is_some();
     let any = [":died".to_owned()];
     let kinds = [true, false];
     let kinds = kinds.into_iter().filter(|sees| *sees || blind);

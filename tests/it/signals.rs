@@ -254,14 +254,14 @@ impl Life {
         let count = |heard: Vec<i32>| heard.into_iter().filter(|s| *s == number).count();
         let before = count(self.heard());
         self.send(&[signal]);
-        eventually(&format!("{number} comes for {signal}"), || {
+        eventually(format!("{number} comes for {signal}"), || {
             (count(self.heard()) > before).then_some(())
         });
     }
 
     /// Waits until the command has got a signal as often as that.
     fn await_times(&self, number: i32, times: usize) {
-        eventually(&format!("{number} comes {times} times"), || {
+        eventually(format!("{number} comes {times} times"), || {
             let heard = self.heard().into_iter().filter(|s| *s == number);
             (heard.count() >= times).then_some(())
         });
@@ -376,7 +376,7 @@ fn as_pid_1_each_signal_from_its_own_container_is_passed_on_and_kill_and_stop_do
         std::fs::write(&unfinished, text.join(" ")).unwrap();
         std::fs::rename(&unfinished, life.world.path("tell")).unwrap();
         let last = batch.last().unwrap();
-        eventually(&format!("{last} comes back"), || {
+        eventually(format!("{last} comes back"), || {
             life.heard().contains(last).then_some(())
         });
     }
@@ -828,7 +828,7 @@ fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it
     for (options, in_group) in [("-g", vec![TERM, USR1, 32, 64]), ("", Vec::new())] {
         let life = Life::start_as(options, "family");
         for name in ["member", "leaver"] {
-            eventually(&format!("the {name} listens"), || {
+            eventually(format!("the {name} listens"), || {
                 (life.log(name) == "up\n").then_some(())
             });
         }
@@ -846,7 +846,7 @@ fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it
                 Vec::new()
             };
             expected.push(LAST);
-            eventually(&format!("the {name} has what was sent"), || {
+            eventually(format!("the {name} has what was sent"), || {
                 (life.heard_by(name).iter().filter(|s| **s == LAST).count()
                     == expected.iter().filter(|s| **s == LAST).count())
                 .then_some(())

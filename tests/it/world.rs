@@ -2,6 +2,7 @@
 //! the test, and waiting for a condition with a generous deadline. Nothing here sleeps and hopes.
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -114,7 +115,7 @@ impl World {
 
     /// Waits until a tombstone has a key.
     pub fn await_key(&self, name: &str, key: &str) -> String {
-        eventually(&format!("{name} has {key}"), || self.key(name, key))
+        eventually(format!("{name} has {key}"), || self.key(name, key))
     }
 
     /// The names of everything in the exit directory, hidden or not, sorted.
@@ -141,8 +142,8 @@ pub fn entries(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Asks until there is an answer.
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+/// Asks until there is an answer. `what` is written out where there is none, and may say how it stands then.
+pub fn eventually<T>(what: impl Display, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(answer) = ask() {
