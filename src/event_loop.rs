@@ -148,10 +148,10 @@ impl Supervisor<'_> {
         self.take_timers();
     }
 
-    /// After the first look. A command that ends soon is not worth a watch.
+    /// After the first look. A command that ends soon is not worth a watch; one that waits or will is.
     fn begin_to_watch(&mut self) {
         let pause = match self.plan.poll {
-            _ if self.machine.is_waiting() => Duration::ZERO,
+            _ if self.machine.may_wait() => Duration::ZERO,
             Some(Limit::After(interval)) => interval.min(UNWATCHED),
             Some(Limit::Never) | None => UNWATCHED,
         };
@@ -346,9 +346,19 @@ impl Supervisor<'_> {
             self.feed(Event::Reconfigured);
         }
         match finding.activity {
-            Some(true) => self.feed(Event::Activated),
+            Some(true) => self.activate(),
             Some(false) => self.feed(Event::Deactivated),
             None => {}
+        }
+    }
+
+    /// What held when it was looked at last, perhaps long ago, does not count for what begins to wait now.
+    fn activate(&mut self) {
+        self.feed(Event::Activated);
+        if let Some(society) = &mut self.society
+            && self.machine.is_waiting()
+        {
+            society.follower.refresh();
         }
     }
 

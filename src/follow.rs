@@ -87,6 +87,11 @@ impl Follower {
         self.watch.arm_at(dir, moment);
     }
 
+    /// What is known may be old: the next look is at everything.
+    pub(crate) fn refresh(&mut self) {
+        self.watch.refresh();
+    }
+
     /// Follows one more name; it is looked at with the next look.
     pub(crate) fn add(&mut self, name: &Name) {
         if !self.named.contains(name) && self.own.as_ref() != Some(name) {

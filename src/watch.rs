@@ -62,7 +62,7 @@ pub(crate) struct DirWatch {
     armed: bool,
     /// When it is to be armed.
     arm_at: Option<Instant>,
-    /// Nothing was looked at since the watch was made or armed.
+    /// Nothing was looked at since the watch was made, armed or refreshed.
     fresh: bool,
 }
 
@@ -112,7 +112,6 @@ impl DirWatch {
     pub(crate) fn arm_at(&mut self, dir: &ExitDir, moment: Instant) {
         self.directory = dir.identity().ok();
         self.arm_at = Some(moment);
-        self.next_look = Some(moment);
     }
 
     /// Arms the watch when it is time, unless the directory has become another one: that is told first.
@@ -145,7 +144,12 @@ impl DirWatch {
 
     /// When to call [`DirWatch::listen`] even if the descriptor says nothing.
     pub(crate) fn next_look(&self) -> Option<Instant> {
-        self.next_look
+        [self.arm_at, self.next_look].into_iter().flatten().min()
+    }
+
+    /// The next [`DirWatch::listen`] asks for a look at everything, whatever it hears.
+    pub(crate) fn refresh(&mut self) {
+        self.fresh = true;
     }
 
     /// Hears what has happened. The first time asks for a look at everything. When a slow look is due,

@@ -4,10 +4,11 @@
 //! These lives do without the slow look, so that nothing makes good for an event that was missed.
 
 use crate::cast::{dead, lines};
-use crate::permits::is_permitted;
+use crate::permits::{ONE_INSTANCE, deprived, is_permitted};
 use crate::seen::{is_gone, keys};
-use crate::world::{Ended, Running, Start, World, eventually};
+use crate::world::{Ended, Running, Start, World, binary, eventually};
 use exitdir::{ExitDir, Name, State};
+use std::fmt::{Display, Formatter};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
@@ -32,6 +33,19 @@ const FAIL: &str =
 struct App {
     running: Running,
     world: World,
+}
+
+struct AsItStands<'a> {
+    app: &'a App,
+    what: String,
+}
+
+impl Display for AsItStands<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let (state, starts) = (self.app.state(), self.app.starts().len());
+        let said = self.app.read("stderr");
+        write!(f, "{}: {state:?} after {starts} starts: {said}", self.what)
+    }
 }
 
 impl App {
@@ -94,7 +108,7 @@ impl App {
     }
 
     fn await_placed(&self, text: &str) {
-        eventually(&format!("{text} is in place"), || {
+        eventually(format!("{text} is in place"), || {
             (self.read("file") == text).then_some(())
         });
     }
@@ -107,8 +121,13 @@ impl App {
         lines(&self.world.path("starts"))
     }
 
+    /// What is waited for, and, when it is written out, how things stand instead.
+    fn as_it_stands(&self, what: String) -> impl Display {
+        AsItStands { app: self, what }
+    }
+
     fn await_starts(&self, count: usize) {
-        eventually(&format!("start {count}: {}", self.read("stderr")), || {
+        eventually(self.as_it_stands(format!("start {count}")), || {
             (self.starts().len() >= count).then_some(())
         });
     }
@@ -122,7 +141,7 @@ impl App {
 
     #[track_caller]
     fn await_state(&self, state: State) {
-        eventually(&format!("{state:?}: {}", self.read("stderr")), || {
+        eventually(self.as_it_stands(format!("{state:?}")), || {
             (self.state() == Some(state)).then_some(())
         });
     }
@@ -135,15 +154,15 @@ impl App {
     }
 
     fn await_said(&self, words: &str, count: usize) {
-        eventually(
-            &format!("{words}, {count} times: {}", self.read("stderr")),
-            || (self.read("stderr").matches(words).count() >= count).then_some(()),
-        );
+        let what = self.as_it_stands(format!("{words}, {count} times"));
+        eventually(what, || {
+            (self.read("stderr").matches(words).count() >= count).then_some(())
+        });
     }
 
     /// What the command says.
     fn await_word(&self, word: &str) {
-        eventually(&format!("the command says {word}"), || {
+        eventually(format!("the command says {word}"), || {
             self.read("said").contains(word).then_some(())
         });
     }
@@ -510,13 +529,37 @@ fn a_command_is_started_when_it_is_active_and_what_it_waits_for_is_there_in_any_
 
 #[test]
 fn what_does_not_hold_any_more_when_it_is_activated_is_waited_for() {
-    let app = App::start("--birth-deps dep", SERVE);
-    app.await_inactive();
-    app.world.signal(["--ready", "dep"]).finish();
-    dead(&app.world, "dep", "0");
-    app.activate();
-    app.await_state(State::Waiting);
-    assert_eq!(app.end(TERM).0.status, 143);
+    // It held at the first look, and was over before the next one: where inotify is, before anything is watched;
+    // where the file has the only instance, at any time.
+    for one in [false, true] {
+        for pause in [0, 50] {
+            let world = World::new();
+            world.signal(["--ready", "dep"]).finish();
+            let Some(run) = supervisor(&world, one) else {
+                return;
+            };
+            let options = "-n x --active-while a --birth-deps dep";
+            let app = App::of(world, run, options, SERVE);
+            app.await_inactive();
+            // None is wrong; the longer one is harder.
+            std::thread::sleep(Duration::from_millis(pause));
+            dead(&app.world, "dep", "0");
+            app.activate();
+            app.await_said("a exists", 1);
+            app.await_state(State::Waiting);
+            assert_eq!(app.end(TERM).0.status, 143);
+        }
+    }
+}
+
+/// `exitdir-run`, with one instance of inotify or with as many as it likes.
+fn supervisor(world: &World, one: bool) -> Option<Command> {
+    if !one {
+        return Some(world.applet("run"));
+    }
+    let mut command = deprived(world, ONE_INSTANCE, &binary())?;
+    command.arg("run");
+    Some(command)
 }
 
 #[test]
