@@ -182,7 +182,11 @@ impl<'p> Item<'p> {
         let place = self.what.usage.place();
         // The command sees the modes of copies only.
         let print = tree.fingerprint(place.is_some());
-        if [self.accepted, self.refused].contains(&Some(print)) {
+        if self.refused == Some(print) {
+            return News::None;
+        }
+        self.refused = None;
+        if self.accepted == Some(print) {
             return News::None;
         }
         match place.map(|place| place::stage(tree, place)).transpose() {
@@ -213,7 +217,6 @@ impl<'p> Item<'p> {
                 let details = told.map(|(place, changes)| changes.tell(place));
                 finding.details.extend(details.into_iter().flatten());
                 self.accepted = Some(print);
-                self.refused = None;
                 true
             }
             Err(complaint) => {

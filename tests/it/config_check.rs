@@ -58,6 +58,21 @@ fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
 }
 
 #[test]
+fn what_was_refused_is_asked_about_again_after_another_content() {
+    let app = checked(Way::Hup, STRICT);
+    for refusals in [1, 2] {
+        replace(&app.world, "app.conf", "bad");
+        eventually("it is refused", || {
+            (app.said().matches("refused").count() == refusals).then_some(())
+        });
+        // What is in place is not asked about, but was there.
+        replace(&app.world, "app.conf", "1");
+        app.await_log(&["started 1"]);
+    }
+    assert_eq!(lines(&app.world.path("asked")).len(), 3);
+}
+
+#[test]
 fn a_check_gets_a_directory_as_a_whole_and_the_source_itself_where_there_is_no_copy() {
     for (config, candidate) in [("tree=run/copy", "/copy"), ("tree", "tree")] {
         let world = World::new();
