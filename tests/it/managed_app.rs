@@ -135,7 +135,7 @@ impl App {
 }
 
 /// Waits until a supervisor has nothing to do: it sleeps until it is woken, or for seconds. Whoever has been
-/// woken is not seen to sleep, so what was done before this is done with.
+/// woken is not seen to sleep, so what was done before this is done with, but for a check that runs.
 #[track_caller]
 pub fn await_rest(process: &Running) {
     /// Longer than changes are waited for, and shorter than 10 s, after which a restart counts as a success.
