@@ -192,14 +192,23 @@ fn an_orphan_of_pid_1_is_reaped_as_the_peers_do() {
     if !is_permitted("a PID namespace", &mut trial) {
         return;
     }
-    let script = "for i in 1 2 3; do (sh -c 'exit 3' &); done; tries=0\n\
-                  while grep -qs '^State:.Z' /proc/[0-9]*/status && test $tries -lt 1000; do sleep 0.01; tries=$((tries + 1)); done\n\
-                  echo \"$(grep -ls '^State:.Z' /proc/[0-9]*/status | wc -l) $PPID\"; exit 4";
+    // Each says who it is, or whoever looks too soon would see none of them.
+    let script = "for i in 1 2 3; do (sh -c 'echo $$ >>\"$1\"; exit 3' sh \"$1\" &); done\n\
+                  left() { for pid in $(cat \"$1\"); do test ! -e /proc/$pid || echo $pid; done; }\n\
+                  tries=0\n\
+                  until test $tries -eq 1000; do\n\
+                      test $(wc -l <\"$1\") -eq 3 && test -z \"$(left \"$1\")\" && break\n\
+                      sleep 0.01; tries=$((tries + 1))\n\
+                  done\n\
+                  echo \"$(wc -l <\"$1\") $(left \"$1\" | wc -l) $PPID\"; exit 4";
     for name in here(&ALL) {
-        let ended = behind(&world, &namespace, name, &["--", "sh", "-c", script]).finish();
+        let orphans = world.path(name);
+        std::fs::write(&orphans, "").unwrap();
+        let mut command = behind(&world, &namespace, name, &["--", "sh", "-c", script, "sh"]);
+        let ended = command.arg(&orphans).finish();
         assert_eq!(
             (ended.status, ended.stdout.as_str()),
-            (4, "0 1\n"),
+            (4, "3 0 1\n"),
             "{name}: {ended:?}"
         );
     }
