@@ -14,6 +14,10 @@
 )]
 
 mod active;
+mod active_app;
+mod active_config;
+mod active_races;
+mod active_start;
 mod archives;
 mod bad_input;
 mod blind;
