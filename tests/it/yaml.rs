@@ -2,7 +2,7 @@
 //! value of the type that its key promises, whatever a message holds.
 
 use crate::cast::dead;
-use crate::readiness::{life, perl_is_here};
+use crate::readiness_life::{life, perl_is_here};
 use crate::seen::keys;
 use crate::world::{Running, Start, World, eventually};
 use std::collections::BTreeMap;
