@@ -7,7 +7,7 @@
 use crate::cast::lines;
 use crate::permits::{NOBODY, is_permitted, nobody_is_permitted};
 use crate::readiness_life::{TERM, await_file, life, life_with, perl_is_here, touch};
-use crate::signals::state_of;
+use crate::seen::state_of;
 use crate::world::{PATIENCE, Running, Start, World, eventually};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{

@@ -1,6 +1,8 @@
-//! What can be seen of a process from outside: the sentence and the keys it leaves, whether it sleeps, whether it is gone.
+//! What can be seen of a process from outside: the sentence and the keys it leaves, whether it sleeps, whether it is
+//! gone, what it executes, and its children.
 
-use crate::world::{Ended, Running, World, eventually};
+use crate::world::{Ended, Running, World, binary, eventually};
+use std::fmt::Display;
 
 /// Checks the status, and that standard error is one sentence of this applet.
 #[track_caller]
@@ -37,13 +39,14 @@ fn has_inotify(pid: i32) -> bool {
 
 /// Whether an applet sleeps.
 pub fn sleeps(pid: i32) -> bool {
-    let file =
-        |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    let state = file("stat")
-        .rsplit(')')
-        .next()
-        .map(|rest| rest.trim_start().to_owned());
-    file("comm").starts_with("exitdir") && state.is_some_and(|state| state.starts_with('S'))
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.starts_with("exitdir") && state_of(pid) == Some('S')
+}
+
+/// The state of a process, as in `ps`.
+pub fn state_of(pid: impl Display) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
 /// Waits until an applet watches its directory and sleeps.
@@ -60,13 +63,26 @@ pub fn await_sleep(process: &Running) {
 /// Whether no process of this id is left but perhaps one that nobody has reaped.
 pub fn is_gone(pid: &str) -> bool {
     assert!(!pid.trim().is_empty(), "nobody was named");
-    match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
-        Ok(stat) => stat
-            .rsplit(')')
-            .next()
-            .is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
-        Err(_) => true,
-    }
+    matches!(state_of(pid.trim()), None | Some('Z' | 'X'))
+}
+
+/// Whether a process executes the binary under test.
+pub fn is_exitdir(pid: i32) -> bool {
+    let program = std::fs::read_link(format!("/proc/{pid}/exe"));
+    program.is_ok_and(|program| program == binary().canonicalize().unwrap())
+}
+
+/// The children of a process.
+pub fn children(pid: i32) -> Vec<i32> {
+    let text =
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+pub fn only_child(what: &str, pid: i32) -> i32 {
+    eventually(what, || children(pid).first().copied())
 }
 
 /// The keys of a tombstone, in their order.

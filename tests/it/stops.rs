@@ -2,6 +2,7 @@
 //! its own is tried in `signals`.
 
 use crate::cast::{Diarist, dead, lines};
+use crate::listener::{HUP, INT, LAST, Life, QUIT, TERM, USR1, can_listen};
 use crate::seen::await_sleep;
 use crate::world::{Start, World, binary};
 
@@ -37,6 +38,54 @@ fn a_stop_sends_nothing_if_its_signal_was_passed_on_before() {
     let Diarist { world, running } = diarist;
     assert_eq!(running.end().status, 5);
     assert_eq!(lines(&world.path("diary")), ["up", "TERM", "USR1"]);
+}
+
+/// Options, what came from outside and what the command got for it, and what the stop sends then.
+type Stop = (&'static str, &'static [(i32, i32)], &'static [i32]);
+
+const STOPS: &[Stop] = &[
+    ("", &[], &[TERM]),
+    ("", &[(TERM, TERM)], &[]),
+    ("", &[(INT, INT)], &[TERM]),
+    ("", &[(USR1, USR1), (HUP, HUP)], &[TERM]),
+    ("--rewrite TERM:QUIT", &[], &[TERM]),
+    ("--rewrite TERM:QUIT", &[(TERM, QUIT)], &[]),
+    ("--rewrite TERM:QUIT", &[(QUIT, QUIT)], &[TERM]),
+    ("--rewrite INT:TERM", &[(INT, TERM)], &[]),
+    ("--rewrite TERM:0", &[(TERM, 0)], &[TERM]),
+    ("--stop-signal QUIT", &[], &[QUIT]),
+    ("--stop-signal QUIT", &[(TERM, QUIT)], &[]),
+    ("--stop-signal QUIT", &[(QUIT, QUIT)], &[]),
+    ("--stop-signal QUIT", &[(INT, INT)], &[QUIT]),
+    ("--stop-signal QUIT --rewrite TERM:HUP", &[(TERM, HUP)], &[]),
+    ("--stop-signal 33", &[(TERM, 33)], &[]),
+    ("--stop-signal 33", &[], &[33]),
+];
+
+#[test]
+fn a_stop_sends_the_stop_signal_unless_it_or_what_stands_for_a_term_was_passed_on() {
+    if !can_listen() {
+        return;
+    }
+    for (options, from_outside, from_the_stop) in STOPS {
+        let life = Life::start(&format!("--death-deps dep --grace-period 1h {options}"));
+        let mut expected: Vec<i32> = from_outside.iter().map(|(_, to)| *to).collect();
+        for (signal, number) in *from_outside {
+            match number {
+                0 => life.send(&[*signal]),
+                _ => life.send_and_await(*signal, *number),
+            }
+        }
+        assert_eq!(
+            life.all_heard().len(),
+            expected.iter().filter(|s| **s != 0).count()
+        );
+        expected.push(LAST);
+        expected.extend(*from_the_stop);
+        expected.retain(|signal| *signal != 0);
+        life.strike();
+        assert_eq!(life.all_heard(), expected, "{options} {from_outside:?}");
+    }
 }
 
 #[test]
