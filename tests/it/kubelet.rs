@@ -6,7 +6,7 @@
 //! a start takes longer than the back-off nobody would be overtaken in Kubernetes, whose back-off
 //! grows; here a container waits for those that were due a whole back-off before it.
 
-use crate::world::World;
+use crate::world::{PATIENCE, World};
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{PipeReader, PipeWriter};
@@ -19,8 +19,6 @@ use std::time::{Duration, Instant};
 
 /// From the end of a container to its next start.
 pub const BACK_OFF: Duration = Duration::from_millis(200);
-/// Longer than any pod takes to end or to come back, on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two looks of the kubelet at its processes.
 const TICK: Duration = Duration::from_millis(5);
 

@@ -363,7 +363,8 @@ fn be_woken(stage: &Stage, path: &Path) -> usize {
             testify(stage, &before);
         }
         let Verdict::Holds(deciders) = watch.wait(Some(PATIENCE)).unwrap() else {
-            panic!("the death of {before} was never heard");
+            let now = dir.life(&main());
+            panic!("the death of {before} was never heard; by now there is {now:?}");
         };
         let [Decider { life, .. }] = &deciders[..] else {
             panic!("one condition, one decider: {deciders:?}")

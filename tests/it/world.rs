@@ -10,8 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes on a machine that is busy with other tests.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than anything takes on a machine that is busy with other tests and with a dozen compilers.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The binary under test: the static one that `scripts/test` has built, or cargo's.
 pub fn binary() -> PathBuf {
@@ -197,9 +197,11 @@ impl Running {
             match child.try_wait().expect("waitable") {
                 Some(status) => break status,
                 None if began.elapsed() > PATIENCE => {
+                    let stands = where_it_stands(child.id());
                     let _ = child.kill();
                     let _ = child.wait();
-                    panic!("did not end; stderr: {}", stderr.join().expect("reader"));
+                    let stderr = stderr.join().expect("reader");
+                    panic!("did not end: {stands}; stderr: {stderr}");
                 }
                 None => std::thread::sleep(Duration::from_millis(1)),
             }
@@ -212,6 +214,17 @@ impl Running {
             stderr: stderr.join().expect("reader"),
         }
     }
+}
+
+/// What the kernel says of a process that should not be there any more.
+fn where_it_stands(pid: u32) -> String {
+    let of = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}"));
+    let said = |name: &str| of(name).unwrap_or_else(|error| error.to_string());
+    let state = said("status");
+    let state = state.lines().find(|line| line.starts_with("State"));
+    let words = said("cmdline").replace('\0', " ");
+    let [call, place, stack] = ["syscall", "wchan", "stack"].map(said);
+    format!("{words}: {state:?}, in call {call} at {place}:\n{stack}")
 }
 
 fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
