@@ -100,6 +100,7 @@ fn a_file_that_goes_while_descendants_are_stopped_leaves_the_life_inactive_when_
         app.activate();
         app.await_starts(2);
         app.await_state(State::Ready);
+        assert_eq!(app.end(TERM).0.status, 0);
     }
 }
 
