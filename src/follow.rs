@@ -6,6 +6,7 @@
 //! What the lives mean for anybody is decided elsewhere.
 
 use crate::condition::{LockEvidence, News, Standing};
+use crate::effort::Effort;
 use crate::exit_dir::{ExitDir, FileId, Opened, Quiet, SETTLING, Snapshot};
 use crate::watch::{DirWatch, Rumours, Trouble};
 use crate::{Error, Life, Limit, Name, Timestamp};
@@ -120,7 +121,7 @@ impl Follower {
 
     /// Looks at what may have changed, in the order in which the names were given, then by event or name.
     pub(crate) fn look(&mut self, dir: &ExitDir) -> Look {
-        let began = Instant::now();
+        let (effort, began) = (Effort::begin(), Instant::now());
         let (rumours, trouble) = self.watch.listen(dir, began);
         let mut look = Look {
             trouble,
@@ -162,7 +163,7 @@ impl Follower {
             }
         }
         if rumours.everything {
-            self.watch.looked(began, Instant::now());
+            self.watch.looked(effort.so_far());
         }
         look
     }

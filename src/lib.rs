@@ -26,6 +26,7 @@ mod config;
 mod dependencies;
 mod descendants;
 mod duration;
+mod effort;
 mod error;
 mod event_loop;
 mod exit_dir;

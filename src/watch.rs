@@ -24,7 +24,7 @@ const LOCAL_INTERVAL: Duration = Duration::from_secs(10);
 const REMOTE_INTERVAL: Duration = Duration::from_secs(1);
 /// Between looks where there is no inotify at all.
 const BLIND_INTERVAL: Duration = Duration::from_millis(250);
-/// Of all time, looks take at most this part.
+/// Of a processor's time, looks take at most this part.
 const SHARE: u32 = 20;
 
 /// What has been heard since the last time.
@@ -194,9 +194,9 @@ impl DirWatch {
         Some(Trouble::NoInotify(Errno::MFILE))
     }
 
-    /// Says how long the look took that [`DirWatch::listen`] had asked for.
-    pub(crate) fn looked(&mut self, began: Instant, ended: Instant) {
-        self.next_look = next_look(self.interval, began, ended);
+    /// Says what the look has cost that [`DirWatch::listen`] had asked for.
+    pub(crate) fn looked(&mut self, cost: Duration) {
+        self.next_look = next_look(self.interval, cost, Instant::now());
     }
 
     /// Compares the directory with the one that is watched. One that was touched itself is another one,
@@ -236,9 +236,9 @@ pub(crate) fn interval(poll: Option<Limit>, blind: bool, locality: Locality) -> 
     }
 }
 
-/// When to look again after a look that took so long.
-pub(crate) fn next_look(interval: Limit, began: Instant, ended: Instant) -> Option<Instant> {
-    let rest = ended.duration_since(began).saturating_mul(SHARE - 1);
+/// When to look again after a look that has cost so much.
+pub(crate) fn next_look(interval: Limit, cost: Duration, ended: Instant) -> Option<Instant> {
+    let rest = cost.saturating_mul(SHARE - 1);
     let interval = match interval {
         Limit::After(interval) => Limit::After(interval.max(rest)),
         Limit::Never => Limit::Never,

@@ -19,6 +19,7 @@ mod watcher;
 use crate::ExitDir;
 use crate::Limit;
 use crate::config::Management;
+use crate::effort::Effort;
 use crate::error::describe;
 use crate::exit_dir::{FileId, Locality};
 use crate::supervisor::Ending;
@@ -41,7 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(10);
 /// So often is looked again at once, because a place was not watched when it was looked at.
 const ATTEMPTS: u32 = 5;
-/// After a look there is none for so many times as long as it took: of all time, looks take at most a twentieth.
+/// After a look there is none for so many times the processor time that it took: of that, looks take at most a
+/// twentieth.
 const REST: u32 = 19;
 
 /// What one look found, and what people are to be told.
@@ -71,7 +73,7 @@ pub(crate) struct Managed<'p> {
     /// Dropped after the descriptor that it takes care of.
     undertaker: Option<Undertaker>,
     next_look: Option<Instant>,
-    /// There is no look before, because the last one has taken so long.
+    /// There is no look before, because the last one has cost so much.
     rests_until: Instant,
     /// Something was heard since the last look.
     has_heard: bool,
@@ -207,6 +209,7 @@ impl<'p> Managed<'p> {
     }
 
     fn survey(&mut self, began: Instant, finding: &mut Finding) {
+        let effort = Effort::begin();
         let apart = self.apart();
         self.has_heard = false;
         // Watched, then looked: what came in between is not missed.
@@ -227,11 +230,11 @@ impl<'p> Managed<'p> {
         if let Some(errno) = self.watcher.trouble() {
             finding.complaints.push(watch::no_inotify(errno));
         }
-        let ended = Instant::now();
-        self.rests_until = ended + ended.duration_since(began) * REST;
+        let (cost, ended) = (effort.so_far(), Instant::now());
+        self.rests_until = ended + cost * REST;
         let blind = self.watcher.trouble().is_some();
         let interval = watch::interval(self.poll, blind, self.locality());
-        self.next_look = watch::next_look(interval, began, ended);
+        self.next_look = watch::next_look(interval, cost, ended);
     }
 
     /// The exit directory is no part of any source.

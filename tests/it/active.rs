@@ -5,11 +5,12 @@ use crate::active_app::{App, INT, QUIT, SERVE, TERM, at_once};
 use crate::cast::{dead, lines};
 use crate::permits::is_permitted;
 use crate::seen::{is_gone, keys};
-use crate::world::{Start, World, eventually};
+use crate::world::{Start, World, binary, eventually};
 use exitdir::State;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const HUP: i32 = 1;
 
@@ -308,4 +309,32 @@ fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
             assert_eq!(world.key("x", "Reason").as_deref(), Some("stopped"));
         }
     });
+}
+
+#[test]
+fn a_look_that_was_held_up_does_not_put_off_the_next_one() {
+    let world = World::new();
+    if !is_permitted("strace", world.command("strace").arg("--version")) {
+        return;
+    }
+    fs::write(world.path("a"), "").unwrap();
+    // Looking takes a second, and no processor time.
+    let mut run = world.command("strace");
+    run.args(["-e", "inject=newfstatat:delay_enter=300000", "-o", "trace"])
+        .arg(binary())
+        .arg("run");
+    let options = "-n x --active-while a --death-deps dep";
+    let app = App::of(world, run, options, SERVE);
+    app.await_starts(1);
+    let since = Instant::now();
+    app.deactivate();
+    app.await_inactive();
+    // Twenty times as long as a look would be half a minute.
+    assert!(
+        since.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        since.elapsed()
+    );
+    dead(&app.world, "dep", "0");
+    assert_eq!(app.ended().0.status, 0);
 }

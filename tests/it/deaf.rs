@@ -55,6 +55,34 @@ fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
 }
 
 #[test]
+fn a_look_that_was_held_up_makes_nobody_deaf() {
+    let world = World::new();
+    let strace = PathBuf::from("strace");
+    if !is_permitted("strace", world.command("strace").arg("--version")) {
+        return;
+    }
+    let Some(mut command) = deprived(&world, NO_INSTANCES, &strace) else {
+        return;
+    };
+    let trace = world.path("trace");
+    let process = command
+        .args(["-e", "inject=open,openat:delay_enter=1500000:when=8", "-o"])
+        .arg(&trace)
+        .arg(binary())
+        .args(["wait", "main"])
+        .start();
+    eventually("a look was held up, and another one came after it", || {
+        let text = std::fs::read_to_string(&trace).unwrap_or_default();
+        let (_, after) = text.split_once("(DELAYED)")?;
+        after.contains("poll(").then_some(())
+    });
+    assert_eq!(world.signal(["main"]).finish().status, 0);
+    let since = Instant::now();
+    assert_eq!(process.end().status, 0);
+    assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
+}
+
+#[test]
 fn without_inotify_nobody_sleeps_longer_than_250_ms() {
     let world = World::new();
     let strace = PathBuf::from("strace");

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["verdict"],
     &["dependencies"],
     &["ready_on", "config", "supervisor"],
-    &["exit_dir", "random", "sys", "voice", "wording"],
+    &["exit_dir", "effort", "random", "sys", "voice", "wording"],
     &["birth", "watch"],
     &[
         "own_life",
