@@ -139,7 +139,9 @@ fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
         world.await_key("main", "Ready");
         run
     });
-    let script = format!("ulimit -n {limit} && exec \"$@\"");
+    // Other tests have descriptors that a child inherits.
+    let script =
+        format!("exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n {limit} && exec \"$@\"");
     let mut follower = world
         .command("sh")
         .args(["-c", &script, "sh"])
