@@ -3,7 +3,7 @@
 //! A look that was held up, by a slow disk, by a SIGSTOP or by others on the machine, costs nobody anything, and
 //! is no reason to look less often.
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::sys;
 use std::time::Duration;
 
 /// The processor time of this thread at the beginning of something.
@@ -12,17 +12,11 @@ pub(crate) struct Effort(Duration);
 
 impl Effort {
     pub(crate) fn begin() -> Effort {
-        Effort(processor_time())
+        Effort(sys::thread_time())
     }
 
     /// What it has cost since then.
     pub(crate) fn so_far(self) -> Duration {
-        processor_time().saturating_sub(self.0)
+        sys::thread_time().saturating_sub(self.0)
     }
-}
-
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    // A clock that counts from the beginning of a thread is never negative.
-    Duration::try_from(time).unwrap_or_default()
 }

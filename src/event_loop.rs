@@ -5,11 +5,12 @@
 //! wrong is said and carried on from.
 
 mod deeds;
+mod start;
 
 use crate::child::Child;
 use crate::descendants::Descendants;
 use crate::follow::Look;
-use crate::managed::Managed;
+use crate::managed::{Finding, Managed};
 use crate::own_life::OwnLife;
 use crate::plan::{Membership, Plan, Presence};
 use crate::readiness::Readiness;
@@ -17,7 +18,6 @@ use crate::society::Society;
 use crate::supervisor::{Event, Left, Machine, Report, Timer};
 use crate::sys::Signals;
 use crate::timers::Timers;
-use crate::verdict::Verdict;
 use crate::watch::{self, Trouble};
 use crate::{Condition, Limit, Signal, vigil};
 use std::collections::{BTreeSet, VecDeque};
@@ -55,6 +55,8 @@ pub(crate) fn live(
         descendants: None,
         complaints: BTreeSet::new(),
         stop_sentence: None,
+        turn_began: Instant::now(),
+        start_due: None,
         end: None,
     };
     Ok(supervisor.run())
@@ -119,6 +121,10 @@ struct Supervisor<'p> {
     complaints: BTreeSet<String>,
     /// What was said when the command was told to stop.
     stop_sentence: Option<String>,
+    /// When this turn of the loop began.
+    turn_began: Instant,
+    /// Since when the command would be started, if its configuration were at rest.
+    start_due: Option<Instant>,
     end: Option<u8>,
 }
 
@@ -139,13 +145,25 @@ impl Supervisor<'_> {
         }
     }
 
+    /// One turn. After the end nothing is looked at any more.
     fn look_around(&mut self) {
-        self.take_signals();
-        self.take_readiness();
-        self.take_configuration();
-        // Before the timers: a timeout of 0 gives up after one look, not before it.
-        self.take_news();
-        self.take_timers();
+        self.turn_began = Instant::now();
+        let steps: [fn(&mut Self); 6] = [
+            |this| {
+                this.take_signals();
+            },
+            Self::take_readiness,
+            Self::take_configuration,
+            Self::take_news,
+            Self::take_start,
+            // After it: a timeout of 0 gives up after one look, not before it.
+            Self::take_timers,
+        ];
+        for step in steps {
+            if self.end.is_none() {
+                step(self);
+            }
+        }
     }
 
     /// After the first look. A command that ends soon is not worth a watch; one that waits or will is.
@@ -181,7 +199,8 @@ impl Supervisor<'_> {
         let dates = [
             look,
             readiness.and_then(Readiness::deadline),
-            managed.and_then(Managed::deadline),
+            managed.and_then(|managed| managed.deadline(self.may_check())),
+            self.start_deadline(),
         ];
         let until = self.timers.next(dates.into_iter().flatten().min());
         if heard.is_none() && asked.is_none() && managed.is_none() {
@@ -258,6 +277,10 @@ impl Supervisor<'_> {
             }
         }
         if let Some(ending) = reaped.ended {
+            // It has run for so long, even if nobody looked at the clock.
+            if self.timers.take(Timer::Steady) {
+                self.feed(Event::Expired(Timer::Steady));
+            }
             self.hear_last_words(command);
             // Closing a watch takes its time, and the record does not wait for it.
             let _source = self.readiness.take();
@@ -329,11 +352,19 @@ impl Supervisor<'_> {
     }
 
     fn take_configuration(&mut self) {
-        let Some(managed) = &mut self.managed else {
-            return;
-        };
-        // A check is a child of ours too, and would be taken for what the command left behind.
-        let finding = managed.look(self.signals, self.descendants.is_none());
+        let may_check = self.may_check();
+        if let Some(managed) = &mut self.managed {
+            let finding = managed.look(self.signals, may_check);
+            self.take_finding(finding);
+        }
+    }
+
+    /// A check is a child of ours too, and would be taken for what the command left behind.
+    fn may_check(&self) -> bool {
+        self.descendants.is_none()
+    }
+
+    fn take_finding(&mut self, finding: Finding) {
         let voice = self.plan.voice;
         finding.warnings.iter().for_each(|said| voice.error(said));
         finding.details.iter().for_each(|said| voice.detail(said));
@@ -346,19 +377,9 @@ impl Supervisor<'_> {
             self.feed(Event::Reconfigured);
         }
         match finding.activity {
-            Some(true) => self.activate(),
+            Some(true) => self.feed(Event::Activated),
             Some(false) => self.feed(Event::Deactivated),
             None => {}
-        }
-    }
-
-    /// What held when it was looked at last, perhaps long ago, does not count for what begins to wait now.
-    fn activate(&mut self) {
-        self.feed(Event::Activated);
-        if let Some(society) = &mut self.society
-            && self.machine.is_waiting()
-        {
-            society.follower.refresh();
         }
     }
 
@@ -372,42 +393,24 @@ impl Supervisor<'_> {
 
     fn take_timers(&mut self) {
         while let Some(timer) = self.timers.take_due() {
-            if timer == Timer::Backoff {
-                // Signals that came before are for us, not for the next command.
-                while self.take_signals() {}
-            }
             self.feed(Event::Expired(timer));
         }
     }
 
     fn take_news(&mut self) {
-        let managed = self.managed.as_ref();
-        let waiting = self.machine.is_waiting() && managed.is_none_or(Managed::is_complete);
         let Some(society) = self.society.as_mut() else {
-            if waiting {
-                self.be_born();
-            }
             return;
         };
         let look = society.look();
         let fate = society.deaths.fate().cloned();
-        let held = matches!(society.births.verdict(), Verdict::Holds(_));
         self.tell_trouble(look);
         if let Some(fate) = fate {
             self.feed(Event::DeathDepHolds(fate));
-        } else if waiting && held {
-            self.be_born();
         }
         if !self.machine.may_wait() && self.plan.death_deps.is_empty() {
             // Nothing that happens to others matters any more.
             self.society = None;
         }
-    }
-
-    /// Signals that came before the dependencies held are for us, not for the command.
-    fn be_born(&mut self) {
-        while self.take_signals() {}
-        self.feed(Event::BirthDepsHold);
     }
 
     fn tell_trouble(&mut self, look: Look) {

@@ -40,6 +40,8 @@ pub(crate) struct Follower {
     /// How many files of the living are held, and how many may be that nobody named.
     held: usize,
     hold_limit: usize,
+    /// When the last look at everything began.
+    surveyed: Option<Instant>,
 }
 
 /// One name from look to look.
@@ -71,6 +73,7 @@ impl Follower {
             own: own.cloned(),
             held: 0,
             hold_limit: hold_limit(),
+            surveyed: None,
         };
         for name in names {
             follower.add(name);
@@ -88,9 +91,12 @@ impl Follower {
         self.watch.arm_at(dir, moment);
     }
 
-    /// What is known may be old: the next look is at everything.
-    pub(crate) fn refresh(&mut self) {
-        self.watch.refresh();
+    /// What was found before this moment does not count: unless the next look will be told of all that has
+    /// changed, or everything was looked at since, it is at everything.
+    pub(crate) fn doubt(&mut self, before: Instant) {
+        if !self.watch.tells_everything() && self.surveyed.is_none_or(|at| at < before) {
+            self.watch.refresh();
+        }
     }
 
     /// Follows one more name; it is looked at with the next look.
@@ -164,6 +170,7 @@ impl Follower {
         }
         if rumours.everything {
             self.watch.looked(effort.so_far());
+            self.surveyed = Some(began);
         }
         look
     }

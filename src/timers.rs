@@ -2,7 +2,7 @@
 
 use crate::Limit;
 use crate::supervisor::Timer;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// A timer that nobody waits for may be this late, so that it shares a wake-up with another.
@@ -12,10 +12,13 @@ const SLACK: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     dates: BTreeMap<Timer, Instant>,
+    /// What has run out and was not taken yet.
+    over: BTreeSet<Timer>,
 }
 
 impl Timers {
     pub(crate) fn arm(&mut self, timer: Timer, limit: Limit) {
+        self.over.remove(&timer);
         match limit.deadline(Instant::now()) {
             Some(date) => self.dates.insert(timer, date),
             None => self.dates.remove(&timer),
@@ -24,9 +27,29 @@ impl Timers {
 
     pub(crate) fn disarm(&mut self, timer: Timer) {
         self.dates.remove(&timer);
+        self.over.remove(&timer);
     }
 
-    /// A timer that has run out, which is forgotten with that.
+    /// Whether this timer has run out. It stays so, and wakes nobody any more, until it is taken or armed anew.
+    pub(crate) fn is_over(&mut self, timer: Timer) -> bool {
+        if self
+            .dates
+            .get(&timer)
+            .is_some_and(|date| *date <= Instant::now())
+        {
+            self.dates.remove(&timer);
+            self.over.insert(timer);
+        }
+        self.over.contains(&timer)
+    }
+
+    /// Whether this timer has run out, which is forgotten with that.
+    pub(crate) fn take(&mut self, timer: Timer) -> bool {
+        self.is_over(timer) && self.over.remove(&timer)
+    }
+
+    /// A timer that has run out, which is forgotten with that; but not the back-off, after which there is a look
+    /// at everything.
     pub(crate) fn take_due(&mut self) -> Option<Timer> {
         if self.dates.is_empty() {
             return None;
@@ -39,10 +62,10 @@ impl Timers {
                 Duration::ZERO
             }
         };
-        let (timer, _) = self
-            .dates
-            .iter()
-            .find(|(timer, date)| **date <= now + slack(timer))?;
+        let is_due = |(timer, date): &(&Timer, &Instant)| {
+            **timer != Timer::Backoff && **date <= now + slack(timer)
+        };
+        let (timer, _) = self.dates.iter().find(is_due)?;
         let timer = *timer;
         self.dates.remove(&timer);
         Some(timer)

@@ -62,6 +62,8 @@ pub(crate) struct DirWatch {
     armed: bool,
     /// When it is to be armed.
     arm_at: Option<Instant>,
+    /// There is inotify, on a file system whose changes are all made here.
+    tells_everything: bool,
     /// Nothing was looked at since the watch was made, armed or refreshed.
     fresh: bool,
 }
@@ -78,6 +80,7 @@ impl DirWatch {
             next_look: None,
             armed: false,
             arm_at: None,
+            tells_everything: false,
             fresh: true,
         }
     }
@@ -129,12 +132,14 @@ impl DirWatch {
         Some(trouble)
     }
 
-    fn usual_interval(&self, dir: &ExitDir) -> Limit {
+    fn usual_interval(&mut self, dir: &ExitDir) -> Limit {
         let blind = self.inotify.is_none();
+        let locality = Locality::of_path(dir.path());
+        self.tells_everything = !blind && locality == Locality::Local;
         if blind && self.poll.is_none() && self.directory.is_none() {
             return Limit::After(REMOTE_INTERVAL);
         }
-        interval(self.poll, blind, Locality::of_path(dir.path()))
+        interval(self.poll, blind, locality)
     }
 
     /// Readable when there is something to hear; `None` without inotify.
@@ -145,6 +150,11 @@ impl DirWatch {
     /// When to call [`DirWatch::listen`] even if the descriptor says nothing.
     pub(crate) fn next_look(&self) -> Option<Instant> {
         [self.arm_at, self.next_look].into_iter().flatten().min()
+    }
+
+    /// Whether the kernel tells every change, so that whoever has just listened knows of all of them.
+    pub(crate) fn tells_everything(&self) -> bool {
+        self.tells_everything
     }
 
     /// The next [`DirWatch::listen`] asks for a look at everything, whatever it hears.

@@ -37,7 +37,7 @@ use watcher::Watcher;
 /// Changes that follow each other sooner than that are one.
 const QUIET: Duration = Duration::from_millis(100);
 /// Where there is no end of changes, or a writer does not close his file, they are taken this often all the same.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// What could not be done for no fault of the configuration is tried again so often.
 const RETRY: Duration = Duration::from_secs(10);
 /// So often is looked again at once, because a place was not watched when it was looked at.
@@ -81,9 +81,11 @@ pub(crate) struct Managed<'p> {
     /// When to try again what could not be done.
     retry: Option<Instant>,
     round: Option<Round>,
-    /// Whether a round may begin, or go on.
-    may_check: bool,
     is_new: bool,
+    /// When everything was looked at last.
+    surveyed: Option<Instant>,
+    /// There is inotify, on file systems whose changes are all made here.
+    tells_everything: bool,
 }
 
 /// Changes that have not come to rest.
@@ -123,8 +125,9 @@ impl<'p> Managed<'p> {
             unrest: None,
             retry: None,
             round: None,
-            may_check: true,
             is_new: true,
+            surveyed: None,
+            tells_everything: false,
         })
     }
 
@@ -133,9 +136,9 @@ impl<'p> Managed<'p> {
         self.watcher.descriptor()
     }
 
-    /// When to look even if nothing is heard.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        let waits = self.may_check && self.round.is_none();
+    /// When to look even if nothing is heard. `may_check` is whether a check may run now.
+    pub(crate) fn deadline(&self, may_check: bool) -> Option<Instant> {
+        let waits = may_check && self.round.is_none();
         let rest = self.unrest.map(|unrest| self.end_of(unrest));
         let dates = [
             self.next_look,
@@ -181,7 +184,6 @@ impl<'p> Managed<'p> {
     pub(crate) fn look(&mut self, signals: &Signals, may_check: bool) -> Finding {
         let mut finding = Finding::default();
         let now = Instant::now();
-        self.may_check = may_check;
         self.has_heard |= self.watcher.listen();
         let rested = self.rests_until <= now;
         if self.has_heard && rested || self.next_look.is_some_and(|at| at <= now) {
@@ -206,6 +208,21 @@ impl<'p> Managed<'p> {
             self.retry = self.retry.or(Some(now + RETRY));
         }
         finding
+    }
+
+    /// What the command is about to be started with, and whether that is at rest: nothing has changed since, and
+    /// nothing is being read, checked or put in place. What was found before this moment does not count.
+    pub(crate) fn look_before_start(&mut self, before: Instant) -> (Finding, bool) {
+        let mut finding = Finding::default();
+        self.has_heard |= self.watcher.listen();
+        if self.tells_everything || self.surveyed.is_some_and(|at| at >= before) {
+            // Whatever else has changed is waited for; without the file there is no start.
+            self.look_at_activity(&mut Places::default(), &mut finding);
+        } else {
+            self.survey(Instant::now(), &mut finding);
+        }
+        let is_at_rest = !self.has_heard && self.unrest.is_none() && self.round.is_none();
+        (finding, is_at_rest)
     }
 
     fn survey(&mut self, began: Instant, finding: &mut Finding) {
@@ -233,7 +250,10 @@ impl<'p> Managed<'p> {
         let (cost, ended) = (effort.so_far(), Instant::now());
         self.rests_until = ended + cost * REST;
         let blind = self.watcher.trouble().is_some();
-        let interval = watch::interval(self.poll, blind, self.locality());
+        let locality = self.locality();
+        self.tells_everything = !blind && locality == Locality::Local;
+        self.surveyed = Some(began);
+        let interval = watch::interval(self.poll, blind, locality);
         self.next_look = watch::next_look(interval, cost, ended);
     }
 

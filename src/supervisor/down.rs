@@ -197,9 +197,8 @@ impl Machine {
             Event::Activated => {
                 let mut actions = vec![Action::Record(Record::Down)];
                 actions.extend(self.tell_activity());
-                if last.is_some() {
-                    actions.push(Action::Start);
-                    (State::Starting(Attempt::Again), actions)
+                if let Some(last) = last {
+                    start_again(actions, last)
                 } else {
                     // For what it has not been waited for, or may not hold any more.
                     actions.extend(self.begin_to_wait());
@@ -249,10 +248,10 @@ impl Machine {
                 deactivate(disarm_stop(), Some(last))
             }
             Next::Restart(last, delay) => back_off(last, delay),
-            Next::Resume(_) => {
+            Next::Resume(last) => {
                 let mut actions = disarm_stop();
-                actions.extend([Action::Record(Record::Down), Action::Start]);
-                (State::Starting(Attempt::Again), actions)
+                actions.push(Action::Record(Record::Down));
+                start_again(actions, last)
             }
         }
     }
@@ -332,6 +331,12 @@ pub(super) fn back_off(last: Final, delay: Limit) -> Step {
         Action::Report(Report::Restarting(last.clone(), delay)),
         Action::Arm(Timer::Backoff, delay),
     ]);
+    (State::BackingOff(last), actions)
+}
+
+/// A back-off of no time: whoever drives the machine looks at everything before it is over.
+fn start_again(mut actions: Vec<Action>, last: Final) -> Step {
+    actions.push(Action::Arm(Timer::Backoff, Limit::After(Duration::ZERO)));
     (State::BackingOff(last), actions)
 }
 

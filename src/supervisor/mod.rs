@@ -127,7 +127,7 @@ pub(crate) enum Timer {
     Grace,
     /// Time to look for orphans that came late.
     Pass,
-    /// Until the command is started again.
+    /// Until the command is started again. What has happened before is fed before.
     Backoff,
 }
 

@@ -591,15 +591,20 @@ fn a_stop_for_a_while_is_followed_by_what_holds_when_it_is_over_unless_it_has_be
     let (gone, back, new) = (Event::Deactivated, Event::Activated, Event::Reconfigured);
     let obeyed = || ended(Ending::Signaled(Signal::TERM));
     let killed = || ended(Ending::Signaled(Signal::KILL));
+    // A back-off of no time.
+    let again = Event::Expired(Timer::Backoff);
     let grace = Event::Expired(Timer::Grace);
     let (served, needed) = (Bond::Served, Bond::Needed);
     let dies = |bond| Event::DeathDepHolds(fate(bond));
     let term = || Event::Signal(Signal::TERM);
     for (events, expected) in [
-        (vec![new.clone(), obeyed()], "TERM down start"),
+        (
+            vec![new.clone(), obeyed(), again.clone()],
+            "TERM down start",
+        ),
         (vec![gone.clone(), obeyed()], "TERM inactive"),
         (
-            vec![gone.clone(), back.clone(), obeyed()],
+            vec![gone.clone(), back.clone(), obeyed(), again.clone()],
             "TERM down start",
         ),
         (vec![new.clone(), gone.clone(), obeyed()], "TERM inactive"),
@@ -610,6 +615,7 @@ fn a_stop_for_a_while_is_followed_by_what_holds_when_it_is_over_unless_it_has_be
                 obeyed(),
                 new.clone(),
                 back.clone(),
+                again.clone(),
                 Event::Started,
                 new.clone(),
             ],
@@ -620,8 +626,22 @@ fn a_stop_for_a_while_is_followed_by_what_holds_when_it_is_over_unless_it_has_be
             "TERM KILL inactive",
         ),
         (
-            vec![new.clone(), grace.clone(), killed()],
+            vec![new.clone(), grace.clone(), killed(), again.clone()],
             "TERM KILL down start",
+        ),
+        // At the same moment.
+        (
+            vec![new.clone(), obeyed(), gone.clone(), again.clone()],
+            "TERM down inactive",
+        ),
+        (
+            vec![gone.clone(), obeyed(), back.clone(), gone.clone(), again],
+            "TERM inactive down inactive",
+        ),
+        (vec![new.clone(), obeyed(), term()], "TERM down end 143"),
+        (
+            vec![new.clone(), obeyed(), dies(needed)],
+            "TERM down cause end 143",
         ),
         // For good.
         (

@@ -46,6 +46,7 @@ mod main_and_proxy;
 mod managed_app;
 mod managed_walk;
 mod messages;
+mod one_turn;
 mod options;
 mod orphans;
 mod peers;

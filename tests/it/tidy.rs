@@ -16,8 +16,8 @@ const LAYERS: &[&[&str]] = &[
     &["verdict"],
     &["dependencies"],
     &["ready_on", "config", "supervisor"],
-    &["exit_dir", "effort", "random", "sys", "voice", "wording"],
-    &["birth", "watch"],
+    &["exit_dir", "random", "sys", "voice", "wording"],
+    &["birth", "effort", "watch"],
     &[
         "own_life",
         "say",
