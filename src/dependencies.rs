@@ -9,7 +9,7 @@
 use crate::condition::{Death, News};
 use crate::verdict::describe;
 use crate::{Condition, Life, Name, Timestamp, exit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a death dependency stops us: decides how clean our own end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +40,8 @@ pub(crate) struct DeathDeps {
     /// The first condition, in the order of the options, that was found to hold.
     decided: Option<(usize, Fate)>,
     began: bool,
+    /// Who could not be read when we began: what is found of him first is what was there.
+    unread: BTreeSet<Name>,
 }
 
 /// What was seen under a name since we began to watch.
@@ -77,6 +79,7 @@ impl DeathDeps {
             histories: BTreeMap::new(),
             decided: None,
             began: false,
+            unread: BTreeSet::new(),
         }
     }
 
@@ -90,9 +93,9 @@ impl DeathDeps {
     /// Takes the news of one look. The causes that it brings up must be looked at before [`DeathDeps::fate`] is asked.
     pub(crate) fn hear(&mut self, news: &[News]) {
         for item in news {
-            let began = self.began;
+            let first = !self.began || self.unread.remove(&item.name);
             let history = self.histories.entry(item.name.clone()).or_default();
-            history.hear(item, !began);
+            history.hear(item, first);
         }
         for item in news
             .iter()
@@ -102,9 +105,11 @@ impl DeathDeps {
         }
     }
 
-    /// Decides by the news that were heard, once the causes in it are known.
-    pub(crate) fn weigh(&mut self, news: &[News]) {
-        self.began = true;
+    /// Decides by the news that were heard, once the causes in it are known. `unread` could not be looked at.
+    pub(crate) fn weigh(&mut self, news: &[News], unread: &[Name]) {
+        if !std::mem::replace(&mut self.began, true) {
+            self.unread.extend(unread.iter().cloned());
+        }
         for item in news {
             let lives = [item.ended.as_ref(), item.now.as_ref()];
             for life in lives.into_iter().flatten() {

@@ -18,6 +18,8 @@ use std::time::Instant;
 #[derive(Debug, Default)]
 pub(crate) struct Look {
     pub(crate) news: Vec<News>,
+    /// Of whom nothing can be said, because they could not be read.
+    pub(crate) unread: Vec<Name>,
     /// What could not be read of what was asked for; the rest was.
     pub(crate) errors: Vec<Error>,
     /// Entries that nobody named and that could not be read.
@@ -158,6 +160,7 @@ impl Follower {
                     // Perhaps it was only a moment's trouble.
                     self.settling
                         .insert(name.clone(), Instant::now() + SETTLING);
+                    look.unread.push(name.clone());
                     let asked_for = self.named.contains(&name);
                     let list = if asked_for {
                         &mut look.errors

@@ -2,8 +2,9 @@
 
 use crate::dependencies::DeathDeps;
 use crate::follow::{Follower, Look};
-use crate::verdict::{Ballot, Mode, Terms};
+use crate::verdict::{Ballot, Mode, Terms, Verdict};
 use crate::{Condition, ExitDir, Limit, Name};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// What this life follows.
@@ -12,6 +13,8 @@ pub(crate) struct Society<'p> {
     pub(crate) follower: Follower,
     pub(crate) deaths: DeathDeps,
     pub(crate) births: Ballot,
+    /// Who could not be read when he was looked at last.
+    unread: BTreeSet<Name>,
 }
 
 impl<'p> Society<'p> {
@@ -41,7 +44,19 @@ impl<'p> Society<'p> {
             follower,
             deaths: DeathDeps::new(death_deps, birth_deps, own),
             births: Ballot::new(birth_deps, terms, own),
+            unread: BTreeSet::new(),
         })
+    }
+
+    /// Whether the birth dependencies hold, by those who can be read: of the others nobody knows what they are by
+    /// now.
+    pub(crate) fn births_hold(&self) -> bool {
+        match self.births.verdict() {
+            Verdict::Holds(deciders) => deciders
+                .iter()
+                .all(|decider| !self.unread.contains(&decider.name)),
+            Verdict::Open | Verdict::Impossible => false,
+        }
     }
 
     /// Begins to watch at this moment.
@@ -64,11 +79,16 @@ impl<'p> Society<'p> {
             let more = self.follower.look(self.dir);
             self.deaths.hear(&more.news);
             all.news.extend(more.news);
+            all.unread.extend(more.unread);
             all.errors.extend(more.errors);
             all.blemishes.extend(more.blemishes);
             all.trouble = all.trouble.or(more.trouble);
         }
-        self.deaths.weigh(&all.news);
+        for news in &all.news {
+            self.unread.remove(&news.name);
+        }
+        self.unread.extend(all.unread.iter().cloned());
+        self.deaths.weigh(&all.news, &all.unread);
         self.births.hear(&all.news);
         all
     }

@@ -51,7 +51,7 @@ fn news(text: &str) -> News {
     }
 }
 
-/// Each look of `me`, and the fate after it: `-`, or `CAUSE served`, `CAUSE needed`.
+/// Each look of `me`, and the fate after it: `-`, or `CAUSE served`, `CAUSE needed`. Of `!x` nothing could be read.
 fn check(deaths: &[&str], births: &[&str], looks: &[(&[&str], &str)]) {
     let parse = |texts: &[&str], default| -> Vec<Condition> {
         texts
@@ -65,9 +65,12 @@ fn check(deaths: &[&str], births: &[&str], looks: &[(&[&str], &str)]) {
         Some(&name("me")),
     );
     for (at, (look, expected)) in looks.iter().enumerate() {
-        let look: Vec<News> = look.iter().map(|text| news(text)).collect();
+        let unread = look.iter().filter_map(|text| text.strip_prefix('!'));
+        let unread: Vec<Name> = unread.map(name).collect();
+        let read = look.iter().filter(|text| !text.starts_with('!'));
+        let look: Vec<News> = read.map(|text| news(text)).collect();
         deps.hear(&look);
-        deps.weigh(&look);
+        deps.weigh(&look, &unread);
         let found = deps.fate().map_or("-".to_owned(), |fate| {
             format!(
                 "{} {}",
@@ -98,6 +101,17 @@ fn a_death_counts_also_if_it_came_before_us_and_if_it_was_replaced_at_once() {
         &[],
         &[(&["x 1w"], "-"), (&["x 1"], "x served")],
     );
+}
+
+#[test]
+fn what_could_not_be_read_when_we_began_is_old_all_the_same() {
+    let both = |looks: &[(&[&str], &str)]| check(&["x"], &["x"], looks);
+    both(&[(&["!x"], "-"), (&["x 1=1"], "-"), (&["x 2"], "-")]);
+    both(&[(&["!x"], "-"), (&["!x"], "-"), (&["x 1=1"], "-")]);
+    both(&[(&["!x"], "-"), (&["x 1=1"], "-"), (&["x 2=1"], "x needed")]);
+    both(&[(&["!x"], "-"), (&["x 1"], "-"), (&["x 1=1"], "x needed")]);
+    // One that was read, and whose next life is not, is another one afterwards.
+    both(&[(&["x 1=1"], "-"), (&["!x"], "-"), (&["x 2=1"], "x needed")]);
 }
 
 #[test]

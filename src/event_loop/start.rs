@@ -3,8 +3,8 @@
 
 use super::Supervisor;
 use crate::managed::{Managed, PATIENCE};
+use crate::society::Society;
 use crate::supervisor::{Event, Timer};
-use crate::verdict::Verdict;
 use std::time::Instant;
 
 impl Supervisor<'_> {
@@ -49,8 +49,7 @@ impl Supervisor<'_> {
     }
 
     fn birth_deps_hold(&self) -> bool {
-        let society = self.society.as_ref();
-        society.is_none_or(|society| matches!(society.births.verdict(), Verdict::Holds(_)))
+        self.society.as_ref().is_none_or(Society::births_hold)
     }
 
     /// Whether what is there by now is what the command would be started with.

@@ -2,8 +2,10 @@
 //! which dependency is told in the exit table.
 
 use crate::cast::dead;
+use crate::permits::{as_nobody, installed, nobody_is_permitted, set_mode};
+use crate::races::open_to_all;
 use crate::seen::{await_sleep, keys};
-use crate::world::{Running, Start, World};
+use crate::world::{Running, Start, World, eventually};
 use std::io::{BufRead as _, BufReader};
 
 #[test]
@@ -196,4 +198,38 @@ fn after_ten_seconds_one_line_says_what_is_waited_for_and_what_is_there_instead(
     assert!(row.is_some_and(|row| row.contains(" waiting ")), "{table}");
     app.kill(15);
     assert_eq!(app.end().status, 143);
+}
+
+#[test]
+fn a_dependency_that_cannot_be_read_any_more_does_not_go_on_holding() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let binary = installed(&world);
+    open_to_all(&world);
+    let said = |words: &[&str]| assert_eq!(world.signal(words).finish().status, 0);
+    said(&["--ready", "a"]);
+    // The command says whether it holds.
+    let stderr = std::fs::File::create(world.path("stderr")).unwrap();
+    let run = as_nobody(&world, &binary)
+        .args(["run", "--birth-deps", "a,b", "--", "sh", "-c"])
+        .args(["exec \"$0\" wait -t 0 a:ready"])
+        .arg(&binary)
+        .stderr(stderr)
+        .start();
+    await_sleep(&run);
+    set_mode(&world.dir().join("a"), 0);
+    said(&["-c", "1", "a"]);
+    eventually("it cannot be read", || {
+        let text = std::fs::read_to_string(world.path("stderr")).unwrap();
+        text.contains("cannot read").then_some(())
+    });
+    said(&["--ready", "b"]);
+    await_sleep(&run);
+    set_mode(&world.dir().join("a"), 0o666);
+    std::fs::remove_file(world.dir().join("a")).unwrap();
+    said(&["--ready", "a"]);
+    let ended = run.end();
+    assert_eq!(ended.status, 0, "{ended:?}");
 }
