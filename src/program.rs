@@ -11,7 +11,30 @@ use std::os::fd::{AsFd, BorrowedFd};
 #[derive(Debug)]
 pub(crate) struct Program {
     pid: i32,
-    succeeded: Option<bool>,
+    outcome: Option<Outcome>,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It exited with 0.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// Somebody has ended it by a signal that no program sends to itself: it has said nothing.
+    Killed(Signal),
+}
+
+impl Outcome {
+    fn of(ending: Option<Ending>) -> Outcome {
+        match ending {
+            Some(Ending::Exited(0)) => Outcome::Succeeded,
+            Some(Ending::Signaled(
+                signal @ (Signal::KILL | Signal::TERM | Signal::INT | Signal::HUP),
+            )) => Outcome::Killed(signal),
+            Some(Ending::Exited(_) | Ending::Signaled(_)) | None => Outcome::Failed,
+        }
+    }
 }
 
 /// Where what it prints goes.
@@ -49,10 +72,7 @@ impl Program {
             variable: None,
         };
         match sys::spawn(command, setup, gifts) {
-            Ok(pid) => Ok(Program {
-                pid,
-                succeeded: None,
-            }),
+            Ok(pid) => Ok(Program { pid, outcome: None }),
             Err(SpawnError::Fork(error) | SpawnError::Exec(error)) => Err(failed(error)),
         }
     }
@@ -63,16 +83,16 @@ impl Program {
 
     /// A child of ours has ended: perhaps this one.
     pub(crate) fn reaped(&mut self, pid: i32, ending: Option<Ending>) {
-        if self.pid == pid && self.succeeded.is_none() {
-            self.succeeded = Some(ending == Some(Ending::Exited(0)));
+        if self.pid == pid && self.outcome.is_none() {
+            self.outcome = Some(Outcome::of(ending));
             // What it has started ends with it, at once, while no other group can have its number.
             self.kill_group();
         }
     }
 
-    /// Whether it exited with 0; `None` while it runs.
-    pub(crate) fn succeeded(&self) -> Option<bool> {
-        self.succeeded
+    /// How it ended; `None` while it runs.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.outcome
     }
 
     fn kill_group(&self) {
@@ -83,7 +103,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        if self.succeeded.is_none() {
+        if self.outcome.is_none() {
             self.kill_group();
         }
     }

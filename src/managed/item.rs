@@ -62,8 +62,10 @@ impl<'p> Item<'p> {
         &self.what.source
     }
 
-    pub(super) fn is_accepted(&self) -> bool {
-        self.accepted.is_some()
+    /// Whether there is something of it to start with: what was accepted, in a copy or where it is.
+    pub(super) fn is_there(&self) -> bool {
+        let is_kept = self.what.usage.place().is_some() || self.signature.is_some();
+        self.accepted.is_some() && is_kept
     }
 
     pub(super) fn is_young(&self) -> bool {
@@ -113,22 +115,20 @@ impl<'p> Item<'p> {
             return (News::None, true);
         }
         match content {
-            Content::Missing if self.is_accepted() && !self.is_missed => {
+            Content::Missing if self.accepted.is_some() && !self.is_missed => {
                 let sentence = format!("{source} is gone{}", self.consequence());
                 self.is_missed = true;
-                (News::Warning(sentence), false)
+                (News::Warning(sentence), self.is_dirty)
             }
-            Content::Missing => (News::None, false),
+            Content::Missing => (News::None, self.is_dirty),
             Content::Unsteady => {
                 self.is_dirty = true;
                 (News::None, true)
             }
             Content::Failed(why) => {
                 self.has_failed = true;
-                (
-                    News::Complaint(format!("cannot read {source}: {why}")),
-                    false,
-                )
+                let sentence = format!("cannot read {source}: {why}");
+                (News::Complaint(sentence), self.is_dirty)
             }
             Content::Refused(why) => {
                 let unusable = Some((raw, self.refusal(&why)));
@@ -152,6 +152,21 @@ impl<'p> Item<'p> {
         let now = survey::survey(self.source(), &mut Places::default(), apart);
         self.is_dirty = now.is_young || now.signature != self.signature;
         self.signature = now.signature;
+        self.is_dirty
+    }
+
+    /// Whether it has changed since it was read.
+    pub(super) fn has_moved_on(&self, apart: Option<FileId>) -> bool {
+        let now = survey::survey(self.source(), &mut Places::default(), apart);
+        self.is_dirty || now.signature != self.signature
+    }
+
+    /// What is known of it is not enough to go by.
+    pub(super) fn ask_again(&mut self) {
+        self.is_dirty = true;
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
         self.is_dirty
     }
 
@@ -239,7 +254,7 @@ impl<'p> Item<'p> {
     }
 
     fn consequence(&self) -> &'static str {
-        if self.is_accepted() {
+        if self.is_there() {
             ": keeping the old one"
         } else {
             ""

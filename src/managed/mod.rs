@@ -152,12 +152,12 @@ impl<'p> Managed<'p> {
 
     /// Whether there is a configuration to start the command with.
     pub(crate) fn is_complete(&self) -> bool {
-        self.items.iter().all(Item::is_accepted)
+        self.items.iter().all(Item::is_there)
     }
 
     /// What is missing for that.
     pub(crate) fn explain(&self) -> String {
-        let missing = self.items.iter().filter(|item| !item.is_accepted());
+        let missing = self.items.iter().filter(|item| !item.is_there());
         missing.map(Item::explain).collect::<Vec<_>>().join(", ")
     }
 
@@ -194,16 +194,7 @@ impl<'p> Managed<'p> {
             return finding;
         }
         self.begin_round(now, &mut finding);
-        if let Some(round) = &mut self.round
-            && round.go_on(
-                &mut self.items,
-                self.plan.check.as_deref(),
-                signals,
-                &mut finding,
-            )
-        {
-            self.round = None;
-        }
+        self.go_on(signals, &mut finding);
         if self.items.iter().any(|item| item.has_failed) {
             self.retry = self.retry.or(Some(now + RETRY));
         }
@@ -347,6 +338,18 @@ impl<'p> Managed<'p> {
         self.round = Some(round);
     }
 
+    fn go_on(&mut self, signals: &Signals, finding: &mut Finding) {
+        let apart = self.apart();
+        let check = self.plan.check.as_deref();
+        let Some(round) = &mut self.round else { return };
+        if round.go_on(&mut self.items, check, apart, signals, finding) {
+            self.round = None;
+            if self.items.iter().any(Item::is_dirty) {
+                self.unrest.get_or_insert(Unrest::now());
+            }
+        }
+    }
+
     /// Whether it is time to try again what could not be done.
     fn retries(&mut self, now: Instant) -> bool {
         let due = self.retry.take_if(|at| *at <= now).is_some();
@@ -358,6 +361,14 @@ impl<'p> Managed<'p> {
 }
 
 impl Unrest {
+    fn now() -> Unrest {
+        let now = Instant::now();
+        Unrest {
+            since: now,
+            newest: now,
+        }
+    }
+
     fn add(unrest: &mut Option<Unrest>, now: Instant) {
         let since = unrest.map_or(now, |unrest| unrest.since);
         *unrest = Some(Unrest { since, newest: now });

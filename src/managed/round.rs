@@ -5,7 +5,8 @@ use super::item::Item;
 use super::place::Candidate;
 use super::tree::Fingerprint;
 use crate::Limit;
-use crate::program::{Output, Program};
+use crate::exit_dir::FileId;
+use crate::program::{Outcome, Output, Program};
 use crate::supervisor::Ending;
 use crate::sys::{CommandLine, Signals};
 use std::collections::VecDeque;
@@ -68,11 +69,13 @@ impl Round {
         self.check = None;
     }
 
-    /// Goes on as far as that goes without waiting. Whether the round is over.
+    /// Goes on as far as that goes without waiting. Whether the round is over. The exit directory, `apart`, is no
+    /// part of any source.
     pub(super) fn go_on(
         &mut self,
         items: &mut [Item<'_>],
         check: Option<&[String]>,
+        apart: Option<FileId>,
         signals: &Signals,
         finding: &mut Finding,
     ) -> bool {
@@ -92,6 +95,11 @@ impl Round {
             else {
                 break;
             };
+            if candidate.is_none() && check.is_some() && item.has_moved_on(apart) {
+                // Nobody knows which of the two the check has seen.
+                item.ask_again();
+                continue;
+            }
             match answer {
                 Answer::Yes => self.changed |= item.accept(print, candidate, finding),
                 Answer::No(why) => finding.warnings.push(item.refuse(print, &why)),
@@ -109,9 +117,12 @@ impl Round {
     fn ask(&mut self, words: &[String], subject: PathBuf, signals: &Signals) -> Option<Answer> {
         let program = words.first().map_or("", String::as_str);
         if let Some((check, deadline)) = &self.check {
-            let answer = match check.succeeded() {
-                Some(true) => Answer::Yes,
-                Some(false) => Answer::No(format!("{program} does not accept it")),
+            let answer = match check.outcome() {
+                Some(Outcome::Succeeded) => Answer::Yes,
+                Some(Outcome::Failed) => Answer::No(format!("{program} does not accept it")),
+                Some(Outcome::Killed(signal)) => {
+                    Answer::Unasked(format!("{program} was ended by {signal}"))
+                }
                 None if *deadline <= Instant::now() => {
                     let limit = Limit::After(CHECK_TIMEOUT);
                     Answer::No(format!("{program} has not answered within {limit}"))

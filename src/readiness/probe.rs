@@ -2,7 +2,7 @@
 
 use super::Finding;
 use super::connection::{Connection, Progress};
-use crate::program::{Output, Program};
+use crate::program::{Outcome, Output, Program};
 use crate::ready_on::Resource;
 use crate::supervisor::Ending;
 use crate::sys::{CommandLine, Signals};
@@ -113,10 +113,10 @@ impl Probe {
         };
         let progress = match &mut attempt.way {
             Way::Connection(connection) => connection.go_on(),
-            Way::Program(program) => match program.succeeded() {
+            Way::Program(program) => match program.outcome() {
                 None => Progress::Open,
-                Some(true) => Progress::Succeeded,
-                Some(false) => Progress::Failed,
+                Some(Outcome::Succeeded) => Progress::Succeeded,
+                Some(Outcome::Failed | Outcome::Killed(_)) => Progress::Failed,
             },
         };
         finding.ready = progress == Progress::Succeeded;

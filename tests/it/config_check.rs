@@ -1,10 +1,12 @@
 //! `--config-check`: what a check is asked, what its answer is good for, and how it ends.
 
 use crate::cast::lines;
-use crate::managed_app::{App, QUIET, TERM, Way, make_fifo, replace, write, write_check};
+use crate::managed_app::{
+    App, QUIET, TERM, Way, await_rest, make_fifo, replace, write, write_check,
+};
 use crate::races::long;
 use crate::seen::is_gone;
-use crate::world::{PATIENCE, World, entries, eventually};
+use crate::world::{PATIENCE, Start, World, entries, eventually};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -245,4 +247,79 @@ fn a_term_while_the_first_configuration_is_checked_ends_everything() {
         eventually("it is gone", || is_gone(pid).then_some(()));
     }
     assert_eq!(entries(&world.path("run")), [""; 0]);
+}
+
+#[test]
+fn the_answer_of_a_check_that_read_something_else_meanwhile_counts_for_nothing() {
+    // Without a copy the check reads the source itself: what it was asked about, and what it has seen.
+    for (asked_about, seen, reloads) in [("2", "bad", 1), ("bad", "2", 0)] {
+        let world = World::new();
+        write(&world, "app.conf", "1");
+        write_check(
+            &world,
+            "grep -q 1 \"$1\" && exit; cp \"$1\" asked; until test -e go; do sleep 0.01; done; \
+             cat \"$1\" >>saw; mv \"$1.next\" \"$1\" 2>/dev/null; ! grep -q bad saw || { rm saw; exit 1; }; rm saw",
+        );
+        let words = ["--config", "app.conf", "--config-check", "./check"];
+        let app = App::start(world, Way::Hup, "app.conf", &words);
+        app.await_log(&["started 1"]);
+        replace(&app.world, "app.conf", asked_about);
+        eventually("the check was asked", || {
+            (app.text("asked") == format!("{asked_about}\n")).then_some(())
+        });
+        // It sees the other one, and then the first is back.
+        write(&app.world, "app.conf.next", asked_about);
+        replace(&app.world, "app.conf", seen);
+        write(&app.world, "go", "");
+        let expected = format!("reloaded {asked_about}");
+        let outcome = || match reloads {
+            1 => app.log().contains(&expected).then_some(()),
+            _ => app.said().contains("refused").then_some(()),
+        };
+        eventually(format!("{asked_about} is what counts"), outcome);
+        app.await_log(if reloads == 1 {
+            &["started 1", "reloaded 2"]
+        } else {
+            &["started 1"]
+        });
+    }
+}
+
+#[test]
+fn a_check_that_somebody_ends_has_said_nothing_and_is_asked_again() {
+    let app = checked(
+        Way::Hup,
+        "grep -q 1 \"$1\" && exit; test -e been || { : >been; kill -9 $$; }",
+    );
+    replace(&app.world, "app.conf", "2");
+    app.await_words("./check was ended by KILL");
+    eventually("it is asked again", || {
+        app.log().contains(&"reloaded 2".to_owned()).then_some(())
+    });
+    assert!(!app.said().contains("refused"), "{}", app.said());
+}
+
+#[test]
+fn a_source_without_a_copy_that_is_gone_is_waited_for() {
+    let world = World::new();
+    write(&world, "app.conf", "1");
+    let words = [
+        "-v",
+        "-n",
+        "x",
+        "--birth-deps",
+        "dep",
+        "--config",
+        "app.conf",
+    ];
+    let app = App::start(world, Way::Hup, "app.conf", &words);
+    // It was accepted.
+    await_rest(&app.running);
+    fs::remove_file(app.world.path("app.conf")).unwrap();
+    app.await_words("app.conf is gone\n");
+    app.world.signal(["--ready", "dep"]).finish();
+    await_rest(&app.running);
+    assert!(!app.said().contains("started"), "{}", app.said());
+    write(&app.world, "app.conf", "2");
+    app.await_log(&["started 2"]);
 }
