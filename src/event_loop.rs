@@ -20,6 +20,7 @@ use crate::sys::Signals;
 use crate::timers::Timers;
 use crate::watch::{self, Trouble};
 use crate::{Condition, Limit, Signal, vigil};
+use deeds::Overdue;
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -55,6 +56,7 @@ pub(crate) fn live(
         descendants: None,
         complaints: BTreeSet::new(),
         stop_sentence: None,
+        overdue: None,
         turn_began: Instant::now(),
         start_due: None,
         end: None,
@@ -121,6 +123,8 @@ struct Supervisor<'p> {
     complaints: BTreeSet<String>,
     /// What was said when the command was told to stop.
     stop_sentence: Option<String>,
+    /// What the tombstone should say, and could not be made to.
+    overdue: Option<Overdue>,
     /// When this turn of the loop began.
     turn_began: Instant,
     /// Since when the command would be started, if its configuration were at rest.
@@ -148,7 +152,7 @@ impl Supervisor<'_> {
     /// One turn. After the end nothing is looked at any more.
     fn look_around(&mut self) {
         self.turn_began = Instant::now();
-        let steps: [fn(&mut Self); 6] = [
+        let steps: [fn(&mut Self); 7] = [
             |this| {
                 this.take_signals();
             },
@@ -158,6 +162,7 @@ impl Supervisor<'_> {
             Self::take_start,
             // After it: a timeout of 0 gives up after one look, not before it.
             Self::take_timers,
+            Self::catch_up,
         ];
         for step in steps {
             if self.end.is_none() {
@@ -201,6 +206,7 @@ impl Supervisor<'_> {
             readiness.and_then(Readiness::deadline),
             managed.and_then(|managed| managed.deadline(self.may_check())),
             self.start_deadline(),
+            self.overdue.map(|overdue| overdue.next_try),
         ];
         let until = self.timers.next(dates.into_iter().flatten().min());
         if heard.is_none() && asked.is_none() && managed.is_none() {

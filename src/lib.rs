@@ -65,7 +65,7 @@ pub use duration::{Limit, parse_duration};
 pub use error::Error;
 pub use exit_dir::ExitDir;
 pub use name::Name;
-pub use say::{Said, Word};
+pub use say::{Living, Said, Word};
 pub use signal::{Signal, SignalSet};
 pub use timestamp::Timestamp;
 pub use tombstone::{Lock, LockIdentity, Reason, Tombstone};

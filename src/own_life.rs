@@ -22,6 +22,8 @@ pub(crate) struct OwnLife {
     id: FileId,
     /// Whether a crash will be seen, because the lock could be taken and can be judged.
     pub(crate) locked: bool,
+    /// A command was started since this file was made: who speaks of that one later finds another file.
+    is_used: bool,
 }
 
 impl OwnLife {
@@ -48,7 +50,13 @@ impl OwnLife {
             file,
             id,
             locked: lock != Lock::Unavailable,
+            is_used: false,
         })
+    }
+
+    /// A command is started.
+    pub(crate) fn use_up(&mut self) {
+        self.is_used = true;
     }
 
     /// Appends a record, but no readiness that stands there already: others may have said it, or the tombstone
@@ -63,8 +71,8 @@ impl OwnLife {
         append(&self.file, &lines).map(|_| ())
     }
 
-    /// Replaces the tombstone by one of the same life that is down, unless that is what it says, or it was said
-    /// dead.
+    /// Replaces the tombstone by one of the same life that is down, unless that is what it says and no command was
+    /// started since, or it was said dead.
     ///
     /// Whoever writes into the old file after the rename compares the names and begins again; what was
     /// written before it is carried over.
@@ -77,7 +85,7 @@ impl OwnLife {
         let text = read_start(&self.file).map_err(failed)?;
         let old = Tombstone::parse(&text);
         let stale = old.ready.is_some() || old.inactive.is_some() != (by == Replacement::Inactive);
-        if old.died.is_some() || !stale {
+        if old.died.is_some() || !(stale || self.is_used) {
             return Ok(());
         }
         let unborn = Unborn::conceive_within(dir, &self.name, COMPOSURE)?;
@@ -94,6 +102,7 @@ impl OwnLife {
         // Its lock goes with it, and the inode's number may become somebody else's.
         drop(before);
         dir.unguard(std::mem::replace(&mut self.id, id));
+        self.is_used = false;
         carried.map_err(failed)
     }
 

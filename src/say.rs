@@ -37,6 +37,16 @@ pub enum Said {
     Dropped,
     /// The tombstone has no room left but for a death.
     NoRoom,
+    /// It was about a command that has gone since: the life goes on, with another one or none.
+    Outdated,
+}
+
+/// A living `exitdir-run`, as it was found: once its command is down it has another tombstone.
+#[derive(Debug)]
+pub struct Living {
+    name: Name,
+    /// Open, so that no other file gets its number.
+    tombstone: Opened,
 }
 
 /// Between two looks at a file that somebody may be writing.
@@ -56,6 +66,8 @@ enum Reach {
     Anybody,
     /// A living exitdir-run only.
     TheLiving,
+    /// The same, as long as this is its tombstone.
+    Only(FileId),
 }
 
 impl ExitDir {
@@ -107,15 +119,42 @@ impl ExitDir {
         .settle()
     }
 
-    /// Checks that an `exitdir-run` of this name is alive.
+    /// Finds the `exitdir-run` of this name that is alive.
     ///
     /// # Errors
     /// [`Error::NotAlive`] if there is none; [`Error::Io`] if that cannot be read.
-    pub fn expect_living(&self, name: &Name) -> Result<(), Error> {
-        match self.life(name)? {
-            Some(life) if life.is_alive() && life.tombstone.waiting.is_some() => Ok(()),
-            Some(_) | None => Err(Error::NotAlive(name.clone())),
+    pub fn living(&self, name: &Name) -> Result<Living, Error> {
+        let not_alive = || Error::NotAlive(name.clone());
+        let (tombstone, snapshot) = self.sight(name)?.ok_or_else(not_alive)?;
+        let settled = snapshot.is_old();
+        let life = Life::judge(snapshot.tombstone, snapshot.evidence, settled);
+        if !life.is_alive() || life.tombstone.waiting.is_none() {
+            return Err(not_alive());
         }
+        Ok(Living {
+            name: name.clone(),
+            tombstone,
+        })
+    }
+
+    /// As [`ExitDir::signal_living`], but only about the command that was there when it was found.
+    ///
+    /// # Errors
+    /// As for [`ExitDir::signal_living`].
+    pub fn signal_found(
+        &self,
+        living: &Living,
+        word: Word,
+        message: Option<&str>,
+    ) -> Result<Said, Error> {
+        Saying {
+            dir: self,
+            name: &living.name,
+            word,
+            message,
+            reach: Reach::Only(living.tombstone.id),
+        }
+        .settle()
     }
 }
 
@@ -148,13 +187,18 @@ impl Saying<'_> {
         let Some((opened, snapshot)) = self.dir.sight(self.name)? else {
             return self.publish(None);
         };
+        if let Reach::Only(found) = self.reach
+            && found != opened.id
+        {
+            return Ok(Some(Said::Outdated));
+        }
         let quiet = quiet.insert(Quiet::after(*quiet, opened.id, &snapshot, false));
         let settled = quiet.is_settled(&snapshot);
         let life = Life::judge(snapshot.tombstone, snapshot.evidence, settled);
         match life.standing {
             Standing::Unsettled => Ok(None),
             Standing::Alive(_)
-                if self.reach == Reach::TheLiving && life.tombstone.waiting.is_none() =>
+                if self.reach != Reach::Anybody && life.tombstone.waiting.is_none() =>
             {
                 Err(Error::NotAlive(self.name.clone()))
             }
@@ -244,7 +288,7 @@ impl Saying<'_> {
 
     /// Puts a new tombstone in the place of `corpse`, or where there was none.
     fn publish(&self, corpse: Option<FileId>) -> Result<Option<Said>, Error> {
-        if self.reach == Reach::TheLiving {
+        if self.reach != Reach::Anybody {
             return Err(Error::NotAlive(self.name.clone()));
         }
         let unborn = Unborn::conceive(self.dir, self.name)?;

@@ -96,6 +96,10 @@ fn report(plan: &Plan, result: Result<Said, Error>) -> u8 {
             "the tombstone of {name} is full: {} is not recorded",
             what(plan.word)
         )),
+        Ok(Said::Outdated) => VOICE.notice(format!(
+            "the command of {name} has ended since: {} is not recorded",
+            what(plan.word)
+        )),
         Err(error) => {
             VOICE.error(&error);
             return exit::FAILURE;
@@ -113,10 +117,13 @@ fn what(word: Word) -> String {
 
 /// Runs the probe, and records what it found if it succeeds. Its status is ours.
 fn run_probe(plan: &Plan, probe: &CommandLine) -> u8 {
-    if let Err(error) = plan.dir.expect_living(&plan.name) {
-        VOICE.error(&error);
-        return exit::FAILURE;
-    }
+    let living = match plan.dir.living(&plan.name) {
+        Ok(living) => living,
+        Err(error) => {
+            VOICE.error(&error);
+            return exit::FAILURE;
+        }
+    };
     let inherited = match Inherited::take(SignalSet::default()) {
         Ok(inherited) => inherited,
         Err(error) => {
@@ -156,6 +163,6 @@ fn run_probe(plan: &Plan, probe: &CommandLine) -> u8 {
     report(
         plan,
         plan.dir
-            .signal_living(&plan.name, plan.word, plan.message.as_deref()),
+            .signal_found(&living, plan.word, plan.message.as_deref()),
     )
 }

@@ -12,9 +12,22 @@ use crate::supervisor::{Action, Event, Final, Record, Report, StartFailure, Why}
 use crate::sys::{Gifts, Target};
 use crate::tombstone::Line;
 use crate::wording::Wording;
-use crate::{Signal, termination_log};
+use crate::{Error, Signal, termination_log};
 use std::collections::VecDeque;
 use std::io;
+use std::time::{Duration, Instant};
+
+/// A tombstone that could not be replaced is tried again so often.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the tombstone should have been replaced by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overdue {
+    replacement: Replacement,
+    /// The command is ready by now.
+    is_ready: bool,
+    pub(super) next_try: Instant,
+}
 
 impl Supervisor<'_> {
     pub(super) fn carry_out(&mut self, action: Action, answers: &mut VecDeque<Event>) {
@@ -55,6 +68,9 @@ impl Supervisor<'_> {
         match Child::start(&self.plan.command, self.signals, self.plan.target, gifts) {
             Ok(child) => {
                 self.child = Some(child);
+                if let Some(own) = &mut self.own {
+                    own.use_up();
+                }
                 // What an earlier run has said of itself says nothing about this one.
                 self.status = None;
                 readiness.iter_mut().for_each(Readiness::started);
@@ -93,6 +109,9 @@ impl Supervisor<'_> {
     fn record(&mut self, record: &Record) {
         let Some(own) = &mut self.own else { return };
         let now = birth::now();
+        if let Some(overdue) = &mut self.overdue {
+            overdue.is_ready |= *record == Record::Ready;
+        }
         let lines = match record {
             Record::Born { ready: true } => vec![Line::Born(&now), Line::Ready(&now)],
             Record::Born { ready: false } => vec![Line::Born(&now)],
@@ -116,8 +135,31 @@ impl Supervisor<'_> {
         let (Some(own), Some(membership)) = (&mut self.own, &self.plan.membership) else {
             return;
         };
-        if let Err(error) = own.replace(&membership.dir, replacement) {
+        let is_late = self.overdue.is_some();
+        let Err(error) = own.replace(&membership.dir, replacement) else {
+            self.overdue = None;
+            return;
+        };
+        self.overdue = Some(Overdue {
+            replacement,
+            is_ready: false,
+            next_try: Instant::now() + RETRY,
+        });
+        // Newcomers under our name are refused, one after the other.
+        if is_late || !matches!(error, Error::NameTaken(_)) {
             self.complain(error.to_string());
+        }
+    }
+
+    /// Tries again what could not be done.
+    pub(super) fn catch_up(&mut self) {
+        let now = self.turn_began;
+        let Some(overdue) = self.overdue.filter(|overdue| overdue.next_try <= now) else {
+            return;
+        };
+        self.replace(overdue.replacement);
+        if overdue.is_ready {
+            self.record(&Record::Ready);
         }
     }
 

@@ -3,7 +3,8 @@
 
 use crate::active_app::{App, INT, QUIT, SERVE, TERM, at_once};
 use crate::cast::{dead, lines};
-use crate::permits::is_permitted;
+use crate::permits::{as_nobody, installed, is_permitted, nobody_is_permitted, set_mode};
+use crate::races::open_to_all;
 use crate::seen::{is_gone, keys};
 use crate::world::{Start, World, binary, eventually};
 use exitdir::State;
@@ -337,4 +338,34 @@ fn a_look_that_was_held_up_does_not_put_off_the_next_one() {
     );
     dead(&app.world, "dep", "0");
     assert_eq!(app.ended().0.status, 0);
+}
+
+#[test]
+fn a_tombstone_that_cannot_be_replaced_is_replaced_when_it_can_be() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let binary = installed(&world);
+    open_to_all(&world);
+    set_mode(&world.path("."), 0o777);
+    fs::write(world.path("a"), "").unwrap();
+    let mut run = as_nobody(&world, &binary);
+    run.arg("run");
+    let app = App::of(world, run, "-n x --active-while a", SERVE);
+    app.await_starts(1);
+    app.await_state(State::Ready);
+    set_mode(&app.world.dir(), 0o555);
+    app.deactivate();
+    app.await_said("cannot", 1);
+    assert!(app.world.key("x", "Ready").is_some());
+    set_mode(&app.world.dir(), 0o777);
+    app.await_inactive();
+    // What was true a moment ago does not come late.
+    set_mode(&app.world.dir(), 0o555);
+    app.activate();
+    app.await_starts(2);
+    set_mode(&app.world.dir(), 0o777);
+    app.await_state(State::Ready);
+    assert_eq!(app.end(TERM).0.status, 143);
 }

@@ -1,6 +1,7 @@
 //! `exitdir-signal ... -- PROBE` as a probe of Kubernetes runs it: every few seconds, for months, and
 //! ended by whoever called it when it takes too long.
 
+use crate::cast::lines;
 use crate::seen::{assert_sentence, is_gone};
 use crate::world::{PATIENCE, Running, Start, World, eventually};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -178,4 +179,50 @@ fn a_caller_that_is_killed_at_any_moment_leaves_no_probe_behind() {
     let patience = Timespec::try_from(PATIENCE).unwrap();
     let heard = rustix::event::poll(&mut closed, Some(&patience)).unwrap();
     assert_eq!(heard, 1, "a probe outlived its caller");
+}
+
+#[test]
+fn what_a_probe_has_found_of_a_command_that_is_gone_says_nothing_of_the_next_one() {
+    let world = World::new();
+    let script = "echo $$ >>starts; exec sleep 60";
+    let options = [
+        "-q",
+        "-n",
+        "db",
+        "--ready-on",
+        "signal",
+        "--restart",
+        "always",
+    ];
+    let mut run = world.run(options);
+    let run = run
+        .args(["--", "sh", "-c", script])
+        .current_dir(world.path("."));
+    let run = run.start();
+    let starts = || lines(&world.path("starts"));
+    eventually("it runs", || (starts().len() == 1).then_some(()));
+    let mut probe = world.signal(["--ready", "db", "--", "sh", "-c"]);
+    let probe = probe
+        .arg(": >probing; until test -e go; do sleep 0.01; done")
+        .current_dir(world.path("."))
+        .start();
+    eventually("the probe runs", || {
+        world.path("probing").exists().then_some(())
+    });
+    let command = starts()[0]
+        .parse()
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(command.unwrap(), rustix::process::Signal::KILL).unwrap();
+    eventually("it runs again", || (starts().len() == 2).then_some(()));
+    std::fs::write(world.path("go"), "").unwrap();
+    let ended = probe.end();
+    let sentence = "exitdir-signal: the command of db has ended since: readiness is not recorded\n";
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, sentence));
+    assert_eq!(world.key("db", "Ready"), None);
+    // The next probe is about the next command.
+    assert_eq!(world.signal(["-r", "db", "--", "true"]).finish().status, 0);
+    assert!(world.key("db", "Ready").is_some());
+    run.kill(15);
+    assert_eq!(run.end().status, 143);
 }
