@@ -17,7 +17,7 @@ const CONT: i32 = 18;
 
 /// A command that says what it was started with, and would be ended by a HUP.
 const READER: &str =
-    "echo $$ >>starts; cat file >>saw; test -e fail && rm fail && exit 3; exec sleep 60";
+    "cat file >>saw; echo $$ >>starts; test -e fail && rm fail && exit 3; exec sleep 60";
 
 /// Does all of it while the supervisor stands still.
 fn at_once(app: &App, deeds: impl FnOnce()) {
