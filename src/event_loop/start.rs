@@ -24,10 +24,11 @@ impl Supervisor<'_> {
         self.take_news();
         // Signals that came before are for us, not for the command.
         while self.take_signals() {}
-        if !self.is_start_due() {
+        let is_due = self.is_start_due();
+        self.start_due = None;
+        if !is_due {
             return;
         }
-        self.start_due = None;
         if self.timers.take(Timer::Backoff) {
             self.feed(Event::Expired(Timer::Backoff));
         } else {

@@ -212,6 +212,8 @@ fn a_command_that_ran_for_ten_seconds_is_forgiven_even_if_nobody_looked_at_the_c
     let script = "echo $$ >>starts; test $(wc -l <starts) -gt 1 || exit 3; exec sleep 60";
     let app = App::active("--restart always", script);
     app.await_starts(2);
+    // By then its ten seconds have begun.
+    app.await_state(State::Ready);
     at_once(&app, || {
         std::thread::sleep(Duration::from_millis(10_200));
         let pid = app.starts()[1]
