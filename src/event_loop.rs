@@ -159,10 +159,10 @@ impl Supervisor<'_> {
             Self::take_readiness,
             Self::take_configuration,
             Self::take_news,
+            Self::catch_up,
             Self::take_start,
             // After it: a timeout of 0 gives up after one look, not before it.
             Self::take_timers,
-            Self::catch_up,
         ];
         for step in steps {
             if self.end.is_none() {
@@ -398,6 +398,11 @@ impl Supervisor<'_> {
     }
 
     fn take_timers(&mut self) {
+        // While a start is due, nothing is missing but a moment's rest.
+        let is_over = self.timers.is_over(Timer::Birth);
+        if is_over && self.start_due.is_none() && self.timers.take(Timer::Birth) {
+            self.feed(Event::Expired(Timer::Birth));
+        }
         while let Some(timer) = self.timers.take_due() {
             self.feed(Event::Expired(timer));
         }
@@ -413,8 +418,12 @@ impl Supervisor<'_> {
         if let Some(fate) = fate {
             self.feed(Event::DeathDepHolds(fate));
         }
+        self.forget_others();
+    }
+
+    /// If nothing that happens to others matters any more.
+    fn forget_others(&mut self) {
         if !self.machine.may_wait() && self.plan.death_deps.is_empty() {
-            // Nothing that happens to others matters any more.
             self.society = None;
         }
     }

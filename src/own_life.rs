@@ -11,9 +11,6 @@ use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// How long one who lives already waits for a newcomer to be refused.
-const COMPOSURE: Duration = Duration::from_secs(1);
-
 /// A life that this process leads: its tombstone, and the lock on it until the value is dropped.
 #[derive(Debug)]
 pub(crate) struct OwnLife {
@@ -74,12 +71,19 @@ impl OwnLife {
     /// Replaces the tombstone by one of the same life that is down, unless that is what it says and no command was
     /// started since, or it was said dead.
     ///
+    /// A newcomer under the name is waited for until he is refused, for so long at most.
+    ///
     /// Whoever writes into the old file after the rename compares the names and begins again; what was
     /// written before it is carried over.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::NameTaken`] if it cannot be replaced; the old one is kept then.
-    pub(crate) fn replace(&mut self, dir: &ExitDir, by: Replacement) -> Result<(), Error> {
+    pub(crate) fn replace(
+        &mut self,
+        dir: &ExitDir,
+        by: Replacement,
+        patience: Duration,
+    ) -> Result<(), Error> {
         let entry = dir.entry(self.name.as_str());
         let failed = |errno| Error::io("replace", &entry, errno);
         let text = read_start(&self.file).map_err(failed)?;
@@ -88,7 +92,7 @@ impl OwnLife {
         if old.died.is_some() || !(stale || self.is_used) {
             return Ok(());
         }
-        let unborn = Unborn::conceive_within(dir, &self.name, COMPOSURE)?;
+        let unborn = Unborn::conceive_within(dir, &self.name, patience)?;
         if dir.id_of(self.name.as_str()).map_err(failed)? != Some(self.id) {
             // It was removed or moved away with its directory: nobody takes it for ready.
             return Ok(());

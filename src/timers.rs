@@ -48,8 +48,8 @@ impl Timers {
         self.is_over(timer) && self.over.remove(&timer)
     }
 
-    /// A timer that has run out, which is forgotten with that; but not the back-off, after which there is a look
-    /// at everything.
+    /// A timer that has run out, which is forgotten with that; but not what depends on whether there is to be a
+    /// start: the back-off, and the time for the birth dependencies.
     pub(crate) fn take_due(&mut self) -> Option<Timer> {
         if self.dates.is_empty() {
             return None;
@@ -63,7 +63,7 @@ impl Timers {
             }
         };
         let is_due = |(timer, date): &(&Timer, &Instant)| {
-            **timer != Timer::Backoff && **date <= now + slack(timer)
+            !matches!(timer, Timer::Backoff | Timer::Birth) && **date <= now + slack(timer)
         };
         let (timer, _) = self.dates.iter().find(is_due)?;
         let timer = *timer;

@@ -8,6 +8,7 @@ use crate::error::describe;
 use crate::managed::Managed;
 use crate::own_life::Replacement;
 use crate::readiness::Readiness;
+use crate::ready_on::ReadyOn;
 use crate::supervisor::{Action, Event, Final, Record, Report, StartFailure, Why};
 use crate::sys::{Gifts, Target};
 use crate::tombstone::Line;
@@ -17,8 +18,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
+/// How long a newcomer of our name may take to be refused before the tombstone is replaced.
+const COMPOSURE: Duration = Duration::from_secs(1);
 /// A tombstone that could not be replaced is tried again so often.
 const RETRY: Duration = Duration::from_secs(1);
+/// That newcomers of our name are in the way is said after so many tries.
+const TRIES: u32 = 10;
 
 /// What the tombstone should have been replaced by.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +31,8 @@ pub(super) struct Overdue {
     replacement: Replacement,
     /// The command is ready by now.
     is_ready: bool,
+    /// How often it was tried before.
+    tries: u32,
     pub(super) next_try: Instant,
 }
 
@@ -70,6 +77,10 @@ impl Supervisor<'_> {
                 self.child = Some(child);
                 if let Some(own) = &mut self.own {
                     own.use_up();
+                }
+                if self.plan.ready_on == ReadyOn::Signal {
+                    // What is said of this one from now on must not go with the tombstone.
+                    self.overdue = None;
                 }
                 // What an earlier run has said of itself says nothing about this one.
                 self.status = None;
@@ -135,18 +146,25 @@ impl Supervisor<'_> {
         let (Some(own), Some(membership)) = (&mut self.own, &self.plan.membership) else {
             return;
         };
-        let is_late = self.overdue.is_some();
-        let Err(error) = own.replace(&membership.dir, replacement) else {
+        let tries = self.overdue.map_or(0, |overdue| overdue.tries);
+        // Whoever runs a command is not held up for it a second time.
+        let is_urgent = tries == 0 || self.child.is_none();
+        let patience = if is_urgent { COMPOSURE } else { Duration::ZERO };
+        let Err(error) = own.replace(&membership.dir, replacement, patience) else {
             self.overdue = None;
+            if self.child.is_some() {
+                own.use_up();
+            }
             return;
         };
         self.overdue = Some(Overdue {
             replacement,
             is_ready: false,
+            tries: tries + 1,
             next_try: Instant::now() + RETRY,
         });
         // Newcomers under our name are refused, one after the other.
-        if is_late || !matches!(error, Error::NameTaken(_)) {
+        if tries >= TRIES || !matches!(error, Error::NameTaken(_)) {
             self.complain(error.to_string());
         }
     }

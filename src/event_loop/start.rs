@@ -34,6 +34,7 @@ impl Supervisor<'_> {
         } else {
             self.feed(Event::BirthDepsHold);
         }
+        self.forget_others();
     }
 
     /// Whether there would be a start now, as far as is known.

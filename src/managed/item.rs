@@ -26,6 +26,8 @@ pub(super) struct Item<'p> {
     refused: Option<Fingerprint>,
     /// The last that cannot be used, and what was said about it: that is not said twice.
     unusable: Option<(Option<Fingerprint>, String)>,
+    /// The last whose answer was not taken, because the check may have seen something else.
+    doubted: Option<Fingerprint>,
     /// That it is gone was said.
     is_missed: bool,
     /// The last that was new could not be put in place, for no fault of its own.
@@ -53,6 +55,7 @@ impl<'p> Item<'p> {
             accepted: None,
             refused: None,
             unusable: None,
+            doubted: None,
             is_missed: false,
             has_failed: false,
         }
@@ -155,10 +158,26 @@ impl<'p> Item<'p> {
         self.is_dirty
     }
 
-    /// Whether it has changed since it was read.
-    pub(super) fn has_moved_on(&self, apart: Option<FileId>) -> bool {
+    /// Whether the check may have seen another content than what was proposed. Where it is that again, or was only
+    /// touched, as by the check itself, the check is asked once more and not twice.
+    pub(super) fn is_another_by_now(
+        &mut self,
+        print: Fingerprint,
+        dir: Option<&ExitDir>,
+        apart: Option<FileId>,
+    ) -> bool {
         let now = survey::survey(self.source(), &mut Places::default(), apart);
-        self.is_dirty || now.signature != self.signature
+        if !self.is_dirty && now.signature == self.signature {
+            return false;
+        }
+        let is_same = match self.read(dir, apart).0 {
+            Content::Tree(tree) => tree.fingerprint(self.what.usage.place().is_some()) == print,
+            Content::Missing | Content::Unsteady | Content::Failed(_) | Content::Refused(_) => {
+                false
+            }
+        };
+        let was_doubted = self.doubted.replace(print) == Some(print);
+        !(is_same && was_doubted)
     }
 
     /// What is known of it is not enough to go by.

@@ -86,6 +86,8 @@ pub(crate) struct Managed<'p> {
     surveyed: Option<Instant>,
     /// There is inotify, on file systems whose changes are all made here.
     tells_everything: bool,
+    /// There was no end of changes when they were taken last.
+    was_in_haste: bool,
 }
 
 /// Changes that have not come to rest.
@@ -128,6 +130,7 @@ impl<'p> Managed<'p> {
             is_new: true,
             surveyed: None,
             tells_everything: false,
+            was_in_haste: false,
         })
     }
 
@@ -206,14 +209,17 @@ impl<'p> Managed<'p> {
     pub(crate) fn look_before_start(&mut self, before: Instant) -> (Finding, bool) {
         let mut finding = Finding::default();
         self.has_heard |= self.watcher.listen();
-        if self.tells_everything || self.surveyed.is_some_and(|at| at >= before) {
-            // Whatever else has changed is waited for; without the file there is no start.
+        let is_told = self.tells_everything || self.surveyed.is_some_and(|at| at >= before);
+        if is_told && !self.has_heard {
+            // Without the file there is no start.
             self.look_at_activity(&mut Places::default(), &mut finding);
         } else {
+            // What was heard may be somebody else's, and delays nothing then.
             self.survey(Instant::now(), &mut finding);
         }
-        let is_at_rest = !self.has_heard && self.unrest.is_none() && self.round.is_none();
-        (finding, is_at_rest)
+        // Where there is no end of changes they were waited for long enough.
+        let is_quiet = self.unrest.is_none() || self.was_in_haste;
+        (finding, is_quiet && self.round.is_none())
     }
 
     fn survey(&mut self, began: Instant, finding: &mut Finding) {
@@ -311,12 +317,14 @@ impl<'p> Managed<'p> {
         }
         // Whoever has not finished by now is not waited for any more.
         let is_over = |unrest: Unrest| unrest.since + PATIENCE <= now;
-        let in_haste = self.unrest.take().is_some_and(is_over);
+        let unrest = self.unrest.take();
+        let in_haste = unrest.is_some_and(is_over);
         if in_haste {
             self.watcher.give_up_waiting();
         }
+        self.was_in_haste = in_haste;
         let apart = self.apart();
-        let mut round = Round::default();
+        let mut round = Round::new(unrest.map(|unrest| unrest.since), in_haste);
         for (number, item) in self.items.iter_mut().enumerate() {
             // Reading the one before may have taken its time.
             self.has_heard |= self.watcher.listen();
@@ -339,14 +347,18 @@ impl<'p> Managed<'p> {
     }
 
     fn go_on(&mut self, signals: &Signals, finding: &mut Finding) {
-        let apart = self.apart();
+        let place = (self.dir, self.apart());
         let check = self.plan.check.as_deref();
         let Some(round) = &mut self.round else { return };
-        if round.go_on(&mut self.items, check, apart, signals, finding) {
-            self.round = None;
-            if self.items.iter().any(Item::is_dirty) {
-                self.unrest.get_or_insert(Unrest::now());
-            }
+        if !round.go_on(&mut self.items, check, place, signals, finding) {
+            return;
+        }
+        let (since, now) = (round.since(), Instant::now());
+        self.round = None;
+        if self.items.iter().any(Item::is_dirty) && self.unrest.is_none() {
+            // Still the same changes, as far as patience goes.
+            let since = since.unwrap_or(now);
+            self.unrest = Some(Unrest { since, newest: now });
         }
     }
 
@@ -361,14 +373,6 @@ impl<'p> Managed<'p> {
 }
 
 impl Unrest {
-    fn now() -> Unrest {
-        let now = Instant::now();
-        Unrest {
-            since: now,
-            newest: now,
-        }
-    }
-
     fn add(unrest: &mut Option<Unrest>, now: Instant) {
         let since = unrest.map_or(now, |unrest| unrest.since);
         *unrest = Some(Unrest { since, newest: now });

@@ -4,11 +4,11 @@ use super::Finding;
 use super::item::Item;
 use super::place::Candidate;
 use super::tree::Fingerprint;
-use crate::Limit;
 use crate::exit_dir::FileId;
 use crate::program::{Outcome, Output, Program};
 use crate::supervisor::Ending;
 use crate::sys::{CommandLine, Signals};
+use crate::{ExitDir, Limit};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,6 +23,10 @@ pub(super) struct Round {
     check: Option<(Program, Instant)>,
     /// Something was put in place.
     changed: bool,
+    /// Since when what is in it has been changing.
+    since: Option<Instant>,
+    /// Nobody is waited for any more.
+    in_haste: bool,
 }
 
 /// A new state of one source.
@@ -49,9 +53,26 @@ impl Round {
         });
     }
 
-    /// Until when the check that runs may.
+    /// Of what has been changing since then. In haste, whatever has changed meanwhile is for a later round.
+    pub(super) fn new(since: Option<Instant>, in_haste: bool) -> Round {
+        Round {
+            since,
+            in_haste,
+            ..Round::default()
+        }
+    }
+
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// Until when the check that runs may; at once if it has ended.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.check.as_ref().map(|(_, deadline)| *deadline)
+        let (check, deadline) = self.check.as_ref()?;
+        Some(match check.outcome() {
+            Some(_) => Instant::now(),
+            None => *deadline,
+        })
     }
 
     pub(super) fn checker(&self) -> Option<i32> {
@@ -75,7 +96,7 @@ impl Round {
         &mut self,
         items: &mut [Item<'_>],
         check: Option<&[String]>,
-        apart: Option<FileId>,
+        (dir, apart): (Option<&ExitDir>, Option<FileId>),
         signals: &Signals,
         finding: &mut Finding,
     ) -> bool {
@@ -95,7 +116,8 @@ impl Round {
             else {
                 break;
             };
-            if candidate.is_none() && check.is_some() && item.has_moved_on(apart) {
+            let reads_source = candidate.is_none() && check.is_some() && !self.in_haste;
+            if reads_source && item.is_another_by_now(print, dir, apart) {
                 // Nobody knows which of the two the check has seen.
                 item.ask_again();
                 continue;

@@ -10,7 +10,8 @@ use crate::world::{PATIENCE, Start, World, entries, eventually};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 const KILL: i32 = 9;
 
@@ -322,4 +323,32 @@ fn a_source_without_a_copy_that_is_gone_is_waited_for() {
     assert!(!app.said().contains("started"), "{}", app.said());
     write(&app.world, "app.conf", "2");
     app.await_log(&["started 2"]);
+}
+
+#[test]
+fn a_check_that_touches_the_source_or_is_slower_than_its_changes_gets_an_answer_in_the_end() {
+    for (check, busy) in [("touch \"$1\"", false), ("sleep 0.3", true)] {
+        let world = World::new();
+        write(&world, "app.conf", "0");
+        write_check(&world, &format!("echo >>asked; {check}"));
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut number = 0;
+                while busy && !over.load(Ordering::Relaxed) {
+                    number += 1;
+                    replace(&world, "app.conf", &number.to_string());
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+            let mut run = world.run(["-q", "--birth-timeout", "40s", "--config", "app.conf"]);
+            run.args(["--config-check", "./check", "--", "echo", "started"]);
+            let ended = run.current_dir(world.path(".")).finish();
+            over.store(true, Ordering::Relaxed);
+            let all = (ended.status, ended.stdout.as_str(), ended.stderr.as_str());
+            assert_eq!(all, (0, "started\n", ""), "{check}");
+        });
+        let asked = lines(&world.path("asked")).len();
+        assert!(asked <= 2, "{check}: asked {asked} times");
+    }
 }

@@ -264,3 +264,34 @@ fn nothing_is_put_in_place_after_the_death() {
     assert_eq!(ended.status, 137, "{ended:?}");
     assert_eq!(fs::read_to_string(world.path("file")).unwrap(), "1\n");
 }
+
+#[test]
+fn a_copy_beside_its_source_is_no_reason_to_give_up() {
+    let world = World::new();
+    fs::write(world.path("f"), "1\n").unwrap();
+    // Nobody can be in the middle of writing it any more.
+    std::thread::sleep(Duration::from_millis(300));
+    let mut run = world.run(["--birth-timeout", "0", "--config", "f=file"]);
+    let run = run.args(["--", "cat", "file"]).current_dir(world.path("."));
+    let ended = run.finish();
+    let all = (ended.status, ended.stdout.as_str(), ended.stderr.as_str());
+    assert_eq!(all, (0, "1\n", ""));
+}
+
+#[test]
+fn a_readiness_that_was_signalled_stays_also_where_the_tombstone_could_not_be_replaced() {
+    let app = configured("--ready-on signal", SERVE);
+    let ready = || assert_eq!(app.world.signal(["--ready", "x"]).finish().status, 0);
+    app.await_state(State::Born);
+    ready();
+    let next = fs::File::create(app.world.dir().join(".x.new")).unwrap();
+    rustix::fs::fcntl_lock(&next, FlockOperation::NonBlockingLockExclusive).unwrap();
+    app.configure("2\n");
+    app.await_starts(2);
+    ready();
+    drop(next);
+    // For longer than it takes to try again.
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert_eq!(app.state(), Some(State::Ready));
+    assert_eq!(app.end(TERM).0.status, 143);
+}
