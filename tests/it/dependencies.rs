@@ -164,7 +164,9 @@ fn a_dependency_that_dies_while_it_is_waited_for_is_waited_for_again() {
         let db = world
             .run(["-n", "db", "--ready-on", "signal", "--", "sleep", "60"])
             .start();
-        world.await_key("db", "Born");
+        // The life before has left its own.
+        let born = world.wait(["--keep-waiting", "db:born"]).finish();
+        assert_eq!(born.status, 0, "{born:?}");
         db
     };
     for signal in [15, 9, 15] {

@@ -93,7 +93,7 @@ fn what_cannot_be_executed_is_126_and_what_is_not_there_127() {
     let program = |name: &str, text: &str, mode| {
         let path = world.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
+        world.program(name, text);
         set_mode(&path, mode);
         path.to_str().unwrap().to_owned()
     };
