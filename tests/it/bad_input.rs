@@ -693,9 +693,9 @@ fn bytes_from_the_directory_are_printed_escaped() {
 /// Commands that cannot be executed, with the status that a shell would give.
 fn commands(world: &World) -> [(OsString, i32); 7] {
     let file = |name: &str, text: &str, mode: u32| {
-        std::fs::write(world.path(name), text).unwrap();
-        set_mode(&world.path(name), mode);
-        world.path(name).into_os_string()
+        let path = world.program(name, text);
+        set_mode(&path, mode);
+        path.into_os_string()
     };
     [
         ("/nonexistent/program".into(), 127),

@@ -235,16 +235,13 @@ fn the_demo_ends_as_it_should_and_shows_the_main_job() {
 #[test]
 fn a_demo_that_does_not_end_as_it_should_says_so() {
     let world = World::new();
-    let broken = world.path("broken");
     // As good as the real one, but for the status of a stop.
     let script = format!(
         "#!/bin/sh\ncase ${{0##*/}} in exitdir-run) exec \"{0}\" run --pass-code \"$@\";; exitdir-*) exec \"{0}\" \"${{0##*/exitdir-}}\" \"$@\";; esac\n\
          mkdir -p \"$2\" && for applet in run wait signal status; do cp \"$0\" \"$2/exitdir-$applet\"; done\n",
         absolute_binary().display()
     );
-    std::fs::write(&broken, script).expect("written");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&broken, mode).expect("executable");
+    let broken = world.program("broken", &script);
     let ended = world
         .command(root().join("scripts/demo"))
         .env("EXITDIR_DEMO_BINARY", &broken)
