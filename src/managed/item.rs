@@ -26,7 +26,7 @@ pub(super) struct Item<'p> {
     refused: Option<Fingerprint>,
     /// The last that cannot be used, and what was said about it: that is not said twice.
     unusable: Option<(Option<Fingerprint>, String)>,
-    /// The last whose answer was not taken, because the check may have seen something else.
+    /// The one whose answer was not taken, because the check may have seen something else.
     doubted: Option<Fingerprint>,
     /// That it is gone was said.
     is_missed: bool,
@@ -176,8 +176,7 @@ impl<'p> Item<'p> {
                 false
             }
         };
-        let was_doubted = self.doubted.replace(print) == Some(print);
-        !(is_same && was_doubted)
+        !is_same || self.doubted.replace(print) != Some(print)
     }
 
     /// What is known of it is not enough to go by.
@@ -244,6 +243,7 @@ impl<'p> Item<'p> {
         candidate: Option<Candidate>,
         finding: &mut Finding,
     ) -> bool {
+        self.doubted = None;
         let changes = candidate.map(Candidate::put_in_place).transpose();
         match changes {
             Ok(changes) => {
@@ -263,7 +263,7 @@ impl<'p> Item<'p> {
 
     /// The check has said no. The sentence about it.
     pub(super) fn refuse(&mut self, print: Fingerprint, why: &str) -> String {
-        self.refused = Some(print);
+        (self.refused, self.doubted) = (Some(print), None);
         self.refusal(why)
     }
 
