@@ -1,10 +1,11 @@
-//! The loop of `exitdir-run`: gathers events and feeds them to the state machine, whose orders `deeds.rs` carries
-//! out.
+//! The loop of `exitdir-run`: gathers events and feeds them to the state machine, whose orders `deeds.rs` and
+//! `records.rs` carry out; `start.rs` is the door to every start.
 //!
 //! Policy is in [`crate::supervisor`]. Setting up may fail; once the command runs nothing here ends it: what goes
 //! wrong is said and carried on from.
 
 mod deeds;
+mod records;
 mod start;
 
 use crate::child::Child;
@@ -20,7 +21,7 @@ use crate::sys::Signals;
 use crate::timers::Timers;
 use crate::watch::{self, Trouble};
 use crate::{Condition, Limit, Signal, vigil};
-use deeds::Overdue;
+use records::Overdue;
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
