@@ -29,7 +29,7 @@ mod restart;
 mod status;
 mod stop;
 mod termination_log;
-#[path = "../it/world.rs"]
+#[path = "../it/support/sandbox.rs"]
 #[allow(dead_code)] // what the tests of plain processes need besides
 mod world;
 mod zombies;

@@ -1,0 +1,232 @@
+//! `exitdir-install` as its users see it.
+
+use crate::support::inspect::{assert_sentence, await_sleep};
+use crate::support::requirements::{as_nobody, installed, nobody_is_permitted};
+use crate::support::sandbox::{Start, World, binary, entries};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+const INSTALLED: [&str; 7] = [
+    "exitdir",
+    "exitdir-install",
+    "exitdir-run",
+    "exitdir-signal",
+    "exitdir-status",
+    "exitdir-wait",
+    "kubexit",
+];
+
+fn assert_installed(bin: &Path) {
+    assert_eq!(entries(bin), INSTALLED, "nothing else is left behind");
+    let metadata = std::fs::symlink_metadata(bin.join("exitdir")).unwrap();
+    assert!(metadata.is_file());
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o555);
+    assert_eq!(metadata.len(), std::fs::metadata(binary()).unwrap().len());
+    for link in &INSTALLED[1..] {
+        assert_eq!(
+            std::fs::read_link(bin.join(link)).unwrap(),
+            Path::new("exitdir")
+        );
+    }
+}
+
+#[test]
+fn the_running_binary_and_a_relative_link_for_each_applet_are_installed() {
+    let world = World::new();
+    // Whatever the umask: other containers run as other users.
+    let ended = world
+        .command("sh")
+        .args(["-c", "umask 077; exec \"$0\" install \"$1\""])
+        .arg(binary())
+        .arg(world.path("new/bin"))
+        .finish();
+    assert_eq!(
+        (ended.status, ended.stdout.as_str(), ended.stderr.as_str()),
+        (0, "", "")
+    );
+    assert_installed(&world.path("new/bin"));
+    // What was installed installs itself, through any of its links.
+    let installer = world.path("new/bin/exitdir-install");
+    assert_eq!(
+        world
+            .command(installer)
+            .arg(world.path("third"))
+            .finish()
+            .status,
+        0
+    );
+    assert_installed(&world.path("third"));
+    assert!(
+        world.entries().is_empty(),
+        "the exit directory is not touched"
+    );
+}
+
+#[test]
+fn it_works_again_over_a_binary_that_is_running_and_over_anything_else() {
+    let world = World::new();
+    let exitdir = installed(&world);
+    let bin = world.path("bin");
+    let mut waiter = world.command(&exitdir).args(["wait", "main"]).start();
+    await_sleep(&waiter);
+    let before = std::fs::metadata(&exitdir).unwrap().ino();
+    std::fs::remove_file(bin.join("exitdir-run")).unwrap();
+    std::fs::write(bin.join("exitdir-run"), "an older version").unwrap();
+    std::fs::remove_file(bin.join("exitdir-wait")).unwrap();
+    std::os::unix::fs::symlink("nowhere", bin.join("exitdir-wait")).unwrap();
+
+    assert_eq!(
+        world
+            .command(&exitdir)
+            .arg("install")
+            .arg(&bin)
+            .finish()
+            .status,
+        0,
+        "over itself"
+    );
+    assert_installed(&bin);
+    assert_ne!(
+        std::fs::metadata(&exitdir).unwrap().ino(),
+        before,
+        "replaced, not rewritten"
+    );
+    assert!(waiter.is_running());
+    assert_eq!(
+        world
+            .command(bin.join("exitdir-signal"))
+            .arg("main")
+            .finish()
+            .status,
+        0
+    );
+    assert_eq!(waiter.end().status, 0);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_one_sentence_and_125() {
+    let world = World::new();
+    std::fs::write(world.path("file"), "precious\n").unwrap();
+    for place in ["file", "file/below"] {
+        let ended = world
+            .command(binary())
+            .arg("install")
+            .arg(world.path(place))
+            .finish();
+        assert_sentence(&ended, "exitdir-install", 125);
+    }
+    std::fs::create_dir_all(world.path("taken/exitdir")).unwrap();
+    assert_sentence(
+        &world
+            .command(binary())
+            .arg("install")
+            .arg(world.path("taken"))
+            .finish(),
+        "exitdir-install",
+        125,
+    );
+    assert_eq!(
+        entries(&world.path("taken")),
+        ["exitdir"],
+        "nothing is left behind"
+    );
+    if nobody_is_permitted() {
+        let exitdir = installed(&world);
+        let ended = as_nobody(&world, exitdir)
+            .arg("install")
+            .arg(world.path("denied"))
+            .finish();
+        assert_sentence(&ended, "exitdir-install", 125);
+        assert!(
+            ended.stderr.contains("Permission denied"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn a_sweep_removes_the_tombstones_that_nobody_holds_a_lock_on() {
+    let world = World::new();
+    let dir = world.dir();
+    let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).unwrap();
+    let _living = world.run(["-n", "living", "--", "sleep", "60"]).start();
+    let _unborn = world
+        .run(["-n", "unborn", "--birth-deps", "never", "--", "true"])
+        .start();
+    let lost = world.run(["-n", "lost", "--", "sleep", "60"]).start();
+    for name in ["living", "lost"] {
+        world.await_key(name, "Ready");
+    }
+    world.await_key("unborn", "Lock");
+    lost.kill(9);
+    lost.end();
+    world.signal(["-c", "3", "said"]).finish();
+    world.signal(["-c", "3", "living"]).finish();
+    write("exitFile", "");
+    write("kubexit", "Born: \"2026-11-20T21:29:27Z\"\n");
+    write(&"n".repeat(255), "");
+    // Left half born; and what are no tombstones at all.
+    write(".main.new", "Waiting:");
+    write(".hidden", "");
+    write("not a name", "");
+    write("-dash", "");
+    std::fs::create_dir(dir.join("lost+found")).unwrap();
+    std::fs::create_dir(dir.join("directory")).unwrap();
+    std::os::unix::fs::symlink("living", dir.join("link")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, dir.join("fifo"), 0o666.into()).unwrap();
+
+    let ended = world.applet("install").arg("--sweep").finish();
+    assert_eq!(
+        (ended.status, ended.stdout.as_str()),
+        (0, ""),
+        "{}",
+        ended.stderr
+    );
+    let left = [
+        "-dash",
+        ".hidden",
+        "directory",
+        "fifo",
+        "link",
+        "living",
+        "lost+found",
+        "not a name",
+        "unborn",
+    ];
+    assert_eq!(world.entries(), left);
+    assert_eq!(
+        world
+            .wait(["-t", "0", "unborn:waiting", "living:exit=3"])
+            .finish()
+            .status,
+        0,
+        "they keep their locks"
+    );
+
+    assert_eq!(
+        world.applet("install").arg("--sweep").finish().status,
+        0,
+        "again"
+    );
+    assert_eq!(world.entries(), left);
+}
+
+#[test]
+fn a_sweep_goes_together_with_an_installation_and_needs_no_directory_that_is_there() {
+    let world = World::new();
+    let ended = world.applet("install").arg("--sweep").finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    assert!(!world.dir().exists(), "nothing is created");
+    std::fs::create_dir(world.path("other")).unwrap();
+    std::fs::write(world.path("other/corpse"), "").unwrap();
+    let mut both = world.applet("install");
+    let ended = both
+        .args(["--sweep", "--dir"])
+        .arg(world.path("other"))
+        .arg(world.path("target"))
+        .finish();
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    assert!(entries(&world.path("other")).is_empty());
+    assert_installed(&world.path("target"));
+}

@@ -1,0 +1,181 @@
+//! `exitdir-status` as its users see it.
+
+use crate::support::inspect::assert_sentence;
+use crate::support::sandbox::{Start, World};
+
+/// A directory with one life in each state.
+fn populated() -> (World, Vec<crate::support::sandbox::Running>) {
+    let world = World::new();
+    let living = vec![
+        world
+            .run(["-n", "unborn", "--birth-deps", "never", "--", "true"])
+            .start(),
+        world
+            .run(["-n", "born", "--ready-on", "signal", "--", "sleep", "60"])
+            .start(),
+        world.run(["-n", "Ready", "--", "sleep", "60"]).start(),
+    ];
+    for (name, key) in [("unborn", "Lock"), ("born", "Born"), ("Ready", "Ready")] {
+        world.await_key(name, key);
+    }
+    let lost = world.run(["-n", "lost", "--", "sleep", "60"]).start();
+    world.await_key("lost", "Ready");
+    lost.kill(9);
+    lost.end();
+    world.run(["-n", "ok", "--", "true"]).finish();
+    world
+        .run(["-n", "failed", "--", "sh", "-c", "exit 3"])
+        .finish();
+    world
+        .run(["-n", "signaled", "--", "sh", "-c", "kill -9 $$"])
+        .finish();
+    world
+        .run(["-n", "proxy", "--death-deps", "failed", "--", "true"])
+        .finish();
+    world
+        .signal(["-c", "7", "-m", "by \"hand\"", "said"])
+        .finish();
+    (world, living)
+}
+
+#[test]
+fn the_table_has_one_row_for_each_tombstone_sorted_by_name() {
+    let (world, _living) = populated();
+    let ended = world.applet("status").finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    let rows: Vec<Vec<&str>> = ended
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let without_age: Vec<String> = rows
+        .iter()
+        .map(|row| [&row[..2], &row[3..]].concat().join(" "))
+        .collect();
+    assert_eq!(
+        without_age,
+        [
+            "NAME STATE CODE REASON",
+            "Ready ready - -",
+            "born born - -",
+            "failed failed 3 exited",
+            "lost lost 137 -",
+            "ok ok 0 exited",
+            "proxy failed 143 stopped, cause failed",
+            "said failed 7 said, by \"hand\"",
+            "signaled failed 137 signaled",
+            "unborn waiting - for never:ready",
+        ],
+        "{}",
+        ended.stdout
+    );
+    for row in &rows[1..] {
+        let age = row[2];
+        assert!(
+            age == "-" || age.ends_with('s') && age[..age.len() - 1].parse::<u32>().is_ok(),
+            "{row:?}"
+        );
+    }
+    let head = ended.stdout.lines().next().unwrap();
+    for column in ["STATE", "AGE", "CODE", "REASON"] {
+        let at = head.find(column).unwrap();
+        assert!(
+            ended.stdout.lines().all(|line| &line[at - 1..at] == " "),
+            "{column} is not aligned:\n{}",
+            ended.stdout
+        );
+    }
+}
+
+#[test]
+fn json_is_one_object_per_line() {
+    let (world, _living) = populated();
+    let ended = world.applet("status").arg("--json").finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 9);
+    for line in &lines {
+        assert!(
+            line.starts_with("{\"name\":\"") && line.ends_with('}'),
+            "{line}"
+        );
+    }
+    for part in [
+        "\"name\":\"said\"",
+        "\"state\":\"failed\"",
+        "\"code\":7",
+        "\"reason\":\"said\"",
+        "\"message\":\"by \\\"hand\\\"\"",
+        "\"cause\":null",
+    ] {
+        assert!(lines[6].contains(part), "{part}: {}", lines[6]);
+    }
+    for part in [
+        "\"name\":\"signaled\"",
+        "\"code\":137",
+        "\"signal\":\"KILL\"",
+    ] {
+        assert!(lines[7].contains(part), "{part}: {}", lines[7]);
+    }
+    let died = world.key("failed", "Died").unwrap();
+    assert!(
+        lines[2].contains(&format!("\"died\":{died}")),
+        "{}",
+        lines[2]
+    );
+}
+
+#[test]
+fn the_age_is_that_of_the_state() {
+    let world = World::new();
+    std::fs::create_dir(world.dir()).unwrap();
+    let ago = |seconds: u32| {
+        let ended = world
+            .command("date")
+            .args([
+                "-u",
+                "-d",
+                &format!("-{seconds} seconds"),
+                "+%Y-%m-%dT%H:%M:%S.000000000Z",
+            ])
+            .finish();
+        format!("\"{}\"", ended.stdout.trim())
+    };
+    // In the middle of a minute, so that a slow machine does not change what is shown.
+    let (old, young) = (ago(26 * 3600 + 1830), ago(3 * 3600 + 150));
+    for (text, age) in [
+        (format!("Waiting: {old}\nLock: none\n"), "1d2h"),
+        (
+            format!("Waiting: {old}\nLock: none\nBorn: {young}\n"),
+            "3h2m",
+        ),
+        (
+            format!("Waiting: {old}\nLock: none\nBorn: {old}\nReady: {young}\n"),
+            "3h2m",
+        ),
+        (format!("Born: {young}\n"), "3h2m"),
+        (
+            format!("Waiting: {old}\nBorn: {old}\nExitCode: 0\nDied: {young}\n"),
+            "3h2m",
+        ),
+        ("Born: \"yesterday\"\n".to_owned(), "-"),
+        ("Born: \"2999-01-01T00:00:00Z\"\n".to_owned(), "0s"),
+    ] {
+        std::fs::write(world.dir().join("x"), &text).unwrap();
+        let stdout = world.applet("status").finish().stdout;
+        let row: Vec<&str> = stdout.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(row[2], age, "{text}{stdout}");
+    }
+}
+
+#[test]
+fn nothing_is_created_and_an_empty_directory_is_an_empty_table() {
+    let world = World::new();
+    assert_sentence(&world.applet("status").finish(), "exitdir-status", 125);
+    assert!(!world.dir().exists());
+    std::fs::create_dir(world.dir()).unwrap();
+    let ended = world.applet("status").finish();
+    assert_eq!((ended.status, ended.stdout.lines().count()), (0, 1));
+    let ended = world.applet("status").arg("--json").finish();
+    assert_eq!((ended.status, ended.stdout.as_str()), (0, ""));
+}

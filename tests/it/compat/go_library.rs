@@ -1,0 +1,279 @@
+//! The world of the Go library: its follower ends at any entry of the directory, whatever its name and
+//! kind; its leader creates `exitFile` and never closes it. Both are played here, and ours live among them.
+
+use crate::support::sandbox::{Running, Start, World, entries, eventually};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime};
+
+const TERM: i32 = 15;
+
+/// The library's follower. The kernel keeps for it every name that ever entered the directory, so
+/// nothing that came and went between two questions is missed.
+struct Follower {
+    watch: OwnedFd,
+    entered: Vec<String>,
+}
+
+impl Follower {
+    /// Begins to watch, and then looks at what is there already.
+    fn of(world: &World) -> Follower {
+        std::fs::create_dir_all(world.dir()).unwrap();
+        let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        let entering = WatchFlags::CREATE | WatchFlags::MOVED_TO;
+        inotify::add_watch(&watch, world.dir(), entering).unwrap();
+        let entered = entries(&world.dir());
+        Follower { watch, entered }
+    }
+
+    /// The names that have entered so far, in their order. One is enough for the follower to exit.
+    fn entered(&mut self) -> &[String] {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut reader = Reader::new(&self.watch, &mut buffer);
+        while let Ok(event) = reader.next() {
+            assert!(!event.events().contains(ReadFlags::QUEUE_OVERFLOW));
+            let name = event.file_name().expect("an entry has a name");
+            self.entered.push(name.to_string_lossy().into_owned());
+        }
+        &self.entered
+    }
+
+    fn exits(&mut self) -> bool {
+        !self.entered().is_empty()
+    }
+}
+
+/// The library's leader says exit. It does not close the file before it ends.
+fn leader_exits(world: &World) -> File {
+    File::create(world.dir().join("exitFile")).unwrap()
+}
+
+/// `exitdir-run --exit-only -n x OPTIONS -- sh -c SCRIPT`. In the script `$up` is a file outside of the
+/// directory, and `$last` one inside, created when there is nothing more for CMD to do.
+fn exit_only(world: &World, options: &str, script: &str) -> Running {
+    world
+        .run(["--exit-only", "-n", "x"])
+        .args(options.split_whitespace())
+        .args(["--", "sh", "-c", script])
+        .env("up", world.path("up"))
+        .env("last", world.dir().join("last"))
+        .start()
+}
+
+fn await_up(world: &World) {
+    eventually("CMD is up", || world.path("up").exists().then_some(()));
+}
+
+/// Serves until it is told to stop, and is slow to stop.
+const SERVE: &str =
+    "trap 'kill $!; sleep 0.1; : >\"$last\"; exit 0' TERM; sleep 60 & : >\"$up\"; wait";
+
+/// What enters at the end of a life: the tombstone in the making, and the tombstone.
+const END: [&str; 2] = [".x.new", "x"];
+
+#[test]
+fn the_follower_exits_at_any_entry_of_any_kind() {
+    let kinds = [
+        ("a file", ": >\"$EXIT_DIR/f\""),
+        ("a hidden file", ": >\"$EXIT_DIR/.f\""),
+        ("a directory", "mkdir \"$EXIT_DIR/d\""),
+        ("a FIFO", "mkfifo \"$EXIT_DIR/p\""),
+        ("a link to nowhere", "ln -s nowhere \"$EXIT_DIR/l\""),
+        (
+            "a file that is gone again",
+            "f=\"$EXIT_DIR/f\"; : >\"$f\"; rm \"$f\"",
+        ),
+        (
+            "a file from elsewhere",
+            ": >\"$EXIT_DIR.f\"; mv \"$EXIT_DIR.f\" \"$EXIT_DIR/f\"",
+        ),
+    ];
+    for (what, script) in kinds {
+        let world = World::new();
+        let mut follower = Follower::of(&world);
+        assert!(!follower.exits(), "{what}");
+        assert_eq!(world.command("sh").args(["-c", script]).finish().status, 0);
+        assert!(follower.exits(), "{what}");
+    }
+}
+
+#[test]
+fn without_exit_only_the_follower_exits_when_a_life_begins() {
+    let world = World::new();
+    let mut follower = Follower::of(&world);
+    let _x = world.run(["-n", "x", "--", "sleep", "60"]).start();
+    world.await_key("x", "Born");
+    assert!(follower.exits());
+}
+
+#[test]
+fn an_exit_only_life_puts_nothing_into_the_directory_before_its_command_has_ended() {
+    let ends = ": >\"$up\"; : >\"$last\"; exit 3";
+    let twice = "[ -e \"$up\" ] && { : >\"$last\"; exit 3; }; : >\"$up\"; exit 1";
+    let cases = [
+        ("", ends, 3),
+        ("--ready-on file:/", ends, 3),
+        ("--ready-on notify", ends, 3),
+        ("--ready-on fd -s -g -v", ends, 3),
+        ("--death-deps other,:failed", ends, 3),
+        ("--timeout 300ms", SERVE, 124),
+        ("--restart on-failure --restart-limit 1", twice, 3),
+    ];
+    for (options, script, status) in cases {
+        let world = World::new();
+        let mut follower = Follower::of(&world);
+        let ended = exit_only(&world, options, script).end();
+        assert_eq!(ended.status, status, "{options}: {ended:?}");
+        assert_eq!(follower.entered(), ["last", END[0], END[1]], "{options}");
+        assert_eq!(world.entries(), ["last", "x"], "{options}");
+        assert!(world.key("x", "Died").is_some(), "{options}");
+    }
+}
+
+#[test]
+fn an_exit_only_life_that_runs_for_long_is_not_seen_before_it_is_told_to_stop() {
+    let world = World::new();
+    let mut follower = Follower::of(&world);
+    let mut main = exit_only(&world, "", SERVE);
+    await_up(&world);
+    assert!(main.is_running() && !follower.exits());
+    main.kill(TERM);
+    assert_eq!(main.end().status, 0);
+    assert_eq!(follower.entered(), ["last", END[0], END[1]]);
+}
+
+#[test]
+fn an_exit_only_life_that_is_stopped_for_the_leaders_exit_says_so_only_when_it_is_over() {
+    let world = World::new();
+    let mut follower = Follower::of(&world);
+    let x = exit_only(&world, "--death-deps exitFile", SERVE);
+    await_up(&world);
+    assert!(!follower.exits());
+    let _open = leader_exits(&world);
+    let ended = x.end();
+    assert_eq!(ended.status, 0, "{ended:?}");
+    assert_eq!(follower.entered(), ["exitFile", "last", END[0], END[1]]);
+}
+
+#[test]
+fn an_exit_only_life_waits_for_its_birth_unseen() {
+    let world = World::new();
+    let mut follower = Follower::of(&world);
+    let x = exit_only(&world, "--birth-deps exitFile:died", ": >\"$last\"");
+    crate::support::inspect::await_sleep(&x);
+    assert!(!follower.exits());
+    drop(leader_exits(&world));
+    let ended = x.end();
+    assert_eq!(ended.status, 0, "{ended:?}");
+    assert_eq!(follower.entered(), ["exitFile", "last", END[0], END[1]]);
+}
+
+#[test]
+fn an_exit_only_life_is_over_when_what_its_command_left_behind_is_gone() {
+    let left = "trap ': >\"$last\"; exit' TERM; : >\"$up\"; while :; do sleep 0.05; done";
+    let script = "sh -c \"$left\" & while [ ! -e \"$up\" ]; do sleep 0.01; done; exit 3";
+    let world = World::new();
+    let mut follower = Follower::of(&world);
+    let ended = world
+        .run(["--exit-only", "-n", "x", "--wait-descendants"])
+        .args(["--", "sh", "-c", script])
+        .env("left", left)
+        .env("up", world.path("up"))
+        .env("last", world.dir().join("last"))
+        .finish();
+    assert_eq!(ended.status, 3, "{ended:?}");
+    assert_eq!(follower.entered(), ["last", END[0], END[1]]);
+}
+
+#[test]
+fn an_exit_only_life_that_never_began_ends_the_follower_all_the_same() {
+    for (options, command, status) in [
+        ("", "no-such-command", 127),
+        ("--birth-deps y --birth-timeout 50ms", "true", 124),
+    ] {
+        let world = World::new();
+        let mut follower = Follower::of(&world);
+        let mut x = world.run(["--exit-only", "-n", "x"]);
+        let ended = x
+            .args(options.split_whitespace())
+            .args(["--", command])
+            .finish();
+        assert_eq!(ended.status, status, "{options}: {ended:?}");
+        assert_eq!(follower.entered(), END, "{options}");
+    }
+}
+
+#[test]
+fn exitdir_signal_without_a_name_is_the_leaders_word() {
+    let world = World::new();
+    let mut follower = Follower::of(&world);
+    assert_eq!(world.signal([""; 0]).finish().status, 0);
+    assert!(follower.exits());
+    assert_eq!(world.entries(), ["exitFile"]);
+    let mut late = Follower::of(&world);
+    assert_eq!(late.entered(), ["exitFile"], "also if it comes later");
+}
+
+#[test]
+fn the_leaders_open_exit_file_is_a_death_once_it_has_settled() {
+    let world = World::new();
+    // Looks that are an hour apart: nothing but the settling itself can end these.
+    let start = |words: &[&str]| world.wait(["--poll", "1h"]).args(words).start();
+    let waits = [
+        start(&["--print", "exitFile"]),
+        start(&["-x"]),
+        start(&["exitFile:ok"]),
+    ];
+    let death = exit_only(&world, "--poll 1h --death-deps exitFile", SERVE);
+    let birth = world
+        .run([
+            "--poll",
+            "1h",
+            "--birth-deps",
+            "exitFile:ok",
+            "--",
+            "echo",
+            "born",
+        ])
+        .start();
+    await_up(&world);
+    for process in waits.iter().chain([&birth]) {
+        crate::support::inspect::await_sleep(process);
+    }
+    let open = leader_exits(&world);
+    let printed = waits.map(|wait| {
+        let ended = wait.end();
+        assert_eq!(ended.status, 0, "{ended:?}");
+        ended.stdout
+    });
+    assert_eq!(printed, ["exitFile ok 0\n", "", ""]);
+    let (death, birth) = (death.end(), birth.end());
+    assert_eq!(death.status, 0, "{death:?}");
+    assert_eq!(
+        (birth.status, birth.stdout.as_str()),
+        (0, "born\n"),
+        "{birth:?}"
+    );
+    drop(open);
+}
+
+#[test]
+fn the_leaders_open_exit_file_counts_at_once_only_if_it_is_old() {
+    let world = World::new();
+    std::fs::create_dir(world.dir()).unwrap();
+    let open = leader_exits(&world);
+    let now = SystemTime::now();
+    for (modified, status) in [
+        (now + Duration::from_secs(3600), 124),
+        (now - Duration::from_secs(10), 0),
+    ] {
+        open.set_modified(modified).unwrap();
+        assert_eq!(world.wait(["-t", "0", "exitFile"]).finish().status, status);
+    }
+    let never = world
+        .run(["--death-deps", "exitFile", "--", "echo", "started"])
+        .finish();
+    assert_eq!((never.status, never.stdout.as_str()), (0, ""), "{never:?}");
+}

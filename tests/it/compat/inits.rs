@@ -1,0 +1,687 @@
+//! `exitdir-run` beside tini, dumb-init, catatonit and s6: the same scene is played with each. What should
+//! be the same is held against theirs; where they differ both sides are asserted, as the last section of
+//! docs/exitdir-run.md has it.
+
+use crate::support::inspect::is_gone;
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{Ended, Running, Start, World, binary, eventually};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const OURS: &str = "exitdir-run";
+const TINI: &str = "tini";
+const DUMB_INIT: &str = "dumb-init";
+const CATATONIT: &str = "catatonit";
+const ALL: [&str; 4] = [OURS, TINI, DUMB_INIT, CATATONIT];
+
+const USR1: i32 = 10;
+const TERM: i32 = 15;
+const TSTP: i32 = 20;
+const TTIN: i32 = 21;
+const TTOU: i32 = 22;
+/// Nothing overtakes it: of the signals that are pending the kernel delivers the lowest first.
+const LAST: i32 = 64;
+
+fn is_here(program: &str) -> bool {
+    let mut look = Command::new("sh");
+    look.args(["-c", "command -v \"$0\"", program]);
+    program == OURS || is_permitted(program, &mut look)
+}
+
+/// Those of them that this machine has.
+fn here<'n>(names: &[&'n str]) -> Vec<&'n str> {
+    let mut names = names.to_vec();
+    names.retain(|name| is_here(name));
+    names
+}
+
+/// One of the programs, with these words.
+fn init(world: &World, name: &str, words: &[&str]) -> Command {
+    let mut command = if name == OURS {
+        world.applet("run")
+    } else {
+        world.command(name)
+    };
+    command.args(words).env_remove("EXIT_DIR");
+    command.current_dir(world.path("."));
+    command
+}
+
+/// One of the programs behind another that sets the scene for it.
+fn behind(world: &World, before: &[&str], name: &str, words: &[&str]) -> Command {
+    let plain = init(world, name, words);
+    let mut command = world.command(before[0]);
+    command.args(&before[1..]).arg(plain.get_program());
+    command.args(plain.get_args()).env_remove("EXIT_DIR");
+    command.current_dir(world.path("."));
+    command
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// A world in which a [`listener`] goes on: until the file is gone, or all of the world is.
+fn stage() -> World {
+    let world = World::new();
+    std::fs::write(world.path("go"), "").unwrap();
+    world
+}
+
+/// A script that notes each of the signals by number in a file `heard`, says `ready` in it, and ends with 9.
+fn listener(signals: &[i32]) -> String {
+    let traps: String = signals
+        .iter()
+        .map(|signal| format!("trap 'echo {signal} >>heard' {signal}; "))
+        .collect();
+    format!("{traps} echo ready >>heard; while [ -e go ]; do sleep 0.02; done; exit 9")
+}
+
+fn await_heard(world: &World, word: &str) {
+    eventually(format!("{word} is heard"), || has_heard(world, word));
+}
+
+fn has_heard(world: &World, word: &str) -> Option<()> {
+    let heard = read(&world.path("heard"));
+    heard.lines().any(|line| line == word).then_some(())
+}
+
+fn heard(world: &World) -> Vec<i32> {
+    let heard = read(&world.path("heard"));
+    let mut numbers: Vec<i32> = heard.lines().filter_map(|line| line.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+fn let_go(world: &World) {
+    std::fs::remove_file(world.path("go")).unwrap();
+}
+
+/// Sends any signal, real-time ones too.
+fn send(world: &World, pid: i32, signal: i32) {
+    let mut kill = world.command("sh");
+    kill.args(["-c", &format!("kill -{signal} {pid}")]);
+    let ended = kill.finish();
+    assert_eq!(ended.status, 0, "{ended:?}");
+}
+
+/// What arrives at the command when these signals are sent, one after the other.
+fn passed_on(name: &str, options: &[&str], sent: &[i32], listened: &[i32]) -> (Vec<i32>, i32) {
+    let world = stage();
+    let script = listener(&[listened, &[LAST]].concat());
+    let words = [options, &["--", "sh", "-c", &script]].concat();
+    let running = init(&world, name, &words).start();
+    await_heard(&world, "ready");
+    for signal in sent {
+        send(&world, running.pid(), *signal);
+    }
+    send(&world, running.pid(), LAST);
+    await_heard(&world, &LAST.to_string());
+    let_go(&world);
+    let status = running.end().status;
+    let mut heard = heard(&world);
+    heard.retain(|signal| *signal != LAST);
+    (heard, status)
+}
+
+fn field(pid: i32, index: usize) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    // The fields behind the name begin with the third, which is the state.
+    rest.split_whitespace().nth(index - 3).map(str::to_owned)
+}
+
+const STATE: usize = 3;
+const PARENT: usize = 4;
+const GROUP: usize = 5;
+const SESSION: usize = 6;
+
+/// The only child of a process.
+fn child_of(pid: i32) -> i32 {
+    eventually("it has a child", || {
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        read(Path::new(&path))
+            .split_whitespace()
+            .next()?
+            .parse()
+            .ok()
+    })
+}
+
+// ---------------------------------------------------------------- what is the same
+
+#[test]
+fn statuses_are_those_of_the_peers() {
+    let scripts = [
+        ("exit 0", 0),
+        ("exit 1", 1),
+        ("exit 77", 77),
+        ("exit 255", 255),
+        ("kill -s TERM $$", 143),
+        ("kill -s KILL $$", 137),
+        ("kill -s INT $$", 130),
+        ("ulimit -c 0; kill -s SEGV $$", 139),
+        ("ulimit -c 0; kill -s 37 $$", 165),
+    ];
+    let world = World::new();
+    for name in here(&ALL) {
+        for (script, status) in scripts {
+            let ended = init(&world, name, &["--", "sh", "-c", script]).finish();
+            assert_eq!(ended.status, status, "{name}: {script}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn the_signals_that_matter_are_passed_on_as_the_peers_do() {
+    // HUP INT QUIT USR1 USR2 TERM CONT WINCH, and real-time ones.
+    let signals = [1, 2, 3, 10, 12, 15, 18, 28, 34, 40, 63];
+    for name in here(&ALL) {
+        let (heard, status) = passed_on(name, &[], &signals, &signals);
+        assert_eq!((heard, status), (signals.to_vec(), 9), "{name}");
+    }
+}
+
+#[test]
+fn an_orphan_of_pid_1_is_reaped_as_the_peers_do() {
+    let world = World::new();
+    let namespace = ["unshare", "-pf", "--mount-proc", "--kill-child"];
+    let mut trial = world.command(namespace[0]);
+    trial.args(&namespace[1..]).arg("true");
+    if !is_permitted("a PID namespace", &mut trial) {
+        return;
+    }
+    // Each says who it is, or whoever looks too soon would see none of them.
+    let script = "for i in 1 2 3; do (sh -c 'echo $$ >>\"$1\"; exit 3' sh \"$1\" &); done\n\
+                  left() { for pid in $(cat \"$1\"); do test ! -e /proc/$pid || echo $pid; done; }\n\
+                  tries=0\n\
+                  until test $tries -eq 1000; do\n\
+                      test $(wc -l <\"$1\") -eq 3 && test -z \"$(left \"$1\")\" && break\n\
+                      sleep 0.01; tries=$((tries + 1))\n\
+                  done\n\
+                  echo \"$(wc -l <\"$1\") $(left \"$1\" | wc -l) $PPID\"; exit 4";
+    for name in here(&ALL) {
+        let orphans = world.path(name);
+        std::fs::write(&orphans, "").unwrap();
+        let mut command = behind(&world, &namespace, name, &["--", "sh", "-c", script, "sh"]);
+        let ended = command.arg(&orphans).finish();
+        assert_eq!(
+            (ended.status, ended.stdout.as_str()),
+            (4, "3 0 1\n"),
+            "{name}: {ended:?}"
+        );
+    }
+}
+
+#[test]
+fn the_letters_of_tini_mean_what_they_mean_to_tini() {
+    let cells: [(&[&str], &str, i32); 14] = [
+        (&["-e", "143"], "kill $$", 0),
+        (&["-e143"], "kill $$", 0),
+        (&["-e", "3"], "exit 4", 4),
+        (&["-e", "3", "-e", "4"], "exit 4", 0),
+        (&["-e", "0"], "exit 5", 5),
+        (&["-sge", "3"], "exit 3", 0),
+        (&["-sge3"], "exit 3", 0),
+        (&["-g", "-s"], "exit 6", 6),
+        (&["-w"], "exit 6", 6),
+        (&["-v"], "exit 6", 6),
+        (&["-vvv"], "exit 6", 6),
+        (&["-vvvwsg", "-e", "6"], "exit 6", 0),
+        (&["-p", "SIGKILL"], "exit 7", 7),
+        (&["-sp", "SIGTERM"], "exit 7", 7),
+    ];
+    let world = World::new();
+    for name in here(&[OURS, TINI]) {
+        for (options, script, status) in cells {
+            let words = [options, &["--", "sh", "-c", script]].concat();
+            let ended = init(&world, name, &words).finish();
+            assert_eq!(ended.status, status, "{name} {options:?}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn a_parent_death_signal_is_passed_on_as_tini_does() {
+    for name in here(&[OURS, TINI]) {
+        let world = stage();
+        let script = listener(&[USR1]);
+        let words = ["-s", "-p", "SIGUSR1", "--", "sh", "-c", &script];
+        // The job of a shell has that shell for its parent, and outlives it.
+        let job = ["sh", "-c", "\"$@\" & echo $! >job; wait", "sh"];
+        let mut parent = behind(&world, &job, name, &words);
+        // Its pipes would stay open with the job.
+        parent.stdout(Stdio::null());
+        let parent = parent.stderr(Stdio::null()).start();
+        await_heard(&world, "ready");
+        let job = eventually("the shell has noted its job", || {
+            Some(read(&world.path("job"))).filter(|job| job.ends_with('\n'))
+        });
+        drop(parent);
+        await_heard(&world, &USR1.to_string());
+        let_go(&world);
+        eventually("it ends", || is_gone(&job).then_some(()));
+    }
+}
+
+#[test]
+fn rewriting_a_signal_is_what_dumb_init_does() {
+    let signals = [TERM, 3];
+    for name in here(&[OURS, DUMB_INIT]) {
+        for (rule, expected) in [("15:3", &[3][..]), ("15:0", &[]), ("3:15", &[TERM])] {
+            let (heard, status) = passed_on(name, &["--rewrite", rule], &[TERM], &signals);
+            assert_eq!((&heard[..], status), (expected, 9), "{name} {rule}");
+        }
+    }
+    let (heard, _) = passed_on(OURS, &["--rewrite", "TERM:QUIT"], &[TERM], &signals);
+    assert_eq!(heard, [3]);
+}
+
+// ---------------------------------------------------------------- where we differ
+
+#[test]
+fn a_signal_goes_to_the_group_by_default_only_with_dumb_init() {
+    let cells: [(&str, &[&str], bool); 8] = [
+        (OURS, &[], false),
+        (OURS, &["-g"], true),
+        (TINI, &[], false),
+        (TINI, &["-g"], true),
+        (CATATONIT, &[], false),
+        (CATATONIT, &["-g"], true),
+        (DUMB_INIT, &["-c"], false),
+        (DUMB_INIT, &[], true),
+    ];
+    let names = here(&ALL);
+    for (name, options, to_group) in cells.into_iter().filter(|cell| names.contains(&cell.0)) {
+        let world = stage();
+        // Both end as the file is gone, and the outer one last.
+        let script = "sh -c 'trap \"echo inner >>heard\" USR1; echo inside >>heard; while [ -e go ]; do sleep 0.02; done' & \
+                      trap 'echo outer >>heard' USR1; echo ready >>heard; \
+                      while [ -e go ]; do sleep 0.02; done; while kill -0 $! 2>/dev/null; do wait $!; done";
+        let words = [options, &["--", "sh", "-c", script]].concat();
+        let running = init(&world, name, &words).start();
+        await_heard(&world, "ready");
+        await_heard(&world, "inside");
+        send(&world, running.pid(), USR1);
+        await_heard(&world, "outer");
+        if to_group {
+            await_heard(&world, "inner");
+        }
+        let_go(&world);
+        running.end();
+        assert_eq!(
+            has_heard(&world, "inner").is_some(),
+            to_group,
+            "{name} {options:?}"
+        );
+    }
+}
+
+#[test]
+fn orphans_are_adopted_when_asked_for_but_by_catatonit_always_and_by_dumb_init_never() {
+    let cells: [(&str, &[&str], bool); 6] = [
+        (OURS, &[], false),
+        (OURS, &["-s"], true),
+        (TINI, &[], false),
+        (TINI, &["-s"], true),
+        (CATATONIT, &[], true),
+        (DUMB_INIT, &[], false),
+    ];
+    let names = here(&ALL);
+    for (name, options, adopted) in cells.into_iter().filter(|cell| names.contains(&cell.0)) {
+        let world = stage();
+        // The subshell in the middle has ended when the last line runs.
+        let script = "( sh -c 'while [ -e go ]; do sleep 0.02; done' >/dev/null 2>&1 & echo $! >orphan ); \
+                      echo $PPID $(cut -d ' ' -f 4 /proc/$(cat orphan)/stat)";
+        let words = [options, &["--", "sh", "-c", script]].concat();
+        let ended = init(&world, name, &words).finish();
+        let (ours, parent) = ended.stdout.trim().split_once(' ').unwrap();
+        assert_eq!(ours == parent, adopted, "{name} {options:?}: {ended:?}");
+        let_go(&world);
+        let orphan = read(&world.path("orphan"));
+        eventually("the orphan ends", || is_gone(&orphan).then_some(()));
+    }
+}
+
+#[test]
+fn a_command_that_cannot_be_executed_has_a_status_of_its_own_only_here_and_with_tini() {
+    let world = World::new();
+    // Not found, not executable, no directory, no command at all.
+    let table = [
+        (OURS, [127, 126, 127, 125]),
+        (TINI, [127, 126, 1, 1]),
+        (DUMB_INIT, [2, 2, 2, 1]),
+        (CATATONIT, [1, 1, 1, 1]),
+    ];
+    let names = here(&ALL);
+    for (name, statuses) in table.into_iter().filter(|row| names.contains(&row.0)) {
+        let commands = [&["no-such-command"][..], &["/"], &["/dev/null/x"], &[]];
+        for (command, status) in commands.into_iter().zip(statuses) {
+            let words = [&["--"], command].concat();
+            let ended = init(&world, name, &words).finish();
+            assert_eq!(ended.status, status, "{name} {command:?}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn options_of_the_command_need_no_dashes_before_them_but_with_tini_and_catatonit() {
+    let world = World::new();
+    let table = [(OURS, 8), (TINI, 1), (DUMB_INIT, 8), (CATATONIT, 1)];
+    let names = here(&ALL);
+    for (name, status) in table.into_iter().filter(|row| names.contains(&row.0)) {
+        let ended = init(&world, name, &["sh", "-c", "exit 8"]).finish();
+        assert_eq!(ended.status, status, "{name}: {ended:?}");
+    }
+}
+
+#[test]
+fn stops_from_the_terminal_are_passed_on_by_us_alone() {
+    let stops = [TSTP, TTIN, TTOU];
+    for (name, expected) in [(OURS, &stops[..]), (TINI, &[TSTP]), (CATATONIT, &[])] {
+        if is_here(name) {
+            let (heard, status) = passed_on(name, &[], &stops, &stops);
+            assert_eq!((&heard[..], status), (expected, 9), "{name}");
+        }
+    }
+}
+
+#[test]
+fn dumb_init_makes_of_a_stop_from_the_terminal_one_that_no_program_can_catch() {
+    if !is_here(DUMB_INIT) {
+        return;
+    }
+    let world = stage();
+    let script = listener(&[TSTP, LAST]);
+    let running = init(&world, DUMB_INIT, &["--", "sh", "-c", &script]).start();
+    await_heard(&world, "ready");
+    let child = child_of(running.pid());
+    send(&world, running.pid(), TSTP);
+    eventually("it is stopped", || {
+        field(running.pid(), STATE).filter(|state| state == "T")
+    });
+    // A shell that is stopped while it starts a process sleeps until that one, which is stopped too, goes on.
+    eventually("the command is stopped", || {
+        field(child, STATE).filter(|state| ["T", "D"].contains(&state.as_str()))
+    });
+    send(&world, running.pid(), 18);
+    let_go(&world);
+    assert_eq!(running.end().status, 9);
+    assert_eq!(heard(&world), []);
+}
+
+#[test]
+fn a_fault_that_somebody_sends_ends_tini_and_catatonit_and_leaves_their_command() {
+    for name in here(&ALL) {
+        // ILL TRAP ABRT BUS FPE SEGV SYS
+        for signal in [4, 5, 6, 7, 8, 11, 31] {
+            if [OURS, DUMB_INIT].contains(&name) {
+                let heard = passed_on(name, &[], &[signal], &[signal]);
+                assert_eq!(heard, (vec![signal], 9), "{name}");
+                continue;
+            }
+            let world = stage();
+            let script = listener(&[signal]);
+            let before = ["sh", "-c", "ulimit -c 0; exec \"$@\" >/dev/null 2>&1", "sh"];
+            let running = behind(&world, &before, name, &["--", "sh", "-c", &script]).start();
+            await_heard(&world, "ready");
+            let child = child_of(running.pid());
+            send(&world, running.pid(), signal);
+            assert_eq!(running.end().status, 128 + signal, "{name}");
+            assert!(!is_gone(&child.to_string()), "{name} and {signal}");
+            let_go(&world);
+            eventually("its command ends", || {
+                is_gone(&child.to_string()).then_some(())
+            });
+            assert_eq!(heard(&world), [], "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_command_dies_with_a_killed_supervisor_only_here() {
+    for name in here(&ALL) {
+        let world = stage();
+        let mut command = init(&world, name, &["--", "sh", "-c", &listener(&[])]);
+        let running = command.stdout(Stdio::null()).stderr(Stdio::null()).start();
+        await_heard(&world, "ready");
+        let child = child_of(running.pid()).to_string();
+        drop(running);
+        if name == OURS {
+            eventually("the command is killed", || is_gone(&child).then_some(()));
+        } else {
+            assert!(!is_gone(&child), "{name}");
+            let_go(&world);
+            eventually("the command ends", || is_gone(&child).then_some(()));
+        }
+    }
+}
+
+#[test]
+fn only_here_and_with_tini_the_command_gets_its_signals_as_they_were() {
+    const HUP_BIT: u64 = 1;
+    const USR2_BIT: u64 = 1 << 11;
+    const STOPS: u64 = 0b111 << 19;
+    let world = World::new();
+    let before = ["env", "--ignore-signal=HUP", "--block-signal=USR2"];
+    let mut trial = world.command(before[0]);
+    if !is_permitted("env --block-signal", trial.args(&before[1..]).arg("true")) {
+        return;
+    }
+    let look = ["--", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"];
+    let found = |name: &str| {
+        let ended = behind(&world, &before, name, &look).finish();
+        let masks: Vec<u64> = ended
+            .stdout
+            .lines()
+            .map(|line| u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap())
+            .collect();
+        // Blocked and ignored, of what this test and the peers set.
+        (masks[0] & (USR2_BIT | STOPS), masks[1] & HUP_BIT)
+    };
+    for name in here(&ALL) {
+        let expected = match name {
+            DUMB_INIT => (0, 0),
+            CATATONIT => (USR2_BIT | STOPS, HUP_BIT),
+            _ => (USR2_BIT, HUP_BIT),
+        };
+        assert_eq!(found(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn tini_and_catatonit_never_end_if_they_were_started_with_chld_ignored() {
+    let world = World::new();
+    let before = ["env", "--ignore-signal=CHLD"];
+    let mut trial = world.command(before[0]);
+    if !is_permitted("env --ignore-signal", trial.args(&before[1..]).arg("true")) {
+        return;
+    }
+    for name in here(&ALL) {
+        let world = stage();
+        let words = ["--", "sh", "-c", &listener(&[])];
+        let mut running = behind(&world, &before, name, &words).start();
+        await_heard(&world, "ready");
+        let (pid, child) = (running.pid(), child_of(running.pid()).to_string());
+        // catatonit looks whether its command is there, and fails if that has ended already.
+        let await_sleep = || {
+            eventually("it sleeps", || {
+                field(pid, STATE).filter(|state| state == "S")
+            })
+        };
+        await_sleep();
+        let_go(&world);
+        if [OURS, DUMB_INIT].contains(&name) {
+            assert_eq!(running.end().status, 9, "{name}");
+            continue;
+        }
+        eventually("the command has ended", || is_gone(&child).then_some(()));
+        await_sleep();
+        assert!(running.is_running(), "{name}");
+    }
+}
+
+#[test]
+fn tini_wakes_every_second_and_nobody_else() {
+    let world = World::new();
+    let sleeps = |running: &Running| -> u64 {
+        let status = read(Path::new(&format!("/proc/{}/status", running.pid())));
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse().unwrap()
+    };
+    let mut all = Vec::new();
+    for name in here(&ALL) {
+        let running = init(&world, name, &["--", "sleep", "60"]).start();
+        let child = child_of(running.pid());
+        eventually("its command runs", || {
+            (read(Path::new(&format!("/proc/{child}/comm"))) == "sleep\n").then_some(())
+        });
+        for pid in [running.pid(), child] {
+            eventually("it sleeps", || {
+                field(pid, STATE).filter(|state| state == "S")
+            });
+        }
+        all.push((name, running, child));
+    }
+    let before: Vec<u64> = all.iter().map(|(_, running, _)| sleeps(running)).collect();
+    let count = |wanted: &str| {
+        let mut both = all.iter().zip(&before);
+        both.find(|((name, ..), _)| *name == wanted)
+            .map(|((_, running, _), before)| sleeps(running) - before)
+    };
+    if count(TINI).is_some() {
+        eventually("tini has woken twice", || count(TINI).filter(|n| *n >= 2));
+    }
+    for name in [OURS, DUMB_INIT, CATATONIT] {
+        assert!(count(name).is_none_or(|woken| woken == 0), "{name}");
+    }
+    for (_, running, child) in all {
+        send(&world, child, TERM);
+        assert_eq!(running.end().status, 143);
+    }
+}
+
+#[test]
+fn tini_alone_fails_without_a_standard_input() {
+    let world = World::new();
+    for name in here(&ALL) {
+        let before = ["sh", "-c", "exec \"$@\" <&-", "sh"];
+        let ended = behind(&world, &before, name, &["--", "true"]).finish();
+        let expected = if name == TINI { 1 } else { 0 };
+        assert_eq!(ended.status, expected, "{name}: {ended:?}");
+    }
+}
+
+#[test]
+fn dumb_init_alone_terminates_the_group_of_a_command_that_has_ended() {
+    for name in here(&ALL) {
+        let world = stage();
+        let inner = listener(&[TERM]).replace("exit 9", "echo over >>heard");
+        std::fs::write(world.path("inner"), inner).unwrap();
+        let script =
+            "sh inner >/dev/null 2>&1 & while ! grep -qs ready heard; do sleep 0.01; done; exit 3";
+        let ended = init(&world, name, &["--", "sh", "-c", script]).finish();
+        assert_eq!(ended.status, 3, "{name}: {ended:?}");
+        let_go(&world);
+        await_heard(&world, "over");
+        let expected: &[i32] = if name == DUMB_INIT { &[TERM] } else { &[] };
+        assert_eq!(heard(&world), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_command_leads_a_group_of_its_own_and_with_dumb_init_a_session() {
+    for name in here(&ALL) {
+        let world = stage();
+        let running = init(&world, name, &["--", "sh", "-c", &listener(&[])]).start();
+        await_heard(&world, "ready");
+        let child = child_of(running.pid());
+        assert_eq!(field(child, GROUP), Some(child.to_string()), "{name}");
+        let own = field(child, SESSION) == Some(child.to_string());
+        assert_eq!(own, name == DUMB_INIT, "{name}");
+        assert_eq!(field(child, PARENT), Some(running.pid().to_string()));
+        let_go(&world);
+        running.end();
+    }
+}
+
+#[test]
+fn tini_alone_warns_when_it_is_not_pid_1() {
+    let world = World::new();
+    for name in here(&ALL) {
+        let ended = init(&world, name, &["--", "true"]).finish();
+        let warned = ended.stderr.contains("not running as PID 1");
+        assert_eq!(warned, name == TINI, "{name}: {ended:?}");
+        assert!(warned || ended.stderr.is_empty(), "{name}: {ended:?}");
+    }
+}
+
+/// A service of s6 that listens, its supervisor, and the service's process id.
+fn service(world: &World, signals: &[i32]) -> (Running, i32) {
+    let dir = world.path("service");
+    std::fs::create_dir(&dir).unwrap();
+    let script = listener(signals);
+    let run = format!("#!/bin/sh\ncd ..; {script}\n");
+    world.program("service/run", &run);
+    let mut supervise = world.command("s6-supervise");
+    supervise.arg(&dir).stdout(Stdio::null());
+    let running = supervise.stderr(Stdio::null()).start();
+    await_heard(world, "ready");
+    let child = child_of(running.pid());
+    (running, child)
+}
+
+#[test]
+fn s6_supervise_passes_on_a_term_only_and_ends_with_0_whatever_its_service_says() {
+    if !is_here("s6-supervise") {
+        return;
+    }
+    let world = stage();
+    let (running, child) = service(&world, &[TERM, LAST]);
+    assert_eq!(field(child, SESSION), Some(child.to_string()), "a session");
+    running.kill(TERM);
+    await_heard(&world, &TERM.to_string());
+    let_go(&world);
+    let Ended { status, .. } = running.end();
+    assert_eq!(status, 0, "and the service ended with 9");
+    assert_eq!(heard(&world), [TERM]);
+}
+
+#[test]
+fn s6_supervise_dies_of_a_usr1_and_leaves_its_service() {
+    if !is_here("s6-supervise") {
+        return;
+    }
+    let world = stage();
+    let (running, child) = service(&world, &[USR1]);
+    running.kill(USR1);
+    assert_eq!(running.end().status, 128 + USR1);
+    assert!(!is_gone(&child.to_string()));
+    let_go(&world);
+    eventually("the service ends", || {
+        is_gone(&child.to_string()).then_some(())
+    });
+    assert_eq!(heard(&world), []);
+}
+
+#[test]
+fn a_script_without_an_interpreter_is_given_to_the_shell_by_the_peers_and_by_us_refused() {
+    let world = World::new();
+    world.program("script", "exit 6\n");
+    for name in here(&ALL) {
+        // The C library of a binary that is not the static one hands it to the shell by itself.
+        if name == OURS && !is_static(&binary()) {
+            continue;
+        }
+        let ended = init(&world, name, &["--", "./script"]).finish();
+        let expected = if name == OURS { 126 } else { 6 };
+        assert_eq!(ended.status, expected, "{name}: {ended:?}");
+    }
+}
+
+fn is_static(program: &Path) -> bool {
+    let bytes = std::fs::read(program).unwrap();
+    !bytes.windows(8).any(|window| window == b"ld-linux")
+}

@@ -1,0 +1,267 @@
+//! A tombstone is valid YAML in every state, for a strict parser that is not ours: no key twice, and every
+//! value of the type that its key promises, whatever a message holds.
+
+use crate::support::inspect::keys;
+use crate::support::readiness_life::{life, perl_is_here};
+use crate::support::recorder::dead;
+use crate::support::sandbox::{Running, Start, World, eventually};
+use std::collections::BTreeMap;
+use yaml_rust2::{Yaml, YamlLoader};
+
+const TERM: i32 = 15;
+const KILL: i32 = 9;
+
+/// What a parser finds in a tombstone: its strings. That the rest is of the right type is checked here.
+#[track_caller]
+fn strings(world: &World, name: &str) -> BTreeMap<String, String> {
+    let text = world.tombstone(name);
+    // The parser is lenient here: the characters that YAML calls printable, in lines.
+    let strange = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{2028}' | '\u{feff}'));
+    assert!(!text.contains(strange), "{text:?}");
+    let documents = YamlLoader::load_from_str(&text);
+    let documents = documents.unwrap_or_else(|error| panic!("{error}:\n{text}"));
+    let [Yaml::Hash(map)] = documents.as_slice() else {
+        panic!("not one mapping: {documents:?}");
+    };
+    let mut strings = BTreeMap::new();
+    for (key, value) in map {
+        match (key.as_str().unwrap(), value) {
+            ("Waiting" | "Born" | "Ready" | "Died", Yaml::String(time)) => {
+                assert!(time.ends_with('Z') && time.len() == 30, "{time}");
+            }
+            ("ExitCode", Yaml::Integer(0..=255)) => {}
+            (
+                key @ ("Lock" | "WaitingFor" | "Cause" | "Signal" | "Reason" | "Message"),
+                Yaml::String(value),
+            ) => {
+                strings.insert(key.to_owned(), value.clone());
+            }
+            other => panic!("{other:?} in\n{text}"),
+        }
+    }
+    assert_eq!(map.len(), text.lines().count(), "one line a key:\n{text}");
+    strings
+}
+
+/// Texts that a careless writer would not have quoted, or not well.
+const MESSAGES: [&str; 20] = [
+    "",
+    " ",
+    "plain",
+    "a: b",
+    "\"quoted\" and 'so'",
+    "back\\slash \\n \\u0041 \\",
+    "two\nlines\n",
+    "tab\tand\rreturn",
+    "\u{1}\u{7}\u{8}\u{c}\u{1b}[31m\u{1f}\u{7f}",
+    "\u{80}\u{85}\u{9f}\u{a0}",
+    "line\u{2028}and paragraph\u{2029}",
+    "\u{feff}\u{fffd}\u{fffe}\u{ffff}\u{e000}",
+    "naïve Ünïcödé 日本語",
+    "😀 \u{10ffff}",
+    "- item",
+    "# comment",
+    "%YAML 1.2",
+    "--- \n... \n",
+    "{a: [b, *c, &d, !e]} | > @ `",
+    "Died: \"2026-11-20T21:29:40.312004518Z\"\nExitCode: 7",
+];
+
+#[test]
+fn whatever_a_message_holds_a_tombstone_is_yaml_and_the_message_what_was_said() {
+    let world = World::new();
+    for (number, message) in MESSAGES.into_iter().enumerate() {
+        for (name, option) in [("ready", Some("--ready")), ("dead", None)] {
+            let name = format!("{name}-{number}");
+            let mut signal = world.signal([&name, "-m", message]);
+            let ended = signal.args(option).finish();
+            assert_eq!(
+                (ended.status, ended.stderr.as_str()),
+                (0, ""),
+                "{message:?}"
+            );
+            assert_eq!(strings(&world, &name)["Message"], message);
+        }
+    }
+}
+
+#[test]
+fn a_message_that_is_cut_is_cut_between_two_characters() {
+    let world = World::new();
+    for (number, unit) in ["x", "\"", "\u{1}", "ü", "日", "😀"]
+        .into_iter()
+        .enumerate()
+    {
+        for start in 0..unit.len() {
+            let name = format!("m-{number}-{start}");
+            let message = "s".repeat(start) + &unit.repeat(2000);
+            let ended = world.signal([&name, "-m", &message]).finish();
+            assert_eq!(ended.status, 0, "{}", ended.stderr);
+            let found = &strings(&world, &name)["Message"];
+            assert!(found.len() > 160 && message.starts_with(found), "{found}");
+        }
+    }
+}
+
+#[test]
+fn whatever_a_command_says_of_itself_stands_in_its_death_record_alone() {
+    if !perl_is_here() {
+        return;
+    }
+    // A notification is lines, and has nothing more to say than its own.
+    let one_line = MESSAGES
+        .into_iter()
+        .filter(|message| !message.contains(['\n', '\r']));
+    let lives: Vec<(World, &str, Running)> = one_line
+        .map(|message| {
+            let world = World::new();
+            let script = "say READY=1 \"STATUS=$status\"; touch $W/said; exec sleep 60";
+            let running = life(&world, "notify", script)
+                .env("status", message)
+                .start();
+            (world, message, running)
+        })
+        .collect();
+    for (world, message, running) in lives {
+        eventually("it is said", || world.path("said").exists().then_some(()));
+        world.await_key("x", "Ready");
+        assert_eq!(strings(&world, "x").get("Message"), None);
+        running.kill(TERM);
+        assert_eq!(running.end().status, 143);
+        assert_eq!(strings(&world, "x")["Message"], message);
+        assert!(keys(&world, "x").ends_with("Ready ExitCode Signal Reason Message Died"));
+    }
+}
+
+/// `exitdir-run -n x OPTIONS -- sh -c SCRIPT`, where `up` says that it runs.
+fn run(world: &World, options: &str, script: &str) -> Running {
+    let script = format!("up() {{ echo >>\"$up\"; }}; {script}");
+    let mut run = world.run(["-n", "x"]);
+    run.args(options.split_whitespace());
+    run.args(["--", "sh", "-c", &script])
+        .env("up", world.path("up"));
+    run.start()
+}
+
+fn await_up(world: &World) {
+    eventually("it runs", || world.path("up").exists().then_some(()));
+}
+
+#[test]
+fn a_tombstone_is_yaml_in_every_state_of_a_life() {
+    let world = World::new();
+    let options = "--birth-deps there --death-deps gone --ready-on signal --grace-period 0.01";
+    let life = run(
+        &world,
+        options,
+        "trap '' TERM; up; while :; do sleep 0.01; done",
+    );
+    let state = |key: &str, expected: &str| {
+        world.await_key("x", key);
+        let found = strings(&world, "x");
+        assert_eq!(keys(&world, "x"), expected);
+        found
+    };
+    let lock = state("Lock", "Waiting Lock WaitingFor")["Lock"].clone();
+    assert!(lock.starts_with("fcntl "), "{lock}");
+    world.signal(["--ready", "there"]).finish();
+    state("Born", "Waiting Lock WaitingFor Born");
+    await_up(&world);
+    world.signal(["--ready", "x"]).finish();
+    state("Ready", "Waiting Lock WaitingFor Born Ready");
+    dead(&world, "gone", "0");
+    let cause = world.await_key("x", "Cause");
+    assert_eq!(
+        (strings(&world, "x")["Cause"].as_str(), cause.as_str()),
+        ("gone", "gone")
+    );
+    assert_eq!(life.end().status, 137);
+    let last = "Waiting Lock WaitingFor Born Ready Cause ExitCode Signal Reason Died";
+    let found = state("Died", last);
+    assert_eq!((&*found["Reason"], &*found["Signal"]), ("killed", "KILL"));
+}
+
+#[test]
+fn a_tombstone_is_yaml_whatever_a_life_ends_with() {
+    // Options, what CMD does, and what happens then.
+    let cases: [(&str, &str, fn(&World, &Running), &str); 8] = [
+        ("", "exit 255", |_, _| (), "exited"),
+        ("", "kill -USR1 $$", |_, _| (), "signaled"),
+        ("", "kill -64 $$", |_, _| (), "signaled"),
+        (
+            "--death-deps dep",
+            "up; exec sleep 60",
+            |world, _| {
+                await_up(world);
+                dead(world, "dep", "3");
+            },
+            "stopped",
+        ),
+        ("--timeout 0.01", "exec sleep 60", |_, _| (), "timeout"),
+        (
+            "--birth-deps never,:ready --birth-timeout 0.01",
+            "true",
+            |_, _| (),
+            "birth-timeout",
+        ),
+        (
+            "--birth-deps never",
+            "true",
+            |world, life| {
+                world.await_key("x", "Lock");
+                life.kill(TERM);
+            },
+            "interrupted",
+        ),
+        (
+            "",
+            "up; exec sleep 60",
+            |world, life| {
+                await_up(world);
+                world.await_key("x", "Ready");
+                world.signal(["-m", "by: \"hand\"\n", "x"]).finish();
+                life.kill(KILL);
+            },
+            "said",
+        ),
+    ];
+    for (options, script, happen, reason) in cases {
+        let world = World::new();
+        let life = run(&world, options, script);
+        happen(&world, &life);
+        life.end();
+        world.await_key("x", "Died");
+        assert_eq!(strings(&world, "x")["Reason"], reason);
+    }
+    for command in ["/nowhere/\"a\": b\n- c", "/nowhere/# 😀\t\u{1}"] {
+        let world = World::new();
+        let ended = world.run(["-n", "x", "--", command]).finish();
+        assert_eq!(ended.status, 127, "{}", ended.stderr);
+        let found = strings(&world, "x");
+        assert_eq!(found["Reason"], "exec-failed");
+        assert!(found["Message"].contains("/nowhere/"), "{found:?}");
+    }
+}
+
+#[test]
+fn a_tombstone_is_yaml_after_every_restart_in_place() {
+    let world = World::new();
+    let script = "up; while ! test -e \"$up.$(wc -l <\"$up\")\"; do sleep 0.01; done; exit 3";
+    let options = "--restart always --restart-limit 1 --ready-on signal";
+    let life = run(&world, options, script);
+    for start in 1..=2 {
+        eventually("one more start", || {
+            let starts = std::fs::read_to_string(world.path("up")).unwrap_or_default();
+            (starts.len() == start).then_some(())
+        });
+        world.await_key("x", "Born");
+        strings(&world, "x");
+        assert_eq!(keys(&world, "x"), "Waiting Lock Born");
+        world.signal(["--ready", "x", "-m", "a: \"b\"\n"]).finish();
+        assert_eq!(strings(&world, "x")["Message"], "a: \"b\"\n");
+        assert_eq!(keys(&world, "x"), "Waiting Lock Born Ready Message");
+        std::fs::write(world.path(&format!("up.{start}")), "").unwrap();
+    }
+    assert_eq!(life.end().status, 3);
+    assert_eq!(strings(&world, "x")["Reason"], "exited");
+}

@@ -1,0 +1,596 @@
+//! An error at every file-system call: whatever the kernel refuses, the operation succeeds, or status
+//! and sentence say so. The command is never harmed, nobody hangs, and no death is made up.
+//!
+//! strace makes a call fail (`inject=CALL:error=ERRNO:when=N`), one call and one errno for a run.
+
+use crate::faults::kills::{
+    Point, a_corpse, can_inject, for_each_by, log, nobody, nothing, points, points_since, somebody,
+    traced,
+};
+use crate::support::inspect::sleeps;
+use crate::support::sandbox::{Ended, PATIENCE, Running, Start, World, eventually};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// Each errno, and its words in the C libraries (musl's, glibc's).
+const ERRNOS: [(&str, [&str; 2]); 7] = [
+    ("EIO", ["I/O error", "Input/output error"]),
+    ("ENOSPC", ["No space left on device"; 2]),
+    ("EDQUOT", ["Quota exceeded", "Disk quota exceeded"]),
+    ("EROFS", ["Read-only file system"; 2]),
+    ("EACCES", ["Permission denied"; 2]),
+    (
+        "EMFILE",
+        ["No file descriptors available", "Too many open files"],
+    ),
+    ("EINTR", ["Interrupted system call"; 2]),
+];
+
+/// Calls that fail in the field; of the others one errno each is enough.
+const IMPORTANT: [&str; 14] = [
+    "open",
+    "openat",
+    "write",
+    "rename",
+    "renameat",
+    "renameat2",
+    "fallocate",
+    "fcntl",
+    "mkdir",
+    "mkdirat",
+    "pread64",
+    "inotify_init1",
+    "inotify_add_watch",
+    "newfstatat",
+];
+
+/// A life in which one call fails.
+struct Trial {
+    what: &'static str,
+    /// Who was there before, and stays alive until the end was judged.
+    before: fn(&World) -> Option<Running>,
+    words: &'static [&'static str],
+    /// Words of the call from which on calls fail.
+    since: &'static str,
+    /// How many errnos an important call gets; all of them in a long run.
+    errnos: usize,
+    /// What happens while the process lives.
+    meanwhile: fn(&World, &mut Running),
+    /// How it ended is right, whether the fault was felt or not; else what is wrong.
+    judge: fn(&World, &Ended, &Fault) -> Result<(), String>,
+}
+
+/// One call that fails, or with `lasting` all calls of its name from there on that concern the
+/// tombstone.
+struct Fault {
+    point: Point,
+    errno: &'static str,
+    words: [&'static str; 2],
+    lasting: bool,
+}
+
+/// Shows when it was started and that it came to its end of its own accord.
+const COMMAND: &str = "echo began >>\"$MARK\"; sleep 0.05; echo ended >>\"$MARK\"; exit 5";
+/// The same, but it ends when it is told to.
+const SERVER: &str = "trap 'echo ended >>\"$MARK\"; exit 0' TERM; echo began >>\"$MARK\"; \
+                      while :; do sleep 0.02; done";
+
+fn somebody_lost(world: &World) -> Option<Running> {
+    let life = somebody(world)?;
+    life.kill(9);
+    life.end();
+    None
+}
+
+fn of_another_boot(world: &World) -> Option<Running> {
+    somebody_lost(world);
+    let lock = world.key("x", "Lock").unwrap();
+    let mut words: Vec<&str> = lock.split(' ').collect();
+    words[1] = "00000000-0000-4000-8000-000000000000";
+    let text = world.tombstone("x").replace(&lock, &words.join(" "));
+    std::fs::write(world.dir().join("x"), text).unwrap();
+    None
+}
+
+fn mark(world: &World) -> String {
+    std::fs::read_to_string(world.path("mark")).unwrap_or_default()
+}
+
+/// Says that `y` is dead as soon as the command runs, or never will.
+fn y_dies(world: &World, run: &mut Running) {
+    eventually("the command runs, or exitdir-run is gone", || {
+        (mark(world).contains("began") || !run.is_running()).then_some(())
+    });
+    assert_eq!(world.signal(["y"]).finish().status, 0);
+}
+
+/// Says that `x` is dead as soon as somebody waits for it, or does no more.
+fn x_dies(world: &World, wait: &mut Running) {
+    eventually("it waits, or is gone", || {
+        let asleep = traced_child(wait).is_some_and(sleeps);
+        (asleep || !wait.is_running()).then_some(())
+    });
+    assert_eq!(world.signal(["-c", "3", "x"]).finish().status, 0);
+}
+
+/// The process that strace watches.
+fn traced_child(strace: &Running) -> Option<i32> {
+    let pid = strace.pid();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
+/// Waits for the end, with a deadline. `None`: it hung, and was killed.
+fn end(mut process: Running) -> Option<Ended> {
+    let began = Instant::now();
+    while process.is_running() {
+        if began.elapsed() > PATIENCE / 2 {
+            // Killing strace would set the process free.
+            let child = traced_child(&process).and_then(rustix::process::Pid::from_raw)?;
+            let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+            process.end();
+            return None;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Some(process.end())
+}
+
+fn tells_why(ended: &Ended, fault: &Fault) -> bool {
+    let mut words = fault.words.iter();
+    words.any(|words| ended.stderr.contains(words))
+}
+
+/// Status 125, and one line that says which path and why.
+fn says_so(world: &World, ended: &Ended, fault: &Fault) -> Result<(), String> {
+    let line = ended.stderr.trim_end_matches('\n');
+    let names_it = line.contains(&*world.dir().to_string_lossy());
+    // To fcntl(2) this errno means that the lock is held.
+    let taken = (fault.point.call.as_str(), fault.errno) == ("fcntl", "EACCES");
+    if ended.status == 125 && taken && line.contains("another exitdir-run lives") {
+        return Ok(());
+    }
+    let tells_why = tells_why(ended, fault);
+    match (ended.status, line.lines().count()) {
+        (125, 1) if names_it && tells_why => Ok(()),
+        (125, _) => Err("the sentence does not say which path and why".to_owned()),
+        (_, _) => Err("neither success nor failure".to_owned()),
+    }
+}
+
+fn of_a_run(world: &World, ended: &Ended, fault: &Fault, status: i32) -> Result<(), String> {
+    match mark(world).as_str() {
+        "" => says_so(world, ended, fault),
+        "began\nended\n" if ended.status != status => {
+            Err(format!("the command's status was {status}"))
+        }
+        "began\nended\n" => {
+            let text = world.tombstone("x");
+            let recorded =
+                text.contains(&format!("\nExitCode: {status}\n")) && text.contains("\nDied: ");
+            let said = !ended.stderr.is_empty();
+            if recorded || said {
+                Ok(())
+            } else {
+                Err(format!("nobody says that the record is missing: {text}"))
+            }
+        }
+        mark => Err(format!("the command was harmed: {mark:?}")),
+    }
+}
+
+/// The command is restarted once, whatever becomes of its tombstone, and the tombstone says nothing twice.
+fn of_a_restart(world: &World, ended: &Ended, status: i32) -> Result<(), String> {
+    let mark = mark(world);
+    if mark != "began\nended\nbegan\nended\n" || ended.status != status {
+        return Err(format!("status {}, the command: {mark:?}", ended.status));
+    }
+    let text = world.tombstone("x");
+    let recorded = text.contains(&format!("\nExitCode: {status}\n")) && text.contains("\nDied: ");
+    if !recorded && ended.stderr.lines().count() < 2 {
+        return Err(format!("nobody says that the record is missing: {text}"));
+    }
+    let mut keys: Vec<_> = text.lines().map(|line| line.split_once(": ")).collect();
+    let count = keys.len();
+    keys.sort_unstable();
+    keys.dedup_by_key(|line| line.map(|(key, _)| key));
+    if keys.len() == count {
+        Ok(())
+    } else {
+        Err(format!("something stands there twice: {text}"))
+    }
+}
+
+/// Success must be what followers see, too. An empty tombstone takes them a second.
+fn of_a_signal(world: &World, ended: &Ended, fault: &Fault, condition: &str) -> Result<(), String> {
+    if ended.status != 0 {
+        return says_so(world, ended, fault);
+    }
+    if !ended.stderr.is_empty() && !tells_why(ended, fault) {
+        return Err("the sentence does not say why".to_owned());
+    }
+    match world.wait(["-t", "20s", condition]).finish().status {
+        0 => Ok(()),
+        _ => Err(format!("said, but not there: {}", world.tombstone("x"))),
+    }
+}
+
+fn of_a_wait(
+    world: &World,
+    ended: &Ended,
+    fault: &Fault,
+    status: i32,
+    line: &str,
+) -> Result<(), String> {
+    if ended.status == status && ended.stdout == line {
+        return Ok(());
+    }
+    says_so(world, ended, fault)
+}
+
+const RUN: Trial = Trial {
+    what: "exitdir-run",
+    before: nobody,
+    words: &["run", "-n", "x", "--", "sh", "-c", COMMAND],
+    since: "",
+    errnos: ERRNOS.len(),
+    meanwhile: nothing,
+    judge: |world, ended, fault| of_a_run(world, ended, fault, 5),
+};
+
+const SIGNAL: Trial = Trial {
+    what: "exitdir-signal",
+    words: &["signal", "-c", "3", "x"],
+    judge: |world, ended, fault| of_a_signal(world, ended, fault, "x:exit=3"),
+    ..RUN
+};
+
+const WAIT: Trial = Trial {
+    what: "exitdir-wait",
+    before: somebody,
+    words: &["wait", "-x", "--print", "--poll", "200ms", "x:exit=3"],
+    meanwhile: x_dies,
+    judge: |world, ended, fault| of_a_wait(world, ended, fault, 3, "x failed 3\n"),
+    ..RUN
+};
+
+impl Trial {
+    fn live(&self, world: &World, options: &[String]) -> Option<Ended> {
+        let mut command = traced(world, options, self.words);
+        let mut process = command.env("MARK", world.path("mark")).start();
+        (self.meanwhile)(world, &mut process);
+        end(process)
+    }
+
+    /// The calls of an undisturbed life; only those that concern the tombstone if the fault is to last.
+    fn points(&self, lasting: bool) -> Vec<Point> {
+        let world = World::new();
+        let _before = (self.before)(&world);
+        let options = if lasting { paths(&world) } else { Vec::new() };
+        let ended = self.live(&world, &options).expect("an end");
+        assert!(ended.status != 125, "{}: {}", self.what, ended.stderr);
+        let mut points = points_since(self.since, points(&log(&world)));
+        points.retain(|point| lasting && is_important(point) || !lasting && concerns_files(point));
+        points
+    }
+
+    /// All errnos for what is important, one for each other call.
+    fn faults(&self, lasting: bool) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for (at, point) in self.points(lasting).into_iter().enumerate() {
+            let mut errnos = ERRNOS.to_vec();
+            // Nobody is interrupted for ever: to go on is right.
+            errnos.retain(|(errno, _)| !(lasting && *errno == "EINTR"));
+            let count = errnos.len();
+            errnos.rotate_left(at % count);
+            if !long() {
+                let one = lasting || !is_important(&point);
+                errnos.truncate(if one { 1 } else { self.errnos });
+            }
+            faults.extend(errnos.into_iter().map(|(errno, words)| Fault {
+                point: point.clone(),
+                errno,
+                words,
+                lasting,
+            }));
+        }
+        faults
+    }
+
+    /// Whether the call was there to fail, and what is wrong with what came of it.
+    fn suffer(&self, fault: &Fault) -> (bool, Option<String>) {
+        let world = World::new();
+        let before = (self.before)(&world);
+        let ended = self.live(&world, &fault.options(&world));
+        let log = log(&world);
+        let verdict = match &ended {
+            None => Err("it hung".to_owned()),
+            Some(ended) => (self.judge)(&world, ended, fault),
+        };
+        let verdict = verdict.and_then(|()| {
+            if before.is_some_and(|mut before| !before.is_running()) {
+                Err("another died of it".to_owned())
+            } else if fault.leaves_nothing() && world.entries().iter().any(|at| at.starts_with('.'))
+            {
+                Err(format!("left behind: {:?}", world.entries()))
+            } else {
+                Ok(())
+            }
+        });
+        let wrong = verdict.err().map(|what| {
+            let failed = log.lines().find(|line| line.ends_with("(INJECTED)"));
+            format!(
+                "{} with {}: {what}\n    {}\n    {ended:?}",
+                self.what,
+                fault.injection(),
+                failed.unwrap_or(&fault.point.line)
+            )
+        });
+        (log.contains("(INJECTED)"), wrong)
+    }
+}
+
+impl Fault {
+    fn injection(&self) -> String {
+        let Point { call, when, .. } = &self.point;
+        let on = if self.lasting { "+" } else { "" };
+        format!("inject={call}:error={}:when={when}{on}", self.errno)
+    }
+
+    fn options(&self, world: &World) -> Vec<String> {
+        let mut options = vec!["-e".to_owned(), self.injection()];
+        if self.lasting {
+            options.extend(paths(world));
+        }
+        options
+    }
+
+    /// Who cannot find out whether the hidden file is his own must not remove it.
+    fn leaves_nothing(&self) -> bool {
+        let nobodys = self.point.call.contains("stat") && self.point.line.contains(".x.new");
+        !nobodys && !self.lasting
+    }
+}
+
+/// strace's options that leave all but the calls about the tombstone of `x` alone.
+fn paths(world: &World) -> Vec<String> {
+    let path = |name: &str| world.dir().join(name).to_string_lossy().into_owned();
+    let both = [path("x"), path(".x.new")];
+    both.into_iter()
+        .flat_map(|path| ["-P".to_owned(), path])
+        .collect()
+}
+
+fn is_important(point: &Point) -> bool {
+    IMPORTANT.contains(&point.call.as_str())
+}
+
+/// Whether a call is about the exit directory, what is in it, the watch on it, or the boot id.
+fn concerns_files(point: &Point) -> bool {
+    let line = &point.line;
+    let to_people = line.starts_with("write(2<");
+    !to_people
+        && ["graveyard", "boot_id", "inotify"]
+            .iter()
+            .any(|what| line.contains(what))
+}
+
+fn long() -> bool {
+    std::env::var_os("EXITDIR_TEST_LONG").is_some()
+}
+
+fn suffer_everything(trials: &[Trial]) {
+    suffer_everything_by(6, trials);
+}
+
+fn suffer_everything_by(workers: usize, trials: &[Trial]) {
+    if !can_inject() {
+        return;
+    }
+    let faults: Vec<(&Trial, Fault)> = trials
+        .iter()
+        .flat_map(|trial| {
+            // Who follows others needs to see them in the end.
+            let alone = !trial.words.contains(&"--poll");
+            let mut faults = trial.faults(false);
+            faults.extend(if alone {
+                trial.faults(true)
+            } else {
+                Vec::new()
+            });
+            faults.into_iter().map(move |fault| (trial, fault))
+        })
+        .collect();
+    let hits: Mutex<BTreeMap<String, usize>> = Mutex::default();
+    let wrongs: Mutex<Vec<String>> = Mutex::default();
+    for_each_by(workers, &faults, |(trial, fault)| {
+        let (hit, wrong) = trial.suffer(fault);
+        wrongs.lock().unwrap().extend(wrong);
+        let mut hits = hits.lock().unwrap();
+        *hits.entry(fault.point.call.clone()).or_default() += usize::from(hit);
+    });
+    let hits = hits.into_inner().unwrap();
+    let count: usize = hits.values().sum();
+    println!("{count} of {} faults: {hits:?}", faults.len());
+    let wrongs = wrongs.into_inner().unwrap();
+    assert!(
+        wrongs.is_empty(),
+        "{} are wrong:\n{}",
+        wrongs.len(),
+        wrongs.join("\n")
+    );
+    // Whether one more look was needed before the end is chance.
+    assert!(
+        count * 10 >= faults.len() * 8,
+        "too few calls were there to fail: {count} of {}",
+        faults.len()
+    );
+}
+
+#[test]
+fn an_error_at_any_file_system_call_of_a_run_is_told_and_never_harms_the_command() {
+    suffer_everything(&[
+        RUN,
+        Trial {
+            what: "exitdir-run over a corpse",
+            before: a_corpse,
+            ..RUN
+        },
+        Trial {
+            what: "exitdir-run with dependencies",
+            before: |world| {
+                assert_eq!(world.signal(["b"]).finish().status, 0);
+                None
+            },
+            words: &[
+                "run",
+                "-n",
+                "x",
+                "--poll",
+                "200ms",
+                "--birth-deps",
+                "b:died",
+                "--death-deps",
+                "y,:exit=9",
+                "--",
+                "sh",
+                "-c",
+                COMMAND,
+            ],
+            ..RUN
+        },
+        Trial {
+            what: "exitdir-run that is stopped for a dependency",
+            words: &[
+                "run",
+                "-n",
+                "x",
+                "--poll",
+                "200ms",
+                "--death-deps",
+                "y",
+                "--",
+                "sh",
+                "-c",
+                SERVER,
+            ],
+            meanwhile: y_dies,
+            judge: |world, ended, fault| of_a_run(world, ended, fault, 0),
+            ..RUN
+        },
+    ]);
+}
+
+#[test]
+fn an_error_at_any_file_system_call_of_a_restart_in_place_neither_ends_the_life_nor_spoils_its_tombstone()
+ {
+    // Each of them sleeps for the second before the restart.
+    suffer_everything_by(
+        16,
+        &[Trial {
+            what: "exitdir-run that restarts its command",
+            words: &[
+                "run",
+                "-n",
+                "x",
+                "--restart",
+                "always",
+                "--restart-limit",
+                "1",
+                "--",
+                "sh",
+                "-c",
+                COMMAND,
+            ],
+            since: "Ready: ",
+            errnos: 2,
+            judge: |world, ended, _| of_a_restart(world, ended, 5),
+            ..RUN
+        }],
+    );
+}
+
+#[test]
+fn an_error_at_any_file_system_call_of_a_signal_is_told_or_the_signal_stands() {
+    suffer_everything(&[
+        SIGNAL,
+        Trial {
+            what: "exitdir-signal with code 0",
+            words: &["signal", "x"],
+            judge: |world, ended, fault| of_a_signal(world, ended, fault, "x:ok"),
+            ..SIGNAL
+        },
+        Trial {
+            what: "exitdir-signal over a corpse",
+            before: a_corpse,
+            ..SIGNAL
+        },
+        Trial {
+            what: "exitdir-signal over the lost",
+            before: somebody_lost,
+            ..SIGNAL
+        },
+        Trial {
+            what: "exitdir-signal to the living",
+            before: somebody,
+            ..SIGNAL
+        },
+        Trial {
+            what: "exitdir-signal --ready to the living",
+            before: somebody,
+            words: &["signal", "--ready", "x"],
+            judge: |world, ended, fault| of_a_signal(world, ended, fault, "x:ready"),
+            ..SIGNAL
+        },
+        Trial {
+            what: "exitdir-signal --ready",
+            words: &["signal", "--ready", "x"],
+            judge: |world, ended, fault| of_a_signal(world, ended, fault, "x:ready"),
+            ..SIGNAL
+        },
+    ]);
+}
+
+#[test]
+fn an_error_at_any_file_system_call_of_a_wait_is_told_and_no_death_is_missed_or_made_up() {
+    suffer_everything(&[
+        WAIT,
+        Trial {
+            what: "exitdir-wait for anybody",
+            words: &["wait", "-x", "--print", "--poll", "200ms", ":exit=3"],
+            ..WAIT
+        },
+        Trial {
+            what: "exitdir-wait for the lost",
+            before: somebody_lost,
+            words: &["wait", "-x", "--print", "--poll", "200ms", "x"],
+            meanwhile: nothing,
+            judge: |world, ended, fault| of_a_wait(world, ended, fault, 137, "x lost 137\n"),
+            ..WAIT
+        },
+        Trial {
+            what: "exitdir-wait for one of another boot",
+            before: of_another_boot,
+            words: &["wait", "-x", "--print", "--poll", "200ms", "x"],
+            meanwhile: nothing,
+            judge: |world, ended, fault| of_a_wait(world, ended, fault, 137, "x lost 137\n"),
+            ..WAIT
+        },
+        Trial {
+            what: "exitdir-wait for the dead",
+            before: a_corpse,
+            words: &["wait", "-x", "--print", "-t", "0", "x"],
+            meanwhile: nothing,
+            judge: |world, ended, fault| of_a_wait(world, ended, fault, 7, "x failed 7\n"),
+            ..WAIT
+        },
+        Trial {
+            what: "exitdir-wait for the death of the living",
+            words: &["wait", "-x", "--print", "-t", "0", "x"],
+            meanwhile: nothing,
+            judge: |world, ended, fault| of_a_wait(world, ended, fault, 124, ""),
+            ..WAIT
+        },
+    ]);
+}

@@ -1,0 +1,454 @@
+//! The kill at every system call: a process that is struck down anywhere in its life has either
+//! published its word, and then everybody hears of it, or it has not, and then nobody does.
+//!
+//! strace strikes (`inject=CALL:signal=SIGKILL:when=N`), once for each call of a life, just before
+//! the kernel would have carried it out. Its log is the judge: what the log says was done before the
+//! strike is what followers must have heard.
+
+use crate::support::inspect::await_sleep;
+use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Whether strace is here and may trace; says so loudly if not.
+pub fn can_inject() -> bool {
+    let world = World::new();
+    let mut trial = world.command("strace");
+    trial.args(["-o", "/dev/null", "-e", "inject=getpid:error=EIO", "true"]);
+    crate::support::requirements::is_permitted("injecting faults with strace", &mut trial)
+}
+
+/// One system call of a process: its name, and how many of that name it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    pub call: String,
+    pub when: usize,
+    /// The call as strace shows it, with the paths of its descriptors.
+    pub line: String,
+}
+
+/// The binary under test under strace. `-f` is not given: the command is another process.
+pub fn traced<S: AsRef<OsStr>>(world: &World, options: &[S], words: &[&str]) -> Command {
+    let mut command = world.command("strace");
+    command.args(["-y", "-s", "300", "-o"]).arg(log_path(world));
+    command.args(options).arg(binary()).args(words);
+    command
+}
+
+/// No options for strace.
+pub const NONE: &[&str] = &[];
+
+/// strace's option that kills a process at a point.
+fn strike_at(point: &Point) -> [String; 2] {
+    let Point { call, when, .. } = point;
+    let injection = format!("inject={call}:signal=SIGKILL:when={when}");
+    ["-e".to_owned(), injection]
+}
+
+fn log_path(world: &World) -> std::path::PathBuf {
+    world.path("strace.log")
+}
+
+/// What strace saw.
+pub fn log(world: &World) -> String {
+    let bytes = std::fs::read(log_path(world)).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The calls of a log in their order, but for the `execve` that began the process.
+pub fn points(log: &str) -> Vec<Point> {
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    let calls = log.lines().filter_map(|line| {
+        let (call, _) = line.split_once('(')?;
+        let is_name = call.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        (is_name && call != "execve").then_some((call, line))
+    });
+    calls
+        .map(|(call, line)| {
+            let when = count.entry(call).or_default();
+            *when += 1;
+            Point {
+                call: call.to_owned(),
+                when: *when,
+                line: line.to_owned(),
+            }
+        })
+        .collect()
+}
+
+/// The points behind the first call that has these words.
+pub fn points_since(words: &str, mut points: Vec<Point>) -> Vec<Point> {
+    let first = points.iter().position(|point| point.line.contains(words));
+    points.split_off(first.expect("a call with these words"))
+}
+
+/// Does something for each of many, a few at a time.
+pub fn for_each<T: Sync>(all: &[T], work: impl Fn(&T) + Sync) {
+    for_each_by(6, all, work);
+}
+
+/// The same, this many at a time: more where most of the time is slept.
+pub fn for_each_by<T: Sync>(workers: usize, all: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.min(all.len()) {
+            scope.spawn(|| {
+                while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    work(one);
+                }
+            });
+        }
+    });
+}
+
+/// A life that is struck down at each of its calls.
+struct Life {
+    what: &'static str,
+    /// What was there before: a corpse, or somebody alive, whose life goes on until the strike is judged.
+    before: fn(&World) -> Option<Running>,
+    words: &'static [&'static str],
+    /// Words of the call from which on it is struck.
+    since: &'static str,
+    /// What happens while the process lives.
+    meanwhile: fn(&World, &mut Running),
+    /// What followers wait for. They stay when it can no longer hold: the next life may bring it.
+    conditions: &'static [&'static str],
+    /// What followers must hear, by the log: the code and the line of `--print`; `None` is nothing.
+    heard: fn(&str) -> Option<(i32, &'static str)>,
+    /// What is in the directory when the next life is over.
+    leaves: &'static [&'static str],
+}
+
+const RUN: Life = Life {
+    what: "exitdir-run",
+    before: nobody,
+    words: &["run", "-n", "x", "--", "true"],
+    since: "",
+    meanwhile: nothing,
+    conditions: &["x:died"],
+    heard: of_a_run,
+    leaves: &["x"],
+};
+
+const SIGNAL: Life = Life {
+    what: "exitdir-signal",
+    words: &["signal", "-c", "3", "x"],
+    conditions: &["x:exit=3"],
+    heard: |log| (wrote(log, "Died") && renamed(log)).then_some((3, "x failed 3\n")),
+    ..RUN
+};
+
+pub fn nobody(_: &World) -> Option<Running> {
+    None
+}
+
+pub fn nothing(_: &World, _: &mut Running) {}
+
+pub fn a_corpse(world: &World) -> Option<Running> {
+    assert_eq!(world.signal(["-c", "7", "x"]).finish().status, 0);
+    None
+}
+
+/// Alive and not ready.
+pub fn somebody(world: &World) -> Option<Running> {
+    let life = world
+        .run(["-n", "x", "--ready-on", "signal", "--", "sleep", "60"])
+        .start();
+    world.await_key("x", "Born");
+    Some(life)
+}
+
+/// Says that `y` is dead as soon as `x` lives, or lives no more.
+fn y_dies(world: &World, run: &mut Running) {
+    eventually("x is ready or gone", || {
+        (world.key("x", "Ready").is_some() || !run.is_running()).then_some(())
+    });
+    assert_eq!(world.signal(["y"]).finish().status, 0);
+}
+
+fn of_a_run(log: &str) -> Option<(i32, &'static str)> {
+    match (renamed(log), wrote(log, "Died")) {
+        (true, true) => Some((0, "x ok 0\n")),
+        (true, false) => Some((137, "x lost 137\n")),
+        (false, _) => None,
+    }
+}
+
+/// Whether a tombstone was put in its place.
+fn renamed(log: &str) -> bool {
+    log.lines()
+        .any(|line| line.starts_with("rename") && line.ends_with(" = 0"))
+}
+
+/// Whether a record with this key was written. The call that was struck has no result.
+fn wrote(log: &str, key: &str) -> bool {
+    log.lines().any(|line| {
+        line.starts_with("write(") && line.contains(&format!("{key}: ")) && !line.ends_with("= ?")
+    })
+}
+
+impl Life {
+    /// Lists the calls of an undisturbed life.
+    fn points(&self) -> Vec<Point> {
+        let world = World::new();
+        std::fs::create_dir(world.dir()).unwrap();
+        let _before = (self.before)(&world);
+        let mut process = traced(&world, NONE, self.words).start();
+        (self.meanwhile)(&world, &mut process);
+        let ended = process.end();
+        assert_eq!(ended.status, 0, "{}: {}", self.what, ended.stderr);
+        let log = log(&world);
+        assert!((self.heard)(&log).is_some(), "{}: {log}", self.what);
+        points_since(self.since, points(&log))
+    }
+
+    /// Strikes at one point, and compares what everybody hears with what was done. True if it was hit.
+    fn strike(&self, point: &Point) -> bool {
+        let world = World::new();
+        let before = (self.before)(&world);
+        let follow = ["--any", "--keep-waiting", "-x", "--print", "--poll", "off"];
+        let mut waiting = world.wait(follow).args(self.conditions).start();
+        await_sleep(&waiting);
+
+        let injection = strike_at(point);
+        let ended = watched(&world, || {
+            let mut process = traced(&world, &injection, self.words).start();
+            (self.meanwhile)(&world, &mut process);
+            process.end()
+        });
+        let log = log(&world);
+        let hit = log.contains("+++ killed by SIGKILL +++");
+        let tale = format!("{}, killed by {injection:?}:\n{log}", self.what);
+        assert_eq!(ended.status, if hit { 137 } else { 0 }, "{tale}");
+
+        let late = world
+            .wait(follow)
+            .args(["-t", "0"])
+            .args(self.conditions)
+            .finish();
+        let heard = (self.heard)(&log);
+        let expected = heard.unwrap_or((124, ""));
+        assert_eq!((late.status, late.stdout.as_str()), expected, "{tale}");
+        if heard.is_none() {
+            assert!(hit && waiting.is_running(), "{tale}");
+            self.next_life(&world, before, &tale);
+            if self.words[0] == "run" {
+                assert_eq!(waiting.end().stdout, "x ok 0\n", "it was still waiting");
+            }
+        } else {
+            let ended = waiting.end();
+            assert_eq!((ended.status, ended.stdout.as_str()), expected, "{tale}");
+            self.next_life(&world, before, &tale);
+        }
+        hit
+    }
+
+    fn next_life(&self, world: &World, before: Option<Running>, tale: &str) {
+        if let Some(mut living) = before {
+            assert!(living.is_running(), "{tale}");
+            living.kill(15);
+            living.end();
+        }
+        let next = world.run(["-n", "x", "--", "true"]).finish();
+        assert_eq!((next.status, next.stderr.as_str()), (0, ""), "{tale}");
+        assert_eq!(world.entries(), self.leaves, "{tale}");
+    }
+}
+
+/// Reads the tombstone over and over while something happens: whatever is seen must be whole.
+fn watched<T>(world: &World, happen: impl FnOnce() -> T) -> T {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                if let Ok(text) = std::fs::read_to_string(world.dir().join("x")) {
+                    assert!(is_whole(&text), "half a tombstone: {text:?}");
+                }
+                // strace stops the process for longer than this at each of its calls.
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        });
+        // Also when what happens panics, or the watcher would never end.
+        let _stop = Stop(&over);
+        let result = happen();
+        over.store(true, Ordering::Relaxed);
+        watcher.join().expect("no reader saw half a tombstone");
+        result
+    })
+}
+
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A supervisor's tombstone has its first two lines from the first moment; a word that was said
+/// has its last.
+fn is_whole(text: &str) -> bool {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let begun = if first.starts_with("Waiting: \"") {
+        lines
+            .next()
+            .is_some_and(|line| line.starts_with("Lock: fcntl ") && line.split(' ').count() == 5)
+    } else {
+        text.contains("\nDied: \"") || text.contains("\nReady: \"")
+    };
+    begun && text.ends_with('\n') && text.contains("ExitCode: ") == text.contains("Died: \"")
+}
+
+fn strike_everywhere(lives: &[Life]) {
+    strike_everywhere_by(6, lives);
+}
+
+fn strike_everywhere_by(workers: usize, lives: &[Life]) {
+    if !can_inject() {
+        return;
+    }
+    let strikes: Vec<(&Life, Point)> = lives
+        .iter()
+        .flat_map(|life| life.points().into_iter().map(move |point| (life, point)))
+        .collect();
+    let hits = AtomicUsize::new(0);
+    for_each_by(workers, &strikes, |(life, point)| {
+        hits.fetch_add(usize::from(life.strike(point)), Ordering::Relaxed);
+    });
+    let hits = hits.into_inner();
+    // A call that comes twice in one life may come once in another: when SIGCHLD arrives is chance.
+    println!("killed at {hits} of {} system calls", strikes.len());
+    assert!(
+        hits * 10 >= strikes.len() * 8,
+        "too few points were hit: {hits} of {}",
+        strikes.len()
+    );
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_system_call_is_heard_of_if_and_only_if_it_was_published() {
+    strike_everywhere(&[
+        RUN,
+        Life {
+            what: "exitdir-run over a corpse",
+            before: a_corpse,
+            conditions: &["x:ok", "x:lost"],
+            ..RUN
+        },
+        Life {
+            what: "exitdir-run that is stopped for a dependency",
+            words: &[
+                "run",
+                "-q",
+                "-n",
+                "x",
+                "--death-deps",
+                "y",
+                "--",
+                "sleep",
+                "60",
+            ],
+            meanwhile: y_dies,
+            leaves: &["x", "y"],
+            ..RUN
+        },
+    ]);
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_system_call_of_a_restart_in_place_is_lost_and_no_other_death_is_made_up()
+ {
+    const FAILS_ONCE: &str = "[ -e \"$EXIT_DIR.been\" ] || { : >\"$EXIT_DIR.been\"; exit 1; }";
+    // Half of them sleep for the second before the restart.
+    strike_everywhere_by(
+        16,
+        &[Life {
+            what: "exitdir-run that restarts its command",
+            words: &[
+                "run",
+                "-q",
+                "-n",
+                "x",
+                "--restart",
+                "on-failure",
+                "--",
+                "sh",
+                "-c",
+                FAILS_ONCE,
+            ],
+            since: "Ready: ",
+            ..RUN
+        }],
+    );
+}
+
+#[test]
+fn a_signal_that_is_killed_at_any_system_call_is_heard_if_and_only_if_it_was_written() {
+    strike_everywhere(&[
+        SIGNAL,
+        Life {
+            what: "exitdir-signal over a corpse",
+            before: a_corpse,
+            ..SIGNAL
+        },
+        Life {
+            what: "exitdir-signal to the living",
+            before: somebody,
+            heard: |log| wrote(log, "Died").then_some((3, "x failed 3\n")),
+            ..SIGNAL
+        },
+        Life {
+            what: "exitdir-signal --ready to the living",
+            before: somebody,
+            words: &["signal", "--ready", "x"],
+            conditions: &["x:ready"],
+            heard: |log| wrote(log, "Ready").then_some((0, "x ready -\n")),
+            ..SIGNAL
+        },
+        Life {
+            what: "exitdir-signal --ready",
+            words: &["signal", "--ready", "x"],
+            conditions: &["x:ready"],
+            heard: |log| (wrote(log, "Ready") && renamed(log)).then_some((0, "x ready -\n")),
+            ..SIGNAL
+        },
+    ]);
+}
+
+#[test]
+fn a_directory_whose_maker_was_killed_is_open_to_everybody_all_the_same() {
+    if !can_inject() {
+        return;
+    }
+    let undisturbed = World::new();
+    assert_eq!(
+        traced(&undisturbed, NONE, RUN.words).finish().status,
+        0,
+        "{}",
+        log(&undisturbed)
+    );
+    let making: Vec<Point> = points(&log(&undisturbed))
+        .into_iter()
+        .filter(|point| point.line.contains("graveyard\"") || point.line.contains(".x.new"))
+        .collect();
+    assert!(making.iter().any(|point| point.call.starts_with("mkdir")));
+    for_each(&making, |point| {
+        let world = World::new();
+        let injection = strike_at(point);
+        let struck = traced(&world, &injection, RUN.words).finish();
+        assert_eq!(struck.status, 137, "{injection:?}: {}", log(&world));
+        assert_eq!(world.run(["-n", "x", "--", "true"]).finish().status, 0);
+        assert_eq!(world.entries(), ["x"], "{injection:?}");
+        let of = |path: std::path::PathBuf| {
+            let metadata = std::fs::metadata(path).unwrap();
+            std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
+        };
+        assert_eq!(of(world.dir()), 0o777, "killed by {injection:?}");
+        assert_eq!(of(world.dir().join("x")), 0o666, "killed by {injection:?}");
+    });
+    println!("killed at {} system calls", making.len());
+}

@@ -1,0 +1,307 @@
+//! Which signals reach the command, under which number and how often, and what becomes of the others.
+
+use crate::support::inspect::{children, is_exitdir, is_gone, only_child, state_of};
+use crate::support::listener::{
+    CHLD, CONT, KILL, LAST, Life, STOP, TSTP, TTIN, TTOU, all_passed_on, can_listen, command_of,
+    listening, words,
+};
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{Start, World, binary, eventually};
+use std::process::{Command, Stdio};
+
+// ---------------------------------------------------------------- each signal
+
+const PID_NAMESPACE: [&str; 4] = ["unshare", "-pf", "--mount-proc", "--kill-child"];
+
+fn pid_namespace_is_permitted() -> bool {
+    let [program, options @ ..] = PID_NAMESPACE;
+    is_permitted(
+        "a PID namespace",
+        Command::new(program).args(options).arg("true"),
+    )
+}
+
+fn start_as_pid_1() -> Life {
+    let world = World::new();
+    let line = listening(&world, "", "");
+    let running = command_of(&world, &PID_NAMESPACE, &line).start();
+    let pid = only_child("unshare has forked", running.pid());
+    let life = Life {
+        running,
+        pid,
+        world,
+    };
+    life.await_up();
+    life
+}
+
+/// Sends each signal and looks at what comes of it.
+fn try_each(life: &Life) {
+    let passed_on = all_passed_on();
+    for signal in &passed_on {
+        life.send_and_await(*signal, *signal);
+    }
+    assert_eq!(life.heard(), passed_on, "each one once, in its turn");
+    life.send(&[CHLD]);
+    assert_eq!(life.all_heard(), passed_on, "CHLD is not passed on");
+
+    let command = only_child("the command", life.pid);
+    life.send(&[STOP]);
+    eventually("STOP stops exitdir-run", || {
+        (state_of(life.pid) == Some('T')).then_some(())
+    });
+    assert_ne!(state_of(command), Some('T'), "and not the command");
+    life.send_and_await(CONT, CONT);
+
+    life.send(&[KILL]);
+    eventually("KILL ends exitdir-run, and the kernel its command", || {
+        (is_gone(&life.pid.to_string()) && is_gone(&command.to_string())).then_some(())
+    });
+}
+
+#[test]
+fn each_signal_that_can_be_caught_is_passed_on_under_its_number_but_chld() {
+    if !can_listen() {
+        return;
+    }
+    let life = Life::start("");
+    try_each(&life);
+    assert_eq!(life.running.end().status, 128 + KILL);
+}
+
+#[test]
+fn as_pid_1_each_signal_from_outside_is_passed_on_under_its_number_but_chld() {
+    if can_listen() && pid_namespace_is_permitted() {
+        try_each(&start_as_pid_1());
+    }
+}
+
+#[test]
+fn as_pid_1_each_signal_from_its_own_container_is_passed_on_and_kill_and_stop_do_nothing() {
+    if !can_listen() || !pid_namespace_is_permitted() {
+        return;
+    }
+    let life = start_as_pid_1();
+    // A stop signal takes away a CONT that is pending, so that comes by itself.
+    let together: Vec<i32> = (1..=LAST).filter(|signal| *signal != CONT).collect();
+    for batch in [&together[..], &[CONT]] {
+        let text: Vec<String> = batch.iter().map(i32::to_string).collect();
+        let unfinished = life.world.path("telling");
+        std::fs::write(&unfinished, text.join(" ")).unwrap();
+        std::fs::rename(&unfinished, life.world.path("tell")).unwrap();
+        let last = batch.last().unwrap();
+        eventually(format!("{last} comes back"), || {
+            life.heard().contains(last).then_some(())
+        });
+    }
+    let mut heard = life.heard();
+    heard.sort_unstable();
+    assert_eq!(heard, all_passed_on());
+    life.assert_ends_by_itself();
+}
+
+// ---------------------------------------------------------------- many signals
+
+/// The first that the kernel queues.
+const FIRST_QUEUED: i32 = 32;
+
+/// Sends COUNT signals, mixed, and says for each number how often it was sent and how long the log was
+/// just before the last time. Never are so many queued that the kernel would drop some: after each lot it
+/// waits until all of those have come that the kernel queues.
+const BURST: &str = r#"
+use strict;
+my ($pid, $log, $count, @numbers) = @ARGV;
+open my $status, '<', '/proc/self/status' or die;
+my ($limit) = map { m{^SigQ:\s+\d+/(\d+)} } <$status>;
+my $lot = $limit / 4 < 1000 ? int($limit / 4) : 1000;
+my (%sent, %mark);
+my $queued = 0;
+
+sub send_one {
+    my ($number) = @_;
+    $mark{$number} = -s $log;
+    kill $number, $pid or die "cannot send $number: $!";
+    $sent{$number}++;
+    $queued++ if $number >= 32;
+}
+
+sub have_come {
+    open my $file, '<', $log or die;
+    return scalar grep { /^\d+$/ && $_ >= 32 } <$file>;
+}
+
+my $state = 1;
+for my $nth (1 .. $count) {
+    $state = ($state * 1103515245 + 12345) % 2147483648;
+    my $last = $nth % $lot == 0 || $nth == $count;
+    send_one($last ? 64 : $numbers[int($state / 65536) % @numbers]);
+    next unless $last;
+    my $patience = 5_000;
+    while (have_come() != $queued) {
+        die "of $queued only " . have_come() . " have come" unless $patience--;
+        select undef, undef, undef, 0.002;
+    }
+}
+print "$_ $sent{$_} $mark{$_}\n" for keys %sent;
+"#;
+
+/// A stop signal and CONT take each other away while they are pending, so of these only CONT is sent here.
+fn burst_numbers() -> Vec<i32> {
+    all_passed_on()
+        .into_iter()
+        .filter(|signal| ![TSTP, TTIN, TTOU].contains(signal))
+        .collect()
+}
+
+#[test]
+fn of_10_000_mixed_signals_queued_ones_come_as_often_as_sent_and_others_after_the_last_was_sent() {
+    if !can_listen() {
+        return;
+    }
+    let life = Life::start("");
+    let numbers = burst_numbers();
+    let sender = life
+        .world
+        .command("perl")
+        .args(["-e", BURST])
+        .arg(life.pid.to_string())
+        .arg(life.world.path("cmd"))
+        .arg("10000")
+        .args(numbers.iter().map(i32::to_string))
+        .finish();
+    assert_eq!(sender.status, 0, "{}", sender.stderr);
+    let log = life.log("cmd");
+    let times = |text: &str, number: &str| text.lines().filter(|line| *line == number).count();
+    let mut total = 0;
+    for line in sender.stdout.lines() {
+        let [number, sent, mark] = words(line)[..] else {
+            panic!("{line}")
+        };
+        let sent: usize = sent.parse().unwrap();
+        let mark: usize = mark.parse().unwrap();
+        total += sent;
+        let came = times(&log, number);
+        if number.parse::<i32>().unwrap() >= FIRST_QUEUED {
+            assert_eq!(came, sent, "{number}");
+        } else {
+            assert!(came <= sent, "{number} came {came} times of {sent}");
+            assert!(
+                times(&log[mark..], number) > 0,
+                "the last {number} was lost"
+            );
+        }
+    }
+    assert_eq!(total, 10_000);
+    assert_eq!(sender.stdout.lines().count(), numbers.len(), "all numbers");
+    life.assert_ends_by_itself();
+}
+
+#[test]
+fn what_was_sent_several_times_before_it_was_read_comes_once_or_if_queued_each_time() {
+    if !can_listen() {
+        return;
+    }
+    let life = Life::start("");
+    life.send(&[STOP]);
+    eventually("exitdir-run is stopped", || {
+        (state_of(life.pid) == Some('T')).then_some(())
+    });
+    let numbers: Vec<i32> = burst_numbers().into_iter().filter(|s| *s != CONT).collect();
+    let thrice: Vec<i32> = numbers.iter().flat_map(|signal| [*signal; 3]).collect();
+    life.send(&thrice);
+    assert_eq!(life.heard(), []);
+    life.send(&[CONT]);
+    life.await_times(LAST, 3);
+    let mut heard = life.all_heard();
+    heard.sort_unstable();
+    let times = |signal: &i32| if *signal >= FIRST_QUEUED { 3 } else { 1 };
+    let mut expected: Vec<i32> = numbers
+        .iter()
+        .flat_map(|signal| vec![*signal; times(signal)])
+        .chain([CONT])
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(heard, expected);
+    life.assert_ends_by_itself();
+}
+
+// ---------------------------------------------------------------- where a call is refused
+
+/// strace that refuses `rt_sigtimedwait`, as a container's seccomp profile may, and writes down each call. The
+/// command is not traced.
+fn refusing(log: &str) -> [&str; 8] {
+    let refuse = "inject=rt_sigtimedwait:error=ENOSYS";
+    let trace = "trace=rt_sigtimedwait";
+    ["strace", "-q", "-o", log, "-e", trace, "-e", refuse]
+}
+
+fn refusing_is_permitted() -> bool {
+    let [program, options @ ..] = refusing("/dev/null");
+    is_permitted(
+        "refusing calls with strace",
+        Command::new(program).args(options).arg("true"),
+    )
+}
+
+/// How often the call was refused.
+#[track_caller]
+fn refused(world: &World) -> usize {
+    let log = std::fs::read_to_string(world.path("strace.log")).unwrap();
+    let count = log.lines().filter(|line| line.contains("ENOSYS")).count();
+    assert!(count > 0, "the call was never made: {log}");
+    count
+}
+
+#[test]
+fn where_sigtimedwait_is_refused_each_signal_is_passed_on_all_the_same_and_nothing_spins() {
+    if !can_listen() || !refusing_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let log = world.path("strace.log").display().to_string();
+    let line = listening(&world, "", "");
+    let running = command_of(&world, &refusing(&log), &line).start();
+    let pid = eventually("strace has started exitdir-run", || {
+        let mut traced = children(running.pid()).into_iter();
+        traced.find(|pid| is_exitdir(*pid))
+    });
+    let life = Life {
+        running,
+        pid,
+        world,
+    };
+    life.await_up();
+    for signal in all_passed_on() {
+        life.send_and_await(signal, signal);
+    }
+    assert_eq!(life.heard(), all_passed_on());
+    // It asks once after each signal, and once or twice at the beginning and for the end.
+    let refused = refused(&life.world);
+    let most = 2 * all_passed_on().len();
+    assert!(refused < most, "asked {refused} times");
+    life.assert_ends_by_itself();
+}
+
+#[test]
+fn where_sigtimedwait_is_refused_a_timeout_comes_in_time_and_nothing_spins_until_then() {
+    if !refusing_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let log = world.path("strace.log").display().to_string();
+    // Ends with the test in any case.
+    let script = "while test -d \"$0\"; do sleep 0.1; done";
+    let graveyard = world.path("").display().to_string();
+    let run = binary().display().to_string();
+    let words = [&run, "run", "--timeout=500ms", "--", "sh", "-c", script];
+    let line: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    let ended = command_of(&world, &refusing(&log), &line)
+        .arg(graveyard)
+        // What strace leaves behind if it must be killed is not waited for.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .finish();
+    assert_eq!(ended.status, 124, "{ended:?}");
+    let refused = refused(&world);
+    assert!(refused < 50, "asked {refused} times");
+}

@@ -1,0 +1,116 @@
+//! To whom signals go with `--group`: everybody in the command's process group, and a command that has left it.
+
+use crate::support::inspect::{children, is_gone, only_child};
+use crate::support::listener::{KILL, LAST, Life, TERM, USR1, can_listen, send_to};
+use crate::support::sandbox::eventually;
+
+#[test]
+fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it() {
+    if !can_listen() {
+        return;
+    }
+    for (options, in_group) in [("-g", vec![TERM, USR1, 32, 64]), ("", Vec::new())] {
+        let life = Life::start_as(options, "family");
+        for name in ["member", "leaver"] {
+            eventually(format!("the {name} listens"), || {
+                (life.log(name) == "up\n").then_some(())
+            });
+        }
+        for signal in [TERM, USR1, 32, 64] {
+            life.send_and_await(signal, signal);
+        }
+        assert_eq!(life.heard(), [TERM, USR1, 32, 64]);
+        let command = only_child("the command", life.pid);
+        for (child, name) in children(command).iter().zip(["member", "leaver"]) {
+            // Comes after everything that it should not have got.
+            send_to(*child, &[LAST]);
+            let mut expected = if name == "member" {
+                in_group.clone()
+            } else {
+                Vec::new()
+            };
+            expected.push(LAST);
+            eventually(format!("the {name} has what was sent"), || {
+                (life.heard_by(name).iter().filter(|s| **s == LAST).count()
+                    == expected.iter().filter(|s| **s == LAST).count())
+                .then_some(())
+            });
+            assert_eq!(life.heard_by(name), expected, "{options} {name}");
+        }
+        life.assert_ends_by_itself();
+    }
+}
+
+#[test]
+fn with_group_a_command_that_has_left_its_group_empty_gets_its_signals_all_the_same() {
+    if !can_listen() {
+        return;
+    }
+    let life = Life::start_as("-g", "stray");
+    for signal in [TERM, USR1, 64] {
+        life.send_and_await(signal, signal);
+    }
+    assert_eq!(life.heard(), [TERM, USR1, 64]);
+    life.assert_ends_by_itself();
+}
+
+fn start_deserter(options: &str) -> (Life, String) {
+    let life = Life::start_as(options, "deserter");
+    eventually("the member listens", || {
+        (life.log("member") == "up\n").then_some(())
+    });
+    let member = only_child("the member", only_child("the command", life.pid));
+    (life, member.to_string())
+}
+
+#[test]
+fn with_group_a_command_that_has_left_its_group_to_others_gets_each_signal_once_and_so_do_they() {
+    if !can_listen() {
+        return;
+    }
+    let (life, _) = start_deserter("-g --death-deps dep --grace-period 1h");
+    for signal in [USR1, 64] {
+        life.send_and_await(signal, signal);
+    }
+    life.strike();
+    life.await_times(TERM, 1);
+    assert_eq!(life.all_heard(), [USR1, 64, TERM]);
+    eventually("the member has what was sent", || {
+        (life.heard_by("member") == [USR1, 64, TERM, LAST]).then_some(())
+    });
+    life.assert_ends_by_itself();
+}
+
+#[test]
+fn with_group_a_command_that_has_left_its_group_to_others_is_killed_with_them_after_the_grace_period()
+ {
+    if !can_listen() {
+        return;
+    }
+    let (life, member) = start_deserter("-g --death-deps dep --grace-period 50ms");
+    life.strike();
+    let Life { running, world, .. } = life;
+    let ended = running.end();
+    assert_eq!(ended.status, 128 + KILL, "{ended:?}");
+    eventually("the member is killed", || is_gone(&member).then_some(()));
+    drop(world);
+}
+
+#[test]
+fn with_group_kill_after_the_grace_period_is_for_the_whole_group() {
+    if !can_listen() {
+        return;
+    }
+    let life = Life::start_as("-g --death-deps dep --grace-period 50ms", "family");
+    let family: Vec<i32> = eventually("both children listen", || {
+        let up = |name| life.log(name) == "up\n";
+        (up("member") && up("leaver")).then(|| children(only_child("the command", life.pid)))
+    });
+    life.strike();
+    eventually("the member is killed", || {
+        is_gone(&family[0].to_string()).then_some(())
+    });
+    assert!(!is_gone(&family[1].to_string()), "the leaver is not");
+    let (ended, _) = life.end();
+    assert_eq!(ended.status, 128 + KILL, "{ended:?}");
+}

@@ -1,0 +1,243 @@
+//! Signals in each phase of a life: before the command was executed, while it is being stopped, and while it is down.
+
+use crate::support::inspect::{children, is_exitdir, is_gone, only_child, state_of};
+use crate::support::listener::{
+    CONT, HUP, INT, KILL, LAST, Life, QUIT, STOP, TERM, TSTP, USR1, all_passed_on, blocked,
+    can_listen, command_of, listening, send_to, words,
+};
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{Start, World, binary, eventually};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Duration;
+
+const FPE: i32 = 8;
+
+#[test]
+fn the_command_gets_the_whole_mask_that_exitdir_run_was_started_with() {
+    if !can_listen() {
+        return;
+    }
+    let world = World::new();
+    let mut line = vec!["env".to_owned(), "--default-signal=INT".to_owned()];
+    line.push(binary().display().to_string());
+    let show = ["run", "--", "grep", "SigBlk", "/proc/self/status"];
+    line.extend(show.map(str::to_owned));
+    let ended = command_of(&world, &[], &blocked(line)).finish();
+    // All but KILL and STOP.
+    assert_eq!(ended.stdout, "SigBlk:\tfffffffffffbfeff\n", "{ended:?}");
+}
+
+/// Sends everything while the command's process exists and has not executed the command yet. `None` if it has by then.
+fn signal_before_exec(delay: &str) -> Option<Vec<i32>> {
+    let world = World::new();
+    // Nobody else calls setpgid, and it is the first that the new process does.
+    let delay = format!("inject=setpgid:delay_enter={delay}");
+    let before = words("strace -f -q -o /dev/null -e trace=setpgid -e").into_iter();
+    let before: Vec<&str> = before.chain([delay.as_str()]).collect();
+    let line = blocked(listening(&world, "", ""));
+    let running = command_of(&world, &before, &line).start();
+    // strace has other children too, to try what it can do.
+    let pid = eventually("strace has started exitdir-run", || {
+        let mut traced = children(running.pid()).into_iter();
+        traced.find(|pid| is_exitdir(*pid))
+    });
+    let child = only_child("exitdir-run has a child", pid);
+    // A stop signal takes away a CONT that is pending, and this one comes last.
+    send_to(pid, &all_passed_on());
+    let in_time = is_exitdir(child);
+    let life = Life {
+        running,
+        pid,
+        world,
+    };
+    life.await_up();
+    life.await_times(LAST, 1);
+    let mut heard = life.all_heard();
+    heard.sort_unstable();
+    life.assert_ends_by_itself();
+    in_time.then_some(heard)
+}
+
+#[test]
+fn a_signal_that_comes_before_the_new_process_has_executed_the_command_reaches_the_command() {
+    let mut trial = Command::new("strace");
+    trial.args([
+        "-o",
+        "/dev/null",
+        "-e",
+        "inject=getpid:delay_enter=1",
+        "true",
+    ]);
+    if !can_listen() || !is_permitted("delays with strace", &mut trial) {
+        return;
+    }
+    let mut heard = ["200000", "2000000", "10000000"]
+        .into_iter()
+        .find_map(signal_before_exec)
+        .expect("a machine that sends signals within 10 s");
+    // perl ignores FPE when it starts, and so forgets one that is pending already.
+    heard.retain(|signal| *signal != FPE);
+    let expected: Vec<i32> = all_passed_on()
+        .into_iter()
+        .filter(|s| ![CONT, FPE].contains(s))
+        .collect();
+    assert_eq!(heard, expected);
+}
+
+#[test]
+fn during_a_stop_each_signal_is_passed_on_and_a_second_term_too() {
+    if !can_listen() {
+        return;
+    }
+    let life = Life::start("--death-deps dep --grace-period 1h");
+    life.strike();
+    life.await_times(TERM, 1);
+    for signal in all_passed_on() {
+        life.send_and_await(signal, signal);
+    }
+    let expected: Vec<i32> = [TERM].into_iter().chain(all_passed_on()).collect();
+    assert_eq!(life.heard(), expected);
+    life.assert_ends_by_itself();
+}
+
+/// A life whose command is down and will be started again in a second.
+fn start_backing_off() -> Life {
+    let world = World::new();
+    let line = blocked(listening(&world, "--restart always", "brief"));
+    let mut command = command_of(&world, &[], &line);
+    // The kernel stops only who has a parent in another process group of the session.
+    let running = command.process_group(0).start();
+    let life = Life {
+        pid: running.pid(),
+        running,
+        world,
+    };
+    eventually("the command is down", || {
+        let key = |key| life.world.key("main", key);
+        (key("Born").is_some() && key("Ready").is_none() || life.times_up() > 0).then_some(())
+    });
+    life
+}
+
+/// On a busy machine the second can be over before the scene was played; then once more.
+fn in_time<T>(scene: impl Fn() -> Option<T>) -> T {
+    let mut tries = 0..10;
+    tries
+        .find_map(|_| scene())
+        .expect("a signal that does what it should, on a machine that sends one within a second")
+}
+
+/// Whether nothing waits to be taken by a process.
+fn has_taken_all(pid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status
+        .lines()
+        .any(|line| line.strip_prefix("ShdPnd:").map(str::trim) == Some("0000000000000000"))
+}
+
+#[test]
+fn during_a_back_off_term_int_hup_and_quit_end_the_life() {
+    if !can_listen() {
+        return;
+    }
+    for signal in [TERM, INT, HUP, QUIT] {
+        let (ended, world) = in_time(|| {
+            let life = start_backing_off();
+            life.send(&[signal]);
+            let is_down = || {
+                let text = life.log("cmd");
+                is_gone(&life.pid.to_string()).then_some(text == "brief\n")
+            };
+            let down = eventually("it ends, or the command is back", || {
+                is_down().or_else(|| (life.times_up() > 0).then_some(false))
+            });
+            down.then(|| life.end())
+        });
+        assert_eq!(ended.status, 128 + signal, "{ended:?}");
+        let key = |key| world.key("main", key);
+        assert_eq!(key("Reason").as_deref(), Some("interrupted"), "{signal}");
+        assert_eq!(key("ExitCode"), Some((128 + signal).to_string()));
+    }
+}
+
+#[test]
+fn during_a_back_off_other_signals_are_dropped_and_the_next_command_never_gets_them() {
+    if !can_listen() {
+        return;
+    }
+    let dropped: Vec<i32> = (1..=LAST)
+        .filter(|s| ![TERM, INT, HUP, QUIT, TSTP, KILL, STOP].contains(s))
+        .collect();
+    let life = in_time(|| {
+        let life = start_backing_off();
+        life.send(&dropped);
+        eventually("everything was taken", || {
+            has_taken_all(life.pid).then_some(())
+        });
+        children(life.pid).is_empty().then_some(life)
+    });
+    life.await_up();
+    assert_eq!(life.all_heard(), []);
+    drop(life);
+}
+
+/// A life that was stopped with TSTP while its command was down.
+fn stopped_while_down(start: impl Fn() -> Life) -> Life {
+    in_time(|| {
+        let life = start();
+        life.send(&[TSTP]);
+        let stopped = eventually("it stops, or the command is back", || {
+            let stopped = (state_of(life.pid) == Some('T')).then_some(true);
+            stopped.or_else(|| (life.times_up() > 0).then_some(false))
+        });
+        stopped.then_some(life)
+    })
+}
+
+fn start_waiting() -> Life {
+    let world = World::new();
+    let line = listening(&world, "--birth-deps never", "");
+    let running = command_of(&world, &[], &line).process_group(0).start();
+    let pid = running.pid();
+    world.await_key("main", "Waiting");
+    Life {
+        running,
+        pid,
+        world,
+    }
+}
+
+#[test]
+fn tstp_while_the_command_is_down_stops_exitdir_run_and_a_term_ends_it_when_it_goes_on() {
+    if !can_listen() {
+        return;
+    }
+    let starts: [fn() -> Life; 2] = [start_waiting, start_backing_off];
+    for start in starts {
+        let life = stopped_while_down(start);
+        life.send(&[TERM]);
+        assert_eq!(state_of(life.pid), Some('T'));
+        life.send(&[CONT]);
+        let Life { running, world, .. } = life;
+        let ended = running.end();
+        assert_eq!(ended.status, 128 + TERM, "{ended:?}");
+        let reason = world.key("main", "Reason");
+        assert_eq!(reason.as_deref(), Some("interrupted"));
+    }
+}
+
+#[test]
+fn what_came_during_a_back_off_is_not_for_the_next_command_even_if_exitdir_run_was_stopped_for_longer()
+ {
+    if !can_listen() {
+        return;
+    }
+    let life = stopped_while_down(start_backing_off);
+    life.send(&[USR1]);
+    // Until the second is over, however much longer this takes.
+    std::thread::sleep(Duration::from_millis(1100));
+    life.send(&[CONT]);
+    life.await_up();
+    assert_eq!(life.all_heard(), []);
+}

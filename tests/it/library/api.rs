@@ -1,0 +1,150 @@
+//! The crate as a library, in the hands of a program.
+
+use crate::support::sandbox::{PATIENCE, Start, World, eventually};
+use exitdir::{Condition, Error, ExitDir, Name, Said, State, Verdict, Watch, Word};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn condition(text: &str) -> Condition {
+    Condition::parse(text, State::Died).unwrap()
+}
+
+/// Polls the watch's descriptor, as an event loop would, and looks whenever it is readable.
+fn turn(watch: &mut Watch<'_>) -> Verdict {
+    let fd = watch.as_fd().try_clone_to_owned().unwrap();
+    let mut polled = [rustix::event::PollFd::new(
+        &fd,
+        rustix::event::PollFlags::IN,
+    )];
+    let patience = rustix::event::Timespec {
+        tv_sec: PATIENCE.as_secs() as i64,
+        tv_nsec: 0,
+    };
+    assert_eq!(
+        rustix::event::poll(&mut polled, Some(&patience)).unwrap(),
+        1,
+        "the descriptor stays silent"
+    );
+    watch.look().unwrap()
+}
+
+#[test]
+fn a_watch_in_an_event_loop_hears_of_what_was_and_of_what_comes() {
+    let world = World::new();
+    let dir = ExitDir::new(world.dir());
+    assert_eq!(
+        dir.signal(&name("early"), Word::Died(3), Some("a message"))
+            .unwrap(),
+        Said::Published
+    );
+    let mut watch = dir
+        .watch(&[condition("early:exit=3"), condition("late")])
+        .unwrap();
+    assert_eq!(
+        turn(&mut watch),
+        Verdict::Open,
+        "readable at once: the first look is due"
+    );
+    let other = ExitDir::new(world.dir());
+    let speaker =
+        std::thread::spawn(move || other.signal(&name("late"), Word::Died(0), None).unwrap());
+    let verdict = eventually("the watch hears of late", || match turn(&mut watch) {
+        Verdict::Open => None,
+        verdict => Some(verdict),
+    });
+    assert_eq!(speaker.join().unwrap(), Said::Published);
+    let Verdict::Holds(deciders) = verdict else {
+        panic!("{verdict:?}")
+    };
+    let found: Vec<(String, u8)> = deciders
+        .iter()
+        .map(|d| (d.name.to_string(), d.exit_code()))
+        .collect();
+    assert_eq!(found, [("early".to_owned(), 3), ("late".to_owned(), 0)]);
+}
+
+#[test]
+fn a_blocking_wait_ends_with_the_timeout_and_tells_that_nothing_holds() {
+    let world = World::new();
+    let dir = ExitDir::new(world.dir());
+    let mut watch = dir.watch(&[condition("nobody")]).unwrap();
+    assert_eq!(watch.wait(Some(Duration::ZERO)).unwrap(), Verdict::Open);
+    let began = Instant::now();
+    assert_eq!(
+        watch.wait(Some(Duration::from_millis(50))).unwrap(),
+        Verdict::Open
+    );
+    assert!(began.elapsed() >= Duration::from_millis(50));
+    dir.signal(&name("nobody"), Word::Died(0), None).unwrap();
+    assert!(matches!(watch.wait(None).unwrap(), Verdict::Holds(_)));
+}
+
+#[test]
+fn no_condition_means_anybodys_death() {
+    let world = World::new();
+    let dir = ExitDir::new(world.dir());
+    let mut watch = dir.watch(&[]).unwrap();
+    assert_eq!(watch.look().unwrap(), Verdict::Open);
+    // As the Go library's leader does it: any new file means exit.
+    std::fs::write(world.dir().join("exitFile"), "").unwrap();
+    assert!(matches!(
+        watch.wait(Some(PATIENCE)).unwrap(),
+        Verdict::Holds(_)
+    ));
+}
+
+#[test]
+fn what_can_no_longer_hold_is_told_and_so_is_a_directory_that_goes_away() {
+    let world = World::new();
+    let dir = ExitDir::new(world.dir());
+    dir.signal(&name("main"), Word::Died(1), None).unwrap();
+    assert_eq!(
+        dir.watch(&[condition("main:ok")]).unwrap().look().unwrap(),
+        Verdict::Impossible
+    );
+
+    let mut watch = dir.watch(&[condition("db:ready")]).unwrap();
+    assert_eq!(watch.look().unwrap(), Verdict::Open);
+    std::fs::rename(world.dir(), world.path("elsewhere")).unwrap();
+    let error = eventually("the directory is missed", || watch.look().err());
+    assert!(matches!(error, Error::DirectoryGone(_)), "{error}");
+}
+
+#[test]
+fn words_of_the_library_reach_a_living_supervisor_and_its_followers() {
+    let world = World::new();
+    let dir = ExitDir::new(world.dir());
+    let missing = dir.signal_living(&name("main"), Word::Ready, None);
+    assert!(matches!(missing, Err(Error::NotAlive(_))));
+    let main = world
+        .run(["-n", "main", "--ready-on", "signal", "--", "cat"])
+        .stdin(std::process::Stdio::piped())
+        .start();
+    world.await_key("main", "Born");
+    assert_eq!(
+        dir.signal_living(&name("main"), Word::Ready, Some("up"))
+            .unwrap(),
+        Said::Appended
+    );
+    assert_eq!(
+        dir.signal_living(&name("main"), Word::Ready, None).unwrap(),
+        Said::Already
+    );
+    let life = dir.life(&name("main")).unwrap().unwrap();
+    assert_eq!(
+        (life.state(), life.tombstone.message.as_deref()),
+        (Some(State::Ready), Some("up"))
+    );
+    main.kill(15);
+    assert_eq!(main.end().status, 143);
+    assert_eq!(
+        dir.life(&name("main")).unwrap().unwrap().state(),
+        Some(State::Failed)
+    );
+    assert_eq!(dir.sweep().unwrap(), 1);
+    assert!(dir.life(&name("main")).unwrap().is_none());
+}

@@ -1,0 +1,122 @@
+//! A command that runs while a file exists and has a configuration too, which comes while there is no command, or while
+//! it is being stopped.
+
+use crate::support::active_app::{App, FAIL, INT, QUIT, SLOW, TERM, at_once};
+use crate::support::recorder::lines;
+use crate::support::sandbox::World;
+use exitdir::State;
+use std::fs;
+
+impl App {
+    fn with_configuration(world: World, action: &str, options: &str, script: &str) -> App {
+        fs::write(world.path("a"), "").unwrap();
+        fs::write(world.path("f"), "1\n").unwrap();
+        let options = format!("--config f=file --on-config {action} {options}");
+        App::begin(world, &options, script)
+    }
+
+    fn active_with_configuration(action: &str, options: &str, script: &str) -> App {
+        let app = App::with_configuration(World::new(), action, options, script);
+        app.await_starts(1);
+        app.await_state(State::Ready);
+        app
+    }
+}
+
+#[test]
+fn a_configuration_that_comes_while_the_life_is_inactive_is_what_the_command_is_started_with() {
+    at_once(&["restart", "HUP"], |action| {
+        let script = format!("cat file >>seen; {SLOW}");
+        let app = App::active_with_configuration(action, "", &script);
+        app.touch("go");
+        app.deactivate();
+        app.await_inactive();
+        for text in ["2\n", "3\n"] {
+            app.configure(text);
+            app.await_placed(text);
+        }
+        assert_eq!(app.state(), Some(State::Inactive));
+        app.activate();
+        app.await_starts(2);
+        app.await_state(State::Ready);
+        assert_eq!(lines(&app.world.path("seen")), ["1", "3"]);
+        assert_eq!(lines(&app.world.path("said")), ["TERM", "bye"]);
+        let said = app.read("stderr");
+        assert!(!said.contains("a new configuration"), "{said}");
+    });
+}
+
+#[test]
+fn a_configuration_that_comes_in_the_back_off_is_what_the_command_is_restarted_with() {
+    at_once(&["restart", "HUP"], |action| {
+        let script = format!("cat file >>seen; {FAIL}");
+        let world = World::new();
+        fs::write(world.path("failures"), "1\n2\n").unwrap();
+        let app = App::with_configuration(world, action, "--restart always", &script);
+        // The second one is long enough for a change on any machine.
+        app.await_said("restarting it in 2s", 1);
+        app.configure("2\n");
+        app.await_placed("2\n");
+        app.await_starts(3);
+        app.await_state(State::Ready);
+        assert_eq!(lines(&app.world.path("seen")), ["1", "1", "2"]);
+        let said = app.read("stderr");
+        assert!(!said.contains("a new configuration"), "{said}");
+        assert_eq!(app.starts().len(), 3);
+    });
+}
+
+#[test]
+fn a_command_that_is_stopping_is_not_told_of_a_configuration() {
+    let app = App::active_with_configuration("HUP", "", SLOW);
+    app.deactivate();
+    app.await_word("TERM");
+    app.configure("2\n");
+    app.await_placed("2\n");
+    app.touch("go");
+    app.await_inactive();
+    assert_eq!(lines(&app.world.path("said")), ["TERM", "bye"]);
+    let said = app.read("stderr");
+    assert!(!said.contains("a new configuration"), "{said}");
+}
+
+#[test]
+fn a_file_that_goes_while_the_command_is_restarted_leaves_the_life_inactive() {
+    let app = App::active_with_configuration("restart", "", &format!("cat file >>seen; {SLOW}"));
+    app.configure("2\n");
+    app.await_word("TERM");
+    app.deactivate();
+    app.await_said("a does not exist: sh stays down", 1);
+    app.configure("3\n");
+    app.await_placed("3\n");
+    app.touch("go");
+    app.await_inactive();
+    app.activate();
+    app.await_starts(2);
+    app.await_state(State::Ready);
+    assert_eq!(lines(&app.world.path("seen")), ["1", "3"]);
+}
+
+#[test]
+fn a_stop_from_outside_while_the_command_is_stopped_for_a_while_is_for_good() {
+    let cases = [(true, TERM), (true, INT), (true, QUIT), (false, TERM)];
+    at_once(&cases, |(is_for_configuration, signal)| {
+        // Only the first TERM is heard.
+        let script = format!("trap '' INT QUIT; {SLOW}");
+        let app = App::active_with_configuration("restart", "-v", &script);
+        if *is_for_configuration {
+            app.configure("2\n");
+        } else {
+            app.deactivate();
+        }
+        app.await_word("TERM");
+        app.running.kill(*signal);
+        app.await_said("passed ", 1);
+        app.touch("go");
+        let (ended, world) = app.ended();
+        assert_eq!(ended.status, 5, "{}", ended.stderr);
+        assert_eq!(lines(&world.path("starts")).len(), 1);
+        assert_eq!(world.key("x", "Reason").as_deref(), Some("exited"));
+        assert_eq!(world.key("x", "Inactive"), None);
+    });
+}

@@ -1,0 +1,375 @@
+//! A command that runs while a file exists: how the file comes and goes, and what ends the life while it is missing.
+//! Chance tries the same in `managed_walk`.
+
+use crate::support::active_app::{App, INT, QUIT, SERVE, TERM, at_once};
+use crate::support::inspect::{is_gone, keys};
+use crate::support::recorder::{dead, lines};
+use crate::support::requirements::{
+    as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
+};
+use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::watch::races::open_to_all;
+use exitdir::State;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const HUP: i32 = 1;
+
+// ---------------------------------------------------------------- how the file comes and goes
+
+/// FILE, what is there before, how it comes, and how it goes.
+struct Coming(&'static str, &'static str, &'static str, &'static str);
+
+const COMINGS: [Coming; 9] = [
+    Coming("a", "", ": >a", "rm a"),
+    Coming("a", ": >b", "mv b a", "mv a b"),
+    Coming("a", ": >b", "ln b a", "rm a"),
+    Coming("a", "", "mkdir a", "rmdir a"),
+    Coming("d/a", "", "mkdir d && : >d/a", "rm -r d"),
+    Coming(
+        "d/e/a",
+        "mkdir d",
+        "mkdir -p b/e && : >b/e/a && mv b/e d",
+        "mv d/e b; rm -r b",
+    ),
+    Coming(
+        "d/a",
+        "mkdir b c; : >c/a; ln -s b d",
+        "ln -s c n && mv -T n d",
+        "ln -s b n && mv -T n d",
+    ),
+    Coming("a", "ln -s b/c a", "mkdir b && : >b/c", "rm -r b"),
+    Coming(
+        "d/a",
+        "mkdir b; ln -s b ..data; ln -s ..data/a a; ln -s . d",
+        ": >b/a",
+        "rm b/a",
+    ),
+];
+
+#[test]
+fn a_command_runs_while_the_file_exists_however_it_comes_and_goes_and_all_of_it_is_one_life() {
+    at_once(&COMINGS, |Coming(file, before, come, go)| {
+        let world = World::new();
+        let shell = |world: &World, script: &str| {
+            let mut shell = Command::new("sh");
+            let done = shell
+                .args(["-ec", script])
+                .current_dir(world.path("."))
+                .status();
+            assert!(done.unwrap().success(), "{script}");
+        };
+        shell(&world, before);
+        let run = world.applet("run");
+        let app = App::of(world, run, &format!("-n x --active-while {file}"), SERVE);
+        app.await_inactive();
+        assert_eq!(app.starts().len(), 0, "{file}, {come}");
+        let life = app.world.key("x", "Waiting");
+        for round in 1..=3 {
+            shell(&app.world, come);
+            app.await_starts(round);
+            app.await_state(State::Ready);
+            assert_eq!(keys(&app.world, "x"), "Waiting Lock Born Ready");
+            shell(&app.world, go);
+            app.await_inactive();
+            assert_eq!(keys(&app.world, "x"), "Waiting Lock Born Inactive");
+        }
+        assert_eq!(app.starts().len(), 3);
+        assert_eq!(app.world.key("x", "Waiting"), life);
+        let born = app.world.key("x", "Born");
+        let (ended, world) = app.end(TERM);
+        assert_eq!(ended.status, 143, "{}", ended.stderr);
+        assert_eq!(world.key("x", "Waiting"), life);
+        assert_eq!(world.key("x", "Born"), born);
+        assert_eq!(world.entries(), ["x"]);
+    });
+}
+
+#[test]
+fn a_wait_for_inactive_ends_when_the_file_is_missing_and_not_before() {
+    let app = App::active("", SERVE);
+    app.await_state(State::Ready);
+    let wait = |limit| app.world.wait(["x:inactive", "-t", limit]).finish().status;
+    assert_eq!(wait("0"), 124);
+    app.deactivate();
+    assert_eq!(wait("30s"), 0);
+    assert_eq!(wait("0"), 0);
+    app.activate();
+    app.await_starts(2);
+    app.await_state(State::Ready);
+    assert_eq!(wait("0"), 124);
+}
+
+#[test]
+fn everything_that_is_done_about_the_file_is_said_in_a_line_unless_it_is_to_be_quiet() {
+    for (option, said) in [("", true), ("-q", false)] {
+        let app = App::start(option, SERVE);
+        app.await_inactive();
+        for round in 1..=2 {
+            app.activate();
+            app.await_starts(round);
+            app.await_state(State::Ready);
+            app.deactivate();
+            app.await_inactive();
+        }
+        let (ended, _world) = app.end(TERM);
+        let expected = [
+            "exitdir-run: a does not exist: sh stays down\n",
+            "exitdir-run: a exists: starting sh\n",
+            "exitdir-run: a does not exist: stopping sh with TERM\n",
+            "exitdir-run: a exists: starting sh\n",
+            "exitdir-run: a does not exist: stopping sh with TERM\n",
+            "exitdir-run: ended by TERM: sh was not running\n",
+        ];
+        let expected = if said {
+            expected.concat()
+        } else {
+            String::new()
+        };
+        assert_eq!(ended.stderr, expected);
+    }
+    // What is there from the start is nothing to speak of.
+    let app = App::active("", SERVE);
+    app.await_state(State::Ready);
+    let (ended, world) = app.end(TERM);
+    assert_eq!((ended.status, ended.stderr.as_str()), (143, ""));
+    assert_eq!(world.key("x", "Inactive"), None);
+}
+
+#[test]
+fn a_file_that_cannot_be_looked_for_is_complained_of_once_and_changes_nothing() {
+    const COMPLAINT: &str = "cannot look for a: Symbolic link loop";
+    let world = World::new();
+    symlink("a", world.path("a")).unwrap();
+    let app = App::begin(world, "", SERVE);
+    app.await_inactive();
+    app.await_said(COMPLAINT, 1);
+    app.remove("a");
+    app.activate();
+    app.await_starts(1);
+    app.await_state(State::Ready);
+    symlink("b", app.world.path("b")).unwrap();
+    fs::rename(app.world.path("b"), app.world.path("a")).unwrap();
+    symlink("a", app.world.path("b")).unwrap();
+    symlink("b", app.world.path("c")).unwrap();
+    fs::rename(app.world.path("c"), app.world.path("a")).unwrap();
+    app.remove("a");
+    app.await_inactive();
+    let (ended, _world) = app.end(TERM);
+    assert_eq!(
+        ended.stderr.matches("cannot look").count(),
+        1,
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn without_a_name_and_a_directory_the_command_comes_and_goes_all_the_same() {
+    let world = World::new();
+    let mut run = world.applet("run");
+    run.env_remove("EXIT_DIR");
+    let app = App::of(world, run, "--active-while a", SERVE);
+    app.await_said("stays down", 1);
+    for round in 1..=2 {
+        app.activate();
+        app.await_starts(round);
+        app.deactivate();
+        eventually("it is stopped", || {
+            is_gone(app.starts().last().unwrap()).then_some(())
+        });
+    }
+    assert_eq!(app.end(TERM).0.status, 143);
+}
+
+#[test]
+fn as_pid_1_it_stays_when_its_command_goes() {
+    const NAMESPACE: [&str; 3] = ["-pf", "--mount-proc", "--kill-child"];
+    let mut trial = Command::new("unshare");
+    if !is_permitted("a PID namespace", trial.args(NAMESPACE).arg("true")) {
+        return;
+    }
+    let world = World::new();
+    let mut run = world.command("unshare");
+    run.args(NAMESPACE)
+        .arg(crate::support::sandbox::binary())
+        .arg("run");
+    // What the first command leaves behind is ours to reap, and no command.
+    let script = "sleep 0.01 & echo $$ >>inside; exec sleep 60";
+    let app = App::of(world, run, "-n x --active-while a", script);
+    for round in 1..=3 {
+        app.await_state(State::Inactive);
+        app.activate();
+        app.await_state(State::Ready);
+        eventually("it is started", || {
+            (lines(&app.world.path("inside")).len() == round).then_some(())
+        });
+        app.deactivate();
+    }
+    app.await_state(State::Inactive);
+    let first = app.running.pid();
+    let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
+    let pid = rustix::process::Pid::from_raw(children.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let (ended, world) = app.ended();
+    assert_eq!(ended.status, 143, "{}", ended.stderr);
+    assert_eq!(world.key("x", "Reason").as_deref(), Some("interrupted"));
+}
+
+// ---------------------------------------------------------------- readiness
+
+#[test]
+fn readiness_is_taken_back_with_the_command_and_has_to_be_said_again() {
+    let speaks =
+        "echo $$ >>starts; until test -e speak; do sleep 0.01; done; echo >&3; exec sleep 60";
+    at_once(
+        &[("fd", speaks), ("file:speak", SERVE), ("signal", SERVE)],
+        |(source, script)| {
+            let app = App::start(&format!("--ready-on {source}"), script);
+            for round in 1..=2 {
+                app.await_inactive();
+                app.activate();
+                app.await_starts(round);
+                app.await_state(State::Born);
+                if *source == "signal" {
+                    assert_eq!(app.world.signal(["--ready", "x"]).finish().status, 0);
+                } else {
+                    app.touch("speak");
+                }
+                app.await_state(State::Ready);
+                let _ = fs::remove_file(app.world.path("speak"));
+                app.deactivate();
+            }
+            app.await_inactive();
+            assert_eq!(keys(&app.world, "x"), "Waiting Lock Born Inactive");
+        },
+    );
+}
+
+// ---------------------------------------------------------------- what ends a life without a command
+
+/// Two that are inactive: one that has never had a command, one that has had one.
+fn both(options: &str) -> [App; 2] {
+    let fresh = App::start(options, SERVE);
+    fresh.await_inactive();
+    let tried = App::active(options, SERVE);
+    tried.await_state(State::Ready);
+    tried.deactivate();
+    tried.await_inactive();
+    [fresh, tried]
+}
+
+#[test]
+fn a_signal_that_ends_ends_an_inactive_life_and_any_other_is_dropped() {
+    at_once(&[HUP, INT, QUIT, TERM], |signal| {
+        for app in both("-v") {
+            app.await_look();
+            let (ended, world) = app.end(*signal);
+            assert_eq!(ended.status, 128 + signal, "{}", ended.stderr);
+            let code = world.key("x", "ExitCode").unwrap();
+            assert_eq!(code, (128 + signal).to_string());
+            assert_eq!(world.key("x", "Reason").as_deref(), Some("interrupted"));
+            assert!(ended.stderr.ends_with(": sh was not running\n"));
+        }
+    });
+}
+
+#[test]
+fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
+    let needed = "-v --birth-deps dep --death-deps dep";
+    let cases = [
+        ("-v --death-deps dep", "0", 0, "died with exit code 0"),
+        ("-v --death-deps dep", "3", 143, "died with exit code 3"),
+        (
+            "-v --death-deps dep --stop-signal INT",
+            "3",
+            130,
+            "died with exit code 3",
+        ),
+        (needed, "0", 143, "died with exit code 0"),
+        (needed, "3", 143, "died with exit code 3"),
+    ];
+    at_once(&cases, |(options, code, status, what)| {
+        for is_fresh in [true, false] {
+            let app = App::start(options, SERVE);
+            app.await_inactive();
+            app.world.signal(["--ready", "dep"]).finish();
+            // Where it is needed, only the death of one that was seen alive counts.
+            app.await_look();
+            if !is_fresh {
+                app.activate();
+                app.await_starts(1);
+                app.deactivate();
+                app.await_inactive();
+            }
+            dead(&app.world, "dep", code);
+            let (ended, world) = app.ended();
+            assert_eq!(ended.status, *status, "{options}: {}", ended.stderr);
+            let deed = if is_fresh { "starting" } else { "restarting" };
+            let sentence = format!("exitdir-run: dep {what}: not {deed} sh\n");
+            assert!(ended.stderr.ends_with(&sentence), "{}", ended.stderr);
+            assert_eq!(world.key("x", "Cause").as_deref(), Some("dep"));
+            assert_eq!(world.key("x", "Reason").as_deref(), Some("stopped"));
+        }
+    });
+}
+
+#[test]
+fn a_look_that_was_held_up_does_not_put_off_the_next_one() {
+    let world = World::new();
+    if !is_permitted("strace", world.command("strace").arg("--version")) {
+        return;
+    }
+    fs::write(world.path("a"), "").unwrap();
+    // Looking takes a second, and no processor time.
+    let mut run = world.command("strace");
+    run.args(["-e", "inject=newfstatat:delay_enter=300000", "-o", "trace"])
+        .arg(binary())
+        .arg("run");
+    let options = "-n x --active-while a --death-deps dep";
+    let app = App::of(world, run, options, SERVE);
+    app.await_starts(1);
+    let since = Instant::now();
+    app.deactivate();
+    app.await_inactive();
+    // Twenty times as long as a look would be half a minute.
+    assert!(
+        since.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        since.elapsed()
+    );
+    dead(&app.world, "dep", "0");
+    assert_eq!(app.ended().0.status, 0);
+}
+
+#[test]
+fn a_tombstone_that_cannot_be_replaced_is_replaced_when_it_can_be() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let binary = installed(&world);
+    open_to_all(&world);
+    set_mode(&world.path("."), 0o777);
+    fs::write(world.path("a"), "").unwrap();
+    let mut run = as_nobody(&world, &binary);
+    run.arg("run");
+    let app = App::of(world, run, "-n x --active-while a", SERVE);
+    app.await_starts(1);
+    app.await_state(State::Ready);
+    set_mode(&app.world.dir(), 0o555);
+    app.deactivate();
+    app.await_said("cannot", 1);
+    assert!(app.world.key("x", "Ready").is_some());
+    set_mode(&app.world.dir(), 0o777);
+    app.await_inactive();
+    // What was true a moment ago does not come late.
+    set_mode(&app.world.dir(), 0o555);
+    app.activate();
+    app.await_starts(2);
+    set_mode(&app.world.dir(), 0o777);
+    app.await_state(State::Ready);
+    assert_eq!(app.end(TERM).0.status, 143);
+}

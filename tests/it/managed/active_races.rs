@@ -1,0 +1,167 @@
+//! The file that a command runs for comes and goes at a moment when something is under way already: a start, a stop,
+//! a back-off, a stop delay, a grace period.
+
+use crate::support::active_app::{App, FAIL, SERVE, SLOW, TERM};
+use crate::support::inspect::is_gone;
+use crate::support::recorder::lines;
+use crate::support::sandbox::{World, eventually};
+use exitdir::State;
+use std::fs;
+
+#[test]
+fn a_file_that_comes_back_during_the_stop_starts_the_command_at_once_and_the_last_word_counts() {
+    for is_active in [true, false] {
+        let app = App::active("", SLOW);
+        app.await_state(State::Ready);
+        app.deactivate();
+        app.await_word("TERM");
+        for round in 1..=2 {
+            app.activate();
+            app.await_said("a exists: starting sh", round);
+            if is_active && round == 2 {
+                break;
+            }
+            app.deactivate();
+            app.await_said("a does not exist: sh stays down", round);
+        }
+        assert_eq!(app.starts().len(), 1, "one at a time");
+        app.touch("go");
+        if is_active {
+            app.await_starts(2);
+            app.await_state(State::Ready);
+            assert_eq!(app.world.key("x", "Inactive"), None);
+        } else {
+            app.await_inactive();
+            assert_eq!(app.starts().len(), 1);
+        }
+        // Told once.
+        assert_eq!(lines(&app.world.path("said"))[..2], ["TERM", "bye"]);
+    }
+}
+
+#[test]
+fn a_command_that_removes_the_file_itself_is_stopped_however_early_that_is() {
+    let app = App::active("", "echo $$ >>starts; rm a; exec sleep 60");
+    app.await_inactive();
+    app.activate();
+    app.await_starts(2);
+    app.await_inactive();
+    assert_eq!(app.end(TERM).0.status, 143);
+}
+
+#[test]
+fn a_file_that_goes_in_the_back_off_ends_it_and_the_command_is_started_once_when_it_is_back() {
+    let world = World::new();
+    fs::write(world.path("failures"), "1\n").unwrap();
+    fs::write(world.path("a"), "").unwrap();
+    let app = App::begin(world, "--restart always", FAIL);
+    app.await_said("sh exited with 3: restarting it in 1s", 1);
+    app.deactivate();
+    app.await_inactive();
+    app.activate();
+    app.await_starts(2);
+    app.await_state(State::Ready);
+    let expected = [
+        "sh exited with 3: restarting it in 1s",
+        "a does not exist: sh stays down",
+        "a exists: starting sh",
+    ];
+    assert_eq!(app.stderr(), expected);
+    assert_eq!(app.starts().len(), 2);
+}
+
+#[test]
+fn a_file_that_goes_while_descendants_are_stopped_leaves_the_life_inactive_when_they_are_gone() {
+    // It leaves somebody behind who does not stop before he may.
+    const LEAVE: &str = "trap '' TERM; sh -c 'until test -e go; do sleep 0.01; done' & \
+                         trap 'exit 0' TERM; echo $$ >>starts; until test -e end; do sleep 0.01; done; exit 3";
+    for restarts in [true, false] {
+        let app = App::active(
+            "-v -s --wait-descendants --grace-period off --restart always",
+            LEAVE,
+        );
+        if restarts {
+            // It ends by itself, and would be started again.
+            app.touch("end");
+        } else {
+            app.deactivate();
+        }
+        app.await_said("stopping what sh left behind with TERM", 1);
+        assert_ne!(app.state(), Some(State::Inactive), "somebody is left");
+        if restarts {
+            app.deactivate();
+        }
+        app.await_look();
+        app.touch("go");
+        app.await_inactive();
+        let said = app.read("stderr");
+        assert!(!said.contains("restarting it in"), "{said}");
+        let _ = fs::remove_file(app.world.path("end"));
+        app.activate();
+        app.await_starts(2);
+        app.await_state(State::Ready);
+        assert_eq!(app.end(TERM).0.status, 0);
+    }
+}
+
+#[test]
+fn a_file_that_goes_during_the_stop_delay_ends_the_delay_and_the_life_ends_as_it_was_told_to() {
+    let app = App::active("--stop-delay 1h", SERVE);
+    app.await_state(State::Ready);
+    app.running.kill(TERM);
+    app.await_said("told to stop: passing TERM on to sh in 3600s", 1);
+    app.deactivate();
+    let (ended, world) = app.ended();
+    assert_eq!(ended.status, 143, "{}", ended.stderr);
+    assert_eq!(world.key("x", "Inactive"), None);
+    let stopped = "exitdir-run: a does not exist: stopping sh with TERM\n";
+    assert!(ended.stderr.ends_with(stopped), "{}", ended.stderr);
+}
+
+#[test]
+fn a_command_that_does_not_stop_is_killed_after_the_grace_period_and_the_life_goes_on() {
+    let deaf = "trap '' TERM; echo $$ >>starts; while test -e starts; do sleep 0.01; done";
+    let app = App::active("--grace-period 50ms", deaf);
+    app.deactivate();
+    app.await_inactive();
+    app.activate();
+    app.await_starts(2);
+    app.await_state(State::Ready);
+    let expected = [
+        "a does not exist: stopping sh with TERM",
+        "sh did not stop within 50ms: killing it",
+        "a exists: starting sh",
+    ];
+    assert_eq!(app.stderr(), expected);
+}
+
+#[test]
+fn a_file_that_comes_and_goes_as_fast_as_it_can_leaves_what_there_is_at_the_end() {
+    // It takes its time to stop, and says so if the one before is still there.
+    const ALONE: &str = "trap 'sleep 0.02; exit 0' TERM; \
+                         if read -r before <last && grep -q \"(sh) [RSD] $PPID \" /proc/$before/stat; then echo two >>said; fi 2>>errors; \
+                         echo $$ >last; echo $$ >>starts; while test -e starts; do sleep 0.01; done";
+    let app = App::start("", ALONE);
+    let life = app.world.await_key("x", "Waiting");
+    for flap in 0..400 {
+        app.activate();
+        if flap % 40 == 0 {
+            app.await_state(State::Ready);
+        }
+        app.deactivate();
+        if flap % 40 == 20 {
+            app.await_inactive();
+        }
+    }
+    app.await_inactive();
+    app.activate();
+    app.await_state(State::Ready);
+    let runs = || app.starts().iter().filter(|pid| !is_gone(pid)).count();
+    eventually("one runs", || (runs() == 1).then_some(()));
+    assert_eq!(app.read("said"), "", "two at a time");
+    assert_eq!(app.world.key("x", "Waiting").unwrap(), life);
+    let (ended, world) = app.end(TERM);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    assert_eq!(world.key("x", "Waiting").unwrap(), life);
+    assert_eq!(world.entries(), ["x"]);
+}

@@ -1,0 +1,134 @@
+//! What a command waits for each time that the file it runs for comes, and from when its timeouts count.
+
+use crate::support::active_app::{App, SERVE, TERM, at_once};
+use crate::support::recorder::dead;
+use crate::support::requirements::{ONE_INSTANCE, deprived};
+use crate::support::sandbox::{Start, World, binary};
+use exitdir::State;
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_command_is_started_when_it_is_active_and_what_it_waits_for_is_there_in_any_order() {
+    /// What it waits for, how that comes, and what is done: `+` and `-` are the file's, `!` is what it waits for.
+    struct Case(&'static str, &'static str);
+    let options = ["--birth-deps dep", "--config f=file"];
+    let orders = ["+!", "!+", "+-!+", "+-+!", "!-+", "-!-+"];
+    let cases: Vec<Case> = options
+        .into_iter()
+        .flat_map(|options| orders.map(|order| Case(options, order)))
+        .collect();
+    at_once(&cases, |Case(options, order)| {
+        let app = App::start(options, SERVE);
+        app.await_inactive();
+        let (mut is_active, mut is_there) = (false, false);
+        for step in order.chars() {
+            match step {
+                '+' => app.activate(),
+                '-' => drop(fs::remove_file(app.world.path("a"))),
+                _ if options.contains("dep") => drop(app.world.signal(["--ready", "dep"]).finish()),
+                _ => app.configure("1"),
+            }
+            is_active = if step == '!' { is_active } else { step == '+' };
+            is_there |= step == '!';
+            if step == '!' && !options.contains("dep") {
+                app.await_placed("1");
+            }
+            match (is_active, is_there) {
+                (false, _) => app.await_inactive(),
+                (true, false) => app.await_state(State::Waiting),
+                (true, true) => app.await_state(State::Ready),
+            }
+            assert!(app.starts().is_empty() || is_active && is_there, "{order}");
+        }
+        app.await_starts(1);
+        // Waited for once only.
+        app.deactivate();
+        app.await_inactive();
+        if options.contains("dep") {
+            dead(&app.world, "dep", "0");
+        } else {
+            app.remove("f");
+        }
+        app.activate();
+        app.await_starts(2);
+        app.await_state(State::Ready);
+        assert_eq!(app.end(TERM).0.status, 143);
+    });
+}
+
+#[test]
+fn what_does_not_hold_any_more_when_it_is_activated_is_waited_for() {
+    // It held at the first look, and was over before the next one: where inotify is, before anything is watched;
+    // where the file has the only instance, at any time.
+    for one in [false, true] {
+        for pause in [0, 50] {
+            let world = World::new();
+            world.signal(["--ready", "dep"]).finish();
+            let Some(run) = supervisor(&world, one) else {
+                return;
+            };
+            let options = "-n x --active-while a --birth-deps dep";
+            let app = App::of(world, run, options, SERVE);
+            app.await_inactive();
+            // None is wrong; the longer one is harder.
+            std::thread::sleep(Duration::from_millis(pause));
+            dead(&app.world, "dep", "0");
+            app.activate();
+            app.await_said("a exists", 1);
+            app.await_state(State::Waiting);
+            assert_eq!(app.end(TERM).0.status, 143);
+        }
+    }
+}
+
+/// `exitdir-run`, with one instance of inotify or with as many as it likes.
+fn supervisor(world: &World, one: bool) -> Option<Command> {
+    if !one {
+        return Some(world.applet("run"));
+    }
+    let mut command = deprived(world, ONE_INSTANCE, &binary())?;
+    command.arg("run");
+    Some(command)
+}
+
+#[test]
+fn the_birth_timeout_is_that_of_the_time_since_it_was_activated() {
+    // None at all: it does not even begin while the file is missing.
+    let app = App::start("--birth-deps dep --birth-timeout 0", SERVE);
+    app.await_inactive();
+    app.activate();
+    let (ended, world) = app.ended();
+    assert_eq!(ended.status, 124, "{}", ended.stderr);
+    assert_eq!(world.key("x", "Reason").as_deref(), Some("birth-timeout"));
+    // And it begins anew each time.
+    let limit = Duration::from_millis(1500);
+    let app = App::start("--birth-deps dep --birth-timeout 1500ms", SERVE);
+    app.await_inactive();
+    app.activate();
+    app.await_state(State::Waiting);
+    app.deactivate();
+    app.await_inactive();
+    let activated = Instant::now();
+    app.activate();
+    let (ended, _world) = app.ended();
+    assert_eq!(ended.status, 124, "{}", ended.stderr);
+    assert!(activated.elapsed() >= limit, "{:?}", activated.elapsed());
+    let gave_up = "exitdir-run: gave up after 1.500s: dep:ready does not hold (there is no dep)\n";
+    assert!(ended.stderr.ends_with(gave_up), "{}", ended.stderr);
+}
+
+#[test]
+fn the_timeout_counts_from_each_start() {
+    let limit = Duration::from_millis(1500);
+    let app = App::active("--timeout 1500ms", SERVE);
+    app.deactivate();
+    app.await_inactive();
+    let activated = Instant::now();
+    app.activate();
+    let (ended, world) = app.ended();
+    assert_eq!(ended.status, 124, "{}", ended.stderr);
+    assert!(activated.elapsed() >= limit, "{:?}", activated.elapsed());
+    assert_eq!(world.key("x", "Reason").as_deref(), Some("timeout"));
+}

@@ -1,0 +1,354 @@
+//! `--config-check`: what a check is asked, what its answer is good for, and how it ends.
+
+use crate::support::inspect::is_gone;
+use crate::support::managed_app::{
+    App, QUIET, TERM, Way, await_rest, make_fifo, replace, write, write_check,
+};
+use crate::support::recorder::lines;
+use crate::support::sandbox::{PATIENCE, Start, World, entries, eventually};
+use crate::watch::races::long;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const KILL: i32 = 9;
+
+/// A check, which is a script that gets the candidate as `$1`.
+fn checked(way: Way, script: &str) -> App {
+    let world = World::new();
+    write(&world, "app.conf", "1");
+    let words = [
+        "--config",
+        "app.conf=run/app.conf",
+        "--config-check",
+        "./check",
+    ];
+    write_check(&world, script);
+    let app = App::start(world, way, "run/app.conf", &words);
+    app.await_log(&["started 1"]);
+    app
+}
+
+/// Says what it was asked about, and what there was meanwhile; it likes numbers only.
+const STRICT: &str = "echo $(cat \"$1\") in place of $(cat run/app.conf 2>&1) >>asked; \
+                      echo to stdout; echo to stderr >&2; grep -q '^[0-9]*$' \"$1\"";
+
+#[test]
+fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
+    for way in [Way::Restart, Way::Hup] {
+        let app = checked(way, STRICT);
+        replace(&app.world, "app.conf", "bad");
+        app.await_words("refused");
+        app.await_log(&["started 1"]);
+        // The same again.
+        replace(&app.world, "app.conf", "bad");
+        app.await_log(&["started 1"]);
+        app.await_change("2");
+        let asked = lines(&app.world.path("asked"));
+        assert!(asked[0].starts_with("1 in place of "), "{asked:?}");
+        assert_eq!(asked[1..], ["bad in place of 1", "2 in place of 1"]);
+        let said = app.said();
+        let refused = "app.conf is refused: ./check does not accept it: keeping the old one";
+        assert_eq!(said.matches(refused).count(), 1, "{said}");
+        assert_eq!(said.matches("refused").count(), 1, "{said}");
+        for words in ["to stdout\n", "to stderr\n"] {
+            assert_eq!(said.matches(words).count(), 3, "{said}");
+        }
+        assert_eq!(entries(&app.world.path("run")), ["app.conf"]);
+    }
+}
+
+#[test]
+fn what_was_refused_is_asked_about_again_after_another_content() {
+    let app = checked(Way::Hup, STRICT);
+    for refusals in [1, 2] {
+        replace(&app.world, "app.conf", "bad");
+        eventually("it is refused", || {
+            (app.said().matches("refused").count() == refusals).then_some(())
+        });
+        // What is in place is not asked about, but was there.
+        replace(&app.world, "app.conf", "1");
+        app.await_log(&["started 1"]);
+    }
+    assert_eq!(lines(&app.world.path("asked")).len(), 3);
+}
+
+#[test]
+fn a_check_gets_a_directory_as_a_whole_and_the_source_itself_where_there_is_no_copy() {
+    for (config, candidate) in [("tree=run/copy", "/copy"), ("tree", "tree")] {
+        let world = World::new();
+        fs::create_dir(world.path("tree")).unwrap();
+        write(&world, "tree/app.conf", "1");
+        write_check(&world, "echo \"$1\" $(cat \"$1\"/*) >>asked");
+        let words = ["--config", config, "--config-check", "./check"];
+        let app = App::start(world, Way::Hup, "tree/app.conf", &words);
+        app.await_log(&["started 1"]);
+        let asked = lines(&app.world.path("asked"));
+        assert!(asked[0].ends_with(&format!("{candidate} 1")), "{asked:?}");
+        assert_eq!(asked.len(), 1);
+    }
+}
+
+#[test]
+fn what_a_check_has_started_ends_with_it() {
+    let app = checked(Way::Hup, "sleep 60 & echo $! >>forked");
+    app.await_change("2");
+    let forked = lines(&app.world.path("forked"));
+    assert_eq!(forked.len(), 2);
+    for pid in forked {
+        eventually("it is gone", || is_gone(&pid).then_some(()));
+    }
+}
+
+/// Accepts the first; hangs over the others, and says who hangs.
+pub const HANGING: &str = "grep -q 1 \"$1\" && exit; sleep 60 & \
+                       echo $$ $! >hanging.new; mv hanging.new hanging; wait";
+
+/// One whose check hangs over a second configuration, and who that is.
+fn hanging(way: Way) -> (App, Vec<String>) {
+    let app = checked(way, HANGING);
+    replace(&app.world, "app.conf", "2");
+    let hanging = eventually("the check hangs", || {
+        lines(&app.world.path("hanging")).first().cloned()
+    });
+    let pids = hanging.split(' ').map(str::to_owned).collect();
+    (app, pids)
+}
+
+#[test]
+fn a_stop_ends_a_check_and_what_it_was_asked_about() {
+    let (app, pids) = hanging(Way::Restart);
+    assert_eq!(app.log(), ["started 1"]);
+    app.running.kill(TERM);
+    let App { running, world, .. } = app;
+    assert_eq!(running.end().status, 143);
+    for pid in pids {
+        eventually("it is gone", || is_gone(&pid).then_some(()));
+    }
+    assert_eq!(entries(&world.path("run")), ["app.conf"]);
+    assert_eq!(
+        fs::read_to_string(world.path("run/app.conf")).unwrap(),
+        "1\n"
+    );
+}
+
+#[test]
+fn a_check_is_gone_with_exitdir_run() {
+    let (app, pids) = hanging(Way::Restart);
+    app.running.kill(KILL);
+    assert_eq!(app.running.end().status, 137);
+    // What it has started itself nobody could tell from anything else.
+    eventually("the check is gone", || is_gone(&pids[0]).then_some(()));
+    let _ = Command::new("kill").arg(&pids[1]).status();
+}
+
+#[test]
+fn a_check_that_does_not_answer_in_30_s_does_not_accept() {
+    if !long() {
+        return;
+    }
+    let (app, pids) = hanging(Way::Hup);
+    let refused = "app.conf is refused: ./check has not answered within 30s: keeping the old one";
+    let began = Instant::now();
+    while began.elapsed() < 2 * PATIENCE && !app.said().contains(refused) {
+        std::thread::sleep(QUIET);
+    }
+    assert_eq!(app.said(), format!("{refused}\n"));
+    for pid in pids {
+        eventually("it is gone", || is_gone(&pid).then_some(()));
+    }
+    app.await_change("1.1");
+}
+
+#[test]
+fn without_a_configuration_that_is_accepted_the_command_is_never_started() {
+    let cases: [(&str, fn(&World), &str); 4] = [
+        ("refused by its check", |_| {}, "app.conf is not accepted"),
+        (
+            "a FIFO",
+            |world| {
+                fs::remove_file(world.path("app.conf")).unwrap();
+                make_fifo(&world.path("app.conf"));
+            },
+            "app.conf is not accepted",
+        ),
+        (
+            "missing",
+            |world| fs::remove_file(world.path("app.conf")).unwrap(),
+            "app.conf does not exist",
+        ),
+        (
+            "a link that leads nowhere",
+            |world| {
+                fs::remove_file(world.path("app.conf")).unwrap();
+                symlink("nowhere/at/all", world.path("app.conf")).unwrap();
+            },
+            "app.conf does not exist",
+        ),
+    ];
+    for (what, prepare, because) in cases {
+        let world = World::new();
+        write(&world, "app.conf", "bad");
+        write_check(&world, STRICT);
+        // That of an earlier life does not count.
+        fs::create_dir(world.path("run")).unwrap();
+        write(&world, "run/app.conf", "old");
+        prepare(&world);
+        let config = "app.conf=run/app.conf";
+        let words = [
+            "-n",
+            "app",
+            "--birth-timeout",
+            "300ms",
+            "--config",
+            config,
+            "--config-check",
+            "./check",
+        ];
+        let App { running, world, .. } = App::start(world, Way::Restart, "run/app.conf", &words);
+        assert_eq!(running.end().status, 124, "{what}");
+        assert_eq!(lines(&world.path("log")), [""; 0], "{what}");
+        let said = fs::read_to_string(world.path("stderr")).unwrap();
+        let gave_up = format!("exitdir-run: gave up after 300ms: {because}\n");
+        assert!(said.ends_with(&gave_up), "{what}: {said}");
+        assert_eq!(
+            world.key("app", "Reason").as_deref(),
+            Some("birth-timeout"),
+            "{what}"
+        );
+        assert_eq!(entries(&world.path("run")), ["app.conf"], "{what}");
+    }
+}
+
+#[test]
+fn a_term_while_the_first_configuration_is_checked_ends_everything() {
+    let world = World::new();
+    write(&world, "app.conf", "bad");
+    write_check(&world, HANGING);
+    let words = [
+        "-n",
+        "app",
+        "--config",
+        "app.conf=run/app.conf",
+        "--config-check",
+        "./check",
+    ];
+    let app = App::start(world, Way::Restart, "run/app.conf", &words);
+    let hanging = eventually("the check hangs", || {
+        lines(&app.world.path("hanging")).first().cloned()
+    });
+    app.running.kill(TERM);
+    let App { running, world, .. } = app;
+    assert_eq!(running.end().status, 143);
+    assert_eq!(lines(&world.path("log")), [""; 0]);
+    assert_eq!(world.key("app", "Reason").as_deref(), Some("interrupted"));
+    for pid in hanging.split(' ') {
+        eventually("it is gone", || is_gone(pid).then_some(()));
+    }
+    assert_eq!(entries(&world.path("run")), [""; 0]);
+}
+
+#[test]
+fn the_answer_of_a_check_that_read_something_else_meanwhile_counts_for_nothing() {
+    // Without a copy the check reads the source itself: what it was asked about, and what it has seen.
+    for (asked_about, seen, reloads) in [("2", "bad", 1), ("bad", "2", 0)] {
+        let world = World::new();
+        write(&world, "app.conf", "1");
+        write_check(
+            &world,
+            "grep -q 1 \"$1\" && exit; cp \"$1\" asked; until test -e go; do sleep 0.01; done; \
+             cat \"$1\" >>saw; mv \"$1.next\" \"$1\" 2>/dev/null; ! grep -q bad saw || { rm saw; exit 1; }; rm saw",
+        );
+        let words = ["--config", "app.conf", "--config-check", "./check"];
+        let app = App::start(world, Way::Hup, "app.conf", &words);
+        app.await_log(&["started 1"]);
+        replace(&app.world, "app.conf", asked_about);
+        eventually("the check was asked", || {
+            (app.text("asked") == format!("{asked_about}\n")).then_some(())
+        });
+        // It sees the other one, and then the first is back.
+        write(&app.world, "app.conf.next", asked_about);
+        replace(&app.world, "app.conf", seen);
+        write(&app.world, "go", "");
+        let expected = format!("reloaded {asked_about}");
+        let outcome = || match reloads {
+            1 => app.log().contains(&expected).then_some(()),
+            _ => app.said().contains("refused").then_some(()),
+        };
+        eventually(format!("{asked_about} is what counts"), outcome);
+        app.await_log(if reloads == 1 {
+            &["started 1", "reloaded 2"]
+        } else {
+            &["started 1"]
+        });
+    }
+}
+
+#[test]
+fn a_check_that_somebody_ends_has_said_nothing_and_is_asked_again() {
+    let app = checked(
+        Way::Hup,
+        "grep -q 1 \"$1\" && exit; test -e been || { : >been; kill -9 $$; }",
+    );
+    replace(&app.world, "app.conf", "2");
+    app.await_words("./check was ended by KILL");
+    eventually("it is asked again", || {
+        app.log().contains(&"reloaded 2".to_owned()).then_some(())
+    });
+    assert!(!app.said().contains("refused"), "{}", app.said());
+}
+
+#[test]
+fn a_source_without_a_copy_that_is_gone_is_waited_for() {
+    let world = World::new();
+    write(&world, "app.conf", "1");
+    let words = [
+        "-v",
+        "-n",
+        "x",
+        "--birth-deps",
+        "dep",
+        "--config",
+        "app.conf",
+    ];
+    let app = App::start(world, Way::Hup, "app.conf", &words);
+    // It was accepted.
+    await_rest(&app.running);
+    fs::remove_file(app.world.path("app.conf")).unwrap();
+    app.await_words("app.conf is gone\n");
+    app.world.signal(["--ready", "dep"]).finish();
+    await_rest(&app.running);
+    assert!(!app.said().contains("started"), "{}", app.said());
+    write(&app.world, "app.conf", "2");
+    app.await_log(&["started 2"]);
+}
+
+#[test]
+fn a_check_that_touches_the_source_or_is_slower_than_its_changes_gets_an_answer_in_the_end() {
+    for (check, busy) in [("touch \"$1\"", false), ("sleep 0.3", true)] {
+        let world = World::new();
+        write(&world, "app.conf", "0");
+        write_check(&world, &format!("echo >>asked; {check}"));
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut number = 0;
+                while busy && !over.load(Ordering::Relaxed) {
+                    number += 1;
+                    replace(&world, "app.conf", &number.to_string());
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+            let mut run = world.run(["-q", "--birth-timeout", "40s", "--config", "app.conf"]);
+            run.args(["--config-check", "./check", "--", "echo", "started"]);
+            let ended = run.current_dir(world.path(".")).finish();
+            over.store(true, Ordering::Relaxed);
+            let all = (ended.status, ended.stdout.as_str(), ended.stderr.as_str());
+            assert_eq!(all, (0, "started\n", ""), "{check}");
+        });
+        let asked = lines(&world.path("asked")).len();
+        assert!(asked <= 2, "{check}: asked {asked} times");
+    }
+}

@@ -1,0 +1,790 @@
+//! A command that is configured by files which somebody else changes: in every layout that is met in the
+//! field, with a copy or without, with restarts or signals. Nearly all of these lives do without the slow
+//! look, so that nothing makes good for an event that was missed.
+
+use crate::support::inspect::assert_sentence;
+use crate::support::managed_app::{
+    App, QUIET, TERM, Way, await_rest, make_fifo, mode, replace, write,
+};
+use crate::support::requirements::{
+    NO_INSTANCES, NO_WATCHES, as_nobody, deprived, installed, is_permitted, nobody_is_permitted,
+    set_mode,
+};
+use crate::support::sandbox::{Ended, Running, Start, World, binary, entries, eventually};
+use std::fs;
+use std::io::Write as _;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Takes a number of steps that follow each other closely. False if the machine was in the way: then several
+/// changes out of them are right.
+fn in_one_burst(steps: usize, pause: Duration, mut step: impl FnMut(usize)) -> bool {
+    let mut last = Instant::now();
+    let mut is_close = true;
+    for number in 0..steps {
+        let before = Instant::now();
+        step(number);
+        is_close &= last.elapsed() < QUIET * 3 / 4;
+        last = before;
+        std::thread::sleep(pause);
+    }
+    is_close
+}
+
+/// Until the machine lets us be quick.
+fn until_close(mut trial: impl FnMut() -> bool) {
+    assert!((0..30).any(|_| trial()), "this machine is too busy");
+}
+
+/// How a source is laid out, and how it is changed.
+struct Layout {
+    what: &'static str,
+    /// Both get a text that is not that of any time before.
+    lay: fn(&World, &str),
+    change: fn(&World, &str),
+    source: &'static str,
+    /// The file in it, if it is a directory.
+    file: &'static str,
+}
+
+const LAYOUTS: [Layout; 9] = [
+    Layout {
+        what: "a file written in place",
+        lay: |world, text| write(world, "app.conf", text),
+        change: |world, text| write(world, "app.conf", text),
+        source: "app.conf",
+        file: "",
+    },
+    Layout {
+        what: "a file that is replaced",
+        lay: |world, text| write(world, "app.conf", text),
+        change: |world, text| replace(world, "app.conf", text),
+        source: "app.conf",
+        file: "",
+    },
+    Layout {
+        what: "a file that is removed and made again",
+        lay: |world, text| write(world, "app.conf", text),
+        change: |world, text| {
+            fs::remove_file(world.path("app.conf")).unwrap();
+            write(world, "app.conf", text);
+        },
+        source: "app.conf",
+        file: "",
+    },
+    Layout {
+        what: "a file of a ConfigMap",
+        lay: lay_volume,
+        change: swap,
+        source: "volume/app.conf",
+        file: "",
+    },
+    Layout {
+        what: "a ConfigMap",
+        lay: lay_volume,
+        change: swap,
+        source: "volume",
+        file: "/app.conf",
+    },
+    Layout {
+        what: "a link to a file of a ConfigMap",
+        lay: |world, text| {
+            lay_volume(world, text);
+            symlink("volume/app.conf", world.path("app.conf")).unwrap();
+        },
+        change: swap,
+        source: "app.conf",
+        file: "",
+    },
+    Layout {
+        what: "a link that is replaced",
+        lay: |world, text| {
+            write(world, text, text);
+            symlink(text, world.path("app.conf")).unwrap();
+        },
+        change: |world, text| {
+            write(world, text, text);
+            relink(&world.path("app.conf"), text);
+        },
+        source: "app.conf",
+        file: "",
+    },
+    Layout {
+        what: "a file deep in a directory",
+        lay: |world, text| {
+            fs::create_dir_all(world.path("tree/a/b")).unwrap();
+            write(world, "tree/a/b/app.conf", text);
+        },
+        change: |world, text| write(world, "tree/a/b/app.conf", text),
+        source: "tree",
+        file: "/a/b/app.conf",
+    },
+    Layout {
+        what: "a directory that is replaced",
+        lay: |world, text| {
+            fs::create_dir(world.path("tree")).unwrap();
+            write(world, "tree/app.conf", text);
+        },
+        change: |world, text| {
+            fs::create_dir(world.path("next")).unwrap();
+            write(world, "next/app.conf", text);
+            let old = world.path(&format!("before-{text}"));
+            fs::rename(world.path("tree"), old).unwrap();
+            fs::rename(world.path("next"), world.path("tree")).unwrap();
+        },
+        source: "tree",
+        file: "/app.conf",
+    },
+];
+
+/// A volume as the kubelet lays it out.
+fn lay_volume(world: &World, text: &str) {
+    fs::create_dir_all(world.path("volume")).unwrap();
+    swap(world, text);
+    symlink("..data/app.conf", world.path("volume/app.conf")).unwrap();
+}
+
+/// What the kubelet does: a new directory, a link replaced, the old directory removed.
+fn swap(world: &World, text: &str) {
+    let volume = world.path("volume");
+    let old = fs::read_link(volume.join("..data")).ok();
+    let new = format!("..2026_11_{text}");
+    fs::create_dir(volume.join(&new)).unwrap();
+    write(world, &format!("volume/{new}/app.conf"), text);
+    relink(&volume.join("..data"), &new);
+    if let Some(old) = old {
+        fs::remove_dir_all(volume.join(old)).unwrap();
+    }
+}
+
+fn relink(link: &Path, target: &str) {
+    let new = link.with_file_name("..data_tmp");
+    symlink(target, &new).unwrap();
+    fs::rename(&new, link).unwrap();
+}
+
+/// One life over a layout: its beginning and two changes.
+fn follow_changes(layout: &Layout, way: Way, copied: bool) {
+    let world = World::new();
+    (layout.lay)(&world, "1");
+    let (config, place) = match copied {
+        true => (format!("{}=run/copy", layout.source), "run/copy"),
+        false => (layout.source.to_owned(), layout.source),
+    };
+    let conf = format!("{place}{}", layout.file);
+    let app = App::start(world, way, &conf, &["--config", &config]);
+    let mut expected = vec!["started 1".to_owned()];
+    for text in ["2", "3"] {
+        app.await_log(&expected.iter().map(String::as_str).collect::<Vec<_>>());
+        (layout.change)(&app.world, text);
+        expected.push(way.line(text));
+    }
+    app.await_log(&expected.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_change_of_every_layout_is_one_restart_or_one_signal_with_the_newest() {
+    let lives = LAYOUTS.iter().flat_map(|layout| {
+        let combinations = [(Way::Restart, true), (Way::Hup, false)];
+        combinations.map(|(way, copied)| (layout, way, copied))
+    });
+    let lives: Vec<_> = lives.collect();
+    // A few at once: each of them mostly waits for changes to come to rest.
+    for some in lives.chunks(6) {
+        std::thread::scope(|scope| {
+            for (layout, way, copied) in some {
+                let name = format!("{}, {way:?}, copied {copied}", layout.what);
+                let thread = std::thread::Builder::new().name(name);
+                let life = || follow_changes(layout, *way, *copied);
+                thread.spawn_scoped(scope, life).unwrap();
+            }
+        });
+    }
+}
+
+/// What is mounted, on what, and how the source behind it changes.
+const MOUNTS: [(&str, &str, &str, fn(&World, &str)); 4] = [
+    ("volume/plain.conf", "mounted.conf", "", change_plain),
+    ("volume/plain.conf", "mounted.conf", "ro", change_plain),
+    ("volume", "mounted", "", swap),
+    ("volume", "mounted", "ro", swap),
+];
+
+fn change_plain(world: &World, text: &str) {
+    write(world, "volume/plain.conf", text);
+}
+
+#[test]
+fn a_file_or_a_volume_that_is_mounted_is_followed_also_where_it_is_read_only() {
+    const MOUNT: &str = "mount --bind \"$FROM\" \"$TO\" && \
+                         if test -n \"$MODE\"; then mount -o remount,bind,ro \"$TO\"; fi && exec \"$@\"";
+    for (from, to, mode, change) in MOUNTS {
+        let world = World::new();
+        lay_volume(&world, "1");
+        change_plain(&world, "1");
+        fs::create_dir(world.path("mounted")).unwrap();
+        write(&world, "mounted.conf", "nothing is mounted");
+        let inside = |words: &[&str]| {
+            let mut command = world.command("unshare");
+            command
+                .args(["-m", "sh", "-c", MOUNT, "sh"])
+                .arg(binary())
+                .args(words)
+                .current_dir(world.path("."))
+                .envs([("FROM", from), ("TO", to), ("MODE", mode)]);
+            command
+        };
+        if !is_permitted("a mount", &mut inside(&["--version"])) {
+            return;
+        }
+        let run = inside(&["run"]);
+        let (config, conf) = match to {
+            "mounted" => ("mounted=run/copy", "run/copy/app.conf"),
+            _ => ("mounted.conf=run/copy", "run/copy"),
+        };
+        let app = App::of(world, run, Way::Hup, conf, &["--config", config]);
+        app.await_log(&["started 1"]);
+        change(&app.world, "2");
+        app.await_log(&["started 1", "reloaded 2"]);
+        change(&app.world, "3");
+        app.await_log(&["started 1", "reloaded 2", "reloaded 3"]);
+    }
+}
+
+#[test]
+fn what_does_not_change_the_content_is_no_change() {
+    for (way, config, conf) in [
+        (Way::Restart, "app.conf=run/app.conf", "run/app.conf"),
+        (Way::Hup, "app.conf", "app.conf"),
+    ] {
+        let world = World::new();
+        write(&world, "app.conf", "1");
+        let app = App::start(world, way, conf, &["--config", config]);
+        app.await_log(&["started 1"]);
+        let source = app.world.path("app.conf");
+        let touched = fs::File::options().append(true).open(&source).unwrap();
+        touched.set_modified(std::time::SystemTime::now()).unwrap();
+        drop(touched);
+        app.await_log(&["started 1"]);
+        write(&app.world, "app.conf", "1");
+        app.await_log(&["started 1"]);
+        replace(&app.world, "app.conf", "1");
+        app.await_log(&["started 1"]);
+        // Something else in the same directory.
+        write(&app.world, "other.conf", "2");
+        app.await_change("2");
+    }
+}
+
+#[test]
+fn a_new_mode_counts_only_where_the_command_sees_it() {
+    for (config, conf, expected) in [
+        ("app.conf", "app.conf", &["started 1"][..]),
+        ("app.conf=copy", "copy", &["started 1", "reloaded 1"]),
+    ] {
+        let world = World::new();
+        write(&world, "app.conf", "1");
+        let app = App::start(world, Way::Hup, conf, &["--config", config]);
+        app.await_log(&["started 1"]);
+        set_mode(&app.world.path("app.conf"), 0o604);
+        app.await_log(expected);
+        assert_eq!(mode(&app.world.path(conf)), 0o604);
+    }
+}
+
+#[test]
+fn ten_replacements_in_100_ms_are_one_reload_of_the_last() {
+    for way in [Way::Restart, Way::Hup] {
+        until_close(|| {
+            let app = App::copying(way, &[]);
+            let is_close = in_one_burst(10, QUIET / 12, |number| {
+                replace(&app.world, "app.conf", &format!("x{number}"));
+            });
+            if is_close {
+                app.await_log(&["started 1", &way.line("x9")]);
+            }
+            is_close
+        });
+    }
+}
+
+#[test]
+fn several_sources_that_change_together_are_one_reload_with_all_of_them() {
+    for way in [Way::Restart, Way::Hup] {
+        until_close(|| {
+            let world = World::new();
+            lay_volume(&world, "1");
+            write(&world, "a.conf", "a1");
+            write(&world, "b.conf", "b1");
+            let words = [
+                "--config",
+                "a.conf=run/a,b.conf",
+                "--config",
+                "volume=run/volume",
+            ];
+            let conf = "run/a b.conf run/volume/app.conf";
+            let app = App::start(world, way, conf, &words);
+            app.await_log(&["started a1 b1 1"]);
+            let is_close = in_one_burst(3, QUIET / 10, |number| match number {
+                0 => replace(&app.world, "a.conf", "a2"),
+                1 => write(&app.world, "b.conf", "b2"),
+                _ => swap(&app.world, "2"),
+            });
+            if is_close {
+                app.await_log(&["started a1 b1 1", &way.line("a2 b2 2")]);
+            }
+            is_close
+        });
+    }
+}
+
+/// A flag that goes up at the end, also when the test fails.
+struct AtEnd<'f>(&'f AtomicBool);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A text that shows when it is cut or mixed.
+fn whole(generation: &str) -> String {
+    format!("{generation} ").repeat(30_000)
+}
+
+/// The generation of a text that is neither cut nor mixed.
+fn generation(text: &str) -> Option<String> {
+    let first = text.split(' ').next()?;
+    (text == whole(first)).then(|| first.to_owned())
+}
+
+#[test]
+fn a_reader_of_the_copy_never_sees_a_part_or_a_mixture_of_what_is_written_slowly() {
+    const GENERATIONS: [&str; 4] = ["2", "3", "4", "5"];
+    until_close(|| {
+        let world = World::new();
+        fs::write(world.path("app.conf"), whole("1")).unwrap();
+        fs::write(world.path("conf"), "-").unwrap();
+        let words = ["--config", "app.conf=run/app.conf"];
+        let app = App::start(world, Way::Restart, "conf", &words);
+        app.await_log(&["started -"]);
+        let over = AtomicBool::new(false);
+        let copy = app.world.path("run/app.conf");
+        std::thread::scope(|scope| {
+            let at_end = AtEnd(&over);
+            let reader = scope.spawn(|| read_until(&over, &copy));
+            let mut is_close = true;
+            for (number, text) in GENERATIONS.iter().enumerate() {
+                is_close &= write_slowly(&app.world.path("app.conf"), &whole(text));
+                if !is_close {
+                    return false;
+                }
+                app.await_log(&vec!["started -"; number + 2]);
+            }
+            drop(at_end);
+            let mut seen = reader.join().unwrap();
+            seen.dedup();
+            assert_eq!(seen.last().map(String::as_str), GENERATIONS.last().copied());
+            assert!(seen.is_sorted(), "{seen:?}");
+            true
+        })
+    });
+}
+
+/// In pieces, so that the file is seldom whole.
+fn write_slowly(path: &Path, text: &str) -> bool {
+    let mut file = fs::File::create(path).unwrap();
+    let pieces: Vec<&[u8]> = text.as_bytes().chunks(text.len() / 12 + 1).collect();
+    in_one_burst(pieces.len(), QUIET / 5, |number| {
+        file.write_all(pieces[number]).unwrap();
+    })
+}
+
+/// The generations that a reader sees who does nothing else.
+fn read_until(over: &AtomicBool, path: &Path) -> Vec<String> {
+    let mut seen = Vec::new();
+    loop {
+        let is_last = over.load(Ordering::Relaxed);
+        let text = fs::read_to_string(path).unwrap();
+        let whole = generation(&text);
+        seen.push(whole.unwrap_or_else(|| panic!("{} bytes, after {seen:?}", text.len())));
+        seen.dedup();
+        if is_last {
+            return seen;
+        }
+    }
+}
+
+#[test]
+fn a_reader_of_a_copied_directory_never_sees_a_mixture() {
+    for exists in [true, false] {
+        let world = World::new();
+        let lay = |world: &World, text: &str| {
+            fs::create_dir(world.path("next")).unwrap();
+            for number in 0..20 {
+                write(world, &format!("next/{number}"), text);
+            }
+        };
+        lay(&world, "1");
+        fs::rename(world.path("next"), world.path("tree")).unwrap();
+        if exists {
+            fs::create_dir(world.path("copy")).unwrap();
+        }
+        let app = App::start(world, Way::Hup, "copy/0", &["--config", "tree=copy"]);
+        app.await_log(&["started 1"]);
+        let over = AtomicBool::new(false);
+        let copy = app.world.path("copy");
+        std::thread::scope(|scope| {
+            let at_end = AtEnd(&over);
+            let reader = scope.spawn(|| read_trees_until(&over, &copy));
+            for text in ["2", "3", "4"] {
+                lay(&app.world, text);
+                fs::rename(
+                    app.world.path("tree"),
+                    app.world.path(&format!("old{text}")),
+                )
+                .unwrap();
+                fs::rename(app.world.path("next"), app.world.path("tree")).unwrap();
+                let line = format!("reloaded {text}");
+                eventually(&line, || app.log().contains(&line).then_some(()));
+            }
+            drop(at_end);
+            assert_eq!(reader.join().unwrap(), "4");
+        });
+    }
+}
+
+/// Reads the files of one directory, from first to last, as often as it can; returns the last state.
+fn read_trees_until(over: &AtomicBool, path: &Path) -> String {
+    loop {
+        let is_last = over.load(Ordering::Relaxed);
+        let dir = fs::File::open(path).expect("the directory is always there");
+        let inside = format!("/proc/self/fd/{}", dir.as_raw_fd());
+        // An old one can be removed while it is read: then there is nothing to say of it.
+        let read = |number: u32| fs::read_to_string(format!("{inside}/{number}")).ok();
+        let texts: Option<Vec<String>> = (0..20).map(read).collect();
+        let Some(texts) = texts else { continue };
+        assert!(texts.iter().all(|text| *text == texts[0]), "{texts:?}");
+        if is_last {
+            return texts[0].trim().to_owned();
+        }
+    }
+}
+
+#[test]
+fn a_copied_directory_is_what_its_source_is() {
+    let world = World::new();
+    lay_volume(&world, "1");
+    fs::create_dir_all(world.path("volume/sub/empty")).unwrap();
+    write(&world, "volume/sub/gone", "x");
+    write(&world, "outside", "y");
+    symlink("../../outside", world.path("volume/sub/link")).unwrap();
+    set_mode(&world.path("volume/sub/gone"), 0o640);
+    set_mode(&world.path("volume/sub/empty"), 0o750);
+    // It would hang whoever opened it.
+    make_fifo(&world.path("volume/fifo"));
+    let words = ["--config", "volume=copy"];
+    let app = App::start(world, Way::Hup, "copy/app.conf", &words);
+    app.await_log(&["started 1"]);
+    let copy = app.world.path("copy");
+    // Nothing that is the kubelet's own.
+    assert_eq!(entries(&copy), ["app.conf", "sub"]);
+    assert_eq!(entries(&copy.join("sub")), ["empty", "gone", "link"]);
+    assert_eq!(mode(&copy.join("sub/gone")), 0o640);
+    assert_eq!(mode(&copy.join("sub/empty")), 0o750);
+    for file in ["app.conf", "sub/link"] {
+        let kind = fs::symlink_metadata(copy.join(file)).unwrap();
+        assert!(kind.is_file(), "{file}: links are followed");
+    }
+    assert_eq!(app.text("copy/sub/link"), "y\n");
+    // What the command wrote goes with the next change.
+    write(&app.world, "copy/own", "z");
+    fs::remove_file(app.world.path("volume/sub/gone")).unwrap();
+    app.await_log(&["started 1", "reloaded 1"]);
+    assert_eq!(entries(&copy), ["app.conf", "sub"]);
+    assert_eq!(entries(&copy.join("sub")), ["empty", "link"]);
+    // What a link leads to is watched as well.
+    write(&app.world, "outside", "changed");
+    app.await_log(&["started 1", "reloaded 1", "reloaded 1"]);
+    assert_eq!(app.text("copy/sub/link"), "changed\n");
+    assert_eq!(app.said().matches("refused").count(), 0, "{}", app.said());
+}
+
+#[test]
+fn a_loop_of_links_is_refused_and_the_old_directory_stays() {
+    let world = World::new();
+    fs::create_dir_all(world.path("tree/sub")).unwrap();
+    write(&world, "tree/app.conf", "1");
+    let words = ["--config", "tree=copy"];
+    let app = App::start(world, Way::Hup, "copy/app.conf", &words);
+    app.await_log(&["started 1"]);
+    symlink("..", app.world.path("tree/sub/up")).unwrap();
+    app.await_words("refused");
+    await_rest(&app.running);
+    assert_eq!(
+        app.said(),
+        "tree is refused: sub/up: a link to a directory above it: keeping the old one\n"
+    );
+    assert_eq!(entries(&app.world.path("copy/sub")), [""; 0]);
+    fs::remove_file(app.world.path("tree/sub/up")).unwrap();
+    write(&app.world, "tree/app.conf", "2");
+    app.await_log(&["started 1", "reloaded 2"]);
+}
+
+#[test]
+fn a_fifo_in_place_of_a_source_is_one_sentence_and_the_old_copy_stays() {
+    let app = App::copying(Way::Hup, &[]);
+    make_fifo(&app.world.path("fifo"));
+    fs::rename(app.world.path("fifo"), app.world.path("app.conf")).unwrap();
+    app.await_words("refused");
+    app.await_log(&["started 1"]);
+    assert_eq!(
+        app.said(),
+        "app.conf is refused: it is neither a file nor a directory: keeping the old one\n"
+    );
+    assert_eq!(app.text("run/app.conf"), "1\n");
+    app.await_change("2");
+}
+
+/// As a user without any rights, in a world where that is possible; `None`, said loudly, where it is not.
+fn app_of_nobody(prepare: impl FnOnce(&World)) -> Option<App> {
+    if !nobody_is_permitted() {
+        return None;
+    }
+    let world = World::new();
+    let binary = installed(&world);
+    set_mode(&world.path("."), 0o777);
+    write(&world, "app.conf", "1");
+    prepare(&world);
+    let mut run = as_nobody(&world, binary);
+    run.arg("run");
+    let words = ["--config", "app.conf=run/app.conf"];
+    let app = App::of(world, run, Way::Hup, "run/app.conf", &words);
+    app.await_log(&["started 1"]);
+    Some(app)
+}
+
+#[test]
+fn a_source_that_cannot_be_read_is_one_sentence_and_the_old_copy_stays() {
+    let Some(app) = app_of_nobody(|_| {}) else {
+        return;
+    };
+    write(&app.world, "secret", "2");
+    set_mode(&app.world.path("secret"), 0o600);
+    fs::rename(app.world.path("secret"), app.world.path("app.conf")).unwrap();
+    app.await_words("refused");
+    app.await_log(&["started 1"]);
+    assert_eq!(
+        app.said(),
+        "app.conf is refused: Permission denied: keeping the old one\n"
+    );
+    assert_eq!(app.text("run/app.conf"), "1\n");
+    set_mode(&app.world.path("app.conf"), 0o644);
+    app.await_log(&["started 1", "reloaded 2"]);
+}
+
+#[test]
+fn a_copy_keeps_its_mode_and_for_root_its_owner_and_for_others_that_is_no_error() {
+    let prepare = |world: &World| {
+        let source = world.path("app.conf");
+        chown(&source, Some(1234), Some(1235)).unwrap();
+        set_mode(&source, 0o645);
+    };
+    let attributes = |app: &App| {
+        let copy = fs::metadata(app.world.path("run/app.conf")).unwrap();
+        (copy.uid(), copy.gid(), copy.mode() & 0o7777)
+    };
+    let Some(app) = app_of_nobody(prepare) else {
+        return;
+    };
+    assert_eq!(attributes(&app), (65534, 65534, 0o645));
+    assert_eq!(app.said(), "");
+    let world = World::new();
+    write(&world, "app.conf", "1");
+    prepare(&world);
+    let words = ["--config", "app.conf=run/app.conf"];
+    let app = App::start(world, Way::Hup, "run/app.conf", &words);
+    app.await_log(&["started 1"]);
+    assert_eq!(attributes(&app), (1234, 1235, 0o645));
+}
+
+#[test]
+fn a_full_disk_is_one_sentence_and_the_old_copy_stays() {
+    const MOUNT: &str = "mount -t tmpfs -o size=64k tmpfs run && exec \"$@\"";
+    for config in ["app.conf=run/copy", "run/app.conf=run/copy"] {
+        let world = World::new();
+        fs::create_dir(world.path("run")).unwrap();
+        write(&world, "app.conf", "1");
+        let inside = |script: String| {
+            let mut command = world.command("unshare");
+            command
+                .args(["-m", "sh", "-c", &script, "sh"])
+                .arg(binary())
+                .current_dir(world.path("."));
+            command
+        };
+        if !is_permitted("a mount", inside(MOUNT.to_owned()).arg("--version")) {
+            return;
+        }
+        // A source there, too: what is built beside it is heard where it is watched.
+        let mut run = inside(MOUNT.replace("&& exec", "&& cp app.conf run && exec"));
+        run.arg("run");
+        let app = App::of(world, run, Way::Hup, "run/copy", &["--config", config]);
+        app.await_log(&["started 1"]);
+        let source = config.split('=').next().unwrap();
+        // As the supervisor sees it.
+        let inside = format!("/proc/{}/cwd/{source}", app.running.pid());
+        let large = match source {
+            "app.conf" => "x".repeat(100_000),
+            _ => "x".repeat(40_000),
+        };
+        fs::write(&inside, large).unwrap();
+        app.await_words("No space left");
+        app.await_log(&["started 1"]);
+        assert_eq!(
+            app.said(),
+            "cannot write beside run/copy: No space left on device\n"
+        );
+        let seen = format!("/proc/{}/cwd/run", app.running.pid());
+        let expected = ["app.conf", "copy"];
+        assert_eq!(
+            entries(Path::new(&seen)),
+            expected,
+            "nothing is left behind"
+        );
+        fs::write(&inside, "2").unwrap();
+        app.await_log(&["started 1", "reloaded 2"]);
+    }
+}
+
+#[test]
+fn a_source_that_is_removed_is_said_once_and_the_command_lives_on() {
+    let app = App::copying(Way::Hup, &[]);
+    fs::remove_file(app.world.path("app.conf")).unwrap();
+    app.await_words("gone");
+    write(&app.world, "other", "x");
+    fs::rename(app.world.path("other"), app.world.path("another")).unwrap();
+    app.await_log(&["started 1"]);
+    assert_eq!(app.said(), "app.conf is gone: keeping the old one\n");
+    assert_eq!(app.text("run/app.conf"), "1\n");
+    // The same one is back: nothing is new.
+    write(&app.world, "app.conf", "1");
+    app.await_log(&["started 1"]);
+    app.await_change("2");
+}
+
+#[test]
+fn without_inotify_there_is_one_warning_and_changes_are_seen_soon() {
+    for script in [NO_INSTANCES, NO_WATCHES] {
+        let world = World::new();
+        write(&world, "app.conf", "1");
+        let Some(mut run) = deprived(&world, script, &binary()) else {
+            return;
+        };
+        run.arg("run");
+        let words = ["--config", "app.conf=run/app.conf"];
+        let app = App::of(world, run, Way::Hup, "run/app.conf", &words);
+        for (text, expected) in [("2", "started 1"), ("3", "reloaded 2"), ("4", "reloaded 3")] {
+            let line = expected.to_owned();
+            eventually(expected, || app.log().contains(&line).then_some(()));
+            replace(&app.world, "app.conf", text);
+        }
+        let said = app.said();
+        assert_eq!(said.matches("inotify").count(), 1, "{script}: {said}");
+    }
+}
+
+#[test]
+fn a_configuration_inside_of_the_exit_directory_costs_nobody_his_lock() {
+    for (source, conf) in [
+        ("graveyard/app.conf=run/app.conf", "run/app.conf"),
+        ("above=run/copy", "run/copy/app.conf"),
+    ] {
+        let world = World::new();
+        fs::create_dir(world.dir()).unwrap();
+        // By a name beneath the source, too.
+        fs::create_dir(world.path("above")).unwrap();
+        std::os::unix::fs::symlink("../graveyard", world.path("above/ed")).unwrap();
+        let file = format!("{}/app.conf", source.split(['/', '=']).next().unwrap());
+        write(&world, &file, "1");
+        let words = ["-n", "app", "--config", source];
+        let app = App::start(world, Way::Hup, conf, &words);
+        app.await_log(&["started 1"]);
+        let state = || {
+            let mut status = app.world.applet("status");
+            let ended: Ended = status.finish();
+            let line = ended.stdout.lines().find(|line| line.starts_with("app "));
+            line.and_then(|line| line.split_whitespace().nth(1).map(str::to_owned))
+        };
+        replace(&app.world, &file, "2");
+        app.await_log(&["started 1", "reloaded 2"]);
+        assert_eq!(state().as_deref(), Some("ready"), "{source}");
+        app.running.kill(TERM);
+        let App { running, world, .. } = app;
+        assert_eq!(running.end().status, 143, "{source}");
+        assert_eq!(
+            world.key("app", "ExitCode").as_deref(),
+            Some("143"),
+            "{source}"
+        );
+        assert!(!world.path("run/copy/ed/app").exists(), "{source}");
+    }
+    let world = World::new();
+    let dir = world.dir().display().to_string();
+    write(&world, "app.conf", "1");
+    let file = world.path("app.conf").display().to_string();
+    for config in [
+        dir.clone(),
+        format!("{file}={dir}"),
+        format!("{file}={dir}/copy"),
+    ] {
+        let ended = world.run(["--config", &config, "--", "true"]).finish();
+        assert_sentence(&ended, "exitdir-run", 125);
+    }
+}
+
+#[test]
+fn an_idle_managed_application_is_not_woken_and_a_missing_source_is_said_after_10_s() {
+    /// The slow look on a local file system comes once in this time.
+    const ALLOWED: u64 = 2;
+    let unheard = App::copying(Way::Restart, &["--active-while", "app.conf"]);
+    let world = World::new();
+    write(&world, "app.conf", "1");
+    // The last word on this counts.
+    let words = ["--config", "app.conf", "--poll", "10s"];
+    let looking = App::start(world, Way::Restart, "app.conf", &words);
+    looking.await_log(&["started 1"]);
+    let world = World::new();
+    let words = ["-n", "app", "--config", "not/yet/app.conf=run/app.conf"];
+    let waiting = App::start(world, Way::Restart, "run/app.conf", &words);
+    waiting.world.await_key("app", "Lock");
+    await_rest(&unheard.running);
+    let before = (
+        count_sleeps(&unheard.running),
+        count_sleeps(&looking.running),
+    );
+    waiting.await_words("still waiting");
+    assert_eq!(count_sleeps(&unheard.running), before.0);
+    let woken = count_sleeps(&looking.running) - before.1;
+    assert!(woken <= ALLOWED, "woke {woken} times");
+    assert_eq!(
+        waiting.said(),
+        "still waiting: not/yet/app.conf does not exist\n"
+    );
+    assert_eq!(waiting.world.key("app", "Born"), None);
+    fs::create_dir_all(waiting.world.path("not/yet")).unwrap();
+    write(&waiting.world, "not/yet/app.conf", "1");
+    waiting.await_log(&["started 1"]);
+}
+
+/// How often a process went to sleep of its own accord, and so how often it woke.
+fn count_sleeps(process: &Running) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.unwrap().trim().parse().unwrap()
+}

@@ -1,0 +1,744 @@
+//! Random walks of a managed application: configurations, archives and the file of its activation come, change
+//! and go in any order and at any moment, and its command is killed. A model says what must come of it.
+//!
+//! `EXITDIR_TEST_SEED` repeats a run; a round that fails prints it, with everything it knows. What the
+//! walk waits for is what the model predicts, and there is no other pause but to vary the moments.
+
+use crate::support::inspect::{is_gone, sleeps};
+use crate::support::recorder::lines;
+use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::watch::races::long;
+use exitdir::{ExitDir, Name, State};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::PipeWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+const EVENTS: usize = 40;
+/// So many rounds are played at the same time.
+const BATCH: u64 = 25;
+/// Each costs a back-off, which is doubled.
+const KILLS: u32 = 2;
+/// Changes that follow each other sooner than after the quiet time, with something to spare.
+const BURST: Duration = Duration::from_millis(90);
+
+#[test]
+fn in_random_walks_the_command_runs_while_it_may_with_the_newest_configuration() {
+    let rounds = if long() { 2_000 } else { BATCH };
+    let seed = match std::env::var("EXITDIR_TEST_SEED") {
+        Ok(seed) => seed.parse().expect("EXITDIR_TEST_SEED is a number"),
+        Err(_) => now().as_nanos() as u64 % 1_000_000_007,
+    };
+    for first in (0..rounds).step_by(BATCH as usize) {
+        let numbers = first..(first + BATCH).min(rounds);
+        let guard = Guard::default();
+        let failed: Vec<u64> = std::thread::scope(|scope| {
+            let guard = &guard;
+            let started: Vec<_> = numbers
+                .map(|number| {
+                    let round = move || Walk::new(seed, number, guard).play();
+                    (number, scope.spawn(round))
+                })
+                .collect();
+            scope.spawn(|| guard.keep());
+            let failed = started
+                .into_iter()
+                .filter_map(|(number, round)| round.join().err().map(|_| number))
+                .collect();
+            guard.is_over.store(true, Ordering::Relaxed);
+            failed
+        });
+        let missed = guard.missed.into_inner().unwrap();
+        assert!(
+            missed.is_empty(),
+            "not there for a moment: {missed:?}; EXITDIR_TEST_SEED={seed} repeats it"
+        );
+        assert!(
+            failed.is_empty(),
+            "rounds {failed:?} failed; EXITDIR_TEST_SEED={seed} repeats them"
+        );
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+// ---------------------------------------------------------------- the guard
+
+/// Looks all the time at the trees that must be there from now on: whoever takes one away before he puts the
+/// next in its place leaves a gap that is too short for the walks themselves.
+#[derive(Default)]
+struct Guard {
+    trees: Mutex<BTreeSet<PathBuf>>,
+    missed: Mutex<BTreeSet<PathBuf>>,
+    is_over: AtomicBool,
+}
+
+impl Guard {
+    fn keep(&self) {
+        while !self.is_over.load(Ordering::Relaxed) {
+            for tree in self.trees.lock().unwrap().iter() {
+                if tree.symlink_metadata().is_err() {
+                    self.missed.lock().unwrap().insert(tree.clone());
+                }
+            }
+            // The walks need the processor too.
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+}
+
+// ---------------------------------------------------------------- chance
+
+/// A source of chance.
+struct Chance(u64);
+
+impl Chance {
+    fn new(seed: u64, number: u64) -> Chance {
+        // FNV-1a; never 0, which xorshift cannot leave.
+        let bytes = [seed.to_le_bytes(), number.to_le_bytes()].concat();
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Chance(bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, mix) | 1)
+    }
+
+    /// xorshift64* (Vigna): a number below `end`.
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % end
+    }
+
+    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len() as u64) as usize]
+    }
+
+    fn half(&mut self) -> bool {
+        self.below(2) == 0
+    }
+}
+
+// ---------------------------------------------------------------- the command
+
+/// It writes down that it was started, told to stop, or told to look again, and the versions that it has seen.
+/// The subshell keeps a signal from coming in the middle of a look; its working directory is one tree,
+/// whatever is put in its place meanwhile, and one that is being removed is left for the next.
+const COMMAND: &str = r#"
+    trap 'see reload' HUP
+    # One that was sent before is forgotten; one that comes now should not.
+    trap 'trap "" HUP; trap "note late" HUP; note stop; kill $! 2>/dev/null; sleep $TAKES; exit 143' TERM
+    note() { echo "$1 $$ $2" >>"$LOG"; }
+    see() (
+        read -r file <"$FILE"
+        while :; do
+            cd -P "$TREE" || { note torn; exit; }
+            read -r a <a && read -r b <z/b && break
+        done 2>/dev/null
+        note "$1" "$file $a $b"
+    )
+    if read -r before <last; then
+        read -r pid name state parent rest <"/proc/$before/stat" && [ "$parent" = "$PPID" ] && note twice "$before"
+    fi 2>/dev/null
+    echo $$ >last
+    see start
+    exec 3<&0
+    read -r line <&3 &
+    while wait $!; [ $? -gt 128 ]; do :; done
+"#;
+
+/// Refuses a file, or a tree with a file, that says so.
+const CHECK: &str = "#!/bin/sh\n! grep -rq BAD \"$1\"\n";
+
+// ---------------------------------------------------------------- the model
+
+type Version = u32;
+
+/// What is at a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Missing,
+    Good(Version),
+    /// It is refused.
+    Bad,
+}
+
+/// A source, and what can be in place because of it: more than one version only if the newest good one
+/// may have been replaced before it was taken.
+struct Source {
+    name: &'static str,
+    content: Content,
+    possible: Vec<Version>,
+    is_settled: bool,
+    /// One of them was seen.
+    is_certain: bool,
+}
+
+impl Source {
+    fn new(name: &'static str) -> Source {
+        Source {
+            name,
+            content: Content::Missing,
+            possible: Vec::new(),
+            is_settled: true,
+            is_certain: false,
+        }
+    }
+
+    fn offer(&mut self, version: Version) {
+        self.possible.push(version);
+        self.content = Content::Good(version);
+        self.is_settled = false;
+    }
+
+    /// Whether this can be in place when everything has come to rest.
+    fn allows(&self, placed: Option<Version>) -> bool {
+        match (self.content, placed) {
+            (Content::Good(newest), placed) => placed == Some(newest),
+            (_, Some(version)) => self.possible.contains(&version),
+            (_, None) => self.possible.is_empty(),
+        }
+    }
+
+    fn settle(&mut self) {
+        if let Content::Good(version) = self.content {
+            self.possible = vec![version];
+            self.is_certain = true;
+        }
+        self.is_settled = true;
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Activate,
+    Deactivate,
+    NewFile,
+    NewTar,
+    Bad,
+    Delete,
+    Kill,
+    Burst,
+    Settle,
+}
+
+const ALPHABET: [Event; 15] = [
+    Event::Activate,
+    Event::Activate,
+    Event::Activate,
+    Event::Deactivate,
+    Event::Deactivate,
+    Event::NewFile,
+    Event::NewFile,
+    Event::NewTar,
+    Event::NewTar,
+    Event::Bad,
+    Event::Bad,
+    Event::Delete,
+    Event::Kill,
+    Event::Burst,
+    Event::Settle,
+];
+
+struct Walk<'g> {
+    guard: &'g Guard,
+    label: String,
+    chance: Chance,
+    trace: Vec<String>,
+    checks: bool,
+    version: Version,
+    kills: u32,
+    active: bool,
+    file: Source,
+    tar: Source,
+    /// How long the command's log was when it was seen to be inactive.
+    frozen: Option<usize>,
+    life: Option<String>,
+    run: Option<Running>,
+    /// What the command's helper reads; it goes with the round.
+    _stdin: PipeWriter,
+    world: World,
+}
+
+impl<'g> Walk<'g> {
+    fn new(seed: u64, number: u64, guard: &'g Guard) -> Walk<'g> {
+        let mut chance = Chance::new(seed, number);
+        let world = World::new();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let checks = chance.half();
+        let takes = chance.pick(&["0", "0.05", "0.2"]);
+        let restart = chance.pick(&["always", "on-failure"]);
+        // Half of the rounds each, whatever the seed.
+        let action = if number.is_multiple_of(2) {
+            "restart"
+        } else {
+            "HUP"
+        };
+        let is_directory = chance.half();
+        if is_directory {
+            std::fs::create_dir(world.path("tree")).unwrap();
+        }
+        world.program("check", CHECK);
+        let mut run = world.run(["-n", "x", "-v", "--restart", restart, "--on-config", action]);
+        run.args([
+            "--config",
+            "f=file",
+            "--config-tar",
+            "t=tree",
+            "--active-while",
+            "a",
+        ]);
+        if checks {
+            run.args(["--config-check", "./check"]);
+        }
+        run.args(["--", "sh", "-c", COMMAND])
+            .current_dir(world.path("."))
+            .env("TAKES", takes)
+            .env("LOG", world.path("log"))
+            .env("FILE", world.path("file"))
+            .env("TREE", world.path("tree"))
+            .stdin(reader)
+            // The helper of a command that was killed would keep a pipe open.
+            .stdout(std::process::Stdio::null())
+            .stderr(File::create(world.path("stderr")).unwrap());
+        let mut walk = Walk {
+            guard,
+            label: format!(
+                "seed {seed}, round {number}: --on-config {action}, --restart {restart}, check {checks}, tree is a directory {is_directory}, a stop takes {takes}"
+            ),
+            chance,
+            trace: Vec::new(),
+            checks,
+            version: 0,
+            kills: KILLS,
+            active: false,
+            file: Source::new("f"),
+            tar: Source::new("t"),
+            frozen: None,
+            life: None,
+            run: None,
+            _stdin: writer,
+            world,
+        };
+        // Something may be there from the start.
+        for event in [Event::Activate, Event::NewFile, Event::NewTar] {
+            if walk.chance.half() {
+                walk.happen(event);
+            }
+        }
+        walk.run = Some(run.start());
+        walk
+    }
+
+    fn play(mut self) {
+        for _ in 0..EVENTS {
+            let event = self.chance.pick(&ALPHABET);
+            self.happen(event);
+            let pause = self.chance.pick(&[0, 0, 0, 5, 30, 105, 130]);
+            std::thread::sleep(Duration::from_millis(pause));
+        }
+        self.settle();
+        self.end();
+    }
+
+    fn happen(&mut self, event: Event) {
+        self.trace.push(format!("{event:?}"));
+        match event {
+            Event::Activate => self.activate(),
+            Event::Deactivate => self.deactivate(),
+            Event::NewFile => self.new_file(),
+            Event::NewTar => self.new_tar(),
+            Event::Bad => self.bad(),
+            Event::Delete => self.delete(),
+            Event::Kill => self.kill(),
+            Event::Burst => self.burst(),
+            Event::Settle => self.settle(),
+        }
+    }
+
+    fn file(&mut self) -> &mut Source {
+        &mut self.file
+    }
+
+    fn tar(&mut self) -> &mut Source {
+        &mut self.tar
+    }
+
+    // ------------------------------------------------------------ events
+
+    fn activate(&mut self) {
+        self.assert_frozen();
+        self.frozen = None;
+        self.active = true;
+        std::fs::write(self.world.path("a"), "").unwrap();
+    }
+
+    fn deactivate(&mut self) {
+        self.active = false;
+        let _ = std::fs::remove_file(self.world.path("a"));
+    }
+
+    fn new_file(&mut self) {
+        let version = self.next();
+        let by_rename = self.chance.half();
+        self.put("f", format!("{version}\n").as_bytes(), by_rename);
+        self.file.offer(version);
+    }
+
+    fn new_tar(&mut self) {
+        let version = self.next();
+        let by_rename = self.chance.half();
+        self.put("t", &tree(&version.to_string()), by_rename);
+        self.tar.offer(version);
+    }
+
+    fn next(&mut self) -> Version {
+        self.version += 1;
+        self.version
+    }
+
+    fn put(&self, name: &str, bytes: &[u8], by_rename: bool) {
+        let place = self.world.path(name);
+        if by_rename {
+            let new = self.world.path("new");
+            std::fs::write(&new, bytes).unwrap();
+            std::fs::rename(&new, &place).unwrap();
+        } else {
+            std::fs::write(&place, bytes).unwrap();
+        }
+    }
+
+    /// What is refused: by the check, or because it is no archive that can be unpacked.
+    fn bad(&mut self) {
+        let version = self.next();
+        let kind = self.chance.below(if self.checks { 5 } else { 3 });
+        let said = format!("BAD {version}");
+        let whole = tree(&said);
+        let bytes = match kind {
+            0 => whole[..whole.len() / 2 - 200].to_vec(),
+            1 => archive(&[("../outside", &said)]),
+            2 => archive(&[("a", &said), ("/outside", &said)]),
+            3 => whole,
+            _ => {
+                self.make_clear(Walk::file);
+                self.put("f", said.as_bytes(), true);
+                self.file.content = Content::Bad;
+                return;
+            }
+        };
+        self.make_clear(Walk::tar);
+        self.put("t", &bytes, true);
+        self.tar.content = Content::Bad;
+    }
+
+    fn delete(&mut self) {
+        let source = if self.chance.half() {
+            Walk::file
+        } else {
+            Walk::tar
+        };
+        self.make_clear(source);
+        let source = source(self);
+        source.content = Content::Missing;
+        let name = source.name;
+        let path = self.world.path(name);
+        let _ = std::fs::remove_file(path);
+    }
+
+    /// Before something good is replaced by what does not count. Mostly it is not known then whether it was taken;
+    /// where it is the first, everything would depend on that.
+    fn make_clear(&mut self, source: fn(&mut Self) -> &mut Source) {
+        let source = source(self);
+        let is_first = !source.is_certain && !source.possible.is_empty();
+        if is_first || source.possible.len() > 1 && self.chance.half() {
+            self.settle();
+        }
+    }
+
+    fn kill(&mut self) {
+        if self.kills == 0 {
+            return;
+        }
+        self.settle();
+        if self.predicted() == State::Ready {
+            self.kills -= 1;
+            let seen = self.last_seen().expect("it runs").pid;
+            let pid = Pid::from_raw(seen.parse().unwrap()).unwrap();
+            // Not one that has got its number since.
+            if let Ok(fd) = pidfd_open(pid, PidfdFlags::empty())
+                && self.is_command(pid.as_raw_nonzero().get())
+            {
+                let _ = pidfd_send_signal(fd, Signal::KILL);
+                // Until then it looks like one that runs as predicted.
+                eventually("it is killed", || is_gone(&seen).then_some(()));
+            }
+        }
+    }
+
+    /// Many changes within the quiet time are one.
+    fn burst(&mut self) {
+        self.settle();
+        let good = |source: &Source| matches!(source.content, Content::Good(_));
+        // What was refused or has gone may not have come to rest.
+        let counts = good(&self.file) && good(&self.tar) && self.predicted() == State::Ready;
+        let before = self.looks();
+        let began = Instant::now();
+        for change in 0..6 {
+            let version = self.next();
+            if change % 2 == 0 {
+                self.put("f", format!("{version}\n").as_bytes(), true);
+                self.file.offer(version);
+            } else {
+                self.put("t", &tree(&version.to_string()), true);
+                self.tar.offer(version);
+            }
+            std::thread::sleep(Duration::from_millis(11));
+        }
+        let counts = counts && began.elapsed() < BURST;
+        self.settle();
+        let after = self.looks();
+        // One more, because of what came before and had not been told when it was seen.
+        assert!(
+            !counts || after - before <= 2,
+            "{before} looks, then {after}"
+        );
+    }
+
+    // ------------------------------------------------------------ what must be
+
+    fn predicted(&self) -> State {
+        let is_complete = !self.file.possible.is_empty() && !self.tar.possible.is_empty();
+        match (is_complete, self.active) {
+            (_, false) => State::Inactive,
+            (false, true) => State::Waiting,
+            (true, true) => State::Ready,
+        }
+    }
+
+    /// Waits until everything is as predicted.
+    fn settle(&mut self) {
+        if self.run.is_none() {
+            return;
+        }
+        let predicted = self.predicted();
+        let what = format!(
+            "{}: {predicted:?}, {:?} of {:?}, {:?} of {:?}",
+            self.label, self.file.content, self.file.possible, self.tar.content, self.tar.possible
+        );
+        eventually(&what, || self.is_at_rest(predicted).then_some(()));
+        self.file.settle();
+        self.tar.settle();
+        if self.tar.is_certain {
+            let tree = self.world.path("tree");
+            self.guard.trees.lock().unwrap().insert(tree);
+        }
+        self.assert_sound();
+        let life = self.world.key("x", "Waiting");
+        assert!(self.life.is_none() || self.life == life, "one life");
+        self.life = life;
+        if predicted == State::Inactive {
+            self.assert_frozen();
+            self.frozen = Some(lines(&self.world.path("log")).len());
+        }
+        self.trace.push("settled".to_owned());
+    }
+
+    fn is_at_rest(&self, predicted: State) -> bool {
+        // Whoever has heard of something and has not done it yet looks as it did before.
+        if !self.run.as_ref().is_some_and(|run| sleeps(run.pid())) {
+            return false;
+        }
+        let [file, tree] = [self.placed_file(), self.placed_tree()];
+        if !self.file.allows(file) || !self.tar.allows(tree) {
+            return false;
+        }
+        let name = Name::new("x").unwrap();
+        let life = ExitDir::new(self.world.dir()).life(&name).ok().flatten();
+        if life.and_then(|life| life.state()) != Some(predicted) {
+            return false;
+        }
+        match (predicted, self.last_seen()) {
+            (State::Ready, None) => false,
+            (State::Ready, Some(seen)) => {
+                !is_gone(&seen.pid) && Some(seen.file) == file && Some(seen.tree) == tree
+            }
+            (_, Some(seen)) => is_gone(&seen.pid),
+            (_, None) => true,
+        }
+    }
+
+    /// What must hold at any moment.
+    fn assert_sound(&self) {
+        for line in lines(&self.world.path("log")) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words[..] {
+                ["start" | "reload", _, _, a, b] => assert_eq!(a, b, "a mixture: {line}"),
+                ["stop", _] => {}
+                _ => panic!("{line}"),
+            }
+            assert!(!line.contains("BAD"), "{line}");
+        }
+    }
+
+    /// What is inactive does nothing.
+    fn assert_frozen(&self) {
+        if let Some(count) = self.frozen {
+            assert_eq!(lines(&self.world.path("log")).len(), count, "inactive");
+        }
+    }
+
+    fn placed_file(&self) -> Option<Version> {
+        let text = std::fs::read_to_string(self.world.path("file")).ok()?;
+        text.trim().parse().ok()
+    }
+
+    /// Both files of one tree, which may be on its way out; never of two, and there is always one.
+    fn placed_tree(&self) -> Option<Version> {
+        let dir = File::open(self.world.path("tree"));
+        let dir = match dir {
+            Ok(dir) => dir,
+            Err(error) => {
+                assert!(
+                    self.life.is_none() || self.tar.possible.len() != 1 || !self.tar.is_settled,
+                    "no tree: {error}"
+                );
+                return None;
+            }
+        };
+        let inside = PathBuf::from(format!(
+            "/proc/self/fd/{}",
+            std::os::fd::AsRawFd::as_raw_fd(&dir)
+        ));
+        let read = |path: &Path| std::fs::read_to_string(inside.join(path)).ok();
+        let [a, b] = ["a", "z/b"].map(|name| read(Path::new(name)));
+        let (a, b) = (a?, b?);
+        assert_eq!(a, b, "a mixture");
+        a.trim().parse().ok()
+    }
+
+    // ------------------------------------------------------------ what was seen
+
+    fn looks(&self) -> usize {
+        lines(&self.world.path("log"))
+            .iter()
+            .filter(|line| line.starts_with("start") || line.starts_with("reload"))
+            .count()
+    }
+
+    fn last_seen(&self) -> Option<Seen> {
+        let log = lines(&self.world.path("log"));
+        let line = log.last()?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let number = |at: usize| {
+            words
+                .get(at)
+                .and_then(|word| word.parse().ok())
+                .unwrap_or(0)
+        };
+        Some(Seen {
+            pid: (*words.get(1)?).to_owned(),
+            file: number(2),
+            tree: number(3),
+        })
+    }
+
+    fn is_command(&self, pid: i32) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let parent = stat
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
+        parent == self.run.as_ref().map(Running::pid)
+    }
+
+    fn end(mut self) {
+        let run = self.run.take().unwrap();
+        let predicted = self.predicted();
+        run.kill(15);
+        let ended = run.end();
+        assert_eq!(ended.status, 143, "{}", self.label);
+        self.assert_sound();
+        if let Some(seen) = self.last_seen() {
+            assert!(is_gone(&seen.pid), "it was left running");
+        }
+        if predicted == State::Ready {
+            let log = lines(&self.world.path("log"));
+            assert!(log.last().unwrap().starts_with("stop"), "{log:?}");
+        }
+        let text = self.world.tombstone("x");
+        for key in ["\nDied: ", "\nExitCode: 143\n", "\nReason: "] {
+            assert_eq!(text.matches(key).count(), 1, "{text}");
+        }
+        assert_eq!(self.world.key("x", "Waiting"), self.life);
+        assert_eq!(self.world.entries(), ["x"]);
+    }
+}
+
+/// What the command has written down last.
+struct Seen {
+    pid: String,
+    file: Version,
+    tree: Version,
+}
+
+impl Drop for Walk<'_> {
+    fn drop(&mut self) {
+        let tree = self.world.path("tree");
+        self.guard.trees.lock().unwrap().remove(&tree);
+        if std::thread::panicking() {
+            let read = |name| std::fs::read_to_string(self.world.path(name)).unwrap_or_default();
+            eprintln!(
+                "{}\n{}\n--- log\n{}--- stderr\n{}--- tombstone\n{}",
+                self.label,
+                self.trace.join(" "),
+                read("log"),
+                read("stderr"),
+                self.world.tombstone("x"),
+            );
+        }
+    }
+}
+
+// ---------------------------------------------------------------- archives
+
+/// Two files of one version, far apart.
+fn tree(version: &str) -> Vec<u8> {
+    let middle: Vec<String> = (0..8).map(|number| format!("m{number}")).collect();
+    let mut files = vec![("a", version)];
+    files.extend(middle.iter().map(|name| (name.as_str(), version)));
+    files.push(("z/b", version));
+    archive(&files)
+}
+
+/// A tar archive (POSIX ustar) of files with one line each.
+fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for (name, line) in files {
+        let content = format!("{line}\n");
+        let mut header = [0; 512];
+        let mut set = |at: usize, text: &str| {
+            header[at..at + text.len()].copy_from_slice(text.as_bytes());
+        };
+        set(0, name);
+        set(100, "0000644\0");
+        set(108, "0000000\0");
+        set(116, "0000000\0");
+        set(124, &format!("{:011o}\0", content.len()));
+        set(136, "00000000000\0");
+        // The sum is made with blanks in its own place.
+        set(148, "        ");
+        set(156, "0");
+        set(257, "ustar\x0000");
+        let sum: u32 = header.iter().copied().map(u32::from).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        archive.extend(header);
+        archive.extend(content.as_bytes());
+        archive.resize(archive.len().next_multiple_of(512), 0);
+    }
+    archive.resize(archive.len() + 1024, 0);
+    archive
+}

@@ -1,0 +1,581 @@
+//! What a review of the managed application has found: sources, copies and checks in company that means harm,
+//! is in a hurry, or is merely unusual. Without the slow look.
+
+use crate::managed::check::HANGING;
+use crate::support::inspect::{assert_sentence, is_gone};
+use crate::support::managed_app::{
+    App, TERM, Way, await_rest, make_fifo, mode, replace, write, write_check,
+};
+use crate::support::recorder::lines;
+use crate::support::requirements::{
+    as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
+};
+use crate::support::sandbox::{Running, Start, World, binary, entries, eventually};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Whose directory root may find itself in.
+const NOBODY_ID: u32 = 65534;
+
+/// A life whose command is this script, and whose words go to a file, since a check that hangs holds a pipe open.
+fn supervise(world: &World, words: &[&str], script: &str) -> Running {
+    let mut run = world.run(["--poll", "off"]);
+    run.args(words)
+        .args(["--", "sh", "-c", script])
+        .current_dir(world.path("."))
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(world.path("stderr")).unwrap());
+    run.start()
+}
+
+fn said(world: &World) -> String {
+    fs::read_to_string(world.path("stderr")).unwrap_or_default()
+}
+
+fn await_file(world: &World, name: &str) {
+    eventually(name, || world.path(name).exists().then_some(()));
+}
+
+/// A source `tree`, which is a directory with a file.
+fn world_with_tree() -> World {
+    let world = World::new();
+    fs::create_dir(world.path("tree")).unwrap();
+    write(&world, "tree/app.conf", "1");
+    world
+}
+
+/// Whether a process has used less than half of a CPU while something was done. Of a fault it is nearly all that it
+/// can get.
+#[track_caller]
+fn assert_calm_while(process: &Running, deed: impl FnOnce()) {
+    let (before, began) = (busy(process), Instant::now());
+    deed();
+    let (passed, taken) = (began.elapsed(), busy(process) - before);
+    assert!(taken * 2 < passed, "{taken:?} of {passed:?}");
+}
+
+/// For how long a process has been running.
+fn busy(process: &Running) -> Duration {
+    let times = fs::read_to_string(format!("/proc/{}/schedstat", process.pid())).unwrap();
+    let running = times.split_whitespace().next().unwrap().parse().unwrap();
+    assert_ne!(running, 0, "this kernel does not count");
+    Duration::from_nanos(running)
+}
+
+/// Puts a link in the place of everything hidden: to a file for a file, to a directory for a directory.
+const ATTACKER: &str = r#"
+    my ($file, $directory) = @ARGV;
+    my $number = 0;
+    open(my $started, ">", "attacking");
+    while (opendir(my $dir, ".")) {
+        for my $name (grep(/\.exitdir/, readdir($dir))) {
+            next if -l $name or !-e _;
+            if (-d _) {
+                rename($name, "away" . $number++);
+                symlink($directory, $name);
+            } else {
+                symlink($file, "link");
+                rename("link", $name);
+            }
+        }
+    }
+"#;
+
+/// Everything that root could be led to change.
+fn state(path: &Path) -> String {
+    let stat = fs::metadata(path).unwrap();
+    let content = fs::read_to_string(path).unwrap_or_default();
+    let (mode, owner) = (stat.mode(), stat.uid());
+    format!("{mode:o} {owner} {content:?} {:?}", entries(path))
+}
+
+#[test]
+fn in_a_directory_open_to_all_root_is_led_nowhere_else() {
+    /// Of each round the sources, so that there are 30 changes of files and as many of directories.
+    const SOURCES: [&str; 3] = ["1", "2", "3"];
+    const ROUNDS: u32 = 10;
+    let mut perl = Command::new("perl");
+    if !nobody_is_permitted() || !is_permitted("perl", perl.args(["-e", "1"])) {
+        return;
+    }
+    let world = World::new();
+    set_mode(&world.path("."), 0o755);
+    fs::create_dir(world.path("open")).unwrap();
+    set_mode(&world.path("open"), 0o777);
+    chown(world.path("open"), Some(NOBODY_ID), Some(NOBODY_ID)).unwrap();
+    let (file, directory) = (world.path("victim"), world.path("victims"));
+    write(&world, "victim", "secret");
+    set_mode(&file, 0o600);
+    fs::create_dir(&directory).unwrap();
+    write(&world, "victims/kept", "secret");
+    set_mode(&directory, 0o700);
+    let victims = || {
+        [
+            state(&file),
+            state(&directory),
+            state(&directory.join("kept")),
+        ]
+    };
+    let before = victims();
+    let lay = |text: &str| {
+        // Large, so that there is time in which to interfere.
+        let large = text.repeat(1 << 20);
+        for source in SOURCES {
+            let plain = world.path(&format!("{source}.conf"));
+            fs::write(&plain, &large).unwrap();
+            set_mode(&plain, 0o666);
+            let tree = world.path(&format!("tree{source}"));
+            fs::create_dir_all(&tree).unwrap();
+            for number in 0..30 {
+                fs::write(tree.join(number.to_string()), text).unwrap();
+            }
+        }
+    };
+    lay("a");
+    let config = |source: &&str| {
+        [
+            format!("{source}.conf=open/{source}.conf"),
+            format!("tree{source}=open/tree{source}"),
+        ]
+    };
+    let configs = SOURCES
+        .iter()
+        .flat_map(config)
+        .collect::<Vec<_>>()
+        .join(",");
+    let words = ["--config", &configs, "--on-config", "HUP"];
+    let script = "trap : HUP; touch started; while test -e started; do sleep 0.02; done";
+    let running = supervise(&world, &words, script);
+    await_file(&world, "started");
+    let mut attacker = as_nobody(&world, "perl");
+    attacker
+        .args(["-e", ATTACKER])
+        .args([&file, &directory])
+        .current_dir(world.path("open"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let _attacker = attacker.start();
+    await_file(&world, "open/attacking");
+    for round in 0..ROUNDS {
+        lay(["b", "c"][round as usize % 2]);
+        await_rest(&running);
+        assert_eq!(victims(), before, "after round {round}: {}", said(&world));
+    }
+}
+
+#[test]
+fn a_set_user_id_file_of_somebody_else_is_copied_without_the_bit() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    // Root's for root and nobody's for nobody is what the copy would be.
+    for (owner, run_by_nobody) in [(NOBODY_ID, false), (0, true)] {
+        let world = World::new();
+        let program = installed(&world);
+        set_mode(&world.path("."), 0o777);
+        write(&world, "app.conf", "1");
+        chown(world.path("app.conf"), Some(owner), Some(owner)).unwrap();
+        set_mode(&world.path("app.conf"), 0o6755);
+        let mut run = match run_by_nobody {
+            true => as_nobody(&world, program),
+            false => world.command(program),
+        };
+        run.arg("run");
+        let words = ["--config", "app.conf=run/app.conf"];
+        let app = App::of(world, run, Way::Hup, "run/app.conf", &words);
+        app.await_log(&["started 1"]);
+        assert_eq!(mode(&app.world.path("run/app.conf")), 0o755);
+        assert_eq!(app.said(), "");
+    }
+}
+
+#[test]
+fn a_directory_with_a_part_that_cannot_be_read_is_refused_until_it_can_be() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    let start = |words: &[&str]| {
+        let world = world_with_tree();
+        let program = installed(&world);
+        set_mode(&world.path("."), 0o777);
+        fs::create_dir(world.path("tree/sub")).unwrap();
+        write(&world, "tree/sub/part", "x");
+        // The names in it can be read, and nothing else.
+        set_mode(&world.path("tree/sub"), 0o744);
+        let mut run = as_nobody(&world, program);
+        run.arg("run").args(["--config", "tree=copy"]);
+        App::of(world, run, Way::Hup, "copy/app.conf", words)
+    };
+    let refused = "tree is refused: sub/part: Permission denied\n";
+    let waiting = start(&["--birth-timeout", "1s"]);
+    let opened = start(&[]);
+    opened.await_words("refused");
+    await_rest(&opened.running);
+    set_mode(&opened.world.path("tree/sub"), 0o755);
+    opened.await_log(&["started 1"]);
+    assert_eq!(opened.text("copy/sub/part"), "x\n");
+    assert_eq!(opened.said(), refused);
+    let App { running, world, .. } = waiting;
+    assert_eq!(running.end().status, 124);
+    assert_eq!(lines(&world.path("log")), [""; 0]);
+    assert!(said(&world).contains(refused), "{}", said(&world));
+    assert!(!world.path("copy").exists());
+}
+
+#[test]
+fn three_that_are_started_at_once_over_one_directory_do_not_disturb_each_other() {
+    let world = world_with_tree();
+    fs::create_dir_all(world.path("run/copy")).unwrap();
+    for round in 0..20 {
+        let words = ["--config", "tree=run/copy", "--", "true"];
+        let start = || world.run(words).current_dir(world.path(".")).start();
+        let three = [start(), start(), start()];
+        for running in three {
+            let ended = running.end();
+            let result = (ended.status, ended.stderr.as_str());
+            assert_eq!(result, (0, ""), "round {round}");
+        }
+        assert_eq!(entries(&world.path("run")), ["copy"], "round {round}");
+        assert_eq!(
+            entries(&world.path("run/copy")),
+            ["app.conf"],
+            "round {round}"
+        );
+    }
+}
+
+#[test]
+fn a_second_one_of_a_name_that_is_alive_leaves_the_first_ones_candidate_alone() {
+    let world = world_with_tree();
+    fs::create_dir(world.path("copy")).unwrap();
+    write_check(
+        &world,
+        "touch asked; while test -e asked && ! test -e go; do sleep 0.01; done; cat \"$1\"/app.conf",
+    );
+    let words = ["-n", "app", "--config", "tree=copy"];
+    let check = ["--config-check", "./check"];
+    let all = [&words[..], &check].concat();
+    let app = App::start(world, Way::Hup, "copy/app.conf", &all);
+    await_file(&app.world, "asked");
+    let mut second = app.world.run(words);
+    second.args(["--", "true"]);
+    let ended = second.current_dir(app.world.path(".")).finish();
+    assert_sentence(&ended, "exitdir-run", 125);
+    write(&app.world, "go", "");
+    app.await_log(&["started 1"]);
+    assert_eq!(app.said(), "1\n");
+}
+
+#[test]
+fn a_change_while_descendants_are_stopped_does_not_take_the_cpu() {
+    let world = World::new();
+    write(&world, "app.conf", "1");
+    let script = "trap '' TERM; while test -e app.conf && ! test -e end; do sleep 0.02; done &";
+    let words = [
+        "--wait-descendants",
+        "--grace-period",
+        "1m",
+        "--config",
+        "app.conf=run/app.conf",
+    ];
+    let mut running = supervise(&world, &words, script);
+    eventually("the stop", || {
+        said(&world).contains("left behind").then_some(())
+    });
+    replace(&world, "app.conf", "2");
+    // Much longer than changes are waited for.
+    assert_calm_while(&running, || std::thread::sleep(Duration::from_millis(800)));
+    assert!(running.is_running());
+    write(&world, "end", "");
+    assert_eq!(running.end().status, 0);
+}
+
+#[test]
+fn what_cannot_be_put_in_place_beside_its_source_is_tried_a_few_times_only() {
+    // A mount point cannot be replaced, and nothing of that is seen before.
+    const CHECK: &str = "echo >>asked; case $(cat \"$1\") in \
+                         2) test -e taken || mount --bind run/copy run/copy && touch taken ;; \
+                         3) umount run/copy ;; esac";
+    let world = World::new();
+    fs::create_dir(world.path("run")).unwrap();
+    write(&world, "run/app.conf", "1");
+    write_check(&world, CHECK);
+    let inside = |program: &Path| {
+        let mut command = world.command("unshare");
+        command.arg("-m").arg(program);
+        command.current_dir(world.path("."));
+        command
+    };
+    let mut trial = inside(Path::new("mount"));
+    if !is_permitted("a mount", trial.args(["--bind", "run", "run"])) {
+        return;
+    }
+    let mut run = inside(&binary());
+    run.arg("run");
+    let words = [
+        "--config",
+        "run/app.conf=run/copy",
+        "--config-check",
+        "./check",
+    ];
+    let app = App::of(world, run, Way::Hup, "run/copy", &words);
+    app.await_log(&["started 1"]);
+    replace(&app.world, "run/app.conf", "2");
+    app.await_words("cannot replace run/copy: ");
+    // There is no rest for one that goes on trying, but while a check runs, which has its candidate.
+    let count = || lines(&app.world.path("asked")).len();
+    let asked = eventually("a rest without a check", || {
+        let asked = count();
+        let is_checking = entries(&app.world.path("run")) != ["app.conf", "copy"];
+        await_rest(&app.running);
+        (!is_checking && count() == asked).then_some(asked)
+    });
+    assert!(asked <= 5, "asked {asked} times");
+    replace(&app.world, "run/app.conf", "3");
+    app.await_log(&["started 1", "reloaded 3"]);
+}
+
+#[test]
+fn what_happens_beside_a_large_source_does_not_take_the_cpu() {
+    let world = World::new();
+    fs::create_dir_all(world.path("near/tree")).unwrap();
+    for number in 0..2_000 {
+        fs::write(world.path(&format!("near/tree/{number}")), "1").unwrap();
+    }
+    let words = ["--config", "near/tree"];
+    let app = App::start(world, Way::Hup, "near/tree/0", &words);
+    app.await_log(&["started 1"]);
+    let beside = app.world.path("near/beside");
+    assert_calm_while(&app.running, || {
+        for _ in 0..400 {
+            fs::write(&beside, "").unwrap();
+            fs::remove_file(&beside).unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    });
+    write(&app.world, "near/tree/0", "2");
+    app.await_log(&["started 1", "reloaded 2"]);
+}
+
+#[test]
+fn a_fifo_where_an_archive_has_a_file_or_a_link_to_one_hangs_nobody() {
+    let world = world_with_tree();
+    fs::hard_link(world.path("tree/app.conf"), world.path("tree/link")).unwrap();
+    let mut tar = world.command("tar");
+    let packed = tar
+        .args(["-cf", "app.tar", "-C", "tree", "."])
+        .current_dir(world.path("."))
+        .finish();
+    assert_eq!(packed.status, 0, "{packed:?}");
+    fs::create_dir(world.path("copy")).unwrap();
+    for name in ["app.conf", "link"] {
+        make_fifo(&world.path("copy").join(name));
+    }
+    let words = ["--config-tar", "app.tar=copy"];
+    let app = App::start(world, Way::Restart, "copy/link", &words);
+    app.await_log(&["started 1"]);
+    app.running.kill(TERM);
+    let App { running, .. } = app;
+    assert_eq!(running.end().status, 143);
+}
+
+#[test]
+fn an_exit_directory_inside_of_the_source_costs_no_descriptors() {
+    let world = world_with_tree();
+    symlink("../graveyard", world.path("tree/dir")).unwrap();
+    let words = ["-n", "app", "--config", "tree"];
+    let app = App::start(world, Way::Hup, "tree/app.conf", &words);
+    app.await_log(&["started 1"]);
+    let descriptors = || entries(Path::new(&format!("/proc/{}/fd", app.running.pid())));
+    let before = descriptors();
+    for number in 2..17 {
+        write(&app.world, "tree/app.conf", &number.to_string());
+        let line = format!("reloaded {number}");
+        eventually(&line, || app.log().contains(&line).then_some(()));
+    }
+    await_rest(&app.running);
+    assert_eq!(descriptors(), before);
+}
+
+#[test]
+fn what_a_link_leads_to_and_what_is_above_a_source_is_heard() {
+    let world = world_with_tree();
+    write(&world, "outside", "1");
+    symlink("../outside", world.path("tree/link")).unwrap();
+    let app = App::start(world, Way::Hup, "tree/link", &["--config", "tree"]);
+    app.await_log(&["started 1"]);
+    write(&app.world, "outside", "2");
+    app.await_log(&["started 1", "reloaded 2"]);
+
+    let world = World::new();
+    for (above, text) in [("above", "1"), ("next", "2")] {
+        fs::create_dir_all(world.path(above).join("near")).unwrap();
+        write(&world, &format!("{above}/near/app.conf"), text);
+    }
+    let source = "above/near/app.conf";
+    let app = App::start(world, Way::Hup, source, &["--config", source]);
+    app.await_log(&["started 1"]);
+    for (from, to) in [("above", "old"), ("next", "above")] {
+        fs::rename(app.world.path(from), app.world.path(to)).unwrap();
+    }
+    app.await_log(&["started 1", "reloaded 2"]);
+}
+
+#[test]
+fn a_source_and_its_place_inside_of_each_other_are_told_apart_by_no_spelling() {
+    let world = world_with_tree();
+    fs::create_dir_all(world.path("holder/tree")).unwrap();
+    write(&world, "holder/tree/app.conf", "1");
+    symlink("tree", world.path("alias")).unwrap();
+    symlink("holder", world.path("holders")).unwrap();
+    let root = world.path("").display().to_string();
+    let root = root.trim_end_matches('/');
+    for config in [
+        "tree=./tree/copy".to_owned(),
+        format!("tree={root}/tree/copy"),
+        format!("{root}/holder/tree=holder"),
+        "tree=alias/copy".to_owned(),
+        "holders/tree=holder".to_owned(),
+        "holder/tree=alias/../holder".to_owned(),
+    ] {
+        let mut run = world.run(["--config", &config, "--", "true"]);
+        let ended = run.current_dir(world.path(".")).finish();
+        assert_sentence(&ended, "exitdir-run", 125);
+        for (directory, expected) in [
+            ("tree", &["app.conf"]),
+            ("holder", &["tree"]),
+            ("holder/tree", &["app.conf"]),
+        ] {
+            assert_eq!(entries(&world.path(directory)), expected, "{config}");
+        }
+    }
+}
+
+#[test]
+fn a_check_that_cannot_be_executed_has_not_said_no() {
+    let world = World::new();
+    write(&world, "app.conf", "1");
+    let words = [
+        "--config",
+        "app.conf=run/app.conf",
+        "--config-check",
+        "./check",
+    ];
+    let app = App::start(world, Way::Hup, "run/app.conf", &words);
+    app.await_words("cannot run ./check: ");
+    await_rest(&app.running);
+    write_check(&app.world, "exit 0");
+    // What was refused would not be asked about again.
+    replace(&app.world, "app.conf", "1");
+    app.await_log(&["started 1"]);
+    assert!(!app.said().contains("refused"), "{}", app.said());
+}
+
+#[test]
+fn a_check_sees_the_name_that_the_copy_will_have_and_not_the_source() {
+    let world = World::new();
+    write(&world, "source", "1");
+    write_check(&world, "echo \"$1\" >asked");
+    let words = [
+        "--config",
+        "source=run/app.json",
+        "--config-check",
+        "./check",
+    ];
+    let app = App::start(world, Way::Hup, "run/app.json", &words);
+    app.await_log(&["started 1"]);
+    let asked = app.text("asked");
+    assert!(asked.ends_with("/app.json\n"), "{asked}");
+    assert_ne!(asked, "run/app.json\n");
+}
+
+#[test]
+fn a_check_is_nothing_that_the_command_has_left_behind() {
+    let world = World::new();
+    write(&world, "app.conf", "1");
+    write_check(&world, HANGING);
+    let words = [
+        "--wait-descendants",
+        "--config",
+        "app.conf=run/app.conf",
+        "--config-check",
+        "./check",
+    ];
+    let script = "touch started; while test -e started && ! test -e end; do sleep 0.02; done";
+    let running = supervise(&world, &words, script);
+    await_file(&world, "started");
+    replace(&world, "app.conf", "2");
+    await_file(&world, "hanging");
+    write(&world, "end", "");
+    assert_eq!(running.end().status, 0);
+    assert_eq!(said(&world), "");
+    for pid in lines(&world.path("hanging"))[0].split(' ') {
+        eventually("it is gone", || is_gone(pid).then_some(()));
+    }
+}
+
+#[test]
+fn a_source_that_says_it_is_empty_and_is_not_is_copied() {
+    const SOURCE: &str = "/proc/sys/kernel/ostype";
+    let config = format!("{SOURCE}=run/ostype");
+    let words = ["--config", &config];
+    let app = App::start(World::new(), Way::Hup, "run/ostype", &words);
+    assert_eq!(fs::metadata(SOURCE).unwrap().len(), 0);
+    app.await_log(&["started Linux"]);
+}
+
+#[test]
+fn a_source_that_would_hold_its_own_copy_through_a_link_or_is_too_deep_is_refused() {
+    let copied = world_with_tree();
+    fs::create_dir(copied.path("place")).unwrap();
+    symlink("../place", copied.path("tree/link")).unwrap();
+    let deep = world_with_tree();
+    fs::create_dir_all(deep.path(&format!("tree{}", "/d".repeat(130)))).unwrap();
+    for (world, why) in [(copied, "its own copy"), (deep, "directories deep")] {
+        let mut run = world.run(["--birth-timeout", "300ms", "--config", "tree=place/copy"]);
+        let ended = run
+            .args(["--", "true"])
+            .current_dir(world.path("."))
+            .finish();
+        assert_eq!(ended.status, 124, "{}", ended.stderr);
+        let refused = ended.stderr.lines().filter(|line| line.contains(why));
+        assert_eq!(refused.count(), 1, "{}", ended.stderr);
+        assert!(!world.path("place/copy").exists());
+    }
+}
+
+#[test]
+fn an_archive_that_is_refused_is_said_once_for_each_content() {
+    let world = world_with_tree();
+    for dir in ["in", "out"] {
+        fs::create_dir(world.path(dir)).unwrap();
+    }
+    let pack = |name: &str| {
+        let mut tar = Command::new("tar");
+        tar.arg("-cf").arg(world.path(name)).arg("-C");
+        assert!(
+            tar.arg(world.path("tree"))
+                .arg(".")
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    pack("in/a.tar");
+    let words = ["--config-tar", "in/a.tar=out/a", "--on-config", "HUP"];
+    let run = supervise(&world, &words, "trap '' HUP; echo >up; exec sleep 60");
+    await_file(&world, "up");
+    let count = || said(&world).matches("is refused").count();
+    for (round, garbage) in ["one", "one", "two", "two", "one"].iter().enumerate() {
+        replace(&world, "in/a.tar", garbage);
+        let expected = [1, 1, 2, 2, 3][round];
+        eventually("it is said", || (count() == expected).then_some(()));
+        await_rest(&run);
+        assert_eq!(count(), expected, "{}", said(&world));
+    }
+    run.kill(TERM);
+    assert_eq!(run.end().status, 143);
+}

@@ -1,0 +1,615 @@
+//! `--config-tar`: archives as GNU tar makes them, archives that mean harm, and what a reader of the directory
+//! sees meanwhile, also when the supervisor is struck down.
+
+use crate::faults::kills::{NONE, Point, can_inject, for_each, points_since, traced};
+use crate::support::archives::{FILE, Tar, hostile};
+use crate::support::inspect::assert_sentence;
+use crate::support::recorder::lines;
+use crate::support::requirements::{
+    as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
+};
+use crate::support::sandbox::{Running, Start, World, entries, eventually};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Everything in a directory: what it is, its mode, and what it holds.
+fn tree(root: &Path) -> BTreeMap<Vec<u8>, (u32, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut ahead = vec![root.to_owned()];
+    while let Some(path) = ahead.pop() {
+        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let stat = fs::symlink_metadata(&path).unwrap();
+            let content = if stat.is_symlink() {
+                fs::read_link(&path).unwrap().as_os_str().as_bytes().into()
+            } else if stat.is_file() {
+                fs::read(&path).unwrap()
+            } else {
+                ahead.push(path.clone());
+                Vec::new()
+            };
+            let name = path.strip_prefix(root).unwrap().as_os_str().as_bytes();
+            found.insert(name.to_owned(), (stat.mode(), content));
+        }
+    }
+    found
+}
+
+/// One version of a tree, whose files all say which.
+fn version(number: usize) -> Vec<u8> {
+    let text = format!("{number}\n");
+    Tar::new()
+        .file("a", &text)
+        .file("same", "same\n")
+        .directory("d", 0o755)
+        .file("d/b", &text)
+        .link("l", "d/b")
+        .hard("h", "a")
+        .file(&format!("only-{number}"), "")
+        .end()
+}
+
+/// A supervisor that unpacks `in/app.tar` to `out/app`, and whose command goes on when there is something new.
+struct Scene {
+    world: World,
+    run: Running,
+}
+
+/// Whether DIR is a directory at first, or a link made by us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Directory,
+    Link,
+}
+
+fn prepare(place: Place, archive: &[u8]) -> World {
+    let world = World::new();
+    fs::create_dir(world.path("in")).unwrap();
+    fs::create_dir(world.path("out")).unwrap();
+    if place == Place::Directory {
+        fs::create_dir(world.path("out/app")).unwrap();
+    }
+    deliver(&world, archive);
+    world
+}
+
+/// Replaces the archive in one step.
+fn deliver(world: &World, archive: &[u8]) {
+    fs::write(world.path("in/new"), archive).unwrap();
+    fs::rename(world.path("in/new"), world.path("in/app.tar")).unwrap();
+}
+
+fn item(world: &World) -> String {
+    let (source, place) = (world.path("in/app.tar"), world.path("out/app"));
+    format!("{}={}", source.display(), place.display())
+}
+
+impl Scene {
+    fn start(place: Place, archive: &[u8]) -> Scene {
+        Scene::play(prepare(place, archive))
+    }
+
+    fn play(world: World) -> Scene {
+        let mut command = world.run(["-v", "--config-tar"]);
+        command
+            .arg(item(&world))
+            .args(["--on-config", "HUP", "--", "sh", "-c"])
+            .arg("trap '' HUP; echo $$ >\"$0\"; exec sleep 1000")
+            .arg(world.path("pid"))
+            .stderr(Stdio::from(fs::File::create(world.path("err")).unwrap()));
+        let run = command.start();
+        eventually("the command runs", || {
+            fs::read_to_string(world.path("pid"))
+                .ok()
+                .filter(|pid| pid.ends_with('\n'))
+        });
+        let scene = Scene { world, run };
+        eventually("it has said so", || scene.said("started").pop());
+        scene
+    }
+
+    fn place(&self) -> std::path::PathBuf {
+        self.world.path("out/app")
+    }
+
+    fn said(&self, words: &str) -> Vec<String> {
+        let mut said = lines(&self.world.path("err"));
+        said.retain(|line| line.contains(words));
+        said
+    }
+
+    fn await_file(&self, name: &str, content: &str) {
+        let path = self.place().join(name);
+        eventually(format!("{name} is {content:?}"), || {
+            (fs::read_to_string(&path).ok()? == content).then_some(())
+        });
+    }
+
+    /// Delivers what must be refused, and checks that nothing has come of it but one sentence.
+    fn refuses(&self, what: &str, archive: &[u8]) -> String {
+        // What was replaced goes a moment after it.
+        let is_staging = |name: &String| name.starts_with(".app.exitdir-") && name.len() > 20;
+        eventually("nothing is under way", || {
+            let names = entries(&self.world.path("out"));
+            (!names.iter().any(is_staging)).then_some(())
+        });
+        let before = self.state();
+        let count = lines(&self.world.path("err")).len();
+        deliver(&self.world, archive);
+        eventually(format!("{what} is refused"), || {
+            assert_eq!(before, self.state(), "{what}");
+            (lines(&self.world.path("err")).len() > count).then_some(())
+        });
+        let said = lines(&self.world.path("err")).split_off(count);
+        assert_eq!(said.len(), 1, "{what}: {said:?}");
+        let refused = format!("{} is refused: ", self.world.path("in/app.tar").display());
+        let is_sentence = said[0].starts_with("exitdir-run: ")
+            && said[0].contains(&refused)
+            && said[0].ends_with(": keeping the old one")
+            && !said[0].contains(char::is_control);
+        assert!(is_sentence, "{what}: {said:?}");
+        assert_eq!(before, self.state(), "{what}");
+        said[0].clone()
+    }
+
+    /// All there is, but for what was delivered and said; and the command.
+    fn state(&self) -> (BTreeMap<Vec<u8>, (u32, Vec<u8>)>, Vec<String>, bool) {
+        let pid = fs::read_to_string(self.world.path("pid")).unwrap();
+        let mut top = entries(&self.world.path("."));
+        top.retain(|name| name != "graveyard");
+        let out = tree(&self.world.path("out"));
+        (out, top, crate::support::inspect::is_gone(&pid))
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        // So that the command goes with it.
+        if self.run.is_running() {
+            self.run.kill(15);
+            eventually("it has ended", || (!self.run.is_running()).then_some(()));
+        }
+    }
+}
+
+fn assert_that_the_hostile_are_refused(place: Place) {
+    let scene = Scene::start(place, &version(1));
+    fs::write(scene.world.path("victim"), "untouched").unwrap();
+    for (what, archive, why) in hostile() {
+        let said = scene.refuses(what, &archive);
+        assert!(said.contains(why), "{what}: {said}");
+    }
+    let victim = fs::metadata(scene.world.path("victim")).unwrap();
+    assert_eq!((victim.len(), victim.nlink()), (9, 1));
+    // And it has not lost its wits.
+    deliver(&scene.world, &version(2));
+    scene.await_file("a", "2\n");
+}
+
+#[test]
+fn hostile_archives_are_refused_whole_and_the_old_directory_stays() {
+    assert_that_the_hostile_are_refused(Place::Directory);
+}
+
+#[test]
+fn hostile_archives_are_refused_whole_and_the_old_link_stays() {
+    assert_that_the_hostile_are_refused(Place::Link);
+}
+
+#[test]
+fn an_archive_that_is_cut_at_any_block_is_refused() {
+    let scene = Scene::start(Place::Directory, &version(1));
+    let whole = version(2);
+    for length in (0..whole.len()).step_by(512) {
+        scene.refuses(&format!("{length} bytes"), &whole[..length]);
+    }
+}
+
+#[test]
+fn an_archive_over_64_mib_and_a_directory_instead_of_one_are_refused() {
+    let scene = Scene::start(Place::Link, &version(1));
+    let new = scene.world.path("in/new");
+    let source = scene.world.path("in/app.tar");
+    let before = scene.state();
+    let file = fs::File::create(&new).unwrap();
+    file.set_len((64 << 20) + 1).unwrap();
+    fs::rename(&new, &source).unwrap();
+    eventually("it is too large", || scene.said("larger than 64 MiB").pop());
+    fs::remove_file(&source).unwrap();
+    fs::create_dir(&source).unwrap();
+    eventually("it is a directory", || {
+        scene.said("it is a directory").pop()
+    });
+    assert_eq!(before, scene.state());
+}
+
+#[test]
+fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
+    for format in ["ustar", "pax", "gnu"] {
+        let scene = Scene::start(Place::Directory, &version(1));
+        let bundle = scene.world.path("bundle");
+        // ustar: 100 bytes for the name, 155 for what it is in. A name has 255 bytes, a path more.
+        let long = match format {
+            "ustar" => format!("{0}/{0}/{0}", "d".repeat(70)),
+            _ => format!("{}/{}", "d".repeat(200), "f".repeat(250)),
+        };
+        fs::create_dir_all(bundle.join(&long).parent().unwrap()).unwrap();
+        fs::write(bundle.join(&long), "long").unwrap();
+        fs::write(bundle.join("two\nlines \u{e9}"), "").unwrap();
+        fs::write(bundle.join(OsStr::from_bytes(b"\xff\xfe")), "no text").unwrap();
+        // ustar has 100 bytes for where a link leads.
+        let origin = if format == "ustar" { "short" } else { &long };
+        fs::write(bundle.join(origin), "long").unwrap();
+        fs::hard_link(bundle.join(origin), bundle.join("hard")).unwrap();
+        symlink(origin, bundle.join("link")).unwrap();
+        symlink("nowhere", bundle.join("dangling")).unwrap();
+        let file = fs::File::create(bundle.join("sparse")).unwrap();
+        file.set_len(1 << 20).unwrap();
+        fs::create_dir(bundle.join("closed")).unwrap();
+        fs::write(bundle.join("closed/secret"), "secret").unwrap();
+        set_mode(&bundle.join("closed/secret"), 0);
+        set_mode(&bundle.join("closed"), 0);
+        set_mode(&bundle, 0o751);
+        let mut pack = Command::new("tar");
+        pack.arg(format!("--format={format}"))
+            .arg("-cf")
+            .arg(scene.world.path("in/new"));
+        if format == "gnu" {
+            pack.arg("-S");
+        }
+        pack.arg("-C").arg(&bundle).arg(".");
+        // To root nothing is closed; others cannot pack it.
+        if !is_permitted("packing with GNU tar what is closed", &mut pack) {
+            return;
+        }
+        fs::rename(scene.world.path("in/new"), scene.world.path("in/app.tar")).unwrap();
+        scene.await_file("hard", "long");
+        assert_eq!(tree(&bundle), tree(&scene.place()), "{format}");
+        let inode = |name: &str| fs::metadata(scene.place().join(name)).unwrap().ino();
+        assert_eq!(inode("hard"), inode(origin), "{format}");
+        let mode = fs::metadata(scene.place()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o751, "{format}");
+        if format == "pax" {
+            let mut pack = Command::new("tar");
+            pack.args(["--format=pax", "-S", "-cf"])
+                .arg(scene.world.path("sparse.tar"));
+            assert!(
+                pack.arg("-C")
+                    .arg(&bundle)
+                    .arg("sparse")
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+            let sparse = fs::read(scene.world.path("sparse.tar")).unwrap();
+            assert!(
+                scene
+                    .refuses("sparse in pax", &sparse)
+                    .contains("sparse files in pax format")
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_the_same_keeps_its_time_and_what_is_not_is_told() {
+    for place in [Place::Directory, Place::Link] {
+        let scene = Scene::start(place, &version(1));
+        let time = |name: &str| {
+            fs::metadata(scene.place().join(name))
+                .unwrap()
+                .modified()
+                .unwrap()
+        };
+        let (same, changed) = (time("same"), time("a"));
+        deliver(&scene.world, &version(2));
+        scene.await_file("a", "2\n");
+        eventually("it is told", || scene.said("deleted").pop());
+        assert_eq!(time("same"), same, "{place:?}");
+        assert!(time("a") > changed, "{place:?}");
+        let told = |what: &str| {
+            let mut names: Vec<String> = scene
+                .said(&format!("{what} "))
+                .iter()
+                .filter_map(|line| Some(line.split_once("out/app/")?.1.to_owned()))
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(told("modified"), ["a", "d/b", "h"], "{place:?}");
+        assert_eq!(told("deleted"), ["only-1"], "{place:?}");
+        assert!(told("created").contains(&"only-2".to_owned()), "{place:?}");
+        assert!(
+            !fs::read_link(scene.place().join("l"))
+                .unwrap()
+                .is_absolute()
+        );
+    }
+}
+
+/// Both files of one version, read through one descriptor of the directory; `None` if it went meanwhile.
+fn pair(place: &Path) -> Option<(String, String)> {
+    let directory = fs::File::open(place).unwrap();
+    let read = |name: &str| {
+        use rustix::fs::{Mode, OFlags, openat};
+        let file = openat(&directory, name, OFlags::RDONLY, Mode::empty()).ok()?;
+        std::io::read_to_string(fs::File::from(file)).ok()
+    };
+    Some((read("a")?, read("d/b")?))
+}
+
+#[test]
+fn a_reader_never_sees_a_mixture_while_archives_come_and_are_rewritten() {
+    std::thread::scope(|scope| {
+        for place in [Place::Directory, Place::Link] {
+            scope.spawn(move || {
+                let scene = Scene::start(place, &version(1));
+                let done = AtomicBool::new(false);
+                let (path, done_yet) = (scene.place(), &done);
+                std::thread::scope(|scope| {
+                    let reader = scope.spawn(move || {
+                        let mut seen = 0;
+                        while !done_yet.load(Ordering::Relaxed) {
+                            if let Some((one, other)) = pair(&path) {
+                                assert_eq!(one, other, "{place:?}");
+                                seen += 1;
+                            }
+                        }
+                        seen
+                    });
+                    for number in 2..7 {
+                        deliver(&scene.world, &version(number));
+                        scene.await_file("d/b", &format!("{number}\n"));
+                    }
+                    // In place, again and again: whatever is taken of it is one of the two.
+                    let source = scene.world.path("in/app.tar");
+                    let began = std::time::Instant::now();
+                    while began.elapsed().as_secs() < 3 {
+                        fs::write(&source, version(7)).unwrap();
+                        fs::write(&source, version(8)).unwrap();
+                    }
+                    scene.await_file("d/b", "8\n");
+                    done.store(true, Ordering::Relaxed);
+                    assert!(reader.join().unwrap() > 0);
+                });
+            });
+        }
+    });
+}
+
+/// The directory's version, checked to be all of it and nothing else.
+fn whole_version(place: &Path) -> Option<usize> {
+    let number: usize = fs::read_to_string(place.join("a"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    let names = ["a", "d", "h", "l", &format!("only-{number}"), "same"].map(str::to_owned);
+    let all = ["a", "d/b", "h", "l"].map(|name| fs::read_to_string(place.join(name)).ok());
+    let is_whole = entries(place) == names && all.iter().all(|text| *text == all[0]);
+    assert!(is_whole, "a mixture: {:?}", tree(place));
+    Some(number)
+}
+
+fn assert_that_a_kill_is_survived(place: Place) {
+    if !can_inject() {
+        return;
+    }
+    let scene = || {
+        let world = prepare(place, &version(1));
+        let item = item(&world);
+        assert_eq!(
+            world
+                .run(["--config-tar", &item, "--", "true"])
+                .finish()
+                .status,
+            0
+        );
+        deliver(&world, &version(2));
+        (world, item)
+    };
+    let (world, item) = scene();
+    let words = ["run", "--config-tar", &item, "--", "true"];
+    assert_eq!(traced(&world, NONE, &words).finish().status, 0);
+    let changing = [
+        "mkdir",
+        "rename",
+        "unlink",
+        "rmdir",
+        "symlink",
+        "link",
+        "write",
+        "chmod",
+        "fchmod",
+        "open",
+        "utimensat",
+    ];
+    let mut points: Vec<Point> = points_since(
+        ".exitdir-",
+        crate::faults::kills::points(&crate::faults::kills::log(&world)),
+    );
+    points.retain(|point| changing.iter().any(|call| point.call.starts_with(call)));
+    assert!(points.len() > 20, "{points:?}");
+    for_each(&points, |point| {
+        let (world, item) = scene();
+        let words = ["run", "--config-tar", &item, "--", "true"];
+        let strike = format!("inject={}:signal=SIGKILL:when={}", point.call, point.when);
+        traced(&world, &["-e", &strike], &words).finish();
+        let dir = world.path("out/app");
+        assert!(matches!(whole_version(&dir), Some(1 | 2)), "{point:?}");
+        let ended = world.run(words[1..].iter()).finish();
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{point:?}");
+        assert_eq!(whole_version(&dir), Some(2), "{point:?}");
+        let known: &[&str] = match place {
+            Place::Directory => &["app"],
+            Place::Link => &[".app.exitdir-1", ".app.exitdir-2", "app"],
+        };
+        assert_eq!(entries(&world.path("out")), known, "{point:?}");
+    });
+}
+
+#[test]
+fn a_supervisor_that_is_killed_while_it_replaces_a_directory_leaves_no_mixture_and_the_next_finishes()
+ {
+    assert_that_a_kill_is_survived(Place::Directory);
+}
+
+#[test]
+fn a_supervisor_that_is_killed_while_it_replaces_a_link_leaves_no_mixture_and_the_next_finishes() {
+    assert_that_a_kill_is_survived(Place::Link);
+}
+
+/// The same words behind a script that makes the mounts, in a mount namespace of its own.
+fn among_mounts(world: &World, mounts: &str) -> Command {
+    let script = format!("set -e; mount --make-rprivate /; {mounts}; exec \"$@\"");
+    let mut command = world.command("unshare");
+    command
+        .args(["-m", "sh", "-c", &script, "sh"])
+        .current_dir(world.path("."));
+    command
+}
+
+#[test]
+fn what_cannot_be_replaced_is_refused_at_the_start() {
+    let cases = [
+        (
+            "mount -t tmpfs tmpfs out/app",
+            "a mount point cannot be replaced; use a directory inside of it",
+        ),
+        (
+            "mkdir -p l/app u w; mount -t overlay -o lowerdir=l,upperdir=u,workdir=w overlay out",
+            "a directory of the image cannot be replaced; use a directory inside of it, or of a volume",
+        ),
+        (
+            "mount --bind out out; mount -o remount,bind,ro out",
+            "cannot write to",
+        ),
+    ];
+    for (mounts, why) in cases {
+        let world = prepare(Place::Directory, &version(1));
+        // An overlay wants a file system under it that is none itself.
+        let mounts = match mounts.contains("overlay") {
+            true => format!(
+                "mkdir t; mount -t tmpfs tmpfs t; mkdir t/l t/u t/w t/l/app; {}",
+                mounts
+                    .replace("mkdir -p l/app u w; ", "")
+                    .replace("=l,", "=t/l,")
+                    .replace("=u,", "=t/u,")
+                    .replace("=w ", "=t/w ")
+            ),
+            false => mounts.to_owned(),
+        };
+        if !is_permitted(
+            "mounting",
+            among_mounts(&prepare(Place::Directory, b""), &mounts).arg("true"),
+        ) {
+            return;
+        }
+        let mut command = among_mounts(&world, &mounts);
+        command.arg(crate::support::sandbox::binary()).args([
+            "run",
+            "--config-tar",
+            &item(&world),
+            "--",
+            "true",
+        ]);
+        let ended = command.finish();
+        assert_sentence(&ended, "exitdir-run", 125);
+        assert!(ended.stderr.contains(why), "{ended:?}");
+        assert_eq!(entries(&world.path("out")), ["app"], "{mounts}");
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_tree_and_what_fits_comes_in_later() {
+    let world = prepare(Place::Directory, &version(1));
+    let mounts = "mount -t tmpfs -o size=128k tmpfs out; mkdir out/app";
+    if !is_permitted("mounting", among_mounts(&world, mounts).arg("true")) {
+        return;
+    }
+    let mut command = among_mounts(&world, mounts);
+    command.arg(crate::support::sandbox::binary());
+    command.args([
+        "run",
+        "--on-config",
+        "HUP",
+        "--config-tar",
+        &item(&world),
+        "--",
+    ]);
+    command.args(["sh", "-c", "trap '' HUP; exec sleep 1000"]);
+    command.stderr(Stdio::from(fs::File::create(world.path("err")).unwrap()));
+    let run = command.start();
+    // As the supervisor sees it.
+    let seen = Path::new("/proc").join(run.pid().to_string()).join("root");
+    let out = seen.join(world.path("out").strip_prefix("/").unwrap());
+    let await_version = |number: usize| {
+        eventually("that version", || {
+            let text = fs::read_to_string(out.join("app/a")).ok()?;
+            (text == format!("{number}\n")).then_some(())
+        });
+    };
+    await_version(1);
+    deliver(
+        &world,
+        &Tar::new()
+            .file("a", "2\n")
+            .file("big", &"x".repeat(1 << 18))
+            .end(),
+    );
+    eventually("it is said", || {
+        lines(&world.path("err"))
+            .into_iter()
+            .find(|line| line.contains("No space left"))
+    });
+    assert_eq!(whole_version(&out.join("app")), Some(1));
+    assert_eq!(entries(&out), ["app"]);
+    deliver(&world, &version(3));
+    await_version(3);
+    run.kill(15);
+    assert_eq!(run.end().status, 143);
+}
+
+#[test]
+fn somebody_without_rights_unpacks_replaces_and_removes_what_is_closed_to_him() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    for place in [Place::Directory, Place::Link] {
+        let closed = |text: &str| {
+            let tar = Tar::new()
+                .directory("d", 0)
+                .file("d/f", text)
+                .file("a", text);
+            tar.raw(b"none", FILE, 0, b"", 0).end()
+        };
+        let world = prepare(place, &closed("1"));
+        let program = installed(&world);
+        fs::create_dir(world.dir()).unwrap();
+        for name in ["out", "out/app"] {
+            if world.path(name).exists() {
+                std::os::unix::fs::chown(world.path(name), Some(65534), Some(65534)).unwrap();
+            }
+        }
+        for text in ["1", "2", "3", "4"] {
+            deliver(&world, &closed(text));
+            let mut command = as_nobody(&world, &program);
+            let ended = command
+                .args(["run", "--config-tar", &item(&world), "--", "true"])
+                .finish();
+            assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{place:?}");
+            let app = world.path("out/app");
+            assert_eq!(fs::read_to_string(app.join("d/f")).unwrap(), text);
+            assert_eq!(fs::metadata(app.join("d")).unwrap().mode() & 0o7777, 0);
+            assert_eq!(fs::metadata(app.join("none")).unwrap().mode() & 0o7777, 0);
+        }
+        let hidden = entries(&world.path("out")).len() - 1;
+        assert_eq!(hidden, if place == Place::Link { 2 } else { 0 });
+    }
+}

@@ -1,0 +1,3 @@
+//! The project itself: layers, unsafe code, sizes.
+
+mod tidy;

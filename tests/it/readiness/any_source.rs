@@ -1,0 +1,147 @@
+//! What makes a command ready, as far as it is the same for every source that `--ready-on` knows: a source that makes
+//! no sense, a stop, an end, and a restart in place.
+
+use crate::support::inspect::{assert_sentence, is_gone, keys};
+use crate::support::readiness_life::{
+    TERM, await_file, life, life_with, perl_is_here, port, probe, touch,
+};
+use crate::support::recorder::{dead, lines};
+use crate::support::sandbox::{Start, World, eventually};
+use std::fs;
+use std::net::SocketAddr;
+
+#[test]
+fn a_term_from_outside_before_a_command_is_ready_reaches_it_and_leaves_nothing_behind() {
+    let (_listener, port) = port(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let world = World::new();
+    // The first probe hangs, and the life ends while it does.
+    let slow = "sleep 60 & echo $$ $! | tr ' ' '\\n' >$W/pids; touch $W/probed; wait";
+    let probe = probe(&world, slow);
+    let nowhere = format!("file:{}", world.path("nowhere").display());
+    let (tcp, http) = (format!("tcp:{port}"), format!("http:{port}/"));
+    for source in ["notify", "fd", &nowhere, &tcp, &http, &probe, "signal"] {
+        let got = "trap 'touch $W/got; trap - TERM; kill -TERM $$' TERM; touch $W/up; while :; do sleep 0.01; done";
+        let life = life(&world, source, got).start();
+        await_file(&world, "up");
+        world.await_key("x", "Born");
+        if source == probe {
+            await_file(&world, "probed");
+        }
+        life.kill(TERM);
+        let ended = life.end();
+        assert_eq!(ended.status, 143, "{source}");
+        // Closed without a newline: that is said, whatever the reason.
+        assert_eq!(ended.stderr, "");
+        let expected = "Waiting Lock Born ExitCode Signal Reason Died";
+        assert_eq!(keys(&world, "x"), expected, "{source}");
+        assert_eq!(world.entries(), ["x"], "{source}");
+        for file in ["got", "up"] {
+            fs::remove_file(world.path(file)).expect("CMD got it");
+        }
+    }
+    for pid in lines(&world.path("pids")) {
+        eventually("the probe is gone", || is_gone(&pid).then_some(()));
+    }
+}
+
+#[test]
+fn after_a_restart_in_place_the_command_is_asked_again() {
+    let lives = [("fd", "echo >&3"), ("notify", "say READY=1")].map(|(source, ready)| {
+        let world = World::new();
+        let script = format!(
+            "echo >>$W/mark; n=$(wc -l <$W/mark); await() {{ while ! test -e $W/$1; do sleep 0.01; done; }}
+             await say$n; {ready}; await end$n"
+        );
+        let options = ["-n", "x", "--restart", "always", "--ready-on", source];
+        let life = life_with(&world, &options, &script).start();
+        (world, life)
+    });
+    if !perl_is_here() {
+        return;
+    }
+    for (world, _) in &lives {
+        touch(world, "say1");
+        world.await_key("x", "Ready");
+        touch(world, "end1");
+    }
+    for (world, life) in &lives {
+        eventually("a second start", || {
+            (lines(&world.path("mark")).len() == 2).then_some(())
+        });
+        assert_eq!(world.key("x", "Ready"), None, "{}", world.tombstone("x"));
+        touch(world, "say2");
+        world.await_key("x", "Ready");
+        life.kill(TERM);
+    }
+    for (_, life) in lives {
+        assert_eq!(life.end().status, 143);
+    }
+}
+
+#[test]
+fn a_source_that_makes_no_sense_is_one_sentence_and_a_tombstone_and_the_command_is_not_started() {
+    for source in [
+        "Start",
+        "start:",
+        "notify:1",
+        "fd:",
+        "fd:2",
+        "fd:256",
+        "fd:x",
+        "file",
+        "file:",
+        "tcp:",
+        "tcp:0",
+        "tcp:65536",
+        "tcp:localhost:80",
+        "tcp:::1:80",
+        "http:/x",
+        "http:80/a b",
+        "http:80/a\nb",
+        "exec:",
+        "exec: ",
+    ] {
+        let world = World::new();
+        let ended = life(&world, source, "touch $W/started").finish();
+        assert_sentence(&ended, "exitdir-run", 125);
+        assert!(ended.stderr.contains("--ready-on"), "{}", ended.stderr);
+        assert!(!world.path("started").exists(), "{source}");
+        assert_eq!(
+            world.key("x", "ExitCode").as_deref(),
+            Some("125"),
+            "{source}"
+        );
+
+        let ended = life_with(&world, &["-n", "y"], "touch $W/started")
+            .env("EXITDIR_READY_ON", source)
+            .finish();
+        assert_sentence(&ended, "exitdir-run", 125);
+        assert!(
+            ended.stderr.contains("EXITDIR_READY_ON"),
+            "{}",
+            ended.stderr
+        );
+        assert!(!world.path("started").exists(), "{source}");
+    }
+}
+
+#[test]
+fn a_command_that_is_being_stopped_is_not_made_ready_any_more() {
+    if !perl_is_here() {
+        return;
+    }
+    for (source, ready) in [("fd", "echo >&3"), ("notify", "say READY=1")] {
+        let world = World::new();
+        let script =
+            format!("trap '{ready}; exit 0' TERM; touch $W/up; while :; do sleep 0.01; done");
+        let options = ["-n", "x", "--ready-on", source, "--death-deps", "dep"];
+        let life = life_with(&world, &options, &script).start();
+        await_file(&world, "up");
+        world.await_key("x", "Born");
+        dead(&world, "dep", "0");
+        assert_eq!(life.end().status, 0);
+        let text = world.tombstone("x");
+        assert_eq!(world.key("x", "Ready"), None, "{text}");
+        assert!(world.key("x", "Cause").is_some(), "{text}");
+    }
+}

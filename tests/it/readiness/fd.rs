@@ -1,0 +1,107 @@
+//! `--ready-on fd`: a newline on a descriptor, which the command gets and nobody else.
+
+use crate::support::readiness_life::{TERM, await_file, life, touch};
+use crate::support::sandbox::{Start, World};
+use std::collections::BTreeSet;
+
+#[test]
+fn the_highest_descriptor_that_the_limit_allows_is_one_to_say_it_on() {
+    let world = World::new();
+    let run = life(&world, "fd:40", "exec sleep 60");
+    let mut limited = world.command("sh");
+    limited.args(["-c", "ulimit -n 41; exec \"$@\"", "sh"]);
+    limited.arg(run.get_program()).args(run.get_args());
+    let life = limited.env("W", world.path(".")).start();
+    world.await_key("x", "Born");
+    life.kill(TERM);
+    assert_eq!(life.end().status, 143);
+}
+
+#[test]
+fn a_newline_on_the_descriptor_makes_ready_and_who_goes_on_writing_is_not_held_up() {
+    for (source, number) in [("fd", 3), ("fd:7", 7)] {
+        let world = World::new();
+        let script = format!(
+            "printf half >&{number}; touch $W/half; while ! test -e $W/go; do sleep 0.01; done
+             printf ' a line\\nand' >&{number}; head -c 300000 /dev/zero >&{number} && touch $W/more; exec sleep 60"
+        );
+        let life = life(&world, source, &script).start();
+        await_file(&world, "half");
+        world.await_key("x", "Born");
+        assert_eq!(world.key("x", "Ready"), None);
+        touch(&world, "go");
+        world.await_key("x", "Ready");
+        await_file(&world, "more");
+        life.kill(TERM);
+        assert_eq!(life.end().stderr, "");
+    }
+}
+
+#[test]
+fn a_descriptor_that_is_closed_without_a_newline_is_complained_of_once_and_does_not_make_ready() {
+    // One that ends is not complained of: its end says it all.
+    let sentence =
+        "exitdir-run: descriptor 3 was closed without a newline: the command is not ready\n";
+    for (script, said) in [
+        ("printf half >&3; exec 3>&-; sleep 2", sentence),
+        ("exec 3>&-; sleep 2", sentence),
+        ("exec 3>&-", ""),
+        ("printf half >&3", ""),
+    ] {
+        let world = World::new();
+        let ended = life(&world, "fd", script).finish();
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, said), "{script}");
+        assert_eq!(world.key("x", "Ready"), None, "{script}");
+    }
+}
+
+#[test]
+fn the_command_gets_the_descriptor_that_was_asked_for_and_none_of_ours() {
+    let world = World::new();
+    let exitdir = crate::support::sandbox::binary();
+    // In one process, which may have inherited more.
+    let listed = |source: &str| {
+        let script = "ls /proc/self/fd; echo and; exec \"$0\" run -n x --death-deps never --ready-on \"$1\" -- ls /proc/self/fd";
+        let ended = world
+            .command("sh")
+            .args(["-c", script])
+            .arg(&exitdir)
+            .arg(source)
+            .finish();
+        let (plain, ours) = ended.stdout.split_once("and\n").unwrap();
+        [plain, ours].map(|list| {
+            let numbers = list.lines().map(|line| line.parse().unwrap());
+            numbers.collect::<BTreeSet<u32>>()
+        })
+    };
+    for source in [
+        "notify",
+        "file:/nowhere",
+        "tcp:1",
+        "http:1/",
+        "exec:sleep 9",
+        "signal",
+    ] {
+        let [plain, ours] = listed(source);
+        assert_eq!(ours, plain, "{source}");
+    }
+    for number in [100, 255] {
+        let [mut plain, ours] = listed(&format!("fd:{number}"));
+        plain.insert(number);
+        assert_eq!(ours, plain, "fd:{number}");
+    }
+
+    // Also where we have inherited something of that number.
+    let script = "exec 3</dev/null; exec \"$0\" run -n x --ready-on fd -- sh -c 'echo >&3'";
+    let ended = world
+        .command("sh")
+        .args(["-c", script])
+        .arg(&exitdir)
+        .finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    assert!(
+        world.key("x", "Ready").is_some(),
+        "{}",
+        world.tombstone("x")
+    );
+}

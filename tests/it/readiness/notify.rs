@@ -1,0 +1,308 @@
+//! `--ready-on notify`: the protocol of sd_notify(3), with real clients. What makes ready, whose word counts, what is
+//! sent along, and what an outer manager is told.
+//!
+//! Where something must not become ready, the command ends by itself: what it said before its end is
+//! read before the death is recorded, so the whole life can be judged.
+
+use crate::support::inspect::state_of;
+use crate::support::readiness_life::{TERM, await_file, life, life_with, perl_is_here, touch};
+use crate::support::recorder::lines;
+use crate::support::requirements::{NOBODY, is_permitted, nobody_is_permitted};
+use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType,
+};
+use std::fs;
+use std::io::{IoSlice, Write};
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
+use std::process::Command;
+use std::time::Duration;
+
+const CONT: i32 = 18;
+const STOP: i32 = 19;
+
+fn systemd_notify_is_here() -> bool {
+    is_permitted(
+        "systemd-notify",
+        Command::new("systemd-notify").arg("--version"),
+    )
+}
+
+fn descriptors(pid: i32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+#[test]
+fn systemd_notify_makes_ready_and_its_barrier_returns_since_what_it_sends_along_is_closed() {
+    if !systemd_notify_is_here() {
+        return;
+    }
+    let world = World::new();
+    let script = "systemd-notify --ready --status='up and away' && touch $W/sent
+        while ! test -e $W/go; do sleep 0.01; done
+        systemd-notify --status=one && systemd-notify --status=two && touch $W/again; exec sleep 60";
+    let life = life(&world, "notify", script).start();
+    world.await_key("x", "Ready");
+    assert_eq!(world.key("x", "Message"), None, "it would be old soon");
+    await_file(&world, "sent");
+    let before = descriptors(life.pid());
+    touch(&world, "go");
+    await_file(&world, "again");
+    assert_eq!(descriptors(life.pid()), before, "nothing is kept");
+    life.kill(TERM);
+    assert_eq!(life.end().stderr, "");
+    assert_eq!(world.key("x", "Message").unwrap(), "\"two\"");
+}
+
+/// Sends a datagram and a descriptor along with it, as sd_pid_notify_with_fds(3) does.
+fn send_along(address: &str, text: &str, descriptor: &impl AsFd) {
+    let name = address.strip_prefix('@').expect("an abstract socket");
+    let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap();
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).unwrap();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor.as_fd()];
+    assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    let text = [IoSlice::new(text.as_bytes())];
+    let flags = SendFlags::empty();
+    rustix::net::sendmsg_addr(&socket, &address, &text, &mut control, flags).unwrap();
+}
+
+#[test]
+fn a_descriptor_that_is_sent_to_be_stored_is_closed_and_says_nothing_of_readiness() {
+    let world = World::new();
+    let script = "echo $NOTIFY_SOCKET >$W/new; mv $W/new $W/address; exec sleep 60";
+    let life = life(&world, "notify", script).start();
+    await_file(&world, "address");
+    world.await_key("x", "Born");
+    let address = lines(&world.path("address")).remove(0);
+    let before = descriptors(life.pid());
+    for text in ["FDSTORE=1\nFDNAME=x", "FDSTORE=1", "BARRIER=1", ""] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        send_along(&address, text, &writer);
+        drop(writer);
+        // The other end is closed when nobody holds it any more.
+        let mut closed = [PollFd::new(&reader, PollFlags::empty())];
+        let patience = Timespec::try_from(PATIENCE).unwrap();
+        let heard = rustix::event::poll(&mut closed, Some(&patience)).unwrap();
+        assert_eq!(heard, 1, "{text:?}: it is kept");
+    }
+    assert_eq!(descriptors(life.pid()), before);
+    assert_eq!(world.key("x", "Ready"), None);
+    life.kill(TERM);
+    assert_eq!(life.end().stderr, "");
+}
+
+#[test]
+fn a_thousand_statuses_do_not_grow_the_tombstone_and_the_newest_is_told_with_the_death() {
+    if !perl_is_here() {
+        return;
+    }
+    let world = World::new();
+    let script = "say READY=1; while ! test -e $W/go; do sleep 0.01; done
+        say $(seq -f STATUS=%g 1000) STOPPING=1 MAINPID=1 READY=1 READY=1; touch $W/said; exec sleep 60";
+    let life = life(&world, "notify", script).start();
+    world.await_key("x", "Ready");
+    let before = world.tombstone("x");
+    touch(&world, "go");
+    await_file(&world, "said");
+    life.kill(TERM);
+    let ended = life.end();
+    assert_eq!((ended.status, ended.stderr.as_str()), (143, ""));
+    let after = world.tombstone("x");
+    let death = after
+        .strip_prefix(&before)
+        .unwrap_or_else(|| panic!("nothing but the death was added:\n{before}and then\n{after}"));
+    assert_eq!(
+        death
+            .lines()
+            .filter(|line| line.starts_with("Message: "))
+            .collect::<Vec<_>>(),
+        ["Message: \"1000\""]
+    );
+    assert!(death.starts_with("ExitCode: 143\n"), "{death}");
+}
+
+#[test]
+fn what_a_command_says_right_before_its_end_is_heard_to_the_last_word() {
+    if !perl_is_here() {
+        return;
+    }
+    let world = World::new();
+    let script = "say $(seq -f STATUS=%g 500) READY=1 STATUS=last";
+    let ended = life(&world, "notify", script).finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    assert!(
+        world.key("x", "Ready").is_some(),
+        "{}",
+        world.tombstone("x")
+    );
+    let text = world.tombstone("x");
+    let messages = text.lines().filter(|line| line.starts_with("Message: "));
+    assert_eq!(
+        messages.collect::<Vec<_>>(),
+        ["Message: \"last\""],
+        "{text}"
+    );
+}
+
+#[test]
+fn a_notification_of_another_user_is_refused_with_one_complaint_unless_it_is_the_command() {
+    if !nobody_is_permitted() || !perl_is_here() {
+        return;
+    }
+    let world = World::new();
+    let say = format!(
+        "{} perl -e \"$SAY\" READY=1 READY=1 STATUS=x",
+        NOBODY.join(" ")
+    );
+    let ended = life(&world, "notify", &format!("{say}; {say}; true")).finish();
+    assert_eq!(
+        ended.stderr,
+        "exitdir-run: a notification of user 65534 was refused\n"
+    );
+    assert_eq!(ended.status, 0);
+    assert_eq!(world.key("x", "Ready"), None);
+    assert_eq!(world.key("x", "Message"), None);
+
+    let ended = life(&world, "notify", &format!("exec {say}")).finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    assert!(
+        world.key("x", "Ready").is_some(),
+        "{}",
+        world.tombstone("x")
+    );
+}
+
+/// A life that says nothing of itself, and where it could be said.
+fn silent(world: &World) -> (Running, String) {
+    let script = "echo $NOTIFY_SOCKET >$W/new; mv $W/new $W/address; exec sleep 60";
+    let life = life(world, "notify", script).start();
+    await_file(world, "address");
+    world.await_key("x", "Born");
+    (life, lines(&world.path("address")).remove(0))
+}
+
+#[test]
+fn a_connection_that_is_sent_along_and_lingers_holds_nobody_up() {
+    let world = World::new();
+    let (life, address) = silent(&world);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (_never_read, _) = listener.accept().unwrap();
+    connection.set_nonblocking(true).unwrap();
+    while connection.write(&[0; 65536]).is_ok() {}
+    // Whoever closes it last waits until what was written has been read.
+    rustix::net::sockopt::set_socket_linger(&connection, Some(Duration::from_secs(600))).unwrap();
+    // So that it is the last to close it.
+    life.kill(STOP);
+    eventually("it is stopped", || {
+        (state_of(life.pid()) == Some('T')).then_some(())
+    });
+    send_along(&address, "READY=1", &connection);
+    drop(connection);
+    life.kill(CONT);
+    world.await_key("x", "Ready");
+    life.kill(TERM);
+    assert_eq!(
+        (life.end().status, world.key("x", "Signal")),
+        (143, Some("TERM".to_owned()))
+    );
+}
+
+#[test]
+fn our_own_tombstone_sent_along_again_and_again_neither_costs_the_lock_nor_all_descriptors() {
+    let world = World::new();
+    let (life, address) = silent(&world);
+    let before = descriptors(life.pid());
+    let tombstone = fs::File::open(world.dir().join("x")).unwrap();
+    for _ in 0..8 {
+        send_along(&address, "STATUS=look", &tombstone);
+    }
+    eventually("all of them are kept", || {
+        (descriptors(life.pid()) == before + 8).then_some(())
+    });
+    // Nobody hears any more, so nobody has to keep it.
+    send_along(&address, "READY=1", &tombstone);
+    let waited = world.wait(["-t", "0", "x:born"]).finish();
+    assert_eq!(waited.status, 0, "{}", waited.stderr);
+    life.kill(TERM);
+    let ended = life.end();
+    assert_eq!((ended.status, ended.stderr.lines().count()), (143, 1));
+    assert!(
+        ended.stderr.contains("our own tombstone"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(world.key("x", "Ready"), None);
+}
+
+#[test]
+fn what_is_between_a_process_and_its_manager_is_not_told_to_an_outer_one() {
+    if !perl_is_here() {
+        return;
+    }
+    let world = World::new();
+    let path = world.path("outer");
+    let outer = UnixDatagram::bind(&path).unwrap();
+    let script = "say \"$(printf 'MAINPID=1\\nFDSTORE=1\\nREADY=1\\nFDNAME=x\\nSTATUS=up')\" MAINPID=1 BARRIER=1 STOPPING=1";
+    let ended = life(&world, "notify", script)
+        .env("NOTIFY_SOCKET", &path)
+        .finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    outer.set_read_timeout(Some(PATIENCE)).unwrap();
+    for expected in ["READY=1\nSTATUS=up", "STOPPING=1"] {
+        let mut text = [0; 64];
+        let length = outer.recv(&mut text).unwrap();
+        assert_eq!(std::str::from_utf8(&text[..length]).unwrap(), expected);
+    }
+}
+
+#[test]
+fn an_outer_notify_socket_is_told_too_and_a_life_without_a_name_can_be_notified() {
+    if !perl_is_here() {
+        return;
+    }
+    let world = World::new();
+    let path = world.path("outer");
+    let name = format!("exitdir-it-outer-{}", std::process::id());
+    let abstract_one = UnixAddr::from_abstract_name(&name).unwrap();
+    for (outer, variable) in [
+        (
+            UnixDatagram::bind(&path).unwrap(),
+            path.display().to_string(),
+        ),
+        (
+            UnixDatagram::bind_addr(&abstract_one).unwrap(),
+            format!("@{name}"),
+        ),
+    ] {
+        let script = "test \"$NOTIFY_SOCKET\" != \"$OUTER\" && say READY=1 STATUS=fine";
+        for options in [
+            &["-n", "x", "--ready-on", "notify"][..],
+            &["--ready-on", "notify"],
+        ] {
+            let ended = life_with(&world, options, script)
+                .env("NOTIFY_SOCKET", &variable)
+                .env("OUTER", &variable)
+                .finish();
+            assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{variable}");
+            outer.set_read_timeout(Some(PATIENCE)).unwrap();
+            for expected in ["READY=1", "STATUS=fine"] {
+                let mut text = [0; 64];
+                let length = outer.recv(&mut text).unwrap();
+                assert_eq!(std::str::from_utf8(&text[..length]).unwrap(), expected);
+            }
+        }
+    }
+    // One that nobody listens on holds nobody up.
+    let ended = life(&world, "notify", "say READY=1")
+        .env("NOTIFY_SOCKET", world.path("nobody"))
+        .finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+}

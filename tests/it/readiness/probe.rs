@@ -1,0 +1,210 @@
+//! `--ready-on tcp`, `http` and `exec`: the command is asked again and again until an answer says that it is ready.
+
+use crate::support::inspect::{assert_sentence, is_gone};
+use crate::support::readiness_life::{TERM, life, port, probe, unready};
+use crate::support::recorder::lines;
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{PATIENCE, Start, World, eventually};
+use std::io::{Read, Write};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+// ---------------------------------------------------------------- tcp and http
+
+#[test]
+fn a_listener_that_comes_late_makes_ready_on_ipv4_and_ipv6() {
+    let mut addresses = vec![(SocketAddr::from(([127, 0, 0, 1], 0)), "")];
+    if is_permitted(
+        "IPv6",
+        Command::new("grep").args(["-q", " lo$", "/proc/net/if_inet6"]),
+    ) {
+        addresses.push((SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), "[::1]:"));
+    }
+    for (address, host) in addresses {
+        let world = World::new();
+        let (socket, port) = port(address);
+        let _life = unready(&world, &format!("tcp:{host}{port}"));
+        rustix::net::listen(&socket, 8).unwrap();
+        world.await_key("x", "Ready");
+    }
+}
+
+/// What a server does with one connection, after it has read a request.
+enum Answer {
+    Text(&'static str),
+    Megabyte,
+    /// It is held open until the next one is answered.
+    Hang,
+}
+
+/// Answers one connection after the other, then closes.
+struct Server {
+    port: u16,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<String>>,
+}
+
+impl Server {
+    fn start(answers: Vec<Answer>) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || serve(&listener, answers, &stopped));
+        Server { port, stop, thread }
+    }
+
+    /// What was asked so far. Nobody is served any more.
+    fn stop(self) -> Vec<String> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+fn serve(listener: &TcpListener, answers: Vec<Answer>, stopped: &AtomicBool) -> Vec<String> {
+    let mut held = Vec::new();
+    let mut requests = Vec::new();
+    for answer in answers {
+        let accepted = eventually("somebody asks", || match listener.accept() {
+            Ok((connection, _)) => Some(Some(connection)),
+            Err(_) => stopped.load(Ordering::Relaxed).then_some(None),
+        });
+        let Some(mut connection) = accepted else {
+            break;
+        };
+        connection.set_nonblocking(false).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        requests.push(request(&mut connection));
+        // Whoever has heard enough may have hung up.
+        match answer {
+            Answer::Text(text) => drop(connection.write_all(text.as_bytes())),
+            Answer::Megabyte => {
+                drop(connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
+                drop(connection.write_all(&vec![b'x'; 1 << 20]));
+            }
+            Answer::Hang => held.push(connection),
+        }
+    }
+    requests
+}
+
+fn request(connection: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") && connection.read(&mut byte).is_ok_and(|n| n == 1) {
+        bytes.extend(byte);
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn only_an_answer_of_success_makes_ready_whatever_else_a_server_does() {
+    const OK: Answer = Answer::Text("HTTP/1.1 204 No Content\r\n\r\n");
+    let cases = [
+        vec![Answer::Text("HTTP/1.1 503 Service Unavailable\r\n\r\n"), OK],
+        vec![Answer::Text(
+            "HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\n\r\n",
+        )],
+        vec![Answer::Hang, OK],
+        vec![Answer::Megabyte],
+        vec![Answer::Text("220 mail.example.org ESMTP ready\r\n"), OK],
+        vec![Answer::Text(""), Answer::Text("HTTP/1.1 2"), OK],
+    ];
+    let lives: Vec<_> = cases
+        .into_iter()
+        .map(|answers| {
+            let (world, tries) = (World::new(), answers.len());
+            let server = Server::start(answers);
+            let source = format!("http:{}/healthz?a=b", server.port);
+            let life = life(&world, &source, "exec sleep 60").start();
+            (world, life, server, tries)
+        })
+        .collect();
+    for (world, life, server, tries) in lives {
+        world.await_key("x", "Ready");
+        // All that it would answer was asked for, and nothing more was needed.
+        let port = server.port;
+        let requests = server.stop();
+        assert_eq!(requests.len(), tries);
+        for request in requests {
+            assert!(
+                request.starts_with("GET /healthz?a=b HTTP/1.1\r\n"),
+                "{request}"
+            );
+            assert!(
+                request.contains(&format!("\r\nHost: 127.0.0.1:{port}\r\n")),
+                "{request}"
+            );
+        }
+        life.kill(TERM);
+        assert_eq!(life.end().stderr, "");
+    }
+}
+
+// ---------------------------------------------------------------- exec
+
+#[test]
+fn a_probe_is_repeated_until_it_succeeds_and_what_it_prints_is_not_seen() {
+    let world = World::new();
+    let script =
+        "echo try >>$W/tries; echo noise; echo noise >&2; cat; test $(wc -l <$W/tries) -ge 2";
+    let life = life(&world, &probe(&world, script), "exec sleep 60").start();
+    world.await_key("x", "Ready");
+    assert_eq!(lines(&world.path("tries")).len(), 2);
+    life.kill(TERM);
+    let ended = life.end();
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn a_probe_that_prints_has_somewhere_to_print_also_where_we_had_not() {
+    let world = World::new();
+    let run = life(&world, "exec:/bin/echo hello", "exec sleep 60");
+    let mut closed = world.command("sh");
+    closed.args(["-c", "exec \"$@\" <&- >&-", "sh"]);
+    closed.arg(run.get_program()).args(run.get_args());
+    let life = closed.env("W", world.path(".")).start();
+    world.await_key("x", "Ready");
+    life.kill(TERM);
+    assert_eq!(life.end().status, 143);
+}
+
+#[test]
+fn a_probe_that_hangs_is_killed_with_its_forks_and_one_that_succeeds_leaves_none() {
+    let world = World::new();
+    let script = "sleep 60 & echo $! >>$W/pids; echo $$ >>$W/pids
+        test -e $W/second && exit 0; touch $W/second; exec sleep 60";
+    let _life = life(&world, &probe(&world, script), "exec sleep 60").start();
+    world.await_key("x", "Ready");
+    let pids = lines(&world.path("pids"));
+    assert_eq!(pids.len(), 4, "{pids:?}");
+    for pid in pids {
+        eventually(format!("{pid} is gone"), || is_gone(&pid).then_some(()));
+    }
+}
+
+#[test]
+fn a_probe_ends_with_the_command() {
+    let world = World::new();
+    let script = "echo $$ >>$W/pids; exec sleep 60";
+    let command = "while ! test -s $W/pids; do sleep 0.01; done; exit 4";
+    let ended = life(&world, &probe(&world, script), command).finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (4, ""));
+    assert_eq!(world.key("x", "Ready"), None);
+    for pid in lines(&world.path("pids")) {
+        eventually("the probe is gone", || is_gone(&pid).then_some(()));
+    }
+}
+
+#[test]
+fn a_probe_that_cannot_be_run_is_complained_of_once() {
+    let world = World::new();
+    let ended = life(&world, "exec:/nowhere/probe", "sleep 1.2").finish();
+    assert_sentence(&ended, "exitdir-run", 0);
+    assert!(ended.stderr.contains("/nowhere/probe"), "{}", ended.stderr);
+    assert_eq!(world.key("x", "Ready"), None);
+}

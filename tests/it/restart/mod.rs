@@ -1,0 +1,5 @@
+//! `--restart`: the command is started again within one life.
+
+mod policy;
+mod stop;
+mod tombstone;

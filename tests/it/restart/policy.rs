@@ -1,0 +1,397 @@
+//! Restarts in place: one life goes on while its command comes and goes. When and how often that is, what its
+//! tombstone says of it, what followers make of it, and a command that cannot be executed any more.
+
+use crate::faults::kills::for_each;
+use crate::support::inspect::await_sleep;
+use crate::support::requirements::{NO_INSTANCES, deprived};
+use crate::support::restart_life::{
+    FAIL, SERVE, TERM, assert_once, await_down, await_log, await_up, holds, is_down, kill_command,
+    life, log, nameless, starts, with_log, with_variables,
+};
+use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+
+const KILL: i32 = 9;
+
+// ---------------------------------------------------------------- when, how often, how soon
+
+#[test]
+fn a_command_is_restarted_as_restart_and_its_limit_say() {
+    struct Case(&'static str, &'static str, i32, usize, &'static str);
+    const FAILS_ONCE: &str =
+        "echo $$ >>\"$mark\"; [ -e \"$mark.been\" ] && exit 0; : >\"$mark.been\"; exit 3";
+    const KILLED_ONCE: &str =
+        "echo $$ >>\"$mark\"; [ -e \"$mark.been\" ] && exit 0; : >\"$mark.been\"; kill -KILL $$";
+    const SUCCEED: &str = "echo $$ >>\"$mark\"; exit 0";
+    const ONCE: &str = "exitdir-run: sh exited with 3: restarting it in 1s\n";
+    let cases = [
+        Case("", FAIL, 3, 1, ""),
+        Case("--restart never", FAIL, 3, 1, ""),
+        Case("--restart on-failure", SUCCEED, 0, 1, ""),
+        Case("--restart on-failure", FAILS_ONCE, 0, 2, ONCE),
+        Case(
+            "--restart on-failure",
+            KILLED_ONCE,
+            0,
+            2,
+            "exitdir-run: sh was ended by KILL: restarting it in 1s\n",
+        ),
+        Case("--restart on-failure -e 3", FAIL, 0, 1, ""),
+        // What it exited with, not what that counts as.
+        Case("--restart always --restart-limit 1 -e 3", FAIL, 0, 2, ONCE),
+        Case("--restart on-failure --restart-limit 0", FAIL, 3, 1, ""),
+        Case("--restart always --restart-limit 0", SUCCEED, 0, 1, ""),
+        Case(
+            "--restart on-failure --restart-limit 2",
+            FAIL,
+            3,
+            3,
+            "exitdir-run: sh exited with 3: restarting it in 1s\n\
+             exitdir-run: sh exited with 3: restarting it in 2s\n",
+        ),
+        Case(
+            "--restart always --restart-limit 1",
+            SUCCEED,
+            0,
+            2,
+            "exitdir-run: sh exited with 0: restarting it in 1s\n",
+        ),
+        // The limit counts restarts, and the last status is the one that is left.
+        Case(
+            "--restart always --restart-limit 1",
+            "echo $$ >>\"$mark\"; exit $(wc -l <\"$mark\")",
+            2,
+            2,
+            "exitdir-run: sh exited with 1: restarting it in 1s\n",
+        ),
+        Case("-q --restart on-failure", FAILS_ONCE, 0, 2, ""),
+    ];
+    for_each(&cases, |Case(options, script, status, count, said)| {
+        for named in [true, false] {
+            let world = World::new();
+            let mut command = if named {
+                life(&world, options, script)
+            } else {
+                nameless(&world, options, script)
+            };
+            let ended = command.finish();
+            let tale = format!("{options:?} {script:?} named {named}: {ended:?}");
+            assert_eq!(ended.status, *status, "{tale}");
+            assert_eq!(ended.stderr, *said, "{tale}");
+            assert_eq!(starts(&world).len(), *count, "{tale}");
+            if named {
+                let text = world.tombstone("x");
+                assert_once(&text);
+                assert!(text.contains(&format!("\nExitCode: {status}\nReason: exited\nDied: ")));
+                assert_eq!(world.entries(), ["x"], "{tale}");
+            } else {
+                assert_eq!(world.entries(), [""; 0], "{tale}");
+            }
+        }
+    });
+}
+
+#[test]
+fn with_exit_only_restarts_leave_nothing_until_the_end() {
+    let world = World::new();
+    std::fs::create_dir(world.dir()).unwrap();
+    let script = "echo $$ >>\"$mark\"; ls -A \"$EXIT_DIR\"; echo .; exit 3";
+    let options = "--exit-only --restart on-failure --restart-limit 1";
+    let ended = life(&world, options, script).finish();
+    assert_eq!((ended.status, ended.stdout.as_str()), (3, ".\n.\n"));
+    assert_eq!(world.entries(), ["x"]);
+    assert_eq!(world.key("x", "ExitCode").as_deref(), Some("3"));
+    assert_once(&world.tombstone("x"));
+}
+
+// ---------------------------------------------------------------- one life
+
+#[test]
+fn one_life_goes_on_through_restarts_and_is_ready_only_while_its_command_runs() {
+    let world = World::new();
+    let run = life(&world, "--restart always --ready-on start", SERVE).start();
+    await_up(&world, 1);
+    let identity = |key: &str| world.key("x", key).unwrap();
+    let (waiting, born) = (identity("Waiting"), identity("Born"));
+    let assert_one_life = || {
+        let text = world.tombstone("x");
+        assert_once(&text);
+        assert!(text.starts_with(&format!("Waiting: {waiting}\nLock: fcntl ")));
+        assert_eq!(identity("Born"), born);
+        let found = std::fs::metadata(world.dir().join("x")).unwrap();
+        let inode = identity("Lock").rsplit(' ').next().unwrap().to_owned();
+        assert_eq!(
+            inode,
+            found.ino().to_string(),
+            "the lock is on another file"
+        );
+        assert_eq!(found.permissions().mode() & 0o777, 0o666);
+        assert_eq!(world.entries(), ["x"]);
+        for (condition, expected) in [("x:born", true), ("x", false), ("x:lost", false)] {
+            assert_eq!(holds(&world, condition), expected, "{condition}: {text}");
+        }
+    };
+    for count in 1..=2 {
+        await_up(&world, count);
+        assert_one_life();
+        assert!(holds(&world, "x:ready"));
+        let inode = || std::fs::metadata(world.dir().join("x")).unwrap().ino();
+        let before = inode();
+        // A file that somebody holds open is there until he closes it, and its number is nobody else's.
+        let held = File::open(world.dir().join("x")).unwrap();
+        kill_command(&world);
+        await_down(&world, count);
+        assert_one_life();
+        assert_ne!(inode(), before);
+        // On a machine so busy that the delay is over by now there is nothing to be seen.
+        let ready = holds(&world, "x:ready");
+        let table = world.applet("status").finish().stdout;
+        if starts(&world).len() == count {
+            assert!(!ready && table.contains(" born "), "{table}");
+        }
+        drop(held);
+    }
+    await_up(&world, 3);
+    assert!(holds(&world, "x:ready"));
+    run.kill(TERM);
+    let ended = run.end();
+    assert_eq!(ended.status, 143);
+    let killed = "exitdir-run: sh was ended by KILL: restarting it in";
+    assert_eq!(ended.stderr, format!("{killed} 1s\n{killed} 2s\n"));
+    let text = world.tombstone("x");
+    assert_once(&text);
+    assert!(text.contains("\nExitCode: 143\nSignal: TERM\nReason: exited\nDied: "));
+    assert_eq!(world.key("x", "Waiting").unwrap(), waiting);
+}
+
+#[test]
+fn a_dependent_is_born_when_the_command_is_back() {
+    let world = World::new();
+    let _run = life(&world, "--restart always", SERVE).start();
+    await_up(&world, 1);
+    kill_command(&world);
+    await_down(&world, 1);
+    // It is ready before it has left its mark.
+    let note = "\"$exitdir\" wait x:ready -t 0 || exit; until test $(wc -l <\"$mark\") -eq 2; do sleep 0.01; done";
+    let mut dependent = world.run(["--birth-deps", "x", "--", "sh", "-c", note]);
+    with_variables(&world, &mut dependent);
+    let ended = dependent.finish();
+    assert_eq!(ended.status, 0, "{ended:?}");
+}
+
+// ---------------------------------------------------------------- followers
+
+/// Lives that are restarted side by side: dozens of restarts in three seconds.
+const CROWD: usize = 16;
+
+/// The conditions of the crowd.
+fn crowd(state: &str) -> Vec<String> {
+    (0..CROWD).map(|at| format!("x{at}{state}")).collect()
+}
+
+/// Follows the crowd in one way, and ends when it is told of a death.
+struct CrowdFollower {
+    what: String,
+    process: Running,
+    /// What it says and exits with when the first of the crowd was killed.
+    hears: (i32, &'static str),
+}
+
+fn crowd_follower(
+    world: &World,
+    sees: bool,
+    words: &[&str],
+    conditions: &[String],
+) -> CrowdFollower {
+    let mut command = if sees {
+        world.command(binary())
+    } else {
+        deprived(world, NO_INSTANCES, &binary()).unwrap()
+    };
+    command.args(words).args(["--poll", "20ms"]);
+    let hears = if words[0] == "run" {
+        command.args(["-q", "--death-deps", &conditions.join(",")]);
+        command.args(["--", "sleep", "60"]);
+        (143, "")
+    } else {
+        command.arg("--print").args(conditions);
+        (0, "x0 lost 137\n")
+    };
+    CrowdFollower {
+        what: format!("{command:?}"),
+        process: command.start(),
+        hears,
+    }
+}
+
+fn crowd_followers(world: &World) -> Vec<CrowdFollower> {
+    let blind = deprived(world, NO_INSTANCES, &binary()).is_some();
+    let any = [":died".to_owned()];
+    let kinds = [true, false];
+    let kinds = kinds.into_iter().filter(|sees| *sees || blind);
+    kinds
+        .flat_map(|sees| {
+            [
+                crowd_follower(world, sees, &["wait", "--any"], &crowd("")),
+                crowd_follower(world, sees, &["wait", "--any"], &crowd(":lost")),
+                crowd_follower(world, sees, &["wait"], &any),
+                crowd_follower(world, sees, &["run"], &crowd("")),
+                crowd_follower(world, sees, &["run"], &any),
+            ]
+        })
+        .collect()
+}
+
+#[test]
+fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_supervisor_is_killed()
+{
+    let world = World::new();
+    let mark = |at: usize| world.path(&format!("mark{at}"));
+    let count = |at: usize| {
+        std::fs::read_to_string(mark(at))
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    let mut lives: Vec<Running> = (0..CROWD)
+        .map(|at| {
+            let options = format!("-q -n x{at} --restart always");
+            let mut command =
+                nameless(&world, &options, &format!("sleep 0.{:02}; {FAIL}", at + 10));
+            command.env("mark", mark(at)).start()
+        })
+        .collect();
+    (0..CROWD).for_each(|at| drop(world.await_key(&format!("x{at}"), "Waiting")));
+    let followers = crowd_followers(&world);
+    followers
+        .iter()
+        .for_each(|one| await_sleep_or_poll(&one.process));
+    // One that looks late: it holds files that are not there any more.
+    let late = crowd_follower(&world, true, &["wait", "--any"], &crowd(""));
+    await_sleep(&late.process);
+    late.process.kill(19);
+    (0..CROWD).for_each(|at| {
+        eventually("two restarts", || (count(at) >= 3).then_some(()));
+        eventually("it is down", || {
+            (!world.tombstone(&format!("x{at}")).contains("\nReady: ")).then_some(())
+        });
+    });
+    late.process.kill(18);
+    let mut followers = followers;
+    for one in &mut followers {
+        assert!(one.process.is_running(), "told of a restart: {}", one.what);
+    }
+    lives[0].kill(KILL);
+    for CrowdFollower {
+        what,
+        process,
+        hears,
+    } in followers.into_iter().chain([late])
+    {
+        let ended = process.end();
+        assert_eq!(
+            (ended.status, ended.stdout.as_str()),
+            hears,
+            "{what}: {}",
+            ended.stderr
+        );
+    }
+    for life in lives.drain(1..) {
+        life.kill(TERM);
+        assert_eq!(life.end().status, 143);
+    }
+}
+
+/// Waits until a follower has looked around. One without inotify wakes up fifty times a second.
+fn await_sleep_or_poll(process: &Running) {
+    eventually("it sleeps", || {
+        crate::support::inspect::sleeps(process.pid()).then_some(())
+    });
+}
+
+// ---------------------------------------------------------------- a command that cannot be executed
+
+/// A program that marks its start, takes itself away, and fails.
+fn fickle(world: &World) -> std::path::PathBuf {
+    world.program(
+        "program",
+        "#!/bin/sh\necho $$ >>\"$mark\"\n[ -e \"$0.away\" ] && exit 0\n\
+         if [ -n \"$closes\" ]; then : >\"$0.away\"; chmod 644 \"$0\"; else mv \"$0\" \"$0.away\"; fi\nexit 3\n",
+    )
+}
+
+fn run_fickle(world: &World, options: &[&str]) -> Command {
+    let program = fickle(world);
+    let mut command = world.run(["-n", "x", "--restart", "on-failure"]);
+    command.args(options).arg("--").arg(&program);
+    with_variables(world, &mut command);
+    command
+}
+
+#[test]
+fn a_command_that_is_away_at_a_restart_is_tried_again_until_it_is_back() {
+    let world = World::new();
+    let run = with_log(&world, run_fickle(&world, &[]));
+    let program = world.path("program");
+    let message = format!(
+        "exitdir-run: {0} exited with 3: restarting it in 1s\n\
+         exitdir-run: cannot run {0}: No such file or directory: restarting it in 2s\n",
+        program.display()
+    );
+    await_log(&world, "restarting it in 2s");
+    assert!(is_down(&world) && holds(&world, "x:born"));
+    let mut copy = Command::new("cp");
+    copy.arg("-p").arg(world.path("program.away")).arg(&program);
+    assert!(copy.status().unwrap().success());
+    assert_eq!(run.end().status, 0);
+    assert_eq!(log(&world), message);
+    assert_eq!(starts(&world).len(), 2);
+    assert_once(&world.tombstone("x"));
+}
+
+#[test]
+fn a_command_that_stays_away_uses_up_the_limit_and_its_status_is_that_of_the_last_try() {
+    let cases = [
+        ("", 127, "No such file or directory"),
+        ("yes", 126, "Permission denied"),
+    ];
+    for_each(&cases, |(closes, status, because)| {
+        let world = World::new();
+        let mut command = run_fickle(&world, &["--restart-limit", "2"]);
+        let ended = command.env("closes", closes).finish();
+        let program = world.path("program");
+        let cannot = format!("exitdir-run: cannot run {}: {because}", program.display());
+        let message = format!(
+            "exitdir-run: {} exited with 3: restarting it in 1s\n{cannot}: restarting it in 2s\n{cannot}\n",
+            program.display()
+        );
+        assert_eq!((ended.status, ended.stderr), (*status, message));
+        assert_eq!(starts(&world).len(), 1);
+        let text = world.tombstone("x");
+        assert!(
+            text.contains(&format!("\nExitCode: {status}\nReason: exec-failed\n")),
+            "{text}"
+        );
+        assert_once(&text);
+    });
+}
+
+#[test]
+fn a_command_that_cannot_be_executed_at_the_first_start_is_not_tried_again() {
+    let world = World::new();
+    let words = [
+        "-n",
+        "x",
+        "--restart",
+        "always",
+        "--",
+        "/nonexistent/command",
+    ];
+    let ended = world.run(words).finish();
+    assert_eq!(ended.status, 127);
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(!ended.stderr.contains("restarting"), "{ended:?}");
+    assert_eq!(world.key("x", "Reason").as_deref(), Some("exec-failed"));
+}

@@ -1,0 +1,161 @@
+//! What ends a life whose command is restarted in place: a stop during the back-off and one while the command runs,
+//! and what is no stop at all.
+
+use crate::faults::kills::for_each;
+use crate::support::restart_life::{
+    FAIL, SERVE, TERM, assert_once, await_down, await_log, await_up, kill_command, life, log,
+    starts, with_log,
+};
+use crate::support::sandbox::{Running, Start, World, eventually};
+
+#[test]
+fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
+    struct Case(&'static str, &'static str, i32, &'static str);
+    let cases = [
+        Case("", "kill -TERM", 143, "interrupted"),
+        Case("", "kill -INT", 130, "interrupted"),
+        Case("", "kill -QUIT", 131, "interrupted"),
+        Case("", "kill -HUP", 129, "interrupted"),
+        // What the command would get for it is another matter.
+        Case("--rewrite TERM:0", "kill -TERM", 143, "interrupted"),
+        Case("--death-deps y", "y 0", 0, "stopped"),
+        Case("--death-deps y", "y 4", 143, "stopped"),
+        Case("--death-deps y --stop-signal INT", "y 4", 130, "stopped"),
+        Case("--death-deps y --birth-deps y:born", "y 0", 143, "stopped"),
+        Case("--death-deps y --pass-code", "y 0", 3, "stopped"),
+    ];
+    for_each(&cases, |Case(options, deed, status, reason)| {
+        let world = World::new();
+        let mut y = world.run(["-n", "y", "--", "sleep", "60"]).start();
+        world.await_key("y", "Ready");
+        let mut run = life(&world, &format!("--restart always {options}"), FAIL).start();
+        await_down(&world, 1);
+        match deed.strip_prefix("kill -") {
+            Some(name) => send(&run, name),
+            None => assert_eq!(
+                world
+                    .signal(["-c", deed.strip_prefix("y ").unwrap(), "y"])
+                    .finish()
+                    .status,
+                0
+            ),
+        }
+        let tale = format!("{options:?} {deed:?}");
+        eventually("the end", || (!run.is_running()).then_some(()));
+        let text = world.tombstone("x");
+        let ended = run.end();
+        assert_eq!(ended.status, *status, "{tale}: {ended:?}");
+        assert_eq!(starts(&world).len(), 1, "{tale}: {ended:?}");
+        assert_once(&text);
+        let record = format!("\nExitCode: {status}\nReason: {reason}\nDied: ");
+        assert!(text.contains(&record), "{tale}: {text}");
+        assert_eq!(
+            text.contains("\nCause: \"y\"\n"),
+            *reason == "stopped",
+            "{text}"
+        );
+        assert!(y.is_running());
+    });
+}
+
+fn send(process: &Running, name: &str) {
+    let signal = match name {
+        "TERM" => TERM,
+        "INT" => 2,
+        "QUIT" => 3,
+        "HUP" => 1,
+        "USR1" => 10,
+        other => panic!("{other}"),
+    };
+    process.kill(signal);
+}
+
+#[test]
+fn any_other_signal_during_the_back_off_is_dropped_and_the_command_comes_back() {
+    let world = World::new();
+    let run = with_log(&world, life(&world, "-v --restart always", SERVE));
+    await_up(&world, 1);
+    kill_command(&world);
+    await_log(&world, "restarting it in 1s");
+    for name in ["USR1", "USR1"] {
+        send(&run, name);
+    }
+    await_log(&world, "dropped USR1");
+    await_up(&world, 2);
+    run.kill(TERM);
+    assert_eq!(run.end().status, 143);
+}
+
+#[test]
+fn a_stop_while_the_command_runs_is_not_followed_by_a_restart() {
+    const OBEYS: &str =
+        "trap 'exit 0' TERM INT QUIT USR1; echo $$ >>\"$mark\"; while :; do sleep 0.02; done";
+    struct Case(&'static str, &'static str, &'static str, i32);
+    let cases = [
+        Case("", SERVE, "TERM", 143),
+        Case("", SERVE, "INT", 130),
+        Case("", SERVE, "QUIT", 131),
+        Case("", OBEYS, "TERM", 0),
+        Case("", OBEYS, "INT", 0),
+        Case("", OBEYS, "QUIT", 0),
+        Case("--rewrite TERM:USR1", OBEYS, "TERM", 0),
+        Case("--stop-signal USR1", OBEYS, "TERM", 0),
+        Case("--stop-delay 20ms", SERVE, "TERM", 143),
+        Case("--timeout 100ms", OBEYS, "", 124),
+        Case("--death-deps y", OBEYS, "y", 0),
+        Case("--death-deps y:exit=0", SERVE, "y", 0),
+        Case("--death-deps y --birth-deps y:born", OBEYS, "y", 143),
+    ];
+    for_each(&cases, |Case(options, script, deed, status)| {
+        let world = World::new();
+        let _y = world.run(["-n", "y", "--", "sleep", "60"]).start();
+        world.await_key("y", "Ready");
+        let run = life(&world, &format!("--restart always {options}"), script).start();
+        await_up(&world, 1);
+        match *deed {
+            "" => {}
+            "y" => assert_eq!(world.signal(["y"]).finish().status, 0),
+            name => send(&run, name),
+        }
+        let ended = run.end();
+        let tale = format!("{options:?} {deed:?} {script:?}: {ended:?}");
+        assert_eq!(ended.status, *status, "{tale}");
+        assert_eq!(starts(&world).len(), 1, "{tale}");
+        assert!(!ended.stderr.contains("restarting"), "{tale}");
+        assert_once(&world.tombstone("x"));
+    });
+}
+
+#[test]
+fn a_command_that_did_not_get_the_stop_is_not_restarted_when_it_ends() {
+    let world = World::new();
+    let options = "-v --restart always --rewrite TERM:0";
+    let run = with_log(&world, life(&world, options, SERVE));
+    await_up(&world, 1);
+    run.kill(TERM);
+    await_log(&world, "dropped TERM");
+    kill_command(&world);
+    assert_eq!(run.end().status, 137);
+    assert_eq!(starts(&world).len(), 1);
+    assert!(!log(&world).contains("restarting"), "{}", log(&world));
+}
+
+#[test]
+fn hup_is_followed_by_a_restart_and_so_is_a_stop_that_did_not_come_through_us() {
+    let cases = [("HUP", "sh was ended by HUP"), ("", "sh was ended by TERM")];
+    for_each(&cases, |(name, said)| {
+        let world = World::new();
+        let run = with_log(&world, life(&world, "--restart on-failure", SERVE));
+        await_up(&world, 1);
+        if name.is_empty() {
+            let pid = rustix::process::Pid::from_raw(starts(&world)[0].parse().unwrap()).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        } else {
+            send(&run, name);
+        }
+        await_log(&world, &format!("{said}: restarting it in 1s"));
+        await_up(&world, 2);
+        run.kill(TERM);
+        assert_eq!(run.end().status, 143);
+    });
+}

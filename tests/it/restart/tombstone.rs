@@ -1,0 +1,333 @@
+//! The tombstone of a life that is restarted in place is replaced each time: whose words survive that, and what
+//! happens when the disk is full, the directory goes away, or another life wants the name.
+
+use crate::faults::kills::{can_inject, for_each};
+use crate::support::requirements::is_permitted;
+use crate::support::restart_life::{
+    FAIL, SERVE, TERM, assert_once, await_down, await_log, await_starts, await_up, holds, is_down,
+    kill_command, life, log, starts, with_log, with_variables,
+};
+use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+// ---------------------------------------------------------------- words of others
+
+#[test]
+fn a_life_that_was_said_dead_keeps_its_file_and_its_command_goes_on_being_restarted() {
+    for_each(&[true, false], |while_up| {
+        let world = World::new();
+        let run = life(&world, "-q --restart always", SERVE).start();
+        await_up(&world, 1);
+        let say = || assert_eq!(world.signal(["-c", "5", "x"]).finish().status, 0);
+        if *while_up {
+            say();
+        }
+        kill_command(&world);
+        if !while_up {
+            await_down(&world, 1);
+            say();
+        }
+        let inode = || std::fs::metadata(world.dir().join("x")).unwrap().ino();
+        let (text, number) = (world.tombstone("x"), inode());
+        await_starts(&world, 2);
+        let again = world.signal(["-c", "6", "x"]).finish();
+        assert_eq!(again.status, 0);
+        assert!(again.stderr.contains("said dead before"), "{again:?}");
+        run.kill(TERM);
+        assert_eq!(run.end().status, 143);
+        assert_eq!(inode(), number);
+        assert_eq!(
+            world.tombstone("x"),
+            text,
+            "nothing is written after a death"
+        );
+        assert_once(&text);
+        assert_eq!(world.entries(), ["x"]);
+    });
+}
+
+#[test]
+fn a_message_goes_with_the_readiness_it_came_with_and_both_have_to_be_said_again() {
+    let world = World::new();
+    let options = "-q --restart always --ready-on signal";
+    let run = life(&world, options, SERVE).start();
+    let say = |message: &str| {
+        let said = world.signal(["--ready", "-m", message, "x"]).finish();
+        assert_eq!((said.status, said.stderr.as_str()), (0, ""));
+    };
+    await_starts(&world, 1);
+    world.await_key("x", "Born");
+    say("first");
+    kill_command(&world);
+    await_down(&world, 1);
+    assert_eq!(world.key("x", "Message"), None);
+    await_starts(&world, 2);
+    assert!(is_down(&world), "nobody has said that it is ready");
+    say("second");
+    assert!(holds(&world, "x:ready"));
+    kill_command(&world);
+    await_down(&world, 2);
+    // Said while the command is down: whoever said it meant the one that comes.
+    say("third");
+    await_starts(&world, 3);
+    assert!(holds(&world, "x:ready"));
+    run.kill(TERM);
+    assert_eq!(run.end().status, 143);
+}
+
+/// `exitdir-run`, or another applet, under strace that delays one of its calls.
+fn delayed(world: &World, log: &str, injection: &str) -> Command {
+    let mut command = world.command("strace");
+    command.arg("-o").arg(world.path(log));
+    command.args(["-e", &format!("inject={injection}")]);
+    command.arg(binary());
+    with_variables(world, &mut command);
+    command
+}
+
+/// The tombstone is replaced with the second rename of a life; nobody is so late that he misses a second.
+const SLOW_REPLACEMENT: &str = "renameat:delay_enter=1000000:delay_exit=300000:when=2";
+
+#[test]
+fn a_death_that_is_said_at_any_moment_of_a_replacement_stands_there_once() {
+    if !can_inject() {
+        return;
+    }
+    // Before the rename, across it, and after it.
+    let delays = [
+        0, 800_000, 950_000, 1_050_000, 1_150_000, 1_250_000, 1_400_000,
+    ];
+    for_each(&delays, |delay| {
+        let world = World::new();
+        let follower = world
+            .wait(["x:exit=5", "--keep-waiting", "--print"])
+            .start();
+        let mut run = delayed(&world, "run.strace", SLOW_REPLACEMENT);
+        run.args("run -q -n x --restart always --restart-limit 1 -- sh -c".split(' '));
+        let run = run.arg(FAIL).start();
+        eventually("the replacement is under way", || {
+            (starts(&world).len() == 1 && world.entries().len() == 2).then_some(())
+        });
+        let injection = format!("write:delay_enter={delay}:when=1");
+        let mut signal = delayed(&world, "signal.strace", &injection);
+        let said = signal.args(["signal", "-c", "5", "x"]).finish();
+        let tale = format!("said {delay} us late");
+        assert_eq!((said.status, said.stderr.as_str()), (0, ""), "{tale}");
+        assert_eq!(world.wait(["x:exit=5", "-t", "10s"]).finish().status, 0);
+        assert_eq!(follower.end().stdout, "x failed 5\n", "{tale}");
+        assert_eq!(run.end().status, 3);
+        assert_eq!(starts(&world).len(), 2, "{tale}");
+        let text = world.tombstone("x");
+        assert_once(&text);
+        assert!(
+            text.contains("\nExitCode: 5\nReason: said\nDied: "),
+            "{tale}: {text}"
+        );
+        assert!(
+            text.trim_end()
+                .lines()
+                .last()
+                .unwrap()
+                .starts_with("Died: "),
+            "{text}"
+        );
+        assert_eq!(world.entries(), ["x"], "{tale}");
+    });
+}
+
+#[test]
+fn readiness_that_is_said_as_soon_as_it_was_taken_back_stands_there_afterwards() {
+    if !can_inject() {
+        return;
+    }
+    let delays = [0, 100_000, 400_000];
+    for_each(&delays, |delay| {
+        let world = World::new();
+        let mut run = delayed(&world, "run.strace", SLOW_REPLACEMENT);
+        run.args("run -q -n x --restart always --ready-on signal -- sh -c".split(' '));
+        let script = "echo $$ >>\"$mark\"; [ -e \"$mark.been\" ] && exec sleep 60; : >\"$mark.been\"; \
+                      until \"$exitdir\" wait -t 0 x:born; do :; done 2>/dev/null; \"$exitdir\" signal --ready x; exit 3";
+        let _run = Traced(run.arg(script).start());
+        world.await_key("x", "Ready");
+        await_down(&world, 1);
+        let injection = format!("write:delay_enter={delay}:when=1");
+        let mut signal = delayed(&world, "signal.strace", &injection);
+        let words = ["signal", "--ready", "-m", "said", "x"];
+        assert_eq!(signal.args(words).finish().status, 0);
+        await_starts(&world, 2);
+        let text = world.tombstone("x");
+        assert!(holds(&world, "x:ready"), "{delay}: {text}");
+        assert_once(&text);
+        assert_eq!(world.key("x", "Message").as_deref(), Some("\"said\""));
+    });
+}
+
+/// A process under strace, which would go on if strace alone were killed.
+struct Traced(Running);
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        let pid = self.0.pid();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        for child in children.unwrap_or_default().split_whitespace() {
+            if let Some(pid) = child.parse().ok().and_then(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+    }
+}
+
+// ---------------------------------------------------------------- what can go wrong
+
+#[test]
+fn a_full_disk_leaves_the_old_tombstone_and_one_complaint_and_the_life_goes_on() {
+    let world = World::new();
+    std::fs::create_dir(world.dir()).unwrap();
+    let trial = "mount -t tmpfs -o size=16k tmpfs \"$EXIT_DIR\"";
+    if !is_permitted(
+        "a small tmpfs",
+        world.command("unshare").args(["-m", "sh", "-c", trial]),
+    ) {
+        return;
+    }
+    let script = format!(
+        "{trial}; \"$0\" run -n x --restart always --restart-limit 2 -- \
+         sh -c 'stat -c %i \"$EXIT_DIR/x\"; head -c 99999 /dev/zero 2>&1 >\"$EXIT_DIR/.ballast\" | :; exit 3'; \
+         echo \"$?\"; ls -A \"$EXIT_DIR\"; cat \"$EXIT_DIR/x\""
+    );
+    let ended = world
+        .command("unshare")
+        .args(["-m", "sh", "-c", &script])
+        .arg(binary())
+        .finish();
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert!(lines[0] == lines[1] && lines[1] == lines[2], "{ended:?}");
+    assert_eq!(&lines[3..6], ["3", ".ballast", "x"], "{ended:?}");
+    let complaints: Vec<&str> = ended
+        .stderr
+        .lines()
+        .filter(|line| !line.contains("restarting it in"))
+        .collect();
+    assert_eq!(complaints.len(), 1, "{ended:?}");
+    assert!(
+        complaints[0].contains("No space left on device"),
+        "{ended:?}"
+    );
+    let text = lines[6..].join("\n");
+    assert!(
+        text.contains("\nExitCode: 3\nReason: exited\nDied: "),
+        "{ended:?}"
+    );
+    assert_once(&text);
+}
+
+#[test]
+fn whatever_happens_to_the_directory_while_the_command_is_down_the_life_goes_on() {
+    let cases = ["removed", "moved", "replaced", "put back", "emptied"];
+    for_each(&cases, |what| {
+        let world = World::new();
+        let run = with_log(&world, life(&world, "--restart always", SERVE));
+        await_up(&world, 1);
+        let waiting = world.key("x", "Waiting").unwrap();
+        kill_command(&world);
+        await_down(&world, 1);
+        let away = world.path("away");
+        match *what {
+            "removed" => std::fs::remove_dir_all(world.dir()).unwrap(),
+            "emptied" => std::fs::remove_file(world.dir().join("x")).unwrap(),
+            _ => std::fs::rename(world.dir(), &away).unwrap(),
+        }
+        if *what == "replaced" {
+            std::fs::create_dir(world.dir()).unwrap();
+        }
+        await_starts(&world, 2);
+        kill_command(&world);
+        await_log(&world, "restarting it in 2s");
+        if *what == "put back" {
+            std::fs::rename(&away, world.dir()).unwrap();
+        }
+        run.kill(TERM);
+        assert_eq!(run.end().status, 143, "{what}");
+        let told = log(&world);
+        let unfamiliar = told.lines().filter(|line| {
+            let known = [
+                "restarting it in",
+                "was not running",
+                "No such file or directory",
+            ];
+            !known.iter().any(|known| line.contains(known))
+        });
+        assert_eq!(unfamiliar.count(), 0, "{what}: {told}");
+        let text = world.tombstone("x");
+        if ["replaced", "put back", "emptied"].contains(what) {
+            assert_eq!(world.entries(), ["x"], "{what}");
+            assert!(
+                text.starts_with(&format!("Waiting: {waiting}\n")),
+                "{what}: {text}"
+            );
+            assert!(
+                text.contains("\nExitCode: 143\nReason: interrupted\nDied: "),
+                "{what}: {text}"
+            );
+            assert_once(&text);
+        } else {
+            assert_eq!(world.entries(), [""; 0], "{what}");
+        }
+    });
+}
+
+#[test]
+fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_disturbs_nobody() {
+    let world = World::new();
+    let run = life(&world, "--restart always", SERVE).start();
+    await_up(&world, 1);
+    let over = AtomicBool::new(false);
+    let refused = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let ended = world.run(["-n", "x", "--", "echo", "born"]).finish();
+                    assert_eq!(
+                        (ended.status, ended.stdout.as_str()),
+                        (125, ""),
+                        "{ended:?}"
+                    );
+                    assert!(
+                        ended.stderr.contains("another exitdir-run lives"),
+                        "{ended:?}"
+                    );
+                    refused.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let _over = Over(&over);
+        for count in 1..=2 {
+            await_up(&world, count);
+            kill_command(&world);
+            await_down(&world, count);
+        }
+        await_up(&world, 3);
+    });
+    let refused = refused.into_inner();
+    println!("{refused} were refused");
+    assert!(refused >= 2);
+    run.kill(TERM);
+    let ended = run.end();
+    assert_eq!(ended.status, 143);
+    let killed = "exitdir-run: sh was ended by KILL: restarting it in";
+    assert_eq!(ended.stderr, format!("{killed} 1s\n{killed} 2s\n"));
+    assert_once(&world.tombstone("x"));
+    assert_eq!(world.entries(), ["x"]);
+}
+
+/// Tells the others that it is over, also when a test panics.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,225 @@
+//! What the command of `exitdir-run` is given, and what reaches it: words, environment, streams, mask, group, signals.
+
+use crate::support::inspect::{is_gone, keys};
+use crate::support::recorder::{Diarist, dead, lines};
+use crate::support::sandbox::{Start, World, binary, eventually};
+
+#[test]
+fn the_command_gets_its_words_environment_and_standard_streams_as_they_are() {
+    let world = World::new();
+    let shell = |script: &str, words: &[&str]| {
+        let mut command = world.command("sh");
+        command.args(["-c", script]).arg(binary()).args(words);
+        command
+    };
+    let ended = shell("echo 'to stdin' | \"$0\" run -n main -- sh -c 'cat; echo \"$#:$1:$2\"; echo err >&2' sh '' 'a  b'", &[]).finish();
+    assert_eq!(
+        (ended.stdout.as_str(), ended.stderr.as_str()),
+        ("to stdin\n2::a  b\n", "err\n")
+    );
+
+    let plain = world
+        .command("env")
+        .env("EXITDIR_NAME", "main")
+        .env("STRANGE", " \n\u{e4}")
+        .finish();
+    let ours = world
+        .run(["env"])
+        .env("EXITDIR_NAME", "main")
+        .env("STRANGE", " \n\u{e4}")
+        .finish();
+    assert_eq!(
+        ours.stdout, plain.stdout,
+        "the environment is ours, nothing more and nothing less"
+    );
+    // In one process, which may have inherited more.
+    let script = "exec 7</dev/null; ls /proc/self/fd; echo and; exec \"$0\" run -n x --death-deps never -- ls /proc/self/fd";
+    let ended = shell(script, &[]).finish();
+    let (plain, ours) = ended.stdout.split_once("and\n").unwrap();
+    assert_eq!(
+        ours, plain,
+        "no descriptor of ours leaks, none of our parent's is kept from it"
+    );
+    assert!(ours.lines().any(|fd| fd == "7"), "{ours}");
+}
+
+#[test]
+fn closed_standard_streams_are_handed_on_closed_and_never_become_a_tombstone() {
+    for (closing, expected) in [
+        ("0<&-", "101"),
+        ("1>&-", "011"),
+        ("2>&-", "110"),
+        ("0<&- 1>&- 2>&-", "000"),
+        ("", "111"),
+    ] {
+        for applet in ["run -n main --death-deps never --", "wait :ok --"] {
+            let world = World::new();
+            dead(&world, "corpse", "0");
+            let expected = if expected == "101" {
+                "011"
+            } else if expected == "011" {
+                "101"
+            } else {
+                expected
+            };
+            for (fd, open) in expected.chars().enumerate() {
+                // No shell between: it might open what is missing.
+                let script = format!(
+                    "exec {closing}; exec \"$0\" {applet} /usr/bin/test -e /proc/self/fd/{fd}"
+                );
+                let ended = world
+                    .command("sh")
+                    .args(["-c", &script])
+                    .arg(binary())
+                    .finish();
+                assert_eq!(
+                    ended.status,
+                    i32::from(open == '0'),
+                    "{applet} {closing}: descriptor {fd}: {ended:?}"
+                );
+            }
+        }
+        // What we say ourselves goes nowhere, least of all into the tombstone.
+        let world = World::new();
+        let script = format!(
+            "exec {closing}; exec \"$0\" run -v -n main --death-deps never -- /nonexistent"
+        );
+        assert_eq!(
+            world
+                .command("sh")
+                .args(["-c", &script])
+                .arg(binary())
+                .finish()
+                .status,
+            127
+        );
+        assert_eq!(
+            keys(&world, "main"),
+            "Waiting Lock ExitCode Reason Message Died",
+            "{closing}: {}",
+            world.tombstone("main")
+        );
+    }
+}
+
+#[test]
+fn signal_mask_and_dispositions_are_those_that_we_were_started_with() {
+    // No shell between: dash clears its mask.
+    let show = ["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"];
+    for preparation in [
+        &["env"][..],
+        &["env", "--block-signal=USR1,TERM,RTMIN+3"],
+        &["env", "--ignore-signal=PIPE"],
+        &[
+            "env",
+            "--ignore-signal=PIPE,HUP,INT,CHLD",
+            "--block-signal=CHLD,PIPE",
+        ],
+    ] {
+        let world = World::new();
+        dead(&world, "corpse", "0");
+        let plain = world
+            .command(preparation[0])
+            .args(&preparation[1..])
+            .args(show)
+            .finish();
+        assert_eq!(plain.stdout.lines().count(), 3, "{plain:?}");
+        for applet in [
+            &["run", "-n", "main", "--death-deps", "never", "--"][..],
+            &["wait", "corpse", "--"],
+        ] {
+            let ended = world
+                .command(preparation[0])
+                .args(&preparation[1..])
+                .arg(binary())
+                .args(applet)
+                .args(show)
+                .finish();
+            assert_eq!(
+                (ended.status, &ended.stdout),
+                (0, &plain.stdout),
+                "{preparation:?} {applet:?}: {}",
+                ended.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn the_command_leads_a_process_group_of_its_own() {
+    let world = World::new();
+    let ended = world.run(["cat", "/proc/self/stat"]).finish();
+    let fields: Vec<&str> = ended.stdout.split(' ').collect();
+    assert_eq!(fields[0], fields[4], "process and group: {}", ended.stdout);
+}
+
+#[test]
+fn every_signal_is_passed_on() {
+    // By number: real-time ones too, whatever a C library keeps for itself. (32 and 33 are ignored
+    // in whatever is started with glibc's posix_spawn, as here.)
+    for number in [1, 2, 3, 6, 10, 12, 14, 15, 24, 34, 35, 37, 64] {
+        let world = World::new();
+        let main = world.run(["-n", "main", "--", "sleep", "60"]).start();
+        world.await_key("main", "Born");
+        let pid = main.pid().to_string();
+        let sent = world
+            .command("kill")
+            .args([&format!("-{number}"), &pid])
+            .finish();
+        assert_eq!(sent.status, 0, "kill -{number}: {}", sent.stderr);
+        assert_eq!(main.end().status, 128 + number, "signal {number}");
+        assert_eq!(
+            world.key("main", "ExitCode"),
+            Some((128 + number).to_string())
+        );
+        assert_eq!(
+            world.key("main", "Reason").as_deref(),
+            Some("exited"),
+            "it was sent from outside"
+        );
+    }
+}
+
+#[test]
+fn with_group_signals_go_to_everybody_in_it() {
+    for (group, expected) in [(true, vec!["child", "up"]), (false, vec!["up"])] {
+        // The child of the command says that it got the signal; the command itself ignores it.
+        let traps = "(trap '' USR2; trap 'echo child >> \"$DIARY\"; exit' USR1; echo child-up > \"$DIARY.child\"; while test -d \"$WORLD\" && ! test -e \"$WORLD/end\"; do sleep 0.01; done) & \
+                     trap '' USR1; trap 'echo done >> \"$DIARY.done\"' USR2; while ! test -e \"$DIARY.child\"; do sleep 0.01; done";
+        let diarist = Diarist::start(traps, |world| {
+            world.run(if group {
+                &["-g", "-n", "main"][..]
+            } else {
+                &["-n", "main"]
+            })
+        });
+        diarist.running.kill(10);
+        diarist.running.kill(12);
+        eventually("the second signal came", || {
+            diarist.world.path("diary.done").exists().then_some(())
+        });
+        if group {
+            diarist.await_entry("child");
+        }
+        diarist.let_go();
+        let Diarist { world, running } = diarist;
+        assert_eq!(running.end().status, 5);
+        let mut diary = lines(&world.path("diary"));
+        diary.sort();
+        assert_eq!(diary, expected);
+    }
+}
+
+#[test]
+fn the_command_dies_with_a_supervisor_that_is_killed() {
+    let diarist = Diarist::start("echo $$ > \"$DIARY.pid\"; trap '' TERM HUP", |world| {
+        world.run(["-n", "main"])
+    });
+    let pid = std::fs::read_to_string(diarist.world.path("diary.pid")).unwrap();
+    assert!(!is_gone(&pid));
+    diarist.running.kill(9);
+    let Diarist { world, running } = diarist;
+    assert_eq!(running.end().status, 137);
+    eventually("CMD is gone", || is_gone(&pid).then_some(()));
+    assert_eq!(keys(&world, "main"), "Waiting Lock Born Ready");
+}

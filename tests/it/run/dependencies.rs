@@ -1,0 +1,237 @@
+//! Birth and death dependencies of a life, and the readiness that others wait for. Which status follows from
+//! which dependency is told in the exit table.
+
+use crate::support::inspect::{await_sleep, keys};
+use crate::support::recorder::dead;
+use crate::support::requirements::{as_nobody, installed, nobody_is_permitted, set_mode};
+use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::watch::races::open_to_all;
+use std::io::{BufRead as _, BufReader};
+
+#[test]
+fn a_command_is_never_started_after_the_death_of_what_it_depends_on() {
+    let world = World::new();
+    dead(&world, "gone", "0");
+    dead(&world, "there", "0");
+    // Both hold at the first look.
+    let ended = world
+        .run([
+            "-n",
+            "a",
+            "--birth-deps",
+            "there:ok",
+            "--death-deps",
+            "gone",
+            "--",
+            "echo",
+            "started",
+        ])
+        .finish();
+    assert_eq!((ended.status, ended.stdout.as_str()), (0, ""));
+    assert!(
+        ended
+            .stderr
+            .contains("gone died with exit code 0: not starting echo"),
+        "{}",
+        ended.stderr
+    );
+    // While it waits.
+    let waiting = world
+        .run([
+            "-n",
+            "b",
+            "--birth-deps",
+            "never",
+            "--death-deps",
+            "later",
+            "--",
+            "echo",
+            "started",
+        ])
+        .start();
+    world.await_key("b", "Lock");
+    dead(&world, "later", "3");
+    let ended = waiting.end();
+    assert_eq!((ended.status, ended.stdout.as_str()), (143, ""));
+    assert_eq!(world.key("b", "Cause").as_deref(), Some("later"));
+}
+
+#[test]
+fn a_name_that_is_both_dependencies_is_expected_to_come_back() {
+    let world = World::new();
+    dead(&world, "db", "3");
+    let app = world
+        .run([
+            "-n",
+            "app",
+            "--birth-deps",
+            "db",
+            "--death-deps",
+            "db",
+            "--",
+            "sleep",
+            "60",
+        ])
+        .start();
+    world.await_key("app", "Lock");
+    let db = world.run(["-n", "db", "--", "sleep", "60"]).start();
+    world.await_key("app", "Ready");
+    db.kill(15);
+    assert_eq!((db.end().status, app.end().status), (143, 143));
+}
+
+#[test]
+fn readiness_on_signal_comes_from_outside() {
+    let world = World::new();
+    let _main = world
+        .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
+        .start();
+    let waiting = world
+        .run(["-n", "app", "--birth-deps", "main", "--", "echo", "started"])
+        .start();
+    let born = world
+        .run(["--birth-deps", "main:born", "--", "echo", "started"])
+        .finish();
+    assert_eq!(born.stdout, "started\n");
+    world.await_key("app", "Lock");
+    assert_eq!(keys(&world, "main"), "Waiting Lock Born");
+    world.signal(["--ready", "main"]).finish();
+    assert_eq!(waiting.end().stdout, "started\n");
+    assert_eq!(keys(&world, "main"), "Waiting Lock Born Ready");
+}
+
+/// Its command fails if it is started before there is a file called `enough`.
+fn waits_for(world: &World, conditions: &str) -> Running {
+    let app = world
+        .run(["-n", "app", "--birth-deps", conditions, "--", "cat"])
+        .arg(world.path("enough"))
+        .start();
+    world.await_key("app", "Lock");
+    await_sleep(&app);
+    app
+}
+
+/// Does what is enough, and checks that it was.
+#[track_caller]
+fn starts_with(world: &World, app: Running, words: &str) {
+    assert_eq!(
+        keys(world, "app"),
+        "Waiting Lock WaitingFor",
+        "before {words}"
+    );
+    std::fs::write(world.path("enough"), "enough").unwrap();
+    assert_eq!(world.signal(words.split(' ')).finish().status, 0);
+    let ended = app.end();
+    let all = (ended.status, &*ended.stdout, &*ended.stderr);
+    assert_eq!(all, (0, "enough", ""), "{words}");
+}
+
+#[test]
+fn a_command_starts_when_the_last_of_all_that_it_waits_for_has_come() {
+    // What is waited for, what is not enough, and what is.
+    let cases: [(&str, &[&str], &str); 6] = [
+        ("db", &["--ready other", "-c 0 db"], "--ready db"),
+        ("db:born", &["--ready other"], "--ready db"),
+        (
+            "migrate:ok",
+            &["--ready migrate", "-c 3 migrate"],
+            "-c 0 migrate",
+        ),
+        (":ready", &["-c 0 db"], "--ready anybody"),
+        (":died", &["--ready db"], "-c 7 db"),
+        (
+            "db,cache:born,migrate:ok",
+            &["--ready db", "-c 0 migrate"],
+            "--ready cache",
+        ),
+    ];
+    for (conditions, not_enough, enough) in cases {
+        let world = World::new();
+        let app = waits_for(&world, conditions);
+        for words in not_enough {
+            assert_eq!(world.signal(words.split(' ')).finish().status, 0);
+            await_sleep(&app);
+        }
+        starts_with(&world, app, enough);
+    }
+}
+
+#[test]
+fn a_dependency_that_dies_while_it_is_waited_for_is_waited_for_again() {
+    let world = World::new();
+    let app = waits_for(&world, "db");
+    let db = || {
+        let db = world
+            .run(["-n", "db", "--ready-on", "signal", "--", "sleep", "60"])
+            .start();
+        // The life before has left its own.
+        let born = world.wait(["--keep-waiting", "db:born"]).finish();
+        assert_eq!(born.status, 0, "{born:?}");
+        db
+    };
+    for signal in [15, 9, 15] {
+        let db = db();
+        db.kill(signal);
+        assert_eq!(db.end().status, 128 + signal);
+        await_sleep(&app);
+    }
+    let _db = db();
+    starts_with(&world, app, "--ready db");
+}
+
+#[test]
+fn after_ten_seconds_one_line_says_what_is_waited_for_and_what_is_there_instead() {
+    let world = World::new();
+    dead(&world, "migrate", "3");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let app = world
+        .run(["-n", "app", "--birth-deps", "db,migrate:ok"])
+        .args(["--birth-timeout", "30s", "--", "true"])
+        .stderr(writer)
+        .start();
+    let mut line = String::new();
+    BufReader::new(reader).read_line(&mut line).expect("a line");
+    assert_eq!(
+        line,
+        "exitdir-run: still waiting: db:ready does not hold (there is no db), migrate:ok does not hold (migrate died with exit code 3)\n"
+    );
+    let table = world.applet("status").finish().stdout;
+    let row = table.lines().find(|row| row.starts_with("app "));
+    assert!(row.is_some_and(|row| row.contains(" waiting ")), "{table}");
+    app.kill(15);
+    assert_eq!(app.end().status, 143);
+}
+
+#[test]
+fn a_dependency_that_cannot_be_read_any_more_does_not_go_on_holding() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let binary = installed(&world);
+    open_to_all(&world);
+    let said = |words: &[&str]| assert_eq!(world.signal(words).finish().status, 0);
+    said(&["--ready", "a"]);
+    // The command says whether it holds.
+    let stderr = std::fs::File::create(world.path("stderr")).unwrap();
+    let run = as_nobody(&world, &binary)
+        .args(["run", "--birth-deps", "a,b", "--", "sh", "-c"])
+        .args(["exec \"$0\" wait -t 0 a:ready"])
+        .arg(&binary)
+        .stderr(stderr)
+        .start();
+    await_sleep(&run);
+    set_mode(&world.dir().join("a"), 0);
+    said(&["-c", "1", "a"]);
+    eventually("it cannot be read", || {
+        let text = std::fs::read_to_string(world.path("stderr")).unwrap();
+        text.contains("cannot read").then_some(())
+    });
+    said(&["--ready", "b"]);
+    await_sleep(&run);
+    set_mode(&world.dir().join("a"), 0o666);
+    std::fs::remove_file(world.dir().join("a")).unwrap();
+    said(&["--ready", "a"]);
+    let ended = run.end();
+    assert_eq!(ended.status, 0, "{ended:?}");
+}

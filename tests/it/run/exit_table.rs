@@ -1,0 +1,708 @@
+//! With which status a life ends, and what its tombstone says of it: the exit table, row by row.
+//!
+//! Each cell is a pair of processes, `dep` and `life`; the cells of a table are played several at a
+//! time, and all that are wrong are told at the end.
+
+use crate::support::sandbox::{Ended, Running, Start, World, binary};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const HUP: i32 = 1;
+const INT: i32 = 2;
+const QUIT: i32 = 3;
+const KILL: i32 = 9;
+const USR1: i32 = 10;
+const USR2: i32 = 12;
+const TERM: i32 = 15;
+/// How many cells are played at the same time.
+const HANDS: usize = 4;
+
+/// What a life left behind.
+#[derive(Debug, PartialEq, Eq)]
+struct End {
+    status: i32,
+    code: Option<String>,
+    reason: Option<String>,
+    signal: Option<String>,
+    cause: Option<String>,
+    born: bool,
+}
+
+impl End {
+    fn of(world: &World, ended: &Ended) -> End {
+        let key = |key| world.key("life", key);
+        assert!(
+            key("Died").is_some(),
+            "every path out leaves a tombstone: {}",
+            world.tombstone("life")
+        );
+        End {
+            status: ended.status,
+            code: key("ExitCode"),
+            reason: key("Reason"),
+            signal: key("Signal"),
+            cause: key("Cause"),
+            born: key("Born").is_some(),
+        }
+    }
+
+    /// What should be left: the status twice, the reason, and the signal that ended CMD if one did.
+    fn expected(status: i32, reason: &str, signal: Option<&str>) -> End {
+        End {
+            status,
+            code: Some(status.to_string()),
+            reason: Some(reason.to_owned()),
+            signal: signal.map(str::to_owned),
+            cause: None,
+            born: true,
+        }
+    }
+
+    fn stopped_by(self, cause: &str) -> End {
+        End {
+            cause: Some(cause.to_owned()),
+            ..self
+        }
+    }
+
+    fn unborn(self) -> End {
+        End {
+            born: false,
+            ..self
+        }
+    }
+}
+
+/// Plays all cells and tells of those that came out wrong.
+fn play<C: Sync>(cells: &[C], one: impl Fn(&C) -> Result<(), String> + Sync) {
+    let next = AtomicUsize::new(0);
+    let hand = || {
+        let mut wrong = Vec::new();
+        while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+            wrong.extend(one(cell).err());
+        }
+        wrong
+    };
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let hands: Vec<_> = (0..HANDS).map(|_| scope.spawn(hand)).collect();
+        hands
+            .into_iter()
+            .flat_map(|hand| hand.join().unwrap())
+            .collect()
+    });
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cells:\n{}",
+        wrong.len(),
+        cells.len(),
+        wrong.join("\n")
+    );
+}
+
+fn compare(cell: &str, actual: &End, expected: &End, stderr: &str) -> Result<(), String> {
+    if actual == expected {
+        Ok(())
+    } else {
+        Err(format!(
+            "{cell}\n  is        {actual:?}\n  should be {expected:?}\n  stderr: {stderr}"
+        ))
+    }
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
+
+// ---------------------------------------------------------------- dependencies
+
+/// How a dependency comes to hold, and whether it is a birth dependency too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dep {
+    Ok,
+    /// It does not die: it becomes ready.
+    Ready,
+    Failed,
+    Lost,
+    OkAndBirth,
+    ReadyAndBirth,
+}
+
+/// What follows from it for a clean stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bond {
+    Served,
+    Needed,
+}
+
+const DEPS: [(Dep, Bond); 6] = [
+    (Dep::Ok, Bond::Served),
+    (Dep::Ready, Bond::Served),
+    (Dep::Failed, Bond::Needed),
+    (Dep::Lost, Bond::Needed),
+    (Dep::OkAndBirth, Bond::Needed),
+    (Dep::ReadyAndBirth, Bond::Needed),
+];
+
+impl Dep {
+    /// The options of a follower.
+    fn options(self) -> &'static str {
+        match self {
+            Dep::Ok | Dep::Failed | Dep::Lost => "--death-deps dep",
+            Dep::Ready => "--death-deps dep:ready",
+            Dep::OkAndBirth => "--death-deps dep --birth-deps dep:born",
+            Dep::ReadyAndBirth => "--death-deps dep:ready --birth-deps dep:born",
+        }
+    }
+
+    /// Starts it. It lives, and is not ready.
+    fn start(self, world: &World) -> Running {
+        let trapped = world.path("dep-trapped");
+        let _ = std::fs::remove_file(&trapped);
+        let script =
+            format!("trap 'exit 0' USR1; trap 'exit 7' USR2; : >\"$here/dep-trapped\"; {WAIT}");
+        let dep = script_of(world, "dep", "--ready-on signal", &script);
+        crate::support::sandbox::eventually("dep has set its traps", || {
+            trapped.exists().then_some(())
+        });
+        // The command can be quicker than the record of its birth, and nobody is ready before that.
+        world.await_key("dep", "Born");
+        dep
+    }
+
+    fn is_birth_dep(self) -> bool {
+        matches!(self, Dep::OkAndBirth | Dep::ReadyAndBirth)
+    }
+
+    /// Waits until it holds for everybody; the process, if it is one that does not die of it.
+    fn await_hold(self, dep: Running) -> Option<Running> {
+        match self {
+            Dep::Ready | Dep::ReadyAndBirth => Some(dep),
+            Dep::Ok | Dep::OkAndBirth | Dep::Failed | Dep::Lost => {
+                dep.end();
+                None
+            }
+        }
+    }
+
+    /// Makes it hold.
+    fn strike(self, world: &World, dep: &Running) {
+        match self {
+            Dep::Ok | Dep::OkAndBirth => dep.kill(USR1),
+            Dep::Failed => dep.kill(USR2),
+            Dep::Lost => dep.kill(KILL),
+            Dep::Ready | Dep::ReadyAndBirth => {
+                assert_eq!(world.signal(["--ready", "dep"]).finish().status, 0)
+            }
+        }
+    }
+}
+
+/// Waits for a signal, so that its trap runs at once, and leaves nothing behind that holds our pipes.
+const WAIT: &str = "(exec >/dev/null 2>&1; read -r line <&3) & wait $!";
+
+/// `exitdir-run -n NAME OPTIONS -- sh -c SCRIPT`. Descriptor 3 of the script is a pipe that stays open
+/// until the process is dropped.
+fn script_of(world: &World, name: &str, options: &str, script: &str) -> Running {
+    let mut run = world.run(["-n", name]);
+    run.args(words(options))
+        .args(["--", "sh", "-c"])
+        .arg(format!("exec 3<&0; {script}"));
+    let mut command = with_default_signals(world, &run);
+    command
+        .stdin(Stdio::piped())
+        .env("here", world.path(""))
+        .env("exitdir", binary());
+    command.start()
+}
+
+/// The same command with no signal ignored: whoever has started the tests (a shell with `&`, nohup) may
+/// have ignored some for us, and exitdir-run respects that.
+fn with_default_signals(world: &World, run: &Command) -> Command {
+    let mut command = world.command("env");
+    command
+        .arg("--default-signal=HUP,INT,QUIT,TERM")
+        .arg(run.get_program())
+        .args(run.get_args());
+    command
+}
+
+// ---------------------------------------------------------------- commands
+
+/// What CMD does when it is stopped, with which options, and what should come of it.
+struct Cell {
+    options: &'static str,
+    /// The trap for the stop signal.
+    stop_signal: &'static str,
+    does: &'static str,
+    /// Status after a stop for one that we served, and for one that we needed.
+    served: i32,
+    needed: i32,
+    signal: Option<&'static str>,
+}
+
+const fn cell(options: &'static str, does: &'static str, served: i32, needed: i32) -> Cell {
+    Cell {
+        options,
+        stop_signal: "TERM",
+        does,
+        served,
+        needed,
+        signal: None,
+    }
+}
+
+impl Cell {
+    const fn signaled(self, signal: &'static str) -> Cell {
+        Cell {
+            signal: Some(signal),
+            ..self
+        }
+    }
+
+    const fn told_by(self, stop_signal: &'static str) -> Cell {
+        Cell {
+            stop_signal,
+            ..self
+        }
+    }
+
+    fn is_killed(&self) -> bool {
+        self.options.contains("--grace-period")
+    }
+
+    fn script(&self) -> String {
+        let trap = if self.does.is_empty() {
+            String::new()
+        } else {
+            format!("trap '{}' {}; ", self.does, self.stop_signal)
+        };
+        let deaf = if self.is_killed() {
+            "trap '' TERM; "
+        } else {
+            ""
+        };
+        format!("{deaf}{trap}\"$exitdir\" signal --ready life; {WAIT}")
+    }
+}
+
+const DIES_OF_SEGV: &str = "ulimit -c 0; trap - SEGV; kill -SEGV $$";
+
+const RUNNING: &[Cell] = &[
+    cell("", "exit 0", 0, 143),
+    cell("", "", 0, 143).signaled("TERM"),
+    cell("", "exit 143", 0, 143),
+    cell("", "exit 3", 3, 3),
+    cell("", "exit 124", 124, 124),
+    cell("", DIES_OF_SEGV, 139, 139).signaled("SEGV"),
+    cell("--grace-period 100ms", "", 137, 137).signaled("KILL"),
+    // 0 by -e
+    cell("-e 3", "exit 3", 0, 143),
+    cell("-e 143", "", 0, 143).signaled("TERM"),
+    cell("-e 143", "exit 143", 0, 143),
+    cell("-e 3", "exit 4", 4, 4),
+    cell("-e 137 --grace-period 100ms", "", 0, 143).signaled("KILL"),
+    // CMD's own status, whatever the cause
+    cell("--pass-code", "exit 0", 0, 0),
+    cell("--pass-code", "", 143, 143).signaled("TERM"),
+    cell("--pass-code", "exit 143", 143, 143),
+    cell("--pass-code", "exit 3", 3, 3),
+    cell("--pass-code -e 3", "exit 3", 0, 0),
+    cell("--pass-code --grace-period 100ms", "", 137, 137).signaled("KILL"),
+    // another stop signal
+    cell("--stop-signal INT", "exit 0", 0, 130).told_by("INT"),
+    cell("--stop-signal USR1", "exit 0", 0, 138).told_by("USR1"),
+    cell("--stop-signal USR1", "", 0, 138).signaled("USR1"),
+    cell("--stop-signal USR1", "exit 138", 0, 138).told_by("USR1"),
+    cell("--stop-signal USR1", "exit 143", 143, 143).told_by("USR1"),
+    cell("--stop-signal USR1", "trap - TERM; kill -TERM $$", 143, 143)
+        .told_by("USR1")
+        .signaled("TERM"),
+    cell("--stop-signal INT -e 5", "exit 5", 0, 130).told_by("INT"),
+    cell("--stop-signal USR1 --pass-code", "exit 0", 0, 0).told_by("USR1"),
+];
+
+#[test]
+fn a_command_that_runs_when_a_dependency_stops_it_ends_as_the_table_says() {
+    let cells: Vec<(Dep, Bond, &Cell)> = DEPS
+        .iter()
+        .flat_map(|(dep, bond)| RUNNING.iter().map(|cell| (*dep, *bond, cell)))
+        .collect();
+    play(&cells, |(dep, bond, cell)| {
+        let world = World::new();
+        let other = dep.start(&world);
+        let life = script_of(
+            &world,
+            "life",
+            &format!("{} {} --ready-on signal", dep.options(), cell.options),
+            &cell.script(),
+        );
+        world.await_key("life", "Ready");
+        dep.strike(&world, &other);
+        let ended = life.end();
+        let status = if *bond == Bond::Served {
+            cell.served
+        } else {
+            cell.needed
+        };
+        let reason = if cell.is_killed() {
+            "killed"
+        } else {
+            "stopped"
+        };
+        let expected = End::expected(status, reason, cell.signal).stopped_by("dep");
+        compare(
+            &format!("{dep:?}, {} ({})", cell.options, cell.does),
+            &End::of(&world, &ended),
+            &expected,
+            &ended.stderr,
+        )
+    });
+}
+
+type Down = (&'static str, i32, i32);
+
+/// The options of a life whose command is never started, and its status after a stop for one that we
+/// served, and for one that we needed.
+const DOWN: &[Down] = &[
+    ("", 0, 143),
+    ("-e 143", 0, 143),
+    ("-e 0", 0, 143),
+    ("--pass-code", 0, 143),
+    ("--stop-signal INT", 0, 130),
+    ("--stop-signal USR1", 0, 138),
+];
+
+/// Whether the dependency holds before the life begins, or while it waits for something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Before,
+    WhileWaiting,
+}
+
+#[test]
+fn a_command_that_was_never_started_when_a_dependency_holds_ends_as_the_table_says() {
+    let cells: Vec<(Dep, Bond, When, &Down)> = DEPS
+        .iter()
+        .flat_map(|(dep, bond)| [When::Before, When::WhileWaiting].map(|when| (*dep, *bond, when)))
+        // A birth dependency that is over already is expected to come back.
+        .filter(|(dep, _, when)| *when == When::WhileWaiting || !dep.is_birth_dep())
+        .flat_map(|(dep, bond, when)| DOWN.iter().map(move |row| (dep, bond, when, row)))
+        .collect();
+    play(&cells, |(dep, bond, when, (options, served, needed))| {
+        let world = World::new();
+        let other = dep.start(&world);
+        let options = format!("{} {options}", dep.options());
+        let ended = match when {
+            When::Before => {
+                dep.strike(&world, &other);
+                let other = dep.await_hold(other);
+                let ended = never_started(&world, &options).end();
+                drop(other);
+                ended
+            }
+            When::WhileWaiting => strike_until_it_ends(*dep, &world, other, &options),
+        };
+        assert!(!world.path("started").exists(), "{dep:?} {when:?}");
+        let status = if *bond == Bond::Served {
+            *served
+        } else {
+            *needed
+        };
+        let expected = End::expected(status, "stopped", None)
+            .stopped_by("dep")
+            .unborn();
+        compare(
+            &format!("{dep:?} {when:?}, {options}"),
+            &End::of(&world, &ended),
+            &expected,
+            &ended.stderr,
+        )
+    });
+}
+
+fn never_started(world: &World, options: &str) -> Running {
+    script_of(world, "life", options, ": >\"$here/started\"")
+}
+
+/// A birth dependency whose death comes before the follower's first look has died before its time: such a
+/// death does not count, and the dependency lives and dies again.
+fn strike_until_it_ends(dep: Dep, world: &World, mut other: Running, options: &str) -> Ended {
+    let mut life = never_started(world, &format!("{options} --birth-deps never"));
+    world.await_key("life", "Waiting");
+    loop {
+        dep.strike(world, &other);
+        let held = dep.await_hold(other);
+        if !(dep.is_birth_dep() && life.is_running()) {
+            let ended = life.end();
+            drop(held);
+            return ended;
+        }
+        other = held.unwrap_or_else(|| dep.start(world));
+    }
+}
+
+// ---------------------------------------------------------------- other ends
+
+/// One life: options, what it runs, and what is done to it once it is ready.
+struct Life {
+    options: &'static str,
+    script: &'static str,
+    kill: Option<i32>,
+    expected: (i32, &'static str, Option<&'static str>),
+}
+
+const fn ends(
+    options: &'static str,
+    script: &'static str,
+    kill: Option<i32>,
+    expected: (i32, &'static str, Option<&'static str>),
+) -> Life {
+    Life {
+        options,
+        script,
+        kill,
+        expected,
+    }
+}
+
+#[test]
+fn without_a_dependency_a_life_ends_with_the_status_of_its_command_or_124() {
+    let lives = [
+        ends("", "exit 0", None, (0, "exited", None)),
+        ends("", "exit 3", None, (3, "exited", None)),
+        ends("", "exit 255", None, (255, "exited", None)),
+        ends("-e 3 -e 4", "exit 4", None, (0, "exited", None)),
+        ends("-e 3", "exit 4", None, (4, "exited", None)),
+        // A signal that exitdir-run did not send.
+        ends("", "kill -USR1 $$", None, (138, "signaled", Some("USR1"))),
+        ends("", "kill -KILL $$", None, (137, "signaled", Some("KILL"))),
+        ends(
+            "",
+            "ulimit -c 0; kill -SEGV $$",
+            None,
+            (139, "signaled", Some("SEGV")),
+        ),
+        ends(
+            "-e 137",
+            "kill -KILL $$",
+            None,
+            (0, "signaled", Some("KILL")),
+        ),
+        // One that was passed on from outside.
+        ends("", "READY; WAIT", Some(TERM), (143, "exited", Some("TERM"))),
+        ends(
+            "",
+            "trap 'exit 0' TERM; READY; WAIT",
+            Some(TERM),
+            (0, "exited", None),
+        ),
+        ends(
+            "",
+            "trap 'exit 5' TERM; READY; WAIT",
+            Some(TERM),
+            (5, "exited", None),
+        ),
+        ends(
+            "-e 143",
+            "READY; WAIT",
+            Some(TERM),
+            (0, "exited", Some("TERM")),
+        ),
+        ends(
+            "--stop-signal USR1",
+            "trap 'exit 6' USR1; READY; WAIT",
+            Some(TERM),
+            (6, "exited", None),
+        ),
+        ends("", "READY; WAIT", Some(HUP), (129, "exited", Some("HUP"))),
+        // Its time is over.
+        ends(
+            "--timeout TIME",
+            "WAIT",
+            None,
+            (124, "timeout", Some("TERM")),
+        ),
+        ends(
+            "--timeout TIME",
+            "trap 'exit 0' TERM; BEGUN; WAIT",
+            None,
+            (124, "timeout", None),
+        ),
+        ends(
+            "--timeout TIME -e 143",
+            "WAIT",
+            None,
+            (124, "timeout", Some("TERM")),
+        ),
+        ends(
+            "--timeout TIME --stop-signal USR1",
+            "WAIT",
+            None,
+            (124, "timeout", Some("USR1")),
+        ),
+        ends(
+            "--timeout TIME --grace-period 50ms",
+            "trap '' TERM; BEGUN; WAIT; WAIT",
+            None,
+            (124, "timeout", Some("KILL")),
+        ),
+        ends(
+            "--timeout TIME --pass-code",
+            "WAIT",
+            None,
+            (143, "timeout", Some("TERM")),
+        ),
+        ends(
+            "--timeout TIME --pass-code -e 143",
+            "WAIT",
+            None,
+            (0, "timeout", Some("TERM")),
+        ),
+        ends("--timeout 1h", "exit 2", None, (2, "exited", None)),
+    ];
+    play(&lives, |life| {
+        // On a busy machine the time can be over before the command has set its trap: then again with more.
+        let times = ["50ms", "500ms", "5s", "25s"];
+        let played = times.iter().find_map(|time| play_life(life, time));
+        let (end, stderr) = played.ok_or_else(|| format!("{} never began", life.script))?;
+        let (status, reason, signal) = life.expected;
+        let cell = format!("{} {} {:?}", life.options, life.script, life.kill);
+        compare(&cell, &end, &End::expected(status, reason, signal), &stderr)
+    });
+}
+
+/// How the life ended, unless it was stopped before its script had come to `BEGUN`.
+fn play_life(life: &Life, time: &str) -> Option<(End, String)> {
+    let world = World::new();
+    let script = life
+        .script
+        .replace("READY", "\"$exitdir\" signal --ready life")
+        .replace("BEGUN", ": >\"$here/begun\"")
+        .replace("WAIT", WAIT);
+    let options = format!("--ready-on signal {}", life.options.replace("TIME", time));
+    let running = script_of(&world, "life", &options, &script);
+    if let Some(signal) = life.kill {
+        world.await_key("life", "Ready");
+        running.kill(signal);
+    }
+    let ended = running.end();
+    let begun = !life.script.contains("BEGUN") || world.path("begun").exists();
+    begun.then(|| (End::of(&world, &ended), ended.stderr))
+}
+
+#[test]
+fn a_command_that_cannot_be_executed_ends_with_126_and_one_that_is_not_found_with_127() {
+    let world = World::new();
+    std::fs::write(world.path("plain"), "not executable").unwrap();
+    let plain = world.path("plain").display().to_string();
+    let directory = world.path("").display().to_string();
+    let cases = [
+        (plain.as_str(), 126),
+        (directory.as_str(), 126),
+        ("/nonexistent/command", 127),
+        ("exitdir-no-such-command", 127),
+    ];
+    for options in ["", "-e 126 -e 127", "--pass-code"] {
+        for (command, status) in cases {
+            let ended = world
+                .run(["-n", "life"])
+                .args(words(options))
+                .args(["--", command])
+                .finish();
+            let expected = End::expected(status, "exec-failed", None).unborn();
+            assert_eq!(
+                End::of(&world, &ended),
+                expected,
+                "{command} {options}: {}",
+                ended.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn a_birth_dependency_that_does_not_come_in_time_ends_the_life_with_124() {
+    let world = World::new();
+    let ended = never_started(&world, "--birth-deps dep --birth-timeout 50ms -e 124").end();
+    assert_eq!(
+        End::of(&world, &ended),
+        End::expected(124, "birth-timeout", None).unborn()
+    );
+    assert!(
+        ended
+            .stderr
+            .contains("dep:ready does not hold (there is no dep)"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!world.path("started").exists());
+}
+
+#[test]
+fn a_life_that_waits_is_ended_by_term_int_hup_and_quit() {
+    for signal in [TERM, INT, HUP, QUIT] {
+        for options in ["", "--stop-signal USR1", "--pass-code", "-e 143"] {
+            let world = World::new();
+            let life = never_started(&world, &format!("--birth-deps dep {options}"));
+            world.await_key("life", "Waiting");
+            life.kill(signal);
+            let ended = life.end();
+            let expected = End::expected(128 + signal, "interrupted", None).unborn();
+            assert_eq!(
+                End::of(&world, &ended),
+                expected,
+                "signal {signal} {options}: {}",
+                ended.stderr
+            );
+            assert!(!world.path("started").exists());
+        }
+    }
+}
+
+/// Sends a signal to a life that waits, and then makes it start; the command's status.
+fn status_when_signaled_before_its_start(prelude: &str, signal: i32) -> i32 {
+    let world = World::new();
+    // `exec`: so the life is the process that we started.
+    let script =
+        format!("{prelude} exec \"$exitdir\" run -n life --birth-deps dep -- sh -c 'exit 9'");
+    let life = world
+        .command("sh")
+        .args(["-c", &script])
+        .env("exitdir", binary())
+        .start();
+    world.await_key("life", "Waiting");
+    life.kill(signal);
+    assert_eq!(world.signal(["--ready", "dep"]).finish().status, 0);
+    life.end().status
+}
+
+#[test]
+fn a_life_that_waits_drops_every_other_signal_but_tstp_and_its_command_never_gets_it() {
+    let names = "USR1 USR2 ALRM PIPE VTALRM PROF IO PWR CONT WINCH URG TTIN TTOU STKFLT SYS TRAP ABRT XCPU BUS";
+    let numbers = [
+        USR1, USR2, 14, 13, 26, 27, 29, 30, 18, 28, 23, 21, 22, 16, 31, 5, 6, 24, 7,
+    ];
+    let cells: Vec<(&str, i32)> = words(names).into_iter().zip(numbers).collect();
+    play(
+        &cells,
+        |(name, number)| match status_when_signaled_before_its_start("", *number) {
+            9 => Ok(()),
+            other => Err(format!("{name}: {other}")),
+        },
+    );
+}
+
+#[test]
+fn a_signal_that_exitdir_run_was_started_with_ignored_does_not_end_its_wait() {
+    let cells = [("TERM", TERM), ("INT", INT), ("HUP", HUP), ("QUIT", QUIT)];
+    play(
+        &cells,
+        |(name, number)| match status_when_signaled_before_its_start(
+            &format!("trap '' {name};"),
+            *number,
+        ) {
+            9 => Ok(()),
+            other => Err(format!("{name}: {other}")),
+        },
+    );
+}

@@ -1,0 +1,252 @@
+//! What a command inherits: everything that exitdir-run was started with, at the first start and after a restart in
+//! place, also while others are followed. Who inherits the wish to end with one's parent is told here too.
+
+use crate::support::inspect::{assert_sentence, await_sleep, is_gone};
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{Ended, Start, World, binary, eventually};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// No shell between exitdir-run and these, since a shell has its own mind about signals.
+const PORTRAITS: [&[&str]; 3] = [
+    &[
+        "grep",
+        "-E",
+        "^(Umask|Uid|Groups|Sig(Blk|Ign|Cgt)|CapInh|NoNewPrivs)",
+        "/proc/self/status",
+    ],
+    &[
+        "cat",
+        "/proc/self/environ",
+        "/proc/self/limits",
+        "/proc/self/cmdline",
+        "/proc/self/timerslack_ns",
+        "/proc/self/oom_score_adj",
+        "/proc/self/personality",
+    ],
+    // The session, and the niceness twice.
+    &["cut", "-d ", "-f6,18,19", "/proc/self/stat"],
+];
+
+/// The portrait of a program that was started from an unusual place, through these words.
+fn portrait(world: &World, words: &[&OsStr], portrait: &[&str]) -> Ended {
+    let strange = "cd \"$W\" && umask 027 && ulimit -n 333 && ulimit -f 5000 && ulimit -c 0 && exec nice -n 3 \"$@\"";
+    world
+        .command("sh")
+        .args([
+            "-c",
+            strange,
+            "sh",
+            "env",
+            "--ignore-signal=PIPE,CHLD,HUP",
+            "--block-signal=USR1,PIPE,RTMIN+3",
+        ])
+        .args(words)
+        .args(portrait)
+        .env("W", world.path("."))
+        .env("STRANGE", OsStr::from_bytes(b"\xff \n\"="))
+        .env("EMPTY", "")
+        .finish()
+}
+
+#[test]
+fn a_command_is_started_and_restarted_as_exitdir_run_was() {
+    let world = World::new();
+    let binary = binary();
+    for words in PORTRAITS {
+        let plain = portrait(&world, &[], words);
+        assert_eq!((plain.status, plain.stderr.as_str()), (0, ""));
+        for options in [
+            "run -n main --death-deps never --restart always --restart-limit 1 -q",
+            "run -s -p HUP",
+        ] {
+            let mut through: Vec<&OsStr> = vec![binary.as_os_str()];
+            through.extend(options.split(' ').map(OsStr::new));
+            through.push(OsStr::new("--"));
+            let ended = portrait(&world, &through, words);
+            let starts = if options.contains("restart") { 2 } else { 1 };
+            assert_eq!(ended.status, 0, "{options}: {}", ended.stderr);
+            assert_eq!(ended.stdout, plain.stdout.repeat(starts), "{options}");
+        }
+    }
+}
+
+#[test]
+fn the_working_directory_is_ours() {
+    let world = World::new();
+    let mut run = world.run(["readlink", "/proc/self/cwd"]);
+    let ended = run.current_dir(world.path(".")).finish();
+    let here = std::fs::canonicalize(world.path(".")).unwrap();
+    assert_eq!(ended.stdout.trim_end(), here.to_str().unwrap());
+}
+
+#[test]
+fn closed_streams_stay_closed_and_nothing_of_ours_is_open_after_a_restart() {
+    let world = World::new();
+    let mut script =
+        "exec 0<&- 1>&- 2>&-; exec \"$0\" run -n main --death-deps never --restart always \
+        --restart-limit 1 -- /usr/bin/test 1 = 1"
+            .to_owned();
+    // What the tests themselves were started with is handed on, and open without us too.
+    let open_anyway = |fd: &i32| {
+        let plain = format!("exec 0<&- 1>&- 2>&-; exec /usr/bin/test -e /proc/self/fd/{fd}");
+        world.command("sh").args(["-c", &plain]).finish().status == 0
+    };
+    for fd in (0..20).filter(|fd| !open_anyway(fd)) {
+        script += &format!(" -a ! -e /proc/self/fd/{fd}");
+    }
+    let ended = world
+        .command("sh")
+        .args(["-c", &script])
+        .arg(binary())
+        .finish();
+    assert_eq!(ended.status, 0);
+    // The same test does see what is open.
+    let open = script.replace("2>&-", "5</dev/null");
+    let ended = world
+        .command("sh")
+        .args(["-c", &open])
+        .arg(binary())
+        .finish();
+    assert_eq!(ended.status, 1);
+}
+
+#[test]
+fn a_restarted_command_does_not_outlive_a_supervisor_that_is_killed() {
+    let world = World::new();
+    let script = "exec >/dev/null 2>&1; echo $$ >>\"$W/pids\"; test -e \"$W/second\" || { : >\"$W/second\"; exit 1; }; trap '' TERM HUP; \
+        while test -d \"$W\"; do sleep 0.01; done";
+    let main = world
+        .run([
+            "-n",
+            "main",
+            "--restart",
+            "on-failure",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ])
+        .env("W", world.path("."))
+        .start();
+    let pid = eventually("the second start", || {
+        let text = std::fs::read_to_string(world.path("pids")).unwrap_or_default();
+        text.lines().nth(1).map(str::to_owned)
+    });
+    world.await_key("main", "Ready");
+    main.kill(9);
+    assert_eq!(main.end().status, 137);
+    eventually("CMD is gone", || is_gone(&pid).then_some(()));
+}
+
+/// A shell that starts exitdir-run in the background, and ends when it is let go.
+const PARENT: &str = "\"$0\" \"$@\" >/dev/null 2>&1 </dev/null & while test -d \"$W\" && ! test -e \"$W/parent-ends\"; do sleep 0.01; done";
+
+#[test]
+fn the_death_of_the_parent_is_passed_on_to_the_command() {
+    let world = World::new();
+    let cmd = "trap ': >\"$W/told\"; exit 7' USR1; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
+    let parent = world
+        .command("sh")
+        .args(["-c", PARENT])
+        .arg(binary())
+        .args(["run", "-p", "USR1", "-n", "main", "--", "sh", "-c", cmd])
+        .env("W", world.path("."))
+        .start();
+    eventually("CMD has set its trap", || {
+        world.path("up").exists().then_some(())
+    });
+    assert!(!world.path("told").exists());
+    std::fs::write(world.path("parent-ends"), "").unwrap();
+    assert_eq!(parent.end().status, 0);
+    world.await_key("main", "Died");
+    assert!(world.path("told").exists());
+    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("7"));
+}
+
+#[test]
+fn the_death_of_the_parent_ends_a_wait() {
+    let world = World::new();
+    let parent = world
+        .command("sh")
+        .args(["-c", PARENT])
+        .arg(binary())
+        .args([
+            "run",
+            "-p",
+            "TERM",
+            "-n",
+            "main",
+            "--birth-deps",
+            "never",
+            "--",
+            "true",
+        ])
+        .env("W", world.path("."))
+        .start();
+    world.await_key("main", "Lock");
+    std::fs::write(world.path("parent-ends"), "").unwrap();
+    assert_eq!(parent.end().status, 0);
+    world.await_key("main", "Died");
+    assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
+    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("143"));
+}
+
+#[test]
+fn a_parent_that_died_before_the_kernel_was_asked_is_noticed() {
+    let world = World::new();
+    if !is_permitted(
+        "strace",
+        world
+            .command("strace")
+            .args(["-D", "-o", "/dev/null", "true"]),
+    ) {
+        return;
+    }
+    // The kernel is asked two seconds after we have looked who our parent is, and after that has died.
+    let log = world.path("log");
+    let parent = world
+        .command("sh")
+        .args(["-c", PARENT, "strace", "-D", "-e", "trace=getppid,prctl"])
+        .args(["-e", "inject=prctl:delay_enter=2000000:when=1", "-o"])
+        .arg(&log)
+        .arg(binary())
+        .args([
+            "run",
+            "-p",
+            "TERM",
+            "-n",
+            "main",
+            "--birth-deps",
+            "never",
+            "--",
+            "true",
+        ])
+        .env("W", world.path("."))
+        .start();
+    eventually("it knows its parent", || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        text.contains("getppid()").then_some(())
+    });
+    std::fs::write(world.path("parent-ends"), "").unwrap();
+    assert_eq!(parent.end().status, 0);
+    world.await_key("main", "Died");
+    assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
+}
+
+#[test]
+fn what_is_no_signal_is_refused_for_the_death_of_the_parent() {
+    for word in ["NOSIG", "0", "65", "-1", "TERM,INT"] {
+        let world = World::new();
+        assert_sentence(
+            &world.run(["-p", word, "--", "true"]).finish(),
+            "exitdir-run",
+            125,
+        );
+    }
+    let world = World::new();
+    let waiting = world
+        .run(["-p", "RTMIN+3", "--birth-deps", "never", "true"])
+        .start();
+    await_sleep(&waiting);
+}

@@ -1,0 +1,189 @@
+//! What `exitdir-run` says, how much of it, and where: a standard error that takes nothing, and the termination log.
+
+use crate::support::inspect::{assert_sentence, keys};
+use crate::support::recorder::{Diarist, dead};
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{Start, World, binary};
+use rustix::fs::OFlags;
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+#[test]
+fn quiet_says_errors_only_and_verbose_more() {
+    let said = |options: &[&str], deps: &str| {
+        let world = World::new();
+        dead(&world, "dep", "0");
+        let ended = world
+            .run(options)
+            .args(["--death-deps", deps, "--", "true"])
+            .finish();
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        ended.stderr.lines().count()
+    };
+    assert_eq!(said(&[], "dep"), 1, "not starting");
+    assert_eq!(said(&["-q"], "dep"), 0);
+    assert_eq!(said(&[], "never"), 0);
+    assert!(said(&["-v"], "never") >= 1);
+    assert!(said(&["-vvv"], "never") >= 1);
+    let world = World::new();
+    assert_sentence(
+        &world
+            .run([
+                "-q",
+                "--birth-deps",
+                "never",
+                "--birth-timeout",
+                "0",
+                "true",
+            ])
+            .finish(),
+        "exitdir-run",
+        124,
+    );
+}
+
+/// A pipe that no other test's processes inherit.
+fn cloexec_pipe() -> (OwnedFd, OwnedFd) {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap()
+}
+
+/// A pipe that takes `room` bytes more, and its reading end.
+fn filled_pipe(room: usize) -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = cloexec_pipe();
+    rustix::fs::fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
+    while rustix::io::write(&writer, &[b'x'; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&writer, OFlags::empty()).unwrap();
+    let mut back = vec![0; room];
+    let mut left = room;
+    while left > 0 {
+        left -= rustix::io::read(&reader, &mut back[..left]).unwrap();
+    }
+    (reader, writer)
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing_disturbs_nobody() {
+    for kind in ["closed", "full device", "nobody reads", "full pipe"] {
+        let traps = "trap 'echo USR1 >> \"$DIARY\"' USR1; trap 'echo PIPE >> \"$DIARY\"' PIPE; trap 'echo TERM >> \"$DIARY\"' TERM; exec 2>/dev/null";
+        let mut held = None;
+        let diarist = Diarist::start(traps, |world| match kind {
+            "closed" => {
+                let mut command = world.command("sh");
+                command
+                    .args(["-c", "exec 2>&-; exec \"$0\" \"$@\""])
+                    .arg(binary())
+                    .args(["run", "-v", "-n", "main", "--death-deps", "dep"]);
+                command
+            }
+            _ => {
+                let mut command = world.run(["-v", "-n", "main", "--death-deps", "dep"]);
+                match kind {
+                    "full device" => command.stderr(
+                        std::fs::File::options()
+                            .write(true)
+                            .open("/dev/full")
+                            .unwrap(),
+                    ),
+                    "nobody reads" => command.stderr(cloexec_pipe().1),
+                    _ => {
+                        let (reader, writer) = filled_pipe(0);
+                        held = Some(reader);
+                        command.stderr(writer)
+                    }
+                };
+                command
+            }
+        });
+        // Each of these is worth a line to -v.
+        diarist.running.kill(10);
+        diarist.await_entry("USR1");
+        dead(&diarist.world, "dep", "0");
+        diarist.await_entry("TERM");
+        assert_eq!(diarist.diary(), ["up", "USR1", "TERM"], "{kind}");
+        diarist.let_go();
+        let Diarist { world, running } = diarist;
+        assert_eq!(running.end().status, 5, "{kind}");
+        assert_eq!(
+            keys(&world, "main"),
+            "Waiting Lock Born Ready Cause ExitCode Reason Died",
+            "{kind}"
+        );
+        drop(held);
+    }
+}
+
+#[test]
+fn a_long_line_to_a_pipe_that_is_almost_full_does_not_block_either() {
+    let world = World::new();
+    let names: Vec<String> = (0..200)
+        .map(|at| format!("{}{at}", "n".repeat(200)))
+        .collect();
+    let (_reader, writer) = filled_pipe(4096);
+    let mut run = world.run([
+        "-n",
+        "main",
+        "--birth-timeout",
+        "0",
+        "--birth-deps",
+        &names.join(","),
+        "--",
+        "true",
+    ]);
+    assert_eq!(run.stderr(Stdio::from(writer)).finish().status, 124);
+    assert_eq!(
+        world.key("main", "Reason").as_deref(),
+        Some("birth-timeout")
+    );
+}
+
+#[test]
+fn why_we_ended_the_container_is_left_in_the_termination_log() {
+    let world = World::new();
+    dead(&world, "dep", "3");
+    let inside = |before: &str, words: &str| {
+        let mut command = world.command("unshare");
+        let script = format!(
+            "mount -t tmpfs tmpfs /dev && {before} >/dev/termination-log; \"$0\" run {words} 2>&1; cat /dev/termination-log 1>&2"
+        );
+        command.args(["-m", "sh", "-c", &script]).arg(binary());
+        command
+    };
+    if !is_permitted(
+        "a mount over /dev",
+        world
+            .command("unshare")
+            .args(["-m", "sh", "-c", "mount -t tmpfs tmpfs /dev"]),
+    ) {
+        return;
+    }
+    for words in [
+        "--death-deps dep -- true",
+        "--timeout 0 -- sleep 60",
+        "--birth-deps never --birth-timeout 0 -- true",
+        "-- /nonexistent",
+        "--bogus",
+        "-n bad/name -- true",
+        "-q --death-deps dep -- true",
+    ] {
+        let ended = inside(":", words).finish();
+        let said = if words.starts_with("-q") {
+            "exitdir-run: dep died with exit code 3: not starting true\n"
+        } else {
+            &ended.stdout
+        };
+        assert_eq!(ended.stderr, said, "{words}");
+        assert_eq!(said.lines().count(), 1, "{words}: {ended:?}");
+        assert_eq!(
+            inside("echo before", words).finish().stderr,
+            "before\n",
+            "{words}: only if it is empty"
+        );
+    }
+    for words in ["-- false", "-e 1 -- false", "-- true"] {
+        assert_eq!(
+            inside(":", words).finish().stderr,
+            "",
+            "{words}: the command's own end"
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! `exitdir-run`: what its command gets, how the life ends, and what is written about it.
+
+mod command;
+mod dependencies;
+mod exit_status;
+mod exit_table;
+mod inheritance;
+mod messages;
+mod one_turn;
+mod options;
+mod orphans;
+mod smoke;
+mod stop_delay;
+mod stops;
+mod tombstones;

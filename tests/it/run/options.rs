@@ -1,0 +1,271 @@
+//! The options of `exitdir-run`, as words and as variables. What bad ones lead to is in `applets/bad_input.rs`.
+
+use crate::support::recorder::dead;
+use crate::support::sandbox::{Start, World};
+
+/// Variables without their `EXITDIR_`, with their values.
+type Variables = &'static [(&'static str, &'static str)];
+
+#[test]
+fn every_option_can_be_given_as_a_variable() {
+    const NEVER: (&str, &str) = ("BIRTH_DEPS", "never");
+    let cases: [(Variables, &str, i32); 13] = [
+        (&[("NAME", "main")], "true", 0),
+        (&[("NAME", "main"), ("EXIT_ONLY", "true")], "true", 0),
+        (&[NEVER, ("BIRTH_TIMEOUT", "10ms")], "true", 124),
+        (&[("DEATH_DEPS", "dead")], "true", 143),
+        (&[("DEATH_DEPS", "dead:ok,dead:failed")], "true", 143),
+        (
+            &[("DEATH_DEPS", "dead"), ("STOP_SIGNAL", "SIGUSR1")],
+            "true",
+            138,
+        ),
+        (&[("TIMEOUT", "10ms")], "sleep 60", 124),
+        (&[("TIMEOUT", "10ms"), ("PASS_CODE", "1")], "sleep 60", 143),
+        (
+            &[
+                ("TIMEOUT", "10ms"),
+                ("PASS_CODE", "true"),
+                ("STOP_SIGNAL", "int"),
+            ],
+            "sleep 60",
+            130,
+        ),
+        (
+            &[
+                ("TIMEOUT", "10ms"),
+                ("PASS_CODE", "1"),
+                ("STOP_SIGNAL", "CONT"),
+                ("GRACE_PERIOD", "10ms"),
+            ],
+            "sleep 60",
+            137,
+        ),
+        (&[("EXPECT_CODE", "1,2,3")], "false", 0),
+        (
+            &[
+                ("POLL", "20ms"),
+                ("GROUP", "1"),
+                ("READY_ON", "start"),
+                ("VERBOSE", "0"),
+                ("QUIET", "0"),
+            ],
+            "false",
+            1,
+        ),
+        (
+            &[
+                ("NAME", "main"),
+                ("READY_ON", "signal"),
+                ("EXIT_ONLY", "0"),
+                ("PASS_CODE", "false"),
+            ],
+            "true",
+            0,
+        ),
+    ];
+    for (variables, command, status) in cases {
+        let world = World::new();
+        dead(&world, "dead", "3");
+        let mut run = world.run(command.split(' '));
+        run.envs(
+            variables
+                .iter()
+                .map(|(name, value)| (format!("EXITDIR_{name}"), value)),
+        );
+        let ended = run.finish();
+        assert_eq!(ended.status, status, "{variables:?}: {}", ended.stderr);
+        let named = variables.iter().any(|(name, _)| *name == "NAME");
+        assert_eq!(
+            world.entries().contains(&"main".to_owned()),
+            named,
+            "{variables:?}"
+        );
+        let ready = !variables
+            .iter()
+            .any(|(name, value)| *name == "EXIT_ONLY" && *value == "true" || *value == "signal");
+        assert_eq!(
+            world.key("main", "Ready").is_some(),
+            named && ready,
+            "{variables:?}"
+        );
+    }
+}
+
+#[test]
+fn the_command_line_wins_over_variables_and_an_empty_variable_is_none() {
+    let cases: [(&[&str], Variables, &str, i32); 9] = [
+        (&["-n", "main"], &[("NAME", "other")], "true", 0),
+        (
+            &["--birth-timeout", "10ms"],
+            &[("BIRTH_TIMEOUT", "1h"), ("BIRTH_DEPS", "never")],
+            "true",
+            124,
+        ),
+        (
+            &["--death-deps", "never"],
+            &[("DEATH_DEPS", "dead")],
+            "false",
+            1,
+        ),
+        (
+            &["--timeout", "10ms"],
+            &[("TIMEOUT", "soon")],
+            "sleep 60",
+            124,
+        ),
+        (&["-e", "1"], &[("EXPECT_CODE", "2")], "false", 0),
+        (&["-e", "2"], &[("EXPECT_CODE", "1")], "false", 1),
+        (
+            &["--stop-signal", "INT", "--death-deps", "dead"],
+            &[("STOP_SIGNAL", "USR1")],
+            "true",
+            130,
+        ),
+        (
+            &["--pass-code", "--timeout=10ms"],
+            &[("PASS_CODE", "0")],
+            "sleep 60",
+            143,
+        ),
+        (
+            &[],
+            &[
+                ("NAME", ""),
+                ("EXIT_ONLY", ""),
+                ("BIRTH_DEPS", ""),
+                ("BIRTH_TIMEOUT", ""),
+                ("DEATH_DEPS", ""),
+                ("GRACE_PERIOD", ""),
+                ("STOP_SIGNAL", ""),
+                ("TIMEOUT", ""),
+                ("PASS_CODE", ""),
+                ("EXPECT_CODE", ""),
+                ("GROUP", ""),
+                ("READY_ON", ""),
+                ("POLL", ""),
+                ("VERBOSE", ""),
+                ("QUIET", ""),
+            ],
+            "false",
+            1,
+        ),
+    ];
+    for (options, variables, command, status) in cases {
+        let world = World::new();
+        dead(&world, "dead", "3");
+        let mut run = world.run(options);
+        run.args(command.split(' ')).envs(
+            variables
+                .iter()
+                .map(|(name, value)| (format!("EXITDIR_{name}"), value)),
+        );
+        let ended = run.finish();
+        assert_eq!(
+            ended.status, status,
+            "{options:?} {variables:?}: {}",
+            ended.stderr
+        );
+        assert!(
+            !world.entries().contains(&"other".to_owned()),
+            "{options:?}"
+        );
+    }
+    let world = World::new();
+    let ended = world
+        .run(["-n", "main", "-d"])
+        .arg(world.path("elsewhere"))
+        .args(["--", "true"])
+        .finish();
+    assert_eq!(ended.status, 0);
+    assert_eq!(
+        crate::support::sandbox::entries(&world.path("elsewhere")),
+        ["main"],
+        "-d wins over EXIT_DIR"
+    );
+    assert!(world.entries().is_empty());
+}
+
+#[test]
+fn lists_are_separated_by_commas_and_options_may_be_repeated() {
+    for options in [
+        &["--death-deps", "a,b,dead"][..],
+        &["--death-deps", "a,b", "--death-deps", "dead"],
+        &["--death-deps=dead", "--death-deps=a"],
+    ] {
+        let world = World::new();
+        dead(&world, "dead", "3");
+        assert_eq!(
+            world.run(options).args(["--", "true"]).finish().status,
+            143,
+            "{options:?}"
+        );
+    }
+    for options in [
+        &["-e1,2"][..],
+        &["-e2", "-e1"],
+        &["-e", "1", "-e", "2"],
+        &["--expect-code=2,1"],
+    ] {
+        let world = World::new();
+        assert_eq!(
+            world.run(options).args(["--", "false"]).finish().status,
+            0,
+            "{options:?}"
+        );
+    }
+    let world = World::new();
+    dead(&world, "a", "0");
+    let both = [
+        "--birth-deps",
+        "a:ok,b:ok",
+        "--birth-timeout",
+        "0",
+        "--",
+        "true",
+    ];
+    assert_eq!(
+        world.run(both).finish().status,
+        124,
+        "all birth dependencies must hold"
+    );
+    dead(&world, "b", "0");
+    assert_eq!(world.run(both).finish().status, 0);
+    // Of several that hold at once, the first in the order of the options decides.
+    dead(&world, "c", "3");
+    for (order, status, cause) in [("a,c", 0, "a"), ("c,a", 143, "c"), ("x,c,a", 143, "c")] {
+        let ended = world
+            .run(["-n", "main", "--death-deps", order, "--", "true"])
+            .finish();
+        assert_eq!(
+            (ended.status, world.key("main", "Cause").as_deref()),
+            (status, Some(cause)),
+            "{order}"
+        );
+    }
+}
+
+#[test]
+fn expected_codes_count_as_success() {
+    for (options, script, status) in [
+        ("-e 3", "exit 3", 0),
+        ("-e 3", "exit 4", 4),
+        ("-e 143", "kill $$", 0),
+        ("-e 137,143", "kill -9 $$", 0),
+        ("-e 0", "exit 0", 0),
+        ("-e 255", "exit 255", 0),
+    ] {
+        let world = World::new();
+        let ended = world
+            .run(["-n", "main"])
+            .args(options.split(' '))
+            .args(["--", "sh", "-c", script])
+            .finish();
+        assert_eq!(ended.status, status, "{options}: {script}");
+        assert_eq!(
+            world.key("main", "ExitCode"),
+            Some(status.to_string()),
+            "what exitdir-run itself exits with"
+        );
+    }
+}

@@ -1,0 +1,740 @@
+//! What becomes of the processes that a command leaves behind: reaping, adoption, and `--wait-descendants`.
+//!
+//! What goes for PID 1 and for a subreaper is tried as both; a descendant then tells what it met in files,
+//! since its number means nothing outside of its PID namespace.
+
+use crate::support::inspect::{await_sleep, is_gone};
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+use std::time::Duration;
+
+/// Where exitdir-run lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Pid1,
+    /// Somewhere in the tree of processes.
+    Inside,
+}
+
+const INTO_A_NAMESPACE: [&str; 4] = ["unshare", "-pf", "--mount-proc", "--kill-child"];
+
+/// All places that there are on this machine.
+fn places() -> Vec<Place> {
+    let mut trial = Command::new(INTO_A_NAMESPACE[0]);
+    trial.args(&INTO_A_NAMESPACE[1..]).arg("true");
+    if is_permitted("a PID namespace", &mut trial) {
+        vec![Place::Inside, Place::Pid1]
+    } else {
+        vec![Place::Inside]
+    }
+}
+
+/// `exitdir-run -n main OPTIONS -- sh -c SCRIPT` somewhere. In the script `$W` is a directory, and what it
+/// starts has no part in the standard streams.
+struct Life {
+    world: World,
+    running: Running,
+    place: Place,
+}
+
+impl Life {
+    fn start(place: Place, options: &[&str], script: &str) -> Life {
+        Life::leaving(place, options, "", script)
+    }
+
+    /// In this script `$DEED` is another one, for `sh -c`.
+    fn leaving(place: Place, options: &[&str], deed: &str, script: &str) -> Life {
+        let world = World::new();
+        let mut command = match place {
+            Place::Inside => world.command(binary()),
+            Place::Pid1 => {
+                let mut command = world.command(INTO_A_NAMESPACE[0]);
+                command.args(&INTO_A_NAMESPACE[1..]).arg(binary());
+                command
+            }
+        };
+        command
+            .args(["run", "-n", "main"])
+            .args(options)
+            .args(["--", "sh", "-c"])
+            .arg(format!("exec >/dev/null 2>&1 </dev/null; {script}"))
+            .env("W", world.path("."))
+            .env("DEED", deed);
+        Life {
+            running: command.start(),
+            world,
+            place,
+        }
+    }
+
+    /// The process id of exitdir-run, as the test sees it.
+    fn supervisor(&self) -> i32 {
+        match self.place {
+            Place::Inside => self.running.pid(),
+            Place::Pid1 => eventually("the namespace has a PID 1", || {
+                children(self.running.pid()).first().copied()
+            }),
+        }
+    }
+
+    fn signal(&self, number: i32) {
+        kill(number, self.supervisor());
+    }
+
+    /// Lets go of who waits for this file.
+    fn touch(&self, name: &str) {
+        std::fs::write(self.world.path(name), "").unwrap();
+    }
+
+    fn await_file(&self, name: &str) {
+        eventually(format!("{name} ({:?})", self.place), || {
+            self.world.path(name).exists().then_some(())
+        });
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.world.path(name).exists()
+    }
+
+    /// The lines of a file.
+    fn lines(&self, name: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.world.path(name)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+fn kill(number: i32, pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    let signal = rustix::process::Signal::from_named_raw(number).unwrap();
+    rustix::process::kill_process(pid, signal).expect("a process that was not reaped");
+}
+
+fn children(pid: i32) -> Vec<i32> {
+    std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .map(|word| word.parse().unwrap())
+        .collect()
+}
+
+/// How often a process went to sleep of its own accord, and so how often it woke.
+fn sleeps(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let count = status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count.unwrap().trim().parse().unwrap()
+}
+
+/// Waits until a process sleeps for good, and returns how often it has slept.
+fn await_rest(pid: i32) -> u64 {
+    let mut before = None;
+    eventually("it rests", || {
+        let now = Some(sleeps(pid));
+        let rests = now == before;
+        before = now;
+        std::thread::sleep(Duration::from_millis(50));
+        rests.then_some(())
+    });
+    before.unwrap()
+}
+
+/// Twenty times five hundred orphans; each leaves a mark before it ends.
+const STORM: &str = "echo $$ >>\"$W/cmd\"; j=0; while test $j -lt 20; do \
+    sh -c 'i=0; while test $i -lt 500; do echo x >>\"$W/marks\" & i=$((i + 1)); done'; j=$((j + 1)); done; \
+    : >\"$W/storm-over\"; while ! test -e \"$W/end\"; do sleep 0.05; done; exit 5";
+
+#[test]
+fn ten_thousand_orphans_are_reaped_and_none_stays_a_zombie() {
+    for place in places() {
+        let life = Life::start(place, &["-s"], STORM);
+        life.await_file("storm-over");
+        eventually("all orphans have come to their end", || {
+            (life.lines("marks").len() == 10_000).then_some(())
+        });
+        let supervisor = life.supervisor();
+        eventually("nobody but the command is left", || {
+            (children(supervisor).len() == 1).then_some(())
+        });
+        life.touch("end");
+        assert_eq!(life.running.end().status, 5, "{place:?}");
+    }
+}
+
+#[test]
+fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
+    let script =
+        "sh -c 'i=0; while test $i -lt 20; do sleep 1000 & i=$((i + 1)); done'; exec sleep 1000";
+    for place in places() {
+        let life = Life::start(place, &["-s"], script);
+        life.world.await_key("main", "Ready");
+        let supervisor = life.supervisor();
+        let orphans = || {
+            let children = children(supervisor);
+            (children.len() == 21).then_some(children[1..].to_vec())
+        };
+        let orphans = eventually("twenty orphans beside the command", orphans);
+        eventually("each sleeps in its own program", || {
+            let comm = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm"));
+            orphans
+                .iter()
+                .all(|pid| comm(pid).is_ok_and(|comm| comm == "sleep\n"))
+                .then_some(())
+        });
+        let before = await_rest(supervisor);
+        for orphan in &orphans {
+            kill(9, *orphan);
+            eventually("it was reaped", || {
+                (!children(supervisor).contains(orphan)).then_some(())
+            });
+        }
+        let after = await_rest(supervisor);
+        assert!(
+            after - before <= 20,
+            "{place:?}: woke {} times for 20 orphans",
+            after - before
+        );
+        std::thread::sleep(Duration::from_millis(1200));
+        assert_eq!(sleeps(supervisor), after, "{place:?}: a timer");
+        life.signal(15);
+        assert_eq!(life.running.end().status, 143, "{place:?}");
+    }
+}
+
+#[test]
+fn orphans_come_to_us_as_a_subreaper_and_go_elsewhere_without() {
+    // The orphan says who its parent is when its first one is gone.
+    let deed = "parent() { cut -d' ' -f4 /proc/$$/stat; }; while test \"$(parent)\" = \"$0\"; do sleep 0.01; done; \
+        parent >\"$W/new\"; mv \"$W/new\" \"$W/parent\"";
+    let script = "sh -c 'sh -c \"$DEED\" $$ &'; while ! test -e \"$W/parent\"; do sleep 0.01; done";
+    for (options, adopts) in [
+        (&[][..], false),
+        (&["-s"], true),
+        (&["--subreaper"], true),
+        (&["--wait-descendants"], true),
+    ] {
+        let life = Life::leaving(Place::Inside, options, deed, script);
+        let own = life.running.pid().to_string();
+        life.await_file("parent");
+        let parent = life.lines("parent");
+        assert_eq!(parent == [own], adopts, "{options:?}: {parent:?}");
+        assert_eq!(life.running.end().status, 0, "{options:?}");
+    }
+}
+
+/// A daemon that finishes its work when it is told to stop, and when it may.
+const CAREFUL: &str = "trap ': >\"$W/told\"; while test -d \"$W\" && ! test -e \"$W/let-go\"; do sleep 0.01; done; \
+    : >\"$W/finished\"; exit' TERM USR2; echo $$ >\"$W/pid\"; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
+
+/// A daemon that ends at once, and leaves a file.
+const OBEDIENT: &str =
+    "trap ': >\"$W/told$n\"; exit' TERM; : >\"$W/up$n\"; while test -d \"$W\"; do sleep 0.01; done";
+
+const DEAF: &str = "trap '' TERM INT HUP QUIT; echo $$ >\"$W/pid\"; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
+
+/// Leaves a daemon behind that does the deed, and goes on when that is up.
+const LEAVE: &str = "(setsid sh -c \"$DEED\" &); while ! test -e \"$W/up\"; do sleep 0.01; done";
+
+#[test]
+fn the_tombstone_says_died_only_when_all_that_was_left_behind_is_gone() {
+    for place in places() {
+        let script = format!("{}; exit 3", LEAVE);
+        let life = Life::leaving(place, &["--wait-descendants"], CAREFUL, &script);
+        life.await_file("told");
+        let world = &life.world;
+        eventually("readiness is taken back", || {
+            world.key("main", "Ready").is_none().then_some(())
+        });
+        let text = world.tombstone("main");
+        assert!(text.contains("\nBorn: "), "{place:?}: {text}");
+        assert!(!text.contains("\nDied: "), "{place:?}: {text}");
+        assert_eq!(world.wait(["-t", "0", "main"]).finish().status, 124);
+        life.touch("let-go");
+        let Life { world, running, .. } = life;
+        let ended = running.end();
+        assert_eq!(ended.status, 3, "{place:?}: {}", ended.stderr);
+        assert_eq!(
+            ended.stderr, "exitdir-run: stopping what sh left behind with TERM\n",
+            "{place:?}"
+        );
+        assert!(world.path("finished").exists(), "{place:?}");
+        assert_eq!(world.key("main", "ExitCode").as_deref(), Some("3"));
+        assert_eq!(world.key("main", "Reason").as_deref(), Some("exited"));
+    }
+}
+
+#[test]
+fn readiness_is_taken_back_by_a_new_file_of_the_same_life() {
+    let script = format!(
+        "{}; while ! test -e \"$W/end\"; do sleep 0.01; done; exit 3",
+        LEAVE
+    );
+    let life = Life::leaving(Place::Inside, &["--wait-descendants"], CAREFUL, &script);
+    let world = &life.world;
+    world.await_key("main", "Ready");
+    let file = world.dir().join("main");
+    let start = || (world.key("main", "Waiting"), world.key("main", "Born"));
+    let (before, inode) = (start(), std::fs::metadata(&file).unwrap().ino());
+    let follower = world
+        .run(["--death-deps", "main", "--", "sleep", "1000"])
+        .start();
+    life.touch("end");
+    life.await_file("told");
+    eventually("readiness is taken back", || {
+        world.key("main", "Ready").is_none().then_some(())
+    });
+    assert_eq!(start(), before);
+    let now = std::fs::metadata(&file).unwrap().ino();
+    assert_ne!(now, inode);
+    let lock = world.key("main", "Lock").unwrap();
+    assert!(lock.ends_with(&format!(" {now}")), "{lock}");
+    assert_eq!(world.wait(["-t", "0", "main:born"]).finish().status, 0);
+    assert_eq!(world.wait(["-t", "0", "main:ready"]).finish().status, 124);
+    assert_eq!(world.wait(["-t", "0", "main:died"]).finish().status, 124);
+    life.touch("let-go");
+    assert_eq!(life.running.end().status, 3);
+    // Not by a crash before.
+    let ended = follower.end();
+    assert_eq!(ended.status, 143);
+    let said = &ended.stderr;
+    assert!(said.contains("main died with exit code 3"), "{said}");
+}
+
+#[test]
+fn daemons_are_stopped_however_they_have_detached_themselves() {
+    let script = "export n; n=1; (sh -c \"$DEED\" &); n=2; (setsid sh -c \"$DEED\" &); n=3; setsid sh -c 'sh -c \"$DEED\" &'; \
+         n=4; (setsid sh -c '(setsid sh -c \"$DEED\" &) &' &); \
+         for n in 1 2 3 4; do while ! test -e \"$W/up$n\"; do sleep 0.01; done; done; exit 3";
+    for place in places() {
+        let life = Life::leaving(
+            place,
+            &["--wait-descendants", "--grace-period", "1h"],
+            OBEDIENT,
+            script,
+        );
+        let Life { world, running, .. } = life;
+        let ended = running.end();
+        assert_eq!(ended.status, 3, "{place:?}: {}", ended.stderr);
+        for n in 1..=4 {
+            assert!(world.path(&format!("told{n}")).exists(), "{place:?}: {n}");
+        }
+    }
+}
+
+#[test]
+fn a_chain_whose_links_end_only_when_they_are_told_is_stopped_link_by_link() {
+    // Each link has the next one as a child, and ends without a word to it.
+    let script = "cat >\"$W/link\" <<'END'\n\
+        trap 'echo $1 >>\"$W/told\"; exit' TERM\n\
+        if test $1 -lt 6; then sh \"$W/link\" $(($1 + 1)) & else : >\"$W/up\"; fi\n\
+        while test -d \"$W\"; do sleep 0.01; done\n\
+        END\n\
+        (sh \"$W/link\" 1 &); while ! test -e \"$W/up\"; do sleep 0.01; done; kill -KILL $$";
+    for place in places() {
+        let life = Life::start(
+            place,
+            &["--wait-descendants", "--grace-period", "1h"],
+            script,
+        );
+        let Life { world, running, .. } = life;
+        let ended = running.end();
+        assert_eq!(ended.status, 137, "{place:?}: {}", ended.stderr);
+        let told = std::fs::read_to_string(world.path("told")).unwrap();
+        assert_eq!(told, "1\n2\n3\n4\n5\n6\n", "{place:?}");
+        assert_eq!(world.key("main", "Signal").as_deref(), Some("KILL"));
+        assert_eq!(world.key("main", "Reason").as_deref(), Some("signaled"));
+    }
+}
+
+#[test]
+fn an_orphan_that_is_handed_over_without_a_word_gets_the_stop_signal_too() {
+    // Its father is reaped by its grandfather, who waits for its end before he ends himself.
+    let script = "cat >\"$W/child\" <<'END'\n\
+        trap ': >\"$W/told\"; exit' TERM; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done\n\
+        END\n\
+        cat >\"$W/father\" <<'END'\n\
+        sh \"$W/child\" & wait\n\
+        END\n\
+        cat >\"$W/grandfather\" <<'END'\n\
+        trap 'kill -KILL $father; wait $father; while ! test -e \"$W/told\"; do sleep 0.01; done; exit' TERM\n\
+        sh \"$W/father\" & father=$!; while test -d \"$W\"; do sleep 0.01; done\n\
+        END\n\
+        (sh \"$W/grandfather\" &); while ! test -e \"$W/up\"; do sleep 0.01; done; exit 3";
+    for place in places() {
+        let life = Life::start(
+            place,
+            &["--wait-descendants", "--grace-period", "1h"],
+            script,
+        );
+        let Life { world, running, .. } = life;
+        assert_eq!(running.end().status, 3, "{place:?}");
+        assert!(world.path("told").exists(), "{place:?}");
+    }
+}
+
+#[test]
+fn what_ignores_the_stop_signal_is_killed_after_the_grace_period() {
+    for place in places() {
+        let life = Life::leaving(
+            place,
+            &["--wait-descendants", "--grace-period", "300ms"],
+            DEAF,
+            &format!("{}; exit 3", LEAVE),
+        );
+        let Life { world, running, .. } = life;
+        let ended = running.end();
+        assert_eq!(ended.status, 3, "{place:?}");
+        assert_eq!(
+            ended.stderr,
+            "exitdir-run: stopping what sh left behind with TERM\n\
+             exitdir-run: killing what sh left behind\n",
+            "{place:?}"
+        );
+        assert_eq!(world.key("main", "Reason").as_deref(), Some("exited"));
+        if place == Place::Inside {
+            let deaf = std::fs::read_to_string(world.path("pid")).unwrap();
+            assert!(is_gone(&deaf), "{deaf}");
+        }
+    }
+}
+
+#[test]
+fn what_was_stopped_is_continued_so_that_it_gets_the_stop_signal() {
+    let stopped = "trap ': >\"$W/told\"; exit' TERM; kill -STOP $$; while test -d \"$W\"; do sleep 0.01; done";
+    let script = "(setsid sh -c \"$DEED\" & echo $! >\"$W/pid\"); \
+         pid=$(cat \"$W/pid\"); while ! grep -q '^State:.T' /proc/$pid/status; do sleep 0.01; done; exit 3";
+    for place in places() {
+        let life = Life::leaving(
+            place,
+            &["--wait-descendants", "--grace-period", "1h"],
+            stopped,
+            script,
+        );
+        let Life { world, running, .. } = life;
+        assert_eq!(running.end().status, 3, "{place:?}");
+        assert!(world.path("told").exists(), "{place:?}");
+    }
+}
+
+#[test]
+fn five_hundred_are_stopped_at_once() {
+    let script = "i=0; while test $i -lt 500; do sleep 1000 & echo $! >>\"$W/pids\"; i=$((i + 1)); done; exit 3";
+    for place in places() {
+        let life = Life::start(
+            place,
+            &["--wait-descendants", "--grace-period", "1h"],
+            script,
+        );
+        let Life { world, running, .. } = life;
+        let ended = running.end();
+        assert_eq!(ended.status, 3, "{place:?}: {}", ended.stderr);
+        let pids = std::fs::read_to_string(world.path("pids")).unwrap();
+        assert_eq!(pids.lines().count(), 500);
+        if place == Place::Inside {
+            let left: Vec<&str> = pids.lines().filter(|pid| !is_gone(pid)).collect();
+            assert!(left.is_empty(), "{left:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_left_behind_gets_the_stop_signal_of_the_options() {
+    let options = [
+        "--wait-descendants",
+        "--stop-signal",
+        "USR2",
+        "--grace-period",
+        "1h",
+    ];
+    let deed = "trap 'echo TERM >>\"$W/told\"' TERM; trap 'echo USR2 >>\"$W/told\"; exit' USR2; \
+        : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
+    let life = Life::leaving(Place::Inside, &options, deed, &format!("{}; exit 3", LEAVE));
+    let Life { world, running, .. } = life;
+    assert_eq!(running.end().status, 3);
+    let told = std::fs::read_to_string(world.path("told")).unwrap();
+    assert_eq!(told, "USR2\n");
+}
+
+#[test]
+fn without_wait_descendants_nobody_is_told_anything() {
+    let life = Life::leaving(
+        Place::Inside,
+        &["-s"],
+        CAREFUL,
+        &format!("{}; exit 3", LEAVE),
+    );
+    let Life { world, running, .. } = life;
+    let ended = running.end();
+    assert_eq!((ended.status, ended.stderr.as_str()), (3, ""));
+    let pid = std::fs::read_to_string(world.path("pid")).unwrap();
+    assert!(!is_gone(&pid));
+    std::fs::write(world.path("let-go"), "").unwrap();
+    kill(15, pid.trim().parse().unwrap());
+    eventually("the daemon is gone", || is_gone(&pid).then_some(()));
+}
+
+#[test]
+fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
+    for place in places() {
+        for (first, second) in [(15, 2), (2, 1), (1, 3), (3, 15)] {
+            let life = Life::leaving(
+                place,
+                &["--wait-descendants", "--grace-period", "1h", "-v"],
+                DEAF,
+                &format!("{}; exit 3", LEAVE),
+            );
+            let world = &life.world;
+            world.await_key("main", "Born");
+            eventually("it clears", || {
+                (life.has("up") && world.key("main", "Ready").is_none()).then_some(())
+            });
+            // What is no such word changes nothing.
+            life.signal(10);
+            life.signal(first);
+            life.signal(second);
+            let Life { world, running, .. } = life;
+            let ended = running.end();
+            assert_eq!(ended.status, 3, "{place:?} {first}: {}", ended.stderr);
+            for said in ["dropped USR1", "once more and it is killed", "killing what"] {
+                let stderr = &ended.stderr;
+                assert!(stderr.contains(said), "{place:?} {first} {said}: {stderr}");
+            }
+            assert_eq!(world.key("main", "Reason").as_deref(), Some("exited"));
+        }
+    }
+}
+
+#[test]
+fn a_word_from_outside_leaves_what_is_being_stopped_its_grace_period() {
+    let script = format!("{}; exit 3", LEAVE);
+    let life = Life::leaving(Place::Inside, &["--wait-descendants"], CAREFUL, &script);
+    life.await_file("told");
+    life.signal(15);
+    eventually("the word was read", || {
+        (!pending(life.running.pid(), 15)).then_some(())
+    });
+    life.touch("let-go");
+    let Life { world, running, .. } = life;
+    let ended = running.end();
+    assert_eq!(ended.status, 3, "{}", ended.stderr);
+    assert!(world.path("finished").exists(), "it was killed");
+}
+
+/// Whether a signal has come that nobody has taken yet.
+fn pending(pid: i32, signal: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let masks = status.lines().filter_map(|line| {
+        line.strip_prefix("ShdPnd:")
+            .or(line.strip_prefix("SigPnd:"))
+    });
+    let mut masks = masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    masks.any(|mask| mask & (1 << (signal - 1)) != 0)
+}
+
+#[test]
+fn a_stop_for_a_dependency_clears_too_and_the_exit_table_holds() {
+    for (code, status) in [("0", 0), ("3", 143)] {
+        let script = format!(
+            "{}; trap 'exit 0' TERM; : >\"$W/ready\"; while test -d \"$W\"; do sleep 0.01; done",
+            LEAVE
+        );
+        let life = Life::leaving(
+            Place::Inside,
+            &["--wait-descendants", "--death-deps", "dep"],
+            CAREFUL,
+            &script,
+        );
+        life.await_file("ready");
+        life.world.await_key("main", "Born");
+        let dead = life.world.signal(["-c", code, "dep"]).finish();
+        assert_eq!(dead.status, 0);
+        life.await_file("told");
+        assert!(life.world.key("main", "Died").is_none());
+        life.touch("let-go");
+        let Life { world, running, .. } = life;
+        let ended = running.end();
+        assert_eq!(ended.status, status, "{}", ended.stderr);
+        assert!(world.path("finished").exists());
+        assert_eq!(world.key("main", "Cause").as_deref(), Some("dep"));
+        assert_eq!(world.key("main", "Reason").as_deref(), Some("stopped"));
+    }
+}
+
+#[test]
+fn before_a_restart_all_that_the_last_one_left_behind_is_gone() {
+    let script = format!(
+        "echo start >>\"$W/starts\"; if test -e \"$W/second\"; then \
+         test -e \"$W/finished\" && exit 4; exit 99; fi; : >\"$W/second\"; {}; exit 3",
+        LEAVE
+    );
+    for place in places() {
+        let options = [
+            "--wait-descendants",
+            "--restart",
+            "always",
+            "--restart-limit",
+            "1",
+        ];
+        let life = Life::leaving(place, &options, CAREFUL, &script);
+        life.await_file("told");
+        assert_eq!(life.lines("starts").len(), 1, "{place:?}");
+        let waiting = life.world.key("main", "Waiting");
+        life.touch("let-go");
+        let Life { world, running, .. } = life;
+        let ended = running.end();
+        assert_eq!(ended.status, 4, "{place:?}: {}", ended.stderr);
+        let said: Vec<&str> = ended.stderr.lines().collect();
+        assert_eq!(
+            said[0], "exitdir-run: stopping what sh left behind with TERM",
+            "{place:?}"
+        );
+        assert_eq!(
+            said.len(),
+            2,
+            "{place:?}: clearing, then a restart: {said:?}"
+        );
+        assert_eq!(world.key("main", "Waiting"), waiting, "one life");
+    }
+}
+
+#[test]
+fn a_term_while_clearing_before_a_restart_ends_the_life() {
+    let options = [
+        "--wait-descendants",
+        "--grace-period",
+        "1h",
+        "--restart",
+        "always",
+    ];
+    let script = format!("echo start >>\"$W/starts\"; {}; exit 3", LEAVE);
+    let life = Life::leaving(Place::Inside, &options, DEAF, &script);
+    life.await_file("up");
+    life.world.await_key("main", "Born");
+    eventually("it clears", || {
+        life.world.key("main", "Ready").is_none().then_some(())
+    });
+    // The first word decides the status, and the second ends the patience with what is left. Where both
+    // come together the lower number is read first.
+    life.signal(15);
+    life.signal(3);
+    let Life { world, running, .. } = life;
+    let ended = running.end();
+    assert!([143, 131].contains(&ended.status), "{}", ended.stderr);
+    assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
+    let starts = std::fs::read_to_string(world.path("starts")).unwrap();
+    assert_eq!(starts, "start\n");
+}
+
+#[test]
+fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_restart() {
+    for (dep, options, status, reason) in [
+        ("0", "--restart always", 0, "stopped"),
+        ("3", "--restart always", 143, "stopped"),
+        ("3", "--restart always --stop-signal USR2", 140, "stopped"),
+        ("3", "--restart on-failure --pass-code", 3, "stopped"),
+        // There would be no restart: what CMD did counts.
+        ("0", "--restart never", 3, "exited"),
+        ("3", "--restart on-failure -e 3", 0, "exited"),
+    ] {
+        let script = format!("echo start >>\"$W/starts\"; {}; exit 3", LEAVE);
+        let mut words = vec!["--wait-descendants", "--death-deps", "dep"];
+        words.extend(options.split(' '));
+        let life = Life::leaving(Place::Inside, &words, CAREFUL, &script);
+        life.await_file("told");
+        await_sleep(&life.running);
+        let before = sleeps(life.supervisor());
+        let dead = life.world.signal(["-c", dep, "dep"]).finish();
+        assert_eq!(dead.status, 0);
+        if reason == "stopped" {
+            assert_eq!(life.world.await_key("main", "Cause"), "dep");
+        } else {
+            // Where nothing is to be seen of it, it has at least been noticed.
+            eventually("it has looked around since", || {
+                (sleeps(life.supervisor()) > before + 2).then_some(())
+            });
+        }
+        assert!(!life.has("finished"), "it is not killed for that");
+        assert!(life.world.key("main", "Died").is_none());
+        life.touch("let-go");
+        let Life { world, running, .. } = life;
+        let ended = running.end();
+        assert_eq!(ended.status, status, "{dep} {options}: {}", ended.stderr);
+        let found = world.key("main", "Reason");
+        assert_eq!(found.as_deref(), Some(reason), "{dep} {options}");
+        assert!(world.path("finished").exists());
+        let starts = std::fs::read_to_string(world.path("starts")).unwrap();
+        assert_eq!(starts, "start\n", "{dep} {options}");
+    }
+}
+
+#[test]
+fn whoever_is_no_descendant_is_left_alone() {
+    // One of the test's own, and one with the same parent as exitdir-run, in the same session and group.
+    let world = World::new();
+    let mut bystander = world.command("sleep").arg("1000").start();
+    let script = "sleep 1000 >/dev/null 2>&1 & sibling=$!; \
+        \"$0\" run --wait-descendants --grace-period 0 -- sh -c 'sleep 1000 >/dev/null 2>&1 & exit 3'; echo $?; \
+        kill -0 $sibling && echo alive; kill $sibling";
+    let ended = world
+        .command("sh")
+        .args(["-c", script])
+        .arg(binary())
+        .finish();
+    assert_eq!(ended.stdout, "3\nalive\n", "{}", ended.stderr);
+    assert!(bystander.is_running());
+}
+
+#[test]
+fn a_process_that_came_into_the_namespace_from_outside_is_not_told_to_stop() {
+    if !places().contains(&Place::Pid1) {
+        return;
+    }
+    let script = format!(
+        "while ! test -e \"$W/entered\"; do sleep 0.01; done; {}; exit 3",
+        LEAVE
+    );
+    let life = Life::leaving(Place::Pid1, &["--wait-descendants"], CAREFUL, &script);
+    life.world.await_key("main", "Ready");
+    // As `kubectl exec` does.
+    let visit = "trap ': >\"$W/visitor-told\"' TERM; : >\"$W/entered\"; while test -d \"$W\"; do sleep 0.01; done";
+    let visitor = life
+        .world
+        .command("nsenter")
+        .args(["-t", &life.supervisor().to_string(), "-p", "--"])
+        .args(["sh", "-c", visit])
+        .env("W", life.world.path("."))
+        .start();
+    life.await_file("told");
+    life.touch("let-go");
+    let Life { world, running, .. } = life;
+    assert_eq!(running.end().status, 3);
+    // The namespace takes it along.
+    assert_eq!(visitor.end().status, 137);
+    assert!(!world.path("visitor-told").exists());
+}
+
+#[test]
+fn where_proc_is_another_namespaces_nobody_is_told_and_the_life_ends_all_the_same() {
+    let mut trial = Command::new("unshare");
+    if !is_permitted("a PID namespace", trial.args(["-pf", "true"])) {
+        return;
+    }
+    let world = World::new();
+    let exitdir = binary();
+    let ended = world
+        .command("unshare")
+        .args(["-pf", "--kill-child"])
+        .arg(exitdir)
+        .args(["run", "-n", "main", "--wait-descendants", "--"])
+        .args(["sh", "-c", "sleep 1000 & exit 3"])
+        .finish();
+    assert_eq!(ended.status, 3, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("another PID namespace"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("3"));
+}

@@ -1,0 +1,118 @@
+//! `--stop-delay`: how long a TERM is held back, and what ends that.
+
+use crate::support::listener::{HUP, INT, LAST, LET_GO, Life, QUIT, TERM, USR1, USR2, can_listen};
+use crate::support::sandbox::eventually;
+use std::time::{Duration, Instant};
+
+/// What happens to a life that holds a TERM back.
+enum Then {
+    Gets(i32),
+    Strikes,
+}
+
+/// Options, what happens after a TERM, and all that the command gets then, sorted.
+type Delayed = (&'static str, &'static [Then], &'static [i32]);
+
+const DELAYED: &[Delayed] = &[
+    ("", &[], &[]),
+    // Others are passed on meanwhile.
+    (
+        "",
+        &[Then::Gets(USR1), Then::Gets(HUP), Then::Gets(32)],
+        &[HUP, USR1, 32],
+    ),
+    // What ends the delay.
+    ("", &[Then::Gets(TERM)], &[TERM]),
+    ("", &[Then::Gets(TERM), Then::Gets(TERM)], &[TERM, TERM]),
+    ("", &[Then::Gets(INT)], &[INT, TERM]),
+    ("", &[Then::Gets(QUIT)], &[QUIT, TERM]),
+    ("", &[Then::Strikes], &[TERM]),
+    ("", &[Then::Gets(USR1), Then::Strikes], &[USR1, TERM]),
+    ("", &[Then::Strikes, Then::Gets(TERM)], &[TERM, TERM]),
+    ("", &[Then::Gets(TERM), Then::Strikes], &[TERM]),
+    (
+        "",
+        &[Then::Gets(INT), Then::Strikes, Then::Gets(TERM)],
+        &[INT, TERM, TERM],
+    ),
+    // What is held back is what the command would have got.
+    ("--stop-signal QUIT", &[Then::Gets(TERM)], &[QUIT]),
+    ("--stop-signal QUIT", &[Then::Strikes], &[QUIT]),
+    ("--rewrite TERM:USR2", &[Then::Gets(TERM)], &[USR2]),
+    ("--rewrite TERM:USR2", &[Then::Strikes], &[TERM]),
+    ("--rewrite TERM:0", &[Then::Gets(INT)], &[INT]),
+    ("--rewrite INT:0", &[Then::Gets(INT)], &[TERM]),
+];
+
+#[test]
+fn a_term_is_held_back_for_the_stop_delay_which_a_second_one_or_any_other_stop_ends() {
+    if !can_listen() {
+        return;
+    }
+    for (options, then, expected) in DELAYED {
+        let life = Life::start(&format!(
+            "--stop-delay 1h --death-deps dep --grace-period 1h {options}"
+        ));
+        life.send(&[TERM]);
+        assert_eq!(life.all_heard(), [], "{options}: held back");
+        for what in *then {
+            match what {
+                Then::Gets(signal) => life.send(&[*signal]),
+                Then::Strikes => life.strike(),
+            }
+            // One by one: two of a number would be one.
+            life.all_heard();
+        }
+        let mut heard = life.all_heard();
+        heard.retain(|signal| *signal != LAST);
+        heard.sort_unstable();
+        assert_eq!(heard, *expected, "{options}");
+    }
+}
+
+#[test]
+fn a_term_comes_when_the_stop_delay_is_over_and_not_before() {
+    if !can_listen() {
+        return;
+    }
+    let life = Life::start("--stop-delay 300ms");
+    let began = Instant::now();
+    life.send_and_await(TERM, TERM);
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert_eq!(life.all_heard(), [TERM]);
+    // This one is the second.
+    life.send_and_await(TERM, TERM);
+    let (ended, _) = life.end();
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+}
+
+#[test]
+fn a_timeout_ends_the_stop_delay() {
+    if !can_listen() {
+        return;
+    }
+    // The listener is up well before; if not, TERM comes from the stop alone, which is the same here.
+    let life = Life::start("--stop-delay 1h --timeout 500ms --grace-period 1h");
+    life.send(&[TERM]);
+    eventually("the time is over", || {
+        life.heard().contains(&TERM).then_some(())
+    });
+    let (ended, world) = life.end();
+    assert_eq!(ended.status, 124, "{ended:?}");
+    assert_eq!(world.key("main", "Reason").as_deref(), Some("timeout"));
+}
+
+#[test]
+fn a_command_that_ends_during_the_stop_delay_ends_the_life_at_once_and_is_not_started_again() {
+    if !can_listen() {
+        return;
+    }
+    let life = Life::start("--stop-delay 1h --restart always");
+    life.send(&[TERM]);
+    assert_eq!(life.all_heard(), []);
+    let (ended, world) = life.end();
+    assert_eq!(ended.status, LET_GO, "{ended:?}");
+    assert_eq!(world.key("main", "Reason").as_deref(), Some("exited"));
+    let log = std::fs::read_to_string(world.path("cmd")).unwrap();
+    assert_eq!(log.matches("up").count(), 1);
+}

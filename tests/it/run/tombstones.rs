@@ -1,0 +1,279 @@
+//! What `exitdir-run` writes into its exit directory, and when: the keys and their order, names of every length, and
+//! files and directories that somebody takes away.
+
+use crate::support::inspect::{assert_sentence, await_sleep, keys};
+use crate::support::recorder::{Diarist, dead};
+use crate::support::sandbox::{Running, Start, World, eventually};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+
+#[test]
+fn the_keys_stand_in_the_order_of_what_happened_and_nothing_is_said() {
+    let exits = ["exit 0", "exit 42", "exit 255"];
+    let kills = ["kill -KILL $$", "kill -SEGV $$", "kill -64 $$"];
+    for (scripts, end, reason) in [
+        (exits, "ExitCode Reason Died", "exited"),
+        (kills, "ExitCode Signal Reason Died", "signaled"),
+    ] {
+        for script in scripts {
+            let world = World::new();
+            let ended = world.run(["-n", "main", "--", "sh", "-c", script]).finish();
+            assert_eq!(ended.stderr, "", "{script}");
+            let expected = format!("Waiting Lock Born Ready {end}");
+            assert_eq!(keys(&world, "main"), expected, "{script}");
+            let found = world.key("main", "Reason");
+            assert_eq!(found.as_deref(), Some(reason), "{script}");
+        }
+    }
+}
+
+#[test]
+fn every_ending_has_its_reason_in_the_tombstone() {
+    let long_ago = ["--birth-deps", "never"];
+    let cases: [(&[&str], &str, i32, &str); 6] = [
+        (
+            &["--birth-deps", "never", "--birth-timeout", "0.01"],
+            "echo started",
+            124,
+            "Waiting Lock WaitingFor ExitCode Reason Message Died birth-timeout",
+        ),
+        (
+            &["--death-deps", "dead"],
+            "echo started",
+            143,
+            "Waiting Lock Cause ExitCode Reason Died stopped",
+        ),
+        (
+            &["--death-deps", "ok"],
+            "echo started",
+            0,
+            "Waiting Lock Cause ExitCode Reason Died stopped",
+        ),
+        (
+            &["--timeout", "0.01"],
+            "sleep 60",
+            124,
+            "Waiting Lock Born Ready ExitCode Signal Reason Died timeout",
+        ),
+        (
+            &["--timeout", "0"],
+            "sleep 60",
+            124,
+            "Waiting Lock Born Ready ExitCode Signal Reason Died timeout",
+        ),
+        (
+            &[
+                "--timeout",
+                "off",
+                "--birth-timeout",
+                "off",
+                "--grace-period",
+                "off",
+            ],
+            "true",
+            0,
+            "Waiting Lock Born Ready ExitCode Reason Died exited",
+        ),
+    ];
+    for (options, command, status, expected) in cases {
+        let world = World::new();
+        dead(&world, "dead", "3");
+        dead(&world, "ok", "0");
+        let ended = world
+            .run(["-n", "main"])
+            .args(options)
+            .arg("--")
+            .args(command.split(' '))
+            .finish();
+        assert_eq!(
+            (ended.status, ended.stdout.as_str()),
+            (status, ""),
+            "{options:?}: {}",
+            ended.stderr
+        );
+        let found = format!(
+            "{} {}",
+            keys(&world, "main"),
+            world.key("main", "Reason").unwrap()
+        );
+        assert_eq!(found, expected, "{options:?}");
+        if status == 124 || expected.contains("stopped") {
+            assert_sentence(&ended, "exitdir-run", status);
+        }
+    }
+    for signal in [1, 2, 3, 15] {
+        let world = World::new();
+        let waiting = world
+            .run(["-n", "main"])
+            .args(long_ago)
+            .args(["--", "echo", "started"])
+            .start();
+        world.await_key("main", "Lock");
+        await_sleep(&waiting);
+        for dropped in [10, 12, 28] {
+            waiting.kill(dropped);
+        }
+        waiting.kill(signal);
+        let ended = waiting.end();
+        assert_sentence(&ended, "exitdir-run", 128 + signal);
+        assert_eq!(ended.stdout, "");
+        assert_eq!(
+            keys(&world, "main"),
+            "Waiting Lock WaitingFor ExitCode Reason Died"
+        );
+        assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
+    }
+}
+
+#[test]
+fn with_exit_only_nothing_is_written_until_death() {
+    for (script, key) in [("exit 3", "3"), ("exit 0", "0")] {
+        let world = World::new();
+        std::fs::create_dir(world.dir()).unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        // A name that ends a rename would show it: everything that ever happens in the directory is recorded.
+        let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        inotify::add_watch(
+            &watch,
+            world.dir(),
+            WatchFlags::CREATE | WatchFlags::MOVED_TO,
+        )
+        .unwrap();
+        let marker = world.path("marker");
+        let script = format!("touch \"$0\"; read x; {script}");
+        let main = world
+            .run([
+                "-n",
+                "main",
+                "--exit-only",
+                "--death-deps",
+                ":failed",
+                "--",
+                "sh",
+                "-c",
+                &script,
+            ])
+            .arg(&marker)
+            .stdin(reader)
+            .start();
+        eventually("CMD runs", || marker.exists().then_some(()));
+        assert_eq!(
+            rustix::io::read(&watch, &mut [0_u8; 512]).unwrap_err(),
+            rustix::io::Errno::AGAIN,
+            "not even hidden files"
+        );
+        assert!(world.entries().is_empty());
+        drop(writer);
+        assert_eq!(main.end().status.to_string(), key);
+        assert_eq!(world.entries(), ["main"]);
+        assert_eq!(world.key("main", "ExitCode").as_deref(), Some(key));
+        assert_eq!(world.wait(["-t", "0", "main"]).finish().status, 0);
+    }
+    let world = World::new();
+    let main = world
+        .run([
+            "-n",
+            "main",
+            "--exit-only",
+            "--birth-deps",
+            "never",
+            "--death-deps",
+            "x",
+            "--",
+            "true",
+        ])
+        .start();
+    await_sleep(&main);
+    assert!(world.entries().is_empty());
+    main.kill(15);
+    assert_eq!(main.end().status, 143);
+    assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
+}
+
+#[test]
+fn names_of_every_length_work_and_leave_nothing_else_behind() {
+    let world = World::new();
+    let mut names: Vec<String> = (249..=255).map(|length| "n".repeat(length)).collect();
+    // Alike up to the last byte.
+    names.push(format!("{}x", "n".repeat(254)));
+    let lives: Vec<Running> = names
+        .iter()
+        .map(|name| world.run(["-n", name, "--", "sleep", "60"]).start())
+        .collect();
+    for name in &names {
+        world.await_key(name, "Ready");
+    }
+    names.sort();
+    assert_eq!(world.entries(), names);
+    let longest = names.iter().find(|name| name.len() == 255).unwrap();
+    assert_eq!(
+        world.run(["-n", longest, "--", "true"]).finish().status,
+        125,
+        "the name is taken"
+    );
+    let follower = world
+        .run(["--death-deps", longest, "--", "sleep", "60"])
+        .start();
+    await_sleep(&follower);
+    lives.iter().for_each(|life| life.kill(15));
+    lives
+        .into_iter()
+        .for_each(|life| assert_eq!(life.end().status, 143));
+    assert_eq!(follower.end().status, 143);
+    assert_eq!(world.signal(["-c", "3", longest]).finish().status, 0);
+    assert_eq!(world.wait(["-x", longest]).finish().status, 3);
+    assert_eq!(world.entries(), names);
+}
+
+#[test]
+fn a_directory_that_goes_away_does_not_end_the_command() {
+    let diarist = Diarist::start("trap 'echo TERM >> \"$DIARY\"; exit 6' TERM", |world| {
+        world.run(["-n", "main", "--poll", "20ms", "--death-deps", "dep"])
+    });
+    std::fs::rename(diarist.world.dir(), diarist.world.path("old")).unwrap();
+    // When it is back it is watched again, and the end goes to the directory that is there.
+    dead(&diarist.world, "other", "0");
+    dead(&diarist.world, "dep", "3");
+    let Diarist { world, running } = diarist;
+    let ended = running.end();
+    assert_eq!(ended.status, 6, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("was removed, moved or unmounted"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("6"));
+    assert_eq!(world.key("main", "Cause").as_deref(), Some("dep"));
+    assert_eq!(world.entries(), ["dep", "main", "other"]);
+
+    // Gone for good: said, and CMD's status all the same.
+    let diarist = Diarist::start(":", |world| {
+        world.run(["-n", "main", "--poll", "20ms", "--death-deps", "dep"])
+    });
+    std::fs::rename(diarist.world.dir(), diarist.world.path("old")).unwrap();
+    diarist.let_go();
+    let Diarist { world, running } = diarist;
+    let ended = running.end();
+    assert_eq!(ended.status, 5, "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .lines()
+            .any(|line| line.contains("No such file or directory")),
+        "{}",
+        ended.stderr
+    );
+    assert!(!world.dir().exists());
+}
+
+#[test]
+fn a_tombstone_that_is_removed_by_hand_comes_back_with_the_end() {
+    let diarist = Diarist::start(":", |world| world.run(["-n", "main"]));
+    let waiting = diarist.world.key("main", "Waiting");
+    std::fs::remove_file(diarist.world.dir().join("main")).unwrap();
+    diarist.let_go();
+    let Diarist { world, running } = diarist;
+    assert_eq!(running.end().status, 5);
+    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("5"));
+    assert_eq!(world.key("main", "Waiting"), waiting);
+    assert_eq!(world.entries(), ["main"]);
+}

@@ -1,0 +1,160 @@
+//! Scenarios of deaths that are not plain ends: one that is said while the command is restarted in place, and one
+//! without a word, because the supervisor was killed.
+
+use crate::support::pod::kubelet::{Container, Life, Pod, Policy};
+use crate::support::pod::main_and_proxy::{
+    JOB_PROXY, any_manner, proxy_of, proxy_with, rounds_with_a_proxy,
+};
+use crate::support::pod::scripts::{SERVE, becomes_ready, for_the_first, pause, traps};
+use crate::support::pod::servers::ReadyOn;
+use crate::support::random_rounds::{Round, SOON, rounds};
+use crate::support::sandbox::Start;
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+/// The word is main's own about when it goes down, or comes from outside at any time.
+#[test]
+fn a_death_that_is_said_during_restarts_in_place_is_not_lost() {
+    rounds("signal during a restart in place", |round| {
+        let lasts = round.millis("main lasts for", 0, 40);
+        let code = round.pick("the word is exit code", &[0, 5]);
+        let own = round.chance("it is main's own");
+        let says = format!(
+            "{{ sleep {}; exec \"$exitdir\" signal -c {code} main; }} & :",
+            round.millis("said after", 0, 40).as_secs_f64()
+        );
+        let first = if own {
+            for_the_first(1, &says)
+        } else {
+            String::new()
+        };
+        let script = format!("{first}{}; exit 3", pause(lasts));
+        let main = Container::new("main", "--restart always", script);
+        let proxy = proxy_of(round, JOB_PROXY, ReadyOn::Signal, any_manner(round));
+        let pod = Pod::start(Policy::Never, vec![main, proxy]);
+        if !own {
+            pod.world.await_key("main", "Born");
+            std::thread::sleep(round.millis("said after", 0, 2500));
+            let said = pod.world.signal(["-c", &code.to_string(), "main"]).finish();
+            assert_eq!((said.status, said.stderr.as_str()), (0, ""));
+        }
+        pod.await_ends("proxy", 1);
+        assert_eq!(pod.statuses("proxy"), [if code == 0 { 0 } else { 143 }]);
+        let record = format!("\nExitCode: {code}\nReason: said\nDied: ");
+        assert!(
+            pod.statuses("main").is_empty(),
+            "said dead, and not stopped"
+        );
+        std::thread::sleep(round.millis("main goes on for", 0, 1200));
+        assert!(pod.kill("main", Signal::TERM));
+        pod.await_end();
+        // It may have been about to end by itself.
+        let main = pod.statuses("main");
+        assert!(matches!(main[..], [143] | [3]), "{main:?}");
+        let text = pod.world.tombstone("main");
+        assert!(text.contains(&record), "{text}");
+        assert_eq!(text.matches("\nDied: ").count(), 1, "{text}");
+        assert!(text.matches("\nReady: ").count() <= 1, "{text}");
+    });
+}
+
+/// What main does when its supervisor is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Waiting,
+    Running,
+    /// Because it was told to from outside.
+    Stopping,
+    /// For a death dependency, which its tombstone names as the cause.
+    StoppingForAnother,
+}
+
+#[test]
+fn when_mains_supervisor_is_killed_main_is_lost_and_the_proxy_stops_at_once() {
+    rounds_with_a_proxy("SIGKILL of main's supervisor", |round, ready_on| {
+        let doings = [
+            Doing::Waiting,
+            Doing::Running,
+            Doing::Stopping,
+            Doing::StoppingForAnother,
+        ];
+        let doing = round.pick("main is", &doings);
+        let pod = start_job_that_loses_main(round, ready_on, doing);
+        bring_main_to(&pod, doing);
+        std::thread::sleep(round.millis("the kill comes after", 0, 400));
+        let killed = Instant::now();
+        assert!(pod.kill("main", Signal::KILL));
+        pod.await_end();
+        assert_eq!(pod.statuses("main"), [137]);
+        let [
+            Life {
+                end: Some((at, status)),
+                ..
+            },
+        ] = pod.lives("proxy")[..]
+        else {
+            panic!("{:?}", pod.lives("proxy"))
+        };
+        assert_eq!(status, 143);
+        assert!(
+            at.duration_since(killed) < SOON,
+            "{:?}",
+            at.duration_since(killed)
+        );
+        assert_eq!(pod.world.wait(["main:lost", "-t", "0"]).finish().status, 0);
+        let table = pod.world.applet("status").finish().stdout;
+        let row = table
+            .lines()
+            .find(|line| line.starts_with("main "))
+            .unwrap();
+        assert_eq!(row.split_whitespace().nth(1), Some("lost"), "{table}");
+    });
+}
+
+fn start_job_that_loses_main(round: &Round, ready_on: ReadyOn, doing: Doing) -> Pod {
+    // Told to stop, it reads until the pod is gone.
+    let slow = format!(
+        "trap 'read -r line' TERM; {}{}{SERVE}",
+        ready_on.call(),
+        becomes_ready("main", Duration::ZERO)
+    );
+    let options = match doing {
+        Doing::StoppingForAnother => "--birth-deps proxy --death-deps other --ready-on signal",
+        Doing::Waiting | Doing::Running | Doing::Stopping => "--birth-deps proxy --ready-on signal",
+    };
+    let takes = round.millis("the proxy takes to stop", 0, 300);
+    let manner = any_manner(round);
+    let proxy = match doing {
+        Doing::Waiting => traps(manner, takes) + SERVE,
+        _ => ready_on.server("proxy", ready_on.after(round), manner, takes),
+    };
+    let mut containers = vec![
+        Container::new("main", options, slow),
+        proxy_with(round, JOB_PROXY, ready_on, proxy),
+    ];
+    if doing == Doing::StoppingForAnother {
+        containers.push(Container::new(
+            "other",
+            "",
+            format!("trap 'exit 3' USR1; {SERVE}"),
+        ));
+    }
+    Pod::start(Policy::Never, containers)
+}
+
+fn bring_main_to(pod: &Pod, doing: Doing) {
+    if doing == Doing::Waiting {
+        pod.world.await_key("main", "Waiting");
+        pod.world.await_key("proxy", "Born");
+        return;
+    }
+    pod.await_ready();
+    match doing {
+        Doing::Waiting | Doing::Running => {}
+        Doing::Stopping => assert!(pod.kill("main", Signal::TERM)),
+        Doing::StoppingForAnother => {
+            assert!(pod.kill("other", Signal::USR1));
+            assert_eq!(pod.world.await_key("main", "Cause"), "other");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Scenarios of pods that live for ever: who is back after an accident when they follow each other, and who goes first
+//! when they drain.
+
+use crate::support::pod::kubelet::{Container, Pod, Policy};
+use crate::support::pod::main_and_proxy::{
+    JOB_PROXY, any_manner, job_main, proxy_of, rounds_with_a_proxy,
+};
+use crate::support::pod::scripts::{ACCIDENTS, MANNERS, Manner, SERVE, becomes_ready, pause};
+use crate::support::pod::servers::{ReadyOn, call};
+use crate::support::random_rounds::{Round, rounds};
+use crate::support::sandbox::Start;
+use rustix::process::Signal;
+use std::time::Duration;
+
+/// How many lives of a container have ended so far.
+fn ends(pod: &Pod, names: &[String]) -> Vec<usize> {
+    names.iter().map(|name| pod.statuses(name).len()).collect()
+}
+
+/// A pod of containers that are servers, each with its options.
+fn servers(round: &Round, members: &[(String, String)], quickest: u64) -> Pod {
+    let member = |(name, options): &(String, String)| member(round, name, options, "", quickest);
+    Pod::start(Policy::Always, members.iter().map(member).collect())
+}
+
+/// A server that may say when it is ready; `first` is what it does before anything else.
+fn member(round: &Round, name: &str, options: &str, first: &str, quickest: u64) -> Container {
+    let manner = round.pick(&format!("{name}, when stopped"), &MANNERS);
+    let takes = round.millis(&format!("{name} takes to stop"), quickest, 2500);
+    let ready_on = start_or_signal(round, name);
+    let script = ready_on.server(name, ready_on.after(round), manner, takes);
+    let options = format!("{options} {}", ready_on.option());
+    let delay = round.millis(&format!("{name} starts after"), 0, 100);
+    Container::new(name, &options, first.to_owned() + &script).after(delay)
+}
+
+fn start_or_signal(round: &Round, name: &str) -> ReadyOn {
+    if round.chance(&format!("{name} says when it is ready")) {
+        ReadyOn::Signal
+    } else {
+        ReadyOn::Start
+    }
+}
+
+/// A main that follows its proxy, which may be back later than main: then main waits for it.
+fn deployment(round: &Round, ready_on: ReadyOn) -> Pod {
+    let options = "--birth-deps proxy --death-deps proxy";
+    let main = member(round, "main", options, &ready_on.call(), 0);
+    let proxy = proxy_of(round, "", ready_on, any_manner(round));
+    let back_off = round.millis("the proxy's back-off", 200, 700);
+    Pod::start(Policy::Always, vec![main, proxy.back_off(back_off)])
+}
+
+#[test]
+fn a_deployment_comes_back_when_its_proxy_crashes() {
+    rounds_with_a_proxy("deployment", |round, ready_on| {
+        let ready_on = match ready_on {
+            ReadyOn::Tcp(_) => ready_on,
+            _ => start_or_signal(round, "proxy"),
+        };
+        let pod = deployment(round, ready_on);
+        pod.settle();
+        std::thread::sleep(round.millis("the accident comes after", 0, 300));
+        assert!(round.pick("the accident", &ACCIDENTS).strike(&pod, "proxy"));
+        pod.await_ends("proxy", 1);
+        pod.await_ends("main", 1);
+        pod.settle();
+        assert_eq!(pod.statuses("main"), [143]);
+        assert_eq!(pod.statuses("proxy").len(), 1, "nobody but chance ended it");
+    });
+}
+
+/// How the members of a pod follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Everybody follows the next one, the last one the first.
+    Ring,
+    /// Everybody but the last follows the next one.
+    Chain,
+    /// Everybody follows all others, by name.
+    AllForOne,
+    /// Everybody follows whoever else there is.
+    Anybody,
+}
+
+impl Shape {
+    /// The names and options of `size` members.
+    fn members(self, size: usize) -> Vec<(String, String)> {
+        let name = |at: usize| format!("c{at}");
+        let names = |all: Vec<usize>| all.into_iter().map(name).collect::<Vec<_>>().join(",");
+        let follows = |at: usize| match self {
+            Shape::Ring => name((at + 1) % size),
+            Shape::Chain if at + 1 == size => String::new(),
+            Shape::Chain => name(at + 1),
+            Shape::AllForOne => names((0..size).filter(|other| *other != at).collect()),
+            Shape::Anybody => ":died".to_owned(),
+        };
+        let options = |at| match follows(at) {
+            nobody if nobody.is_empty() => nobody,
+            deps => format!("--death-deps {deps}"),
+        };
+        (0..size).map(|at| (name(at), options(at))).collect()
+    }
+
+    /// Whether the accident of one member is everybody's.
+    fn reaches(self, struck: usize, member: usize) -> bool {
+        self != Shape::Chain || member <= struck
+    }
+}
+
+#[test]
+fn two_that_die_together_are_both_back_within_two_rounds() {
+    rounds("two that die together", |round| {
+        accidents_in(round, Shape::Ring, 2, 0)
+    });
+}
+
+#[test]
+fn a_ring_with_slow_stops_comes_back_and_each_ends_at_most_twice_for_an_accident() {
+    rounds("ring", |round| {
+        accidents_in(round, Shape::Ring, round.pick("size", &[3, 4, 5]), 200)
+    });
+}
+
+#[test]
+fn a_chain_with_slow_stops_comes_back_and_each_ends_at_most_twice_for_an_accident() {
+    rounds("chain", |round| {
+        accidents_in(round, Shape::Chain, round.pick("size", &[3, 4, 5]), 200)
+    });
+}
+
+#[test]
+fn all_for_one_with_slow_stops_come_back_and_each_ends_at_most_twice_for_an_accident() {
+    rounds("all for one", |round| {
+        let shape = round.pick("shape", &[Shape::AllForOne, Shape::Anybody]);
+        accidents_in(round, shape, round.pick("size", &[3, 4, 5]), 200);
+    });
+}
+
+/// One accident, two at once, or a second one while the first is being recovered from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mishap {
+    One,
+    TwoAtOnce,
+    OneAndAnother,
+}
+
+fn accidents_in(round: &Round, shape: Shape, size: usize, quickest: u64) {
+    let members = shape.members(size);
+    let names: Vec<String> = members.iter().map(|(name, _)| name.clone()).collect();
+    let pod = servers(round, &members, quickest);
+    pod.settle();
+    let before = ends(&pod, &names);
+    std::thread::sleep(round.millis("the accident comes after", 0, 300));
+    let mishap = round.pick(
+        "mishap",
+        &[Mishap::One, Mishap::TwoAtOnce, Mishap::OneAndAnother],
+    );
+    let all: Vec<usize> = (0..size).collect();
+    let first = round.pick("struck", &all);
+    assert!(
+        round
+            .pick("accident", &ACCIDENTS)
+            .strike(&pod, &names[first])
+    );
+    let mut bound = 2;
+    if mishap != Mishap::One {
+        if mishap == Mishap::OneAndAnother {
+            std::thread::sleep(round.millis("the second one comes after", 1, 2500));
+            bound += 2;
+        }
+        // It may be down already: then this is none.
+        round
+            .pick("second accident", &ACCIDENTS)
+            .strike(&pod, &names[round.pick("struck too", &all)]);
+    }
+    let reached: Vec<usize> = all
+        .into_iter()
+        .filter(|member| shape.reaches(first, *member))
+        .collect();
+    for member in &reached {
+        pod.await_ends(&names[*member], before[*member] + 1);
+    }
+    pod.settle();
+    let ends: Vec<usize> = ends(&pod, &names)
+        .iter()
+        .zip(&before)
+        .map(|(after, before)| after - before)
+        .collect();
+    assert!(
+        ends.iter().all(|ends| *ends <= bound),
+        "each ends at most twice for each accident: {names:?} {ends:?}"
+    );
+}
+
+/// The kubelet runs preStop, waits for its end, and then sends TERM; containers without one get it at once.
+#[test]
+fn while_a_pod_drains_main_keeps_its_proxy() {
+    rounds_with_a_proxy("drain", |round, ready_on| {
+        let drains = pause(round.millis("main drains for", 0, 2500));
+        let last_call = match ready_on {
+            ReadyOn::Tcp(address) => call(address),
+            ReadyOn::Start | ReadyOn::Signal => "true".to_owned(),
+        };
+        // Looks for its proxy when it has drained, and exits with what it has found.
+        let main = format!(
+            "looks() {{ \"$exitdir\" wait proxy:ready -t 0 && {last_call}; }}; trap '{drains}; looks; exit $?' TERM; {}{}{SERVE}",
+            ready_on.call(),
+            becomes_ready("main", Duration::ZERO)
+        );
+        let follows = round.chance("the proxy follows main");
+        let options = if follows { JOB_PROXY } else { "" };
+        let manner = any_manner(round);
+        let proxy = proxy_of(round, options, ready_on, manner);
+        let main = job_main(round, "--birth-deps proxy --ready-on signal", main);
+        let pod = Pod::start(Policy::Never, vec![main, proxy]);
+        pod.await_ready();
+        std::thread::sleep(round.millis("the end comes after", 0, 300));
+        let pre_stop = pod.world.wait(["main", "-t", "25s"]).start();
+        assert!(pod.kill("main", Signal::TERM));
+        assert_eq!(pre_stop.end().status, 0);
+        // It may be over already: it follows main.
+        pod.kill("proxy", Signal::TERM);
+        pod.await_end();
+        assert_eq!(
+            pod.statuses("main"),
+            [0],
+            "its proxy was ready until it had drained"
+        );
+        let proxy = pod.statuses("proxy");
+        let own = if manner == Manner::ExitsZero { 0 } else { 143 };
+        assert!(
+            proxy[..] == [own] || follows && proxy[..] == [0],
+            "{proxy:?}"
+        );
+    });
+}

@@ -1,0 +1,109 @@
+//! The scenario of a pod that begins in a directory where others have died: swept, it is as the first time.
+
+use crate::support::pod::kubelet::{Container, Pod, Policy};
+use crate::support::pod::main_and_proxy::{
+    JOB_MAIN, JOB_PROXY, any_manner, is_done, job_main, proxy_of, rounds_with_a_proxy, work,
+};
+use crate::support::pod::scripts::SERVE;
+use crate::support::random_rounds::Round;
+use crate::support::sandbox::{Start, World};
+use rustix::process::Signal;
+
+/// A tombstone that somebody else left, in every state there is.
+fn foreign_corpses() -> Vec<(&'static str, &'static str)> {
+    let lock = "Lock: fcntl 6f1c9a3e-0000-0000-0000-000000000000 8:1 131\n";
+    let began = "Waiting: \"2026-11-20T21:29:27.101220417Z\"\n";
+    let born = "Born: \"2026-11-20T21:29:27.955560995Z\"\n";
+    let ready = "Ready: \"2026-11-20T21:29:28.101220417Z\"\n";
+    let died = |code: &str| {
+        format!(
+            "{began}{lock}{born}{ready}ExitCode: {code}\nReason: exited\nDied: \"2026-11-20T21:29:40.312004518Z\"\n"
+        )
+    };
+    vec![
+        ("empty", String::new()),
+        ("garbage", "\u{1}\u{2} not a tombstone".to_owned()),
+        (
+            "kubexit's, alive",
+            "Born: 2026-11-20T21:29:27Z\n".to_owned(),
+        ),
+        (
+            "kubexit's, dead",
+            "Born: 2026-11-20T21:29:27Z\nDied: 2026-11-20T21:29:29Z\nExitCode: -1\n".to_owned(),
+        ),
+        ("waiting", format!("{began}Lock: none\n")),
+        ("born", format!("{began}Lock: none\n{born}")),
+        ("ready", format!("{began}Lock: none\n{born}{ready}")),
+        (
+            "going down",
+            format!("{began}Lock: none\n{born}{ready}Cause: main\n"),
+        ),
+        (
+            "inactive",
+            format!("{began}Lock: none\n{born}Inactive: \"2026-11-20T21:29:31.001220417Z\"\n"),
+        ),
+        ("of another boot", format!("{began}{lock}{born}{ready}")),
+        ("ok", died("0")),
+        ("failed", died("3")),
+    ]
+    .into_iter()
+    .map(|(what, text): (&'static str, String)| (what, &*text.leak()))
+    .collect()
+}
+
+/// Kills the supervisors of a first pod, so that its tombstones are lost ones of this boot.
+fn leave_lost_ones(round: &Round, world: World) -> World {
+    let slow = |name: &str, options: &str| Container::new(name, options, SERVE);
+    let doing = round.pick("main was", &["waiting", "running"]);
+    let proxy = if doing == "waiting" {
+        "--ready-on signal"
+    } else {
+        ""
+    };
+    let pod = Pod::start_in(
+        world,
+        Policy::Never,
+        vec![slow("main", JOB_MAIN), slow("proxy", proxy)],
+    );
+    let key = if doing == "waiting" {
+        "Waiting"
+    } else {
+        "Born"
+    };
+    pod.world.await_key("main", key);
+    pod.world.await_key("proxy", "Born");
+    assert!(pod.kill("main", Signal::KILL) && pod.kill("proxy", Signal::KILL));
+    pod.await_end();
+    pod.into_world()
+}
+
+#[test]
+fn after_a_sweep_a_pod_begins_as_the_first_time() {
+    rounds_with_a_proxy("pod-wide restart", |round, ready_on| {
+        let mut world = World::new();
+        if round.chance("both were lost") {
+            world = leave_lost_ones(round, world);
+        } else {
+            std::fs::create_dir(world.dir()).unwrap();
+            for name in ["main", "proxy"] {
+                let (what, text) = round.pick(name, &foreign_corpses());
+                assert!(!what.is_empty());
+                std::fs::write(world.dir().join(name), text).unwrap();
+            }
+        }
+        std::fs::write(world.dir().join(".proxy.new"), "Waiting: \"2026").unwrap();
+        std::fs::create_dir(world.dir().join("lost+found")).unwrap();
+        let sweep = world.applet("install").arg("--sweep").finish();
+        assert_eq!(sweep.status, 0, "{}", sweep.stderr);
+        assert_eq!(world.entries(), ["lost+found"]);
+
+        let works = work(round.millis("main works for", 0, 300));
+        let main = job_main(round, JOB_MAIN, ready_on.call() + &works);
+        let proxy = proxy_of(round, JOB_PROXY, ready_on, any_manner(round));
+        let pod = Pod::start_in(world, Policy::OnFailure, vec![main, proxy]);
+        pod.await_end();
+        assert!(is_done(&pod));
+        assert_eq!(pod.statuses("main"), [0]);
+        assert_eq!(pod.statuses("proxy"), [0]);
+    });
+}

@@ -1,0 +1,519 @@
+//! `exitdir-signal` as its users see it.
+
+use crate::support::inspect::{assert_sentence, is_gone};
+use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
+use crate::support::sandbox::{Start, World, binary, eventually};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+#[test]
+fn the_name_is_the_argument_or_exitdir_name_or_exitfile() {
+    let cases: [(&[&str], Option<&str>, &str); 6] = [
+        (&["main"], Some("other"), "main"),
+        (&["--", "main"], Some("other"), ""),
+        (&[], Some("other"), "other"),
+        (&[], Some(""), "exitFile"),
+        (&[], None, "exitFile"),
+        (
+            &["-c", "0", "main", "-m", "options may follow"],
+            None,
+            "main",
+        ),
+    ];
+    for (arguments, own, name) in cases {
+        let world = World::new();
+        let ended = world
+            .signal(arguments)
+            .envs(own.map(|own| ("EXITDIR_NAME", own)))
+            .finish();
+        if name.is_empty() {
+            // After -- comes a probe, and this one has no life to speak for.
+            assert_sentence(&ended, "exitdir-signal", 125);
+            continue;
+        }
+        assert_eq!(
+            (ended.status, ended.stderr.as_str()),
+            (0, ""),
+            "{arguments:?}"
+        );
+        assert_eq!(world.entries(), [name], "{arguments:?}");
+        assert_eq!(world.key(name, "Reason").as_deref(), Some("said"));
+    }
+}
+
+#[test]
+fn codes_and_readiness_are_recorded_for_everybody_to_see() {
+    for (arguments, state, code) in [
+        (&["main"][..], "ok", "0"),
+        (&["-c", "0", "main"], "ok", "0"),
+        (&["--code=3", "main"], "failed", "3"),
+        (&["-c255", "main"], "failed", "255"),
+        (&["--ready", "main"], "ready", "-"),
+        (&["-r", "main"], "ready", "-"),
+    ] {
+        let world = World::new();
+        assert_eq!(world.signal(arguments).finish().status, 0, "{arguments:?}");
+        let printed = world
+            .wait(["--any", "--print", "main", "main:ready"])
+            .finish()
+            .stdout;
+        assert_eq!(
+            printed,
+            format!("main {state} {code}\n"),
+            "{arguments:?}: {}",
+            world.tombstone("main")
+        );
+    }
+    let world = World::new();
+    world.signal(["-r", "main"]).finish();
+    assert!(world.key("main", "Born").is_some() && world.key("main", "Ready").is_some());
+}
+
+#[test]
+fn a_message_is_one_quoted_line_of_at_most_1_kib() {
+    let long = "m".repeat(5000);
+    let wide = "\"\u{e4}\n".repeat(1000);
+    for (text, recorded) in [
+        ("plain", "\"plain\""),
+        ("", "\"\""),
+        ("say \"hi\" \\ back", r#""say \"hi\" \\ back""#),
+        ("two\nlines\tand\rmore", r#""two\nlines\tand\rmore""#),
+        ("\u{1b}[31mred\u{7f}", r#""\u001b[31mred\u007f""#),
+        ("Died: \"fake\"", r#""Died: \"fake\"""#),
+        ("gr\u{fc}n", "\"gr\u{fc}n\""),
+    ] {
+        let world = World::new();
+        assert_eq!(world.signal(["-m", text, "main"]).finish().status, 0);
+        assert_eq!(
+            world.key("main", "Message").as_deref(),
+            Some(recorded),
+            "{}",
+            world.tombstone("main")
+        );
+        assert_eq!(
+            world.tombstone("main").lines().count(),
+            4,
+            "{}",
+            world.tombstone("main")
+        );
+    }
+    for text in [&long, &wide] {
+        let world = World::new();
+        assert_eq!(world.signal(["-m", text, "main"]).finish().status, 0);
+        let message = world.key("main", "Message").unwrap();
+        assert!(
+            (1000..=1024).contains(&message.len()),
+            "{} bytes",
+            message.len()
+        );
+        assert!(
+            message.ends_with('"') && !message.ends_with("\\\""),
+            "cut within an escape: {message}"
+        );
+        assert_eq!(world.wait(["main:ok", "-t", "0"]).finish().status, 0);
+    }
+}
+
+#[test]
+fn a_living_life_is_appended_to_and_its_first_death_counts() {
+    let world = World::new();
+    let mut main = world.run([
+        "-n",
+        "main",
+        "--ready-on",
+        "signal",
+        "--",
+        "sh",
+        "-c",
+        "echo up; read x; exit 7",
+    ]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut main = main.stdin(reader).start();
+    world.await_key("main", "Born");
+    let head = world.tombstone("main");
+    let inode = std::fs::metadata(world.dir().join("main")).unwrap().ino();
+
+    assert_eq!(
+        world
+            .signal(["--ready", "main", "-m", "warm"])
+            .finish()
+            .status,
+        0
+    );
+    assert_eq!(world.wait(["main:ready", "-t", "0"]).finish().status, 0);
+    assert_eq!(world.signal(["--ready", "main"]).finish().status, 0);
+    assert_eq!(
+        world.tombstone("main").matches("Ready: ").count(),
+        1,
+        "said already"
+    );
+
+    assert_eq!(
+        world
+            .signal(["-c", "3", "main", "-m", "first"])
+            .finish()
+            .status,
+        0
+    );
+    assert_eq!(world.wait(["-x", "main", "-t", "0"]).finish().status, 3);
+    let said = world.tombstone("main");
+    assert!(said.starts_with(&head), "appended, not rewritten");
+
+    let again = world.signal(["-c", "3", "main"]).finish();
+    assert_eq!(
+        (again.status, again.stderr.as_str()),
+        (0, ""),
+        "it says the same"
+    );
+    for arguments in [["-c", "4", "main"], ["-c", "0", "main"]] {
+        assert_sentence(&world.signal(arguments).finish(), "exitdir-signal", 0);
+    }
+    assert_sentence(
+        &world.signal(["--ready", "main"]).finish(),
+        "exitdir-signal",
+        0,
+    );
+    assert_eq!(world.tombstone("main"), said, "the second word is dropped");
+
+    assert!(main.is_running(), "CMD is not stopped");
+    drop(writer);
+    assert_eq!(main.end().status, 7, "the supervisor ends as CMD does");
+    assert_eq!(
+        world.tombstone("main"),
+        said,
+        "and writes no death of its own"
+    );
+    assert_eq!(
+        std::fs::metadata(world.dir().join("main")).unwrap().ino(),
+        inode
+    );
+}
+
+#[test]
+fn another_programs_living_tombstone_is_appended_to_also_without_its_last_newline() {
+    for text in [
+        "Born: \"2026-11-20T21:29:27Z\"\n",
+        "Born: \"2026-11-20T21:29:27Z\"\nReady: \"2026",
+    ] {
+        let world = World::new();
+        std::fs::create_dir(world.dir()).unwrap();
+        std::fs::write(world.dir().join("main"), text).unwrap();
+        assert_eq!(world.signal(["-c", "3", "main"]).finish().status, 0);
+        assert!(world.tombstone("main").starts_with(text));
+        assert_eq!(
+            world.wait(["-x", "main", "-t", "0"]).finish().status,
+            3,
+            "{}",
+            world.tombstone("main")
+        );
+    }
+}
+
+#[test]
+fn a_corpse_is_replaced_unless_it_says_the_same() {
+    let corpses = [
+        (
+            "exited 3",
+            "Waiting: \"2026-11-20T21:29:27Z\"\nExitCode: 3\nReason: exited\nDied: \"2026-11-20T21:29:28Z\"\n",
+        ),
+        ("foreign", "somebody was here\n"),
+    ];
+    for (what, text) in corpses {
+        for (arguments, code, same) in [
+            (&["-c", "3", "main"][..], 3, what == "exited 3"),
+            (&["-c", "0", "main"], 0, what == "foreign"),
+            (&["-c", "5", "main"], 5, false),
+        ] {
+            let world = World::new();
+            std::fs::create_dir(world.dir()).unwrap();
+            std::fs::write(world.dir().join("main"), text).unwrap();
+            let ended = world.signal(arguments).finish();
+            assert_eq!(
+                (ended.status, ended.stderr.as_str()),
+                (0, ""),
+                "{what} {arguments:?}"
+            );
+            assert_eq!(
+                world.tombstone("main") == text,
+                same,
+                "{what} {arguments:?}: {}",
+                world.tombstone("main")
+            );
+            assert_eq!(world.wait(["-x", "main", "-t", "0"]).finish().status, code);
+            assert_eq!(world.entries(), ["main"]);
+        }
+        let world = World::new();
+        std::fs::create_dir(world.dir()).unwrap();
+        std::fs::write(world.dir().join("main"), text).unwrap();
+        assert_eq!(world.signal(["--ready", "main"]).finish().status, 0);
+        assert_eq!(
+            world.wait(["main:ready", "-t", "0"]).finish().status,
+            0,
+            "{}",
+            world.tombstone("main")
+        );
+    }
+}
+
+#[test]
+fn directory_and_tombstones_are_open_to_all_whatever_the_umask() {
+    for applet in [
+        "signal main",
+        "run -n main -- true",
+        "run --exit-only -n main -- true",
+        "wait -t 0 main",
+    ] {
+        let world = World::new();
+        let script = format!("umask 077; exec \"$0\" {applet}");
+        let dir = world.path("parent/graveyard");
+        let ended = world
+            .command("sh")
+            .args(["-c", &script])
+            .arg(binary())
+            .env("EXIT_DIR", &dir)
+            .finish();
+        assert!(
+            [0, 124].contains(&ended.status),
+            "{applet}: {}",
+            ended.stderr
+        );
+        let mode =
+            |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(&dir), 0o777, "{applet}");
+        assert_eq!(
+            mode(&world.path("parent")),
+            0o700,
+            "{applet}: parents as mkdir -p would"
+        );
+        if !applet.starts_with("wait") {
+            assert_eq!(mode(&dir.join("main")), 0o666, "{applet}");
+        }
+    }
+    // A directory that is there keeps its mode.
+    let world = World::new();
+    std::fs::create_dir(world.dir()).unwrap();
+    std::fs::set_permissions(world.dir(), std::fs::Permissions::from_mode(0o750)).unwrap();
+    world.signal(["main"]).finish();
+    assert_eq!(
+        std::fs::metadata(world.dir()).unwrap().permissions().mode() & 0o7777,
+        0o750
+    );
+}
+
+#[test]
+fn another_user_can_signal_a_life_and_replace_a_corpse() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let binary = installed(&world);
+    let _main = world
+        .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
+        .start();
+    world.signal(["-c", "1", "corpse"]).finish();
+    world.await_key("main", "Born");
+    for (arguments, name, key) in [
+        (["signal", "-r", "main"], "main", "Ready"),
+        (["signal", "-c2", "main"], "main", "Died"),
+        (["signal", "-c2", "corpse"], "corpse", "Died"),
+    ] {
+        let ended = as_nobody(&world, &binary).args(arguments).finish();
+        assert_eq!(
+            (ended.status, ended.stderr.as_str()),
+            (0, ""),
+            "{arguments:?}"
+        );
+        assert!(world.key(name, key).is_some(), "{arguments:?}");
+    }
+    assert_eq!(world.wait(["-x", "corpse", "-t", "0"]).finish().status, 2);
+}
+
+#[test]
+fn a_full_disk_does_not_swallow_a_signal() {
+    let world = World::new();
+    std::fs::create_dir(world.dir()).unwrap();
+    // The first page of the disk is taken, so no tombstone can be filled.
+    let script = "mount -t tmpfs -o size=4k tmpfs \"$EXIT_DIR\"; cd \"$EXIT_DIR\"; head -c 4096 /dev/zero > .ballast || exit 99\n\
+                  \"$0\" signal clean; echo \"$?\"; test -s clean || echo empty\n\
+                  \"$0\" signal -c 3 failed; echo \"$?\"\n\
+                  \"$0\" signal -r ready; echo \"$?\"\n\
+                  \"$0\" run -n main -- echo started; echo \"$?\"\n\
+                  \"$0\" run -n late --exit-only -- sh -c 'exit 4'; echo \"$?\"\n\
+                  \"$0\" wait -x -t 0 clean; echo \"$?\"\n\
+                  ls -A";
+    let mut inside = world.command("unshare");
+    inside.args(["-m", "sh", "-c"]);
+    let trial = "mount -t tmpfs -o size=4k tmpfs \"$EXIT_DIR\"";
+    if !is_permitted(
+        "a small tmpfs",
+        world.command("unshare").args(["-m", "sh", "-c", trial]),
+    ) {
+        return;
+    }
+    let ended = inside.arg(script).arg(binary()).finish();
+    // An empty file is a death once it has settled: at the first look it may still be about to be written.
+    let (said, rest) = ended
+        .stdout
+        .split_once("4\n")
+        .unwrap_or_else(|| panic!("{ended:?}"));
+    assert_eq!(said, "0\nempty\n125\n125\n125\n", "{ended:?}");
+    assert!(
+        ["0\n.ballast\nclean\n", "124\n.ballast\nclean\n"].contains(&rest),
+        "nothing else is left behind: {ended:?}"
+    );
+    let full = ended
+        .stderr
+        .lines()
+        .filter(|line| line.contains("No space left on device"))
+        .count();
+    assert_eq!(full, 5, "clean, failed, ready, main and late: {ended:?}");
+}
+
+#[test]
+fn the_space_for_the_end_is_reserved_before_the_disk_is_full() {
+    let world = World::new();
+    std::fs::create_dir(world.dir()).unwrap();
+    let trial = "mount -t tmpfs -o size=16k tmpfs \"$EXIT_DIR\"";
+    if !is_permitted(
+        "a small tmpfs",
+        world.command("unshare").args(["-m", "sh", "-c", trial]),
+    ) {
+        return;
+    }
+    // CMD fills the disk and tries again for good measure.
+    let script = format!(
+        "{trial}; \"$0\" run -n main --ready-on signal -- sh -c 'cd \"$EXIT_DIR\"; stat -c %b main; head -c 99999 /dev/zero > ballast; echo x > more; \
+         \"$0\" signal -r main -m \"$(printf %01000d 7)\"; exit 3' \"$0\"; echo \"$?\"; tail -n 3 \"$EXIT_DIR/main\""
+    );
+    let ended = world
+        .command("unshare")
+        .args(["-m", "sh", "-c", &script])
+        .arg(binary())
+        .finish();
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    // 8 KiB, in blocks of 512 bytes.
+    assert_eq!(
+        &lines[..4],
+        ["16", "3", "ExitCode: 3", "Reason: exited"],
+        "{ended:?}"
+    );
+    assert!(
+        lines[4].starts_with("Died: \"") && lines[4].ends_with("Z\""),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_probe_passes_its_status_and_output_through_and_speaks_only_when_it_succeeds() {
+    let world = World::new();
+    let _main = world
+        .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
+        .start();
+    world.await_key("main", "Born");
+    for (script, status) in [
+        ("echo out; echo err >&2; exit 9", 9),
+        ("kill -TERM $$", 143),
+        ("exit 1", 1),
+    ] {
+        let ended = world
+            .signal(["--ready", "main", "--", "sh", "-c", script])
+            .finish();
+        assert_eq!(ended.status, status, "{ended:?}");
+        if status == 9 {
+            assert_eq!(
+                (ended.stdout.as_str(), ended.stderr.as_str()),
+                ("out\n", "err\n")
+            );
+        }
+        assert_eq!(world.key("main", "Ready"), None, "{script}");
+    }
+    let ended = world
+        .signal(["--ready", "main", "--", "sh", "-c", "echo fine"])
+        .env("EXITDIR_NAME", "other")
+        .finish();
+    assert_eq!(
+        (ended.status, ended.stdout.as_str(), ended.stderr.as_str()),
+        (0, "fine\n", "")
+    );
+    assert!(world.key("main", "Ready").is_some());
+    // Also without a name of its own, and for a death.
+    let ended = world
+        .signal(["-c", "5", "--", "true"])
+        .env("EXITDIR_NAME", "main")
+        .finish();
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    assert_eq!(world.wait(["-x", "main", "-t", "0"]).finish().status, 5);
+}
+
+#[test]
+fn a_probe_without_a_living_exitdir_run_does_not_run() {
+    let world = World::new();
+    std::fs::create_dir(world.dir()).unwrap();
+    world.signal(["-c", "1", "corpse"]).finish();
+    std::fs::write(
+        world.dir().join("foreign"),
+        "Born: \"2026-11-20T21:29:27Z\"\n",
+    )
+    .unwrap();
+    let main = world.run(["-n", "lost", "--", "sleep", "60"]).start();
+    world.await_key("lost", "Born");
+    main.kill(9);
+    main.end();
+    for name in ["absent", "corpse", "foreign", "lost"] {
+        let before = world.tombstone(name);
+        let ended = world
+            .signal(["--ready", name, "--", "echo", "ran"])
+            .finish();
+        assert_sentence(&ended, "exitdir-signal", 125);
+        assert_eq!(ended.stdout, "", "{name}: the probe ran");
+        assert_eq!(world.tombstone(name), before, "{name}");
+    }
+    assert_eq!(world.entries(), ["corpse", "foreign", "lost"]);
+}
+
+#[test]
+fn a_probe_that_outlives_its_life_does_not_raise_the_dead() {
+    let world = World::new();
+    let main = world
+        .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
+        .start();
+    world.await_key("main", "Born");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let marker = world.path("marker");
+    let probe = world
+        .signal(["-r", "main", "--", "sh", "-c", "touch \"$0\"; read x; true"])
+        .arg(&marker)
+        .stdin(reader)
+        .start();
+    eventually("the probe runs", || marker.exists().then_some(()));
+    main.kill(15);
+    assert_eq!(main.end().status, 143);
+    let corpse = world.tombstone("main");
+    drop(writer);
+    assert_sentence(&probe.end(), "exitdir-signal", 125);
+    assert_eq!(world.tombstone("main"), corpse);
+}
+
+#[test]
+fn a_probe_dies_with_exitdir_signal() {
+    let world = World::new();
+    let _main = world.run(["-n", "main", "--", "sleep", "60"]).start();
+    world.await_key("main", "Born");
+    for signal in [9, 15] {
+        let marker = world.path(&format!("pid-{signal}"));
+        let probe = world
+            .signal([
+                "-r",
+                "main",
+                "--",
+                "sh",
+                "-c",
+                "echo $$ > \"$0\".new; mv \"$0\".new \"$0\"; exec sleep 60",
+            ])
+            .arg(&marker)
+            .start();
+        let pid = eventually("the probe runs", || std::fs::read_to_string(&marker).ok());
+        probe.kill(signal);
+        assert_eq!(probe.end().status, 128 + signal);
+        eventually("the probe is gone", || is_gone(&pid).then_some(()));
+    }
+}

@@ -1,0 +1,4 @@
+//! `exitdir-signal`, also as a probe.
+
+mod applet;
+mod probe;

@@ -1,0 +1,228 @@
+//! `exitdir-signal ... -- PROBE` as a probe of Kubernetes runs it: every few seconds, for months, and
+//! ended by whoever called it when it takes too long.
+
+use crate::support::inspect::{assert_sentence, is_gone};
+use crate::support::recorder::lines;
+use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use std::os::unix::fs::MetadataExt;
+use std::process::Stdio;
+use std::time::Duration;
+
+const SERVE: [&str; 7] = ["-n", "db", "--ready-on", "signal", "--", "sleep", "60"];
+
+fn served(world: &World) -> Running {
+    let db = world.run(SERVE).start();
+    world.await_key("db", "Born");
+    db
+}
+
+#[test]
+fn two_hundred_probes_leave_the_tombstone_as_the_first_one_did() {
+    let world = World::new();
+    let _db = served(&world);
+    let born = world.tombstone("db");
+    let probe = || {
+        let ended = world
+            .signal(["-r", "db", "-m", "warm", "--", "echo", "fine"])
+            .finish();
+        let all = (ended.status, ended.stdout.as_str(), ended.stderr.as_str());
+        assert_eq!(all, (0, "fine\n", ""));
+    };
+    let seen = || {
+        (
+            world.tombstone("db"),
+            std::fs::metadata(world.dir().join("db")).unwrap().ino(),
+        )
+    };
+    probe();
+    let first = seen();
+    assert!(first.0.starts_with(&born) && first.0.len() > born.len());
+    for _ in 0..200 {
+        probe();
+    }
+    assert_eq!(seen(), first);
+    assert_eq!(world.entries(), ["db"]);
+}
+
+#[test]
+fn a_probe_that_fails_later_takes_nothing_back_and_passes_its_status_on() {
+    let world = World::new();
+    let _db = served(&world);
+    assert_eq!(world.signal(["-r", "db", "--", "true"]).finish().status, 0);
+    let ready = world.tombstone("db");
+    for status in [1, 2, 100, 255] {
+        let script = format!("exit {status}");
+        let ended = world
+            .signal(["-r", "db", "--", "sh", "-c", &script])
+            .finish();
+        assert_eq!((ended.status, ended.stderr.as_str()), (status, ""));
+    }
+    assert_eq!(world.tombstone("db"), ready);
+}
+
+#[test]
+fn a_probe_has_the_input_output_and_words_of_its_caller() {
+    let world = World::new();
+    let _db = served(&world);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let script = "cat; printf '%s|' \"$#\" \"$@\" \"$word\"; head -c 300000 /dev/zero | tr '\\0' e >&2; exit 4";
+    let probe = world
+        .signal([
+            "-r", "db", "--", "sh", "-c", script, "sh", "--ready", "a b", "",
+        ])
+        .env("word", "w")
+        .stdin(reader)
+        .start();
+    std::io::Write::write_all(&mut &writer, b"in;").unwrap();
+    drop(writer);
+    let ended = probe.end();
+    assert_eq!(
+        (ended.status, ended.stdout.as_str()),
+        (4, "in;3|--ready|a b||w|")
+    );
+    assert_eq!(ended.stderr, "e".repeat(300_000));
+}
+
+#[test]
+fn after_a_restart_in_place_the_next_probe_says_ready_again() {
+    let world = World::new();
+    let script = "echo $$ >>\"$mark\"; exec sleep 60";
+    let mark = world.path("mark");
+    let _db = world
+        .run(["-n", "db", "--ready-on", "signal", "--restart", "always"])
+        .args(["--", "sh", "-c", script])
+        .env("mark", &mark)
+        .start();
+    let starts = || std::fs::read_to_string(&mark).unwrap_or_default();
+    eventually("the first start", || starts().ends_with('\n').then_some(()));
+    world.await_key("db", "Born");
+    let probe = || world.signal(["-r", "db", "--", "true"]).finish().status;
+    assert_eq!(probe(), 0);
+    assert!(world.key("db", "Ready").is_some());
+    let pid = starts().trim().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    eventually("the second start", || {
+        (starts().lines().count() == 2).then_some(())
+    });
+    assert_eq!(world.key("db", "Ready"), None);
+    assert_eq!(probe(), 0);
+    assert!(world.key("db", "Ready").is_some());
+}
+
+#[test]
+fn a_life_that_was_said_dead_while_the_probe_ran_stays_dead() {
+    let world = World::new();
+    let mut db = served(&world);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let marker = world.path("marker");
+    let probe = world
+        .signal(["-r", "db", "--", "sh", "-c", ": >\"$0\"; read x; true"])
+        .arg(&marker)
+        .stdin(reader)
+        .start();
+    eventually("the probe runs", || marker.exists().then_some(()));
+    assert_eq!(world.signal(["-c", "3", "db"]).finish().status, 0);
+    let said = world.tombstone("db");
+    drop(writer);
+    // The probe's own status, and a sentence about the word that came too late.
+    assert_sentence(&probe.end(), "exitdir-signal", 0);
+    assert!(db.is_running());
+    let late = world.signal(["-r", "db", "--", "echo", "ran"]).finish();
+    assert_eq!((late.status, late.stdout.as_str()), (125, ""));
+    assert_eq!(world.tombstone("db"), said);
+    assert_eq!(world.wait(["-x", "db", "-t", "0"]).finish().status, 3);
+}
+
+#[test]
+fn a_probe_that_ignores_signals_dies_with_its_caller() {
+    let world = World::new();
+    let _db = served(&world);
+    for signal in [1, 2, 3, 9, 15] {
+        let marker = world.path(&format!("pid-{signal}"));
+        let script =
+            "trap '' HUP INT QUIT TERM; echo $$ >\"$0.new\"; mv \"$0.new\" \"$0\"; exec sleep 60";
+        let caller = world
+            .signal(["-r", "db", "--", "sh", "-c", script])
+            .arg(&marker)
+            // Not pipes: one that outlives its caller would hold them open.
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .start();
+        let pid = eventually("the probe runs", || std::fs::read_to_string(&marker).ok());
+        caller.kill(signal);
+        assert_eq!(caller.end().status, 128 + signal);
+        eventually("the probe is gone", || is_gone(&pid).then_some(()));
+    }
+    assert_eq!(world.key("db", "Ready"), None);
+}
+
+#[test]
+fn a_caller_that_is_killed_at_any_moment_leaves_no_probe_behind() {
+    let world = World::new();
+    let _db = served(&world);
+    let (reader, writer) = std::io::pipe().unwrap();
+    for moment in 0..40 {
+        let caller = world
+            .signal(["-r", "db", "--", "sleep", "60"])
+            .stdout(writer.try_clone().unwrap())
+            .stderr(Stdio::null())
+            .start();
+        std::thread::sleep(Duration::from_micros(moment * 75));
+        caller.kill(9);
+        assert_eq!(caller.end().status, 137);
+    }
+    drop(writer);
+    // The other end is closed when nobody holds it any more.
+    let mut closed = [PollFd::new(&reader, PollFlags::empty())];
+    let patience = Timespec::try_from(PATIENCE).unwrap();
+    let heard = rustix::event::poll(&mut closed, Some(&patience)).unwrap();
+    assert_eq!(heard, 1, "a probe outlived its caller");
+}
+
+#[test]
+fn what_a_probe_has_found_of_a_command_that_is_gone_says_nothing_of_the_next_one() {
+    let world = World::new();
+    let script = "echo $$ >>starts; exec sleep 60";
+    let options = [
+        "-q",
+        "-n",
+        "db",
+        "--ready-on",
+        "signal",
+        "--restart",
+        "always",
+    ];
+    let mut run = world.run(options);
+    let run = run
+        .args(["--", "sh", "-c", script])
+        .current_dir(world.path("."));
+    let run = run.start();
+    let starts = || lines(&world.path("starts"));
+    eventually("it runs", || (starts().len() == 1).then_some(()));
+    let mut probe = world.signal(["--ready", "db", "--", "sh", "-c"]);
+    let probe = probe
+        .arg(": >probing; until test -e go; do sleep 0.01; done")
+        .current_dir(world.path("."))
+        .start();
+    eventually("the probe runs", || {
+        world.path("probing").exists().then_some(())
+    });
+    let command = starts()[0]
+        .parse()
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(command.unwrap(), rustix::process::Signal::KILL).unwrap();
+    eventually("it runs again", || (starts().len() == 2).then_some(()));
+    std::fs::write(world.path("go"), "").unwrap();
+    let ended = probe.end();
+    let sentence = "exitdir-signal: the command of db has ended since: readiness is not recorded\n";
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, sentence));
+    assert_eq!(world.key("db", "Ready"), None);
+    // The next probe is about the next command.
+    assert_eq!(world.signal(["-r", "db", "--", "true"]).finish().status, 0);
+    assert!(world.key("db", "Ready").is_some());
+    run.kill(15);
+    assert_eq!(run.end().status, 143);
+}

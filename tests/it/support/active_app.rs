@@ -1,0 +1,204 @@
+//! An application for the tests of `--active-while`: a command that runs while a file exists and leaves a trace of each
+//! of its starts, and a supervisor without the slow look, so that nothing makes good for an event that was missed.
+
+use crate::support::inspect::is_gone;
+use crate::support::recorder::lines;
+use crate::support::sandbox::{Ended, Running, Start, World, eventually};
+use exitdir::{ExitDir, Name, State};
+use std::fmt::{Display, Formatter};
+use std::fs;
+use std::process::{Command, Stdio};
+
+pub const INT: i32 = 2;
+pub const QUIT: i32 = 3;
+const USR1: i32 = 10;
+pub const TERM: i32 = 15;
+
+/// A command that runs until it is told to stop.
+pub const SERVE: &str = "echo $$ >>starts; exec sleep 60";
+/// One that stops when it may, and says so. A HUP on the way would end it without a word.
+pub const SLOW: &str = "trap 'trap - HUP; echo TERM >>said; until test -e go; do sleep 0.01; done; echo bye >>said; exit 5' TERM; \
+                    trap 'echo HUP >>said' HUP; echo $$ >>starts; while test -e starts; do sleep 0.01; done";
+/// One that fails at once, as often as there is a line in `failures`, and then serves.
+pub const FAIL: &str =
+    "echo $$ >>starts; test $(wc -l <starts) -gt $(wc -l <failures) || exit 3; exec sleep 60";
+
+/// `exitdir-run` over a command that runs while `a` exists, in the world's own directory.
+pub struct App {
+    pub running: Running,
+    pub world: World,
+}
+
+struct AsItStands<'a> {
+    app: &'a App,
+    what: String,
+}
+
+impl Display for AsItStands<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let (state, starts) = (self.app.state(), self.app.starts().len());
+        let said = self.app.read("stderr");
+        write!(f, "{}: {state:?} after {starts} starts: {said}", self.what)
+    }
+}
+
+impl App {
+    /// `-n x --active-while a OPTIONS -- sh -c SCRIPT`.
+    pub fn start(options: &str, script: &str) -> App {
+        App::begin(World::new(), options, script)
+    }
+
+    pub fn active(options: &str, script: &str) -> App {
+        let world = World::new();
+        fs::write(world.path("a"), "").unwrap();
+        let app = App::begin(world, options, script);
+        app.await_starts(1);
+        app
+    }
+
+    pub fn begin(world: World, options: &str, script: &str) -> App {
+        let command = world.applet("run");
+        App::of(
+            world,
+            command,
+            &format!("-n x --active-while a {options}"),
+            script,
+        )
+    }
+
+    pub fn of(world: World, mut command: Command, options: &str, script: &str) -> App {
+        let running = command
+            .args(["--poll", "off"])
+            .args(options.split_whitespace())
+            .args(["--", "sh", "-c", script])
+            .current_dir(world.path("."))
+            // What outlives the command would keep a pipe open.
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(world.path("stderr")).unwrap())
+            .start();
+        App { running, world }
+    }
+
+    pub fn touch(&self, name: &str) {
+        fs::write(self.world.path(name), "").unwrap();
+    }
+
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.world.path(name)).unwrap();
+    }
+
+    pub fn activate(&self) {
+        self.touch("a");
+    }
+
+    pub fn deactivate(&self) {
+        self.remove("a");
+    }
+
+    /// Something new for what is configured with `f=file`, complete at once.
+    pub fn configure(&self, text: &str) {
+        fs::write(self.world.path("f.new"), text).unwrap();
+        fs::rename(self.world.path("f.new"), self.world.path("f")).unwrap();
+    }
+
+    pub fn await_placed(&self, text: &str) {
+        eventually(format!("{text} is in place"), || {
+            (self.read("file") == text).then_some(())
+        });
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.world.path(name)).unwrap_or_default()
+    }
+
+    pub fn starts(&self) -> Vec<String> {
+        lines(&self.world.path("starts"))
+    }
+
+    /// What is waited for, and, when it is written out, how things stand instead.
+    fn as_it_stands(&self, what: String) -> impl Display {
+        AsItStands { app: self, what }
+    }
+
+    pub fn await_starts(&self, count: usize) {
+        eventually(self.as_it_stands(format!("start {count}")), || {
+            (self.starts().len() >= count).then_some(())
+        });
+    }
+
+    pub fn state(&self) -> Option<State> {
+        let life = ExitDir::new(self.world.dir())
+            .life(&Name::new("x").unwrap())
+            .ok()??;
+        life.state()
+    }
+
+    #[track_caller]
+    pub fn await_state(&self, state: State) {
+        eventually(self.as_it_stands(format!("{state:?}")), || {
+            (self.state() == Some(state)).then_some(())
+        });
+    }
+
+    pub fn await_inactive(&self) {
+        self.await_state(State::Inactive);
+        for pid in self.starts() {
+            assert!(is_gone(&pid), "inactive, and {pid} runs");
+        }
+    }
+
+    pub fn await_said(&self, words: &str, count: usize) {
+        let what = self.as_it_stands(format!("{words}, {count} times"));
+        eventually(what, || {
+            (self.read("stderr").matches(words).count() >= count).then_some(())
+        });
+    }
+
+    /// What the command says.
+    pub fn await_word(&self, word: &str) {
+        eventually(format!("the command says {word}"), || {
+            self.read("said").contains(word).then_some(())
+        });
+    }
+
+    /// Waits until it has looked at everything that was changed before: whatever it says of a signal that it
+    /// drops comes before a look, and of a second one after it. Needs `-v`.
+    pub fn await_look(&self) {
+        for _ in 0..2 {
+            let count = self.read("stderr").matches("dropped USR1").count();
+            self.running.kill(USR1);
+            self.await_said("dropped USR1", count + 1);
+        }
+    }
+
+    pub fn stderr(&self) -> Vec<String> {
+        let text = self.read("stderr");
+        let line = |line: &str| line.strip_prefix("exitdir-run: ").unwrap().to_owned();
+        text.lines().map(line).collect()
+    }
+
+    /// Ends it with a signal, and checks that no command is left.
+    pub fn end(self, signal: i32) -> (Ended, World) {
+        self.running.kill(signal);
+        self.ended()
+    }
+
+    pub fn ended(self) -> (Ended, World) {
+        let App { running, world } = self;
+        let mut ended = running.end();
+        ended.stderr = fs::read_to_string(world.path("stderr")).unwrap();
+        for pid in lines(&world.path("starts")) {
+            assert!(is_gone(&pid), "{pid} was left: {ended:?}");
+        }
+        (ended, world)
+    }
+}
+
+/// Plays all of them at the same time.
+pub fn at_once<C: Sync>(cases: &[C], play: impl Fn(&C) + Sync) {
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(|| play(case));
+        }
+    });
+}

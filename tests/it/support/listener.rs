@@ -1,0 +1,263 @@
+//! A command that blocks every signal, takes them one by one and writes down their numbers, and the life that it is
+//! the command of.
+//!
+//! It asks the kernel itself, because the C library leaves out 32 and 33. That a signal did not come is known when one
+//! that was sent later did: of several that are pending the kernel hands out the lowest first, so 64 comes after
+//! everything that was there before it.
+
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{Ended, Running, Start, World, binary, eventually};
+use std::process::Command;
+
+pub const HUP: i32 = 1;
+pub const INT: i32 = 2;
+pub const QUIT: i32 = 3;
+pub const KILL: i32 = 9;
+pub const USR1: i32 = 10;
+pub const USR2: i32 = 12;
+pub const TERM: i32 = 15;
+pub const CHLD: i32 = 17;
+pub const CONT: i32 = 18;
+pub const STOP: i32 = 19;
+pub const TSTP: i32 = 20;
+pub const TTIN: i32 = 21;
+pub const TTOU: i32 = 22;
+/// The last that is handed out.
+pub const LAST: i32 = 64;
+/// What the listener ends with when it is let go.
+pub const LET_GO: i32 = 5;
+
+/// Writes down the numbers of the signals that it gets, until there is a file `end` or no directory any
+/// more. MANNER: `brief` ends with 1 the first time; `family` has a child in its process group and one that has
+/// left it, which listen too; `stray` goes over to its parent's process group, `deserter` too but leaves a child that
+/// listens. Signals whose numbers are in the
+/// file `tell` it sends to its parent.
+const LISTENER: &str = r#"
+use strict;
+my ($block, $take, $dir, $manner) = @ARGV;
+my $all = "\xff" x 8;
+my $patience = pack 'q2', 0, 20_000_000;
+
+sub block { syscall($block, 0, $all, 0, 8) == 0 or exit 9 }
+
+sub obey {
+    open my $told, '<', "$dir/tell" or return;
+    unlink "$dir/tell";
+    kill $_, getppid for split ' ', <$told>;
+}
+
+# Perl's fork puts the mask back without 32 and 33.
+sub listen_as {
+    block;
+    open my $log, '>>', "$dir/$_[0]" or exit 9;
+    syswrite $log, "up\n";
+    while (-d $dir) {
+        my $signal = syscall $take, $all, 0, $patience, 8;
+        if ($signal > 0) { syswrite $log, "$signal\n" }
+        elsif (-e "$dir/end") { last }
+        else { obey }
+    }
+    exit 5;
+}
+
+block;
+if ($manner eq 'brief' and not -e "$dir/cmd") {
+    open my $log, '>>', "$dir/cmd";
+    syswrite $log, "brief\n";
+    exit 1;
+}
+if ($manner eq 'family') {
+    fork // die or listen_as('member');
+    fork // die or do { setpgrp 0, 0; listen_as('leaver') };
+}
+if ($manner eq 'deserter') {
+    fork // die or listen_as('member');
+}
+setpgrp 0, getpgrp getppid if $manner eq 'stray' or $manner eq 'deserter';
+listen_as('cmd');
+"#;
+
+/// Executes a program with every signal blocked.
+const BLOCK: &str = r#"my $all = "\xff" x 8; my $call = shift; syscall($call, 0, $all, 0, 8) == 0 or die; exec @ARGV"#;
+
+/// The numbers of rt_sigprocmask and rt_sigtimedwait.
+const CALLS: [&str; 2] = if cfg!(target_arch = "x86_64") {
+    ["14", "128"]
+} else {
+    ["135", "137"]
+};
+
+pub fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
+
+/// Whether a listener can be had.
+pub fn can_listen() -> bool {
+    is_permitted(
+        "a listener in perl",
+        Command::new("perl").args(["-e", BLOCK, CALLS[0], "true"]),
+    )
+}
+
+/// Every signal that can be caught and is not `CHLD`.
+pub fn all_passed_on() -> Vec<i32> {
+    (1..=LAST)
+        .filter(|signal| ![KILL, STOP, CHLD].contains(signal))
+        .collect()
+}
+
+/// A life of `main` whose command listens.
+pub struct Life {
+    pub running: Running,
+    /// exitdir-run, which need not be what was started.
+    pub pid: i32,
+    pub world: World,
+}
+
+/// The words of `exitdir-run` with a listener; whoever has started the tests may have ignored signals for us.
+pub fn listening(world: &World, options: &str, manner: &str) -> Vec<String> {
+    let script = world.path("listener.pl");
+    std::fs::write(&script, LISTENER).unwrap();
+    let mut line = vec![
+        "env".to_owned(),
+        "--default-signal=HUP,INT,QUIT,TERM".to_owned(),
+        binary().display().to_string(),
+        "run".to_owned(),
+        "--name=main".to_owned(),
+    ];
+    line.extend(words(options).into_iter().map(str::to_owned));
+    line.extend(["--", "perl"].map(str::to_owned));
+    line.push(script.display().to_string());
+    line.extend(CALLS.map(str::to_owned));
+    line.push(world.path("").display().to_string());
+    line.push(manner.to_owned());
+    line
+}
+
+/// The same with every signal blocked, so that a command gets to know what comes before it could listen.
+pub fn blocked(mut line: Vec<String>) -> Vec<String> {
+    // `env` unblocks what it resets.
+    let block = ["perl", "-e", BLOCK, CALLS[0]].map(str::to_owned);
+    line.splice(2..2, block);
+    line
+}
+
+/// These words, and those that are to start them.
+pub fn command_of(world: &World, before: &[&str], line: &[String]) -> Command {
+    let all: Vec<&str> = before
+        .iter()
+        .copied()
+        .chain(line.iter().map(String::as_str))
+        .collect();
+    let mut command = world.command(all[0]);
+    command.args(&all[1..]);
+    command
+}
+
+/// Sends signals in this order. rustix cannot name those that a C library keeps for itself.
+pub fn send_to(pid: i32, signals: &[i32]) {
+    let sent = Command::new("perl")
+        .args(["-e", "my $pid = shift; kill $_, $pid or die $! for @ARGV"])
+        .arg(pid.to_string())
+        .args(signals.iter().map(i32::to_string))
+        .output()
+        .unwrap();
+    assert!(sent.status.success(), "{sent:?}");
+}
+
+impl Life {
+    pub fn start(options: &str) -> Life {
+        Life::start_as(options, "")
+    }
+
+    pub fn start_as(options: &str, manner: &str) -> Life {
+        let world = World::new();
+        let line = listening(&world, options, manner);
+        let running = command_of(&world, &[], &line).start();
+        let pid = running.pid();
+        let life = Life {
+            running,
+            pid,
+            world,
+        };
+        life.await_up();
+        life
+    }
+
+    pub fn await_up(&self) {
+        eventually("the command listens", || {
+            (self.times_up() > 0).then_some(())
+        });
+        // The command can be quicker than the record of its birth.
+        self.world.await_key("main", "Ready");
+    }
+
+    pub fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.world.path(name)).unwrap_or_default()
+    }
+
+    pub fn times_up(&self) -> usize {
+        self.log("cmd").lines().filter(|line| *line == "up").count()
+    }
+
+    /// What a listener has got, in its order.
+    pub fn heard_by(&self, name: &str) -> Vec<i32> {
+        self.log(name)
+            .lines()
+            .filter_map(|line| line.parse().ok())
+            .collect()
+    }
+
+    pub fn heard(&self) -> Vec<i32> {
+        self.heard_by("cmd")
+    }
+
+    pub fn send(&self, signals: &[i32]) {
+        send_to(self.pid, signals);
+    }
+
+    /// Sends a signal and waits until the command has another one of the number.
+    pub fn send_and_await(&self, signal: i32, number: i32) {
+        let count = |heard: Vec<i32>| heard.into_iter().filter(|s| *s == number).count();
+        let before = count(self.heard());
+        self.send(&[signal]);
+        eventually(format!("{number} comes for {signal}"), || {
+            (count(self.heard()) > before).then_some(())
+        });
+    }
+
+    /// Waits until the command has got a signal as often as that.
+    pub fn await_times(&self, number: i32, times: usize) {
+        eventually(format!("{number} comes {times} times"), || {
+            let heard = self.heard().into_iter().filter(|s| *s == number);
+            (heard.count() >= times).then_some(())
+        });
+    }
+
+    /// Everything that the command gets for what happened until now.
+    pub fn all_heard(&self) -> Vec<i32> {
+        self.send_and_await(LAST, LAST);
+        let mut heard = self.heard();
+        assert_eq!(heard.pop(), Some(LAST));
+        heard
+    }
+
+    /// Something that the stop is for.
+    pub fn strike(&self) {
+        let ended = self.world.signal(["dep"]).finish();
+        assert_eq!(ended.status, 0, "{ended:?}");
+        self.world.await_key("main", "Cause");
+    }
+
+    /// Lets the command end.
+    pub fn end(self) -> (Ended, World) {
+        std::fs::write(self.world.path("end"), "").unwrap();
+        (self.running.end(), self.world)
+    }
+
+    #[track_caller]
+    pub fn assert_ends_by_itself(self) {
+        let (ended, _) = self.end();
+        assert_eq!(ended.status, LET_GO, "{ended:?}");
+    }
+}

@@ -1,0 +1,193 @@
+//! A managed application for the tests: a command that says in a log what it is configured with, and a supervisor
+//! without the slow look, so that nothing makes good for an event that was missed.
+
+use crate::support::inspect::{sleeps, sleeps_in_its_watch};
+use crate::support::recorder::lines;
+use crate::support::sandbox::{Running, Start, World, eventually};
+use std::fs;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Two changes that are further apart than that may be two; those that are to be one must be much closer.
+pub const QUIET: Duration = Duration::from_millis(100);
+pub const TERM: i32 = 15;
+
+/// What the command says in its log: how it came to its configuration, and what that is.
+pub const SERVER: &str = "trap 'echo reloaded $(cat $CONF) >>\"$LOG\"' HUP; \
+                      echo started $(cat $CONF) >>\"$LOG\"; while test -e \"$LOG\"; do sleep 0.02; done";
+/// The same for one that needs no handler.
+pub const SLEEPER: &str = "echo started $(cat $CONF) >>\"$LOG\"; exec sleep 60";
+
+/// What the command gets when there is a new configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Restart,
+    Hup,
+}
+
+impl Way {
+    pub fn words(self) -> [&'static str; 4] {
+        match self {
+            Way::Restart => ["--", "sh", "-c", SLEEPER],
+            Way::Hup => ["--", "sh", "-c", SERVER],
+        }
+    }
+
+    /// The command's line about another configuration than the first.
+    pub fn line(self, text: &str) -> String {
+        match self {
+            Way::Restart => format!("started {text}"),
+            Way::Hup => format!("reloaded {text}"),
+        }
+    }
+}
+
+/// `exitdir-run` over a command that says what it is configured with.
+pub struct App {
+    pub running: Running,
+    pub world: World,
+    way: Way,
+}
+
+impl App {
+    /// `conf` is what the command reads.
+    pub fn start(world: World, way: Way, conf: &str, words: &[&str]) -> App {
+        let run = world.applet("run");
+        App::of(world, run, way, conf, words)
+    }
+
+    pub fn of(world: World, mut run: Command, way: Way, conf: &str, words: &[&str]) -> App {
+        let stderr = fs::File::create(world.path("stderr")).unwrap();
+        if way == Way::Hup {
+            run.args(["--on-config", "HUP"]);
+        }
+        run.args(["--poll", "off"])
+            .args(words)
+            .args(way.words())
+            .current_dir(world.path("."))
+            .env("CONF", conf)
+            .env("LOG", "log")
+            .stdout(Stdio::null())
+            .stderr(stderr);
+        let running = run.start();
+        App {
+            running,
+            world,
+            way,
+        }
+    }
+
+    /// With a source and its copy in `run`, as most of them are.
+    pub fn copying(way: Way, words: &[&str]) -> App {
+        let world = World::new();
+        write(&world, "app.conf", "1");
+        let config = ["--config", "app.conf=run/app.conf"];
+        let app = App::start(world, way, "run/app.conf", &[&config, words].concat());
+        app.await_log(&["started 1"]);
+        app
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        lines(&self.world.path("log"))
+    }
+
+    /// Waits for as many lines, and compares when nothing is under way any more.
+    #[track_caller]
+    pub fn await_log(&self, expected: &[&str]) {
+        eventually(format!("{expected:?}; {:?}", self.log()), || {
+            (self.log().len() >= expected.len()).then_some(())
+        });
+        await_rest(&self.running);
+        assert_eq!(self.log(), expected, "{}", self.said());
+        // What it was told last the command may not have got to yet.
+        let told = self.said().matches("a new configuration: ").count();
+        assert_eq!(told + 1, expected.len(), "{}", self.said());
+    }
+
+    /// What `exitdir-run` has said, a line each, without who says it.
+    pub fn said(&self) -> String {
+        let text = fs::read_to_string(self.world.path("stderr")).unwrap_or_default();
+        text.replace("exitdir-run: ", "")
+    }
+
+    #[track_caller]
+    pub fn await_words(&self, words: &str) {
+        eventually(format!("{words:?} in {:?}", self.said()), || {
+            self.said().contains(words).then_some(())
+        });
+    }
+
+    /// Replaces the source and sees that this is one change.
+    #[track_caller]
+    pub fn await_change(&self, text: &str) {
+        let line = self.way.line(text);
+        let mut expected = self.log();
+        expected.push(line);
+        replace(&self.world, "app.conf", text);
+        self.await_log(&expected.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.world.path(name)).unwrap_or_default()
+    }
+}
+
+/// Waits until a supervisor has nothing to do: it sleeps until it is woken, or for seconds. Whoever has been
+/// woken is not seen to sleep, so what was done before this is done with, but for a check that runs.
+#[track_caller]
+pub fn await_rest(process: &Running) {
+    /// Longer than changes are waited for, and shorter than 10 s, after which a restart counts as a success.
+    const LONG: i64 = 3;
+    let pid = process.pid();
+    let sleeps_long = || {
+        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+        let words: Vec<&str> = call.split(' ').collect();
+        let limit = words.get(3)?.strip_prefix("0x")?;
+        if words.first()?.parse() != Ok(libc::SYS_ppoll) {
+            return None;
+        }
+        let limit = u64::from_str_radix(limit, 16).ok().filter(|at| *at > 0);
+        let Some(limit) = limit else { return Some(()) };
+        let mut seconds = [0; 8];
+        let memory = fs::File::open(format!("/proc/{pid}/mem")).ok()?;
+        memory.read_exact_at(&mut seconds, limit).ok()?;
+        (i64::from_ne_bytes(seconds) >= LONG).then_some(())
+    };
+    // One that got no inotify instance, of which a user has few, looks every 250 ms.
+    let mut asleep = 0;
+    eventually("it sleeps for long", || {
+        asleep += u32::from(sleeps(pid) && !sleeps_in_its_watch(pid));
+        sleeps_long().or_else(|| (asleep > 1_000).then_some(()))
+    });
+}
+
+pub fn write(world: &World, name: &str, text: &str) {
+    fs::write(world.path(name), format!("{text}\n")).unwrap();
+}
+
+pub fn replace(world: &World, name: &str, text: &str) {
+    let new = format!("{name}.new");
+    write(world, &new, text);
+    fs::rename(world.path(&new), world.path(name)).unwrap();
+}
+
+pub fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+pub fn make_fifo(path: &Path) {
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        path,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+}
+
+pub fn write_check(world: &World, script: &str) {
+    world.program("check", &format!("#!/bin/sh\n{script}\n"));
+}

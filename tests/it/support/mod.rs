@@ -1,0 +1,15 @@
+//! What the tests share: sandboxes, processes, fixtures and ways to look at them. No tests here.
+
+pub mod active_app;
+pub mod archives;
+pub mod inspect;
+pub mod listener;
+pub mod managed_app;
+pub mod pod;
+pub mod pty;
+pub mod random_rounds;
+pub mod readiness_life;
+pub mod recorder;
+pub mod requirements;
+pub mod restart_life;
+pub mod sandbox;

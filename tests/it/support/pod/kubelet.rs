@@ -1,0 +1,466 @@
+//! A small restart loop that plays the kubelet: a pod of containers, each a plain process, started
+//! again after a fixed back-off as the restart policy says, and a memory of how each life ended.
+//!
+//! One thread looks after a pod, as in a real kubelet: so ends are seen in the order in which they
+//! happened, and containers are started in the order in which they are due. On a machine so busy that
+//! a start takes longer than the back-off nobody would be overtaken in Kubernetes, whose back-off
+//! grows; here a container waits for those that were due a whole back-off before it.
+
+use crate::support::sandbox::{PATIENCE, World};
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{PipeReader, PipeWriter};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// From the end of a container to its next start.
+pub const BACK_OFF: Duration = Duration::from_millis(200);
+/// Between two looks of the kubelet at its processes.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Of 128 that a user may have (`fs.inotify.max_user_instances`), the inotify instances that the
+/// pods of all tests together may use: without one a follower sees everything late.
+const WATCHES: usize = 96;
+
+/// A pod's share of [`WATCHES`], given back when it is dropped.
+struct Watches(usize);
+
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static GIVEN_BACK: Condvar = Condvar::new();
+
+impl Watches {
+    fn take(count: usize) -> Watches {
+        let taken = TAKEN.lock().unwrap();
+        let mut taken = GIVEN_BACK
+            .wait_while(taken, |taken| *taken + count > WATCHES)
+            .unwrap();
+        *taken += count;
+        Watches(count)
+    }
+}
+
+impl Drop for Watches {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap() -= self.0;
+        GIVEN_BACK.notify_all();
+    }
+}
+
+/// When a container is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    Never,
+    OnFailure,
+    Always,
+}
+
+/// What a pod's author writes.
+#[derive(Clone, Debug)]
+pub struct Container {
+    name: String,
+    /// The options of exitdir-run; `None` for a script that nobody wraps.
+    options: Option<Vec<String>>,
+    script: String,
+    delay: Duration,
+    back_off: Duration,
+}
+
+impl Container {
+    /// `exitdir-run -n NAME OPTIONS -- sh -c SCRIPT`. The options are split at spaces. In the script `$exitdir` is
+    /// the binary, `$shared` a directory of the pod, and standard input stays open until the pod is gone.
+    pub fn new(name: &str, options: &str, script: impl Into<String>) -> Container {
+        let options = options.split_whitespace().map(str::to_owned).collect();
+        Container {
+            name: name.to_owned(),
+            options: Some(options),
+            script: script.into(),
+            delay: Duration::ZERO,
+            back_off: BACK_OFF,
+        }
+    }
+
+    /// `sh -c SCRIPT`, without exitdir-run.
+    pub fn bare(name: &str, script: impl Into<String>) -> Container {
+        Container {
+            options: None,
+            ..Container::new(name, "", script)
+        }
+    }
+
+    /// Starts it this long after the pod.
+    pub fn after(self, delay: Duration) -> Container {
+        Container { delay, ..self }
+    }
+
+    /// Starts it again this long after its end, because it has crashed before.
+    pub fn back_off(self, back_off: Duration) -> Container {
+        Container { back_off, ..self }
+    }
+
+    /// Whether it watches, for as long as it lives or until it is born.
+    fn watches(&self) -> bool {
+        let words = ["--death-deps", "--birth-deps"];
+        let mut options = self.options.iter().flatten();
+        options.any(|word| words.contains(&word.as_str()))
+    }
+
+    fn command(&self, world: &World) -> Command {
+        let mut command = match &self.options {
+            Some(options) => {
+                let mut command = world.run(["-v", "-n", &self.name]);
+                command.args(options).args(["--", "sh"]);
+                command
+            }
+            None => world.command("sh"),
+        };
+        command.args(["-c", &self.script]);
+        command
+            .env("exitdir", crate::support::sandbox::binary())
+            .env("shared", world.path(""));
+        command
+    }
+}
+
+/// One life of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    pub pid: u32,
+    /// The lives that were going down already before this one was started: the first lines of their tombstones.
+    pub going_down: Vec<String>,
+    /// When the kubelet saw its end, and the status as a shell would report it.
+    pub end: Option<(Instant, i32)>,
+}
+
+/// A container and what has become of it.
+struct Tenant {
+    container: Container,
+    lives: Vec<Life>,
+    child: Option<Child>,
+    /// When it is to be started, or when it was.
+    due: Instant,
+    /// To be started at `due`.
+    pending: bool,
+    /// What the tombstone said of its life before the last start.
+    before: Option<String>,
+}
+
+impl Tenant {
+    fn new(container: Container, now: Instant) -> Tenant {
+        let due = now + container.delay;
+        Tenant {
+            container,
+            lives: Vec::new(),
+            child: None,
+            due,
+            pending: true,
+            before: None,
+        }
+    }
+
+    fn start(&mut self, world: &World, stdin: &PipeReader) {
+        let log = || {
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(world.path(&log_name(&self.container.name)))
+        };
+        let mut command = self.container.command(world);
+        command.stdin(Stdio::from(stdin.try_clone().unwrap()));
+        command
+            .stdout(Stdio::from(log().unwrap()))
+            .stderr(Stdio::from(log().unwrap()));
+        self.before = world.key(&self.container.name, "Waiting");
+        let going_down = world
+            .entries()
+            .iter()
+            .filter_map(|name| going_down(world, name))
+            .collect();
+        let child = command.spawn().unwrap();
+        self.lives.push(Life {
+            pid: child.id(),
+            going_down,
+            end: None,
+        });
+        self.child = Some(child);
+        self.pending = false;
+    }
+
+    fn reap(&mut self, policy: Policy, now: Instant) {
+        let Some(child) = &mut self.child else { return };
+        let Some(status) = child.try_wait().unwrap() else {
+            return;
+        };
+        let status = status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap());
+        self.child = None;
+        self.lives.last_mut().unwrap().end = Some((now, status));
+        self.due = now + self.container.back_off;
+        self.pending = match policy {
+            Policy::Never => false,
+            Policy::OnFailure => status != 0,
+            Policy::Always => true,
+        };
+    }
+
+    /// Whether it was started and has not shown itself yet.
+    fn is_being_born(&self, world: &World) -> bool {
+        let wrapped = self.container.options.is_some();
+        wrapped && self.child.is_some() && world.key(&self.container.name, "Waiting") == self.before
+    }
+
+    fn is_over(&self) -> bool {
+        self.child.is_none() && !self.pending
+    }
+
+    /// What identifies its present life, if it runs, is ready and is not going down.
+    fn ready_life(&self, world: &World) -> Option<(u32, String)> {
+        let pid = self.child.as_ref()?.id();
+        let text = world.tombstone(&self.container.name);
+        let has = |key: &str| text.lines().any(|line| line.starts_with(key));
+        let ready = has("Ready: ") && !has("Cause: ") && !has("Died: ");
+        ready.then(|| (pid, text.lines().next().unwrap_or_default().to_owned()))
+    }
+}
+
+/// The first line of a tombstone whose life is on its way down.
+fn going_down(world: &World, name: &str) -> Option<String> {
+    let text = world.tombstone(name);
+    let is = text.contains("\nCause: ") && !text.contains("\nDied: ");
+    is.then(|| text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn log_name(name: &str) -> String {
+    format!("{name}.log")
+}
+
+/// A pod that runs.
+pub struct Pod {
+    pub world: Arc<World>,
+    tenants: Arc<Mutex<Vec<Tenant>>>,
+    policy: Policy,
+    began: Instant,
+    over: Arc<AtomicBool>,
+    kubelet: Option<JoinHandle<()>>,
+    /// Closed with the pod: whoever was left behind reads the end of file then and goes.
+    _stdin: PipeWriter,
+    _watches: Watches,
+}
+
+impl Pod {
+    /// Starts the containers in a world of their own.
+    pub fn start(policy: Policy, containers: Vec<Container>) -> Pod {
+        Pod::start_in(World::new(), policy, containers)
+    }
+
+    /// Starts the containers where others have lived before.
+    pub fn start_in(world: World, policy: Policy, containers: Vec<Container>) -> Pod {
+        let watches = Watches::take(containers.iter().filter(|one| one.watches()).count());
+        let began = Instant::now();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let tenants = containers
+            .into_iter()
+            .map(|container| Tenant::new(container, began))
+            .collect();
+        let mut pod = Pod {
+            world: Arc::new(world),
+            tenants: Arc::new(Mutex::new(tenants)),
+            policy,
+            began,
+            over: Arc::new(AtomicBool::new(false)),
+            kubelet: None,
+            _stdin: writer,
+            _watches: watches,
+        };
+        let (world, tenants, over) = (pod.world.clone(), pod.tenants.clone(), pod.over.clone());
+        pod.kubelet = Some(std::thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                look_after(&mut tenants.lock().unwrap(), &world, policy, &reader);
+                std::thread::sleep(TICK);
+            }
+        }));
+        pod
+    }
+
+    /// Sends a signal to the process of a container, if it runs.
+    pub fn kill(&self, name: &str, signal: rustix::process::Signal) -> bool {
+        let mut tenants = self.lock();
+        let tenant = tenants
+            .iter_mut()
+            .find(|tenant| tenant.container.name == name)
+            .unwrap();
+        let Some(child) = &tenant.child else {
+            return false;
+        };
+        // It was not reaped, so the id is still its own.
+        rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+        true
+    }
+
+    /// All lives of a container, the present one included.
+    pub fn lives(&self, name: &str) -> Vec<Life> {
+        let tenants = self.lock();
+        tenants
+            .iter()
+            .find(|tenant| tenant.container.name == name)
+            .unwrap()
+            .lives
+            .clone()
+    }
+
+    /// With which statuses the lives of a container ended.
+    pub fn statuses(&self, name: &str) -> Vec<i32> {
+        self.lives(name)
+            .iter()
+            .filter_map(|life| Some(life.end?.1))
+            .collect()
+    }
+
+    /// Waits until no container runs or will be started again.
+    pub fn await_end(&self) {
+        self.eventually("the pod ends", || {
+            self.lock().iter().all(Tenant::is_over).then_some(())
+        });
+    }
+
+    /// Waits until a container has ended this many times.
+    pub fn await_ends(&self, name: &str, count: usize) {
+        self.eventually(&format!("{name} ends"), || {
+            (self.statuses(name).len() >= count).then_some(())
+        });
+    }
+
+    /// Waits until every container runs and is ready.
+    pub fn await_ready(&self) {
+        self.eventually("all are ready", || self.ready_lives());
+    }
+
+    /// Waits until every container runs, is ready, and is still the same at three looks, further apart than the back-off.
+    pub fn settle(&self) {
+        let mut before = None;
+        let mut same = 0;
+        self.eventually("all are back and stay", || {
+            let now = self.ready_lives();
+            same = if now.is_some() && now == before {
+                same + 1
+            } else {
+                0
+            };
+            before = now;
+            std::thread::sleep(BACK_OFF + Duration::from_millis(50));
+            (same == 2).then_some(())
+        });
+    }
+
+    fn ready_lives(&self) -> Option<Vec<(u32, String)>> {
+        self.lock()
+            .iter()
+            .map(|tenant| tenant.ready_life(&self.world))
+            .collect()
+    }
+
+    /// Asks until there is an answer.
+    pub fn eventually<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(answer) = ask() {
+                return answer;
+            }
+            assert!(began.elapsed() < PATIENCE, "never came true: {what}");
+            std::thread::sleep(TICK);
+        }
+    }
+
+    /// Everything that is known of the pod, for whoever must find out why a test failed.
+    fn report(&self) -> String {
+        let mut text = format!(
+            "pod, restart policy {:?}, {:?} old\n",
+            self.policy,
+            self.began.elapsed()
+        );
+        for tenant in self.lock().iter() {
+            let name = &tenant.container.name;
+            let _ = writeln!(
+                text,
+                "--- {name} {:?}, after {:?}",
+                tenant.container.options, tenant.container.delay
+            );
+            let _ = writeln!(text, "{}", tenant.container.script);
+            for life in &tenant.lives {
+                let end = life
+                    .end
+                    .map(|(at, status)| (at.duration_since(self.began), status));
+                let _ = writeln!(text, "process {}, ended {end:?}", life.pid);
+            }
+            let log = std::fs::read_to_string(self.world.path(&log_name(name))).unwrap_or_default();
+            let _ = write!(
+                text,
+                "tombstone:\n{}output:\n{log}",
+                self.world.tombstone(name)
+            );
+        }
+        let _ = writeln!(text, "exit directory: {:?}", self.world.entries());
+        text
+    }
+
+    /// Ends the pod and hands on what it has left behind.
+    pub fn into_world(mut self) -> World {
+        self.stop();
+        let world = self.world.clone();
+        drop(self);
+        Arc::into_inner(world).expect("the kubelet has ended")
+    }
+
+    fn stop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(kubelet) = self.kubelet.take() {
+            let _ = kubelet.join();
+        }
+        for child in self
+            .lock()
+            .iter_mut()
+            .filter_map(|tenant| tenant.child.as_mut())
+        {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Tenant>> {
+        self.tenants
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.report());
+        }
+        self.stop();
+    }
+}
+
+/// One round of the kubelet: sees who has ended, starts who is due.
+fn look_after(tenants: &mut [Tenant], world: &World, policy: Policy, stdin: &PipeReader) {
+    let now = Instant::now();
+    tenants
+        .iter_mut()
+        .for_each(|tenant| tenant.reap(policy, now));
+    let mut due: Vec<usize> = (0..tenants.len())
+        .filter(|at| tenants[*at].pending && tenants[*at].due <= now)
+        .collect();
+    due.sort_by_key(|at| tenants[*at].due);
+    for at in due {
+        let turn = tenants[at].due;
+        let overtakes = |other: &Tenant| other.due + BACK_OFF <= turn && other.is_being_born(world);
+        if !tenants.iter().any(overtakes) {
+            tenants[at].start(world, stdin);
+        }
+    }
+}

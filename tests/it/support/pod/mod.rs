@@ -1,0 +1,6 @@
+//! Plain processes that play the containers of a pod, restarted as the kubelet restarts them.
+
+pub mod kubelet;
+pub mod main_and_proxy;
+pub mod scripts;
+pub mod servers;

@@ -1,0 +1,108 @@
+//! What the containers of a pod do, in the shell: how they stop, which accidents they have, and how they pass the time.
+
+use crate::support::pod::kubelet::Pod;
+use rustix::process::Signal;
+use std::time::Duration;
+
+/// What a command does when it is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// As many servers do.
+    ExitsZero,
+    /// As a program without a handler does.
+    DiesOfIt,
+    /// As shells and runtimes do that translate it.
+    Exits143,
+}
+
+pub const MANNERS: [Manner; 3] = [Manner::ExitsZero, Manner::DiesOfIt, Manner::Exits143];
+
+/// How a container goes down without being told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accident {
+    /// CMD exits with 3.
+    Crash,
+    /// CMD is killed.
+    CommandKilled,
+    /// exitdir-run is killed, as the OOM killer would.
+    SupervisorKilled,
+}
+
+pub const ACCIDENTS: [Accident; 3] = [
+    Accident::Crash,
+    Accident::CommandKilled,
+    Accident::SupervisorKilled,
+];
+
+impl Accident {
+    /// What a script says to bring it about.
+    pub fn script(self) -> &'static str {
+        match self {
+            Accident::Crash => "exit 3",
+            Accident::CommandKilled => "kill -KILL $$",
+            Accident::SupervisorKilled => "kill -KILL $PPID; read -r line",
+        }
+    }
+
+    /// What a perl program says to bring it about.
+    pub fn perl(self) -> &'static str {
+        match self {
+            Accident::Crash => "exit 3",
+            Accident::CommandKilled => "kill KILL => $$",
+            Accident::SupervisorKilled => "kill KILL => getppid; sleep",
+        }
+    }
+
+    /// Brings it about in a container whose script is a server of [`crate::support::pod::servers`].
+    pub fn strike(self, pod: &Pod, name: &str) -> bool {
+        let signal = match self {
+            Accident::Crash => Signal::USR1,
+            Accident::CommandKilled => Signal::USR2,
+            Accident::SupervisorKilled => Signal::KILL,
+        };
+        pod.kill(name, signal)
+    }
+
+    /// The status that the kubelet sees.
+    pub fn status(self) -> i32 {
+        match self {
+            Accident::Crash => 3,
+            Accident::CommandKilled | Accident::SupervisorKilled => 137,
+        }
+    }
+}
+
+/// Traps for a command that takes its time to stop, and can be made to have an accident.
+pub fn traps(manner: Manner, takes: Duration) -> String {
+    let end = match manner {
+        Manner::ExitsZero => "exit 0",
+        Manner::DiesOfIt => "trap - TERM; kill -TERM $$",
+        Manner::Exits143 => "exit 143",
+    };
+    format!(
+        "trap 'sleep {}; {end}' TERM; trap 'exit 3' USR1; trap 'kill -KILL $$' USR2; ",
+        takes.as_secs_f64()
+    )
+}
+
+/// Serves as long as the pod is there.
+pub const SERVE: &str = "exec 3<&0; read -r line <&3 & wait $!";
+
+pub fn becomes_ready(name: &str, after: Duration) -> String {
+    format!("{}; \"$exitdir\" signal --ready {name}; ", pause(after))
+}
+
+/// Sleeps so that a trap runs at once.
+pub fn pause(time: Duration) -> String {
+    format!("sleep {} & wait $!", time.as_secs_f64())
+}
+
+/// A script that does something else the first time(s) that it comes here.
+pub fn for_the_first(times: usize, deed: &str) -> String {
+    let all: Vec<String> = (0..times)
+        .map(|time| {
+            format!("[ -e \"$shared/been-{time}\" ] || {{ : >\"$shared/been-{time}\"; {deed}; }}; ")
+        })
+        .collect();
+    all.concat()
+}

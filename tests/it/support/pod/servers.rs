@@ -1,0 +1,144 @@
+//! Servers in a pod, which become ready when they say so or when their port opens, and who calls them.
+
+use crate::support::pod::scripts::{Accident, Manner, SERVE, becomes_ready, pause, traps};
+use crate::support::random_rounds::{Round, SOON};
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+/// How it becomes known that a server is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadyOn {
+    Start,
+    /// It says so itself.
+    Signal,
+    /// It listens there.
+    Tcp(SocketAddrV4),
+}
+
+impl ReadyOn {
+    pub fn option(self) -> String {
+        match self {
+            ReadyOn::Start => String::new(),
+            ReadyOn::Signal => "--ready-on signal".to_owned(),
+            ReadyOn::Tcp(address) => format!("--ready-on tcp:{address}"),
+        }
+    }
+
+    /// How long a server takes to become ready. A port is tried every second: some are missed twice.
+    pub fn after(self, round: &Round) -> Duration {
+        match self {
+            ReadyOn::Start => Duration::ZERO,
+            ReadyOn::Signal => round.millis("ready after", 0, 300),
+            ReadyOn::Tcp(_) => round.millis("the port opens after", 0, 1200),
+        }
+    }
+
+    /// What serves until it is stopped.
+    pub fn server(
+        self,
+        name: &str,
+        ready_after: Duration,
+        manner: Manner,
+        takes: Duration,
+    ) -> String {
+        match self {
+            ReadyOn::Start => traps(manner, takes) + SERVE,
+            ReadyOn::Signal => server(name, ready_after, manner, takes),
+            ReadyOn::Tcp(address) => tcp_server(address, ready_after, manner, takes, None),
+        }
+    }
+
+    /// What main does first: it needs a proxy that is ready.
+    pub fn call(self) -> String {
+        match self {
+            ReadyOn::Start | ReadyOn::Signal => String::new(),
+            ReadyOn::Tcp(address) => first_call(address),
+        }
+    }
+}
+
+/// A server: ready after some time, then serves until it is stopped. `wait` is what lets a trap run at once.
+fn server(name: &str, ready_after: Duration, manner: Manner, takes: Duration) -> String {
+    let traps = traps(manner, takes);
+    format!("{traps}{}{SERVE}", becomes_ready(name, ready_after))
+}
+
+/// Opens its port: the words are the host, the port, and after how long.
+const LISTEN: &str = r#"
+    my ($host, $port, $opens_after) = @ARGV;
+    select undef, undef, undef, $opens_after;
+    socket my $door, AF_INET, SOCK_STREAM, 0 or die "socket: $!";
+    setsockopt $door, SOL_SOCKET, SO_REUSEADDR, 1 or die "setsockopt: $!";
+    bind $door, pack_sockaddr_in($port, inet_aton $host) or die "bind: $!";
+    listen $door, SOMAXCONN or die "listen: $!";
+"#;
+
+/// Answers every call until the pod is gone, which ends standard input, or for `$limit` after the first call.
+const ANSWER: &str = r#"
+    my ($watched, $lasts) = "";
+    vec($watched, fileno $_, 1) = 1 for *STDIN, $door;
+    for (;;) {
+        (my $found, $lasts) = select my $ready = $watched, undef, undef, $lasts;
+        last if $found == 0;
+        next if $found < 0;
+        exit if vec $ready, fileno STDIN, 1;
+        accept my $caller, $door;
+        $lasts //= $limit;
+    }
+"#;
+
+/// Like [`server`], with a port: in perl, which every Debian has, since no shell can listen. It is CMD itself, so
+/// that the port is free when CMD has ended.
+pub fn tcp_server(
+    address: SocketAddrV4,
+    opens_after: Duration,
+    manner: Manner,
+    takes: Duration,
+    accident: Option<(Duration, Accident)>,
+) -> String {
+    let (limit, then) = match accident {
+        Some((limit, accident)) => (limit.as_secs_f64().to_string(), accident.perl()),
+        None => ("undef".to_owned(), ""),
+    };
+    format!(
+        "exec perl -MSocket -e '{}{LISTEN}my $limit = {limit};{ANSWER}{then}' {} {} {}",
+        perl_traps(manner, takes),
+        address.ip(),
+        address.port(),
+        opens_after.as_secs_f64()
+    )
+}
+
+/// [`traps`] in perl.
+fn perl_traps(manner: Manner, takes: Duration) -> String {
+    let end = match manner {
+        Manner::ExitsZero => "exit 0",
+        Manner::DiesOfIt => "$SIG{TERM} = q(DEFAULT); kill TERM => $$",
+        Manner::Exits143 => "exit 143",
+    };
+    format!(
+        "$SIG{{TERM}} = sub {{ select undef, undef, undef, {}; {end} }}; $SIG{{USR1}} = sub {{ {} }}; $SIG{{USR2}} = sub {{ {} }};",
+        takes.as_secs_f64(),
+        Accident::Crash.perl(),
+        Accident::CommandKilled.perl()
+    )
+}
+
+/// Connects to a port, or exits with 77.
+pub fn call(address: SocketAddrV4) -> String {
+    let (host, port) = (address.ip(), address.port());
+    format!(
+        "perl -MSocket -e 'socket my $s, AF_INET, SOCK_STREAM, 0; connect $s, pack_sockaddr_in($ARGV[1], inet_aton $ARGV[0]) or exit 77' {host} {port}"
+    )
+}
+
+/// Whoever was born on a proxy that is ready is not refused. What excuses a refusal is that the proxy has gone down
+/// since: because it is being stopped, which it says first, or by an accident, for which main is stopped too.
+fn first_call(address: SocketAddrV4) -> String {
+    let unexcused = format!("{{ {}; exit 77; }}", pause(SOON));
+    let stopped = "grep -q \"^Cause: \" \"$EXIT_DIR/proxy\"";
+    format!(
+        "until {}; do {stopped} || {unexcused}; \"$exitdir\" wait proxy:ready; done; ",
+        call(address)
+    )
+}

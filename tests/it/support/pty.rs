@@ -1,0 +1,209 @@
+//! A pseudo-terminal that a test drives as a person would: it types, presses keys, reads what is shown, and looks
+//! who has the foreground. Echo is off, so what is shown is output alone.
+
+use crate::support::sandbox::{Running, Start, eventually};
+use rustix::fs::OFlags;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::OpenptFlags;
+use rustix::termios::{LocalModes, OptionalActions};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
+pub const CTRL_C: &str = "\x03";
+pub const CTRL_D: &str = "\x04";
+pub const CTRL_Z: &str = "\x1a";
+pub const CTRL_BACKSLASH: &str = "\x1c";
+
+/// A terminal and the session that it controls. All of them end with the test.
+pub struct Terminal {
+    master: OwnedFd,
+    /// Held open, so that the terminal lasts as long as the test.
+    _slave: OwnedFd,
+    session: Option<Running>,
+    /// What was shown and nobody has asked for yet.
+    shown: String,
+    /// All that was shown, for a test that fails.
+    transcript: String,
+}
+
+/// A process as /proc shows it.
+#[derive(Debug, Clone)]
+pub struct Process {
+    pub pid: i32,
+    pub group: i32,
+    pub state: char,
+    pub name: String,
+    session: i32,
+}
+
+impl Process {
+    pub fn is_stopped(&self) -> bool {
+        self.state == 'T'
+    }
+}
+
+impl Terminal {
+    /// Starts a command on a new terminal, which it or a child of it makes its own (`setsid --ctty`).
+    pub fn start(command: &mut Command) -> Terminal {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = rustix::pty::openpt(flags).expect("a pseudo-terminal");
+        rustix::pty::grantpt(&master).expect("a terminal of our own");
+        rustix::pty::unlockpt(&master).expect("a terminal that can be opened");
+        let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).expect("the other end");
+        rustix::fs::fcntl_setfl(&master, OFlags::NONBLOCK).expect("reads that do not block");
+        let mut modes = rustix::termios::tcgetattr(&slave).expect("modes");
+        modes.local_modes.remove(LocalModes::ECHO);
+        rustix::termios::tcsetattr(&slave, OptionalActions::Now, &modes).expect("no echo");
+        let end = || Stdio::from(slave.try_clone().expect("a descriptor"));
+        let session = command.stdin(end()).stdout(end()).stderr(end()).start();
+        Terminal {
+            master,
+            _slave: slave,
+            session: Some(session),
+            shown: String::new(),
+            transcript: String::new(),
+        }
+    }
+
+    /// The process that was started.
+    pub fn pid(&self) -> i32 {
+        self.session.as_ref().expect("running").pid()
+    }
+
+    /// Types a line.
+    pub fn enter(&mut self, line: &str) {
+        self.press(&format!("{line}\n"));
+    }
+
+    pub fn press(&mut self, keys: &str) {
+        let written = rustix::io::write(&self.master, keys.as_bytes()).expect("a terminal");
+        assert_eq!(written, keys.len());
+    }
+
+    /// Everything that is shown up to this text, which is waited for.
+    pub fn shown_until(&mut self, text: &str) -> String {
+        eventually(format!("{text:?} is shown"), || {
+            self.read();
+            let (before, after) = self.shown.split_once(text)?;
+            let (before, after) = (before.to_owned(), after.to_owned());
+            self.shown = after;
+            Some(before)
+        })
+    }
+
+    fn read(&mut self) {
+        let mut buffer = [0; 4096];
+        // An error is AGAIN, or the hangup after the session's end.
+        while let Ok(length @ 1..) = rustix::io::read(&self.master, &mut buffer) {
+            let text = String::from_utf8_lossy(&buffer[..length]).replace('\r', "");
+            self.shown.push_str(&text);
+            self.transcript.push_str(&text);
+        }
+    }
+
+    /// The process group in the foreground; 0 if there is none.
+    pub fn foreground(&self) -> i32 {
+        rustix::termios::tcgetpgrp(&self.master).map_or(0, |group| group.as_raw_nonzero().get())
+    }
+
+    /// The living processes of the session.
+    pub fn processes(&self) -> Vec<Process> {
+        processes_of(self.session_id())
+    }
+
+    /// The session that the terminal controls. It can be led by a child of what was started.
+    fn session_id(&self) -> i32 {
+        let session = rustix::termios::tcgetsid(&self.master);
+        session.map_or(self.pid(), |session| session.as_raw_nonzero().get())
+    }
+
+    /// The one process of this name in the session.
+    pub fn process(&self, name: &str) -> Option<Process> {
+        self.processes()
+            .into_iter()
+            .find(|process| process.name == name)
+    }
+
+    /// Waits until a process of this name sleeps in the foreground.
+    pub fn await_foreground(&self, name: &str) -> Process {
+        eventually(format!("{name} sleeps in the foreground"), || {
+            let process = self.process(name)?;
+            (process.state == 'S' && process.group == self.foreground()).then_some(process)
+        })
+    }
+
+    /// Waits until the leader of the foreground sleeps, as a shell does once it is done with its prompt: a key
+    /// that makes a signal is held back by readline before.
+    pub fn await_reader(&self) {
+        eventually("the leader of the foreground sleeps", || {
+            let foreground = self.foreground();
+            self.processes()
+                .iter()
+                .any(|process| process.pid == foreground && process.state == 'S')
+                .then_some(())
+        });
+    }
+
+    /// Waits until a process of this name is stopped.
+    pub fn await_stopped(&self, name: &str) -> Process {
+        eventually(format!("{name} is stopped"), || {
+            self.process(name).filter(Process::is_stopped)
+        })
+    }
+
+    /// Waits for the end of the process that was started. The status as a shell would report it.
+    pub fn end(mut self) -> i32 {
+        self.session.take().expect("running").end().status
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.read();
+            eprintln!("---- the terminal has shown:\n{}", self.transcript);
+            eprintln!("---- left: {:?}", self.processes());
+        }
+        let Some(started) = &self.session else { return };
+        // What was started is reaped after this, so nobody else can lead a session of its number.
+        let sessions = [self.session_id(), started.pid()];
+        eventually("nobody is left in the session", || {
+            let left: Vec<Process> = sessions.into_iter().flat_map(processes_of).collect();
+            for process in &left {
+                let _ = kill_process(Pid::from_raw(process.pid)?, Signal::KILL);
+            }
+            left.is_empty().then_some(())
+        });
+    }
+}
+
+fn processes_of(session: i32) -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(process)
+        .filter(|process| process.session == session && !['Z', 'X'].contains(&process.state))
+        .collect()
+}
+
+/// What /proc/PID/stat says (proc(5)); the name, which may hold anything, stands in parentheses.
+fn process(pid: i32) -> Option<Process> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (before, after) = stat.rsplit_once(") ")?;
+    let (_, name) = before.split_once('(')?;
+    let mut fields = after.split(' ');
+    let state = fields.next()?.chars().next()?;
+    let mut number = || fields.next()?.parse().ok();
+    let _parent: i32 = number()?;
+    let (group, session) = (number()?, number()?);
+    Some(Process {
+        pid,
+        group,
+        state,
+        name: name.to_owned(),
+        session,
+    })
+}

@@ -1,0 +1,73 @@
+//! A life for the tests of `--ready-on`: a command that says for itself when it is ready, or does not.
+
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{Running, Start, World, eventually};
+use rustix::net::{AddressFamily, SocketType};
+use std::fs;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::process::Command;
+
+pub const TERM: i32 = 15;
+
+/// Sends each of its words as a datagram, with perl, which every Debian has, since no shell can.
+const SAY: &str = r#"use Socket; socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die "$!"; (my $a = $ENV{NOTIFY_SOCKET}) =~ s/^@/\0/;
+connect($s, pack_sockaddr_un($a)) or die "connect: $!"; for (@ARGV) { send($s, $_, 0) // die "send: $!" }"#;
+
+/// `exitdir-run -n x --ready-on SOURCE -- sh -c SCRIPT`, where `$W` is the world and `say` the client of `$NOTIFY_SOCKET`.
+pub fn life(world: &World, source: &str, script: &str) -> Command {
+    life_with(world, &["-n", "x", "--ready-on", source], script)
+}
+
+pub fn life_with(world: &World, options: &[&str], script: &str) -> Command {
+    let script = format!("say() {{ perl -e \"$SAY\" \"$@\"; }}; {script}");
+    let mut command = world.run(options);
+    command
+        .args(["--", "sh", "-c", &script])
+        .env("SAY", SAY)
+        .env("W", world.path("."));
+    command
+}
+
+/// Starts a life that is not ready before somebody does something for it.
+pub fn unready(world: &World, source: &str) -> Running {
+    let life = life(world, source, "exec sleep 60").start();
+    world.await_key("x", "Born");
+    assert_eq!(world.key("x", "Ready"), None, "{source}");
+    life
+}
+
+pub fn touch(world: &World, name: &str) {
+    fs::write(world.path(name), "").unwrap();
+}
+
+pub fn await_file(world: &World, name: &str) {
+    eventually(format!("there is {name}"), || {
+        world.path(name).exists().then_some(())
+    });
+}
+
+pub fn perl_is_here() -> bool {
+    is_permitted("perl", Command::new("perl").args(["-MSocket", "-e1"]))
+}
+
+/// A port on which nobody listens yet, and nobody else can.
+pub fn port(address: SocketAddr) -> (OwnedFd, u16) {
+    let family = if address.is_ipv6() {
+        AddressFamily::INET6
+    } else {
+        AddressFamily::INET
+    };
+    let socket = rustix::net::socket(family, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &address).unwrap();
+    let bound = rustix::net::getsockname(&socket).unwrap();
+    let port = SocketAddr::try_from(bound).unwrap().port();
+    (socket, port)
+}
+
+/// `exec:` with a script that is written to a file.
+pub fn probe(world: &World, script: &str) -> String {
+    let path = world.path("probe");
+    fs::write(&path, script).unwrap();
+    format!("exec:sh {}", path.display())
+}

@@ -1,0 +1,62 @@
+//! Who plays in many tests: a command that keeps a diary, and the dead.
+
+use crate::support::sandbox::{Running, Start, World, eventually};
+use std::process::Command;
+
+pub fn lines(path: &std::path::Path) -> Vec<String> {
+    std::fs::read_to_string(path)
+        .unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A command that says in a file what happens to it, and ends when a file called `end` appears.
+pub struct Diarist {
+    pub world: World,
+    pub running: Running,
+}
+
+impl Diarist {
+    /// `traps` is what it does before it says `up`.
+    pub fn start(traps: &str, prepare: impl FnOnce(&World) -> Command) -> Diarist {
+        let world = World::new();
+        let script = format!(
+            "{traps}; echo up >> \"$DIARY\"; while test -d \"$WORLD\" && ! test -e \"$WORLD/end\"; do sleep 0.01; done; exit 5"
+        );
+        let mut command = prepare(&world);
+        command
+            .args(["--", "sh", "-c", &script])
+            .env("DIARY", world.path("diary"))
+            .env("WORLD", world.path("."));
+        let diarist = Diarist {
+            running: command.start(),
+            world,
+        };
+        diarist.await_entry("up");
+        // CMD can be quicker than the record of its birth.
+        diarist.world.await_key("main", "Ready");
+        diarist
+    }
+
+    pub fn await_entry(&self, entry: &str) {
+        eventually(format!("the diary says {entry}"), || {
+            lines(&self.world.path("diary"))
+                .iter()
+                .any(|line| line == entry)
+                .then_some(())
+        });
+    }
+
+    pub fn diary(&self) -> Vec<String> {
+        lines(&self.world.path("diary"))
+    }
+
+    pub fn let_go(&self) {
+        std::fs::write(self.world.path("end"), "").unwrap();
+    }
+}
+
+pub fn dead(world: &World, name: &str, code: &str) {
+    assert_eq!(world.signal(["-c", code, name]).finish().status, 0);
+}

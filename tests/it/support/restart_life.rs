@@ -1,0 +1,105 @@
+//! A life for the tests of restarts in place: a command that leaves a trace of each of its starts, and what can be
+//! seen of it from outside.
+//!
+//! Each restart takes a second at least, so lives are lived side by side. A file `mark` has a line
+//! with the process id for each start of the command.
+
+use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use std::fs::File;
+use std::process::Command;
+
+pub const TERM: i32 = 15;
+
+/// A command that runs until it is told to end, or killed.
+pub const SERVE: &str = "echo $$ >>\"$mark\"; exec sleep 60";
+/// A command that fails at once.
+pub const FAIL: &str = "echo $$ >>\"$mark\"; exit 3";
+
+/// `exitdir-run -n x OPTIONS -- sh -c SCRIPT`. In the script `$mark` is the file of starts and `$exitdir` the binary.
+pub fn life(world: &World, options: &str, script: &str) -> Command {
+    nameless(world, &format!("-n x {options}"), script)
+}
+
+pub fn nameless(world: &World, options: &str, script: &str) -> Command {
+    let mut command = world.run(options.split_whitespace());
+    command.args(["--", "sh", "-c", script]);
+    with_variables(world, &mut command);
+    command
+}
+
+pub fn with_variables(world: &World, command: &mut Command) {
+    command
+        .env("mark", world.path("mark"))
+        .env("exitdir", binary());
+}
+
+/// The process ids of the command so far.
+pub fn starts(world: &World) -> Vec<String> {
+    let text = std::fs::read_to_string(world.path("mark")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+pub fn await_starts(world: &World, count: usize) {
+    eventually(format!("start {count}"), || {
+        (starts(world).len() >= count).then_some(())
+    });
+}
+
+/// Waits until the command was started this often, and the tombstone says that it is ready.
+pub fn await_up(world: &World, count: usize) {
+    await_starts(world, count);
+    world.await_key("x", "Ready");
+}
+
+/// Waits until the command, started this often so far, is down, and the tombstone says so.
+pub fn await_down(world: &World, count: usize) {
+    await_starts(world, count);
+    eventually("the command is down", || is_down(world).then_some(()));
+}
+
+pub fn is_down(world: &World) -> bool {
+    let text = world.tombstone("x");
+    text.contains("\nBorn: ") && !text.contains("\nReady: ")
+}
+
+/// Kills the command as it runs now.
+pub fn kill_command(world: &World) {
+    let pid = starts(world).last().unwrap().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+/// Sends standard error to a file that can be read while the process lives.
+pub fn with_log(world: &World, mut command: Command) -> Running {
+    command
+        .stderr(File::create(world.path("log")).unwrap())
+        .start()
+}
+
+pub fn log(world: &World) -> String {
+    std::fs::read_to_string(world.path("log")).unwrap()
+}
+
+pub fn await_log(world: &World, words: &str) {
+    eventually(words, || log(world).contains(words).then_some(()));
+}
+
+/// Whether a condition holds at this moment.
+pub fn holds(world: &World, condition: &str) -> bool {
+    let ended = world.wait([condition, "-t", "0"]).finish();
+    assert!([0, 124].contains(&ended.status), "{condition}: {ended:?}");
+    ended.status == 0
+}
+
+/// No key stands there twice.
+#[track_caller]
+pub fn assert_once(text: &str) {
+    let mut keys: Vec<&str> = text
+        .lines()
+        .filter_map(|line| Some(line.split_once(": ")?.0))
+        .collect();
+    let count = keys.len();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), count, "a key stands there twice:\n{text}");
+}

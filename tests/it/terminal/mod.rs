@@ -1,0 +1,3 @@
+//! Job control under a pseudo-terminal.
+
+mod job_control;

@@ -1,0 +1,757 @@
+//! `exitdir-wait` as its users see it, also beside programs that write their tombstones in other ways.
+
+use crate::support::inspect::{assert_sentence, await_sleep};
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::time::{Duration, SystemTime};
+
+const TIME: &str = "\"2026-11-20T21:29:27.101220417Z\"";
+
+/// Writes a tombstone by hand, complete and long ago; `T` stands for a time.
+fn write(world: &World, name: &str, text: &str) {
+    std::fs::create_dir_all(world.dir()).unwrap();
+    let mut file = File::create(world.dir().join(name)).unwrap();
+    file.write_all(text.replace(": T", &format!(": {TIME}")).as_bytes())
+        .unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(60))
+        .unwrap();
+}
+
+fn holds(world: &World, condition: &str) -> bool {
+    match world.wait(["-t", "0", condition]).finish().status {
+        0 => true,
+        1 | 124 => false,
+        other => panic!("{condition}: {other}"),
+    }
+}
+
+/// Starts a wait, and lets it look around before anything else happens.
+fn start_wait(world: &World, arguments: &[&str]) -> Running {
+    let waiter = world.wait(arguments).start();
+    await_sleep(&waiter);
+    waiter
+}
+
+const WORDS: [&str; 9] = [
+    "waiting", "born", "ready", "inactive", "ok", "failed", "lost", "died", "exit=3",
+];
+
+/// Checks that of all states exactly these hold for a name.
+#[track_caller]
+fn assert_states(world: &World, name: &str, expected: &str) {
+    let found: Vec<&str> = WORDS
+        .into_iter()
+        .filter(|word| holds(world, &format!("{name}:{word}")))
+        .collect();
+    assert_eq!(
+        found.join(" "),
+        expected,
+        "{name}: {}",
+        world.tombstone(name)
+    );
+}
+
+#[test]
+fn every_state_holds_for_the_lives_that_it_describes() {
+    let world = World::new();
+    let _waiting = world
+        .run(["-n", "w", "--birth-deps", "never", "--", "true"])
+        .start();
+    let _born = world
+        .run(["-n", "b", "--ready-on", "signal", "--", "sleep", "60"])
+        .start();
+    let _ready = world.run(["-n", "r", "--", "sleep", "60"]).start();
+    let lost = world.run(["-n", "l", "--", "sleep", "60"]).start();
+    for (name, key) in [
+        ("w", "Waiting"),
+        ("b", "Born"),
+        ("r", "Ready"),
+        ("l", "Ready"),
+    ] {
+        world.await_key(name, key);
+    }
+    lost.kill(9);
+    lost.end();
+    assert_eq!(world.run(["-n", "o", "--", "true"]).finish().status, 0);
+    assert_eq!(
+        world
+            .run(["-n", "f", "--", "sh", "-c", "exit 3"])
+            .finish()
+            .status,
+        3
+    );
+    for (name, expected) in [
+        ("w", "waiting"),
+        ("b", "born"),
+        ("r", "born ready"),
+        ("l", "failed lost died"),
+        ("o", "ok died"),
+        ("f", "failed died exit=3"),
+        ("absent", ""),
+    ] {
+        assert_states(&world, name, expected);
+    }
+}
+
+#[test]
+fn every_state_holds_for_the_texts_that_it_describes() {
+    let world = World::new();
+    for (text, expected) in [
+        ("Waiting: T\nLock: none\n", "waiting"),
+        ("Waiting: T\nLock: none\nReady: T\n", "waiting"),
+        ("Waiting: T\nLock: none\nBorn: T\n", "born"),
+        ("Waiting: T\nLock: none\nBorn: T\nReady: T\n", "born ready"),
+        (
+            "Waiting: T\nLock: none\nBorn: T\nReady: T\nCause: x\n",
+            "born",
+        ),
+        (
+            "Waiting: T\nLock: none\nBorn: T\nInactive: T\n",
+            "born inactive",
+        ),
+        ("Waiting: T\nLock: none\nBorn: T\nExitCode: 3\n", "born"),
+        (
+            "Waiting: T\nLock: none\nBorn: T\nExitCode: 3\nDied: T\n",
+            "failed died exit=3",
+        ),
+        (
+            "Waiting: T\nLock: none\nBorn: T\nExitCode: 3\nDied: T",
+            "born",
+        ),
+        (
+            "Waiting: T\nLock: none\nBorn: T\nExitCode: 3\nDied: T\nExitCode: 0\nDied: T\n",
+            "failed died exit=3",
+        ),
+        (
+            "Waiting: T\nLock: none\nBorn: T\nExitCode: 3\nExitCode: 0\nDied: T\n",
+            "failed died exit=3",
+        ),
+        ("Unknown: x\nnonsense\n\nBorn: T\nLock: none\n", "born"),
+        // kubexit's, and those of others.
+        ("Born: T\n", "born ready"),
+        ("Born: T\nDied: T\nExitCode: 0\n", "ok died"),
+        ("Born: T\nDied: T\nExitCode: 3\n", "failed died exit=3"),
+        ("Born: T\nDied: T\nExitCode: -1\n", "failed died"),
+        ("Born: T\nDied: T\n", "failed died"),
+        ("", "ok died"),
+        ("exit", "ok died"),
+        ("exit\n", "ok died"),
+        ("ExitCode: 3\n", "failed died exit=3"),
+    ] {
+        write(&world, "x", text);
+        assert_states(&world, "x", expected);
+    }
+    write(&world, "x", "Born: T\nDied: T\nExitCode: -1\n");
+    assert_eq!(world.wait(["-x", "x"]).finish().status, 255);
+}
+
+#[test]
+fn conditions_without_state_or_name_mean_died_and_anybody_else() {
+    let world = World::new();
+    write(&world, "main", "Born: T\nExitCode: 3\nDied: T\n");
+    write(&world, "db", "Born: T\n");
+    for (arguments, own, status) in [
+        (&["main"][..], None, 0),
+        (&["db"], None, 124),
+        (&[], None, 0),
+        (&[":died"], None, 0),
+        (&[":exit=3"], None, 0),
+        (&[":ok"], None, 124),
+        (&[":ready"], None, 0),
+        (&[":waiting"], None, 124),
+        (&[":ready"], Some("db"), 124),
+        (&[":ready"], Some("main"), 0),
+        (&[], Some("main"), 124),
+        (&["main"], Some("main"), 0),
+        (&["main", ":ready"], Some("main"), 0),
+    ] {
+        let ended = world
+            .wait(["-t", "0"])
+            .args(arguments)
+            .envs(own.map(|own| ("EXITDIR_NAME", own)))
+            .finish();
+        assert_eq!(
+            ended.status, status,
+            "{arguments:?} as {own:?}: {}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn all_conditions_must_hold_or_with_any_one_of_them() {
+    let world = World::new();
+    write(&world, "a", "Born: T\nExitCode: 3\nDied: T\n");
+    write(&world, "b", "Born: T\n");
+    for (conditions, all, any) in [
+        (&["a", "b:born"][..], 0, 0),
+        (&["a", "b"], 124, 0),
+        (&["b", "c"], 124, 124),
+        (&["a:ok", "b"], 1, 124),
+        (&["a:ok", "a:exit=4"], 1, 1),
+        (&["a:ok", "b:ready"], 1, 0),
+    ] {
+        assert_eq!(
+            world.wait(["-t", "0"]).args(conditions).finish().status,
+            all,
+            "all of {conditions:?}"
+        );
+        assert_eq!(
+            world
+                .wait(["-t", "0", "--any"])
+                .args(conditions)
+                .finish()
+                .status,
+            any,
+            "any of {conditions:?}"
+        );
+        assert_eq!(
+            world.wait(["-t0", "-a"]).args(conditions).finish().status,
+            any,
+            "any of {conditions:?}"
+        );
+    }
+}
+
+#[test]
+fn one_line_says_what_does_not_hold_and_what_is_there_instead() {
+    let world = World::new();
+    let _db = world
+        .run(["-n", "db", "--birth-deps", "never", "--", "true"])
+        .start();
+    world.await_key("db", "Lock");
+    write(&world, "main", "Born: T\nExitCode: 3\nDied: T\n");
+    for (arguments, status, line) in [
+        (
+            &["-t", "0.01", "db:ready"][..],
+            124,
+            "timed out after 10ms: db:ready does not hold (db is waiting)",
+        ),
+        (
+            &["-t", "0.01s", "db:ready", "main", "x:ok"],
+            124,
+            "timed out after 10ms: db:ready does not hold (db is waiting), x:ok does not hold (there is no x)",
+        ),
+        (
+            &["main:ok"],
+            1,
+            "can no longer hold: main:ok does not hold (main died with exit code 3)",
+        ),
+        (
+            &["main:exit=4", "db"],
+            1,
+            "can no longer hold: main:exit=4 does not hold (main died with exit code 3), db:died does not hold (db is waiting)",
+        ),
+    ] {
+        let ended = world.wait(arguments).finish();
+        assert_sentence(&ended, "exitdir-wait", status);
+        assert_eq!(ended.stderr, format!("exitdir-wait: {line}\n"));
+    }
+    let ended = world.wait(["-t", "0", "db"]).finish();
+    assert_eq!(
+        ended.stderr,
+        "exitdir-wait: timed out after 0s: db:died does not hold (db is waiting)\n"
+    );
+}
+
+#[test]
+fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
+    let world = World::new();
+    write(&world, "main", "Born: T\nExitCode: 3\nDied: T\n");
+    for condition in ["main:ok", "main:exit=4", "main:lost"] {
+        assert_eq!(
+            world.wait(["-t", "0", condition]).finish().status,
+            1,
+            "{condition}"
+        );
+        assert_eq!(
+            world
+                .wait(["-t", "0", "--keep-waiting", condition])
+                .finish()
+                .status,
+            124,
+            "{condition}"
+        );
+    }
+    // An older corpse may come back.
+    for condition in ["main:ready", "main:born", "main:waiting"] {
+        assert_eq!(
+            world.wait(["-t", "0", condition]).finish().status,
+            124,
+            "{condition}"
+        );
+    }
+    let patient = start_wait(&world, &["--keep-waiting", "main:ok"]);
+    let corpse = start_wait(&world, &["main:ready"]);
+    let dying = start_wait(&world, &["db:ready"]);
+    let keeping = start_wait(&world, &["db:ready", "--keep-waiting"]);
+
+    let db = world
+        .run(["-n", "db", "--ready-on", "signal", "--", "sleep", "60"])
+        .start();
+    world.await_key("db", "Born");
+    await_states(&dying, &world);
+    db.kill(15);
+    assert_eq!(db.end().status, 143);
+    assert_sentence(&dying.end(), "exitdir-wait", 1);
+
+    let _db = world.run(["-n", "db", "--", "sleep", "60"]).start();
+    assert_eq!(keeping.end().status, 0);
+    assert_eq!(world.run(["-n", "main", "--", "true"]).finish().status, 0);
+    assert_eq!(patient.end().status, 0);
+    drop(corpse);
+}
+
+/// Waits until a waiter has seen all that has happened so far: it has nothing to read and sleeps.
+fn await_states(waiter: &Running, world: &World) {
+    let held = world.dir().join("db");
+    eventually("the waiter holds the tombstone open", || {
+        let fds = std::fs::read_dir(format!("/proc/{}/fd", waiter.pid())).ok()?;
+        fds.flatten()
+            .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target == held))
+            .then_some(())
+    });
+    await_sleep(waiter);
+}
+
+#[test]
+fn the_exit_code_is_that_of_the_tombstone_that_decided_last() {
+    let world = World::new();
+    write(&world, "a", "Born: T\nExitCode: 3\nDied: T\n");
+    write(&world, "b", "Born: T\nExitCode: 4\nDied: T\n");
+    write(&world, "r", "Born: T\n");
+    let lost = world.run(["-n", "l", "--", "sleep", "60"]).start();
+    world.await_key("l", "Ready");
+    lost.kill(9);
+    lost.end();
+    for (arguments, status) in [
+        (&["a"][..], 3),
+        (&["a", "b"], 4),
+        (&["b", "a"], 3),
+        (&["--any", "b", "a"], 4),
+        (&["r:ready"], 0),
+        (&["a", "r:ready"], 0),
+        (&["r:ready", "a"], 3),
+        (&["l"], 137),
+        (&["a", "l"], 137),
+        (&["l:lost", "a"], 3),
+    ] {
+        assert_eq!(
+            world
+                .wait(["-x", "-t", "0"])
+                .args(arguments)
+                .finish()
+                .status,
+            status,
+            "{arguments:?}"
+        );
+    }
+    let waiter = start_wait(&world, &["--exit-code", "later", "a"]);
+    world.signal(["-c", "7", "later"]).finish();
+    assert_eq!(waiter.end().status, 7, "later came last");
+}
+
+#[test]
+fn print_names_state_and_code_of_those_that_decided() {
+    let world = World::new();
+    write(&world, "a", "Born: T\nExitCode: 3\nDied: T\n");
+    write(&world, "b", "");
+    write(&world, "r", "Born: T\n");
+    for (arguments, printed) in [
+        (&["a"][..], "a failed 3\n"),
+        (&["r:born", "b", "a"], "r ready -\nb ok 0\na failed 3\n"),
+        (&["--any", "x", "b", "a"], "b ok 0\n"),
+        (&[":ready"], "r ready -\n"),
+        (&["a:ok"], ""),
+        (&["x"], ""),
+    ] {
+        assert_eq!(
+            world
+                .wait(["--print", "-t", "0"])
+                .args(arguments)
+                .finish()
+                .stdout,
+            printed,
+            "{arguments:?}"
+        );
+    }
+    let ended = world.wait(["--print", "a", "--", "echo", "then"]).finish();
+    assert_eq!(
+        (ended.status, ended.stdout.as_str()),
+        (0, "a failed 3\nthen\n")
+    );
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    assert_sentence(
+        &world.wait(["--print", "a"]).stdout(full).finish(),
+        "exitdir-wait",
+        125,
+    );
+}
+
+#[test]
+fn the_command_replaces_the_process() {
+    let world = World::new();
+    write(&world, "a", "");
+    let script = "echo $$; exec \"$0\" wait a -- sh -c 'echo $$; echo \"$1\"; echo \"$EXIT_DIR\"; cat; exit 6' sh 'two  words'";
+    let mut shell = world.command("sh");
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(b"from stdin\n").unwrap();
+    drop(writer);
+    let ended = shell
+        .args(["-c", script])
+        .arg(binary())
+        .stdin(reader)
+        .finish();
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(ended.status, 6, "{ended:?}");
+    assert_eq!(lines[0], lines[1], "the same process");
+    assert_eq!(
+        &lines[2..],
+        ["two  words", &world.dir().to_string_lossy(), "from stdin"]
+    );
+
+    // In one process, which may have inherited more.
+    let script = "ls /proc/self/fd; echo and; exec \"$0\" wait a -- ls /proc/self/fd";
+    let ended = world
+        .command("sh")
+        .args(["-c", script])
+        .arg(binary())
+        .finish();
+    let (plain, ours) = ended.stdout.split_once("and\n").unwrap();
+    assert_eq!(ours, plain, "no descriptor of ours is left open");
+    let ended = world.wait(["a:failed", "--", "echo", "started"]).finish();
+    assert_eq!(
+        (ended.status, ended.stdout.as_str()),
+        (1, ""),
+        "a wait that fails starts nothing"
+    );
+    let ended = world
+        .wait(["-t", "0", "x", "--", "echo", "started"])
+        .finish();
+    assert_eq!((ended.status, ended.stdout.as_str()), (124, ""));
+}
+
+#[test]
+fn a_signal_that_came_before_the_wait_is_not_missed_nor_one_that_comes_later() {
+    let world = World::new();
+    world.signal(["-c", "3", "early"]).finish();
+    assert_eq!(world.wait(["-x", "early"]).finish().status, 3);
+    for poll in ["off", "10s", "10ms"] {
+        let name = format!("late-{poll}");
+        let waiter = start_wait(&world, &["-x", "--poll", poll, &name]);
+        world.signal(["-c", "4", &name]).finish();
+        assert_eq!(waiter.end().status, 4, "--poll {poll}");
+    }
+}
+
+#[test]
+fn a_wait_may_begin_before_the_directory_exists() {
+    let world = World::new();
+    let waiter = start_wait(&world, &["--poll", "off", "main"]);
+    assert!(world.dir().is_dir());
+    world.signal(["main"]).finish();
+    assert_eq!(waiter.end().status, 0);
+}
+
+#[test]
+fn a_directory_that_goes_away_while_it_is_watched_is_125() {
+    for (what, then) in [
+        ("removed", "rm -r \"$EXIT_DIR\""),
+        ("moved", "mv \"$EXIT_DIR\" \"$EXIT_DIR.old\""),
+        (
+            "replaced",
+            "mv \"$EXIT_DIR\" \"$EXIT_DIR.old\"; mkdir \"$EXIT_DIR\"",
+        ),
+    ] {
+        for holds_one in [false, true] {
+            let world = World::new();
+            if holds_one {
+                // Held open by the waiter, it keeps the kernel from saying anything.
+                write(&world, "main", "Born: T\n");
+            }
+            let waiter = start_wait(&world, &["--poll", "20ms", "main"]);
+            assert_eq!(world.command("sh").args(["-c", then]).finish().status, 0);
+            let ended = waiter.end();
+            assert_sentence(&ended, "exitdir-wait", 125);
+            assert!(
+                ended.stderr.contains(&*world.dir().to_string_lossy()),
+                "{what}: {}",
+                ended.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn without_inotify_there_is_one_warning_and_looks_alone() {
+    let world = World::new();
+    let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"";
+    let inside = |arguments: &[&str]| {
+        let mut command = world.command("unshare");
+        command
+            .args(["-Ur", "sh", "-c", script, "sh"])
+            .arg(binary())
+            .args(arguments);
+        command
+    };
+    if !is_permitted("a user namespace", &mut inside(&["--version"])) {
+        return;
+    }
+    let waiter = inside(&["wait", "-x", "main"]).start();
+    eventually("it has looked, and sleeps", || {
+        crate::support::inspect::sleeps(waiter.pid()).then_some(())
+    });
+    let follower = inside(&[
+        "run",
+        "-n",
+        "proxy",
+        "--death-deps",
+        "main",
+        "--",
+        "sleep",
+        "60",
+    ])
+    .start();
+    world.await_key("proxy", "Ready");
+    world.signal(["-c", "3", "main"]).finish();
+    let ended = waiter.end();
+    assert_sentence(&ended, "exitdir-wait", 3);
+    // glibc's and musl's words for EMFILE.
+    let why = ["Too many open files", "No file descriptors available"];
+    assert!(
+        ended.stderr.contains("inotify") && why.iter().any(|why| ended.stderr.contains(why)),
+        "{}",
+        ended.stderr
+    );
+    let ended = follower.end();
+    assert_eq!(ended.status, 143, "{}", ended.stderr);
+    assert_eq!(
+        ended
+            .stderr
+            .lines()
+            .filter(|line| line.contains("inotify"))
+            .count(),
+        1,
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_signal_ends_a_wait_also_as_pid_1() {
+    let world = World::new();
+    for signal in [1, 2, 15] {
+        let waiter = start_wait(&world, &["main"]);
+        waiter.kill(signal);
+        assert_eq!(waiter.end().status, 128 + signal);
+    }
+    let mut trial = world.command("unshare");
+    if !is_permitted(
+        "a PID namespace",
+        trial.args(["-pf", "--mount-proc", "true"]),
+    ) {
+        return;
+    }
+    // The shell outside the namespace learns its PID 1 from the child that unshare has forked.
+    for (signal, status) in [("TERM", 143), ("INT", 130), ("USR1", 138), ("RTMIN", 162)] {
+        let outer = world
+            .command("unshare")
+            .args(["-pf", "--mount-proc"])
+            .arg(binary())
+            .args(["wait", "main"])
+            .start();
+        let children = format!("/proc/{0}/task/{0}/children", outer.pid());
+        let inner = eventually("PID 1 sleeps in its watch", || {
+            let pid = std::fs::read_to_string(&children)
+                .ok()?
+                .trim()
+                .parse()
+                .ok()?;
+            crate::support::inspect::sleeps_in_its_watch(pid).then_some(pid.to_string())
+        });
+        for harmless in ["CHLD", "WINCH", "CONT"] {
+            assert_eq!(
+                world
+                    .command("kill")
+                    .args(["-s", harmless, &inner])
+                    .finish()
+                    .status,
+                0
+            );
+        }
+        assert_eq!(
+            world
+                .command("kill")
+                .args(["-s", signal, &inner])
+                .finish()
+                .status,
+            0
+        );
+        assert_eq!(outer.end().status, status, "{signal}");
+    }
+}
+
+#[test]
+fn a_death_is_not_missed_although_the_next_life_began_before_anybody_looked() {
+    for end in ["exit 3", "kill -9 $PPID"] {
+        let world = World::new();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let script = format!("read x; {end}");
+        let main = world
+            .run(["-n", "main", "--", "sh", "-c", &script])
+            .stdin(reader)
+            .start();
+        world.await_key("main", "Ready");
+        let waiter = start_wait(&world, &["-x", "--print", "main"]);
+        waiter.kill(19);
+        drop(writer);
+        main.end();
+        let _next = world.run(["-n", "main", "--", "sleep", "60"]).start();
+        eventually("the next life is ready", || {
+            holds(&world, "main:ready").then_some(())
+        });
+        waiter.kill(18);
+        let ended = waiter.end();
+        let expected = if end == "exit 3" {
+            (3, "main failed 3\n")
+        } else {
+            (137, "main lost 137\n")
+        };
+        assert_eq!(
+            (ended.status, ended.stdout.as_str()),
+            expected,
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+/// A tombstone that its writer has opened and not finished; never older than this moment.
+fn open_fresh(world: &World, name: &str, text: &str) -> File {
+    std::fs::create_dir_all(world.dir()).unwrap();
+    let mut file = File::create(world.dir().join(name)).unwrap();
+    file.write_all(text.replace(": T", &format!(": {TIME}")).as_bytes())
+        .unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_secs(3600))
+        .unwrap();
+    file
+}
+
+#[test]
+fn a_file_that_is_empty_for_a_moment_is_not_a_death() {
+    let world = World::new();
+    for text in ["", "Bor", "Born: \"2026"] {
+        let mut file = open_fresh(&world, "kubexit", text);
+        assert_states(&world, "kubexit", "");
+        let ended = world.wait(["-t", "0", ":died"]).finish();
+        assert_sentence(&ended, "exitdir-wait", 124);
+        file.rewind().unwrap();
+        file.write_all(format!("Born: {TIME}\n").as_bytes())
+            .unwrap();
+        assert_states(&world, "kubexit", "born ready");
+    }
+}
+
+#[test]
+fn a_follower_takes_tombstones_that_are_created_empty_and_filled_at_once_for_births() {
+    let world = World::new();
+    let waiter = start_wait(&world, &["--print", ":died"]);
+    let follower = world
+        .run(["-n", "proxy", "--death-deps", ":died", "--", "sleep", "60"])
+        .start();
+    world.await_key("proxy", "Ready");
+    for round in 0..50 {
+        let mut file = File::create(world.dir().join(format!("peer-{round}"))).unwrap();
+        file.write_all(format!("Born: {TIME}\n").as_bytes())
+            .unwrap();
+    }
+    // As kubexit does it: emptied, and written anew with the death.
+    std::fs::write(
+        world.dir().join("peer-7"),
+        format!("Born: {TIME}\nDied: {TIME}\nExitCode: 3\n"),
+    )
+    .unwrap();
+    let ended = waiter.end();
+    assert_eq!(
+        (ended.status, ended.stdout.as_str()),
+        (0, "peer-7 failed 3\n"),
+        "{}",
+        ended.stderr
+    );
+    let ended = follower.end();
+    assert_eq!(ended.status, 143, "{}", ended.stderr);
+    assert_eq!(world.key("proxy", "Cause").as_deref(), Some("peer-7"));
+}
+
+#[test]
+fn a_tombstone_that_is_being_rewritten_is_what_it_was() {
+    let world = World::new();
+    let path = world.dir().join("peer");
+    write(&world, "peer", "Born: T\n");
+    let waiter = start_wait(&world, &["-x", "--print", "--poll", "20ms", "peer"]);
+    let living = start_wait(&world, &["--keep-waiting", "peer:died", "peer:exit=3"]);
+    let mut file = File::create(&path).unwrap();
+    // Longer than the second after which an empty file that nobody finished is a death.
+    let began = std::time::Instant::now();
+    eventually("a good second has passed", || {
+        (began.elapsed() > Duration::from_millis(1200)).then_some(())
+    });
+    file.write_all(format!("Born: {TIME}\nDied: {TIME}\nExitCode: 3\n").as_bytes())
+        .unwrap();
+    drop(file);
+    let ended = waiter.end();
+    assert_eq!(
+        (ended.status, ended.stdout.as_str()),
+        (3, "peer failed 3\n"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(living.end().status, 0);
+}
+
+#[test]
+fn died_without_a_code_is_a_death_whose_code_comes_with_the_end_of_the_writing() {
+    let world = World::new();
+    let mut file = open_fresh(&world, "peer", "Born: T\nDied: T\n");
+    assert_states(&world, "peer", "died");
+    let coded = start_wait(&world, &["-x", "peer"]);
+    file.write_all(b"ExitCode: 3\n").unwrap();
+    drop(file);
+    assert_eq!(coded.end().status, 3);
+
+    let file = open_fresh(&world, "other", "Born: T\nDied: T\n");
+    let coded = start_wait(&world, &["-x", "--poll", "off", "other"]);
+    drop(file);
+    assert_eq!(coded.end().status, 255, "closed without a code");
+
+    let _open = open_fresh(&world, "third", "Born: T\nDied: T\n");
+    let ended = world.wait(["-x", "--poll", "off", "third"]).finish();
+    assert_eq!(ended.status, 255, "left alone for a second");
+}
+
+#[test]
+fn an_exit_file_that_is_touched_is_a_death_when_it_is_closed_or_left_alone() {
+    let world = World::new();
+    // Created and closed: the close is seen, nothing needs to time out.
+    for name in ["exitFile", "other"] {
+        let waiter = start_wait(&world, &["--print", "--poll", "off", name]);
+        drop(open_fresh(&world, name, ""));
+        let ended = waiter.end();
+        assert_eq!(
+            (ended.status, ended.stdout.as_str()),
+            (0, &*format!("{name} ok 0\n"))
+        );
+    }
+    // Created and never closed, as the Go library's leader does: left alone for a second.
+    for name in ["early", "late"] {
+        let early = (name == "early").then(|| open_fresh(&world, name, ""));
+        let waiter = start_wait(&world, &["-x", "--poll", "off", name]);
+        let _leader = early.unwrap_or_else(|| open_fresh(&world, name, ""));
+        assert_eq!(waiter.end().status, 0, "{name}");
+    }
+    // Touched long ago: at the first look.
+    write(&world, "old", "");
+    assert!(holds(&world, "old:ok"));
+}

@@ -1,0 +1,4 @@
+//! `exitdir-wait`.
+
+mod applet;
+mod wakeups;

@@ -1,0 +1,86 @@
+//! How often a waiting applet wakes.
+
+use crate::support::inspect::await_sleep;
+use crate::support::sandbox::{Running, Start, World, eventually};
+use std::time::Duration;
+
+/// How often a process went to sleep of its own accord, and so how often it woke.
+fn count_sleeps(process: &Running) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+        .unwrap();
+    line.trim().parse().unwrap()
+}
+
+#[test]
+fn a_waiting_applet_wakes_at_most_once_in_10_seconds_and_an_idle_supervisor_not_once_in_30() {
+    const WINDOW: Duration = Duration::from_secs(30);
+    const ALLOWED: u64 = 4;
+    let world = World::new();
+    let other = World::new();
+    let watching: Vec<(&str, Running)> = vec![
+        ("wait", world.wait(["main"]).start()),
+        ("wait for anybody", world.wait([":failed"]).start()),
+        (
+            "run that waits to be born",
+            world
+                .run(["-n", "unborn", "--birth-deps", "main:ready", "--", "true"])
+                .start(),
+        ),
+        (
+            "run with a death dependency",
+            world
+                .run(["-n", "proxy", "--death-deps", "main", "--", "sleep", "60"])
+                .start(),
+        ),
+    ];
+    let idle: Vec<(&str, Running)> = vec![
+        (
+            "run that only supervises",
+            other.run(["--", "sleep", "60"]).start(),
+        ),
+        (
+            "run without dependencies",
+            other.run(["-n", "main", "--", "sleep", "60"]).start(),
+        ),
+        (
+            "run that restarts, and waits for descendants",
+            other
+                .run(["-n", "again", "--restart=always", "--wait-descendants"])
+                .args(["--", "sleep", "60"])
+                .start(),
+        ),
+    ];
+    world.await_key("unborn", "Lock");
+    world.await_key("proxy", "Ready");
+    other.await_key("main", "Ready");
+    other.await_key("again", "Ready");
+    watching
+        .iter()
+        .for_each(|(_, process)| await_sleep(process));
+    let count = |processes: &[(&str, Running)]| -> Vec<u64> {
+        let counts = processes.iter().map(|(_, process)| count_sleeps(process));
+        counts.collect()
+    };
+    // What the others did while they began was news; from here on nothing happens. The last
+    // moments of a start are over when the count stands still.
+    let mut before = (Vec::new(), Vec::new());
+    eventually("all of them sleep", || {
+        let now = (count(&watching), count(&idle));
+        let still = now == before;
+        before = now;
+        std::thread::sleep(Duration::from_millis(50));
+        still.then_some(())
+    });
+    std::thread::sleep(WINDOW);
+    let woken = |processes: &[(&str, Running)], before: &[u64], allowed: u64| {
+        for ((what, process), before) in processes.iter().zip(before) {
+            let woken = count_sleeps(process) - before;
+            assert!(woken <= allowed, "{what} woke {woken} times in {WINDOW:?}");
+        }
+    };
+    woken(&watching, &before.0, ALLOWED);
+    woken(&idle, &before.1, 0);
+}

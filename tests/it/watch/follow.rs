@@ -1,0 +1,318 @@
+//! Lives that come and go between two looks, directories that are replaced, and files in the way:
+//! what a follower makes of it. A stopped follower is one that looks late, however fast the machine.
+
+use crate::support::inspect::await_sleep;
+use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
+use crate::support::sandbox::{Running, Start, World, eventually};
+use exitdir::{ExitDir, Name, Tombstone, Word};
+use std::process::Command;
+
+const STOP: i32 = 19;
+const CONT: i32 = 18;
+
+/// Stops a follower, lets something happen, and lets it go on.
+fn meanwhile(follower: &Running, happen: impl FnOnce()) {
+    follower.kill(STOP);
+    eventually("it stands still", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", follower.pid())).unwrap();
+        stat.rsplit(')')
+            .next()
+            .unwrap()
+            .trim_start()
+            .starts_with('T')
+            .then_some(())
+    });
+    happen();
+    follower.kill(CONT);
+}
+
+fn follower(world: &World, words: &[&str]) -> Running {
+    let follower = world.wait(words).start();
+    await_sleep(&follower);
+    follower
+}
+
+#[test]
+fn a_life_that_comes_and_goes_between_two_looks_has_died_while_we_waited() {
+    let world = World::new();
+    let waits = follower(&world, &["x:ready"]);
+    meanwhile(&waits, || {
+        assert_eq!(world.run(["-n", "x", "--", "false"]).finish().status, 1)
+    });
+    assert_eq!(waits.end().status, 1);
+}
+
+#[test]
+fn the_end_of_a_life_is_read_from_its_own_file_however_soon_the_next_begins() {
+    let world = World::new();
+    let first = world.run(["-n", "x", "--", "sleep", "60"]).start();
+    world.await_key("x", "Ready");
+    let fails = follower(&world, &["x:exit=143", "--print"]);
+    let mut second = None;
+    meanwhile(&fails, || {
+        first.kill(15);
+        assert_eq!(first.end().status, 143);
+        let run = world.run(["-n", "x", "--", "sleep", "60"]).start();
+        eventually("the next life is there", || {
+            (!world.tombstone("x").contains("Died")).then_some(())
+        });
+        second = Some(run);
+    });
+    let ended = fails.end();
+    assert_eq!(
+        (ended.status, ended.stdout.as_str()),
+        (0, "x failed 143\n"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
+    let world = World::new();
+    std::fs::create_dir(world.dir()).unwrap();
+    for at in 0..300 {
+        std::fs::write(
+            world.dir().join(format!("corpse{at}")),
+            "ExitCode: 0\nDied: \"d\"\n",
+        )
+        .unwrap();
+    }
+    let first = world.run(["-n", "zz", "--", "sh", "-c", "read line", "sh"]);
+    let mut first = first;
+    let run = first.stdin(std::process::Stdio::piped()).start();
+    world.await_key("zz", "Ready");
+    let fails = follower(&world, &[":failed", ":exit=7", "--any", "--print"]);
+    let mut second = None;
+    meanwhile(&fails, || {
+        // read meets the end of its input and fails; -e is not given, so say 0 for it.
+        assert_eq!(world.signal(["-c", "0", "zz"]).finish().status, 0);
+        run.kill(15);
+        run.end();
+        second = Some(world.run(["-n", "zz", "--", "sleep", "60"]).start());
+        eventually("the next life is there", || {
+            (!world.tombstone("zz").contains("Died")).then_some(())
+        });
+    });
+    // Whatever it made of it, this comes after.
+    assert_eq!(world.signal(["-c", "7", "last"]).finish().status, 0);
+    let ended = fails.end();
+    assert_eq!(
+        (ended.status, ended.stdout.as_str()),
+        (0, "last failed 7\n"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_directory_that_is_made_anew_is_another_one_even_with_the_same_inode() {
+    let world = World::new();
+    std::fs::create_dir(world.dir()).unwrap();
+    let waits = follower(&world, &["x"]);
+    std::fs::remove_dir(world.dir()).unwrap();
+    std::fs::create_dir(world.dir()).unwrap();
+    let ended = waits.end();
+    assert_eq!(ended.status, 125);
+    assert!(
+        ended.stderr.contains("removed, moved or unmounted"),
+        "{}",
+        ended.stderr
+    );
+
+    let run = world
+        .run(["--death-deps", "x", "--", "sleep", "60"])
+        .start();
+    await_sleep(&run);
+    std::fs::remove_dir(world.dir()).unwrap();
+    std::fs::create_dir(world.dir()).unwrap();
+    assert_eq!(world.signal(["-c", "1", "x"]).finish().status, 0);
+    let ended = run.end();
+    assert_eq!(ended.status, 143, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("watching for its return"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_file_that_nobody_asked_for_and_nobody_can_read_ends_no_wait() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let binary = installed(&world);
+    assert_eq!(world.signal(["-c", "1", "secret"]).finish().status, 0);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(world.dir().join("secret"), mode).unwrap();
+    let waits = as_nobody(&world, &binary)
+        .args(["wait", ":ok", "--print"])
+        .start();
+    await_sleep(&waits);
+    assert_eq!(world.signal(["x"]).finish().status, 0);
+    let ended = waits.end();
+    assert_eq!(
+        (ended.status, ended.stdout.as_str()),
+        (0, "x ok 0\n"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(
+        ended.stderr.matches("secret: Permission denied").count(),
+        1,
+        "{}",
+        ended.stderr
+    );
+    let named = as_nobody(&world, &binary).args(["wait", "secret"]).finish();
+    assert_eq!(named.status, 125);
+}
+
+#[test]
+fn a_probe_is_waited_for_also_where_the_end_of_children_is_ignored() {
+    let world = World::new();
+    let main = world
+        .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
+        .start();
+    world.await_key("main", "Born");
+    let ended = ignoring_children(&world)
+        .args(["signal", "--ready", "main", "--", "true"])
+        .finish();
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    world.await_key("main", "Ready");
+    assert!(main.pid() > 0);
+}
+
+/// The binary under test with `SIGCHLD` ignored.
+fn ignoring_children(world: &World) -> Command {
+    let mut command = world.command("env");
+    command
+        .arg("--ignore-signal=CHLD")
+        .arg(crate::support::sandbox::binary());
+    command
+}
+
+#[test]
+fn threads_of_one_program_that_signal_at_once_leave_one_whole_tombstone() {
+    let world = World::new();
+    let path = world.dir();
+    for round in 0..50 {
+        let name = Name::new(&format!("n{round}")).unwrap();
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for code in 0..4 {
+                let (name, path, start) = (&name, &path, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    ExitDir::new(path)
+                        .signal(name, Word::Died(code), None)
+                        .unwrap();
+                });
+            }
+        });
+        let text = world.tombstone(name.as_str());
+        let tombstone = Tombstone::parse(text.as_bytes());
+        assert!(
+            tombstone.died.is_some() && text.matches("Died").count() == 1,
+            "{text}"
+        );
+    }
+    assert_eq!(world.entries().len(), 50, "nothing is left behind");
+}
+
+#[test]
+fn a_wait_that_slept_ends_in_a_substitution_and_where_no_further_process_is_allowed() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    let world = World::new();
+    let binary = installed(&world);
+    std::fs::create_dir(world.dir()).unwrap();
+    let mut limited = as_nobody(&world, "sh");
+    let script = limited
+        .args(["-c", "ulimit -u 1; exec \"$0\" wait x --print"])
+        .arg(&binary)
+        .start();
+    let mut substituted = as_nobody(&world, "sh");
+    let plain = substituted
+        .args([
+            "-c",
+            "found=$(\"$0\" wait x --print); echo \"found $found\"",
+        ])
+        .arg(&binary)
+        .start();
+    await_sleep(&script);
+    eventually("the substituted wait is there", || {
+        std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", plain.pid()))
+            .unwrap()
+            .split(' ')
+            .next()?
+            .parse::<i32>()
+            .ok()
+    });
+    assert_eq!(world.signal(["x"]).finish().status, 0);
+    assert_eq!(script.end().stdout, "x ok 0\n");
+    assert_eq!(plain.end().stdout, "found x ok 0\n");
+}
+
+#[test]
+fn threads_that_create_directories_at_once_leave_the_umask_alone() {
+    let umask = || {
+        std::fs::read_to_string("/proc/self/status")
+            .unwrap()
+            .lines()
+            .find_map(|line| line.strip_prefix("Umask:").map(str::to_owned))
+            .unwrap()
+    };
+    // It is the process's, and 0 for the moment in which another test creates a directory.
+    let (world, before) = (
+        World::new(),
+        eventually("a umask that can be lost", || {
+            Some(umask()).filter(|umask| umask.trim() != "0000")
+        }),
+    );
+    for round in 0..50 {
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let path = world.path(&format!("d{round}-{thread}"));
+                scope.spawn(move || ExitDir::new(path).create().unwrap());
+            }
+        });
+    }
+    eventually("the umask is what it was", || {
+        (umask() == before).then_some(())
+    });
+}
+
+#[test]
+fn a_sentence_is_said_also_where_the_kernel_refuses_the_call_that_never_blocks() {
+    let world = World::new();
+    let mut strace = world.command("strace");
+    strace.args([
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=pwritev2",
+        "-e",
+        "inject=pwritev2:error=EPERM",
+    ]);
+    if !is_permitted(
+        "injecting faults with strace",
+        world
+            .command("strace")
+            .args(["-qq", "-o", "/dev/null", "true"]),
+    ) {
+        return;
+    }
+    let ended = strace
+        .arg(crate::support::sandbox::binary())
+        .args(["wait", "-t", "0", "nobody"])
+        .finish();
+    assert_eq!(ended.status, 124);
+    assert!(
+        ended.stderr.starts_with("exitdir-wait: timed out"),
+        "{}",
+        ended.stderr
+    );
+}

@@ -1,0 +1,403 @@
+//! File systems where inotify is blind: a bindfs mount watched while the directory behind it is
+//! written raises no event at all, and locks do not cross it. The graveyard is the directory behind;
+//! `front` is the mount in front of it.
+
+use crate::support::inspect::await_sleep;
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{Ended, Running, Start, World, eventually};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What bindfs is told when it shall withhold what it knows.
+const LAGGING: [&str; 2] = ["-o", "attr_timeout=3,entry_timeout=3,negative_timeout=3"];
+/// What bindfs is told when locks shall cross the mount. With one thread it would wait for itself.
+const FORWARDING: [&str; 2] = ["--enable-lock-forwarding", "--multithreaded"];
+/// A slow look of 1 s and a mount that withholds for 3 s come before this, on a busy machine too; the
+/// slow look of a local file system does not.
+const SOON: Duration = Duration::from_secs(9);
+
+/// A bindfs mount in front of the graveyard, gone with the value.
+struct Mirror {
+    front: PathBuf,
+    _bindfs: Running,
+}
+
+impl Mirror {
+    /// Mounts it; `None`, said loudly, where that is not possible.
+    fn mount(world: &World, options: &[&str]) -> Option<Mirror> {
+        let front = world.path("front");
+        std::fs::create_dir(world.dir()).unwrap();
+        std::fs::create_dir(&front).unwrap();
+        let mut trial = world.command("sh");
+        trial
+            .args(["-c", "bindfs \"$EXIT_DIR\" \"$0\" && umount -l \"$0\""])
+            .arg(&front);
+        if !is_permitted("a bindfs mount", &mut trial) {
+            return None;
+        }
+        let device = |path: &Path| std::fs::metadata(path).ok().map(|found| found.dev());
+        let bare = device(&front);
+        let bindfs = world
+            .command("bindfs")
+            .arg("-f")
+            .args(options)
+            .args([&world.dir(), &front])
+            .start();
+        let mirror = Mirror {
+            front,
+            _bindfs: bindfs,
+        };
+        eventually("the mount is there", || {
+            device(&mirror.front)
+                .filter(|now| Some(*now) != bare)
+                .map(|_| ())
+        });
+        Some(mirror)
+    }
+
+    /// The same command, but what it calls the exit directory is the mount.
+    fn in_front<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env("EXIT_DIR", &self.front)
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        // Before bindfs ends: a mount without its process answers every call with ENOTCONN.
+        let unmounted = Command::new("umount").arg("-l").arg(&self.front).status();
+        if !std::thread::panicking() {
+            assert!(
+                unmounted.is_ok_and(|status| status.success()),
+                "still mounted: {}",
+                self.front.display()
+            );
+        }
+    }
+}
+
+/// Where somebody stands, and so what he calls the exit directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Behind,
+    Front,
+}
+
+impl Side {
+    fn other(self) -> Side {
+        match self {
+            Side::Behind => Side::Front,
+            Side::Front => Side::Behind,
+        }
+    }
+
+    fn of<'c>(self, mirror: &Mirror, command: &'c mut Command) -> &'c mut Command {
+        match self {
+            Side::Behind => command,
+            Side::Front => mirror.in_front(command),
+        }
+    }
+}
+
+/// The STATE that `exitdir-status` shows for a name to somebody on this side.
+fn state(world: &World, mirror: &Mirror, side: Side, name: &str) -> String {
+    let ended = side.of(mirror, &mut world.applet("status")).finish();
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    let line = ended
+        .stdout
+        .lines()
+        .find(|line| line.split_whitespace().next() == Some(name))
+        .unwrap_or_else(|| panic!("no {name} seen from {side:?}: {}", ended.stdout));
+    line.split_whitespace().nth(1).unwrap().to_owned()
+}
+
+/// Waits until somebody on this side sees the state: a mount may withhold it for a while.
+fn await_state(world: &World, mirror: &Mirror, side: Side, name: &str, wanted: &str) {
+    eventually(format!("{name} is {wanted} seen from {side:?}"), || {
+        let ended = side
+            .of(mirror, &mut world.wait(["-t", "0"]))
+            .arg(format!("{name}:{wanted}"))
+            .finish();
+        (ended.status == 0).then_some(())
+    });
+    assert_eq!(state(world, mirror, side, name), wanted);
+}
+
+fn life(world: &World, mirror: &Mirror, side: Side, name: &str) -> Running {
+    let run = side
+        .of(mirror, &mut world.run(["-n", name, "--", "sleep", "60"]))
+        .start();
+    world.await_key(name, "Ready");
+    run
+}
+
+fn kill(life: Running) {
+    life.kill(9);
+    assert_eq!(life.end().status, 137);
+}
+
+/// The processes' ends, each no later than a slow look after `since`.
+fn ends_soon(waiting: Vec<(&str, Running)>, since: Instant) -> Vec<Ended> {
+    let ends = waiting.into_iter().map(|(what, process)| {
+        let ended = process.end();
+        assert!(since.elapsed() < SOON, "{what}: {:?}", since.elapsed());
+        ended
+    });
+    ends.collect()
+}
+
+fn assert_that_followers_in_front_see_what_happens_behind(options: &[&str]) {
+    let world = World::new();
+    let Some(mirror) = Mirror::mount(&world, options) else {
+        return;
+    };
+    let main = life(&world, &mirror, Side::Behind, "main");
+    let waiting: Vec<(&str, Running)> = [
+        ("wait for a file", world.wait(["-x", "--print", "said"])),
+        ("wait for an append", world.wait(["-x", "--print", "main"])),
+        ("wait for anybody", world.wait(["--print", ":exit=4"])),
+        (
+            "run",
+            world.run(["--death-deps", "said", "--", "sleep", "60"]),
+        ),
+        (
+            "run that waits to be born",
+            world.run(["--birth-deps", "late:ok", "--", "sh", "-c", "exit 7"]),
+        ),
+    ]
+    .into_iter()
+    .map(|(what, mut command)| (what, mirror.in_front(&mut command).start()))
+    .collect();
+    waiting.iter().for_each(|(_, process)| await_sleep(process));
+    let since = Instant::now();
+    assert_eq!(world.signal(["-c", "3", "said"]).finish().status, 0);
+    assert_eq!(world.signal(["-c", "4", "other"]).finish().status, 0);
+    assert_eq!(world.signal(["late"]).finish().status, 0);
+    main.kill(15);
+    assert_eq!(main.end().status, 143);
+    let ended = ends_soon(waiting, since);
+    let seen: Vec<(i32, &str)> = ended
+        .iter()
+        .map(|ended| (ended.status, ended.stdout.as_str()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (3, "said failed 3\n"),
+            (143, "main failed 143\n"),
+            (0, "other failed 4\n"),
+            (143, ""),
+            (7, ""),
+        ],
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn followers_in_front_of_a_mount_without_events_react_with_the_slow_look() {
+    assert_that_followers_in_front_see_what_happens_behind(&[]);
+}
+
+#[test]
+fn followers_in_front_of_a_mount_that_withholds_react_when_it_lets_go() {
+    assert_that_followers_in_front_see_what_happens_behind(&LAGGING);
+}
+
+#[test]
+fn followers_in_front_of_a_mount_that_forwards_locks_react_with_the_slow_look() {
+    assert_that_followers_in_front_see_what_happens_behind(&FORWARDING);
+}
+
+/// A life on one side, followed from the other, to its orderly end.
+fn assert_that_the_living_are_never_lost(options: &[&str], home: Side) {
+    let world = World::new();
+    let Some(mirror) = Mirror::mount(&world, options) else {
+        return;
+    };
+    let main = life(&world, &mirror, home, "main");
+    let away = home.other();
+    await_state(&world, &mirror, away, "main", "ready");
+    let waiting: Vec<Running> = ["main:lost", "main:died", ":lost"]
+        .map(|condition| {
+            away.of(&mirror, &mut world.wait(["-t", "2s", condition]))
+                .start()
+        })
+        .into();
+    let follower = away
+        .of(
+            &mirror,
+            &mut world.run(["--death-deps", "main", "--", "sleep", "60"]),
+        )
+        .start();
+    let waits = away
+        .of(&mirror, &mut world.wait(["-x", "--print", "main"]))
+        .start();
+    for process in waiting {
+        let ended = process.end();
+        assert_eq!(ended.status, 124, "{ended:?}");
+    }
+    await_sleep(&follower);
+    await_sleep(&waits);
+    for side in [home, away] {
+        assert_eq!(state(&world, &mirror, side, "main"), "ready", "{side:?}");
+    }
+    let since = Instant::now();
+    main.kill(15);
+    assert_eq!(main.end().status, 143);
+    let ended = ends_soon(vec![("run", follower), ("wait", waits)], since);
+    assert_eq!((ended[0].status, ended[1].status), (143, 143), "{ended:?}");
+    assert_eq!(ended[1].stdout, "main failed 143\n");
+}
+
+#[test]
+fn a_supervisor_behind_a_mount_that_its_lock_does_not_cross_is_never_lost_and_dies_in_order() {
+    assert_that_the_living_are_never_lost(&[], Side::Behind);
+}
+
+#[test]
+fn a_supervisor_in_front_of_a_mount_that_its_lock_does_not_cross_is_never_lost_and_dies_in_order() {
+    assert_that_the_living_are_never_lost(&[], Side::Front);
+}
+
+#[test]
+fn a_supervisor_behind_a_mount_that_withholds_is_never_lost_and_dies_in_order() {
+    assert_that_the_living_are_never_lost(&LAGGING, Side::Behind);
+}
+
+#[test]
+fn a_supervisor_in_front_of_a_mount_that_withholds_is_never_lost_and_dies_in_order() {
+    assert_that_the_living_are_never_lost(&LAGGING, Side::Front);
+}
+
+#[test]
+fn a_supervisor_behind_a_mount_that_forwards_locks_is_never_lost_and_dies_in_order() {
+    assert_that_the_living_are_never_lost(&FORWARDING, Side::Behind);
+}
+
+#[test]
+fn a_supervisor_in_front_of_a_mount_that_forwards_locks_is_never_lost_and_dies_in_order() {
+    assert_that_the_living_are_never_lost(&FORWARDING, Side::Front);
+}
+
+#[test]
+fn a_killed_supervisor_is_lost_only_to_those_who_see_its_lock_where_it_was_taken() {
+    for options in [&[][..], &LAGGING, &FORWARDING] {
+        for home in [Side::Behind, Side::Front] {
+            let world = World::new();
+            let Some(mirror) = Mirror::mount(&world, options) else {
+                return;
+            };
+            let main = life(&world, &mirror, home, "main");
+            await_state(&world, &mirror, home.other(), "main", "ready");
+            kill(main);
+            assert_eq!(state(&world, &mirror, home, "main"), "lost", "{options:?}");
+            assert_eq!(
+                state(&world, &mirror, home.other(), "main"),
+                "ready",
+                "{options:?}: a free lock proves nothing there"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_name_behind_a_mount_that_forwards_locks_is_taken_in_front_of_it_too() {
+    // Not the other way round: bindfs 1.14 lets go of the lock behind with whatever is closed in front.
+    let world = World::new();
+    let Some(mirror) = Mirror::mount(&world, &FORWARDING) else {
+        return;
+    };
+    let birth = |side: Side| {
+        side.of(&mirror, &mut world.run(["-n", "main", "--", "true"]))
+            .finish()
+    };
+    let main = life(&world, &mirror, Side::Behind, "main");
+    for side in [Side::Behind, Side::Front] {
+        let ended = birth(side);
+        assert_eq!(ended.status, 125, "{side:?}: {}", ended.stderr);
+    }
+    assert_eq!(state(&world, &mirror, Side::Behind, "main"), "ready");
+    kill(main);
+    let ended = birth(Side::Front);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+}
+
+#[test]
+fn copies_backups_and_other_boots_are_lost_only_where_the_specification_says_so() {
+    let world = World::new();
+    let Some(mirror) = Mirror::mount(&world, &[]) else {
+        return;
+    };
+    let main = life(&world, &mirror, Side::Behind, "main");
+    let at = |name: &str| world.dir().join(name);
+    let copy = |to: &str| {
+        let status = Command::new("cp")
+            .arg("-p")
+            .args([at("main"), at(to)])
+            .status();
+        assert!(status.unwrap().success());
+    };
+    copy("copy");
+    copy("restored");
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let edit = |name: &str| {
+        // In place, so that the inode stays.
+        let text = std::fs::read_to_string(at(name)).unwrap();
+        assert!(text.contains(boot.trim()), "{text}");
+        let other = "00000000-0000-4000-8000-000000000000";
+        std::fs::write(at(name), text.replace(boot.trim(), other)).unwrap();
+    };
+    edit("restored");
+    let expect = |name: &str, behind: &str, front: &str| {
+        for (side, wanted) in [(Side::Behind, behind), (Side::Front, front)] {
+            // Freshly written files may lag in front.
+            await_state(&world, &mirror, side, name, wanted);
+        }
+    };
+    expect("main", "ready", "ready");
+    expect("copy", "ready", "ready");
+    expect("restored", "lost", "ready");
+    kill(main);
+    expect("main", "lost", "ready");
+    expect("copy", "ready", "ready");
+    copy("late");
+    expect("late", "ready", "ready");
+    edit("main");
+    expect("main", "lost", "ready");
+    // A backup of the dead that is put back over the file itself is that file.
+    let text = std::fs::read_to_string(at("copy")).unwrap();
+    std::fs::write(at("main"), text).unwrap();
+    expect("main", "lost", "ready");
+}
+
+#[test]
+fn the_next_life_in_front_of_a_mount_means_that_the_last_one_is_over() {
+    for options in [&[][..], &LAGGING] {
+        let world = World::new();
+        let Some(mirror) = Mirror::mount(&world, options) else {
+            return;
+        };
+        let first = life(&world, &mirror, Side::Behind, "main");
+        await_state(&world, &mirror, Side::Front, "main", "ready");
+        let waits = mirror
+            .in_front(&mut world.wait(["--print", "main"]))
+            .start();
+        let follower = mirror
+            .in_front(&mut world.run(["--death-deps", "main", "--", "sleep", "60"]))
+            .start();
+        await_sleep(&waits);
+        await_sleep(&follower);
+        let since = Instant::now();
+        first.kill(15);
+        assert_eq!(first.end().status, 143);
+        let _second = life(&world, &mirror, Side::Behind, "main");
+        let ended = ends_soon(vec![("wait", waits), ("run", follower)], since);
+        assert_eq!((ended[0].status, ended[1].status), (0, 143), "{ended:?}");
+        // The mount may have withheld the last words of a file that has lost its name meanwhile.
+        assert!(
+            ["main failed 143\n", "main lost 137\n"].contains(&ended[0].stdout.as_str()),
+            "{ended:?}"
+        );
+    }
+}

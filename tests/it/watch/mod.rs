@@ -1,0 +1,8 @@
+//! How a watcher learns of changes: locks, races, lost events, file systems without events, and what it costs.
+
+mod follow;
+mod fuse;
+mod inotify_loss;
+mod lock;
+pub mod races;
+mod scale;

@@ -1,0 +1,434 @@
+//! Races: a signal against a wait, births against births, and lives in quick succession before many eyes.
+
+use crate::support::inspect::assert_sentence;
+use crate::support::requirements::installed;
+use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
+use exitdir::{Condition, Decider, ExitDir, Life, Name, Standing, State, Verdict, Word};
+use std::collections::BTreeMap;
+use std::io::{PipeReader, PipeWriter};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// Whether what takes too long for every change is asked for.
+pub fn long() -> bool {
+    std::env::var_os("EXITDIR_TEST_LONG").is_some()
+}
+
+/// Makes a command another user's, if we may: a user's inotify instances are few, and those that the
+/// tests beside this one use are ours.
+pub fn as_user(command: &mut Command, user: u32) -> &mut Command {
+    if rustix::process::geteuid().is_root() {
+        command.uid(user).gid(user);
+    }
+    command
+}
+
+/// An exit directory that is there, for every user.
+pub fn open_to_all(world: &World) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::create_dir(world.dir()).unwrap();
+    std::fs::set_permissions(world.dir(), mode).unwrap();
+}
+
+const FIRST_USER: u32 = 64_100;
+
+#[test]
+fn no_signal_is_lost_to_a_wait_that_starts_at_the_same_instant() {
+    const THREADS: usize = 4;
+    let rounds = if long() { 100_000 } else { 2_000 };
+    let next = AtomicUsize::new(0);
+    let duel_all = |user: u32| {
+        // Of its own: what happens to other names would wake a wait that has missed its own event.
+        let world = World::new();
+        let binary = installed(&world);
+        open_to_all(&world);
+        loop {
+            let round = next.fetch_add(1, Ordering::Relaxed);
+            if round >= rounds {
+                return;
+            }
+            duel(&world, &binary, user, round);
+        }
+    };
+    std::thread::scope(|scope| {
+        for user in (FIRST_USER..).take(THREADS) {
+            let duel_all = &duel_all;
+            scope.spawn(move || duel_all(user));
+        }
+    });
+}
+
+/// One wait and one signal of the same name, in turns started first, a little apart: the gap sweeps
+/// over the moments in which a wait looks, arms its watch, looks again and sleeps.
+fn duel(world: &World, binary: &Path, user: u32, round: usize) {
+    const WIDEST_GAP: usize = 1_500;
+    let name = format!("n{round}");
+    let applet = |words: &[&str]| {
+        let mut command = world.command(binary);
+        as_user(&mut command, user)
+            .args(words)
+            .stdout(Stdio::null());
+        command
+    };
+    // Without the slow look nothing makes good for an event that was missed.
+    let mut wait = applet(&["wait", "--poll", "off", &name]);
+    let mut signal = applet(&["signal", &name]);
+    let gap = Duration::from_micros((round / 2 * 37 % WIDEST_GAP) as u64);
+    let (wait, signal) = if round.is_multiple_of(2) {
+        let wait = wait.start();
+        spin(gap);
+        (wait, signal.start())
+    } else {
+        let signal = signal.start();
+        spin(gap);
+        (wait.start(), signal)
+    };
+    for (what, process) in [("signal", signal), ("wait", wait)] {
+        let ended = process.end();
+        assert_eq!(ended.status, 0, "round {round}: {what}: {ended:?}");
+    }
+    std::fs::remove_file(world.dir().join(&name)).unwrap();
+}
+
+/// The gap between two starts, much shorter than a sleep can be.
+fn spin(gap: Duration) {
+    let began = Instant::now();
+    while began.elapsed() < gap {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn of_ten_supervisors_that_are_started_at_once_exactly_one_lives() {
+    const THREADS: usize = 6;
+    let rounds = if long() { 500 } else { 120 };
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let world = World::new();
+                loop {
+                    let round = next.fetch_add(1, Ordering::Relaxed);
+                    if round >= rounds {
+                        return;
+                    }
+                    compete(&world, round);
+                }
+            });
+        }
+    });
+}
+
+/// Ten supervisors, over nothing or over the corpse of the round before.
+fn compete(world: &World, round: usize) {
+    // All of them would read from it, and nobody's command ends before we say so.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut crowd: Vec<Running> = (0..10)
+        .map(|_| {
+            let mut run = world.run(["-n", "main", "--", "cat"]);
+            run.stdin(reader.try_clone().unwrap()).start()
+        })
+        .collect();
+    drop(reader);
+    eventually("nine of ten have ended", || {
+        let living = crowd
+            .iter_mut()
+            .filter_map(|run| run.is_running().then_some(()));
+        (living.count() <= 1).then_some(())
+    });
+    let winner = crowd.iter_mut().position(Running::is_running);
+    let winner = crowd.remove(winner.unwrap_or_else(|| panic!("round {round}: nobody lives")));
+    for loser in crowd {
+        let ended = loser.end();
+        assert_sentence(&ended, "exitdir-run", 125);
+    }
+    world.await_key("main", "Ready");
+    let life = || ExitDir::new(world.dir()).life(&main()).unwrap().unwrap();
+    assert_eq!(life().state(), Some(State::Ready), "round {round}");
+    assert_eq!(world.entries(), ["main"], "round {round}");
+    let (status, state) = if round.is_multiple_of(2) {
+        drop(writer);
+        (0, State::Ok)
+    } else {
+        winner.kill(9);
+        (137, State::Lost)
+    };
+    assert_eq!(winner.end().status, status, "round {round}");
+    let dead = life();
+    assert!(state.matches(&dead), "round {round}: {dead:?}");
+    assert_eq!(world.entries(), ["main"], "round {round}");
+}
+
+fn main() -> Name {
+    Name::new("main").unwrap()
+}
+
+const LOOKING: usize = 20;
+const WOKEN: usize = 20;
+/// Of those that are woken, how many have a life before their eyes before it has to end.
+const WITNESSES: usize = 12;
+
+/// How a life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Code(u8),
+    Lost,
+}
+
+/// The life's time of birth, which names it.
+type LifeId = String;
+
+/// What the driver and the watchers tell each other.
+#[derive(Default)]
+struct Stage {
+    over: AtomicBool,
+    /// How many are known to have begun their wait while this life was alive, and to be waiting.
+    witnesses: Mutex<(LifeId, usize)>,
+    more: Condvar,
+    /// Lives, each with the end that somebody saw.
+    seen: Mutex<Vec<(LifeId, End)>>,
+}
+
+#[test]
+fn every_death_is_heard_also_when_the_next_life_begins_at_once() {
+    let lives = if long() { 2_000 } else { 300 };
+    let world = World::new();
+    let stage = Stage::default();
+    let dir = world.dir();
+    std::fs::create_dir(&dir).unwrap();
+    let mut first = begin_life(&world, 0);
+    publication_after(&world, None, &mut first);
+    let (ends, heard, looks) = std::thread::scope(|scope| {
+        let over = Over(&stage);
+        let woken: Vec<_> = (0..WOKEN)
+            .map(|_| scope.spawn(|| be_woken(&stage, &dir)))
+            .collect();
+        let looking: Vec<_> = (0..LOOKING)
+            .map(|_| scope.spawn(|| keep_looking(&stage, &dir)))
+            .collect();
+        let ends = live(&world, &stage, first, lives);
+        drop(over);
+        let sum = |threads: Vec<std::thread::ScopedJoinHandle<'_, usize>>| -> usize {
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum()
+        };
+        (ends, sum(woken), sum(looking))
+    });
+    assert_eq!(ends.len(), lives);
+    for (life, end) in stage.seen.into_inner().unwrap() {
+        assert_eq!(ends.get(&life), Some(&end), "the end of {life}");
+    }
+    assert!(heard >= lives * WITNESSES, "{heard} deaths heard");
+    println!("{lives} lives, {heard} deaths heard by those who had seen the life, {looks} looks");
+}
+
+/// Sends the watchers home, also when the driver fails.
+struct Over<'s>(&'s Stage);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Every life has a code that none of its neighbours has.
+fn code_of(life: usize) -> u8 {
+    (life % 100 + 1) as u8
+}
+
+/// A supervisor, and the pipe that its command waits for the end of.
+type Started = (Running, PipeWriter, usize);
+
+fn begin_life(world: &World, life: usize) -> Started {
+    let (reader, writer): (PipeReader, PipeWriter) = std::io::pipe().unwrap();
+    let script = format!("read line; exit {}", code_of(life));
+    let mut run = world.run(["-n", "main", "--", "sh", "-c", &script]);
+    (run.stdin(reader).start(), writer, life)
+}
+
+/// Waits until the tombstone is that of another life. A supervisor that was refused, because the one
+/// before took its time to go, is started again.
+fn publication_after(world: &World, before: Option<&LifeId>, started: &mut Started) -> LifeId {
+    eventually("the life is published", || {
+        let now = world
+            .key("main", "Waiting")
+            .filter(|now| Some(now) != before);
+        if now.is_none() && !started.0.is_running() {
+            *started = begin_life(world, started.2);
+        }
+        now
+    })
+}
+
+/// Leads the lives, one after the other, and returns how each of them ended.
+fn live(world: &World, stage: &Stage, first: Started, lives: usize) -> BTreeMap<LifeId, End> {
+    let dir = ExitDir::new(world.dir());
+    let mut ends = BTreeMap::new();
+    let mut current = first;
+    for life in 0..lives {
+        let id = world.key("main", "Waiting").unwrap();
+        await_witnesses(stage, &id);
+        // It competes for the name from before the death.
+        let next = (life + 1 < lives).then(|| begin_life(world, life + 1));
+        let (run, writer, _) = current;
+        let code = code_of(life);
+        let (status, end) = match life % 4 {
+            0 => {
+                run.kill(9);
+                (137, End::Lost)
+            }
+            1 => {
+                // Other words than the supervisor's own would be.
+                dir.signal(&main(), Word::Died(code + 100), None).unwrap();
+                drop(writer);
+                (code.into(), End::Code(code + 100))
+            }
+            _ => {
+                drop(writer);
+                (code.into(), End::Code(code))
+            }
+        };
+        ends.insert(id.clone(), end);
+        let ended = run.end();
+        assert_eq!(ended.status, status, "life {life}: {ended:?}");
+        let Some(mut next) = next else { break };
+        publication_after(world, Some(&id), &mut next);
+        current = next;
+    }
+    ends
+}
+
+fn await_witnesses(stage: &Stage, id: &LifeId) {
+    let witnesses = stage.witnesses.lock().unwrap();
+    let (_guard, waited) = stage
+        .more
+        .wait_timeout_while(witnesses, PATIENCE, |(seen, count)| {
+            seen != id || *count < WITNESSES
+        })
+        .unwrap();
+    assert!(!waited.timed_out(), "too few see {id}");
+}
+
+fn testify(stage: &Stage, id: &LifeId) {
+    let mut witnesses = stage.witnesses.lock().unwrap();
+    if witnesses.0 != *id {
+        // A witness of an earlier life that comes late would drive the others out.
+        if witnesses.0 > *id {
+            return;
+        }
+        *witnesses = (id.clone(), 0);
+    }
+    witnesses.1 += 1;
+    stage.more.notify_all();
+}
+
+fn id_of(life: &Life) -> LifeId {
+    format!("\"{}\"", life.tombstone.waiting.as_ref().unwrap().as_str())
+}
+
+fn end_of(life: &Life) -> Option<End> {
+    let code = life.death()?.code().expect("our own ends have a code");
+    Some(if State::Lost.matches(life) {
+        End::Lost
+    } else {
+        End::Code(code)
+    })
+}
+
+/// Waits for one death after the other; returns how many were heard whose life was seen alive before.
+fn be_woken(stage: &Stage, path: &Path) -> usize {
+    let dir = ExitDir::new(path);
+    let condition = Condition::parse("main", State::Died).unwrap();
+    let alive = || {
+        let life = dir.life(&main()).unwrap().expect("a name never disappears");
+        life.is_alive().then(|| id_of(&life))
+    };
+    let mut heard = 0;
+    while !stage.over.load(Ordering::Relaxed) {
+        let Some(before) = alive() else {
+            std::thread::sleep(Duration::from_micros(200));
+            continue;
+        };
+        let mut watch = dir.watch(std::slice::from_ref(&condition)).unwrap();
+        // Alive before and after: then this is the life that the first look saw.
+        let open = watch.look().unwrap() == Verdict::Open;
+        let witnessed = open && alive().as_ref() == Some(&before);
+        if witnessed {
+            testify(stage, &before);
+        }
+        let Verdict::Holds(deciders) = watch.wait(Some(PATIENCE)).unwrap() else {
+            let now = dir.life(&main());
+            panic!("the death of {before} was never heard; by now there is {now:?}");
+        };
+        let [Decider { life, .. }] = &deciders[..] else {
+            panic!("one condition, one decider: {deciders:?}")
+        };
+        let id = id_of(life);
+        assert!(
+            id >= before,
+            "the death of {id} was told to a witness of {before}"
+        );
+        if witnessed {
+            assert_eq!(
+                id, before,
+                "another death was told, and that of {before} was not"
+            );
+            heard += 1;
+        }
+        let end = end_of(life).expect("a death");
+        stage.seen.lock().unwrap().push((id, end));
+    }
+    heard
+}
+
+/// Looks again and again; returns how often.
+fn keep_looking(stage: &Stage, path: &Path) -> usize {
+    let dir = ExitDir::new(path);
+    let mut looks = 0;
+    let mut last: Option<(LifeId, Option<End>)> = None;
+    while !stage.over.load(Ordering::Relaxed) {
+        let text = std::fs::read_to_string(path.join("main")).expect("a name never disappears");
+        assert!(
+            text.starts_with("Waiting: \"")
+                && text.contains("\nLock: fcntl ")
+                && text.ends_with('\n'),
+            "half a tombstone: {text:?}"
+        );
+        let life = dir.life(&main()).unwrap().expect("a name never disappears");
+        assert_ne!(
+            life.standing,
+            Standing::Unsettled,
+            "neither alive nor dead: {life:?}"
+        );
+        let now = (id_of(&life), end_of(&life));
+        if let Some((id, end)) = &last {
+            assert!(
+                *id <= now.0,
+                "{id} was replaced by an older life, {}",
+                now.0
+            );
+            let same = *id == now.0;
+            assert!(
+                !same || end.is_none() || *end == now.1,
+                "{id}: {end:?} became {:?}",
+                now.1
+            );
+        }
+        if last.as_ref() != Some(&now)
+            && let (id, Some(end)) = &now
+        {
+            stage.seen.lock().unwrap().push((id.clone(), *end));
+        }
+        last = Some(now);
+        looks += 1;
+        // Twenty that never pause would keep the lives from going on.
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    looks
+}

@@ -1,0 +1,317 @@
+//! What an event costs in a large directory, counted in instructions, and many waiters at once.
+//!
+//! Instructions are counted by valgrind, in the program and not in the kernel: unlike time they are the
+//! same on a busy machine. The cost of one event is the difference between many and twice as many.
+
+use crate::support::inspect::sleeps;
+use crate::support::requirements::{installed, is_permitted};
+use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::watch::races::{as_user, long, open_to_all};
+use rustix::fs::FlockOperation;
+use rustix::process::{Resource, Rlimit};
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const EVENTS: usize = 40;
+const SIZES: [usize; 3] = [10, 1_000, 10_000];
+const COUNTED_USER: u32 = 64_200;
+const FIRST_WAITING_USER: u32 = 64_300;
+
+/// Options of valgrind: instructions only, and only their sum.
+const COUNTER: [&str; 3] = [
+    "--tool=cachegrind",
+    "--cache-sim=no",
+    "--cachegrind-out-file=/dev/null",
+];
+
+/// What valgrind says at the end: `I refs: 67,975`.
+fn instructions(stderr: &str) -> u64 {
+    let count = stderr.lines().find_map(|line| line.split_once("refs:"));
+    let (_, count) = count.unwrap_or_else(|| panic!("nothing was counted: {stderr}"));
+    count.trim().replace(',', "").parse().unwrap()
+}
+
+/// A directory full of the living, whose locks one other process holds: were it this one, every
+/// process that the tests beside this one start would have thousands of descriptors to close.
+struct Crowd {
+    world: World,
+    binary: PathBuf,
+    size: usize,
+    /// The first few, open for writing.
+    files: Vec<File>,
+    _holder: Running,
+}
+
+/// Tells the holder where and how many.
+const HOLDER_DIR: &str = "HOLDER_DIR";
+const HOLDER_SIZE: &str = "HOLDER_SIZE";
+
+impl Crowd {
+    fn of(size: usize) -> Crowd {
+        let world = World::new();
+        let binary = installed(&world);
+        open_to_all(&world);
+        let holder = world
+            .command(std::env::current_exe().unwrap())
+            .args(["--exact", "scale::holder", "--ignored"])
+            .env(HOLDER_DIR, world.path("."))
+            .env(HOLDER_SIZE, size.to_string())
+            .stdout(Stdio::null())
+            .start();
+        eventually("all locks are held", || {
+            world.path("held").exists().then_some(())
+        });
+        let open = |at| File::options().write(true).open(world.dir().join(name(at)));
+        let files = (0..9).map(|at| open(at).unwrap()).collect();
+        Crowd {
+            world,
+            binary,
+            size,
+            files,
+            _holder: holder,
+        }
+    }
+
+    /// The applet with valgrind around it, as a user whose inotify instances nobody else uses up.
+    fn counted(&self, words: &[&str]) -> Command {
+        let mut command = self.world.command("valgrind");
+        as_user(&mut command, COUNTED_USER)
+            .args(COUNTER)
+            .arg(&self.binary)
+            .args(words);
+        command
+    }
+
+    /// What a waiting process spends until it has met so many events, and then its end.
+    fn spent(&self, words: &[&str], events: usize) -> u64 {
+        let length = self.files[0].metadata().unwrap().len();
+        let mut process = self.counted(words).start();
+        let mut wakes = await_watch(&process);
+        for event in 0..events {
+            // In turns the tombstone that matters and one that does not.
+            let at = if event % 2 == 0 { 0 } else { 1 + event % 8 };
+            // Writes what stands there already.
+            self.files[at].write_all_at(b"Waiting", 0).unwrap();
+            wakes = await_sleep_after(&process, wakes);
+        }
+        assert!(process.is_running(), "nobody has died: {words:?}");
+        let signal = self.world.signal([name(0)]).finish();
+        assert_eq!(signal.status, 0, "{}", signal.stderr);
+        let ended = process.end();
+        assert!([0, 143].contains(&ended.status), "{words:?}: {ended:?}");
+        // Without the death record the first one lives again.
+        self.files[0].set_len(length).unwrap();
+        instructions(&ended.stderr)
+    }
+
+    /// What a waiting process spends for one event.
+    fn spent_for_one(&self, words: &[&str]) -> u64 {
+        let (once, twice) = (self.spent(words, EVENTS), self.spent(words, 2 * EVENTS));
+        twice.saturating_sub(once) / EVENTS as u64
+    }
+}
+
+fn name(at: usize) -> String {
+    format!("t{at}")
+}
+
+/// No test: the process that holds the locks, until it is killed.
+#[test]
+#[ignore = "a process that another test starts"]
+fn holder() {
+    let (Some(root), Ok(size)) = (std::env::var_os(HOLDER_DIR), std::env::var(HOLDER_SIZE)) else {
+        return;
+    };
+    raise_descriptor_limit();
+    let root = PathBuf::from(root);
+    let dir = root.join("graveyard");
+    // The text of a real life; only the inode in it differs from one to the next.
+    let model = Command::new(binary())
+        .args([
+            "run",
+            "-n",
+            "model",
+            "--",
+            "sh",
+            "-c",
+            // Its first deed can come before the record of its birth.
+            "until grep -q Ready \"$EXIT_DIR/model\"; do sleep 0.01; done; cat \"$EXIT_DIR/model\"",
+        ])
+        .output()
+        .unwrap();
+    let model = String::from_utf8(model.stdout).unwrap();
+    assert!(model.contains("Lock: fcntl"), "{model:?}");
+    std::fs::remove_file(dir.join("model")).unwrap();
+    let lives = (0..size.parse().unwrap()).map(|at| live(&dir.join(name(at)), &model));
+    let _held: Vec<File> = lives.collect();
+    File::create(root.join("held")).unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A tombstone whose lock we hold, with the text of another one.
+fn live(path: &Path, model: &str) -> File {
+    let file = File::options().write(true).create_new(true).open(path);
+    let file = file.unwrap();
+    rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let inode = file.metadata().unwrap().ino();
+    let lines = model.lines().map(|line| match line.rsplit_once(' ') {
+        Some((lock, _)) if line.starts_with("Lock: ") => format!("{lock} {inode}\n"),
+        _ => format!("{line}\n"),
+    });
+    let text: String = lines.collect();
+    file.write_all_at(text.as_bytes(), 0).unwrap();
+    file
+}
+
+/// Waits until a process watches its directory and sleeps; returns how often it has gone to sleep.
+fn await_watch(process: &Running) -> u64 {
+    let pid = process.pid();
+    eventually("it watches", || has_inotify(pid).then_some(()));
+    await_sleep_after(process, 0)
+}
+
+/// Waits until a process has gone to sleep more often than that, and sleeps.
+fn await_sleep_after(process: &Running, wakes: u64) -> u64 {
+    let status = format!("/proc/{}/status", process.pid());
+    eventually("it wakes and sleeps again", || {
+        let text = std::fs::read_to_string(&status).unwrap();
+        let value = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key));
+            line.unwrap().trim().to_owned()
+        };
+        let now: u64 = value("voluntary_ctxt_switches:").parse().unwrap();
+        let polls = std::fs::read_to_string(format!("/proc/{}/wchan", process.pid()));
+        // Where the kernel does not tell in what it sleeps, that it sleeps must do.
+        let polls = polls.is_ok_and(|place| place == "0" || place.contains("poll"));
+        (now > wakes && value("State:").starts_with('S') && polls).then_some(now)
+    })
+}
+
+#[test]
+fn an_event_costs_the_same_in_a_directory_of_ten_and_of_ten_thousand() {
+    let Some(crowds) = crowds(&SIZES) else { return };
+    let for_one = |words: &[&str], crowds: &[Crowd]| {
+        let costs: Vec<u64> = crowds
+            .iter()
+            .map(|crowd| crowd.spent_for_one(words))
+            .collect();
+        println!("{words:?}: {costs:?} instructions for one event among {SIZES:?}");
+        let (first, last) = (costs[0], costs[costs.len() - 1]);
+        assert!(first > 0, "{words:?}: no event was met");
+        assert!(
+            last * 2 <= first * 3,
+            "{words:?}: {costs:?} among {SIZES:?}"
+        );
+    };
+    for_one(&["wait", "--poll", "off", "t0"], &crowds);
+    for_one(
+        &[
+            "run",
+            "--poll",
+            "off",
+            "--death-deps",
+            "t0",
+            "--",
+            "sleep",
+            "600",
+        ],
+        &crowds,
+    );
+    // It has to look at all of them once, which takes its time where instructions are counted.
+    let few = if long() { SIZES.len() } else { 2 };
+    for_one(&["wait", "--poll", "off", ":died"], &crowds[..few]);
+}
+
+#[test]
+fn status_is_linear_in_the_number_of_tombstones() {
+    let sizes = [1_000, 10_000];
+    let Some(crowds) = crowds(&sizes) else { return };
+    let costs: Vec<u64> = crowds
+        .iter()
+        .map(|crowd| {
+            let ended = crowd.counted(&["status"]).finish();
+            assert_eq!(ended.status, 0, "{}", ended.stderr);
+            let ready = ended.stdout.matches(" ready ").count();
+            assert_eq!(ready, crowd.size, "all of them live");
+            instructions(&ended.stderr)
+        })
+        .collect();
+    println!("status: {costs:?} instructions for {sizes:?} tombstones");
+    assert!(costs[1] <= 12 * costs[0], "{costs:?} for {sizes:?}");
+}
+
+/// Full directories, if instructions can be counted here and a process may hold that many locks.
+fn crowds(sizes: &[usize]) -> Option<Vec<Crowd>> {
+    let counting = is_permitted(
+        "counting instructions with valgrind",
+        Command::new("valgrind")
+            .args(COUNTER)
+            .arg(binary())
+            .arg("--version"),
+    );
+    let largest = sizes.iter().max().copied().unwrap_or_default() as u64;
+    let limit = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let may_hold = if limit.is_none_or(|limit| limit > largest + 100) {
+        "true"
+    } else {
+        "false"
+    };
+    let what = format!("holding {largest} descriptors");
+    let possible = counting && is_permitted(&what, &mut Command::new(may_hold));
+    possible.then(|| sizes.iter().map(|size| Crowd::of(*size)).collect())
+}
+
+fn raise_descriptor_limit() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    rustix::process::setrlimit(Resource::Nofile, raised).unwrap();
+}
+
+/// Users of whom each may have 128 inotify instances, as a rule.
+const WAITING_USERS: u32 = 10;
+
+#[test]
+fn a_thousand_waiters_on_one_directory_all_end_after_the_signal() {
+    let world = World::new();
+    let binary = installed(&world);
+    open_to_all(&world);
+    // All but the last are woken; more than half of the last user's waiters find no inotify instance
+    // left, and look by themselves.
+    let user = |at: u32| FIRST_WAITING_USER + (at / 80).min(WAITING_USERS - 1);
+    let waiters: Vec<Running> = (0..1_000)
+        .map(|at| {
+            let mut wait = world.command(&binary);
+            let wait = as_user(&mut wait, user(at)).args(["wait", "--poll", "off", "main"]);
+            wait.stdout(Stdio::null()).stderr(Stdio::null()).start()
+        })
+        .collect();
+    for waiter in &waiters {
+        eventually("it sleeps", || sleeps(waiter.pid()).then_some(()));
+    }
+    let watching = waiters.iter().filter(|waiter| has_inotify(waiter.pid()));
+    println!(
+        "{} of 1000 waiters have an inotify instance",
+        watching.count()
+    );
+    assert_eq!(world.signal(["main"]).finish().status, 0);
+    for waiter in waiters {
+        let ended = waiter.end();
+        assert_eq!(ended.status, 0, "{ended:?}");
+    }
+}
+
+fn has_inotify(pid: i32) -> bool {
+    let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false;
+    };
+    fds.flatten().any(|fd| {
+        std::fs::read_link(fd.path()).is_ok_and(|target| target.ends_with("anon_inode:inotify"))
+    })
+}
