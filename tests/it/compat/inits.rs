@@ -1,6 +1,6 @@
 //! `exitdir-run` beside tini, dumb-init, catatonit and s6: the same scene is played with each. What should
-//! be the same is held against theirs; where they differ both sides are asserted, as the last section of
-//! docs/exitdir-run.md has it.
+//! be the same is held against theirs; where they differ both sides are asserted, as docs/other-inits.md
+//! has it.
 
 use crate::support::inspect::is_gone;
 use crate::support::requirements::is_permitted;

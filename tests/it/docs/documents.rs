@@ -330,6 +330,7 @@ fn pages() -> Vec<String> {
         "docs/kubexit.md",
         "docs/managed.md",
         "docs/migrating.md",
+        "docs/other-inits.md",
         "docs/tombstone.md",
     ];
     let mut pages = others.map(str::to_owned).to_vec();
