@@ -1,6 +1,6 @@
 //! What can go wrong with an exit directory, as one sentence each.
 
-use crate::Name;
+use crate::protocol::name::Name;
 use rustix::io::Errno;
 use std::fmt;
 use std::io;

@@ -19,55 +19,34 @@
 
 #[doc(hidden)]
 pub mod applet;
-mod birth;
-mod child;
-mod condition;
-mod config;
-mod dependencies;
-mod descendants;
 mod duration;
-mod effort;
 mod error;
-mod event_loop;
-mod exit_dir;
-mod follow;
+pub mod exit;
+mod log;
 mod managed;
 #[cfg(test)]
 mod model;
-mod name;
-mod own_life;
-mod plan;
-mod program;
-mod random;
+mod process;
+mod protocol;
 mod readiness;
-mod ready_on;
-mod say;
+mod run;
 mod signal;
-mod society;
+mod store;
 mod supervisor;
-mod sweep;
 #[allow(unsafe_code)]
 mod sys;
-mod termination_log;
-mod timers;
-mod timestamp;
-mod tombstone;
-mod verdict;
-mod vigil;
-mod voice;
 mod watch;
-mod wording;
 
-pub mod exit;
-
-pub use condition::{Condition, Death, Life, LockEvidence, Stage, Standing, State, Vantage};
 pub use duration::{Limit, parse_duration};
 pub use error::Error;
-pub use exit_dir::ExitDir;
-pub use name::Name;
-pub use say::{Living, Said, Word};
+pub use protocol::condition::{
+    Condition, Death, Life, LockEvidence, Stage, Standing, State, Vantage,
+};
+pub use protocol::evaluator::{Decider, Mode, Verdict};
+pub use protocol::name::Name;
+pub use protocol::timestamp::Timestamp;
+pub use protocol::tombstone::{Lock, LockIdentity, Reason, Tombstone};
 pub use signal::{Signal, SignalSet};
-pub use timestamp::Timestamp;
-pub use tombstone::{Lock, LockIdentity, Reason, Tombstone};
-pub use verdict::{Decider, Mode, Verdict};
-pub use vigil::Watch;
+pub use store::announce::{Living, Said, Word};
+pub use store::exit_dir::ExitDir;
+pub use watch::waiter::Watch;

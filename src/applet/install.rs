@@ -1,9 +1,11 @@
 //! `exitdir-install`: copies the running binary into a volume, and sweeps an exit directory.
 
-use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag};
+use super::args::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag};
 use super::{NO_DIRECTORY, directory, links, understand};
-use crate::voice::Voice;
-use crate::{Error, ExitDir, exit};
+use crate::error::Error;
+use crate::exit;
+use crate::log::Voice;
+use crate::store::exit_dir::ExitDir;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
 use std::io;

@@ -1,10 +1,10 @@
 //! `kubexit`: a drop-in for the program of that name, configured by the environment alone.
 
-use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION};
+use super::args::{DIR, HELP, Opt, Synopsis, Typed, VERSION};
 use super::run::Stage;
 use super::run_options::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERIOD, NAME};
 use super::{print, version};
-use crate::voice::Voice;
+use crate::log::Voice;
 use std::ffi::{OsStr, OsString};
 
 pub(super) const SYNOPSIS: Synopsis = Synopsis {

@@ -1,17 +1,20 @@
 //! The applets: one file each, arguments and then calls. Which one is meant is decided here.
 
+mod args;
 mod install;
 mod kubexit;
-mod options;
 mod run;
 mod run_options;
 mod signal;
 mod status;
 mod wait;
 
-use crate::voice::Voice;
-use crate::{ExitDir, Name, condition, exit};
-use options::{DIR, HELP, Synopsis, Typed, VERSION, Words, parse};
+use crate::exit;
+use crate::log::Voice;
+use crate::protocol::condition;
+use crate::protocol::name::Name;
+use crate::store::exit_dir::ExitDir;
+use args::{DIR, HELP, Synopsis, Typed, VERSION, Words, parse};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
@@ -140,7 +143,7 @@ fn version(name: &str) -> String {
 
 /// Writes to standard output; what cannot be written is an error like any other.
 fn print(voice: &Voice, text: &str) -> u8 {
-    match crate::birth::write_all(rustix::stdio::stdout(), text.as_bytes()) {
+    match crate::store::publish::write_all(rustix::stdio::stdout(), text.as_bytes()) {
         Ok(()) => exit::SUCCESS,
         Err(errno) => {
             voice.error(format!(
@@ -201,8 +204,8 @@ fn read_name(text: &str) -> Result<Name, String> {
     Name::new(text).ok_or_else(|| format!("not a name: {}", condition::NAME_GRAMMAR))
 }
 
-fn read_duration(text: &str) -> Result<crate::Limit, String> {
-    crate::parse_duration(text)
+fn read_duration(text: &str) -> Result<crate::duration::Limit, String> {
+    crate::duration::parse_duration(text)
         .ok_or_else(|| "not a duration: expected 30, 0.5, 1m30s, 500ms or off".to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! `exitdir-run`: what its options mean. What they are is in `run_options.rs`; the life itself is lived in
-//! [`crate::event_loop`].
+//! [`crate::run`].
 
-use super::options::{Synopsis, Typed, Words, parse};
+use super::args::{Synopsis, Typed, Words, parse};
 use super::run_options::{
     ACTIVE_WHILE, BIRTH_DEPS, BIRTH_TIMEOUT, CONFIG, CONFIG_CHECK, CONFIG_TAR, DEATH_DEPS,
     EXIT_ONLY, EXPECT_CODE, GRACE_PERIOD, GROUP, NAME, ON_CONFIG, PARENT_DEATH_SIGNAL, PASS_CODE,
@@ -9,16 +9,20 @@ use super::run_options::{
     SYNOPSIS, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
 };
 use super::{answer, directory, read_code, read_duration, read_name, usage_sentence};
-use crate::config::{ConfigItem, Management};
+use crate::duration::Limit;
 use crate::error::describe;
-use crate::event_loop;
+use crate::log::{Level, Voice};
 use crate::managed::Managed;
-use crate::plan::{Membership, Plan, Presence, leave_word};
-use crate::ready_on::ReadyOn;
+use crate::managed::spec::{ConfigItem, Management};
+use crate::protocol::condition::{Condition, State};
+use crate::protocol::name::Name;
+use crate::readiness::spec::ReadyOn;
+use crate::run::plan::{Membership, Plan, Presence, leave_word};
+use crate::run::termination_log;
+use crate::signal::{Signal, SignalSet};
 use crate::supervisor::{Forwarding, OnConfig, Restart, Rules};
 use crate::sys::{self, CommandLine, Signals, Target};
-use crate::voice::{Level, Voice};
-use crate::{Condition, Limit, Name, Signal, SignalSet, State, exit, termination_log};
+use crate::{exit, run};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -72,7 +76,7 @@ impl Stage {
             Ok(managed) => managed,
             Err(sentence) => return refuse(typed, voice, &sentence),
         };
-        event_loop::live(&plan, managed, &self.signals).unwrap_or_else(|sentence| {
+        run::live(&plan, managed, &self.signals).unwrap_or_else(|sentence| {
             plan.voice.error(&sentence);
             termination_log::leave(&plan.voice.signed(&sentence));
             exit::FAILURE

@@ -1,6 +1,6 @@
 //! `exitdir-run`: its options as they are typed, and their order in `--help`. What they mean is in `run.rs`.
 
-use super::options::{DIR, HELP, Opt, POLL, Synopsis, VERSION, flag, valued};
+use super::args::{DIR, HELP, Opt, POLL, Synopsis, VERSION, flag, valued};
 
 pub(super) const NAME: Opt = valued(
     Some('n'),

@@ -1,10 +1,15 @@
 //! `exitdir-signal`: says that somebody is dead, or ready.
 
-use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag, valued};
+use super::args::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag, valued};
 use super::{NO_DIRECTORY, directory, own_name, read_code, read_name, understand};
+use crate::error::Error;
+use crate::exit;
+use crate::log::Voice;
+use crate::protocol::name::Name;
+use crate::signal::SignalSet;
+use crate::store::announce::{Said, Word};
+use crate::store::exit_dir::ExitDir;
 use crate::sys::{self, CommandLine, Gifts, Inherited, Setup, SpawnError};
-use crate::voice::Voice;
-use crate::{Error, ExitDir, Name, Said, SignalSet, Word, exit};
 use std::ffi::OsString;
 
 const READY: Opt = flag(Some('r'), "ready", "record readiness instead of death");

@@ -1,11 +1,15 @@
 //! `exitdir-status`: a table of the tombstones, for people and for scripts.
 
-use super::options::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag};
+use super::args::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag};
 use super::{NO_DIRECTORY, directory, print, understand};
-use crate::error::escaped;
-use crate::tombstone::json_string;
-use crate::voice::Voice;
-use crate::{Condition, Death, Error, ExitDir, Life, Name, State, Timestamp, exit};
+use crate::error::{Error, escaped};
+use crate::exit;
+use crate::log::Voice;
+use crate::protocol::condition::{Condition, Death, Life, State};
+use crate::protocol::name::Name;
+use crate::protocol::timestamp::Timestamp;
+use crate::protocol::tombstone::json_string;
+use crate::store::exit_dir::ExitDir;
 use std::ffi::OsString;
 use std::time::{Duration, SystemTime};
 

@@ -1,12 +1,16 @@
 //! `exitdir-wait`: blocks until conditions hold, and says so by its exit status.
 
-use super::options::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag, valued};
+use super::args::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag, valued};
 use super::{NO_DIRECTORY, directory, own_name, print, read_duration, understand};
+use crate::duration::Limit;
+use crate::exit;
+use crate::log::Voice;
+use crate::protocol::condition::{Condition, Death, State};
+use crate::protocol::evaluator::{Decider, Mode};
+use crate::signal::Signal;
+use crate::store::exit_dir::ExitDir;
 use crate::sys::{self, CommandLine, Signals};
-use crate::verdict::{Decider, Mode};
-use crate::vigil::{Customs, Outcome, Request, Vigil};
-use crate::voice::Voice;
-use crate::{Condition, Death, ExitDir, Limit, Signal, State, exit};
+use crate::watch::waiter::{Customs, Outcome, Request, Vigil};
 use std::ffi::OsString;
 
 const ANY: Opt = flag(

@@ -4,34 +4,34 @@
 //! Changes are waited out: after [`QUIET`] without another one everything that has changed is read, checked
 //! and put in place in one round, and told once. What is refused changes nothing.
 
-mod apart;
 mod archive;
 mod build;
-mod item;
-mod place;
-mod round;
+mod overlap;
+mod read;
+mod replace;
+mod scan;
 mod source;
+pub(crate) mod spec;
 mod staging;
-mod survey;
 mod tree;
+mod update;
 mod watcher;
 
-use crate::ExitDir;
-use crate::Limit;
-use crate::config::Management;
-use crate::effort::Effort;
+use crate::duration::Limit;
 use crate::error::describe;
-use crate::exit_dir::{FileId, Locality};
+use crate::managed::spec::Management;
+use crate::store::exit_dir::{ExitDir, FileId, Locality};
 use crate::supervisor::Ending;
 use crate::sys::Signals;
-use crate::watch::{self, Undertaker};
-use item::{Item, News};
-use round::Round;
+use crate::watch::cpu_time::Effort;
+use crate::watch::dir_watch::{self, Undertaker};
+use scan::Places;
+use source::{Item, News};
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use survey::Places;
+use update::Round;
 use watcher::Watcher;
 
 /// Changes that follow each other sooner than that are one.
@@ -108,9 +108,9 @@ impl<'p> Managed<'p> {
         poll: Option<Limit>,
     ) -> Result<Managed<'p>, String> {
         // First: what is refused here must not even be tried out there.
-        apart::check(&plan.items, dir.map(ExitDir::path))?;
+        overlap::check(&plan.items, dir.map(ExitDir::path))?;
         for place in plan.items.iter().filter_map(|item| item.usage.place()) {
-            place::check(place)?;
+            replace::check(place)?;
         }
         Ok(Managed {
             plan,
@@ -169,7 +169,7 @@ impl<'p> Managed<'p> {
         self.round.as_ref().and_then(Round::checker)
     }
 
-    /// As [`crate::watch::DirWatch::close_later`].
+    /// As [`crate::watch::dir_watch::DirWatch::close_later`].
     pub(crate) fn close_later(&mut self) {
         let appointed = self.watcher.fd().map(Undertaker::appoint);
         self.undertaker = appointed.and_then(Result::ok);
@@ -242,7 +242,7 @@ impl<'p> Managed<'p> {
             }
         }
         if let Some(errno) = self.watcher.trouble() {
-            finding.complaints.push(watch::no_inotify(errno));
+            finding.complaints.push(dir_watch::no_inotify(errno));
         }
         let (cost, ended) = (effort.so_far(), Instant::now());
         self.rests_until = ended + cost * REST;
@@ -250,8 +250,8 @@ impl<'p> Managed<'p> {
         let locality = self.locality();
         self.tells_everything = !blind && locality == Locality::Local;
         self.surveyed = Some(began);
-        let interval = watch::interval(self.poll, blind, locality);
-        self.next_look = watch::next_look(interval, cost, ended);
+        let interval = dir_watch::interval(self.poll, blind, locality);
+        self.next_look = dir_watch::next_look(interval, cost, ended);
     }
 
     /// The exit directory is no part of any source.
@@ -288,7 +288,7 @@ impl<'p> Managed<'p> {
         let Some(file) = &self.plan.active_while else {
             return;
         };
-        match survey::exists(file, places) {
+        match scan::exists(file, places) {
             Ok(active) if active == self.active => {}
             Ok(active) => {
                 self.active = active;

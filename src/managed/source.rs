@@ -1,166 +1,280 @@
-//! What a source holds, read into memory: a file or a directory, through symbolic links if need be.
-//!
-//! It is surveyed before and after: what has changed meanwhile is not taken.
+//! One source: what is known of it, and what is new about it.
 
-use super::survey::{Places, names, survey, there};
-use super::tree::{Attributes, DEPTH_LIMIT, Node, SIZE_LIMIT, Tree};
-use crate::ExitDir;
-use crate::error::describe;
-use crate::exit_dir::FileId;
-use rustix::fs::{FileType, Mode, OFlags, Stat};
-use std::fs::File;
-use std::io::Read;
+use super::read::{self, Content, Surroundings};
+use super::replace::{self, Candidate};
+use super::scan::{self, Places};
+use super::staging::parent;
+use super::tree::{Fingerprint, Node, Tree};
+use super::{Finding, archive};
+use crate::managed::spec::{ConfigItem, Usage};
+use crate::store::exit_dir::{ExitDir, FileId};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
-/// What a source holds.
-pub(super) enum Content {
-    Tree(Tree),
-    Missing,
-    /// It was changed while it was read.
-    Unsteady,
-    /// Why it cannot be used.
-    Refused(String),
-    /// Why it could not be read, which may be a moment's.
-    Failed(String),
+/// One source.
+pub(super) struct Item<'p> {
+    what: &'p ConfigItem,
+    /// As of the last look: `None` if nothing is there.
+    signature: Option<u64>,
+    /// It was not read since it has changed.
+    is_dirty: bool,
+    /// As of the last look: it may change again with the same signature.
+    is_young: bool,
+    accepted: Option<Fingerprint>,
+    /// The last that was not accepted: it is not asked about twice.
+    refused: Option<Fingerprint>,
+    /// The last that cannot be used, and what was said about it: that is not said twice.
+    unusable: Option<(Option<Fingerprint>, String)>,
+    /// The one whose answer was not taken, because the check may have seen something else.
+    doubted: Option<Fingerprint>,
+    /// That it is gone was said.
+    is_missed: bool,
+    /// The last that was new could not be put in place, for no fault of its own.
+    pub(super) has_failed: bool,
 }
 
-/// What a source must not take in.
-pub(super) struct Surroundings<'d> {
-    /// The exit directory, which is no part of it.
-    pub(super) apart: Option<FileId>,
-    /// The same, which knows our own tombstone.
-    pub(super) dir: Option<&'d ExitDir>,
-    /// The directory in which its copy is: that it holds this means that it would hold itself.
-    pub(super) copy: Option<FileId>,
+/// What is new about a source.
+pub(super) enum News {
+    None,
+    /// To be checked and put in place; without a candidate the command reads it where it is.
+    Proposal(Fingerprint, Option<Candidate>),
+    /// To be said.
+    Warning(String),
+    /// To be said once.
+    Complaint(String),
 }
 
-/// Reads everything that is there.
-pub(super) fn read(path: &Path, surroundings: &Surroundings<'_>) -> Content {
-    let look = || survey(path, &mut Places::default(), surroundings.apart).signature;
-    let before = look();
-    if before.is_none() {
-        return Content::Missing;
-    }
-    let mut reader = Reader {
-        tree: Tree::default(),
-        surroundings,
-    };
-    let result = reader.visit(path, PathBuf::new(), &mut Vec::new());
-    match (result, look()) {
-        (_, None) => Content::Missing,
-        (_, after) if after != before => Content::Unsteady,
-        (Ok(()), _) if reader.tree.root().is_some() => Content::Tree(reader.tree),
-        (Ok(()), _) => Content::Refused("it is neither a file nor a directory".to_owned()),
-        (Err(Obstacle::Itself(why)), _) => Content::Refused(why),
-        (Err(Obstacle::Error(at, error)), _) => {
-            let because = describe(&error);
-            let why = match at.as_os_str().is_empty() {
-                true => because,
-                false => format!("{}: {because}", at.display()),
-            };
-            match error.kind() {
-                // It is seen when that changes.
-                std::io::ErrorKind::PermissionDenied => Content::Refused(why),
-                _ => Content::Failed(why),
-            }
+impl<'p> Item<'p> {
+    pub(super) fn new(what: &'p ConfigItem) -> Item<'p> {
+        Item {
+            what,
+            signature: None,
+            is_dirty: true,
+            is_young: false,
+            accepted: None,
+            refused: None,
+            unusable: None,
+            doubted: None,
+            is_missed: false,
+            has_failed: false,
         }
     }
-}
 
-/// Why something cannot be read.
-enum Obstacle {
-    /// For what it is.
-    Itself(String),
-    Error(PathBuf, std::io::Error),
-}
+    pub(super) fn source(&self) -> &Path {
+        &self.what.source
+    }
 
-struct Reader<'s> {
-    tree: Tree,
-    surroundings: &'s Surroundings<'s>,
-}
+    /// Whether there is something of it to start with: what was accepted, in a copy or where it is.
+    pub(super) fn is_there(&self) -> bool {
+        let is_kept = self.what.usage.place().is_some() || self.signature.is_some();
+        self.accepted.is_some() && is_kept
+    }
 
-impl Reader<'_> {
-    fn visit(
+    pub(super) fn is_young(&self) -> bool {
+        self.is_young
+    }
+
+    /// Looks at it from outside. Whether it has changed.
+    pub(super) fn survey(&mut self, places: &mut Places, apart: Option<FileId>) -> bool {
+        let now = scan::survey(self.source(), places, apart);
+        let changed = self.signature != now.signature;
+        self.signature = now.signature;
+        self.is_young = now.is_young;
+        self.is_dirty |= changed;
+        changed
+    }
+
+    /// Why there is nothing of it to start with.
+    pub(super) fn explain(&self) -> String {
+        let source = self.source().display();
+        match self.signature {
+            Some(_) => format!("{source} is not accepted"),
+            None => format!("{source} does not exist"),
+        }
+    }
+
+    /// What could not be done is done again.
+    pub(super) fn retry(&mut self) {
+        self.is_dirty |= std::mem::take(&mut self.has_failed);
+    }
+
+    /// Reads it if it has changed. With what is new: whether it goes on changing, which counts only if there is
+    /// no haste.
+    pub(super) fn news(
         &mut self,
-        path: &Path,
-        relative: PathBuf,
-        above: &mut Vec<FileId>,
-    ) -> Result<(), Obstacle> {
-        let failed = |error| Obstacle::Error(relative.clone(), error);
-        let stat = there(rustix::fs::stat(path)).map_err(|errno| failed(errno.into()))?;
-        let apart = self.surroundings.apart;
-        let is_part = |stat: &Stat| apart != Some(FileId::of(stat)) && !self.is_own(stat);
-        let Some(stat) = stat.filter(is_part) else {
-            return Ok(());
+        dir: Option<&ExitDir>,
+        apart: Option<FileId>,
+        in_haste: bool,
+    ) -> (News, bool) {
+        if !std::mem::take(&mut self.is_dirty) {
+            return (News::None, false);
+        }
+        let source = self.what.source.display();
+        let (content, raw) = self.read(dir, apart);
+        self.has_failed = false;
+        if self.goes_on(apart) && !in_haste {
+            // Its writer may have just begun, and nothing was heard of him yet.
+            return (News::None, true);
+        }
+        match content {
+            Content::Missing if self.accepted.is_some() && !self.is_missed => {
+                let sentence = format!("{source} is gone{}", self.consequence());
+                self.is_missed = true;
+                (News::Warning(sentence), self.is_dirty)
+            }
+            Content::Missing => (News::None, self.is_dirty),
+            Content::Unsteady => {
+                self.is_dirty = true;
+                (News::None, true)
+            }
+            Content::Failed(why) => {
+                self.has_failed = true;
+                let sentence = format!("cannot read {source}: {why}");
+                (News::Complaint(sentence), self.is_dirty)
+            }
+            Content::Refused(why) => {
+                let unusable = Some((raw, self.refusal(&why)));
+                let sentence = unusable.as_ref().filter(|_| unusable != self.unusable);
+                let news = sentence.map_or(News::None, |(_, said)| News::Warning(said.clone()));
+                self.unusable = unusable;
+                self.is_missed = false;
+                (news, self.is_dirty)
+            }
+            Content::Tree(tree) => {
+                self.unusable = None;
+                self.is_missed = false;
+                (self.propose(&tree), self.is_dirty)
+            }
+        }
+    }
+
+    /// Whether it is not what it was when it had come to rest, or may change without a trace: then it is read
+    /// again. Half-way through a truncation the kernel shows an empty file with its old times.
+    fn goes_on(&mut self, apart: Option<FileId>) -> bool {
+        let now = scan::survey(self.source(), &mut Places::default(), apart);
+        self.is_dirty = now.is_young || now.signature != self.signature;
+        self.signature = now.signature;
+        self.is_dirty
+    }
+
+    /// Whether the check may have seen another content than what was proposed. Where it is that again, or was only
+    /// touched, as by the check itself, the check is asked once more and not twice.
+    pub(super) fn is_another_by_now(
+        &mut self,
+        print: Fingerprint,
+        dir: Option<&ExitDir>,
+        apart: Option<FileId>,
+    ) -> bool {
+        let now = scan::survey(self.source(), &mut Places::default(), apart);
+        if !self.is_dirty && now.signature == self.signature {
+            return false;
+        }
+        let is_same = match self.read(dir, apart).0 {
+            Content::Tree(tree) => tree.fingerprint(self.what.usage.place().is_some()) == print,
+            Content::Missing | Content::Unsteady | Content::Failed(_) | Content::Refused(_) => {
+                false
+            }
         };
-        let attributes = Attributes {
-            // A set-user-id program of another user must not become ours.
-            mode: stat.st_mode & 0o777,
-            owner: Some((stat.st_uid, stat.st_gid)),
+        !is_same || self.doubted.replace(print) != Some(print)
+    }
+
+    /// What is known of it is not enough to go by.
+    pub(super) fn ask_again(&mut self) {
+        self.is_dirty = true;
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.is_dirty
+    }
+
+    /// What there is, and if that is an archive: which.
+    fn read(&self, dir: Option<&ExitDir>, apart: Option<FileId>) -> (Content, Option<Fingerprint>) {
+        let place = self.what.usage.place();
+        let parent = place.and_then(|place| rustix::fs::stat(parent(place)).ok());
+        let surroundings = Surroundings {
+            apart,
+            dir,
+            copy: parent.map(|stat| FileId::of(&stat)),
         };
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => {
-                let Some(file) = self.open(path).map_err(failed)? else {
-                    return Ok(());
+        let content = read::read(self.source(), &surroundings);
+        match (&self.what.usage, content) {
+            (Usage::Unpacked(_), Content::Tree(tree)) => {
+                let unpacked = match tree.root() {
+                    Some(Node::File(_, bytes)) => archive::read(bytes),
+                    _ => Err("it is a directory, not a tar archive".to_owned()),
                 };
-                let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
-                self.tree.check_limits(size).map_err(Obstacle::Itself)?;
-                let mut bytes = Vec::new();
-                // Not only as much as it says: some files say 0 and hold something (proc(5)).
-                let mut file = file.take(SIZE_LIMIT + 1);
-                file.read_to_end(&mut bytes).map_err(failed)?;
-                let node = Node::File(attributes, Rc::from(bytes));
-                self.tree.add(relative, node).map_err(Obstacle::Itself)
+                let content = unpacked.map_or_else(Content::Refused, Content::Tree);
+                (content, Some(tree.fingerprint(false)))
             }
-            FileType::Directory => {
-                let id = FileId::of(&stat);
-                let shown = relative.display();
-                if above.contains(&id) {
-                    let why = format!("{shown}: a link to a directory above it");
-                    return Err(Obstacle::Itself(why));
-                }
-                if self.surroundings.copy == Some(id) {
-                    let why = format!("{shown}: its own copy is in there");
-                    return Err(Obstacle::Itself(why));
-                }
-                if above.len() > DEPTH_LIMIT {
-                    let why = format!("it is more than {DEPTH_LIMIT} directories deep");
-                    return Err(Obstacle::Itself(why));
-                }
-                let names = names(path).map_err(failed)?;
-                let node = Node::Directory(attributes);
-                let added = self.tree.add(relative.clone(), node);
-                added.map_err(Obstacle::Itself)?;
-                above.push(id);
-                for name in names {
-                    self.visit(&path.join(&name), relative.join(&name), above)?;
-                }
-                above.pop();
-                Ok(())
-            }
-            // Sockets and FIFOs are no configuration.
-            _ => Ok(()),
+            (_, content) => (content, None),
         }
     }
 
-    fn is_own(&self, stat: &Stat) -> bool {
-        let dir = self.surroundings.dir;
-        dir.is_some_and(|dir| dir.is_own(Some(FileId::of(stat))))
+    fn propose(&mut self, tree: &Tree) -> News {
+        let place = self.what.usage.place();
+        // The command sees the modes of copies only.
+        let print = tree.fingerprint(place.is_some());
+        if self.refused == Some(print) {
+            return News::None;
+        }
+        self.refused = None;
+        if self.accepted == Some(print) {
+            return News::None;
+        }
+        match place.map(|place| replace::stage(tree, place)).transpose() {
+            Ok(candidate) => News::Proposal(print, candidate),
+            Err(complaint) => {
+                self.has_failed = true;
+                News::Complaint(complaint)
+            }
+        }
     }
 
-    /// `None` if it is no file any more.
-    fn open(&self, path: &Path) -> std::io::Result<Option<File>> {
-        // NONBLOCK: if it has become a FIFO meanwhile it must not hang us.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = rustix::fs::open(path, flags, Mode::empty())?;
-        let stat = rustix::fs::fstat(&file)?;
-        if self.is_own(&stat) {
-            // It has come here since we looked. The lock on our tombstone would go with it.
-            std::mem::forget(file);
-            return Ok(None);
+    /// What the check is asked about.
+    pub(super) fn subject(&self, candidate: Option<&Candidate>) -> PathBuf {
+        candidate.map_or_else(|| self.source().to_owned(), Candidate::path)
+    }
+
+    /// The check has said yes, or there is none: it is put in place. Whether it is there.
+    pub(super) fn accept(
+        &mut self,
+        print: Fingerprint,
+        candidate: Option<Candidate>,
+        finding: &mut Finding,
+    ) -> bool {
+        self.doubted = None;
+        let changes = candidate.map(Candidate::put_in_place).transpose();
+        match changes {
+            Ok(changes) => {
+                let told = self.what.usage.place().zip(changes);
+                let details = told.map(|(place, changes)| changes.tell(place));
+                finding.details.extend(details.into_iter().flatten());
+                self.accepted = Some(print);
+                true
+            }
+            Err(complaint) => {
+                self.has_failed = true;
+                finding.complaints.push(complaint);
+                false
+            }
         }
-        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        Ok(is_file.then(|| file.into()))
+    }
+
+    /// The check has said no. The sentence about it.
+    pub(super) fn refuse(&mut self, print: Fingerprint, why: &str) -> String {
+        (self.refused, self.doubted) = (Some(print), None);
+        self.refusal(why)
+    }
+
+    fn refusal(&self, why: &str) -> String {
+        let source = self.source().display();
+        format!("{source} is refused: {why}{}", self.consequence())
+    }
+
+    fn consequence(&self) -> &'static str {
+        if self.is_there() {
+            ": keeping the old one"
+        } else {
+            ""
+        }
     }
 }

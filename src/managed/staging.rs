@@ -4,7 +4,7 @@
 //! Its name is random, since others may write there too, and its lock says that somebody still needs it: what a
 //! crash has left behind is removed by whoever comes next.
 
-use crate::random;
+use crate::sys::random;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs;

@@ -1,7 +1,7 @@
 //! "Look again": inotify on many paths. What was heard is only a rumour, and forgotten at once, but for one thing
 //! that cannot be seen: that somebody has begun to write and has not finished.
 
-use super::survey::Places;
+use super::scan::Places;
 use rustix::fs::FileType;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
@@ -147,12 +147,15 @@ mod tests {
 
     impl Scene {
         fn new() -> Scene {
-            let name = format!("exitdir-watcher-{}", crate::random::hex::<8>().unwrap());
+            let name = format!(
+                "exitdir-watcher-{}",
+                crate::sys::random::hex::<8>().unwrap()
+            );
             let dir = std::env::temp_dir().join(name);
             std::fs::create_dir(&dir).unwrap();
             std::fs::write(dir.join("file"), "text").unwrap();
             let mut places = Places::default();
-            super::super::survey::survey(&dir, &mut places, None);
+            super::super::scan::survey(&dir, &mut places, None);
             let mut watcher = Watcher::new();
             assert!(watcher.set(&places));
             Scene {

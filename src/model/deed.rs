@@ -6,8 +6,9 @@
 use super::kernel::{Inode, Who};
 use super::replacement::Old;
 use super::world::{Lapse, World};
-use crate::tombstone::{Line, compose};
-use crate::{Lock, LockIdentity, Timestamp, Tombstone, Word};
+use crate::protocol::timestamp::Timestamp;
+use crate::protocol::tombstone::{Line, Lock, LockIdentity, Tombstone, compose};
+use crate::store::announce::Word;
 
 /// The exit code of every leader; signallers say 0.
 pub(super) const LEADERS_CODE: u8 = 7;

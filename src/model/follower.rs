@@ -5,9 +5,11 @@
 use super::deed::{BOOT, DEVICE};
 use super::kernel::{Entry, Event, Inode, Who};
 use super::world::{Lapse, Setup, Step, World};
-use crate::condition::{Life, LockEvidence, News, Vantage};
-use crate::verdict::{Ballot, Mode, Terms, Verdict};
-use crate::{Condition, Death, Name, State, Timestamp, Tombstone};
+use crate::protocol::condition::{Condition, Death, Life, LockEvidence, News, State, Vantage};
+use crate::protocol::evaluator::{Ballot, Mode, Terms, Verdict};
+use crate::protocol::name::Name;
+use crate::protocol::timestamp::Timestamp;
+use crate::protocol::tombstone::Tombstone;
 
 /// One look at a tombstone, system call by system call (`ExitDir::sight` and `ExitDir::read`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -28,7 +28,7 @@ mod replacement_tests;
 mod signaller;
 mod world;
 
-use crate::Word;
+use crate::store::announce::Word;
 use deed::{Deed, LEADER};
 use explore::explore;
 use world::{Lapse, Setup};

@@ -3,7 +3,7 @@
 use super::deed::{Course, Deed, Outcome};
 use super::kernel::{Inode, Who};
 use super::world::{Lapse, World};
-use crate::Tombstone;
+use crate::protocol::tombstone::Tombstone;
 
 /// The steps between a life that is ready and the same life that is not.
 pub(super) const REPLACEMENT: &[Deed] = &[

@@ -7,7 +7,7 @@ use super::deed::{Deed, LEADER};
 use super::replacement::REPLACEMENT;
 use super::world::{Lapse, Setup};
 use super::{breaks, holds, setup};
-use crate::Word;
+use crate::store::announce::Word;
 
 /// A supervisor whose command is ready, and goes down and is ready again as often as `times` says.
 fn restarting(times: usize) -> Vec<Deed> {

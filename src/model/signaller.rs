@@ -5,9 +5,9 @@ use super::follower::Sight;
 use super::kernel::{Inode, Who};
 use super::leader::Pulse;
 use super::world::{Lapse, Setup, Step, World};
-use crate::condition::{Life, Standing};
-use crate::tombstone::compose_append;
-use crate::{Death, Tombstone, Word};
+use crate::protocol::condition::{Death, Life, Standing};
+use crate::protocol::tombstone::{Tombstone, compose_append};
+use crate::store::announce::Word;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Saying {

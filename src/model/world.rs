@@ -5,7 +5,7 @@ use super::follower::{Follower, Sight, Watching};
 use super::kernel::{Entry, Event, Kernel, Who};
 use super::leader::{Leader, Pulse};
 use super::signaller::{Saying, Signaller};
-use crate::Word;
+use crate::store::announce::Word;
 
 /// Where the protocol is left on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! An HTTP client of its own, because all that is wanted is the first line of an answer; a library would be
 //! larger than everything else in the binary.
 
-use crate::ready_on::Resource;
+use crate::readiness::spec::Resource;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};

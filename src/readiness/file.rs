@@ -4,7 +4,7 @@
 //! since some file systems drop events in silence.
 
 use super::Finding;
-use crate::exit_dir::FileId;
+use crate::store::exit_dir::FileId;
 use rustix::fs::FileType;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use std::mem::MaybeUninit;

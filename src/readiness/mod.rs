@@ -9,9 +9,10 @@ mod file;
 mod notify;
 mod pipe;
 mod probe;
+pub(crate) mod spec;
 
-use crate::exit_dir::ExitDir;
-use crate::ready_on::ReadyOn;
+use crate::readiness::spec::ReadyOn;
+use crate::store::exit_dir::ExitDir;
 use crate::supervisor::Ending;
 use crate::sys::Signals;
 use rustix::event::PollFlags;

@@ -1,9 +1,8 @@
 //! `$NOTIFY_SOCKET`: what a command says of itself (sd_notify(3)).
 
 use super::Finding;
-use crate::exit_dir::{ExitDir, FileId};
-use crate::random;
-use crate::sys::{self, Datagram};
+use crate::store::exit_dir::{ExitDir, FileId};
+use crate::sys::{self, Datagram, random};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -2,8 +2,8 @@
 
 use super::Finding;
 use super::connection::{Connection, Progress};
-use crate::program::{Outcome, Output, Program};
-use crate::ready_on::Resource;
+use crate::process::helper::{Outcome, Output, Program};
+use crate::readiness::spec::Resource;
 use crate::supervisor::Ending;
 use crate::sys::{CommandLine, Signals};
 use rustix::event::PollFlags;

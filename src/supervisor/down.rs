@@ -1,10 +1,11 @@
 //! What each event does while no command runs: it was not started yet, has ended and what it left behind is
 //! being stopped, will be started again, or must not run.
 
-use super::alive::Run;
 use super::machine::{Attempt, Machine, NEXT_NOTICE, State, Step, cause, disarm_run, finish};
-use super::{Action, Event, Final, Left, Record, Report, Timer, outcome};
-use crate::{Limit, Signal};
+use super::running::Run;
+use super::{Action, Event, Final, Left, Record, Report, Timer, exit_table};
+use crate::duration::Limit;
+use crate::signal::Signal;
 use std::time::Duration;
 
 /// Orphans are handed to us without a word, so those that come late are looked for this often.
@@ -64,13 +65,13 @@ impl Machine {
             }
             Event::DeathDepHolds(fate) => {
                 let cause = cause(&fate);
-                finish(vec![cause], outcome::not_started(&self.rules, fate))
+                finish(vec![cause], exit_table::not_started(&self.rules, fate))
             }
             Event::Signal(signal) if self.rules.ends_wait(signal) => {
-                finish(Vec::new(), outcome::interrupted(signal))
+                finish(Vec::new(), exit_table::interrupted(signal))
             }
             Event::Signal(signal) => (State::Waiting, while_down(signal)),
-            Event::Expired(Timer::Birth) => finish(Vec::new(), outcome::birth_timeout()),
+            Event::Expired(Timer::Birth) => finish(Vec::new(), exit_table::birth_timeout()),
             Event::Expired(Timer::Notice) => (
                 State::Waiting,
                 vec![
@@ -116,7 +117,7 @@ impl Machine {
             Event::DeathDepHolds(fate) => match clearing.next {
                 Next::Restart(last, _) | Next::Resume(last) => {
                     let cause = cause(&fate);
-                    let last = outcome::not_restarted(&self.rules, fate, &last);
+                    let last = exit_table::not_restarted(&self.rules, fate, &last);
                     let next = Next::Finish(last);
                     (State::Clearing(Clearing { next, ..clearing }), vec![cause])
                 }
@@ -158,11 +159,11 @@ impl Machine {
             }
             Event::DeathDepHolds(fate) => {
                 let cause = cause(&fate);
-                let last = outcome::not_restarted(&self.rules, fate, &last);
+                let last = exit_table::not_restarted(&self.rules, fate, &last);
                 finish(vec![cause], last)
             }
             Event::Signal(signal) if self.rules.ends_wait(signal) => {
-                finish(Vec::new(), outcome::interrupted(signal))
+                finish(Vec::new(), exit_table::interrupted(signal))
             }
             Event::Signal(signal) => (State::BackingOff(last), while_down(signal)),
             Event::Deactivated => {
@@ -208,13 +209,13 @@ impl Machine {
             Event::DeathDepHolds(fate) => {
                 let cause = cause(&fate);
                 let last = match last {
-                    Some(last) => outcome::not_restarted(&self.rules, fate, &last),
-                    None => outcome::not_started(&self.rules, fate),
+                    Some(last) => exit_table::not_restarted(&self.rules, fate, &last),
+                    None => exit_table::not_started(&self.rules, fate),
                 };
                 finish(vec![cause], last)
             }
             Event::Signal(signal) if self.rules.ends_wait(signal) => {
-                finish(Vec::new(), outcome::interrupted(signal))
+                finish(Vec::new(), exit_table::interrupted(signal))
             }
             Event::Signal(signal) => (State::Inactive(last), while_down(signal)),
             // It is; and when it is not any more, what is there counts.
@@ -302,7 +303,7 @@ fn kill_descendants(next: Next) -> Step {
 /// Somebody outside wants an end: the first word puts one to restarts, the second to all patience.
 fn hurry(clearing: Clearing, signal: Signal) -> Step {
     let next = match clearing.next {
-        Next::Restart(..) | Next::Resume(_) => Next::Finish(outcome::interrupted(signal)),
+        Next::Restart(..) | Next::Resume(_) => Next::Finish(exit_table::interrupted(signal)),
         Next::Finish(last) => Next::Finish(last),
     };
     match clearing.pace {

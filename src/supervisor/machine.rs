@@ -1,12 +1,13 @@
 //! The states of a life, and which file says what each event does in them: a command runs
 //! (`alive.rs`), or none does (`down.rs`). Here is what lies between them.
 
-use super::alive::{Run, Stop};
 use super::down::{self, Clearing};
 use super::rules::{Retries, STEADY};
-use super::{Action, Event, Final, Record, Restart, Rules, Timer, outcome};
-use crate::dependencies::Fate;
-use crate::{Limit, Signal};
+use super::running::{Run, Stop};
+use super::{Action, Event, Final, Record, Restart, Rules, Timer, exit_table};
+use crate::duration::Limit;
+use crate::protocol::death_deps::Fate;
+use crate::signal::Signal;
 use std::time::Duration;
 
 /// Where the life stands.
@@ -140,7 +141,7 @@ impl Machine {
                 (State::Running(Run::default()), actions)
             }
             Event::StartFailed(failure) => {
-                let last = outcome::start_failed(failure);
+                let last = exit_table::start_failed(failure);
                 // What could be executed once will be again, when whoever replaces it has finished.
                 let delay = match attempt {
                     Attempt::Again if self.rules.restarts_after(last.code) => self.retries.take(),

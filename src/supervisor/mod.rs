@@ -6,18 +6,19 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
-mod alive;
 mod down;
+mod exit_table;
 mod machine;
-mod outcome;
 mod rules;
+mod running;
 
+pub(crate) use exit_table::{Ending, Final, StartFailure, StopReason, Why};
 pub(crate) use machine::Machine;
-pub(crate) use outcome::{Ending, Final, StartFailure, StopReason, Why};
 pub(crate) use rules::{Forwarding, OnConfig, Restart, Rules};
 
-use crate::dependencies::Fate;
-use crate::{Limit, Signal};
+use crate::duration::Limit;
+use crate::protocol::death_deps::Fate;
+use crate::signal::Signal;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +144,7 @@ pub(crate) enum Record {
     /// The command is down because it was deactivated.
     Inactive,
     /// A stop for a death dependency has begun.
-    Cause(crate::Name),
+    Cause(crate::protocol::name::Name),
 }
 
 /// What people are told about.

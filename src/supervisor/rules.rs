@@ -1,7 +1,9 @@
 //! What the options say about a life, as far as it is decided here. Pure.
 
 use super::Ending;
-use crate::{Limit, Signal, SignalSet, exit};
+use crate::duration::Limit;
+use crate::exit;
+use crate::signal::{Signal, SignalSet};
 use std::time::Duration;
 
 /// The options that the machine needs.

@@ -5,9 +5,10 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 use super::*;
-use crate::dependencies::Bond;
-use crate::tombstone::Reason;
-use crate::{Name, SignalSet};
+use crate::protocol::death_deps::Bond;
+use crate::protocol::name::Name;
+use crate::protocol::tombstone::Reason;
+use crate::signal::SignalSet;
 use std::time::Duration;
 
 pub(super) fn signal(name: &str) -> Signal {

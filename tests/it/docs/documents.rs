@@ -111,7 +111,7 @@ fn every_exit_status_of_help_stands_in_the_page_of_its_applet() {
 fn the_page_of_the_tombstone_has_every_key_reason_and_state_that_the_code_knows() {
     let page = read("docs/tombstone.md");
     let parser = between(
-        &read("src/tombstone.rs"),
+        &read("src/protocol/tombstone.rs"),
         "fn take_line",
         "/// The time that names the life",
     );
@@ -122,7 +122,11 @@ fn the_page_of_the_tombstone_has_every_key_reason_and_state_that_the_code_knows(
     assert_eq!(documented, keys, "keys");
 
     let reasons = strings(
-        &between(&read("src/tombstone.rs"), "pub fn as_str", "fn parse"),
+        &between(
+            &read("src/protocol/tombstone.rs"),
+            "pub fn as_str",
+            "fn parse",
+        ),
         "\",",
     );
     let (_, table) = page
@@ -130,7 +134,7 @@ fn the_page_of_the_tombstone_has_every_key_reason_and_state_that_the_code_knows(
         .expect("a table of reasons");
     assert_eq!(first_cells(table, "\n```"), reasons, "reasons");
 
-    let words = between(&read("src/condition.rs"), "const WORDS", "];");
+    let words = between(&read("src/protocol/condition.rs"), "const WORDS", "];");
     let mut states = strings(&words, "\", State");
     states.push("exit=N".to_owned());
     let mut documented = first_cells(&section(&page, "States"), "It is **dead**");

@@ -1,3 +1,4 @@
 //! The project itself: layers, unsafe code, sizes.
 
+mod layering;
 mod tidy;

@@ -1,0 +1,237 @@
+//! The command as a process: starting it, signalling it, reaping it and all orphans, and its place in
+//! the terminal. Decides nothing.
+
+use crate::signal::Signal;
+use crate::supervisor::{Ending, Left, Place, StartFailure};
+use crate::sys::{self, CommandLine, Gifts, Setup, Signals, SpawnError, Target};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
+use std::io;
+use std::os::fd::RawFd;
+
+/// The command, from its start until it was reaped.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pid: i32,
+    target: Target,
+    /// The terminal whose foreground it was given.
+    lent: Option<RawFd>,
+    /// It was last seen stopped.
+    paused: bool,
+}
+
+/// What reaping found.
+#[derive(Debug)]
+pub(crate) struct Reaped {
+    /// How the command ended.
+    pub(crate) ended: Option<Ending>,
+    /// What stopped the command.
+    pub(crate) paused: Option<Signal>,
+    /// Who else has ended, and how.
+    pub(crate) others: Vec<(i32, Option<Ending>)>,
+    /// Whether any child is left.
+    pub(crate) left: Left,
+    /// Where the command was.
+    pub(crate) place: Place,
+}
+
+impl Child {
+    /// Starts the command in a process group of its own, with signals as we found them, and in the
+    /// foreground of the terminal if that was our place.
+    pub(crate) fn start(
+        command: &CommandLine,
+        signals: &Signals,
+        target: Target,
+        gifts: Gifts<'_>,
+    ) -> Result<Child, StartFailure> {
+        let lent = sys::foreground_terminal();
+        let setup = Setup {
+            inherited: signals.inherited(),
+            own_group: true,
+            terminal: lent,
+        };
+        match sys::spawn(command, setup, gifts) {
+            Ok(pid) => Ok(Child {
+                pid,
+                target,
+                lent,
+                paused: false,
+            }),
+            Err(SpawnError::Fork(error)) => Err(StartFailure::Own(errno(&error))),
+            Err(SpawnError::Exec(error)) => Err(match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                    StartFailure::NotFound(errno(&error))
+                }
+                _ => StartFailure::NotExecutable(errno(&error)),
+            }),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Sends a signal. After a stop `CONT` goes to the whole group, as the stop did, and to where the
+    /// terminal is if that is ours again.
+    #[inline]
+    pub(crate) fn send(&mut self, signal: Signal) -> io::Result<()> {
+        let mut target = self.target;
+        match signal {
+            Signal::CONT => {
+                self.lend_terminal();
+                if std::mem::take(&mut self.paused) || self.is_stopped() {
+                    target = Target::Group;
+                }
+            }
+            // A shell does not say CONT when it brings a job to the foreground that runs. What a key then
+            // sends to our group is meant for the command's.
+            Signal::INT | Signal::QUIT | Signal::TSTP if self.lend_terminal() => {
+                target = Target::Group;
+            }
+            _ => {}
+        }
+        if target == Target::Group && self.has_left_its_group() {
+            sys::kill(self.pid, Target::Process, signal).or_else(unless_nobody)?;
+        }
+        sys::kill(self.pid, target, signal).or_else(unless_nobody)
+    }
+
+    /// Whether it is stopped, which may not have been told to us yet.
+    fn is_stopped(&self) -> bool {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let found =
+            Pid::from_raw(self.pid).map(|pid| rustix::process::waitid(WaitId::Pid(pid), options));
+        matches!(found, Some(Ok(Some(_))))
+    }
+
+    fn has_left_its_group(&self) -> bool {
+        let pid = Pid::from_raw(self.pid);
+        rustix::process::getpgid(pid).is_ok_and(|group| Some(group) != pid)
+    }
+
+    /// Stops with the command, so that whoever controls the job sees it stopped. Returns when we were
+    /// continued; the `CONT` for that is pending then.
+    ///
+    /// Where nobody could continue us (PID 1, an orphaned process group) the kernel does not stop us; then
+    /// neither `^Z` may stop the command, and one that was stopped for the terminal gets it.
+    pub(crate) fn pause(&mut self, signal: Signal, signals: &Signals) {
+        if !sys::has_terminal() {
+            return;
+        }
+        if matches!(signal, Signal::TTIN | Signal::TTOU) && self.lend_terminal() {
+            // We were brought to the foreground while it ran: what it was stopped for it may do now.
+            // That it is gone is about to be told to us.
+            let _ = self.send(Signal::CONT);
+            return;
+        }
+        self.return_terminal();
+        let ours = match signal {
+            Signal::TTIN | Signal::TTOU => signal,
+            _ => Signal::TSTP,
+        };
+        if signals.stop(Target::Group, ours) {
+            return;
+        }
+        let foreground = self.lend_terminal();
+        if signal == Signal::TSTP || signal == ours && foreground {
+            // That it is gone is about to be told to us.
+            let _ = self.send(Signal::CONT);
+        }
+    }
+
+    /// Gives it the foreground of the terminal if that is our place.
+    fn lend_terminal(&mut self) -> bool {
+        if let Some(terminal) = sys::foreground_terminal() {
+            sys::lend_terminal(terminal, self.pid);
+            self.lent = Some(terminal);
+            return true;
+        }
+        false
+    }
+
+    fn return_terminal(&mut self) {
+        if let Some(terminal) = self.lent.take() {
+            sys::take_terminal_back(terminal, self.pid);
+        }
+    }
+
+    /// Reaps everything that has ended.
+    pub(crate) fn reap(child: &mut Option<Child>) -> Reaped {
+        let mut found = Reaped {
+            ended: None,
+            paused: None,
+            others: Vec::new(),
+            left: Left::Descendants,
+            place: Place::Elsewhere,
+        };
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+                Ok(Some((pid, status))) => {
+                    found.note(child.as_mut(), pid.as_raw_nonzero().get(), status);
+                }
+                Ok(None) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => {
+                    found.left = Left::Nobody;
+                    break;
+                }
+            }
+        }
+        if found.ended.is_some()
+            && let Some(mut child) = child.take()
+        {
+            if child.lent.is_some() {
+                found.place = Place::Foreground;
+            }
+            child.return_terminal();
+        }
+        found
+    }
+}
+
+impl Reaped {
+    fn note(&mut self, child: Option<&mut Child>, pid: i32, status: WaitStatus) {
+        let Some(child) = child.filter(|child| child.pid == pid) else {
+            if !status.stopped() {
+                self.others.push((pid, ending(status)));
+            }
+            return;
+        };
+        match status.stopping_signal().and_then(Signal::from_number) {
+            Some(signal) => {
+                child.paused = true;
+                self.paused = Some(signal);
+            }
+            None => {
+                self.ended = ending(status);
+                self.paused = None;
+            }
+        }
+    }
+}
+
+fn is_nobody(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
+/// A signal that finds nobody is no error: the end is on its way to us.
+fn unless_nobody(error: io::Error) -> io::Result<()> {
+    if is_nobody(&error) {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+fn ending(status: WaitStatus) -> Option<Ending> {
+    if let Some(code) = status.exit_status() {
+        return u8::try_from(code).ok().map(Ending::Exited);
+    }
+    status
+        .terminating_signal()
+        .and_then(Signal::from_number)
+        .map(Ending::Signaled)
+}
+
+fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(0)
+}

@@ -1,0 +1,258 @@
+use super::*;
+use crate::protocol::tombstone::LockIdentity;
+
+const STATES: [State; 9] = [
+    State::Waiting,
+    State::Born,
+    State::Ready,
+    State::Inactive,
+    State::Ok,
+    State::Failed,
+    State::Lost,
+    State::Died,
+    State::Exit(3),
+];
+
+fn life(text: &str, lock: LockEvidence, settled: bool) -> Life {
+    Life::judge(Tombstone::parse(text.as_bytes()), lock, settled)
+}
+
+/// The states that hold, as words.
+fn states(life: &Life) -> Vec<String> {
+    STATES
+        .iter()
+        .filter(|state| state.matches(life))
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn the_table_of_states_is_what_it_is_in_the_specification() {
+    use LockEvidence::{Gone, Held, Unknown};
+    let ours = "Waiting: \"w\"\nLock: fcntl b 8:1 131\n";
+    let born = &format!("{ours}Born: \"b\"\n");
+    let ready = &format!("{born}Ready: \"r\"\n");
+    for (text, lock, column, holding) in [
+        (ours.to_owned(), Held, "waiting", vec!["waiting"]),
+        (ours.to_owned(), Unknown, "waiting", vec!["waiting"]),
+        (
+            ours.to_owned(),
+            Gone,
+            "lost",
+            vec!["failed", "lost", "died"],
+        ),
+        (born.clone(), Held, "born", vec!["born"]),
+        (ready.clone(), Held, "ready", vec!["born", "ready"]),
+        (ready.clone(), Gone, "lost", vec!["failed", "lost", "died"]),
+        (format!("{ready}Cause: x\n"), Held, "born", vec!["born"]),
+        (
+            format!("{born}Inactive: \"i\"\n"),
+            Held,
+            "inactive",
+            vec!["born", "inactive"],
+        ),
+        (
+            format!("{ours}Ready: \"r\"\n"),
+            Held,
+            "waiting",
+            vec!["waiting"],
+        ),
+        (
+            format!("{ready}ExitCode: 0\nDied: \"d\"\n"),
+            Unknown,
+            "ok",
+            vec!["ok", "died"],
+        ),
+        (
+            format!("{ready}ExitCode: 0\nDied: \"d\"\n"),
+            Held,
+            "ok",
+            vec!["ok", "died"],
+        ),
+        (
+            format!("{ready}ExitCode: 3\nDied: \"d\"\n"),
+            Unknown,
+            "failed",
+            vec!["failed", "died", "exit=3"],
+        ),
+        (
+            format!("{ready}ExitCode: 3\n"),
+            Held,
+            "ready",
+            vec!["born", "ready"],
+        ),
+        // kubexit's
+        (
+            "Born: \"b\"\n".to_owned(),
+            Unknown,
+            "ready",
+            vec!["born", "ready"],
+        ),
+        (
+            "Born: \"b\"\nExitCode: -1\nDied: \"d\"\n".to_owned(),
+            Unknown,
+            "failed",
+            vec!["failed", "died"],
+        ),
+        // somebody said "exit"
+        ("hello\n".to_owned(), Unknown, "ok", vec!["ok", "died"]),
+        (
+            "ExitCode: 3\n".to_owned(),
+            Unknown,
+            "failed",
+            vec!["failed", "died", "exit=3"],
+        ),
+        // no lock was to be had
+        (
+            "Waiting: \"w\"\nLock: none\n".to_owned(),
+            Unknown,
+            "waiting",
+            vec!["waiting"],
+        ),
+    ] {
+        let life = life(&text, lock, true);
+        assert_eq!(
+            life.state().unwrap().to_string(),
+            column,
+            "{text:?}, {lock:?}"
+        );
+        assert_eq!(states(&life), holding, "{text:?}, {lock:?}");
+    }
+}
+
+#[test]
+fn an_empty_file_is_a_death_only_once_its_writer_has_finished() {
+    for text in ["", "Bor", "garbage without a newline"] {
+        let open = life(text, LockEvidence::Unknown, false);
+        assert_eq!(
+            (open.state(), states(&open)),
+            (None, Vec::new()),
+            "{text:?}"
+        );
+        let settled = life(text, LockEvidence::Unknown, true);
+        assert_eq!(states(&settled), ["ok", "died"], "{text:?}");
+    }
+}
+
+#[test]
+fn a_death_without_its_code_is_a_death_whose_code_is_open_for_a_second() {
+    let text = "Born: \"b\"\nDied: \"d\"\n";
+    let open = life(text, LockEvidence::Unknown, false);
+    assert_eq!(states(&open), ["died"]);
+    let settled = life(text, LockEvidence::Unknown, true);
+    assert_eq!(states(&settled), ["failed", "died"]);
+    assert_eq!(settled.death().and_then(Death::code), Some(255));
+}
+
+#[test]
+fn a_free_lock_is_a_death_only_to_a_reader_who_sees_the_same() {
+    use LockEvidence::{Gone, Held, Unknown};
+    let lock = Lock::Fcntl(LockIdentity {
+        boot: "boot".to_owned(),
+        device: (8, 1),
+        inode: 131,
+    });
+    let here = Vantage {
+        boot: Some("boot"),
+        device: (8, 1),
+        inode: 131,
+        local: true,
+    };
+    let other_boot = Vantage {
+        boot: Some("other"),
+        ..here
+    };
+    for (what, vantage, expected) in [
+        ("the same three", here, Gone),
+        (
+            "the same three, not local",
+            Vantage {
+                local: false,
+                ..here
+            },
+            Gone,
+        ),
+        (
+            "another device: a FUSE mount",
+            Vantage {
+                device: (0, 50),
+                ..here
+            },
+            Unknown,
+        ),
+        (
+            "another inode: a copy",
+            Vantage { inode: 132, ..here },
+            Unknown,
+        ),
+        (
+            "another boot on a disk of our own: restarted",
+            other_boot,
+            Gone,
+        ),
+        (
+            "another boot and inode: restored from a backup",
+            Vantage {
+                inode: 7,
+                ..other_boot
+            },
+            Gone,
+        ),
+        (
+            "another boot, not local: another machine",
+            Vantage {
+                local: false,
+                ..other_boot
+            },
+            Unknown,
+        ),
+        ("no boot id", Vantage { boot: None, ..here }, Unknown),
+    ] {
+        assert_eq!(
+            LockEvidence::judge(Some(&lock), false, vantage),
+            expected,
+            "{what}"
+        );
+        assert_eq!(
+            LockEvidence::judge(Some(&lock), true, vantage),
+            Held,
+            "a held lock is life: {what}"
+        );
+        assert_eq!(
+            LockEvidence::judge(Some(&Lock::Unavailable), false, vantage),
+            Unknown,
+            "{what}"
+        );
+        assert_eq!(LockEvidence::judge(None, true, vantage), Unknown, "{what}");
+    }
+}
+
+#[test]
+fn every_state_is_read_back_from_its_word() {
+    for state in STATES {
+        assert_eq!(State::parse(&state.to_string()), Some(state));
+    }
+    for text in [
+        "", "dead", "Died", "exit", "exit=", "exit=256", "exit=-1", "exit=+1", "exit=3 ", "ready ",
+    ] {
+        assert_eq!(State::parse(text), None, "{text:?}");
+    }
+}
+
+#[test]
+fn conditions_are_read_and_refused_as_the_grammar_says() {
+    let parse = |text| Condition::parse(text, State::Died).map(|condition| condition.to_string());
+    for (text, meaning) in [
+        ("main", "main:died"),
+        ("main:ok", "main:ok"),
+        (":ready", ":ready"),
+        ("a.b-c_1:exit=3", "a.b-c_1:exit=3"),
+    ] {
+        assert_eq!(parse(text).as_deref(), Ok(meaning));
+    }
+    for text in [
+        "", ":", "main:", "-x", ".x:ok", "a b", "a:ok:b", "a,b", "a:OK",
+    ] {
+        assert!(parse(text).is_err(), "{text:?}");
+    }
+}

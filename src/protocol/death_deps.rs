@@ -1,0 +1,236 @@
+//! Death dependencies: which death counts, and what it means for us. Pure: news in, fate out.
+//!
+//! Two rules keep lives that depend on each other from stopping each other for ever. A death that
+//! names a cause never counts for that cause; and a life that was already going down for a cause
+//! when we began to watch is over as soon as the cause lives again, because we were struck by the
+//! same accident and are back already. A name that is a birth dependency too is expected to come
+//! back, so its old death does not count.
+
+use crate::exit;
+use crate::protocol::condition::{Condition, Death, Life, News};
+use crate::protocol::evaluator::describe;
+use crate::protocol::name::Name;
+use crate::protocol::timestamp::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why a death dependency stops us: decides how clean our own end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Bond {
+    /// It did what it was for, and we served it.
+    Served,
+    /// It failed, or we cannot do without it.
+    Needed,
+}
+
+/// A death dependency that holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Fate {
+    /// What a follower of ours is to take for the cause of our end.
+    pub(crate) cause: Name,
+    pub(crate) bond: Bond,
+    /// For people: `main died with exit code 3`.
+    pub(crate) what: String,
+}
+
+/// The death dependencies of one life.
+#[derive(Debug)]
+pub(crate) struct DeathDeps {
+    conditions: Vec<Condition>,
+    births: Vec<Option<Name>>,
+    own: Option<Name>,
+    histories: BTreeMap<Name, History>,
+    /// The first condition, in the order of the options, that was found to hold.
+    decided: Option<(usize, Fate)>,
+    began: bool,
+    /// Who could not be read when we began: what is found of him first is what was there.
+    unread: BTreeSet<Name>,
+}
+
+/// What was seen under a name since we began to watch.
+#[derive(Debug, Default)]
+struct History {
+    /// It lived, or was born, since we began.
+    born: bool,
+    /// The corpse that we found when we began.
+    corpse: Option<Option<Timestamp>>,
+    /// The life that was going down already when we began.
+    struck: Option<Struck>,
+}
+
+#[derive(Debug)]
+struct Struck {
+    life: Option<Timestamp>,
+    cause: Name,
+    /// The cause has lived again since.
+    over: bool,
+}
+
+impl DeathDeps {
+    pub(crate) fn new(
+        conditions: &[Condition],
+        births: &[Condition],
+        own: Option<&Name>,
+    ) -> DeathDeps {
+        DeathDeps {
+            conditions: conditions.to_vec(),
+            births: births
+                .iter()
+                .map(|condition| condition.name.clone())
+                .collect(),
+            own: own.cloned(),
+            histories: BTreeMap::new(),
+            decided: None,
+            began: false,
+            unread: BTreeSet::new(),
+        }
+    }
+
+    /// Names that must be followed too, because a death that was seen names them as its cause.
+    pub(crate) fn causes(&self) -> impl Iterator<Item = &Name> {
+        self.histories
+            .values()
+            .filter_map(|history| history.struck.as_ref().map(|struck| &struck.cause))
+    }
+
+    /// Takes the news of one look. The causes that it brings up must be looked at before [`DeathDeps::fate`] is asked.
+    pub(crate) fn hear(&mut self, news: &[News]) {
+        for item in news {
+            let first = !self.began || self.unread.remove(&item.name);
+            let history = self.histories.entry(item.name.clone()).or_default();
+            history.hear(item, first);
+        }
+        for item in news
+            .iter()
+            .filter(|item| item.now.as_ref().is_some_and(Life::is_alive))
+        {
+            self.revive(&item.name);
+        }
+    }
+
+    /// Decides by the news that were heard, once the causes in it are known. `unread` could not be looked at.
+    pub(crate) fn weigh(&mut self, news: &[News], unread: &[Name]) {
+        if !std::mem::replace(&mut self.began, true) {
+            self.unread.extend(unread.iter().cloned());
+        }
+        for item in news {
+            let lives = [item.ended.as_ref(), item.now.as_ref()];
+            for life in lives.into_iter().flatten() {
+                self.weigh_one(&item.name, life);
+            }
+        }
+    }
+
+    /// The dependency that decides.
+    pub(crate) fn fate(&self) -> Option<&Fate> {
+        self.decided.as_ref().map(|(_, fate)| fate)
+    }
+
+    fn weigh_one(&mut self, name: &Name, life: &Life) {
+        let found = self.conditions.iter().position(|condition| {
+            condition.is_about(name)
+                && condition.state.matches(life)
+                && self.counts(condition, name, life)
+        });
+        let Some((at, condition)) = found.and_then(|at| Some((at, self.conditions.get(at)?)))
+        else {
+            return;
+        };
+        if self.decided.as_ref().is_none_or(|(before, _)| at < *before) {
+            let needed = self.is_birth_dep(condition, name);
+            let bond = match life.death().map(Death::code) {
+                None | Some(Some(exit::SUCCESS)) if !needed => Bond::Served,
+                None | Some(_) => Bond::Needed,
+            };
+            let cause = life.tombstone.cause.clone().unwrap_or_else(|| name.clone());
+            self.decided = Some((
+                at,
+                Fate {
+                    cause,
+                    bond,
+                    what: describe(name, life),
+                },
+            ));
+        }
+    }
+
+    /// Whether the name, or the condition's missing name, is among the birth dependencies.
+    fn is_birth_dep(&self, condition: &Condition, name: &Name) -> bool {
+        self.births
+            .iter()
+            .any(|birth| birth.as_ref() == Some(name) || *birth == condition.name)
+    }
+
+    fn counts(&self, condition: &Condition, name: &Name, life: &Life) -> bool {
+        let Some(death) = life.death() else {
+            return true;
+        };
+        // How we end depends on the code; its writer is about to add it.
+        if death.code().is_none() {
+            return false;
+        }
+        let history = self.histories.get(name);
+        // A birth dependency is expected to come back.
+        if self.is_birth_dep(condition, name) && !history.is_some_and(|history| history.born) {
+            return false;
+        }
+        match &life.tombstone.cause {
+            None => true,
+            Some(cause) if Some(cause) == self.own.as_ref() => false,
+            Some(_) => !history.is_some_and(|history| history.is_over(life)),
+        }
+    }
+
+    fn revive(&mut self, cause: &Name) {
+        for history in self.histories.values_mut() {
+            if let Some(struck) = history
+                .struck
+                .as_mut()
+                .filter(|struck| struck.cause == *cause)
+            {
+                struck.over = true;
+            }
+        }
+    }
+}
+
+impl History {
+    fn hear(&mut self, news: &News, first: bool) {
+        if let (true, Some(life)) = (first, &news.now) {
+            self.begin(life);
+        }
+        let lives = [news.ended.as_ref(), news.now.as_ref()];
+        for life in lives.into_iter().flatten() {
+            let corpse = self
+                .corpse
+                .as_ref()
+                .is_some_and(|corpse| corpse.as_ref() == life.tombstone.life());
+            // Born again: a living life, or the corpse of one that came and went since.
+            if life.tombstone.born.is_some() && !corpse {
+                self.born = true;
+            }
+        }
+    }
+
+    fn begin(&mut self, life: &Life) {
+        let key = life.tombstone.life().cloned();
+        if life.death().is_some() {
+            self.corpse = Some(key.clone());
+        }
+        let struck = |cause: &Name| Struck {
+            life: key.clone(),
+            cause: cause.clone(),
+            over: false,
+        };
+        self.struck = life.tombstone.cause.as_ref().map(struck);
+    }
+
+    /// Whether this is the life that was going down already, for a cause that is back.
+    fn is_over(&self, life: &Life) -> bool {
+        self.struck
+            .as_ref()
+            .is_some_and(|struck| struck.over && struck.life.as_ref() == life.tombstone.life())
+    }
+}
+
+#[cfg(test)]
+mod tests;

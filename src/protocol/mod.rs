@@ -1,0 +1,8 @@
+//! What a tombstone says and what it means. Pure: no input or output, and no clock.
+
+pub(crate) mod condition;
+pub(crate) mod death_deps;
+pub(crate) mod evaluator;
+pub(crate) mod name;
+pub(crate) mod timestamp;
+pub(crate) mod tombstone;

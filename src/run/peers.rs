@@ -1,0 +1,98 @@
+//! What a supervised life follows: its birth and death dependencies, and the causes of deaths.
+
+use crate::duration::Limit;
+use crate::protocol::condition::Condition;
+use crate::protocol::death_deps::DeathDeps;
+use crate::protocol::evaluator::{Ballot, Mode, Terms, Verdict};
+use crate::protocol::name::Name;
+use crate::store::exit_dir::ExitDir;
+use crate::watch::tracker::{Follower, Look};
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+/// What this life follows.
+pub(crate) struct Society<'p> {
+    dir: &'p ExitDir,
+    pub(crate) follower: Follower,
+    pub(crate) deaths: DeathDeps,
+    pub(crate) births: Ballot,
+    /// Who could not be read when he was looked at last.
+    unread: BTreeSet<Name>,
+}
+
+impl<'p> Society<'p> {
+    /// `None` if this life depends on nobody. It is not watched yet.
+    pub(crate) fn join(
+        dir: &'p ExitDir,
+        own: Option<&Name>,
+        birth_deps: &[Condition],
+        death_deps: &[Condition],
+        poll: Option<Limit>,
+    ) -> Option<Society<'p>> {
+        let conditions = || death_deps.iter().chain(birth_deps);
+        conditions().next()?;
+        let names: Vec<Name> = conditions()
+            .filter_map(|condition| condition.name.clone())
+            .collect();
+        let everybody = conditions().any(|condition| condition.name.is_none());
+        let follower = Follower::new(&names, everybody, own, poll);
+        // Birth dependencies are never impossible: containers are restarted.
+        let terms = Terms {
+            mode: Mode::All,
+            keep_waiting: true,
+            need_code: false,
+        };
+        Some(Society {
+            dir,
+            follower,
+            deaths: DeathDeps::new(death_deps, birth_deps, own),
+            births: Ballot::new(birth_deps, terms, own),
+            unread: BTreeSet::new(),
+        })
+    }
+
+    /// Whether the birth dependencies hold, by those who can be read: of the others nobody knows what they are by
+    /// now.
+    pub(crate) fn births_hold(&self) -> bool {
+        match self.births.verdict() {
+            Verdict::Holds(deciders) => deciders
+                .iter()
+                .all(|decider| !self.unread.contains(&decider.name)),
+            Verdict::Open | Verdict::Impossible => false,
+        }
+    }
+
+    /// Begins to watch at this moment.
+    pub(crate) fn watch_from(&mut self, moment: Instant) {
+        self.follower.arm_at(self.dir, moment);
+    }
+
+    /// Looks at what may have changed, and at the causes of what was found.
+    pub(crate) fn look(&mut self) -> Look {
+        let mut all = self.follower.look(self.dir);
+        self.deaths.hear(&all.news);
+        let mut known = 0;
+        loop {
+            let causes: Vec<Name> = self.deaths.causes().cloned().collect();
+            if causes.len() == known {
+                break;
+            }
+            known = causes.len();
+            causes.iter().for_each(|cause| self.follower.add(cause));
+            let more = self.follower.look(self.dir);
+            self.deaths.hear(&more.news);
+            all.news.extend(more.news);
+            all.unread.extend(more.unread);
+            all.errors.extend(more.errors);
+            all.blemishes.extend(more.blemishes);
+            all.trouble = all.trouble.or(more.trouble);
+        }
+        for news in &all.news {
+            self.unread.remove(&news.name);
+        }
+        self.unread.extend(all.unread.iter().cloned());
+        self.deaths.weigh(&all.news, &all.unread);
+        self.births.hear(&all.news);
+        all
+    }
+}

@@ -1,0 +1,60 @@
+//! What the options of `exitdir-run` mean, taken together: what a life is to be.
+
+use crate::duration::Limit;
+use crate::error::Error;
+use crate::log::Voice;
+use crate::managed::spec::Management;
+use crate::protocol::condition::Condition;
+use crate::protocol::name::Name;
+use crate::readiness::spec::ReadyOn;
+use crate::store::exit_dir::ExitDir;
+use crate::store::publish::{self, DeathRecord};
+use crate::supervisor::Rules;
+use crate::sys::{CommandLine, Target};
+
+/// Everything that the options say.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) membership: Option<Membership>,
+    pub(crate) birth_deps: Vec<Condition>,
+    pub(crate) death_deps: Vec<Condition>,
+    pub(crate) poll: Option<Limit>,
+    pub(crate) ready_on: ReadyOn,
+    pub(crate) management: Management,
+    pub(crate) rules: Rules,
+    pub(crate) target: Target,
+    pub(crate) command: CommandLine,
+    pub(crate) voice: Voice,
+}
+
+/// A life's place among others.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(crate) dir: ExitDir,
+    pub(crate) name: Option<Name>,
+    pub(crate) presence: Presence,
+}
+
+/// What a life shows of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// A tombstone from the first moment.
+    Open,
+    /// Nothing until it is dead: for directories where any entry means exit.
+    ExitOnly,
+}
+
+/// Leaves a tombstone for a life that could not even begin, so that nobody waits for it.
+pub(crate) fn leave_word(membership: &Membership, code: u8, sentence: &str) -> Result<(), Error> {
+    let Some(name) = &membership.name else {
+        return Ok(());
+    };
+    membership.dir.create()?;
+    let record = DeathRecord {
+        code,
+        signal: None,
+        reason: None,
+        message: Some(sentence),
+    };
+    publish::publish_dead(&membership.dir, name, &record)
+}

@@ -1,0 +1,331 @@
+//! Saying that somebody is dead or ready: what `exitdir-signal` and [`ExitDir::signal`] do.
+//!
+//! A life that goes on gets the record appended; a corpse, or nothing, is replaced by a new file.
+//! Between the look and the write the life can end or be replaced, so the name is compared again
+//! after every write.
+
+use crate::error::Error;
+use crate::exit;
+use crate::protocol::condition::{Life, Standing, State};
+use crate::protocol::name::Name;
+use crate::protocol::timestamp::Timestamp;
+use crate::protocol::tombstone::{Line, Reason, compose};
+use crate::store::exit_dir::{ExitDir, FileId, Opened, Quiet};
+use crate::store::publish::{DeathRecord, Unborn, append, now};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::time::{Duration, Instant};
+
+/// What is to be said of a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// It is dead, with this exit code.
+    Died(u8),
+    /// It is ready.
+    Ready,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// The record was appended to the life that goes on.
+    Appended,
+    /// A new tombstone says it.
+    Published,
+    /// The tombstone could not be filled, as on a full disk; an empty one says it. With the raw OS error.
+    PublishedEmpty(i32),
+    /// The tombstone said so already.
+    Already,
+    /// The life was said dead before; the first word counts.
+    Dropped,
+    /// The tombstone has no room left but for a death.
+    NoRoom,
+    /// It was about a command that has gone since: the life goes on, with another one or none.
+    Outdated,
+}
+
+/// A living `exitdir-run`, as it was found: once its command is down it has another tombstone.
+#[derive(Debug)]
+pub struct Living {
+    name: Name,
+    /// Open, so that no other file gets its number.
+    tombstone: Opened,
+}
+
+/// Between two looks at a file that somebody may be writing.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How long somebody else may be busy being born under the name.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a supervisor may take to carry over what it finds in the tombstone that it has replaced.
+const CARRYING_OVER: Duration = Duration::from_millis(500);
+
+/// Of a file that is not ours no more than 4 KiB are read; half of it leaves room for a record. In bytes.
+const FOREIGN_LIMIT: i64 = 2048;
+
+/// Whom a word may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// The living, the dead and those who never were.
+    Anybody,
+    /// A living exitdir-run only.
+    TheLiving,
+    /// The same, as long as this is its tombstone.
+    Only(FileId),
+}
+
+impl ExitDir {
+    /// Says that `name` is dead or ready. The directory is created if it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be written; [`Error::NameTaken`] if others keep being born
+    /// under the name for seconds.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("exitdir-doc-{}", std::process::id()));
+    /// use exitdir::{ExitDir, Name, Word};
+    /// let dir = ExitDir::new(&path);
+    /// let leader = Name::new("leader").ok_or("not a name")?;
+    /// dir.signal(&leader, Word::Died(0), None)?;
+    /// assert!(dir.life(&leader)?.is_some_and(|life| life.death().is_some()));
+    /// # std::fs::remove_dir_all(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn signal(&self, name: &Name, word: Word, message: Option<&str>) -> Result<Said, Error> {
+        self.create()?;
+        Saying {
+            dir: self,
+            name,
+            word,
+            message,
+            reach: Reach::Anybody,
+        }
+        .settle()
+    }
+
+    /// The same, but only to a living `exitdir-run`: never creates or replaces a tombstone.
+    ///
+    /// # Errors
+    /// [`Error::NotAlive`] if there is none; [`Error::Io`] if it cannot be written.
+    pub fn signal_living(
+        &self,
+        name: &Name,
+        word: Word,
+        message: Option<&str>,
+    ) -> Result<Said, Error> {
+        Saying {
+            dir: self,
+            name,
+            word,
+            message,
+            reach: Reach::TheLiving,
+        }
+        .settle()
+    }
+
+    /// Finds the `exitdir-run` of this name that is alive.
+    ///
+    /// # Errors
+    /// [`Error::NotAlive`] if there is none; [`Error::Io`] if that cannot be read.
+    pub fn living(&self, name: &Name) -> Result<Living, Error> {
+        let not_alive = || Error::NotAlive(name.clone());
+        let (tombstone, snapshot) = self.sight(name)?.ok_or_else(not_alive)?;
+        let settled = snapshot.is_old();
+        let life = Life::judge(snapshot.tombstone, snapshot.evidence, settled);
+        if !life.is_alive() || life.tombstone.waiting.is_none() {
+            return Err(not_alive());
+        }
+        Ok(Living {
+            name: name.clone(),
+            tombstone,
+        })
+    }
+
+    /// As [`ExitDir::signal_living`], but only about the command that was there when it was found.
+    ///
+    /// # Errors
+    /// As for [`ExitDir::signal_living`].
+    pub fn signal_found(
+        &self,
+        living: &Living,
+        word: Word,
+        message: Option<&str>,
+    ) -> Result<Said, Error> {
+        Saying {
+            dir: self,
+            name: &living.name,
+            word,
+            message,
+            reach: Reach::Only(living.tombstone.id),
+        }
+        .settle()
+    }
+}
+
+/// One word on its way.
+struct Saying<'a> {
+    dir: &'a ExitDir,
+    name: &'a Name,
+    word: Word,
+    message: Option<&'a str>,
+    reach: Reach,
+}
+
+impl Saying<'_> {
+    /// Tries until the word stands under the name. `None` from a step means: it has changed, look again.
+    fn settle(&self) -> Result<Said, Error> {
+        let began = Instant::now();
+        let mut quiet = None;
+        loop {
+            match self.step(&mut quiet) {
+                Ok(Some(said)) => return Ok(said),
+                Ok(None) if began.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                Ok(None) => return Err(Error::NameTaken(self.name.clone())),
+                Err(Error::NameTaken(_)) if began.elapsed() < PATIENCE => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn step(&self, quiet: &mut Option<Quiet>) -> Result<Option<Said>, Error> {
+        let Some((opened, snapshot)) = self.dir.sight(self.name)? else {
+            return self.publish(None);
+        };
+        if let Reach::Only(found) = self.reach
+            && found != opened.id
+        {
+            return Ok(Some(Said::Outdated));
+        }
+        let quiet = quiet.insert(Quiet::after(*quiet, opened.id, &snapshot, false));
+        let settled = quiet.is_settled(&snapshot);
+        let life = Life::judge(snapshot.tombstone, snapshot.evidence, settled);
+        match life.standing {
+            Standing::Unsettled => Ok(None),
+            Standing::Alive(_)
+                if self.reach != Reach::Anybody && life.tombstone.waiting.is_none() =>
+            {
+                Err(Error::NotAlive(self.name.clone()))
+            }
+            Standing::Alive(_) => self.append(&opened, &life),
+            Standing::Dead(_) if self.is_said(&life) => Ok(Some(Said::Already)),
+            // Said dead while its supervisor lives: the first word counts.
+            Standing::Dead(_) if opened.is_locked() == Some(true) => Ok(Some(Said::Dropped)),
+            Standing::Dead(_) => self.publish(Some(opened.id)),
+        }
+    }
+
+    fn is_said(&self, life: &Life) -> bool {
+        match self.word {
+            Word::Died(code) => {
+                life.death().is_some_and(|death| death.code() == Some(code))
+                    && !State::Lost.matches(life)
+            }
+            Word::Ready => life.is_alive() && life.tombstone.ready.is_some(),
+        }
+    }
+
+    fn failed(&self, errno: Errno) -> Error {
+        Error::io("write", &self.dir.entry(self.name.as_str()), errno)
+    }
+
+    /// Adds the word to a life that goes on, and looks whether it was still the one.
+    fn append(&self, seen: &Opened, life: &Life) -> Result<Option<Said>, Error> {
+        if self.is_said(life) {
+            return Ok(Some(Said::Already));
+        }
+        let flags = OFlags::RDWR
+            | OFlags::APPEND
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::NOCTTY
+            | OFlags::CLOEXEC;
+        let file = match rustix::fs::open(self.dir.entry(self.name.as_str()), flags, Mode::empty())
+        {
+            Err(Errno::NOENT) => return Ok(None),
+            result => result.map_err(|errno| self.failed(errno))?,
+        };
+        let stat = rustix::fs::fstat(&file).map_err(|errno| self.failed(errno))?;
+        if FileId::of(&stat) != seen.id {
+            return Ok(None);
+        }
+        if life.tombstone.lock.is_none() && stat.st_size > FOREIGN_LIMIT {
+            // Nobody would read what is written there.
+            return self.publish(Some(seen.id));
+        }
+        let time = now();
+        let written = self
+            .with_lines(&time, |lines| append(&file, lines))
+            .map_err(|errno| self.failed(errno))?;
+        let still = self
+            .dir
+            .id_of(self.name.as_str())
+            .map_err(|errno| self.failed(errno))?
+            == Some(seen.id);
+        if !still {
+            await_carrying_over(seen);
+        }
+        Ok(still.then_some(if written {
+            Said::Appended
+        } else {
+            Said::NoRoom
+        }))
+    }
+
+    fn with_lines<T>(&self, time: &Timestamp, write: impl FnOnce(&[Line<'_>]) -> T) -> T {
+        match self.word {
+            Word::Died(code) => {
+                let record = DeathRecord {
+                    code,
+                    signal: None,
+                    reason: Some(Reason::Said),
+                    message: self.message,
+                };
+                write(&record.lines(time))
+            }
+            Word::Ready => {
+                let mut lines = vec![Line::Ready(time)];
+                lines.extend(self.message.map(Line::Message));
+                write(&lines)
+            }
+        }
+    }
+
+    /// Puts a new tombstone in the place of `corpse`, or where there was none.
+    fn publish(&self, corpse: Option<FileId>) -> Result<Option<Said>, Error> {
+        if self.reach != Reach::Anybody {
+            return Err(Error::NotAlive(self.name.clone()));
+        }
+        let unborn = Unborn::conceive(self.dir, self.name)?;
+        if self
+            .dir
+            .id_of(self.name.as_str())
+            .map_err(|errno| self.failed(errno))?
+            != corpse
+        {
+            return Ok(None);
+        }
+        let time = now();
+        let mut text = match self.word {
+            Word::Died(_) => String::new(),
+            Word::Ready => compose(&[Line::Born(&time)]),
+        };
+        self.with_lines(&time, |lines| text.push_str(&compose(lines)));
+        let said = match unborn.fill(&text) {
+            Ok(()) => Said::Published,
+            Err(errno) if self.word == Word::Died(exit::SUCCESS) => {
+                unborn.empty().map_err(|errno| self.failed(errno))?;
+                Said::PublishedEmpty(errno.raw_os_error())
+            }
+            Err(errno) => return Err(self.failed(errno)),
+        };
+        unborn.publish().map(|_| Some(said))
+    }
+}
+
+/// A supervisor that has replaced its tombstone lets go of the old one when it has carried over what
+/// others wrote there. Whoever looked before that would say it once more.
+fn await_carrying_over(replaced: &Opened) {
+    let began = Instant::now();
+    while replaced.is_locked() == Some(true) && began.elapsed() < CARRYING_OVER {
+        std::thread::sleep(PAUSE);
+    }
+}

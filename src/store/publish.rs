@@ -1,0 +1,363 @@
+//! Publishing a tombstone: the hidden file `.NAME.new`, its lock, and the rename.
+//!
+//! One fixed temporary file is the mutex too: whoever holds its lock is the only one being born
+//! under the name, and a file that a crash left behind is simply adopted. No reader ever sees a
+//! tombstone that is half written, or that a living supervisor has not locked. The order of the
+//! steps is the argument; DESIGN.md tells what went wrong with every other order.
+
+use crate::error::Error;
+use crate::exit;
+use crate::protocol::name::Name;
+use crate::protocol::timestamp::Timestamp;
+use crate::protocol::tombstone::{
+    Line, Lock, LockIdentity, RESERVED, Reason, compose, compose_append,
+};
+use crate::signal::Signal;
+use crate::store::exit_dir::{ExitDir, FileId, device_numbers};
+use rustix::fs::{FallocateFlags, FlockOperation, IFlags, Mode, OFlags, SeekFrom};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a lock may be held by somebody who is just going, before a birth is refused.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How long to begin again when others were quicker.
+const PERSISTENCE: Duration = Duration::from_secs(2);
+/// Between two looks at a lock that is held.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A tombstone that nobody sees yet. Dropped, it leaves nothing behind.
+pub(crate) struct Unborn<'d> {
+    dir: &'d ExitDir,
+    name: &'d Name,
+    nursery: String,
+    file: Option<OwnedFd>,
+    pub(crate) id: FileId,
+    locked: bool,
+    /// Other threads are no other process to the lock of the nursery.
+    _only: MutexGuard<'static, ()>,
+}
+
+/// Held by whoever is being born in this process.
+static BIRTH: Mutex<()> = Mutex::new(());
+
+/// The record of a life's end.
+#[derive(Clone, Debug)]
+pub(crate) struct DeathRecord<'a> {
+    pub(crate) code: u8,
+    pub(crate) signal: Option<Signal>,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) message: Option<&'a str>,
+}
+
+impl DeathRecord<'_> {
+    pub(crate) fn lines<'a>(&'a self, died: &'a Timestamp) -> Vec<Line<'a>> {
+        let mut lines = vec![Line::ExitCode(self.code)];
+        lines.extend(self.signal.map(Line::Signal));
+        lines.extend(self.reason.map(Line::Reason));
+        lines.extend(self.message.map(Line::Message));
+        lines.push(Line::Died(died));
+        lines
+    }
+}
+
+/// The time of the wall clock, as tombstones write it.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_system_time(SystemTime::now())
+}
+
+impl<'d> Unborn<'d> {
+    /// Becomes the only one being born under `name`.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`] if somebody else holds the place for longer than [`PATIENCE`];
+    /// [`Error::Io`] if the file cannot be made.
+    pub(crate) fn conceive(dir: &'d ExitDir, name: &'d Name) -> Result<Unborn<'d>, Error> {
+        Unborn::conceive_within(dir, name, PATIENCE)
+    }
+
+    pub(crate) fn conceive_within(
+        dir: &'d ExitDir,
+        name: &'d Name,
+        patience: Duration,
+    ) -> Result<Unborn<'d>, Error> {
+        let nursery = name.nursery();
+        // There is nothing behind the mutex that a panic could have left half done.
+        let only = BIRTH.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = Instant::now();
+        loop {
+            let failed = |errno| Error::io("create", &dir.entry(&nursery), errno);
+            let waited = began.elapsed();
+            match Attempt::make(dir, &nursery).map_err(failed)? {
+                Attempt::Ours { file, id, locked } => {
+                    return Ok(Unborn {
+                        dir,
+                        name,
+                        nursery,
+                        file: Some(file),
+                        id,
+                        locked,
+                        _only: only,
+                    });
+                }
+                // Somebody has got on meanwhile, so all of us do in the end.
+                Attempt::Lost if waited < PERSISTENCE => std::thread::sleep(PAUSE),
+                Attempt::Held | Attempt::Forbidden(_) if waited < patience => {
+                    std::thread::sleep(PAUSE)
+                }
+                Attempt::Held | Attempt::Lost => return Err(Error::NameTaken(name.clone())),
+                // Its maker was killed before he could open it to all of us.
+                Attempt::Forbidden(errno) if waited < PERSISTENCE => {
+                    rustix::fs::unlink(dir.entry(&nursery)).map_err(|_| failed(errno))?;
+                }
+                Attempt::Forbidden(errno) => return Err(failed(errno)),
+            }
+        }
+    }
+
+    /// Waits until nobody holds the lock of the tombstone that we are about to replace.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`] if it is still held after [`PATIENCE`], whatever its text says.
+    pub(crate) fn await_free_name(&self) -> Result<(), Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let last_try = Instant::now() >= deadline;
+            match self.dir.open(self.name)? {
+                Some(opened) if opened.is_locked() == Some(true) => {}
+                Some(_) | None => return Ok(()),
+            }
+            if last_try {
+                return Err(Error::NameTaken(self.name.clone()));
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Reserves the space for the whole life, so that a full disk cannot swallow the death record.
+    /// File systems that cannot promise it are used without the promise.
+    pub(crate) fn reserve(&self) -> Result<(), Errno> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        // btrfs writes every change elsewhere unless it is told not to while the file is empty.
+        if let Ok(flags) = rustix::fs::ioctl_getflags(file) {
+            // Where the flag is unknown the reservation holds without it.
+            let _ = rustix::fs::ioctl_setflags(file, flags | IFlags::NOCOW);
+        }
+        match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, RESERVED as u64) {
+            Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::IO)) => Err(errno),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Writes the text.
+    pub(crate) fn fill(&self, text: &str) -> Result<(), Errno> {
+        self.file
+            .as_ref()
+            .map_or(Ok(()), |file| write_all(file, text.as_bytes()))
+    }
+
+    /// Empties what [`Unborn::fill`] could not finish: an empty tombstone says "exit" too.
+    pub(crate) fn empty(&self) -> Result<(), Errno> {
+        self.file
+            .as_ref()
+            .map_or(Ok(()), |file| rustix::fs::ftruncate(file, 0))
+    }
+
+    /// The `Lock:` line for this file.
+    pub(crate) fn lock_line(&self) -> Lock {
+        let identity = || {
+            let boot = self.dir.boot_id()?.to_owned();
+            let stat = rustix::fs::fstat(self.file.as_ref()?).ok()?;
+            Some(LockIdentity {
+                boot,
+                device: device_numbers(&stat),
+                inode: stat.st_ino as u64,
+            })
+        };
+        let identity = if self.locked { identity() } else { None };
+        identity.map_or(Lock::Unavailable, Lock::Fcntl)
+    }
+
+    /// Reserves and writes a tombstone of a life that begins or goes on, and keeps its lock from us ourselves.
+    pub(crate) fn embody(&self, text: &str) -> Result<(), Error> {
+        let filled = self.reserve().and_then(|()| self.fill(text));
+        filled.map_err(|errno| Error::io("create", &self.dir.entry(self.name.as_str()), errno))?;
+        self.dir.guard(self.id);
+        Ok(())
+    }
+
+    /// Puts the file in its place. The lock is kept as long as the descriptor that is returned.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the rename is refused, as in a sticky directory with somebody else's corpse.
+    pub(crate) fn publish(mut self) -> Result<(OwnedFd, FileId), Error> {
+        let (from, to) = (
+            self.dir.entry(&self.nursery),
+            self.dir.entry(self.name.as_str()),
+        );
+        rustix::fs::rename(&from, &to).map_err(|errno| Error::io("create", &to, errno))?;
+        // From here on the hidden name is somebody else's.
+        let file = self.file.take();
+        let replaced = match self.dir.id_of(self.name.as_str()) {
+            Ok(now) => now != Some(self.id),
+            // That it cannot be asked does not mean that it is gone.
+            Err(_) => false,
+        };
+        match file {
+            Some(file) if !replaced => Ok((file, self.id)),
+            // Somebody removed or replaced the file between our look and the rename.
+            Some(_) | None => Err(Error::NameTaken(self.name.clone())),
+        }
+    }
+}
+
+impl Drop for Unborn<'_> {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            // While the lock is held: nobody else can be using the file. If it cannot be removed,
+            // the next birth adopts it.
+            let _ = rustix::fs::unlink(self.dir.entry(&self.nursery));
+        }
+    }
+}
+
+/// How one attempt to get hold of the nursery went.
+enum Attempt {
+    Ours {
+        file: OwnedFd,
+        id: FileId,
+        locked: bool,
+    },
+    /// The file was renamed or removed under us: begin again.
+    Lost,
+    /// Somebody else is being born.
+    Held,
+    /// Left behind by another user, in the moment before it was opened to all.
+    Forbidden(Errno),
+}
+
+impl Attempt {
+    fn make(dir: &ExitDir, nursery: &str) -> Result<Attempt, Errno> {
+        let file = match open_or_create(dir, nursery) {
+            Ok(file) => file,
+            Err(errno @ Errno::ACCESS) if matches!(dir.id_of(nursery), Ok(Some(_))) => {
+                return Ok(Attempt::Forbidden(errno));
+            }
+            Err(Errno::LOOP | Errno::NXIO) => return remove_obstacle(dir, nursery),
+            Err(errno) => return Err(errno),
+        };
+        let locked = match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => true,
+            Err(Errno::AGAIN | Errno::ACCESS) => return Ok(Attempt::Held),
+            // The file system has no locks; without them everybody is alone.
+            Err(_) => false,
+        };
+        let stat = rustix::fs::fstat(&file)?;
+        let id = FileId::of(&stat);
+        match dir.id_of(nursery)? {
+            Some(now) if now == id => {}
+            Some(_) => return Ok(Attempt::Lost),
+            None if rustix::fs::FileType::from_raw_mode(stat.st_mode)
+                == rustix::fs::FileType::RegularFile =>
+            {
+                return Ok(Attempt::Lost);
+            }
+            None => return remove_obstacle(dir, nursery),
+        }
+        let opened = match rustix::fs::fchmod(&file, Mode::from_raw_mode(0o666)) {
+            // Another user's, whom only death kept from opening it: it is open enough to be here.
+            Err(Errno::PERM) if stat.st_mode & 0o666 == 0o666 => Ok(()),
+            // Our own, on a file system that has no modes to change (vfat, some SMB and 9p mounts).
+            Err(Errno::PERM) if stat.st_uid == rustix::process::geteuid().as_raw() => Ok(()),
+            Err(Errno::PERM) => return remove_obstacle(dir, nursery),
+            result => result,
+        };
+        if let Err(errno) = opened.and_then(|()| rustix::fs::ftruncate(&file, 0)) {
+            // It is ours alone, so it goes with us; if it cannot, the next birth adopts it.
+            let _ = rustix::fs::unlink(dir.entry(nursery));
+            return Err(errno);
+        }
+        Ok(Attempt::Ours { file, id, locked })
+    }
+}
+
+/// Opens what is there before it creates: in a sticky directory the kernel refuses `O_CREAT` on
+/// other people's files (`fs.protected_regular`).
+fn open_or_create(dir: &ExitDir, nursery: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDWR
+        | OFlags::APPEND
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::NOCTTY
+        | OFlags::CLOEXEC;
+    let path = dir.entry(nursery);
+    match rustix::fs::open(&path, flags, Mode::empty()) {
+        Err(Errno::NOENT) => {
+            rustix::fs::open(&path, flags | OFlags::CREATE, Mode::from_raw_mode(0o666))
+        }
+        result => result,
+    }
+}
+
+/// What stands in the way under the hidden name is nobody's tombstone: it goes.
+fn remove_obstacle(dir: &ExitDir, nursery: &str) -> Result<Attempt, Errno> {
+    match rustix::fs::unlink(dir.entry(nursery)) {
+        Ok(()) | Err(Errno::NOENT) => Ok(Attempt::Lost),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Writes all of it, at once if the kernel lets us.
+pub(crate) fn write_all(file: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(&file, bytes) {
+            Ok(0) => return Err(Errno::NOSPC),
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Appends one record to an open tombstone; `Ok(false)` if there was no room for it.
+pub(crate) fn append(file: impl AsFd, lines: &[Line<'_>]) -> Result<bool, Errno> {
+    let length = rustix::fs::seek(&file, SeekFrom::End(0))?;
+    let mut last = [0];
+    let last = match length.checked_sub(1) {
+        Some(at) => (rustix::io::pread(&file, &mut last, at)? == 1).then_some(last[0]),
+        None => None,
+    };
+    let Some(record) = compose_append(lines, length, last) else {
+        return Ok(false);
+    };
+    write_all(file, record.as_bytes())?;
+    Ok(true)
+}
+
+/// Publishes the tombstone of a life that is over already, for one that showed none before.
+///
+/// # Errors
+/// [`Error::NameTaken`] if somebody lives under this name; [`Error::Io`] if it cannot be written. On a
+/// full disk an end with code 0 is published as an empty file.
+pub(crate) fn publish_dead(
+    dir: &ExitDir,
+    name: &Name,
+    record: &DeathRecord<'_>,
+) -> Result<(), Error> {
+    let failed = |errno| Error::io("write", &dir.entry(name.as_str()), errno);
+    let unborn = Unborn::conceive(dir, name)?;
+    unborn.await_free_name()?;
+    let time = now();
+    let mut lines = vec![Line::Waiting(&time)];
+    lines.extend(record.lines(&time));
+    match unborn.fill(&compose(&lines)) {
+        Ok(()) => {}
+        Err(_) if record.code == exit::SUCCESS => unborn.empty().map_err(failed)?,
+        Err(errno) => return Err(failed(errno)),
+    }
+    unborn.publish().map(|_| ())
+}

@@ -1,0 +1,303 @@
+//! What each event does while a command runs: it is left alone, about to be told to stop, or told.
+
+use super::down::Next;
+use super::machine::{Machine, State, Step, cause};
+use super::rules::OnConfig;
+use super::{
+    Action, Ending, Event, Left, Place, Record, Report, Rules, StopReason, Timer, exit_table,
+};
+use crate::protocol::death_deps::Fate;
+use crate::signal::{Signal, SignalSet};
+
+/// A command that runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Run {
+    /// What it was sent, by a stop or passed on from outside.
+    pub(super) sent: SignalSet,
+    /// It got the stop signal, or what stands for a TERM from outside.
+    asked: bool,
+    /// Somebody outside wants it to stop for good, whatever it was sent for that.
+    pub(super) unwanted: bool,
+    /// It was last seen stopped, as by `^Z`.
+    paused: bool,
+}
+
+/// A stop under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Stop {
+    pub(super) reason: StopReason,
+    pub(super) killed: bool,
+}
+
+impl Machine {
+    pub(super) fn running(&mut self, mut run: Run, event: Event) -> Step {
+        match event {
+            Event::DeathDepHolds(fate) => self.stop_for(run, fate),
+            Event::Expired(Timer::Run) => self.stop(run, StopReason::Timeout, Vec::new()),
+            Event::Expired(Timer::Steady) => {
+                self.retries.forgive();
+                (State::Running(run), Vec::new())
+            }
+            Event::Signal(signal) => {
+                let first_term = signal == Signal::TERM && !run.asked;
+                match self.rules.forwarding.of(signal) {
+                    Some(held) if first_term && self.rules.delays(signal) => {
+                        run.unwanted = true;
+                        let delay = self.rules.stop_delay;
+                        let actions = vec![
+                            Action::Report(Report::Delaying(held)),
+                            Action::Arm(Timer::Delay, delay),
+                        ];
+                        (State::Delaying(run, held), actions)
+                    }
+                    Some(_) | None => {
+                        let actions = self.pass_on(&mut run, signal);
+                        (State::Running(run), actions)
+                    }
+                }
+            }
+            Event::Deactivated => self.stop(run, StopReason::Deactivated, Vec::new()),
+            Event::Reconfigured => match self.rules.on_config {
+                // It is about to end for good, in its own time.
+                OnConfig::Restart if run.unwanted => (State::Running(run), Vec::new()),
+                OnConfig::Restart => self.stop(run, StopReason::Reconfigured, Vec::new()),
+                OnConfig::Send(signal) => {
+                    let actions = run.reload(signal);
+                    (State::Running(run), actions)
+                }
+            },
+            // It is.
+            Event::Activated => (State::Running(run), Vec::new()),
+            Event::Ready => (State::Running(run), vec![Action::Record(Record::Ready)]),
+            Event::Paused(signal) => {
+                run.paused = true;
+                (State::Running(run), vec![Action::Pause(signal)])
+            }
+            Event::Ended(ending, left, place) => self.ended(run, ending, left, place),
+            // They held when the command was started, and are not asked again.
+            Event::BirthDepsHold => (State::Running(run), Vec::new()),
+            // It runs already, and is a child itself.
+            Event::Started | Event::StartFailed(_) | Event::Alone => {
+                (State::Running(run), Vec::new())
+            }
+            // Disarmed, or of something that has not begun.
+            Event::Expired(
+                Timer::Birth
+                | Timer::Notice
+                | Timer::Delay
+                | Timer::Grace
+                | Timer::Pass
+                | Timer::Backoff,
+            ) => (State::Running(run), Vec::new()),
+        }
+    }
+
+    pub(super) fn delaying(&mut self, mut run: Run, held: Signal, event: Event) -> Step {
+        match event {
+            Event::DeathDepHolds(fate) => self.stop_for(run, fate),
+            Event::Expired(Timer::Run) => self.stop(run, StopReason::Timeout, Vec::new()),
+            Event::Expired(Timer::Steady) => {
+                self.retries.forgive();
+                (State::Delaying(run, held), Vec::new())
+            }
+            Event::Expired(Timer::Delay) => {
+                let actions = run.send(held, Signal::TERM, &self.rules);
+                (State::Running(run), actions)
+            }
+            Event::Signal(Signal::TERM) => {
+                let mut actions = vec![Action::Disarm(Timer::Delay)];
+                actions.extend(run.send(held, Signal::TERM, &self.rules));
+                (State::Running(run), actions)
+            }
+            Event::Signal(signal) if self.ends_delay(signal, held) => {
+                let mut actions = vec![Action::Disarm(Timer::Delay)];
+                // A second one means "drop everything" to many programs.
+                if self.rules.forwarding.of(signal) != Some(held) {
+                    actions.extend(run.send(held, Signal::TERM, &self.rules));
+                }
+                actions.extend(self.pass_on(&mut run, signal));
+                run.asked = true;
+                (State::Running(run), actions)
+            }
+            Event::Signal(signal) => {
+                let actions = self.pass_on(&mut run, signal);
+                (State::Delaying(run, held), actions)
+            }
+            Event::Deactivated => self.stop(run, StopReason::Deactivated, Vec::new()),
+            Event::Reconfigured => match self.rules.on_config {
+                // As above.
+                OnConfig::Restart => (State::Delaying(run, held), Vec::new()),
+                OnConfig::Send(signal) => {
+                    let actions = run.reload(signal);
+                    (State::Delaying(run, held), actions)
+                }
+            },
+            Event::Activated => (State::Delaying(run, held), Vec::new()),
+            Event::Ready => (
+                State::Delaying(run, held),
+                vec![Action::Record(Record::Ready)],
+            ),
+            Event::Paused(signal) => {
+                run.paused = true;
+                (State::Delaying(run, held), vec![Action::Pause(signal)])
+            }
+            Event::Ended(ending, left, place) => self.ended(run, ending, left, place),
+            Event::BirthDepsHold | Event::Started | Event::StartFailed(_) | Event::Alone => {
+                (State::Delaying(run, held), Vec::new())
+            }
+            Event::Expired(
+                Timer::Birth | Timer::Notice | Timer::Grace | Timer::Pass | Timer::Backoff,
+            ) => (State::Delaying(run, held), Vec::new()),
+        }
+    }
+
+    pub(super) fn stopping(&mut self, mut run: Run, stop: Stop, event: Event) -> Step {
+        match event {
+            Event::Signal(signal) => {
+                let actions = self.pass_on(&mut run, signal);
+                (State::Stopping(run, stop), actions)
+            }
+            Event::Expired(Timer::Grace) => {
+                run.sent = run.sent.with(Signal::KILL);
+                let actions = vec![Action::Report(Report::Killing), Action::Send(Signal::KILL)];
+                let killed = Stop {
+                    killed: true,
+                    ..stop
+                };
+                (State::Stopping(run, killed), actions)
+            }
+            // A command that reads the terminal from the background would be stopped again at once.
+            Event::Paused(Signal::TTIN | Signal::TTOU) => (State::Stopping(run, stop), Vec::new()),
+            // What has been sent waits for it to go on.
+            Event::Paused(_) => (State::Stopping(run, stop), vec![Action::Send(Signal::CONT)]),
+            Event::Ended(ending, left, place) => {
+                run.unwanted |= run.is_ended_by_key(ending, place);
+                let resumes = stop.reason.is_for_a_while() && !run.unwanted;
+                let last = exit_table::stopped(&self.rules, stop, ending, run.sent);
+                let next = if resumes {
+                    Next::Resume(last)
+                } else {
+                    Next::Finish(last)
+                };
+                self.leave(next, left, &run)
+            }
+            Event::DeathDepHolds(fate) if stop.reason.is_for_a_while() => {
+                let reason = StopReason::Dependency(fate.clone());
+                let actions = vec![
+                    cause(&fate),
+                    Action::Report(Report::Stopping(reason.clone(), None)),
+                ];
+                (State::Stopping(run, Stop { reason, ..stop }), actions)
+            }
+            // Nobody is to begin on something that is going down.
+            Event::Ready => (State::Stopping(run, stop), Vec::new()),
+            // The first reason for a stop is the one that counts.
+            Event::DeathDepHolds(_) | Event::Expired(Timer::Run) => {
+                (State::Stopping(run, stop), Vec::new())
+            }
+            // What is there counts when it has ended.
+            Event::Activated | Event::Deactivated if stop.reason.is_for_a_while() => {
+                let told = self.tell_activity();
+                (State::Stopping(run, stop), told)
+            }
+            Event::Activated | Event::Deactivated | Event::Reconfigured => {
+                (State::Stopping(run, stop), Vec::new())
+            }
+            Event::BirthDepsHold | Event::Started | Event::StartFailed(_) | Event::Alone => {
+                (State::Stopping(run, stop), Vec::new())
+            }
+            Event::Expired(
+                Timer::Birth
+                | Timer::Notice
+                | Timer::Steady
+                | Timer::Delay
+                | Timer::Pass
+                | Timer::Backoff,
+            ) => (State::Stopping(run, stop), Vec::new()),
+        }
+    }
+
+    /// Another stop, or the same word for another reason.
+    fn ends_delay(&self, signal: Signal, held: Signal) -> bool {
+        self.rules.is_stop(signal) || self.rules.forwarding.of(signal) == Some(held)
+    }
+
+    fn stop_for(&mut self, run: Run, fate: Fate) -> Step {
+        let cause = cause(&fate);
+        self.stop(run, StopReason::Dependency(fate), vec![cause])
+    }
+
+    fn stop(&mut self, mut run: Run, reason: StopReason, mut actions: Vec<Action>) -> Step {
+        // Many programs take a second one as "drop everything".
+        let signal = Some(self.rules.stop_signal).filter(|_| !run.asked);
+        actions.push(Action::Disarm(Timer::Run));
+        actions.push(Action::Disarm(Timer::Delay));
+        actions.push(Action::Report(Report::Stopping(reason.clone(), signal)));
+        if let Some(signal) = signal {
+            run.sent = run.sent.with(signal);
+            run.asked = true;
+            actions.push(Action::Send(signal));
+        }
+        if run.paused {
+            actions.push(Action::Send(Signal::CONT));
+        }
+        actions.push(Action::Arm(Timer::Grace, self.rules.grace_period));
+        let stop = Stop {
+            reason,
+            killed: false,
+        };
+        (State::Stopping(run, stop), actions)
+    }
+
+    /// Passes on a signal from outside.
+    fn pass_on(&self, run: &mut Run, signal: Signal) -> Vec<Action> {
+        run.unwanted |= self.rules.is_stop(signal);
+        match self.rules.forwarding.of(signal) {
+            Some(sent) => run.send(sent, signal, &self.rules),
+            None => vec![Action::Report(Report::Dropped(signal))],
+        }
+    }
+
+    /// The command has ended without being told to by us.
+    fn ended(&mut self, mut run: Run, ending: Ending, left: Left, place: Place) -> Step {
+        let last = exit_table::by_itself(&self.rules, ending, run.sent);
+        run.unwanted |= run.is_ended_by_key(ending, place);
+        let restarts = self.rules.restarts_after(last.code) && !run.unwanted;
+        let delay = if restarts { self.retries.take() } else { None };
+        let next = match delay {
+            Some(delay) => Next::Restart(last, delay),
+            None => Next::Finish(last),
+        };
+        self.leave(next, left, &run)
+    }
+}
+
+impl Run {
+    /// `^C` and `^\` go to the command and not through us.
+    fn is_ended_by_key(&self, ending: Ending, place: Place) -> bool {
+        let keys = [Signal::INT, Signal::QUIT];
+        let signal = ending.signal().filter(|signal| keys.contains(signal));
+        let unsent = signal.is_some_and(|signal| !self.sent.contains(signal));
+        place == Place::Foreground && unsent
+    }
+
+    /// Tells the command that there is a new configuration.
+    fn reload(&mut self, signal: Signal) -> Vec<Action> {
+        self.sent = self.sent.with(signal);
+        vec![
+            Action::Report(Report::Reloading(signal)),
+            Action::Send(signal),
+        ]
+    }
+
+    /// Sends the command what it is to get for a signal from outside.
+    fn send(&mut self, signal: Signal, arrived: Signal, rules: &Rules) -> Vec<Action> {
+        self.sent = self.sent.with(signal);
+        self.asked |= arrived == Signal::TERM || signal == rules.stop_signal;
+        self.paused &= signal != Signal::CONT;
+        vec![
+            Action::Send(signal),
+            Action::Report(Report::Forwarded(signal)),
+        ]
+    }
+}
