@@ -53,9 +53,11 @@ impl Crowd {
         let world = World::new();
         let binary = installed(&world);
         open_to_all(&world);
+        // The test's name is its path without the name of the crate.
+        let (_, module) = module_path!().split_once("::").unwrap();
         let holder = world
             .command(std::env::current_exe().unwrap())
-            .args(["--exact", "scale::holder", "--ignored"])
+            .args(["--exact", &format!("{module}::holder"), "--ignored"])
             .env(HOLDER_DIR, world.path("."))
             .env(HOLDER_SIZE, size.to_string())
             .stdout(Stdio::null())
