@@ -5,7 +5,7 @@
 // The library never prints; a program may.
 #![allow(clippy::print_stdout)]
 
-use exitdir::{ExitDir, Name, Word};
+use exitdir::{Announcement, ExitDir, Name};
 use std::error::Error;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // None when EXIT_DIR is unset: nobody asked to be told.
     if let Some(dir) = ExitDir::from_env() {
-        dir.signal(&name, Word::Died(0), Some("work done"))?;
+        dir.signal(&name, Announcement::Died(0), Some("work done"))?;
     }
     Ok(())
 }

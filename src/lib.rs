@@ -40,13 +40,13 @@ mod watch;
 pub use duration::{Limit, parse_duration};
 pub use error::Error;
 pub use protocol::condition::{
-    Condition, Death, Life, LockEvidence, Stage, Standing, State, Vantage,
+    Condition, Death, Life, Liveness, LockState, Phase, ReaderContext, State,
 };
-pub use protocol::evaluator::{Decider, Mode, Verdict};
+pub use protocol::evaluator::{Match, Mode, Verdict};
 pub use protocol::name::Name;
 pub use protocol::timestamp::Timestamp;
 pub use protocol::tombstone::{Lock, LockIdentity, Reason, Tombstone};
 pub use signal::{Signal, SignalSet};
-pub use store::announce::{Living, Said, Word};
+pub use store::announce::{Announcement, LiveHandle, SignalOutcome};
 pub use store::exit_dir::ExitDir;
 pub use watch::waiter::Watch;

@@ -22,21 +22,21 @@ pub(crate) enum Level {
 
 /// One applet's voice.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Voice {
+pub(crate) struct Logger {
     applet: &'static str,
     level: Level,
 }
 
-impl Voice {
-    pub(crate) const fn new(applet: &'static str) -> Voice {
-        Voice {
+impl Logger {
+    pub(crate) const fn new(applet: &'static str) -> Logger {
+        Logger {
             applet,
             level: Level::Normal,
         }
     }
 
-    pub(crate) fn at(self, level: Level) -> Voice {
-        Voice { level, ..self }
+    pub(crate) fn at(self, level: Level) -> Logger {
+        Logger { level, ..self }
     }
 
     /// The sentence with the applet's name before it, as it stands on standard error.

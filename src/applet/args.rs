@@ -109,7 +109,7 @@ impl Opt {
 
 /// How the words that are no options are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Words {
+pub(crate) enum Positionals {
     /// The first of them ends the options and begins a command.
     Command,
     /// They stand anywhere among the options; `--` begins a command.
@@ -120,8 +120,8 @@ pub(crate) enum Words {
 
 /// What was typed.
 #[derive(Debug, Default)]
-pub(crate) struct Typed {
-    given: Vec<Given>,
+pub(crate) struct ParsedArgs {
+    given: Vec<Occurrence>,
     pub(crate) words: Vec<OsString>,
     /// The command after `--` (or the first word), if there was one.
     pub(crate) command: Option<Vec<OsString>>,
@@ -130,7 +130,7 @@ pub(crate) struct Typed {
 }
 
 #[derive(Debug)]
-struct Given {
+struct Occurrence {
     long: &'static str,
     value: Option<OsString>,
     /// As it was spelled, for messages: `--name` or `EXITDIR_NAME`.
@@ -140,18 +140,18 @@ struct Given {
 /// Reads a command line.
 pub(crate) fn parse(
     table: &'static [&'static Opt],
-    words: Words,
+    words: Positionals,
     arguments: Vec<OsString>,
-) -> Typed {
-    let mut typed = Typed::default();
+) -> ParsedArgs {
+    let mut typed = ParsedArgs::default();
     let mut parser = lexopt::Parser::from_args(arguments);
     loop {
-        if words != Words::Only && take_command(&mut parser, &mut typed) {
+        if words != Positionals::Only && take_command(&mut parser, &mut typed) {
             break;
         }
         match parser.next() {
             Ok(None) => break,
-            Ok(Some(lexopt::Arg::Value(word))) if words == Words::Command => {
+            Ok(Some(lexopt::Arg::Value(word))) if words == Positionals::Command => {
                 let rest = parser.raw_args().into_iter().flatten();
                 typed.command = Some(std::iter::once(word).chain(rest).collect());
                 break;
@@ -174,7 +174,7 @@ pub(crate) fn parse(
 }
 
 /// Takes everything after a `--` that stands next.
-fn take_command(parser: &mut lexopt::Parser, typed: &mut Typed) -> bool {
+fn take_command(parser: &mut lexopt::Parser, typed: &mut ParsedArgs) -> bool {
     let Some(rest) = parser.try_raw_args() else {
         return false;
     };
@@ -185,7 +185,7 @@ fn take_command(parser: &mut lexopt::Parser, typed: &mut Typed) -> bool {
     true
 }
 
-impl Typed {
+impl ParsedArgs {
     fn take(&mut self, known: Option<&'static Opt>, spelled: String, parser: &mut lexopt::Parser) {
         let Some(opt) = known else {
             // Its value, if it has one attached, is none of ours either.
@@ -197,7 +197,7 @@ impl Typed {
             Some(Ok(value)) => Some(value),
             Some(Err(error)) => return self.wrong(error.to_string()),
         };
-        self.given.push(Given {
+        self.given.push(Occurrence {
             long: opt.long,
             value,
             spelled,
@@ -209,17 +209,17 @@ impl Typed {
     }
 
     /// A command that was given without any options.
-    pub(crate) fn command(words: Vec<OsString>) -> Typed {
-        Typed {
+    pub(crate) fn command(words: Vec<OsString>) -> ParsedArgs {
+        ParsedArgs {
             command: Some(words),
-            ..Typed::default()
+            ..ParsedArgs::default()
         }
     }
 
     /// Gives an option a value that nothing else gives it. `spelled` is where that comes from, for messages.
     pub(crate) fn assume(&mut self, opt: &Opt, value: OsString, spelled: &str) {
         if !self.has(opt) {
-            self.given.push(Given {
+            self.given.push(Occurrence {
                 long: opt.long,
                 value: Some(value),
                 spelled: spelled.to_owned(),
@@ -241,12 +241,12 @@ impl Typed {
                 continue;
             };
             match (opt.value, value.to_str()) {
-                (Some(_), _) => self.given.push(Given {
+                (Some(_), _) => self.given.push(Occurrence {
                     long: opt.long,
                     value: Some(value),
                     spelled,
                 }),
-                (None, Some("1" | "true")) => self.given.push(Given {
+                (None, Some("1" | "true")) => self.given.push(Occurrence {
                     long: opt.long,
                     value: None,
                     spelled,
@@ -274,7 +274,7 @@ impl Typed {
 
     /// Of some flags the one that counts: the last that was typed, else the first whose variable is set.
     pub(crate) fn latest<'o>(&self, flags: &[&'o Opt]) -> Option<&'o Opt> {
-        let flag = |given: &Given| flags.iter().find(|opt| opt.long == given.long).copied();
+        let flag = |given: &Occurrence| flags.iter().find(|opt| opt.long == given.long).copied();
         let typed = self
             .given
             .iter()
@@ -283,7 +283,7 @@ impl Typed {
         typed.chain(&self.given).find_map(flag)
     }
 
-    fn last(&self, opt: &Opt) -> Option<&Given> {
+    fn last(&self, opt: &Opt) -> Option<&Occurrence> {
         self.given.iter().rev().find(|given| given.long == opt.long)
     }
 
@@ -319,7 +319,7 @@ impl Typed {
     }
 }
 
-impl Given {
+impl Occurrence {
     fn text(&self) -> Result<&str, String> {
         let value = self.value.as_deref().unwrap_or_default();
         value
@@ -334,7 +334,7 @@ impl Given {
 
 /// What an applet is, for `--help` and for dispatch.
 #[derive(Debug)]
-pub(crate) struct Synopsis {
+pub(crate) struct CommandSpec {
     pub(crate) name: &'static str,
     pub(crate) usage: &'static str,
     pub(crate) about: &'static str,
@@ -342,7 +342,7 @@ pub(crate) struct Synopsis {
     pub(crate) notes: &'static str,
 }
 
-impl Synopsis {
+impl CommandSpec {
     /// The text of `--help`.
     pub(crate) fn help(&self) -> String {
         let mut text = format!(

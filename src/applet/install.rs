@@ -1,10 +1,10 @@
 //! `exitdir-install`: copies the running binary into a volume, and sweeps an exit directory.
 
-use super::args::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag};
+use super::args::{CommandSpec, DIR, HELP, Opt, ParsedArgs, Positionals, VERSION, flag};
 use super::{NO_DIRECTORY, directory, links, understand};
 use crate::error::Error;
 use crate::exit;
-use crate::log::Voice;
+use crate::log::Logger;
 use crate::store::exit_dir::ExitDir;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
@@ -18,7 +18,7 @@ const SWEEP: Opt = flag(
     "also remove the tombstones that nobody holds a lock on",
 );
 
-pub(super) const SYNOPSIS: Synopsis = Synopsis {
+pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
     name: "exitdir-install",
     usage: "[OPTION]... [DIR]",
     about: "Copy this binary into DIR, with a link for each applet.",
@@ -28,13 +28,13 @@ pub(super) const SYNOPSIS: Synopsis = Synopsis {
             Exit status: 0; 125 own failure or usage.",
 };
 
-const VOICE: Voice = Voice::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SYNOPSIS.name);
 const BINARY: &str = "exitdir";
 /// The running binary, also where no path leads to it any more (proc(5)).
 const RUNNING: &str = "/proc/self/exe";
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let plan = match understand((&SYNOPSIS, &VOICE), Words::Only, arguments, plan) {
+    let plan = match understand((&SYNOPSIS, &VOICE), Positionals::Only, arguments, plan) {
         Ok(plan) => plan,
         Err(status) => return status,
     };
@@ -50,26 +50,26 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
 }
 
 /// What is to be done.
-struct Plan {
+struct InstallPlan {
     /// The exit directory to sweep.
     sweep: Option<ExitDir>,
     /// Where to install into.
     target: Option<PathBuf>,
 }
 
-fn plan(typed: &Typed) -> Result<Plan, String> {
+fn plan(typed: &ParsedArgs) -> Result<InstallPlan, String> {
     let sweep = if typed.has(&SWEEP) {
         Some(directory(typed).ok_or(NO_DIRECTORY)?)
     } else {
         None
     };
     match typed.words.as_slice() {
-        [] if sweep.is_some() => Ok(Plan {
+        [] if sweep.is_some() => Ok(InstallPlan {
             sweep,
             target: None,
         }),
         [] => Err("no DIR to install into".to_owned()),
-        [word] => Ok(Plan {
+        [word] => Ok(InstallPlan {
             sweep,
             target: Some(PathBuf::from(word)),
         }),

@@ -1,13 +1,13 @@
 //! `kubexit`: a drop-in for the program of that name, configured by the environment alone.
 
-use super::args::{DIR, HELP, Opt, Synopsis, Typed, VERSION};
-use super::run::Stage;
+use super::args::{CommandSpec, DIR, HELP, Opt, ParsedArgs, VERSION};
+use super::run::Bootstrap;
 use super::run_options::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERIOD, NAME};
 use super::{print, version};
-use crate::log::Voice;
+use crate::log::Logger;
 use std::ffi::{OsStr, OsString};
 
-pub(super) const SYNOPSIS: Synopsis = Synopsis {
+pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
     name: "kubexit",
     usage: "CMD [ARG]...",
     about: "Run CMD as exitdir-run does, with kubexit's variables: no API server, no service account.",
@@ -20,7 +20,7 @@ pub(super) const SYNOPSIS: Synopsis = Synopsis {
             Exit status: 2 without KUBEXIT_NAME; else as exitdir-run's.",
 };
 
-const VOICE: Voice = Voice::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SYNOPSIS.name);
 /// kubexit's own status for that.
 const NO_NAME: u8 = 2;
 
@@ -38,7 +38,7 @@ const VARIABLES: [(&str, &Opt); 6] = [
 const DEFAULTS: [(&Opt, &str); 2] = [(&DIR, "/graveyard"), (&BIRTH_TIMEOUT, "30s")];
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let stage = match Stage::set(&VOICE) {
+    let stage = match Bootstrap::set(&VOICE) {
         Ok(stage) => stage,
         Err(status) => return status,
     };
@@ -50,7 +50,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
             Some(_) | None => {}
         }
     }
-    let mut typed = Typed::command(arguments);
+    let mut typed = ParsedArgs::command(arguments);
     for (variable, opt) in VARIABLES {
         let value = std::env::var_os(variable).map(|value| tidied(opt, value, &typed));
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -70,7 +70,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
 
 /// A list as kubexit understands it: it does not mind empty places in it, nor one's own name among the deaths, as
 /// when all containers of a pod share one list; a space hides a name from it, which nobody means.
-fn tidied(opt: &Opt, value: OsString, typed: &Typed) -> OsString {
+fn tidied(opt: &Opt, value: OsString, typed: &ParsedArgs) -> OsString {
     let own = typed.raw(&NAME).and_then(OsStr::to_str);
     match value.to_str() {
         Some(list) if [BIRTH_DEPS.long, DEATH_DEPS.long].contains(&opt.long) => {

@@ -10,17 +10,17 @@ mod status;
 mod wait;
 
 use crate::exit;
-use crate::log::Voice;
+use crate::log::Logger;
 use crate::protocol::condition;
 use crate::protocol::name::Name;
 use crate::store::exit_dir::ExitDir;
-use args::{DIR, HELP, Synopsis, Typed, VERSION, Words, parse};
+use args::{CommandSpec, DIR, HELP, ParsedArgs, Positionals, VERSION, parse};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 /// One applet.
 struct Applet {
-    synopsis: &'static Synopsis,
+    synopsis: &'static CommandSpec,
     main: fn(Vec<OsString>) -> u8,
 }
 
@@ -53,7 +53,7 @@ const APPLETS: [Applet; 6] = [
 ];
 
 const PREFIX: &str = "exitdir-";
-const BINARY: Voice = Voice::new("exitdir");
+const BINARY: Logger = Logger::new("exitdir");
 
 /// Runs the applet that `argv[0]`, or the first argument, names. Returns the exit status.
 pub fn main() -> u8 {
@@ -142,7 +142,7 @@ fn version(name: &str) -> String {
 }
 
 /// Writes to standard output; what cannot be written is an error like any other.
-fn print(voice: &Voice, text: &str) -> u8 {
+fn print(voice: &Logger, text: &str) -> u8 {
     match crate::store::publish::write_all(rustix::stdio::stdout(), text.as_bytes()) {
         Ok(()) => exit::SUCCESS,
         Err(errno) => {
@@ -156,7 +156,7 @@ fn print(voice: &Voice, text: &str) -> u8 {
 }
 
 /// Answers `--help` and `--version`, which win over everything else that was typed.
-fn answer(synopsis: &Synopsis, voice: &Voice, typed: &Typed) -> Option<u8> {
+fn answer(synopsis: &CommandSpec, voice: &Logger, typed: &ParsedArgs) -> Option<u8> {
     if typed.has(&HELP) {
         return Some(print(voice, &synopsis.help()));
     }
@@ -168,10 +168,10 @@ fn answer(synopsis: &Synopsis, voice: &Voice, typed: &Typed) -> Option<u8> {
 /// From the words that were typed to what they mean. `Err` is the exit status of an applet that has
 /// nothing more to do: it has answered, or the words mean nothing.
 fn understand<P>(
-    (synopsis, voice): (&Synopsis, &Voice),
-    words: Words,
+    (synopsis, voice): (&CommandSpec, &Logger),
+    words: Positionals,
     arguments: Vec<OsString>,
-    meaning: impl Fn(&Typed) -> Result<P, String>,
+    meaning: impl Fn(&ParsedArgs) -> Result<P, String>,
 ) -> Result<P, u8> {
     let mut typed = parse(synopsis.options, words, arguments);
     typed.add_variables(synopsis.options);
@@ -186,7 +186,7 @@ fn understand<P>(
 }
 
 /// The exit directory that was asked for, by option or variable.
-fn directory(typed: &Typed) -> Option<ExitDir> {
+fn directory(typed: &ParsedArgs) -> Option<ExitDir> {
     typed
         .raw(&DIR)
         .filter(|path| !path.is_empty())
@@ -196,7 +196,7 @@ fn directory(typed: &Typed) -> Option<ExitDir> {
 const NO_DIRECTORY: &str = "no exit directory: set EXIT_DIR or give --dir DIR";
 
 /// What is wrong with the command line, and where to read more.
-fn usage_sentence(synopsis: &Synopsis, sentence: &str) -> String {
+fn usage_sentence(synopsis: &CommandSpec, sentence: &str) -> String {
     format!("{sentence} (see {} --help)", synopsis.name)
 }
 

@@ -1,7 +1,7 @@
 //! `exitdir-run`: what its options mean. What they are is in `run_options.rs`; the life itself is lived in
 //! [`crate::run`].
 
-use super::args::{Synopsis, Typed, Words, parse};
+use super::args::{CommandSpec, ParsedArgs, Positionals, parse};
 use super::run_options::{
     ACTIVE_WHILE, BIRTH_DEPS, BIRTH_TIMEOUT, CONFIG, CONFIG_CHECK, CONFIG_TAR, DEATH_DEPS,
     EXIT_ONLY, EXPECT_CODE, GRACE_PERIOD, GROUP, NAME, ON_CONFIG, PARENT_DEATH_SIGNAL, PASS_CODE,
@@ -11,13 +11,13 @@ use super::run_options::{
 use super::{answer, directory, read_code, read_duration, read_name, usage_sentence};
 use crate::duration::Limit;
 use crate::error::describe;
-use crate::log::{Level, Voice};
-use crate::managed::Managed;
+use crate::log::{Level, Logger};
+use crate::managed::ManagedApp;
 use crate::managed::spec::{ConfigItem, Management};
 use crate::protocol::condition::{Condition, State};
 use crate::protocol::name::Name;
 use crate::readiness::spec::ReadyOn;
-use crate::run::plan::{Membership, Plan, Presence, leave_word};
+use crate::run::plan::{ExitDirOptions, Plan, Publish, leave_word};
 use crate::run::termination_log;
 use crate::signal::{Signal, SignalSet};
 use crate::supervisor::{Forwarding, OnConfig, Restart, Rules};
@@ -27,16 +27,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const VOICE: Voice = Voice::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SYNOPSIS.name);
 const DEFAULT_BIRTH_TIMEOUT: Limit = Limit::After(Duration::from_secs(5 * 60));
 const DEFAULT_GRACE_PERIOD: Limit = Limit::After(Duration::from_secs(30));
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let stage = match Stage::set(&VOICE) {
+    let stage = match Bootstrap::set(&VOICE) {
         Ok(stage) => stage,
         Err(status) => return status,
     };
-    let mut typed = parse(SYNOPSIS.options, Words::Command, arguments);
+    let mut typed = parse(SYNOPSIS.options, Positionals::Command, arguments);
     if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
         return status;
     }
@@ -45,25 +45,25 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
 }
 
 /// What a supervisor takes hold of before anything else, so that nothing of it is lost.
-pub(super) struct Stage {
+pub(super) struct Bootstrap {
     signals: Signals,
     /// Who our parent was at first.
     parent: i32,
 }
 
-impl Stage {
-    pub(super) fn set(voice: &Voice) -> Result<Stage, u8> {
+impl Bootstrap {
+    pub(super) fn set(voice: &Logger) -> Result<Bootstrap, u8> {
         let signals = Signals::block().map_err(|error| {
             voice.error(format!("cannot block signals: {}", describe(&error)));
             exit::FAILURE
         })?;
         let parent = sys::parent();
-        Ok(Stage { signals, parent })
+        Ok(Bootstrap { signals, parent })
     }
 
     /// Lives the life that was asked for, and returns its exit status.
-    pub(super) fn live(&self, typed: &Typed, synopsis: &Synopsis) -> u8 {
-        let voice = Voice::new(synopsis.name);
+    pub(super) fn live(&self, typed: &ParsedArgs, synopsis: &CommandSpec) -> u8 {
+        let voice = Logger::new(synopsis.name);
         let understood = plan(typed, voice).and_then(|plan| Ok((plan, family(typed)?)));
         let (plan, family) = match understood {
             Ok(understood) => understood,
@@ -85,23 +85,23 @@ impl Stage {
 }
 
 /// Finds out before anything else whether configuration can be put where it is to be.
-fn manage(plan: &Plan) -> Result<Option<Managed<'_>>, String> {
+fn manage(plan: &Plan) -> Result<Option<ManagedApp<'_>>, String> {
     if !plan.management.is_needed() {
         return Ok(None);
     }
     let dir = plan.membership.as_ref().map(|membership| &membership.dir);
-    Managed::prepare(&plan.management, dir, plan.poll).map(Some)
+    ManagedApp::prepare(&plan.management, dir, plan.poll).map(Some)
 }
 
 /// A life that cannot begin: said to people, to Kubernetes, and to those who wait for us.
-fn refuse(typed: &Typed, voice: Voice, sentence: &str) -> u8 {
+fn refuse(typed: &ParsedArgs, voice: Logger, sentence: &str) -> u8 {
     voice.error(sentence);
     termination_log::leave(&voice.signed(sentence));
     if let (Some(dir), Ok(name)) = (directory(typed), typed.value(&NAME, read_name)) {
-        let membership = Membership {
+        let membership = ExitDirOptions {
             dir,
             name,
-            presence: Presence::Open,
+            presence: Publish::Always,
         };
         // If not even that can be written there is nothing to add to the sentence above.
         let _ = leave_word(&membership, exit::FAILURE, sentence);
@@ -110,19 +110,19 @@ fn refuse(typed: &Typed, voice: Voice, sentence: &str) -> u8 {
 }
 
 /// What this process wants to be for its parent and for orphans.
-struct Family {
+struct ProcessOptions {
     adopt_orphans: bool,
     parent_death_signal: Option<Signal>,
 }
 
-fn family(typed: &Typed) -> Result<Family, String> {
-    Ok(Family {
+fn family(typed: &ParsedArgs) -> Result<ProcessOptions, String> {
+    Ok(ProcessOptions {
         adopt_orphans: typed.has(&SUBREAPER) || typed.has(&WAIT_DESCENDANTS),
         parent_death_signal: typed.value(&PARENT_DEATH_SIGNAL, read_signal)?,
     })
 }
 
-impl Family {
+impl ProcessOptions {
     /// Tells the kernel. `parent` is who was our parent at first.
     fn settle(&self, parent: i32) -> Result<(), String> {
         if self.adopt_orphans {
@@ -139,7 +139,7 @@ impl Family {
     }
 }
 
-fn plan(typed: &Typed, voice: Voice) -> Result<Plan, String> {
+fn plan(typed: &ParsedArgs, voice: Logger) -> Result<Plan, String> {
     if let Some(error) = &typed.error {
         return Err(error.clone());
     }
@@ -166,7 +166,7 @@ fn plan(typed: &Typed, voice: Voice) -> Result<Plan, String> {
     Ok(plan)
 }
 
-fn rules(typed: &Typed, ready_on: &ReadyOn) -> Result<Rules, String> {
+fn rules(typed: &ParsedArgs, ready_on: &ReadyOn) -> Result<Rules, String> {
     let duration = |opt, default| {
         typed
             .value(opt, read_duration)
@@ -198,7 +198,7 @@ fn rules(typed: &Typed, ready_on: &ReadyOn) -> Result<Rules, String> {
     })
 }
 
-fn on_config(typed: &Typed, stop_signal: Signal) -> Result<OnConfig, String> {
+fn on_config(typed: &ParsedArgs, stop_signal: Signal) -> Result<OnConfig, String> {
     match typed.value(&ON_CONFIG, read_on_config)? {
         Some(OnConfig::Send(signal)) if signal == stop_signal => Err(format!(
             "--on-config {signal}: that is what tells CMD to stop; say restart"
@@ -207,7 +207,7 @@ fn on_config(typed: &Typed, stop_signal: Signal) -> Result<OnConfig, String> {
     }
 }
 
-fn management(typed: &Typed) -> Result<Management, String> {
+fn management(typed: &ParsedArgs) -> Result<Management, String> {
     let mut items = typed.list(&CONFIG, ConfigItem::parse)?;
     items.extend(typed.list(&CONFIG_TAR, ConfigItem::parse_archive)?);
     let management = Management {
@@ -259,12 +259,12 @@ fn read_on_config(text: &str) -> Result<OnConfig, String> {
     }
 }
 
-fn membership(typed: &Typed) -> Result<Option<Membership>, String> {
+fn membership(typed: &ParsedArgs) -> Result<Option<ExitDirOptions>, String> {
     let name = typed.value(&NAME, read_name)?;
     let presence = if typed.has(&EXIT_ONLY) {
-        Presence::ExitOnly
+        Publish::AtExit
     } else {
-        Presence::Open
+        Publish::Always
     };
     let Some(dir) = directory(typed) else {
         let needy = [&NAME, &EXIT_ONLY, &BIRTH_DEPS, &DEATH_DEPS]
@@ -278,8 +278,8 @@ fn membership(typed: &Typed) -> Result<Option<Membership>, String> {
         };
     };
     match (name, presence) {
-        (None, Presence::ExitOnly) => Err("--exit-only needs a --name".to_owned()),
-        (name, presence) => Ok(Some(Membership {
+        (None, Publish::AtExit) => Err("--exit-only needs a --name".to_owned()),
+        (name, presence) => Ok(Some(ExitDirOptions {
             dir,
             name,
             presence,
@@ -287,7 +287,7 @@ fn membership(typed: &Typed) -> Result<Option<Membership>, String> {
     }
 }
 
-fn command(typed: &Typed) -> Result<CommandLine, String> {
+fn command(typed: &ParsedArgs) -> Result<CommandLine, String> {
     let words = typed.command.as_deref().unwrap_or_default();
     CommandLine::new(words).ok_or_else(|| "no CMD to run".to_owned())
 }
@@ -301,7 +301,7 @@ fn check_dependencies(plan: &Plan) -> Result<(), String> {
         .membership
         .as_ref()
         .map(|membership| membership.presence);
-    let is_exit_only = presence == Some(Presence::ExitOnly);
+    let is_exit_only = presence == Some(Publish::AtExit);
     let mut conditions = plan.birth_deps.iter().chain(&plan.death_deps);
     match conditions.find(|condition| condition.name.is_some() && condition.name.as_ref() == own) {
         Some(condition) => Err(format!(
@@ -318,7 +318,7 @@ fn check_dependencies(plan: &Plan) -> Result<(), String> {
     }
 }
 
-fn level(typed: &Typed) -> Level {
+fn level(typed: &ParsedArgs) -> Level {
     match typed.latest(&[&VERBOSE, &QUIET]) {
         Some(opt) if opt.long == VERBOSE.long => Level::Verbose,
         Some(_) => Level::Quiet,

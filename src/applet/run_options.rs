@@ -1,6 +1,6 @@
 //! `exitdir-run`: its options as they are typed, and their order in `--help`. What they mean is in `run.rs`.
 
-use super::args::{DIR, HELP, Opt, POLL, Synopsis, VERSION, flag, valued};
+use super::args::{CommandSpec, DIR, HELP, Opt, POLL, VERSION, flag, valued};
 
 pub(super) const NAME: Opt = valued(
     Some('n'),
@@ -169,7 +169,7 @@ pub(super) const RUN_POLL: Opt = POLL.with_variable();
 pub(super) const VERBOSE: Opt = flag(Some('v'), "verbose", "say more").with_variable();
 pub(super) const QUIET: Opt = flag(Some('q'), "quiet", "say only errors").with_variable();
 
-pub(super) const SYNOPSIS: Synopsis = Synopsis {
+pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
     name: "exitdir-run",
     usage: "[OPTION]... [--] CMD [ARG]...",
     about: "Run CMD as a child, as PID 1 or not, and live the life of NAME in the exit directory.",

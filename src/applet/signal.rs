@@ -1,15 +1,15 @@
 //! `exitdir-signal`: says that somebody is dead, or ready.
 
-use super::args::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag, valued};
+use super::args::{CommandSpec, DIR, HELP, Opt, ParsedArgs, Positionals, VERSION, flag, valued};
 use super::{NO_DIRECTORY, directory, own_name, read_code, read_name, understand};
 use crate::error::Error;
 use crate::exit;
-use crate::log::Voice;
+use crate::log::Logger;
 use crate::protocol::name::Name;
 use crate::signal::SignalSet;
-use crate::store::announce::{Said, Word};
+use crate::store::announce::{Announcement, SignalOutcome};
 use crate::store::exit_dir::ExitDir;
-use crate::sys::{self, CommandLine, Gifts, Inherited, Setup, SpawnError};
+use crate::sys::{self, CommandLine, Inherited, SpawnError, SpawnExtras, SpawnSetup};
 use std::ffi::OsString;
 
 const READY: Opt = flag(Some('r'), "ready", "record readiness instead of death");
@@ -21,7 +21,7 @@ const CODE: Opt = valued(
 );
 const MESSAGE: Opt = valued(Some('m'), "message", "TEXT", "one line of text to record");
 
-pub(super) const SYNOPSIS: Synopsis = Synopsis {
+pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
     name: "exitdir-signal",
     usage: "[OPTION]... [NAME] [-- PROBE [ARG]...]",
     about: "Say that NAME is dead, or ready. NAME defaults to $EXITDIR_NAME, else exitFile.",
@@ -31,21 +31,26 @@ pub(super) const SYNOPSIS: Synopsis = Synopsis {
             Exit status: 0 recorded; 125 own failure or usage; with a probe, the probe's.",
 };
 
-const VOICE: Voice = Voice::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SYNOPSIS.name);
 /// The file that followers built on the Go library know.
 const DEFAULT_NAME: &str = "exitFile";
 
 /// What is to be done.
-struct Plan {
+struct SignalPlan {
     dir: ExitDir,
     name: Name,
-    word: Word,
+    word: Announcement,
     message: Option<String>,
     probe: Option<CommandLine>,
 }
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let plan = match understand((&SYNOPSIS, &VOICE), Words::ThenCommand, arguments, plan) {
+    let plan = match understand(
+        (&SYNOPSIS, &VOICE),
+        Positionals::ThenCommand,
+        arguments,
+        plan,
+    ) {
         Ok(plan) => plan,
         Err(status) => return status,
     };
@@ -59,7 +64,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-fn plan(typed: &Typed) -> Result<Plan, String> {
+fn plan(typed: &ParsedArgs) -> Result<SignalPlan, String> {
     let dir = directory(typed).ok_or(NO_DIRECTORY)?;
     let name = match typed.words.as_slice() {
         [] => own_name()?,
@@ -72,11 +77,11 @@ fn plan(typed: &Typed) -> Result<Plan, String> {
     let code = typed.value(&CODE, read_code)?;
     let word = match (typed.has(&READY), code) {
         (true, Some(_)) => return Err("--ready and --code exclude each other".to_owned()),
-        (true, None) => Word::Ready,
-        (false, code) => Word::Died(code.unwrap_or(exit::SUCCESS)),
+        (true, None) => Announcement::Ready,
+        (false, code) => Announcement::Died(code.unwrap_or(exit::SUCCESS)),
     };
     let command = |words: &Vec<OsString>| CommandLine::new(words).ok_or("no PROBE after --");
-    Ok(Plan {
+    Ok(SignalPlan {
         dir,
         name: name.or_else(|| Name::new(DEFAULT_NAME)).ok_or("no NAME")?,
         word,
@@ -85,23 +90,23 @@ fn plan(typed: &Typed) -> Result<Plan, String> {
     })
 }
 
-fn report(plan: &Plan, result: Result<Said, Error>) -> u8 {
+fn report(plan: &SignalPlan, result: Result<SignalOutcome, Error>) -> u8 {
     let name = &plan.name;
     match result {
-        Ok(Said::Appended | Said::Published | Said::Already) => {}
-        Ok(Said::PublishedEmpty(errno)) => VOICE.notice(format!(
+        Ok(SignalOutcome::Appended | SignalOutcome::Published | SignalOutcome::Already) => {}
+        Ok(SignalOutcome::PublishedEmpty(errno)) => VOICE.notice(format!(
             "the tombstone of {name} says died and nothing else: {}",
             crate::error::describe(&std::io::Error::from_raw_os_error(errno))
         )),
-        Ok(Said::Dropped) => VOICE.notice(format!(
+        Ok(SignalOutcome::Dropped) => VOICE.notice(format!(
             "{name} was said dead before: {} is not recorded",
             what(plan.word)
         )),
-        Ok(Said::NoRoom) => VOICE.notice(format!(
+        Ok(SignalOutcome::NoRoom) => VOICE.notice(format!(
             "the tombstone of {name} is full: {} is not recorded",
             what(plan.word)
         )),
-        Ok(Said::Outdated) => VOICE.notice(format!(
+        Ok(SignalOutcome::Outdated) => VOICE.notice(format!(
             "the command of {name} has ended since: {} is not recorded",
             what(plan.word)
         )),
@@ -113,15 +118,15 @@ fn report(plan: &Plan, result: Result<Said, Error>) -> u8 {
     exit::SUCCESS
 }
 
-fn what(word: Word) -> String {
+fn what(word: Announcement) -> String {
     match word {
-        Word::Died(code) => format!("exit code {code}"),
-        Word::Ready => "readiness".to_owned(),
+        Announcement::Died(code) => format!("exit code {code}"),
+        Announcement::Ready => "readiness".to_owned(),
     }
 }
 
 /// Runs the probe, and records what it found if it succeeds. Its status is ours.
-fn run_probe(plan: &Plan, probe: &CommandLine) -> u8 {
+fn run_probe(plan: &SignalPlan, probe: &CommandLine) -> u8 {
     let living = match plan.dir.living(&plan.name) {
         Ok(living) => living,
         Err(error) => {
@@ -139,12 +144,12 @@ fn run_probe(plan: &Plan, probe: &CommandLine) -> u8 {
             return exit::FAILURE;
         }
     };
-    let setup = Setup {
+    let setup = SpawnSetup {
         inherited,
         own_group: false,
         terminal: None,
     };
-    let status = match sys::spawn(probe, setup, Gifts::default()) {
+    let status = match sys::spawn(probe, setup, SpawnExtras::default()) {
         Ok(pid) => sys::wait_for(pid),
         Err(SpawnError::Fork(error)) => {
             VOICE.error(format!(

@@ -1,10 +1,10 @@
 //! `exitdir-status`: a table of the tombstones, for people and for scripts.
 
-use super::args::{DIR, HELP, Opt, Synopsis, Typed, VERSION, Words, flag};
+use super::args::{CommandSpec, DIR, HELP, Opt, ParsedArgs, Positionals, VERSION, flag};
 use super::{NO_DIRECTORY, directory, print, understand};
 use crate::error::{Error, escaped};
 use crate::exit;
-use crate::log::Voice;
+use crate::log::Logger;
 use crate::protocol::condition::{Condition, Death, Life, State};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 const JSON: Opt = flag(None, "json", "print one JSON object per line");
 
-pub(super) const SYNOPSIS: Synopsis = Synopsis {
+pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
     name: "exitdir-status",
     usage: "[OPTION]...",
     about: "Print a table of the tombstones, sorted by name.",
@@ -23,10 +23,10 @@ pub(super) const SYNOPSIS: Synopsis = Synopsis {
     notes: "Exit status: 0; 125 own failure or usage.",
 };
 
-const VOICE: Voice = Voice::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SYNOPSIS.name);
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let (dir, json) = match understand((&SYNOPSIS, &VOICE), Words::Only, arguments, plan) {
+    let (dir, json) = match understand((&SYNOPSIS, &VOICE), Positionals::Only, arguments, plan) {
         Ok(plan) => plan,
         Err(status) => return status,
     };
@@ -41,7 +41,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
 }
 
 /// Which directory, and whether as JSON.
-fn plan(typed: &Typed) -> Result<(ExitDir, bool), String> {
+fn plan(typed: &ParsedArgs) -> Result<(ExitDir, bool), String> {
     match typed.words.first() {
         Some(word) => Err(format!("unexpected argument {word:?}")),
         None => Ok((directory(typed).ok_or(NO_DIRECTORY)?, typed.has(&JSON))),

@@ -1,16 +1,18 @@
 //! `exitdir-wait`: blocks until conditions hold, and says so by its exit status.
 
-use super::args::{DIR, HELP, Opt, POLL, Synopsis, Typed, VERSION, Words, flag, valued};
+use super::args::{
+    CommandSpec, DIR, HELP, Opt, POLL, ParsedArgs, Positionals, VERSION, flag, valued,
+};
 use super::{NO_DIRECTORY, directory, own_name, print, read_duration, understand};
 use crate::duration::Limit;
 use crate::exit;
-use crate::log::Voice;
+use crate::log::Logger;
 use crate::protocol::condition::{Condition, Death, State};
-use crate::protocol::evaluator::{Decider, Mode};
+use crate::protocol::evaluator::{Match, Mode};
 use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
 use crate::sys::{self, CommandLine, Signals};
-use crate::watch::waiter::{Customs, Outcome, Request, Vigil};
+use crate::watch::waiter::{Request, WaitHooks, WaitOutcome, Waiter};
 use std::ffi::OsString;
 
 const ANY: Opt = flag(
@@ -40,7 +42,7 @@ const PRINT: Opt = flag(
     "print NAME STATE CODE for each tombstone that decided the wait",
 );
 
-pub(super) const SYNOPSIS: Synopsis = Synopsis {
+pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
     name: "exitdir-wait",
     usage: "[OPTION]... [CONDITION]... [-- CMD [ARG]...]",
     about: "Wait until conditions hold, then exit, or run CMD in one's own place.\n\n\
@@ -61,10 +63,10 @@ pub(super) const SYNOPSIS: Synopsis = Synopsis {
             126, 127 CMD cannot be executed, was not found; 128+n ended by signal n.",
 };
 
-const VOICE: Voice = Voice::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SYNOPSIS.name);
 
 /// What is to be done.
-struct Plan {
+struct WaitPlan {
     dir: ExitDir,
     request: Request,
     timeout: Limit,
@@ -74,7 +76,12 @@ struct Plan {
 }
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let plan = match understand((&SYNOPSIS, &VOICE), Words::ThenCommand, arguments, plan) {
+    let plan = match understand(
+        (&SYNOPSIS, &VOICE),
+        Positionals::ThenCommand,
+        arguments,
+        plan,
+    ) {
         Ok(plan) => plan,
         Err(status) => return status,
     };
@@ -90,7 +97,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-fn plan(typed: &Typed) -> Result<Plan, String> {
+fn plan(typed: &ParsedArgs) -> Result<WaitPlan, String> {
     let mut conditions = Vec::new();
     for word in &typed.words {
         conditions.push(Condition::parse(&word.to_string_lossy(), State::Died)?);
@@ -107,7 +114,7 @@ fn plan(typed: &Typed) -> Result<Plan, String> {
     if exit_code && command.is_some() {
         return Err("--exit-code and a command exclude each other".to_owned());
     }
-    Ok(Plan {
+    Ok(WaitPlan {
         dir: directory(typed).ok_or(NO_DIRECTORY)?,
         request: Request {
             conditions,
@@ -139,27 +146,27 @@ fn signals_as_init() -> std::io::Result<Option<Signals>> {
     }
 }
 
-fn keep(plan: Plan, signals: Option<Signals>) -> u8 {
-    let customs = Customs {
+fn keep(plan: WaitPlan, signals: Option<Signals>) -> u8 {
+    let customs = WaitHooks {
         warn: |warning| VOICE.notice(warning),
         ends: ending_signal,
     };
     let outcome = plan.dir.create().and_then(|()| {
-        let mut vigil = Vigil::new(&plan.request);
+        let mut vigil = Waiter::new(&plan.request);
         let outcome = vigil.wait(&plan.dir, plan.timeout, signals.as_ref(), customs)?;
         Ok((outcome, vigil.explain()))
     });
     match outcome {
-        Ok((Outcome::Holds(deciders), _)) => conclude(&plan, &deciders, signals),
-        Ok((Outcome::Impossible, why)) => {
+        Ok((WaitOutcome::Holds(deciders), _)) => conclude(&plan, &deciders, signals),
+        Ok((WaitOutcome::Impossible, why)) => {
             VOICE.error(format!("can no longer hold: {why}"));
             exit::IMPOSSIBLE
         }
-        Ok((Outcome::TimedOut, why)) => {
+        Ok((WaitOutcome::TimedOut, why)) => {
             VOICE.error(format!("timed out after {}: {why}", plan.timeout));
             exit::TIMED_OUT
         }
-        Ok((Outcome::Signal(signal), _)) => signal.exit_status(),
+        Ok((WaitOutcome::Signal(signal), _)) => signal.exit_status(),
         Err(error) => {
             VOICE.error(error);
             exit::FAILURE
@@ -172,7 +179,7 @@ fn ending_signal(signal: Signal) -> bool {
     signal.is_fatal_by_default() && !sys::is_ignored(signal)
 }
 
-fn conclude(plan: &Plan, deciders: &[Decider], signals: Option<Signals>) -> u8 {
+fn conclude(plan: &WaitPlan, deciders: &[Match], signals: Option<Signals>) -> u8 {
     if plan.print {
         let status = print(&VOICE, &deciders.iter().map(line).collect::<String>());
         if status != exit::SUCCESS {
@@ -188,14 +195,14 @@ fn conclude(plan: &Plan, deciders: &[Decider], signals: Option<Signals>) -> u8 {
         ));
         return super::exec_status(&error);
     }
-    match Decider::last(deciders) {
+    match Match::last(deciders) {
         Some(decider) if plan.exit_code => decider.exit_code(),
         Some(_) | None => exit::SUCCESS,
     }
 }
 
 /// `NAME STATE CODE`, with `-` for none.
-fn line(decider: &Decider) -> String {
+fn line(decider: &Match) -> String {
     let state = decider
         .life
         .state()

@@ -21,17 +21,17 @@ use crate::duration::Limit;
 use crate::error::describe;
 use crate::managed::spec::Management;
 use crate::store::exit_dir::{ExitDir, FileId, Locality};
-use crate::supervisor::Ending;
+use crate::supervisor::ExitStatus;
 use crate::sys::Signals;
-use crate::watch::cpu_time::Effort;
-use crate::watch::dir_watch::{self, Undertaker};
-use scan::Places;
-use source::{Item, News};
+use crate::watch::cpu_time::CpuTimer;
+use crate::watch::dir_watch::{self, DeferredClose};
+use scan::WatchSet;
+use source::{Source, SourceChange};
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use update::Round;
+use update::Update;
 use watcher::Watcher;
 
 /// Changes that follow each other sooner than that are one.
@@ -48,7 +48,7 @@ const REST: u32 = 19;
 
 /// What one look found, and what people are to be told.
 #[derive(Debug, Default)]
-pub(crate) struct Finding {
+pub(crate) struct ManagedUpdate {
     /// Whether the command may run, if that has changed.
     pub(crate) activity: Option<bool>,
     /// A new configuration was put in place.
@@ -61,26 +61,26 @@ pub(crate) struct Finding {
 }
 
 /// What a managed application depends on, from the start of its life to the end.
-pub(crate) struct Managed<'p> {
+pub(crate) struct ManagedApp<'p> {
     plan: &'p Management,
     dir: Option<&'p ExitDir>,
     poll: Option<Limit>,
-    items: Vec<Item<'p>>,
+    items: Vec<Source<'p>>,
     active: bool,
     watcher: Watcher,
     /// What the last look has found to matter.
     contents: BTreeSet<PathBuf>,
     /// Dropped after the descriptor that it takes care of.
-    undertaker: Option<Undertaker>,
+    undertaker: Option<DeferredClose>,
     next_look: Option<Instant>,
     /// There is no look before, because the last one has cost so much.
     rests_until: Instant,
     /// Something was heard since the last look.
     has_heard: bool,
-    unrest: Option<Unrest>,
+    unrest: Option<Debounce>,
     /// When to try again what could not be done.
     retry: Option<Instant>,
-    round: Option<Round>,
+    round: Option<Update>,
     is_new: bool,
     /// When everything was looked at last.
     surveyed: Option<Instant>,
@@ -92,12 +92,12 @@ pub(crate) struct Managed<'p> {
 
 /// Changes that have not come to rest.
 #[derive(Clone, Copy)]
-struct Unrest {
+struct Debounce {
     since: Instant,
     newest: Instant,
 }
 
-impl<'p> Managed<'p> {
+impl<'p> ManagedApp<'p> {
     /// Finds out whether it can be done at all. `dir` is the directory of our own tombstone.
     ///
     /// # Errors
@@ -106,17 +106,17 @@ impl<'p> Managed<'p> {
         plan: &'p Management,
         dir: Option<&'p ExitDir>,
         poll: Option<Limit>,
-    ) -> Result<Managed<'p>, String> {
+    ) -> Result<ManagedApp<'p>, String> {
         // First: what is refused here must not even be tried out there.
         overlap::check(&plan.items, dir.map(ExitDir::path))?;
         for place in plan.items.iter().filter_map(|item| item.usage.place()) {
             replace::check(place)?;
         }
-        Ok(Managed {
+        Ok(ManagedApp {
             plan,
             dir,
             poll,
-            items: plan.items.iter().map(Item::new).collect(),
+            items: plan.items.iter().map(Source::new).collect(),
             active: true,
             watcher: Watcher::new(),
             contents: BTreeSet::new(),
@@ -148,35 +148,35 @@ impl<'p> Managed<'p> {
             self.has_heard.then_some(self.rests_until),
             rest.filter(|_| waits),
             self.retry.filter(|_| waits),
-            self.round.as_ref().and_then(Round::deadline),
+            self.round.as_ref().and_then(Update::deadline),
         ];
         dates.into_iter().flatten().min()
     }
 
     /// Whether there is a configuration to start the command with.
     pub(crate) fn is_complete(&self) -> bool {
-        self.items.iter().all(Item::is_there)
+        self.items.iter().all(Source::is_there)
     }
 
     /// What is missing for that.
     pub(crate) fn explain(&self) -> String {
         let missing = self.items.iter().filter(|item| !item.is_there());
-        missing.map(Item::explain).collect::<Vec<_>>().join(", ")
+        missing.map(Source::explain).collect::<Vec<_>>().join(", ")
     }
 
     /// The process of a check that runs.
     pub(crate) fn checker(&self) -> Option<i32> {
-        self.round.as_ref().and_then(Round::checker)
+        self.round.as_ref().and_then(Update::checker)
     }
 
     /// As [`crate::watch::dir_watch::DirWatch::close_later`].
     pub(crate) fn close_later(&mut self) {
-        let appointed = self.watcher.fd().map(Undertaker::appoint);
+        let appointed = self.watcher.fd().map(DeferredClose::appoint);
         self.undertaker = appointed.and_then(Result::ok);
     }
 
     /// A child that is not the command has ended: perhaps a check.
-    pub(crate) fn reaped(&mut self, pid: i32, ending: Option<Ending>) {
+    pub(crate) fn reaped(&mut self, pid: i32, ending: Option<ExitStatus>) {
         if let Some(round) = &mut self.round {
             round.reaped(pid, ending);
         }
@@ -184,8 +184,8 @@ impl<'p> Managed<'p> {
 
     /// Looks at what may have changed. `may_check` is whether a check may run now; one that does begins again
     /// later if not.
-    pub(crate) fn look(&mut self, signals: &Signals, may_check: bool) -> Finding {
-        let mut finding = Finding::default();
+    pub(crate) fn look(&mut self, signals: &Signals, may_check: bool) -> ManagedUpdate {
+        let mut finding = ManagedUpdate::default();
         let now = Instant::now();
         self.has_heard |= self.watcher.listen();
         let rested = self.rests_until <= now;
@@ -193,7 +193,7 @@ impl<'p> Managed<'p> {
             self.survey(now, &mut finding);
         }
         if !may_check {
-            self.round.iter_mut().for_each(Round::interrupt);
+            self.round.iter_mut().for_each(Update::interrupt);
             return finding;
         }
         self.begin_round(now, &mut finding);
@@ -206,13 +206,13 @@ impl<'p> Managed<'p> {
 
     /// What the command is about to be started with, and whether that is at rest: nothing has changed since, and
     /// nothing is being read, checked or put in place. What was found before this moment does not count.
-    pub(crate) fn look_before_start(&mut self, before: Instant) -> (Finding, bool) {
-        let mut finding = Finding::default();
+    pub(crate) fn look_before_start(&mut self, before: Instant) -> (ManagedUpdate, bool) {
+        let mut finding = ManagedUpdate::default();
         self.has_heard |= self.watcher.listen();
         let is_told = self.tells_everything || self.surveyed.is_some_and(|at| at >= before);
         if is_told && !self.has_heard {
             // Without the file there is no start.
-            self.look_at_activity(&mut Places::default(), &mut finding);
+            self.look_at_activity(&mut WatchSet::default(), &mut finding);
         } else {
             // What was heard may be somebody else's, and delays nothing then.
             self.survey(Instant::now(), &mut finding);
@@ -222,16 +222,16 @@ impl<'p> Managed<'p> {
         (finding, is_quiet && self.round.is_none())
     }
 
-    fn survey(&mut self, began: Instant, finding: &mut Finding) {
-        let effort = Effort::begin();
+    fn survey(&mut self, began: Instant, finding: &mut ManagedUpdate) {
+        let effort = CpuTimer::begin();
         let apart = self.apart();
         self.has_heard = false;
         // Watched, then looked: what came in between is not missed.
         for _ in 0..ATTEMPTS {
-            let mut places = Places::default();
+            let mut places = WatchSet::default();
             for item in &mut self.items {
                 if item.survey(&mut places, apart) {
-                    Unrest::add(&mut self.unrest, began);
+                    Debounce::add(&mut self.unrest, began);
                 }
             }
             self.look_at_activity(&mut places, finding);
@@ -270,7 +270,7 @@ impl<'p> Managed<'p> {
     }
 
     /// When the changes are taken, if there is no other.
-    fn end_of(&self, unrest: Unrest) -> Instant {
+    fn end_of(&self, unrest: Debounce) -> Instant {
         let latest = unrest.since + PATIENCE;
         if self.watcher.is_being_written(&self.contents) {
             return latest;
@@ -284,7 +284,7 @@ impl<'p> Managed<'p> {
         }
     }
 
-    fn look_at_activity(&mut self, places: &mut Places, finding: &mut Finding) {
+    fn look_at_activity(&mut self, places: &mut WatchSet, finding: &mut ManagedUpdate) {
         let Some(file) = &self.plan.active_while else {
             return;
         };
@@ -308,15 +308,15 @@ impl<'p> Managed<'p> {
     }
 
     /// Reads what has changed, if it is time to.
-    fn begin_round(&mut self, now: Instant, finding: &mut Finding) {
+    fn begin_round(&mut self, now: Instant, finding: &mut ManagedUpdate) {
         // Where nobody can be in the middle of anything there is nothing to wait for.
-        let at_once = std::mem::take(&mut self.is_new) && !self.items.iter().any(Item::is_young);
+        let at_once = std::mem::take(&mut self.is_new) && !self.items.iter().any(Source::is_young);
         let rested = self.unrest.is_some_and(|unrest| self.end_of(unrest) <= now);
         if self.round.is_some() || !(at_once || rested || self.retries(now)) {
             return;
         }
         // Whoever has not finished by now is not waited for any more.
-        let is_over = |unrest: Unrest| unrest.since + PATIENCE <= now;
+        let is_over = |unrest: Debounce| unrest.since + PATIENCE <= now;
         let unrest = self.unrest.take();
         let in_haste = unrest.is_some_and(is_over);
         if in_haste {
@@ -324,29 +324,29 @@ impl<'p> Managed<'p> {
         }
         self.was_in_haste = in_haste;
         let apart = self.apart();
-        let mut round = Round::new(unrest.map(|unrest| unrest.since), in_haste);
+        let mut round = Update::new(unrest.map(|unrest| unrest.since), in_haste);
         for (number, item) in self.items.iter_mut().enumerate() {
             // Reading the one before may have taken its time.
             self.has_heard |= self.watcher.listen();
             if !in_haste && self.watcher.is_being_written(&self.contents) {
-                Unrest::add(&mut self.unrest, now);
+                Debounce::add(&mut self.unrest, now);
                 continue;
             }
             let (news, unsteady) = item.news(self.dir, apart, in_haste);
             if unsteady {
-                Unrest::add(&mut self.unrest, now);
+                Debounce::add(&mut self.unrest, now);
             }
             match news {
-                News::None => {}
-                News::Proposal(print, candidate) => round.add(number, print, candidate),
-                News::Warning(sentence) => finding.warnings.push(sentence),
-                News::Complaint(sentence) => finding.complaints.push(sentence),
+                SourceChange::None => {}
+                SourceChange::Candidate(print, candidate) => round.add(number, print, candidate),
+                SourceChange::Warning(sentence) => finding.warnings.push(sentence),
+                SourceChange::Complaint(sentence) => finding.complaints.push(sentence),
             }
         }
         self.round = Some(round);
     }
 
-    fn go_on(&mut self, signals: &Signals, finding: &mut Finding) {
+    fn go_on(&mut self, signals: &Signals, finding: &mut ManagedUpdate) {
         let place = (self.dir, self.apart());
         let check = self.plan.check.as_deref();
         let Some(round) = &mut self.round else { return };
@@ -355,10 +355,10 @@ impl<'p> Managed<'p> {
         }
         let (since, now) = (round.since(), Instant::now());
         self.round = None;
-        if self.items.iter().any(Item::is_dirty) && self.unrest.is_none() {
+        if self.items.iter().any(Source::is_dirty) && self.unrest.is_none() {
             // Still the same changes, as far as patience goes.
             let since = since.unwrap_or(now);
-            self.unrest = Some(Unrest { since, newest: now });
+            self.unrest = Some(Debounce { since, newest: now });
         }
     }
 
@@ -366,16 +366,16 @@ impl<'p> Managed<'p> {
     fn retries(&mut self, now: Instant) -> bool {
         let due = self.retry.take_if(|at| *at <= now).is_some();
         if due {
-            self.items.iter_mut().for_each(Item::retry);
+            self.items.iter_mut().for_each(Source::retry);
         }
         due
     }
 }
 
-impl Unrest {
-    fn add(unrest: &mut Option<Unrest>, now: Instant) {
+impl Debounce {
+    fn add(unrest: &mut Option<Debounce>, now: Instant) {
         let since = unrest.map_or(now, |unrest| unrest.since);
-        *unrest = Some(Unrest { since, newest: now });
+        *unrest = Some(Debounce { since, newest: now });
     }
 }
 

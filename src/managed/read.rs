@@ -2,7 +2,7 @@
 //!
 //! It is surveyed before and after: what has changed meanwhile is not taken.
 
-use super::scan::{Places, names, survey, there};
+use super::scan::{WatchSet, names, survey, there};
 use super::tree::{Attributes, DEPTH_LIMIT, Node, SIZE_LIMIT, Tree};
 use crate::error::describe;
 use crate::store::exit_dir::{ExitDir, FileId};
@@ -17,7 +17,7 @@ pub(super) enum Content {
     Tree(Tree),
     Missing,
     /// It was changed while it was read.
-    Unsteady,
+    Changed,
     /// Why it cannot be used.
     Refused(String),
     /// Why it could not be read, which may be a moment's.
@@ -25,7 +25,7 @@ pub(super) enum Content {
 }
 
 /// What a source must not take in.
-pub(super) struct Surroundings<'d> {
+pub(super) struct ReadContext<'d> {
     /// The exit directory, which is no part of it.
     pub(super) apart: Option<FileId>,
     /// The same, which knows our own tombstone.
@@ -35,8 +35,8 @@ pub(super) struct Surroundings<'d> {
 }
 
 /// Reads everything that is there.
-pub(super) fn read(path: &Path, surroundings: &Surroundings<'_>) -> Content {
-    let look = || survey(path, &mut Places::default(), surroundings.apart).signature;
+pub(super) fn read(path: &Path, surroundings: &ReadContext<'_>) -> Content {
+    let look = || survey(path, &mut WatchSet::default(), surroundings.apart).signature;
     let before = look();
     if before.is_none() {
         return Content::Missing;
@@ -48,11 +48,11 @@ pub(super) fn read(path: &Path, surroundings: &Surroundings<'_>) -> Content {
     let result = reader.visit(path, PathBuf::new(), &mut Vec::new());
     match (result, look()) {
         (_, None) => Content::Missing,
-        (_, after) if after != before => Content::Unsteady,
+        (_, after) if after != before => Content::Changed,
         (Ok(()), _) if reader.tree.root().is_some() => Content::Tree(reader.tree),
         (Ok(()), _) => Content::Refused("it is neither a file nor a directory".to_owned()),
-        (Err(Obstacle::Itself(why)), _) => Content::Refused(why),
-        (Err(Obstacle::Error(at, error)), _) => {
+        (Err(ReadError::Itself(why)), _) => Content::Refused(why),
+        (Err(ReadError::Error(at, error)), _) => {
             let because = describe(&error);
             let why = match at.as_os_str().is_empty() {
                 true => because,
@@ -68,7 +68,7 @@ pub(super) fn read(path: &Path, surroundings: &Surroundings<'_>) -> Content {
 }
 
 /// Why something cannot be read.
-enum Obstacle {
+enum ReadError {
     /// For what it is.
     Itself(String),
     Error(PathBuf, std::io::Error),
@@ -76,7 +76,7 @@ enum Obstacle {
 
 struct Reader<'s> {
     tree: Tree,
-    surroundings: &'s Surroundings<'s>,
+    surroundings: &'s ReadContext<'s>,
 }
 
 impl Reader<'_> {
@@ -85,8 +85,8 @@ impl Reader<'_> {
         path: &Path,
         relative: PathBuf,
         above: &mut Vec<FileId>,
-    ) -> Result<(), Obstacle> {
-        let failed = |error| Obstacle::Error(relative.clone(), error);
+    ) -> Result<(), ReadError> {
+        let failed = |error| ReadError::Error(relative.clone(), error);
         let stat = there(rustix::fs::stat(path)).map_err(|errno| failed(errno.into()))?;
         let apart = self.surroundings.apart;
         let is_part = |stat: &Stat| apart != Some(FileId::of(stat)) && !self.is_own(stat);
@@ -104,33 +104,33 @@ impl Reader<'_> {
                     return Ok(());
                 };
                 let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
-                self.tree.check_limits(size).map_err(Obstacle::Itself)?;
+                self.tree.check_limits(size).map_err(ReadError::Itself)?;
                 let mut bytes = Vec::new();
                 // Not only as much as it says: some files say 0 and hold something (proc(5)).
                 let mut file = file.take(SIZE_LIMIT + 1);
                 file.read_to_end(&mut bytes).map_err(failed)?;
                 let node = Node::File(attributes, Rc::from(bytes));
-                self.tree.add(relative, node).map_err(Obstacle::Itself)
+                self.tree.add(relative, node).map_err(ReadError::Itself)
             }
             FileType::Directory => {
                 let id = FileId::of(&stat);
                 let shown = relative.display();
                 if above.contains(&id) {
                     let why = format!("{shown}: a link to a directory above it");
-                    return Err(Obstacle::Itself(why));
+                    return Err(ReadError::Itself(why));
                 }
                 if self.surroundings.copy == Some(id) {
                     let why = format!("{shown}: its own copy is in there");
-                    return Err(Obstacle::Itself(why));
+                    return Err(ReadError::Itself(why));
                 }
                 if above.len() > DEPTH_LIMIT {
                     let why = format!("it is more than {DEPTH_LIMIT} directories deep");
-                    return Err(Obstacle::Itself(why));
+                    return Err(ReadError::Itself(why));
                 }
                 let names = names(path).map_err(failed)?;
                 let node = Node::Directory(attributes);
                 let added = self.tree.add(relative.clone(), node);
-                added.map_err(Obstacle::Itself)?;
+                added.map_err(ReadError::Itself)?;
                 above.push(id);
                 for name in names {
                     self.visit(&path.join(&name), relative.join(&name), above)?;

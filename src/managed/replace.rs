@@ -24,13 +24,13 @@ pub(super) struct Candidate {
     staging: Staging,
     /// If it is a directory: itself, and what it will be like at its place. Until then we must be able to move it.
     root: Option<(OwnedFd, Attributes)>,
-    way: Way,
+    way: ReplaceMethod,
     changes: Changes,
 }
 
 /// How it gets to its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum ReplaceMethod {
     /// A file over a file, or over nothing.
     Rename,
     /// The two directories change places.
@@ -40,7 +40,7 @@ enum Way {
 }
 
 /// What stands there now.
-enum Present {
+enum TargetKind {
     Nothing,
     File,
     Directory,
@@ -61,12 +61,12 @@ pub(super) fn check(place: &Path) -> Result<(), String> {
     staging::sweep(place);
     let scene = Staging::beside(place).map_err(|error| cannot("write to", parent, &error))?;
     match present(place) {
-        Present::Directory => check_directory(place, &scene),
-        Present::File if is_mount_point(place) => Err(format!(
+        TargetKind::Directory => check_directory(place, &scene),
+        TargetKind::File if is_mount_point(place) => Err(format!(
             "{}: a mount point cannot be replaced; use a file in a directory of its own",
             place.display()
         )),
-        Present::File | Present::Link | Present::Nothing => Ok(()),
+        TargetKind::File | TargetKind::Link | TargetKind::Nothing => Ok(()),
     }
 }
 
@@ -126,12 +126,12 @@ fn is_mount_point(path: &Path) -> bool {
     stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-fn present(place: &Path) -> Present {
+fn present(place: &Path) -> TargetKind {
     match fs::symlink_metadata(place) {
-        Ok(metadata) if metadata.is_symlink() => Present::Link,
-        Ok(metadata) if metadata.is_dir() => Present::Directory,
-        Ok(_) => Present::File,
-        Err(_) => Present::Nothing,
+        Ok(metadata) if metadata.is_symlink() => TargetKind::Link,
+        Ok(metadata) if metadata.is_dir() => TargetKind::Directory,
+        Ok(_) => TargetKind::File,
+        Err(_) => TargetKind::Nothing,
     }
 }
 
@@ -142,11 +142,15 @@ fn present(place: &Path) -> Present {
 pub(super) fn stage(tree: &Tree, place: &Path) -> Result<Candidate, String> {
     let is_file = matches!(tree.root(), Some(Node::File(..)));
     let way = match (is_file, present(place)) {
-        (true, Present::Directory) => return Err(format!("{}: is a directory", place.display())),
-        (true, _) => Way::Rename,
-        (false, Present::File) => return Err(format!("{}: is not a directory", place.display())),
-        (false, Present::Directory) => Way::Exchange,
-        (false, Present::Link | Present::Nothing) => Way::Link,
+        (true, TargetKind::Directory) => {
+            return Err(format!("{}: is a directory", place.display()));
+        }
+        (true, _) => ReplaceMethod::Rename,
+        (false, TargetKind::File) => {
+            return Err(format!("{}: is not a directory", place.display()));
+        }
+        (false, TargetKind::Directory) => ReplaceMethod::Exchange,
+        (false, TargetKind::Link | TargetKind::Nothing) => ReplaceMethod::Link,
     };
     let build = || {
         let staging = Staging::beside(place)?;
@@ -180,9 +184,11 @@ impl Candidate {
     /// Why it cannot be; what was there is there still.
     pub(super) fn put_in_place(self) -> Result<Changes, String> {
         let done = match self.way {
-            Way::Rename => rustix::fs::renameat(&self.staging.fd, self.name(), CWD, &self.place),
-            Way::Exchange => self.exchange(),
-            Way::Link => self.link(),
+            ReplaceMethod::Rename => {
+                rustix::fs::renameat(&self.staging.fd, self.name(), CWD, &self.place)
+            }
+            ReplaceMethod::Exchange => self.exchange(),
+            ReplaceMethod::Link => self.link(),
         };
         done.map_err(|errno| cannot("replace", &self.place, &errno.into()))?;
         if let Some((root, attributes)) = &self.root {

@@ -24,7 +24,7 @@ const CLOCK_TICK: Duration = Duration::from_millis(50);
 
 /// What is to be watched.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(super) struct WatchSet {
     /// Where, and for what.
     pub(super) flags: BTreeMap<PathBuf, WatchFlags>,
     /// The files, and the directories with all that is in them, whose content matters.
@@ -33,7 +33,7 @@ pub(super) struct Places {
 
 /// What a look from outside finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Survey {
+pub(super) struct Scan {
     /// Another one means that something may have changed; `None` if nothing is there.
     pub(super) signature: Option<u64>,
     /// So young that the next change may have the same signature.
@@ -57,8 +57,8 @@ fn in_file() -> WatchFlags {
 
 /// Looks at what is there without reading it. `apart` is a directory that is no part of it: tombstones are no
 /// configuration.
-pub(super) fn survey(path: &Path, places: &mut Places, apart: Option<FileId>) -> Survey {
-    let mut surveyor = Surveyor {
+pub(super) fn survey(path: &Path, places: &mut WatchSet, apart: Option<FileId>) -> Scan {
+    let mut surveyor = Scanner {
         places,
         apart,
         hasher: DefaultHasher::new(),
@@ -67,14 +67,14 @@ pub(super) fn survey(path: &Path, places: &mut Places, apart: Option<FileId>) ->
     };
     let found = surveyor.visit(path, Path::new(""), &mut Vec::new());
     let age = SystemTime::now().duration_since(surveyor.newest);
-    Survey {
+    Scan {
         signature: found.then(|| surveyor.hasher.finish()),
         is_young: found && age.is_ok_and(|age| age < CLOCK_TICK),
     }
 }
 
 /// Whether the file is there; an error if that cannot be said.
-pub(super) fn exists(path: &Path, places: &mut Places) -> Result<bool, Errno> {
+pub(super) fn exists(path: &Path, places: &mut WatchSet) -> Result<bool, Errno> {
     route(path, places);
     match rustix::fs::stat(path) {
         Ok(_) => Ok(true),
@@ -83,15 +83,15 @@ pub(super) fn exists(path: &Path, places: &mut Places) -> Result<bool, Errno> {
     }
 }
 
-struct Surveyor<'p> {
-    places: &'p mut Places,
+struct Scanner<'p> {
+    places: &'p mut WatchSet,
     apart: Option<FileId>,
     hasher: DefaultHasher,
     newest: SystemTime,
     entries: usize,
 }
 
-impl Surveyor<'_> {
+impl Scanner<'_> {
     /// Whether there is anything. `above` are the directories that it is in.
     fn visit(&mut self, path: &Path, relative: &Path, above: &mut Vec<FileId>) -> bool {
         let is_source = above.is_empty();
@@ -149,7 +149,7 @@ impl Surveyor<'_> {
     }
 }
 
-fn watch(places: &mut Places, path: &Path, flags: WatchFlags) {
+fn watch(places: &mut WatchSet, path: &Path, flags: WatchFlags) {
     let known = places.flags.get(path).copied();
     let known = known.unwrap_or(WatchFlags::empty());
     places.flags.insert(path.to_owned(), known | flags);
@@ -159,7 +159,7 @@ fn watch(places: &mut Places, path: &Path, flags: WatchFlags) {
 /// itself, a change on the way is to be heard of too.
 fn look_at(
     path: &Path,
-    places: &mut Places,
+    places: &mut WatchSet,
     is_source: bool,
 ) -> Result<Option<(Stat, bool)>, Errno> {
     let link = there(rustix::fs::lstat(path))?;
@@ -187,7 +187,7 @@ pub(super) fn there(stat: Result<Stat, Errno>) -> Result<Option<Stat>, Errno> {
 
 /// Notes the directories in which a change of an entry would lead elsewhere: those of the links on the way, of
 /// the last entry, or of the first one that is missing.
-fn route(path: &Path, places: &mut Places) {
+fn route(path: &Path, places: &mut WatchSet) {
     let mut at = PathBuf::from(if path.is_absolute() { "/" } else { "." });
     let mut ahead: Vec<OsString> = components(path);
     ahead.reverse();

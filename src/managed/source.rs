@@ -1,17 +1,17 @@
 //! One source: what is known of it, and what is new about it.
 
-use super::read::{self, Content, Surroundings};
+use super::read::{self, Content, ReadContext};
 use super::replace::{self, Candidate};
-use super::scan::{self, Places};
+use super::scan::{self, WatchSet};
 use super::staging::parent;
-use super::tree::{Fingerprint, Node, Tree};
-use super::{Finding, archive};
+use super::tree::{Node, Tree, TreeFingerprint};
+use super::{ManagedUpdate, archive};
 use crate::managed::spec::{ConfigItem, Usage};
 use crate::store::exit_dir::{ExitDir, FileId};
 use std::path::{Path, PathBuf};
 
 /// One source.
-pub(super) struct Item<'p> {
+pub(super) struct Source<'p> {
     what: &'p ConfigItem,
     /// As of the last look: `None` if nothing is there.
     signature: Option<u64>,
@@ -19,13 +19,13 @@ pub(super) struct Item<'p> {
     is_dirty: bool,
     /// As of the last look: it may change again with the same signature.
     is_young: bool,
-    accepted: Option<Fingerprint>,
+    accepted: Option<TreeFingerprint>,
     /// The last that was not accepted: it is not asked about twice.
-    refused: Option<Fingerprint>,
+    refused: Option<TreeFingerprint>,
     /// The last that cannot be used, and what was said about it: that is not said twice.
-    unusable: Option<(Option<Fingerprint>, String)>,
+    unusable: Option<(Option<TreeFingerprint>, String)>,
     /// The one whose answer was not taken, because the check may have seen something else.
-    doubted: Option<Fingerprint>,
+    doubted: Option<TreeFingerprint>,
     /// That it is gone was said.
     is_missed: bool,
     /// The last that was new could not be put in place, for no fault of its own.
@@ -33,19 +33,19 @@ pub(super) struct Item<'p> {
 }
 
 /// What is new about a source.
-pub(super) enum News {
+pub(super) enum SourceChange {
     None,
     /// To be checked and put in place; without a candidate the command reads it where it is.
-    Proposal(Fingerprint, Option<Candidate>),
+    Candidate(TreeFingerprint, Option<Candidate>),
     /// To be said.
     Warning(String),
     /// To be said once.
     Complaint(String),
 }
 
-impl<'p> Item<'p> {
-    pub(super) fn new(what: &'p ConfigItem) -> Item<'p> {
-        Item {
+impl<'p> Source<'p> {
+    pub(super) fn new(what: &'p ConfigItem) -> Source<'p> {
+        Source {
             what,
             signature: None,
             is_dirty: true,
@@ -74,7 +74,7 @@ impl<'p> Item<'p> {
     }
 
     /// Looks at it from outside. Whether it has changed.
-    pub(super) fn survey(&mut self, places: &mut Places, apart: Option<FileId>) -> bool {
+    pub(super) fn survey(&mut self, places: &mut WatchSet, apart: Option<FileId>) -> bool {
         let now = scan::survey(self.source(), places, apart);
         let changed = self.signature != now.signature;
         self.signature = now.signature;
@@ -104,37 +104,39 @@ impl<'p> Item<'p> {
         dir: Option<&ExitDir>,
         apart: Option<FileId>,
         in_haste: bool,
-    ) -> (News, bool) {
+    ) -> (SourceChange, bool) {
         if !std::mem::take(&mut self.is_dirty) {
-            return (News::None, false);
+            return (SourceChange::None, false);
         }
         let source = self.what.source.display();
         let (content, raw) = self.read(dir, apart);
         self.has_failed = false;
         if self.goes_on(apart) && !in_haste {
             // Its writer may have just begun, and nothing was heard of him yet.
-            return (News::None, true);
+            return (SourceChange::None, true);
         }
         match content {
             Content::Missing if self.accepted.is_some() && !self.is_missed => {
                 let sentence = format!("{source} is gone{}", self.consequence());
                 self.is_missed = true;
-                (News::Warning(sentence), self.is_dirty)
+                (SourceChange::Warning(sentence), self.is_dirty)
             }
-            Content::Missing => (News::None, self.is_dirty),
-            Content::Unsteady => {
+            Content::Missing => (SourceChange::None, self.is_dirty),
+            Content::Changed => {
                 self.is_dirty = true;
-                (News::None, true)
+                (SourceChange::None, true)
             }
             Content::Failed(why) => {
                 self.has_failed = true;
                 let sentence = format!("cannot read {source}: {why}");
-                (News::Complaint(sentence), self.is_dirty)
+                (SourceChange::Complaint(sentence), self.is_dirty)
             }
             Content::Refused(why) => {
                 let unusable = Some((raw, self.refusal(&why)));
                 let sentence = unusable.as_ref().filter(|_| unusable != self.unusable);
-                let news = sentence.map_or(News::None, |(_, said)| News::Warning(said.clone()));
+                let news = sentence.map_or(SourceChange::None, |(_, said)| {
+                    SourceChange::Warning(said.clone())
+                });
                 self.unusable = unusable;
                 self.is_missed = false;
                 (news, self.is_dirty)
@@ -150,7 +152,7 @@ impl<'p> Item<'p> {
     /// Whether it is not what it was when it had come to rest, or may change without a trace: then it is read
     /// again. Half-way through a truncation the kernel shows an empty file with its old times.
     fn goes_on(&mut self, apart: Option<FileId>) -> bool {
-        let now = scan::survey(self.source(), &mut Places::default(), apart);
+        let now = scan::survey(self.source(), &mut WatchSet::default(), apart);
         self.is_dirty = now.is_young || now.signature != self.signature;
         self.signature = now.signature;
         self.is_dirty
@@ -160,19 +162,17 @@ impl<'p> Item<'p> {
     /// touched, as by the check itself, the check is asked once more and not twice.
     pub(super) fn is_another_by_now(
         &mut self,
-        print: Fingerprint,
+        print: TreeFingerprint,
         dir: Option<&ExitDir>,
         apart: Option<FileId>,
     ) -> bool {
-        let now = scan::survey(self.source(), &mut Places::default(), apart);
+        let now = scan::survey(self.source(), &mut WatchSet::default(), apart);
         if !self.is_dirty && now.signature == self.signature {
             return false;
         }
         let is_same = match self.read(dir, apart).0 {
             Content::Tree(tree) => tree.fingerprint(self.what.usage.place().is_some()) == print,
-            Content::Missing | Content::Unsteady | Content::Failed(_) | Content::Refused(_) => {
-                false
-            }
+            Content::Missing | Content::Changed | Content::Failed(_) | Content::Refused(_) => false,
         };
         !is_same || self.doubted.replace(print) != Some(print)
     }
@@ -187,10 +187,14 @@ impl<'p> Item<'p> {
     }
 
     /// What there is, and if that is an archive: which.
-    fn read(&self, dir: Option<&ExitDir>, apart: Option<FileId>) -> (Content, Option<Fingerprint>) {
+    fn read(
+        &self,
+        dir: Option<&ExitDir>,
+        apart: Option<FileId>,
+    ) -> (Content, Option<TreeFingerprint>) {
         let place = self.what.usage.place();
         let parent = place.and_then(|place| rustix::fs::stat(parent(place)).ok());
-        let surroundings = Surroundings {
+        let surroundings = ReadContext {
             apart,
             dir,
             copy: parent.map(|stat| FileId::of(&stat)),
@@ -209,22 +213,22 @@ impl<'p> Item<'p> {
         }
     }
 
-    fn propose(&mut self, tree: &Tree) -> News {
+    fn propose(&mut self, tree: &Tree) -> SourceChange {
         let place = self.what.usage.place();
         // The command sees the modes of copies only.
         let print = tree.fingerprint(place.is_some());
         if self.refused == Some(print) {
-            return News::None;
+            return SourceChange::None;
         }
         self.refused = None;
         if self.accepted == Some(print) {
-            return News::None;
+            return SourceChange::None;
         }
         match place.map(|place| replace::stage(tree, place)).transpose() {
-            Ok(candidate) => News::Proposal(print, candidate),
+            Ok(candidate) => SourceChange::Candidate(print, candidate),
             Err(complaint) => {
                 self.has_failed = true;
-                News::Complaint(complaint)
+                SourceChange::Complaint(complaint)
             }
         }
     }
@@ -237,9 +241,9 @@ impl<'p> Item<'p> {
     /// The check has said yes, or there is none: it is put in place. Whether it is there.
     pub(super) fn accept(
         &mut self,
-        print: Fingerprint,
+        print: TreeFingerprint,
         candidate: Option<Candidate>,
-        finding: &mut Finding,
+        finding: &mut ManagedUpdate,
     ) -> bool {
         self.doubted = None;
         let changes = candidate.map(Candidate::put_in_place).transpose();
@@ -260,7 +264,7 @@ impl<'p> Item<'p> {
     }
 
     /// The check has said no. The sentence about it.
-    pub(super) fn refuse(&mut self, print: Fingerprint, why: &str) -> String {
+    pub(super) fn refuse(&mut self, print: TreeFingerprint, why: &str) -> String {
         (self.refused, self.doubted) = (Some(print), None);
         self.refusal(why)
     }

@@ -44,7 +44,7 @@ pub(super) struct Attributes {
 
 /// Tells one content from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fingerprint(u64, u64);
+pub(super) struct TreeFingerprint(u64, u64);
 
 impl Tree {
     /// Adds an entry, or replaces it.
@@ -77,7 +77,7 @@ impl Tree {
     }
 
     /// With `modes` those count too; times and owners never do.
-    pub(super) fn fingerprint(&self, modes: bool) -> Fingerprint {
+    pub(super) fn fingerprint(&self, modes: bool) -> TreeFingerprint {
         let hash = |seed: u8| {
             let mut hasher = DefaultHasher::new();
             seed.hash(&mut hasher);
@@ -96,7 +96,7 @@ impl Tree {
             hasher.finish()
         };
         // 64 bits of a hash without a key are few; nobody has to find a collision on purpose here.
-        Fingerprint(hash(0), hash(1))
+        TreeFingerprint(hash(0), hash(1))
     }
 }
 

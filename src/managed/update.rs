@@ -1,13 +1,13 @@
 //! What has changed together: checked one after the other, put in place, and told once.
 
-use super::Finding;
+use super::ManagedUpdate;
 use super::replace::Candidate;
-use super::source::Item;
-use super::tree::Fingerprint;
+use super::source::Source;
+use super::tree::TreeFingerprint;
 use crate::duration::Limit;
-use crate::process::helper::{Outcome, Output, Program};
+use crate::process::helper::{Helper, HelperOutcome, HelperOutput};
 use crate::store::exit_dir::{ExitDir, FileId};
-use crate::supervisor::Ending;
+use crate::supervisor::ExitStatus;
 use crate::sys::{CommandLine, Signals};
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
-pub(super) struct Round {
-    ahead: VecDeque<Proposal>,
-    check: Option<(Program, Instant)>,
+pub(super) struct Update {
+    ahead: VecDeque<CheckedCandidate>,
+    check: Option<(Helper, Instant)>,
     /// Something was put in place.
     changed: bool,
     /// Since when what is in it has been changing.
@@ -30,23 +30,28 @@ pub(super) struct Round {
 }
 
 /// A new state of one source.
-struct Proposal {
+struct CheckedCandidate {
     item: usize,
-    print: Fingerprint,
+    print: TreeFingerprint,
     candidate: Option<Candidate>,
 }
 
 /// What a check says.
-enum Answer {
+enum CheckResult {
     Yes,
     No(String),
     /// It could not be asked, which is not the configuration's fault.
-    Unasked(String),
+    NotRun(String),
 }
 
-impl Round {
-    pub(super) fn add(&mut self, item: usize, print: Fingerprint, candidate: Option<Candidate>) {
-        self.ahead.push_back(Proposal {
+impl Update {
+    pub(super) fn add(
+        &mut self,
+        item: usize,
+        print: TreeFingerprint,
+        candidate: Option<Candidate>,
+    ) {
+        self.ahead.push_back(CheckedCandidate {
             item,
             print,
             candidate,
@@ -54,11 +59,11 @@ impl Round {
     }
 
     /// Of what has been changing since then. In haste, whatever has changed meanwhile is for a later round.
-    pub(super) fn new(since: Option<Instant>, in_haste: bool) -> Round {
-        Round {
+    pub(super) fn new(since: Option<Instant>, in_haste: bool) -> Update {
+        Update {
             since,
             in_haste,
-            ..Round::default()
+            ..Update::default()
         }
     }
 
@@ -79,7 +84,7 @@ impl Round {
         self.check.as_ref().map(|(check, _)| check.pid())
     }
 
-    pub(super) fn reaped(&mut self, pid: i32, ending: Option<Ending>) {
+    pub(super) fn reaped(&mut self, pid: i32, ending: Option<ExitStatus>) {
         if let Some((check, _)) = &mut self.check {
             check.reaped(pid, ending);
         }
@@ -94,11 +99,11 @@ impl Round {
     /// part of any source.
     pub(super) fn go_on(
         &mut self,
-        items: &mut [Item<'_>],
+        items: &mut [Source<'_>],
         check: Option<&[String]>,
         (dir, apart): (Option<&ExitDir>, Option<FileId>),
         signals: &Signals,
-        finding: &mut Finding,
+        finding: &mut ManagedUpdate,
     ) -> bool {
         while let Some(proposal) = self.ahead.front() {
             let Some(item) = items.get_mut(proposal.item) else {
@@ -106,11 +111,11 @@ impl Round {
             };
             let subject = item.subject(proposal.candidate.as_ref());
             let answer = match check {
-                None => Some(Answer::Yes),
+                None => Some(CheckResult::Yes),
                 Some(words) => self.ask(words, subject, signals),
             };
             let Some(answer) = answer else { return false };
-            let Some(Proposal {
+            let Some(CheckedCandidate {
                 print, candidate, ..
             }) = self.ahead.pop_front()
             else {
@@ -123,9 +128,9 @@ impl Round {
                 continue;
             }
             match answer {
-                Answer::Yes => self.changed |= item.accept(print, candidate, finding),
-                Answer::No(why) => finding.warnings.push(item.refuse(print, &why)),
-                Answer::Unasked(complaint) => {
+                CheckResult::Yes => self.changed |= item.accept(print, candidate, finding),
+                CheckResult::No(why) => finding.warnings.push(item.refuse(print, &why)),
+                CheckResult::NotRun(complaint) => {
                     item.has_failed = true;
                     finding.complaints.push(complaint);
                 }
@@ -136,18 +141,25 @@ impl Round {
     }
 
     /// What the check says; `None` while it runs.
-    fn ask(&mut self, words: &[String], subject: PathBuf, signals: &Signals) -> Option<Answer> {
+    fn ask(
+        &mut self,
+        words: &[String],
+        subject: PathBuf,
+        signals: &Signals,
+    ) -> Option<CheckResult> {
         let program = words.first().map_or("", String::as_str);
         if let Some((check, deadline)) = &self.check {
             let answer = match check.outcome() {
-                Some(Outcome::Succeeded) => Answer::Yes,
-                Some(Outcome::Failed) => Answer::No(format!("{program} does not accept it")),
-                Some(Outcome::Killed(signal)) => {
-                    Answer::Unasked(format!("{program} was ended by {signal}"))
+                Some(HelperOutcome::Succeeded) => CheckResult::Yes,
+                Some(HelperOutcome::Failed) => {
+                    CheckResult::No(format!("{program} does not accept it"))
+                }
+                Some(HelperOutcome::Killed(signal)) => {
+                    CheckResult::NotRun(format!("{program} was ended by {signal}"))
                 }
                 None if *deadline <= Instant::now() => {
                     let limit = Limit::After(CHECK_TIMEOUT);
-                    Answer::No(format!("{program} has not answered within {limit}"))
+                    CheckResult::No(format!("{program} has not answered within {limit}"))
                 }
                 None => return None,
             };
@@ -157,12 +169,14 @@ impl Round {
         let words = words.iter().map(OsString::from);
         let words: Vec<OsString> = words.chain([subject.into_os_string()]).collect();
         let command = CommandLine::new(&words)?;
-        match Program::start(&command, signals, Output::Shown) {
+        match Helper::start(&command, signals, HelperOutput::Stderr) {
             Ok(check) => {
                 self.check = Some((check, Instant::now() + CHECK_TIMEOUT));
                 None
             }
-            Err(because) => Some(Answer::Unasked(format!("cannot run {program}: {because}"))),
+            Err(because) => Some(CheckResult::NotRun(format!(
+                "cannot run {program}: {because}"
+            ))),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! "Look again": inotify on many paths. What was heard is only a rumour, and forgotten at once, but for one thing
 //! that cannot be seen: that somebody has begun to write and has not finished.
 
-use super::scan::Places;
+use super::scan::WatchSet;
 use rustix::fs::FileType;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
@@ -100,7 +100,7 @@ impl Watcher {
     }
 
     /// Watches these places and no others. True if one of them was not watched before: look again then.
-    pub(super) fn set(&mut self, places: &Places) -> bool {
+    pub(super) fn set(&mut self, places: &WatchSet) -> bool {
         let Ok(fd) = &self.inotify else { return false };
         let mut now = BTreeMap::new();
         for (path, flags) in &places.flags {
@@ -142,7 +142,7 @@ mod tests {
     struct Scene {
         dir: PathBuf,
         watcher: Watcher,
-        places: Places,
+        places: WatchSet,
     }
 
     impl Scene {
@@ -154,7 +154,7 @@ mod tests {
             let dir = std::env::temp_dir().join(name);
             std::fs::create_dir(&dir).unwrap();
             std::fs::write(dir.join("file"), "text").unwrap();
-            let mut places = Places::default();
+            let mut places = WatchSet::default();
             super::super::scan::survey(&dir, &mut places, None);
             let mut watcher = Watcher::new();
             assert!(watcher.set(&places));

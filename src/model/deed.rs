@@ -8,7 +8,7 @@ use super::replacement::Old;
 use super::world::{Lapse, World};
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::{Line, Lock, LockIdentity, Tombstone, compose};
-use crate::store::announce::Word;
+use crate::store::announce::Announcement;
 
 /// The exit code of every leader; signallers say 0.
 pub(super) const LEADERS_CODE: u8 = 7;
@@ -140,7 +140,7 @@ impl World {
         who: Who,
         deed: Deed,
         course: &mut Course,
-        word: Option<Word>,
+        word: Option<Announcement>,
         lapse: Option<Lapse>,
     ) -> Outcome {
         let kernel = &mut self.kernel;
@@ -244,28 +244,28 @@ impl World {
 }
 
 /// A signaller's record, ready to be written.
-pub(super) struct Record(Word, Timestamp);
+pub(super) struct Record(Announcement, Timestamp);
 
 impl Record {
     pub(super) fn lines(&self) -> Vec<Line<'_>> {
         match self.0 {
-            Word::Died(code) => vec![Line::ExitCode(code), Line::Died(&self.1)],
-            Word::Ready => vec![Line::Ready(&self.1)],
+            Announcement::Died(code) => vec![Line::ExitCode(code), Line::Died(&self.1)],
+            Announcement::Ready => vec![Line::Ready(&self.1)],
         }
     }
 }
 
-pub(super) fn said(word: Word) -> Record {
+pub(super) fn said(word: Announcement) -> Record {
     Record(word, stamp("s"))
 }
 
 /// The line by which a signaller's word is known again.
-pub(super) fn mark(word: Word) -> String {
+pub(super) fn mark(word: Announcement) -> String {
     compose(&said(word).lines())
 }
 
 /// The text that a deed writes.
-fn record(who: Who, deed: Deed, inode: Inode, word: Option<Word>) -> String {
+fn record(who: Who, deed: Deed, inode: Inode, word: Option<Announcement>) -> String {
     let Who::Leader(at) = who else {
         let (word, time) = (word.map(said), stamp("s"));
         let word = word.as_ref().map(Record::lines).unwrap_or_default();

@@ -6,9 +6,9 @@ use super::kernel::{Entry, File, Inode, Who};
 use super::leader::Pulse;
 use super::signaller::Saying;
 use super::world::{Lapse, Setup, Step, World};
-use crate::protocol::condition::{Death, Life, LockEvidence};
+use crate::protocol::condition::{Death, Life, LockState};
 use crate::protocol::tombstone::Tombstone;
-use crate::store::announce::Word;
+use crate::store::announce::Announcement;
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
@@ -165,7 +165,7 @@ impl World {
             .life
             .filter(|at| self.leaders[*at].pulse == Pulse::Running)?;
         let tombstone = Tombstone::parse(&file.text);
-        let life = Life::judge(tombstone, LockEvidence::Held, false).tombstone;
+        let life = Life::judge(tombstone, LockState::Held, false).tombstone;
         if life.waiting.is_none() || life.lock.is_none() {
             return Some("a half-written tombstone of a living supervisor is seen");
         }
@@ -184,14 +184,14 @@ impl World {
         let said = Tombstone::parse(&self.kernel.files[file].text);
         match death {
             Death::CodePending => Some("a follower was told of a death that is half written"),
-            Death::Said(code) if said.exit_code != Some(code) => {
+            Death::Recorded(code) if said.exit_code != Some(code) => {
                 Some("a follower was told another exit code than the first that was written")
             }
             // A signaller may say more of a corpse after we have read it for the last time.
             Death::Lost if said.died.as_ref().is_some_and(|died| died.as_str() != "s") => {
                 Some("a follower was told that a life is lost which ended in order")
             }
-            Death::Said(_) | Death::Lost => None,
+            Death::Recorded(_) | Death::Lost => None,
         }
     }
 
@@ -223,7 +223,7 @@ impl World {
         }
         let said = Tombstone::parse(&file.text);
         let code = match (said.died?.as_str(), setup.signaller) {
-            ("s", Some(Word::Died(code))) => code,
+            ("s", Some(Announcement::Died(code))) => code,
             _ => LEADERS_CODE,
         };
         match said.exit_code {
@@ -343,7 +343,7 @@ impl World {
     }
 }
 
-fn has(text: &[u8], word: Word) -> bool {
+fn has(text: &[u8], word: Announcement) -> bool {
     let mark = mark(word);
     text.windows(mark.len())
         .any(|window| window == mark.as_bytes())

@@ -5,8 +5,10 @@
 use super::deed::{BOOT, DEVICE};
 use super::kernel::{Entry, Event, Inode, Who};
 use super::world::{Lapse, Setup, Step, World};
-use crate::protocol::condition::{Condition, Death, Life, LockEvidence, News, State, Vantage};
-use crate::protocol::evaluator::{Ballot, Mode, Terms, Verdict};
+use crate::protocol::condition::{
+    Condition, Death, Life, LockState, Observation, ReaderContext, State,
+};
+use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::Tombstone;
@@ -20,7 +22,7 @@ pub(super) enum Sight {
     ReadAgain(Inode),
     /// A lock that shows a death is believed only if the name still leads to that file.
     CompareName(Inode, Vec<u8>),
-    Seen(Inode, Vec<u8>, LockEvidence),
+    Seen(Inode, Vec<u8>, LockState),
     Nothing,
 }
 
@@ -42,7 +44,7 @@ pub(super) enum Watching {
     Arm,
     Look(Sight),
     /// Another life stands under the name (the second part): the end of the old one is read from its file.
-    LastWords(Sight, Inode, Vec<u8>, LockEvidence),
+    LastWords(Sight, Inode, Vec<u8>, LockState),
     Asleep,
     /// How which life ended.
     Told(Inode, Death),
@@ -73,16 +75,16 @@ impl World {
                 } else if dies {
                     Sight::CompareName(*file, text)
                 } else {
-                    Sight::Seen(*file, text, LockEvidence::Unknown)
+                    Sight::Seen(*file, text, LockState::Unknown)
                 }
             }
             Sight::AskLock(file, text) => {
                 let evidence = self.ask_lock(*file, text, setup);
                 match evidence {
-                    LockEvidence::Gone if setup.lapses(Lapse::NoReadAgain) => {
+                    LockState::Released if setup.lapses(Lapse::NoReadAgain) => {
                         Sight::CompareName(*file, text.clone())
                     }
-                    LockEvidence::Gone => Sight::ReadAgain(*file),
+                    LockState::Released => Sight::ReadAgain(*file),
                     other => Sight::Seen(*file, text.clone(), other),
                 }
             }
@@ -97,16 +99,16 @@ impl World {
                 if by_name && compared {
                     Sight::CompareName(*file, text)
                 } else {
-                    Sight::Seen(*file, text, LockEvidence::Gone)
+                    Sight::Seen(*file, text, LockState::Released)
                 }
             }
             Sight::CompareName(file, _) if by_name && kernel.name != Some(*file) => Sight::Open,
-            Sight::CompareName(file, text) => Sight::Seen(*file, text.clone(), LockEvidence::Gone),
+            Sight::CompareName(file, text) => Sight::Seen(*file, text.clone(), LockState::Released),
             Sight::Seen(..) | Sight::Nothing => sight.clone(),
         }
     }
 
-    pub(super) fn ask_lock(&self, file: Inode, text: &[u8], setup: &Setup) -> LockEvidence {
+    pub(super) fn ask_lock(&self, file: Inode, text: &[u8], setup: &Setup) -> LockState {
         let lock = Tombstone::parse(text).lock;
         let held = !setup.foreign && self.kernel.files[file].lock.is_some();
         let device = if setup.foreign && !setup.lapses(Lapse::TrustForeignLocks) {
@@ -114,13 +116,13 @@ impl World {
         } else {
             DEVICE
         };
-        let vantage = Vantage {
+        let vantage = ReaderContext {
             boot: Some(BOOT),
             device,
             inode: file as u64,
             local: !setup.foreign,
         };
-        LockEvidence::judge(lock.as_ref(), held, vantage)
+        LockState::judge(lock.as_ref(), held, vantage)
     }
 
     pub(super) fn follower_steps(&self, setup: &Setup, next: &mut Vec<(Step, World)>) {
@@ -213,7 +215,7 @@ impl World {
         };
     }
 
-    fn follower_read_last_words(&mut self, sight: Sight, now: (Inode, &[u8], LockEvidence)) {
+    fn follower_read_last_words(&mut self, sight: Sight, now: (Inode, &[u8], LockState)) {
         let follower = self.follower.as_mut().unwrap();
         if let Sight::Seen(held, text, evidence) = sight {
             let life = Life::judge(Tombstone::parse(&text), evidence, true).into_ended();
@@ -225,7 +227,7 @@ impl World {
 
     /// Asks the ballot. It is a new one for each look, because a wait for a death keeps nothing of looks
     /// that did not show one.
-    fn weigh(&mut self, ended: Option<(Inode, Life)>, now: (Inode, &[u8], LockEvidence)) {
+    fn weigh(&mut self, ended: Option<(Inode, Life)>, now: (Inode, &[u8], LockState)) {
         let rest = self.rest();
         let (file, text, evidence) = now;
         let life = Life::judge(Tombstone::parse(text), evidence, false);
@@ -239,8 +241,8 @@ impl World {
             keep_waiting: false,
             need_code: false,
         };
-        let mut ballot = Ballot::new(&[condition], terms, None);
-        ballot.hear(&[News {
+        let mut ballot = Evaluator::new(&[condition], terms, None);
+        ballot.hear(&[Observation {
             name,
             ended: ended.as_ref().map(|(_, life)| life.clone()),
             now: Some(life.clone()),

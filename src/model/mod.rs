@@ -28,7 +28,7 @@ mod replacement_tests;
 mod signaller;
 mod world;
 
-use crate::store::announce::Word;
+use crate::store::announce::Announcement;
 use deed::{Deed, LEADER};
 use explore::explore;
 use world::{Lapse, Setup};
@@ -125,7 +125,7 @@ fn of_leaders_that_begin_at_once_never_two_live() {
 
 #[test]
 fn what_a_signaller_says_reaches_the_follower() {
-    for word in [Word::Died(0), Word::Ready] {
+    for word in [Announcement::Died(0), Announcement::Ready] {
         holds(
             &format!("leader, signaller ({word:?}), follower"),
             &Setup {
@@ -138,7 +138,7 @@ fn what_a_signaller_says_reaches_the_follower() {
 
 #[test]
 fn what_a_signaller_says_stands_under_the_name_though_lives_come_and_go() {
-    for word in [Word::Died(0), Word::Ready] {
+    for word in [Announcement::Died(0), Announcement::Ready] {
         holds(
             &format!("two leaders, signaller ({word:?})"),
             &Setup {
@@ -314,7 +314,7 @@ fn an_event_is_only_a_rumour() {
         "IN_CLOSE_WRITE taken for a death",
         "which goes on",
         &Setup {
-            signaller: Some(Word::Ready),
+            signaller: Some(Announcement::Ready),
             lapse: Some(Lapse::TrustEvents),
             ..setup()
         },
@@ -337,7 +337,7 @@ fn a_word_not_compared_after_it_was_said_may_be_lost_on_a_corpse() {
         "never stood",
         &Setup {
             leaders: 2,
-            signaller: Some(Word::Died(0)),
+            signaller: Some(Announcement::Died(0)),
             follower: false,
             next_lives_on: true,
             lapse: Some(Lapse::NoCompareAfterSaying),

@@ -1,4 +1,4 @@
-//! What a leader does with its own tombstone when its command goes down (`OwnLife::replace`).
+//! What a leader does with its own tombstone when its command goes down (`OwnTombstone::replace`).
 
 use super::deed::{Course, Deed, Outcome};
 use super::kernel::{Inode, Who};

@@ -7,7 +7,7 @@ use super::deed::{Deed, LEADER};
 use super::replacement::REPLACEMENT;
 use super::world::{Lapse, Setup};
 use super::{breaks, holds, setup};
-use crate::store::announce::Word;
+use crate::store::announce::Announcement;
 
 /// A supervisor whose command is ready, and goes down and is ready again as often as `times` says.
 fn restarting(times: usize) -> Vec<Deed> {
@@ -49,7 +49,7 @@ fn replacing_last_of_all() -> Setup {
 
 /// With a signaller, who may come before the command was ready: only then can it find the life not ready,
 /// and say so when that is being taken back.
-fn signalled(word: Word) -> Setup {
+fn signalled(word: Announcement) -> Setup {
     let mut setup = Setup {
         signaller: Some(word),
         follower: false,
@@ -101,7 +101,7 @@ fn a_newcomer_waits_or_is_refused_while_a_life_replaces_its_tombstone() {
 
 #[test]
 fn what_a_signaller_says_survives_the_replacement() {
-    for word in [Word::Died(0), Word::Ready] {
+    for word in [Announcement::Died(0), Announcement::Ready] {
         for tear in [0, 2] {
             holds(
                 &format!("leader that replaces, signaller ({word:?}), writes torn by {tear}"),
@@ -116,14 +116,14 @@ fn what_a_signaller_says_survives_the_replacement() {
         "leader that replaces, newcomer, signaller",
         &Setup {
             leaders: 2,
-            ..signalled(Word::Died(0))
+            ..signalled(Announcement::Died(0))
         },
     );
 }
 
 #[test]
 fn what_a_signaller_says_during_a_replacement_reaches_the_follower() {
-    for word in [Word::Died(0), Word::Ready] {
+    for word in [Announcement::Died(0), Announcement::Ready] {
         holds(
             &format!("leader that replaces, signaller ({word:?}), follower"),
             &Setup {
@@ -138,7 +138,7 @@ fn what_a_signaller_says_during_a_replacement_reaches_the_follower() {
 fn an_old_file_not_read_again_swallows_a_word() {
     let mut leader = restarting(1);
     leader.retain(|deed| !matches!(deed, Deed::ReadOldAgain | Deed::CarryOver));
-    for word in [Word::Died(0), Word::Ready] {
+    for word in [Announcement::Died(0), Announcement::Ready] {
         breaks(
             "old file not read again",
             "lost with the tombstone",
@@ -152,7 +152,7 @@ fn an_old_file_not_read_again_swallows_a_word() {
 
 #[test]
 fn an_old_file_read_again_before_the_rename_swallows_a_word() {
-    for word in [Word::Died(0), Word::Ready] {
+    for word in [Announcement::Died(0), Announcement::Ready] {
         breaks(
             "old file read again before the rename",
             "lost with the tombstone",
@@ -201,7 +201,7 @@ fn a_death_believed_of_a_file_that_was_replaced_may_be_none() {
         "name not compared before Died is believed",
         "which goes on",
         &Setup {
-            signaller: Some(Word::Died(0)),
+            signaller: Some(Announcement::Died(0)),
             lapse: Some(Lapse::NoCompareBeforeDied),
             ..replacing_last_of_all()
         },
@@ -210,7 +210,7 @@ fn a_death_believed_of_a_file_that_was_replaced_may_be_none() {
 
 #[test]
 fn a_word_not_compared_after_it_was_said_may_be_lost_on_a_replaced_file() {
-    for word in [Word::Died(0), Word::Ready] {
+    for word in [Announcement::Died(0), Announcement::Ready] {
         breaks(
             "name not compared after the append",
             "never stood",
@@ -230,7 +230,7 @@ fn a_death_record_of_which_half_counts_as_seen_is_carried_over_by_halves() {
         &Setup {
             tear: 2,
             lapse: Some(Lapse::SplitRecord),
-            ..signalled(Word::Died(0))
+            ..signalled(Announcement::Died(0))
         },
     );
 }
@@ -238,7 +238,7 @@ fn a_death_record_of_which_half_counts_as_seen_is_carried_over_by_halves() {
 /// The one thing that is known and left: the word goes with the life that it was said to, which is lost.
 #[test]
 fn only_a_leader_killed_between_the_rename_and_the_carrying_over_takes_a_word_with_it() {
-    for word in [Word::Died(0), Word::Ready] {
+    for word in [Announcement::Died(0), Announcement::Ready] {
         breaks(
             "leader killed before it carries over",
             "lost with the tombstone",

@@ -5,9 +5,9 @@ use super::follower::Sight;
 use super::kernel::{Inode, Who};
 use super::leader::Pulse;
 use super::world::{Lapse, Setup, Step, World};
-use crate::protocol::condition::{Death, Life, Standing};
+use crate::protocol::condition::{Death, Life, Liveness};
 use crate::protocol::tombstone::{Tombstone, compose_append};
-use crate::store::announce::Word;
+use crate::store::announce::Announcement;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Saying {
@@ -70,7 +70,7 @@ impl World {
     fn say(
         &self,
         signaller: &Signaller,
-        word: Word,
+        word: Announcement,
         sound: &Setup,
         setup: &Setup,
     ) -> Option<World> {
@@ -131,7 +131,7 @@ impl World {
     }
 
     /// What a signaller makes of what it sees (`Saying::step`).
-    fn say_next(&self, sight: Sight, word: Word) -> World {
+    fn say_next(&self, sight: Sight, word: Announcement) -> World {
         let mut world = self.clone();
         let signaller = world.signaller.as_mut().unwrap();
         let mut publish = |corpse| {
@@ -147,14 +147,18 @@ impl World {
                 let life = Life::judge(Tombstone::parse(&text), evidence, false);
                 let ready = life.is_alive() && life.tombstone.ready.is_some();
                 match life.standing {
-                    Standing::Alive(_) if ready && word == Word::Ready => Saying::Said(false),
-                    Standing::Alive(_) => Saying::OpenToAppend(file),
-                    Standing::Dead(_) if self.kernel.files[file].lock.is_some() => {
+                    Liveness::Alive(_) if ready && word == Announcement::Ready => {
                         Saying::Said(false)
                     }
-                    Standing::Dead(Death::Said(0)) if word == Word::Died(0) => Saying::Said(false),
-                    Standing::Dead(_) => publish(Some(file)),
-                    Standing::Unsettled => Saying::Look(Sight::Open),
+                    Liveness::Alive(_) => Saying::OpenToAppend(file),
+                    Liveness::Dead(_) if self.kernel.files[file].lock.is_some() => {
+                        Saying::Said(false)
+                    }
+                    Liveness::Dead(Death::Recorded(0)) if word == Announcement::Died(0) => {
+                        Saying::Said(false)
+                    }
+                    Liveness::Dead(_) => publish(Some(file)),
+                    Liveness::Unsettled => Saying::Look(Sight::Open),
                 }
             }
             other => Saying::Look(other),

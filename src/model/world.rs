@@ -5,7 +5,7 @@ use super::follower::{Follower, Sight, Watching};
 use super::kernel::{Entry, Event, Kernel, Who};
 use super::leader::{Leader, Pulse};
 use super::signaller::{Saying, Signaller};
-use crate::store::announce::Word;
+use crate::store::announce::Announcement;
 
 /// Where the protocol is left on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) struct Setup {
     pub(super) begun: usize,
     /// Only the first leader ends, and nobody else is killed: next leaders live on, or are refused.
     pub(super) next_lives_on: bool,
-    pub(super) signaller: Option<Word>,
+    pub(super) signaller: Option<Announcement>,
     pub(super) follower: bool,
     /// How often a neighbour writes a file of its own.
     pub(super) noise: usize,

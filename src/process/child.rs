@@ -2,8 +2,8 @@
 //! the terminal. Decides nothing.
 
 use crate::signal::Signal;
-use crate::supervisor::{Ending, Left, Place, StartFailure};
-use crate::sys::{self, CommandLine, Gifts, Setup, Signals, SpawnError, Target};
+use crate::supervisor::{ExitStatus, Remaining, StartFailure, TerminalPlace};
+use crate::sys::{self, CommandLine, Signals, SpawnError, SpawnExtras, SpawnSetup, Target};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 use std::io;
 use std::os::fd::RawFd;
@@ -23,15 +23,15 @@ pub(crate) struct Child {
 #[derive(Debug)]
 pub(crate) struct Reaped {
     /// How the command ended.
-    pub(crate) ended: Option<Ending>,
+    pub(crate) ended: Option<ExitStatus>,
     /// What stopped the command.
     pub(crate) paused: Option<Signal>,
     /// Who else has ended, and how.
-    pub(crate) others: Vec<(i32, Option<Ending>)>,
+    pub(crate) others: Vec<(i32, Option<ExitStatus>)>,
     /// Whether any child is left.
-    pub(crate) left: Left,
+    pub(crate) left: Remaining,
     /// Where the command was.
-    pub(crate) place: Place,
+    pub(crate) place: TerminalPlace,
 }
 
 impl Child {
@@ -41,10 +41,10 @@ impl Child {
         command: &CommandLine,
         signals: &Signals,
         target: Target,
-        gifts: Gifts<'_>,
+        gifts: SpawnExtras<'_>,
     ) -> Result<Child, StartFailure> {
         let lent = sys::foreground_terminal();
-        let setup = Setup {
+        let setup = SpawnSetup {
             inherited: signals.inherited(),
             own_group: true,
             terminal: lent,
@@ -160,8 +160,8 @@ impl Child {
             ended: None,
             paused: None,
             others: Vec::new(),
-            left: Left::Descendants,
-            place: Place::Elsewhere,
+            left: Remaining::Descendants,
+            place: TerminalPlace::Elsewhere,
         };
         loop {
             match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
@@ -171,7 +171,7 @@ impl Child {
                 Ok(None) => break,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => {
-                    found.left = Left::Nobody;
+                    found.left = Remaining::Nobody;
                     break;
                 }
             }
@@ -180,7 +180,7 @@ impl Child {
             && let Some(mut child) = child.take()
         {
             if child.lent.is_some() {
-                found.place = Place::Foreground;
+                found.place = TerminalPlace::Foreground;
             }
             child.return_terminal();
         }
@@ -222,14 +222,14 @@ fn unless_nobody(error: io::Error) -> io::Result<()> {
     }
 }
 
-fn ending(status: WaitStatus) -> Option<Ending> {
+fn ending(status: WaitStatus) -> Option<ExitStatus> {
     if let Some(code) = status.exit_status() {
-        return u8::try_from(code).ok().map(Ending::Exited);
+        return u8::try_from(code).ok().map(ExitStatus::Exited);
     }
     status
         .terminating_signal()
         .and_then(Signal::from_number)
-        .map(Ending::Signaled)
+        .map(ExitStatus::Signaled)
 }
 
 fn errno(error: &io::Error) -> i32 {

@@ -2,21 +2,21 @@
 //! and is gone with whoever asked, with all that it has started.
 
 use crate::signal::Signal;
-use crate::supervisor::Ending;
-use crate::sys::{self, CommandLine, Gifts, Setup, Signals, SpawnError, Target};
+use crate::supervisor::ExitStatus;
+use crate::sys::{self, CommandLine, Signals, SpawnError, SpawnExtras, SpawnSetup, Target};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// A program under way.
 #[derive(Debug)]
-pub(crate) struct Program {
+pub(crate) struct Helper {
     pid: i32,
-    outcome: Option<Outcome>,
+    outcome: Option<HelperOutcome>,
 }
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum HelperOutcome {
     /// It exited with 0.
     Succeeded,
     /// It did not.
@@ -25,54 +25,54 @@ pub(crate) enum Outcome {
     Killed(Signal),
 }
 
-impl Outcome {
-    fn of(ending: Option<Ending>) -> Outcome {
+impl HelperOutcome {
+    fn of(ending: Option<ExitStatus>) -> HelperOutcome {
         match ending {
-            Some(Ending::Exited(0)) => Outcome::Succeeded,
-            Some(Ending::Signaled(
+            Some(ExitStatus::Exited(0)) => HelperOutcome::Succeeded,
+            Some(ExitStatus::Signaled(
                 signal @ (Signal::KILL | Signal::TERM | Signal::INT | Signal::HUP),
-            )) => Outcome::Killed(signal),
-            Some(Ending::Exited(_) | Ending::Signaled(_)) | None => Outcome::Failed,
+            )) => HelperOutcome::Killed(signal),
+            Some(ExitStatus::Exited(_) | ExitStatus::Signaled(_)) | None => HelperOutcome::Failed,
         }
     }
 }
 
 /// Where what it prints goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    Nowhere,
+pub(crate) enum HelperOutput {
+    Discard,
     /// Our standard error.
-    Shown,
+    Stderr,
 }
 
-impl Program {
+impl Helper {
     /// # Errors
     /// Why it cannot be executed, in words.
     pub(crate) fn start(
         command: &CommandLine,
         signals: &Signals,
-        output: Output,
-    ) -> Result<Program, String> {
+        output: HelperOutput,
+    ) -> Result<Helper, String> {
         let failed = |error: std::io::Error| crate::error::describe(&error);
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| failed(errno.into()))?;
         // A closed one is no place to write to.
         let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3).ok();
         let printed: BorrowedFd<'_> = match (output, &stderr) {
-            (Output::Shown, Some(stderr)) => stderr.as_fd(),
-            (Output::Shown, None) | (Output::Nowhere, _) => null.as_fd(),
+            (HelperOutput::Stderr, Some(stderr)) => stderr.as_fd(),
+            (HelperOutput::Stderr, None) | (HelperOutput::Discard, _) => null.as_fd(),
         };
-        let setup = Setup {
+        let setup = SpawnSetup {
             inherited: signals.inherited(),
             own_group: true,
             terminal: None,
         };
-        let gifts = Gifts {
+        let gifts = SpawnExtras {
             descriptors: &[(null.as_fd(), 0), (printed, 1), (printed, 2)],
             variable: None,
         };
         match sys::spawn(command, setup, gifts) {
-            Ok(pid) => Ok(Program { pid, outcome: None }),
+            Ok(pid) => Ok(Helper { pid, outcome: None }),
             Err(SpawnError::Fork(error) | SpawnError::Exec(error)) => Err(failed(error)),
         }
     }
@@ -82,16 +82,16 @@ impl Program {
     }
 
     /// A child of ours has ended: perhaps this one.
-    pub(crate) fn reaped(&mut self, pid: i32, ending: Option<Ending>) {
+    pub(crate) fn reaped(&mut self, pid: i32, ending: Option<ExitStatus>) {
         if self.pid == pid && self.outcome.is_none() {
-            self.outcome = Some(Outcome::of(ending));
+            self.outcome = Some(HelperOutcome::of(ending));
             // What it has started ends with it, at once, while no other group can have its number.
             self.kill_group();
         }
     }
 
     /// How it ended; `None` while it runs.
-    pub(crate) fn outcome(&self) -> Option<Outcome> {
+    pub(crate) fn outcome(&self) -> Option<HelperOutcome> {
         self.outcome
     }
 
@@ -101,7 +101,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for Helper {
     fn drop(&mut self) {
         if self.outcome.is_none() {
             self.kill_group();

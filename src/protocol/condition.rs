@@ -11,18 +11,18 @@ use std::fmt;
 
 /// What the lock of a tombstone shows to a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LockEvidence {
+pub enum LockState {
     /// Somebody holds it: the writer lives, wherever it is.
     Held,
     /// It is free, and the reader can judge that: the writer is gone.
-    Gone,
+    Released,
     /// It looks free from here, or there is none; that proves nothing.
     Unknown,
 }
 
 /// Where a reader stands.
 #[derive(Clone, Copy, Debug)]
-pub struct Vantage<'a> {
+pub struct ReaderContext<'a> {
     /// This machine's boot id, if it can be read.
     pub boot: Option<&'a str>,
     /// The device of the file as the reader sees it.
@@ -33,24 +33,24 @@ pub struct Vantage<'a> {
     pub local: bool,
 }
 
-impl LockEvidence {
+impl LockState {
     /// What it means that the lock of a tombstone is held or free, seen from `vantage`.
-    pub fn judge(lock: Option<&Lock>, held: bool, vantage: Vantage<'_>) -> LockEvidence {
+    pub fn judge(lock: Option<&Lock>, held: bool, vantage: ReaderContext<'_>) -> LockState {
         let Some(Lock::Fcntl(taken)) = lock else {
-            return LockEvidence::Unknown;
+            return LockState::Unknown;
         };
         if held {
-            return LockEvidence::Held;
+            return LockState::Held;
         }
         let Some(boot) = vantage.boot else {
-            return LockEvidence::Unknown;
+            return LockState::Unknown;
         };
         let same_place = taken.device == vantage.device && taken.inode == vantage.inode;
         // On a disk of our own a lock of another boot died with that boot.
         if taken.boot == boot && same_place || taken.boot != boot && vantage.local {
-            LockEvidence::Gone
+            LockState::Released
         } else {
-            LockEvidence::Unknown
+            LockState::Unknown
         }
     }
 }
@@ -61,23 +61,23 @@ pub struct Life {
     /// What the file says.
     pub tombstone: Tombstone,
     /// What it means, together with its lock.
-    pub standing: Standing,
+    pub standing: Liveness,
 }
 
 /// Alive, dead, or not to be told yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub enum Liveness {
     /// Empty, and its writer may be about to fill it: neither alive nor dead.
     Unsettled,
     /// Not dead.
-    Alive(Stage),
+    Alive(Phase),
     /// Over.
     Dead(Death),
 }
 
 /// How far a living life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
+pub enum Phase {
     /// The supervisor waits; the command was not started.
     Waiting,
     /// The command was started.
@@ -92,7 +92,7 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Death {
     /// With this exit code.
-    Said(u8),
+    Recorded(u8),
     /// The record says so, and its writer may be about to add the code.
     CodePending,
     /// Without a word: killed, out of memory, machine restarted.
@@ -103,7 +103,7 @@ impl Death {
     /// The exit code that counts: 137 for a life that was lost; `None` while it is open.
     pub fn code(self) -> Option<u8> {
         match self {
-            Death::Said(code) => Some(code),
+            Death::Recorded(code) => Some(code),
             Death::CodePending => None,
             Death::Lost => Some(exit::LOST),
         }
@@ -112,7 +112,7 @@ impl Death {
 
 impl Life {
     /// Judges a tombstone. `settled` says that its writer has closed the file or left it alone for a second.
-    pub fn judge(tombstone: Tombstone, lock: LockEvidence, settled: bool) -> Life {
+    pub fn judge(tombstone: Tombstone, lock: LockState, settled: bool) -> Life {
         let standing = standing(&tombstone, lock, settled);
         Life {
             tombstone,
@@ -123,8 +123,8 @@ impl Life {
     /// The same life, found to be over although nothing in it says so.
     pub fn into_ended(self) -> Life {
         let standing = match self.standing {
-            Standing::Dead(death) => Standing::Dead(death),
-            Standing::Alive(_) | Standing::Unsettled => Standing::Dead(Death::Lost),
+            Liveness::Dead(death) => Liveness::Dead(death),
+            Liveness::Alive(_) | Liveness::Unsettled => Liveness::Dead(Death::Lost),
         };
         Life { standing, ..self }
     }
@@ -132,74 +132,76 @@ impl Life {
     /// How it ended, if it did.
     pub fn death(&self) -> Option<Death> {
         match self.standing {
-            Standing::Dead(death) => Some(death),
-            Standing::Alive(_) | Standing::Unsettled => None,
+            Liveness::Dead(death) => Some(death),
+            Liveness::Alive(_) | Liveness::Unsettled => None,
         }
     }
 
     /// Whether it lives.
     pub fn is_alive(&self) -> bool {
-        matches!(self.standing, Standing::Alive(_))
+        matches!(self.standing, Liveness::Alive(_))
     }
 
     /// The one word for this life, as status prints it; `None` while it cannot be told.
     pub fn state(&self) -> Option<State> {
         Some(match self.standing {
-            Standing::Unsettled => return None,
-            Standing::Alive(Stage::Waiting) => State::Waiting,
-            Standing::Alive(Stage::Born) => State::Born,
-            Standing::Alive(Stage::Ready) => State::Ready,
-            Standing::Alive(Stage::Inactive) => State::Inactive,
-            Standing::Dead(Death::Said(0)) => State::Ok,
-            Standing::Dead(Death::Said(_)) => State::Failed,
-            Standing::Dead(Death::CodePending) => State::Died,
-            Standing::Dead(Death::Lost) => State::Lost,
+            Liveness::Unsettled => return None,
+            Liveness::Alive(Phase::Waiting) => State::Waiting,
+            Liveness::Alive(Phase::Born) => State::Born,
+            Liveness::Alive(Phase::Ready) => State::Ready,
+            Liveness::Alive(Phase::Inactive) => State::Inactive,
+            Liveness::Dead(Death::Recorded(0)) => State::Ok,
+            Liveness::Dead(Death::Recorded(_)) => State::Failed,
+            Liveness::Dead(Death::CodePending) => State::Died,
+            Liveness::Dead(Death::Lost) => State::Lost,
         })
     }
 }
 
-fn standing(tombstone: &Tombstone, lock: LockEvidence, settled: bool) -> Standing {
+fn standing(tombstone: &Tombstone, lock: LockState, settled: bool) -> Liveness {
     let began = tombstone.life().is_some() || tombstone.ready.is_some();
     if tombstone.died.is_some() {
-        return Standing::Dead(match (tombstone.exit_code, settled) {
-            (Some(code), _) => Death::Said(code),
-            (None, true) => Death::Said(u8::MAX),
+        return Liveness::Dead(match (tombstone.exit_code, settled) {
+            (Some(code), _) => Death::Recorded(code),
+            (None, true) => Death::Recorded(u8::MAX),
             (None, false) => Death::CodePending,
         });
     }
-    if lock == LockEvidence::Gone {
-        return Standing::Dead(Death::Lost);
+    if lock == LockState::Released {
+        return Liveness::Dead(Death::Lost);
     }
     if !began {
         // An empty or foreign file: somebody said "exit", if it is all that they have to say.
         return if tombstone.has_line || settled {
-            Standing::Dead(Death::Said(tombstone.exit_code.unwrap_or(exit::SUCCESS)))
+            Liveness::Dead(Death::Recorded(
+                tombstone.exit_code.unwrap_or(exit::SUCCESS),
+            ))
         } else {
-            Standing::Unsettled
+            Liveness::Unsettled
         };
     }
-    Standing::Alive(stage(tombstone))
+    Liveness::Alive(stage(tombstone))
 }
 
-fn stage(tombstone: &Tombstone) -> Stage {
+fn stage(tombstone: &Tombstone) -> Phase {
     if tombstone.inactive.is_some() {
-        return Stage::Inactive;
+        return Phase::Inactive;
     }
     if tombstone.born.is_none() {
-        return Stage::Waiting;
+        return Phase::Waiting;
     }
     // A tombstone that nobody locked is another program's, and kubexit knows no readiness.
     let ready = tombstone.ready.is_some() || tombstone.lock.is_none();
     if ready && tombstone.cause.is_none() {
-        Stage::Ready
+        Phase::Ready
     } else {
-        Stage::Born
+        Phase::Born
     }
 }
 
 /// What one look at a name found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct News {
+pub(crate) struct Observation {
     pub(crate) name: Name,
     /// A life that was alive when last seen, and is over and replaced.
     pub(crate) ended: Option<Life>,
@@ -265,28 +267,28 @@ impl State {
     /// Whether the life has this state.
     pub fn matches(self, life: &Life) -> bool {
         match (life.standing, self) {
-            (Standing::Unsettled, _) => false,
-            (Standing::Alive(stage), state) => stage_matches(stage, state, &life.tombstone),
-            (Standing::Dead(_), State::Died) => true,
-            (Standing::Dead(death), State::Lost) => death == Death::Lost,
-            (Standing::Dead(death), State::Ok) => death.code() == Some(exit::SUCCESS),
-            (Standing::Dead(death), State::Failed) => {
+            (Liveness::Unsettled, _) => false,
+            (Liveness::Alive(stage), state) => stage_matches(stage, state, &life.tombstone),
+            (Liveness::Dead(_), State::Died) => true,
+            (Liveness::Dead(death), State::Lost) => death == Death::Lost,
+            (Liveness::Dead(death), State::Ok) => death.code() == Some(exit::SUCCESS),
+            (Liveness::Dead(death), State::Failed) => {
                 death.code().is_some_and(|code| code != exit::SUCCESS)
             }
-            (Standing::Dead(death), State::Exit(code)) => death.code() == Some(code),
-            (Standing::Dead(_), State::Waiting | State::Born | State::Ready | State::Inactive) => {
+            (Liveness::Dead(death), State::Exit(code)) => death.code() == Some(code),
+            (Liveness::Dead(_), State::Waiting | State::Born | State::Ready | State::Inactive) => {
                 false
             }
         }
     }
 }
 
-fn stage_matches(stage: Stage, state: State, tombstone: &Tombstone) -> bool {
+fn stage_matches(stage: Phase, state: State, tombstone: &Tombstone) -> bool {
     match state {
         State::Waiting => tombstone.born.is_none(),
         State::Born => tombstone.born.is_some(),
-        State::Ready => stage == Stage::Ready,
-        State::Inactive => stage == Stage::Inactive,
+        State::Ready => stage == Phase::Ready,
+        State::Inactive => stage == Phase::Inactive,
         State::Ok | State::Failed | State::Lost | State::Died | State::Exit(_) => false,
     }
 }

@@ -7,7 +7,7 @@
 //! back, so its old death does not count.
 
 use crate::exit;
-use crate::protocol::condition::{Condition, Death, Life, News};
+use crate::protocol::condition::{Condition, Death, Life, Observation};
 use crate::protocol::evaluator::describe;
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
@@ -15,19 +15,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a death dependency stops us: decides how clean our own end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Bond {
+pub(crate) enum Dependence {
     /// It did what it was for, and we served it.
-    Served,
+    Auxiliary,
     /// It failed, or we cannot do without it.
-    Needed,
+    Required,
 }
 
 /// A death dependency that holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Fate {
+pub(crate) struct StopCause {
     /// What a follower of ours is to take for the cause of our end.
     pub(crate) cause: Name,
-    pub(crate) bond: Bond,
+    pub(crate) bond: Dependence,
     /// For people: `main died with exit code 3`.
     pub(crate) what: String,
 }
@@ -40,7 +40,7 @@ pub(crate) struct DeathDeps {
     own: Option<Name>,
     histories: BTreeMap<Name, History>,
     /// The first condition, in the order of the options, that was found to hold.
-    decided: Option<(usize, Fate)>,
+    decided: Option<(usize, StopCause)>,
     began: bool,
     /// Who could not be read when we began: what is found of him first is what was there.
     unread: BTreeSet<Name>,
@@ -54,11 +54,11 @@ struct History {
     /// The corpse that we found when we began.
     corpse: Option<Option<Timestamp>>,
     /// The life that was going down already when we began.
-    struck: Option<Struck>,
+    struck: Option<InheritedCause>,
 }
 
 #[derive(Debug)]
-struct Struck {
+struct InheritedCause {
     life: Option<Timestamp>,
     cause: Name,
     /// The cause has lived again since.
@@ -93,7 +93,7 @@ impl DeathDeps {
     }
 
     /// Takes the news of one look. The causes that it brings up must be looked at before [`DeathDeps::fate`] is asked.
-    pub(crate) fn hear(&mut self, news: &[News]) {
+    pub(crate) fn hear(&mut self, news: &[Observation]) {
         for item in news {
             let first = !self.began || self.unread.remove(&item.name);
             let history = self.histories.entry(item.name.clone()).or_default();
@@ -108,7 +108,7 @@ impl DeathDeps {
     }
 
     /// Decides by the news that were heard, once the causes in it are known. `unread` could not be looked at.
-    pub(crate) fn weigh(&mut self, news: &[News], unread: &[Name]) {
+    pub(crate) fn weigh(&mut self, news: &[Observation], unread: &[Name]) {
         if !std::mem::replace(&mut self.began, true) {
             self.unread.extend(unread.iter().cloned());
         }
@@ -121,7 +121,7 @@ impl DeathDeps {
     }
 
     /// The dependency that decides.
-    pub(crate) fn fate(&self) -> Option<&Fate> {
+    pub(crate) fn fate(&self) -> Option<&StopCause> {
         self.decided.as_ref().map(|(_, fate)| fate)
     }
 
@@ -138,13 +138,13 @@ impl DeathDeps {
         if self.decided.as_ref().is_none_or(|(before, _)| at < *before) {
             let needed = self.is_birth_dep(condition, name);
             let bond = match life.death().map(Death::code) {
-                None | Some(Some(exit::SUCCESS)) if !needed => Bond::Served,
-                None | Some(_) => Bond::Needed,
+                None | Some(Some(exit::SUCCESS)) if !needed => Dependence::Auxiliary,
+                None | Some(_) => Dependence::Required,
             };
             let cause = life.tombstone.cause.clone().unwrap_or_else(|| name.clone());
             self.decided = Some((
                 at,
-                Fate {
+                StopCause {
                     cause,
                     bond,
                     what: describe(name, life),
@@ -194,7 +194,7 @@ impl DeathDeps {
 }
 
 impl History {
-    fn hear(&mut self, news: &News, first: bool) {
+    fn hear(&mut self, news: &Observation, first: bool) {
         if let (true, Some(life)) = (first, &news.now) {
             self.begin(life);
         }
@@ -216,7 +216,7 @@ impl History {
         if life.death().is_some() {
             self.corpse = Some(key.clone());
         }
-        let struck = |cause: &Name| Struck {
+        let struck = |cause: &Name| InheritedCause {
             life: key.clone(),
             cause: cause.clone(),
             over: false,

@@ -3,7 +3,7 @@
 //! A death that was seen stays seen, even if the next life has begun; what the living are is judged
 //! at the present moment, so `a:ready b:ready` means both at once.
 
-use crate::protocol::condition::{Condition, Death, Life, News, Standing};
+use crate::protocol::condition::{Condition, Death, Life, Liveness, Observation};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub(crate) struct Terms {
 
 /// A tombstone that decided a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decider {
+pub struct Match {
     /// Whose it is.
     pub name: Name,
     /// What it said at that moment.
@@ -44,16 +44,16 @@ pub enum Verdict {
     /// Not yet.
     Open,
     /// The conditions hold; one tombstone for each that was needed, in the order of the conditions.
-    Holds(Vec<Decider>),
+    Holds(Vec<Match>),
     /// They can no longer hold.
     Impossible,
 }
 
 /// The conditions of one wait, and what is known about each.
 #[derive(Debug)]
-pub(crate) struct Ballot {
+pub(crate) struct Evaluator {
     terms: Terms,
-    items: Vec<Item>,
+    items: Vec<ConditionState>,
     lives: BTreeMap<Name, Life>,
     turn: u64,
     /// Whom `:STATE` passes over.
@@ -61,39 +61,39 @@ pub(crate) struct Ballot {
 }
 
 #[derive(Debug)]
-struct Item {
+struct ConditionState {
     condition: Condition,
-    decider: Option<Decider>,
+    decider: Option<Match>,
     /// What was dead, or not to be told yet, when we began to look.
-    corpse: Option<Corpse>,
+    corpse: Option<ExcludedDeath>,
     impossible: bool,
 }
 
 /// What tells one death from another.
 #[derive(Debug, PartialEq, Eq)]
-struct Corpse {
+struct ExcludedDeath {
     life: Option<Timestamp>,
     died: Option<Timestamp>,
 }
 
-impl Corpse {
-    fn of(life: &Life) -> Corpse {
-        Corpse {
+impl ExcludedDeath {
+    fn of(life: &Life) -> ExcludedDeath {
+        ExcludedDeath {
             life: life.tombstone.life().cloned(),
             died: life.tombstone.died.clone(),
         }
     }
 }
 
-impl Ballot {
-    pub(crate) fn new(conditions: &[Condition], terms: Terms, own: Option<&Name>) -> Ballot {
-        let item = |condition: &Condition| Item {
+impl Evaluator {
+    pub(crate) fn new(conditions: &[Condition], terms: Terms, own: Option<&Name>) -> Evaluator {
+        let item = |condition: &Condition| ConditionState {
             condition: condition.clone(),
             decider: None,
             corpse: None,
             impossible: false,
         };
-        Ballot {
+        Evaluator {
             terms,
             items: conditions.iter().map(item).collect(),
             lives: BTreeMap::new(),
@@ -103,7 +103,7 @@ impl Ballot {
     }
 
     /// Takes the news of one look.
-    pub(crate) fn hear(&mut self, news: &[News]) {
+    pub(crate) fn hear(&mut self, news: &[Observation]) {
         self.turn += 1;
         for item in news {
             match &item.now {
@@ -121,11 +121,12 @@ impl Ballot {
 
     /// Where the wait stands.
     pub(crate) fn verdict(&self) -> Verdict {
-        let lost =
-            |item: &Item| item.decider.is_none() && item.impossible && !self.terms.keep_waiting;
+        let lost = |item: &ConditionState| {
+            item.decider.is_none() && item.impossible && !self.terms.keep_waiting
+        };
         match self.terms.mode {
             Mode::All => {
-                let deciders: Vec<Decider> = self
+                let deciders: Vec<Match> = self
                     .items
                     .iter()
                     .filter_map(|item| item.decider.clone())
@@ -186,8 +187,14 @@ impl Ballot {
     }
 }
 
-impl Item {
-    fn hear(&mut self, news: &News, need_code: bool, turn: u64, lives: &BTreeMap<Name, Life>) {
+impl ConditionState {
+    fn hear(
+        &mut self,
+        news: &Observation,
+        need_code: bool,
+        turn: u64,
+        lives: &BTreeMap<Name, Life>,
+    ) {
         if self.condition.state.is_of_the_dead() {
             self.hear_of_the_dead(news, need_code, turn);
         } else {
@@ -195,7 +202,7 @@ impl Item {
         }
     }
 
-    fn hear_of_the_dead(&mut self, news: &News, need_code: bool, turn: u64) {
+    fn hear_of_the_dead(&mut self, news: &Observation, need_code: bool, turn: u64) {
         let both = [news.ended.as_ref(), news.now.as_ref()];
         for life in both
             .into_iter()
@@ -207,7 +214,7 @@ impl Item {
                 return;
             }
             if self.condition.state.matches(life) && (known || !need_code) {
-                self.decider = Some(Decider {
+                self.decider = Some(Match {
                     name: news.name.clone(),
                     life: life.clone(),
                     turn,
@@ -218,14 +225,14 @@ impl Item {
         }
     }
 
-    fn hear_of_the_living(&mut self, news: &News, turn: u64, lives: &BTreeMap<Name, Life>) {
+    fn hear_of_the_living(&mut self, news: &Observation, turn: u64, lives: &BTreeMap<Name, Life>) {
         let other = news.now.as_ref().filter(|life| !life.is_alive());
         if let (1, Some(life)) = (turn, other) {
-            self.corpse = Some(Corpse::of(life));
+            self.corpse = Some(ExcludedDeath::of(life));
         }
         // An older corpse may come back; one that died since we began does not.
         let died = other.filter(|life| {
-            life.death().is_some() && self.corpse.as_ref() != Some(&Corpse::of(life))
+            life.death().is_some() && self.corpse.as_ref() != Some(&ExcludedDeath::of(life))
         });
         self.impossible |=
             self.condition.name.is_some() && (news.ended.is_some() || died.is_some());
@@ -238,7 +245,7 @@ impl Item {
             (Some(old), Some(_)) if old.name != news.name => Some(old),
             (old, Some(life)) => {
                 let since = old.map_or(turn, |old| old.turn);
-                Some(Decider {
+                Some(Match {
                     name: news.name.clone(),
                     life: life.clone(),
                     turn: since,
@@ -250,12 +257,7 @@ impl Item {
     }
 
     /// The decider if it is not the one that has just stopped to hold, else another that does.
-    fn other_than(
-        &self,
-        name: &Name,
-        old: Decider,
-        lives: &BTreeMap<Name, Life>,
-    ) -> Option<Decider> {
+    fn other_than(&self, name: &Name, old: Match, lives: &BTreeMap<Name, Life>) -> Option<Match> {
         if old.name != *name {
             return Some(old);
         }
@@ -265,7 +267,7 @@ impl Item {
         let (name, life) = lives
             .iter()
             .find(|(_, life)| self.condition.state.matches(life))?;
-        Some(Decider {
+        Some(Match {
             name: name.clone(),
             life: life.clone(),
             turn: old.turn,
@@ -273,14 +275,14 @@ impl Item {
     }
 }
 
-impl Decider {
+impl Match {
     /// The exit code of its life: 0 if it is not dead, 137 if it was lost.
     pub fn exit_code(&self) -> u8 {
         self.life.death().and_then(Death::code).unwrap_or(0)
     }
 
     /// Of several, the one that came last; at one look, the last in the order of the conditions.
-    pub fn last(deciders: &[Decider]) -> Option<&Decider> {
+    pub fn last(deciders: &[Match]) -> Option<&Match> {
         deciders.iter().max_by_key(|decider| decider.turn)
     }
 }
@@ -288,14 +290,14 @@ impl Decider {
 /// What a life is, for people: `db is waiting`, `main died with exit code 3`.
 pub(crate) fn describe(name: &Name, life: &Life) -> String {
     match life.standing {
-        Standing::Unsettled => format!("{name} is empty and may still be written"),
-        Standing::Alive(_) => match life.state() {
+        Liveness::Unsettled => format!("{name} is empty and may still be written"),
+        Liveness::Alive(_) => match life.state() {
             Some(state) => format!("{name} is {state}"),
             None => format!("{name} is alive"),
         },
-        Standing::Dead(Death::Said(code)) => format!("{name} died with exit code {code}"),
-        Standing::Dead(Death::CodePending) => format!("{name} died"),
-        Standing::Dead(Death::Lost) => format!("{name} is lost"),
+        Liveness::Dead(Death::Recorded(code)) => format!("{name} died with exit code {code}"),
+        Liveness::Dead(Death::CodePending) => format!("{name} died"),
+        Liveness::Dead(Death::Lost) => format!("{name} is lost"),
     }
 }
 

@@ -21,12 +21,12 @@ pub(super) enum Progress {
 /// A connection that is being made or talked on.
 pub(super) struct Connection {
     socket: OwnedFd,
-    stage: Stage,
+    stage: ConnectionStage,
     /// What is to be said once it is made; `None` if an accepted connection is all that is asked for.
     request: Option<Vec<u8>>,
 }
 
-enum Stage {
+enum ConnectionStage {
     Connecting,
     /// So many bytes were sent.
     Sending(usize),
@@ -61,7 +61,7 @@ impl Connection {
         match rustix::net::connect(&socket, &address) {
             Ok(()) | Err(Errno::INPROGRESS) => Some(Connection {
                 socket,
-                stage: Stage::Connecting,
+                stage: ConnectionStage::Connecting,
                 request,
             }),
             Err(_) => None,
@@ -71,8 +71,8 @@ impl Connection {
     /// What to wait for.
     pub(super) fn wanted(&self) -> (BorrowedFd<'_>, PollFlags) {
         let flags = match self.stage {
-            Stage::Connecting | Stage::Sending(_) => PollFlags::OUT,
-            Stage::Receiving(_) => PollFlags::IN,
+            ConnectionStage::Connecting | ConnectionStage::Sending(_) => PollFlags::OUT,
+            ConnectionStage::Receiving(_) => PollFlags::IN,
         };
         (self.socket.as_fd(), flags)
     }
@@ -81,12 +81,12 @@ impl Connection {
     pub(super) fn go_on(&mut self) -> Progress {
         loop {
             let step = match &mut self.stage {
-                Stage::Connecting => self.connect(),
-                Stage::Sending(sent) => {
+                ConnectionStage::Connecting => self.connect(),
+                ConnectionStage::Sending(sent) => {
                     let request = self.request.as_deref().unwrap_or_default();
                     send(&self.socket, request, sent)
                 }
-                Stage::Receiving(answer) => return receive(&self.socket, answer),
+                ConnectionStage::Receiving(answer) => return receive(&self.socket, answer),
             };
             match step {
                 Ok(Some(next)) => self.stage = next,
@@ -98,7 +98,7 @@ impl Connection {
     }
 
     /// What comes after the connection; `None` if that was all.
-    fn connect(&self) -> Result<Option<Stage>, Errno> {
+    fn connect(&self) -> Result<Option<ConnectionStage>, Errno> {
         let mut ready = [PollFd::new(&self.socket, PollFlags::OUT)];
         let at_once = Timespec {
             tv_sec: 0,
@@ -113,17 +113,21 @@ impl Connection {
         {
             return Err(Errno::CONNREFUSED);
         }
-        Ok(self.request.as_ref().map(|_| Stage::Sending(0)))
+        Ok(self.request.as_ref().map(|_| ConnectionStage::Sending(0)))
     }
 }
 
-fn send(socket: &OwnedFd, request: &[u8], sent: &mut usize) -> Result<Option<Stage>, Errno> {
+fn send(
+    socket: &OwnedFd,
+    request: &[u8],
+    sent: &mut usize,
+) -> Result<Option<ConnectionStage>, Errno> {
     let rest = request.get(*sent..).unwrap_or_default();
     *sent += rustix::net::send(socket, rest, SendFlags::NOSIGNAL)?;
     Ok(Some(if *sent >= request.len() {
-        Stage::Receiving(Vec::new())
+        ConnectionStage::Receiving(Vec::new())
     } else {
-        Stage::Sending(*sent)
+        ConnectionStage::Sending(*sent)
     }))
 }
 

@@ -3,7 +3,7 @@
 //! inotify watches the nearest directory on the way that exists; a look every second runs beside it,
 //! since some file systems drop events in silence.
 
-use super::Finding;
+use super::ReadinessUpdate;
 use crate::store::exit_dir::FileId;
 use rustix::fs::FileType;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -39,7 +39,7 @@ impl FileWatch {
         self.next_look
     }
 
-    pub(super) fn look(&mut self) -> Finding {
+    pub(super) fn look(&mut self) -> ReadinessUpdate {
         self.next_look = Instant::now() + INTERVAL;
         if let Some((fd, _)) = &self.watch {
             drain(fd);
@@ -49,9 +49,9 @@ impl FileWatch {
         while !ready && self.arm() {
             ready = self.is_there();
         }
-        Finding {
+        ReadinessUpdate {
             ready,
-            ..Finding::default()
+            ..ReadinessUpdate::default()
         }
     }
 

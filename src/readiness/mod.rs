@@ -13,7 +13,7 @@ pub(crate) mod spec;
 
 use crate::readiness::spec::ReadyOn;
 use crate::store::exit_dir::ExitDir;
-use crate::supervisor::Ending;
+use crate::supervisor::ExitStatus;
 use crate::sys::Signals;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -22,7 +22,7 @@ use std::time::Instant;
 
 /// What one look found.
 #[derive(Debug, Default)]
-pub(crate) struct Finding {
+pub(crate) struct ReadinessUpdate {
     pub(crate) ready: bool,
     /// The newest that the command says about itself.
     pub(crate) status: Option<String>,
@@ -112,7 +112,7 @@ impl Readiness {
         command: Option<i32>,
         dir: Option<&ExitDir>,
         signals: &Signals,
-    ) -> Finding {
+    ) -> ReadinessUpdate {
         match self {
             Readiness::Notify(socket) => socket.look(command, dir),
             Readiness::Pipe(pipe) => pipe.look(),
@@ -122,7 +122,7 @@ impl Readiness {
     }
 
     /// A child that is not the command has ended: perhaps a probe.
-    pub(crate) fn reaped(&mut self, pid: i32, ending: Option<Ending>) {
+    pub(crate) fn reaped(&mut self, pid: i32, ending: Option<ExitStatus>) {
         match self {
             Readiness::Probe(probe) => probe.reaped(pid, ending),
             Readiness::Notify(_) | Readiness::Pipe(_) | Readiness::File(_) => {}

@@ -1,6 +1,6 @@
 //! `$NOTIFY_SOCKET`: what a command says of itself (sd_notify(3)).
 
-use super::Finding;
+use super::ReadinessUpdate;
 use crate::store::exit_dir::{ExitDir, FileId};
 use crate::sys::{self, Datagram, random};
 use rustix::io::Errno;
@@ -72,8 +72,8 @@ impl Socket {
         (self.kept.len() < KEPT).then(|| self.fd.as_fd())
     }
 
-    pub(super) fn look(&mut self, command: Option<i32>, dir: Option<&ExitDir>) -> Finding {
-        let mut finding = Finding::default();
+    pub(super) fn look(&mut self, command: Option<i32>, dir: Option<&ExitDir>) -> ReadinessUpdate {
+        let mut finding = ReadinessUpdate::default();
         for taken in 0..BATCH {
             if self.kept.len() >= KEPT {
                 let sentence = "somebody sends our own tombstone to the notification socket";
@@ -98,7 +98,7 @@ impl Socket {
         datagram: Datagram,
         command: Option<i32>,
         dir: Option<&ExitDir>,
-        finding: &mut Finding,
+        finding: &mut ReadinessUpdate,
     ) {
         let own = rustix::process::geteuid().as_raw();
         let known = datagram.user == Some(own) || datagram.process == command;

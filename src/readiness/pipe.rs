@@ -1,6 +1,6 @@
 //! A newline on a descriptor: s6's way to say that a service is up.
 
-use super::Finding;
+use super::ReadinessUpdate;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -55,8 +55,8 @@ impl Pipe {
     }
 
     /// Reads what is there. After the newline too: a command that goes on writing must not be killed by `PIPE`.
-    pub(super) fn look(&mut self) -> Finding {
-        let mut finding = Finding::default();
+    pub(super) fn look(&mut self) -> ReadinessUpdate {
+        let mut finding = ReadinessUpdate::default();
         for _ in 0..BATCH {
             let Some(reader) = &self.reader else {
                 break;

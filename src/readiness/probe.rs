@@ -1,10 +1,10 @@
 //! Sources that tell nothing by themselves: tcp, http and exec are tried every second.
 
-use super::Finding;
+use super::ReadinessUpdate;
 use super::connection::{Connection, Progress};
-use crate::process::helper::{Outcome, Output, Program};
+use crate::process::helper::{Helper, HelperOutcome, HelperOutput};
 use crate::readiness::spec::Resource;
-use crate::supervisor::Ending;
+use crate::supervisor::ExitStatus;
 use crate::sys::{CommandLine, Signals};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -18,31 +18,31 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Probe {
-    what: What,
-    attempt: Option<Attempt>,
+    what: ProbeKind,
+    attempt: Option<ProbeAttempt>,
     /// When the next try begins.
     next: Instant,
 }
 
-enum What {
+enum ProbeKind {
     Tcp(SocketAddr),
     Http(Resource),
     Exec(CommandLine),
 }
 
 /// A try under way.
-struct Attempt {
-    way: Way,
+struct ProbeAttempt {
+    way: InFlight,
     deadline: Instant,
 }
 
-enum Way {
+enum InFlight {
     Connection(Connection),
-    Program(Program),
+    Helper(Helper),
 }
 
 impl Probe {
-    fn new(what: What) -> Probe {
+    fn new(what: ProbeKind) -> Probe {
         Probe {
             what,
             attempt: None,
@@ -51,23 +51,23 @@ impl Probe {
     }
 
     pub(super) fn tcp(address: SocketAddr) -> Probe {
-        Probe::new(What::Tcp(address))
+        Probe::new(ProbeKind::Tcp(address))
     }
 
     pub(super) fn http(resource: &Resource) -> Probe {
-        Probe::new(What::Http(resource.clone()))
+        Probe::new(ProbeKind::Http(resource.clone()))
     }
 
     pub(super) fn exec(words: &[String]) -> Result<Probe, Errno> {
         let command = CommandLine::new(words).ok_or(Errno::INVAL)?;
-        Ok(Probe::new(What::Exec(command)))
+        Ok(Probe::new(ProbeKind::Exec(command)))
     }
 
     pub(super) fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         match &self.attempt.as_ref()?.way {
-            Way::Connection(connection) => Some(connection.wanted()),
+            InFlight::Connection(connection) => Some(connection.wanted()),
             // Its end comes as a signal.
-            Way::Program(_) => None,
+            InFlight::Helper(_) => None,
         }
     }
 
@@ -79,14 +79,14 @@ impl Probe {
 
     pub(super) fn helper(&self) -> Option<i32> {
         match &self.attempt.as_ref()?.way {
-            Way::Program(program) => Some(program.pid()),
-            Way::Connection(_) => None,
+            InFlight::Helper(program) => Some(program.pid()),
+            InFlight::Connection(_) => None,
         }
     }
 
-    pub(super) fn reaped(&mut self, pid: i32, ending: Option<Ending>) {
-        let Some(Attempt {
-            way: Way::Program(program),
+    pub(super) fn reaped(&mut self, pid: i32, ending: Option<ExitStatus>) {
+        let Some(ProbeAttempt {
+            way: InFlight::Helper(program),
             ..
         }) = &mut self.attempt
         else {
@@ -95,15 +95,15 @@ impl Probe {
         program.reaped(pid, ending);
     }
 
-    pub(super) fn look(&mut self, signals: &Signals) -> Finding {
-        let mut finding = Finding::default();
+    pub(super) fn look(&mut self, signals: &Signals) -> ReadinessUpdate {
+        let mut finding = ReadinessUpdate::default();
         let now = Instant::now();
         if self.attempt.is_none() && self.next <= now {
             self.next = now + INTERVAL;
             match self.begin(signals) {
                 Ok(way) => {
                     let deadline = now + TIMEOUT;
-                    self.attempt = way.map(|way| Attempt { way, deadline });
+                    self.attempt = way.map(|way| ProbeAttempt { way, deadline });
                 }
                 Err(complaint) => finding.complaint = Some(complaint),
             }
@@ -112,11 +112,11 @@ impl Probe {
             return finding;
         };
         let progress = match &mut attempt.way {
-            Way::Connection(connection) => connection.go_on(),
-            Way::Program(program) => match program.outcome() {
+            InFlight::Connection(connection) => connection.go_on(),
+            InFlight::Helper(program) => match program.outcome() {
                 None => Progress::Open,
-                Some(Outcome::Succeeded) => Progress::Succeeded,
-                Some(Outcome::Failed | Outcome::Killed(_)) => Progress::Failed,
+                Some(HelperOutcome::Succeeded) => Progress::Succeeded,
+                Some(HelperOutcome::Failed | HelperOutcome::Killed(_)) => Progress::Failed,
             },
         };
         finding.ready = progress == Progress::Succeeded;
@@ -127,16 +127,16 @@ impl Probe {
     }
 
     /// `None` if it has failed already.
-    fn begin(&self, signals: &Signals) -> Result<Option<Way>, String> {
+    fn begin(&self, signals: &Signals) -> Result<Option<InFlight>, String> {
         Ok(match &self.what {
-            What::Tcp(address) => Connection::tcp(*address).map(Way::Connection),
-            What::Http(resource) => Connection::http(resource).map(Way::Connection),
-            What::Exec(command) => {
+            ProbeKind::Tcp(address) => Connection::tcp(*address).map(InFlight::Connection),
+            ProbeKind::Http(resource) => Connection::http(resource).map(InFlight::Connection),
+            ProbeKind::Exec(command) => {
                 // What a probe prints every second is not the command's.
-                let program = Program::start(command, signals, Output::Nowhere);
+                let program = Helper::start(command, signals, HelperOutput::Discard);
                 let failed =
                     |because| format!("cannot run the probe {}: {because}", command.display());
-                Some(Way::Program(program.map_err(failed)?))
+                Some(InFlight::Helper(program.map_err(failed)?))
             }
         })
     }

@@ -3,17 +3,17 @@
 
 use super::Supervisor;
 use crate::error::describe;
-use crate::managed::Managed;
+use crate::managed::ManagedApp;
 use crate::process::child::Child;
 use crate::process::descendants::Descendants;
 use crate::readiness::Readiness;
 use crate::readiness::spec::ReadyOn;
-use crate::run::messages::Wording;
+use crate::run::messages::Messages;
 use crate::run::termination_log;
 use crate::signal::Signal;
 use crate::store::publish::DeathRecord;
-use crate::supervisor::{Action, Event, Final, Report, StartFailure, Why};
-use crate::sys::{Gifts, Target};
+use crate::supervisor::{Action, EndReason, Event, FinalStatus, Report, StartFailure};
+use crate::sys::{SpawnExtras, Target};
 use std::collections::VecDeque;
 use std::io;
 
@@ -49,7 +49,7 @@ impl Supervisor<'_> {
             }
         };
         let descriptor = readiness.as_ref().and_then(Readiness::descriptor);
-        let gifts = Gifts {
+        let gifts = SpawnExtras {
             descriptors: descriptor.as_slice(),
             variable: readiness.as_ref().and_then(Readiness::variable),
         };
@@ -109,7 +109,7 @@ impl Supervisor<'_> {
             Report::StillWaiting
             | Report::Stopping(..)
             | Report::Killing
-            | Report::Clearing(_)
+            | Report::Draining(_)
             | Report::Hurried
             | Report::KillingDescendants
             | Report::Restarting(..)
@@ -126,8 +126,8 @@ impl Supervisor<'_> {
         }
     }
 
-    fn wording(&self) -> Wording<'_> {
-        Wording {
+    fn wording(&self) -> Messages<'_> {
+        Messages {
             command: self.plan.command.display(),
             rules: &self.plan.rules,
             active_while: match &self.plan.management.active_while {
@@ -142,28 +142,28 @@ impl Supervisor<'_> {
             .society
             .as_ref()
             .map(|society| society.births.explain());
-        let managed = self.managed.as_ref().map(Managed::explain);
+        let managed = self.managed.as_ref().map(ManagedApp::explain);
         let missing = [births, managed].into_iter().flatten();
         let missing: Vec<String> = missing.filter(|text| !text.is_empty()).collect();
         missing.join(", ")
     }
 
-    fn finish(&mut self, last: &Final) {
+    fn finish(&mut self, last: &FinalStatus) {
         let voice = self.plan.voice;
         let said = self.wording().end(&last.why, || self.waiting_for());
         // For `kubectl describe pod`, and, where the record has no words of its own for it, in the tombstone.
         let (noted, message) = match &last.why {
-            Why::ByItself(_) => (None, None),
-            Why::Stopped(_) => (self.stop_sentence.take(), None),
-            Why::NotStarted(_) | Why::NotRestarted(_) => {
+            EndReason::ByItself(_) => (None, None),
+            EndReason::Stopped(_) => (self.stop_sentence.take(), None),
+            EndReason::NotStarted(_) | EndReason::NotRestarted(_) => {
                 said.iter().for_each(|sentence| voice.notice(sentence));
                 (said, None)
             }
-            Why::Interrupted(_) => {
+            EndReason::Interrupted(_) => {
                 said.iter().for_each(|sentence| voice.notice(sentence));
                 (None, None)
             }
-            Why::BirthTimeout | Why::StartFailed(_) => {
+            EndReason::BirthTimeout | EndReason::StartFailed(_) => {
                 said.iter().for_each(|sentence| voice.error(sentence));
                 (said.clone(), said)
             }

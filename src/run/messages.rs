@@ -3,19 +3,21 @@
 use crate::duration::Limit;
 use crate::error::describe;
 use crate::signal::Signal;
-use crate::supervisor::{Ending, Final, Report, Rules, StartFailure, StopReason, Why};
+use crate::supervisor::{
+    EndReason, ExitStatus, FinalStatus, Report, Rules, StartFailure, StopReason,
+};
 use std::io;
 
 /// What the sentences are about.
 #[derive(Debug)]
-pub(crate) struct Wording<'a> {
+pub(crate) struct Messages<'a> {
     pub(crate) command: String,
     pub(crate) rules: &'a Rules,
     /// The file while which it runs; empty if it does not matter.
     pub(crate) active_while: String,
 }
 
-impl Wording<'_> {
+impl Messages<'_> {
     /// Something that is done or seen on the way. `waiting` says what is waited for.
     pub(crate) fn report(&self, report: &Report, waiting: impl FnOnce() -> String) -> String {
         let command = &self.command;
@@ -26,7 +28,7 @@ impl Wording<'_> {
                 "{command} did not stop within {}: killing it",
                 self.rules.grace_period
             ),
-            Report::Clearing(signal) => {
+            Report::Draining(signal) => {
                 format!("stopping what {command} left behind with {signal}")
             }
             Report::Hurried => {
@@ -79,18 +81,22 @@ impl Wording<'_> {
     }
 
     /// Why the command is down and will be back.
-    fn down(&self, last: &Final) -> String {
+    fn down(&self, last: &FinalStatus) -> String {
         let command = &self.command;
         match &last.why {
-            Why::ByItself(Ending::Exited(code)) => format!("{command} exited with {code}"),
-            Why::ByItself(Ending::Signaled(signal)) => format!("{command} was ended by {signal}"),
-            Why::StartFailed(failure) => self.start(*failure),
+            EndReason::ByItself(ExitStatus::Exited(code)) => {
+                format!("{command} exited with {code}")
+            }
+            EndReason::ByItself(ExitStatus::Signaled(signal)) => {
+                format!("{command} was ended by {signal}")
+            }
+            EndReason::StartFailed(failure) => self.start(*failure),
             // None of these is followed by a restart.
-            Why::Stopped(_)
-            | Why::NotStarted(_)
-            | Why::NotRestarted(_)
-            | Why::BirthTimeout
-            | Why::Interrupted(_) => format!("{command} is down"),
+            EndReason::Stopped(_)
+            | EndReason::NotStarted(_)
+            | EndReason::NotRestarted(_)
+            | EndReason::BirthTimeout
+            | EndReason::Interrupted(_) => format!("{command} is down"),
         }
     }
 
@@ -108,21 +114,23 @@ impl Wording<'_> {
     }
 
     /// Why the life ends; `None` where the command's own end says it all, or it was said when a stop began.
-    pub(crate) fn end(&self, why: &Why, waiting: impl FnOnce() -> String) -> Option<String> {
+    pub(crate) fn end(&self, why: &EndReason, waiting: impl FnOnce() -> String) -> Option<String> {
         let command = &self.command;
         match why {
-            Why::ByItself(_) | Why::Stopped(_) => None,
-            Why::NotStarted(fate) => Some(format!("{}: not starting {command}", fate.what)),
-            Why::NotRestarted(fate) => Some(format!("{}: not restarting {command}", fate.what)),
-            Why::BirthTimeout => Some(format!(
+            EndReason::ByItself(_) | EndReason::Stopped(_) => None,
+            EndReason::NotStarted(fate) => Some(format!("{}: not starting {command}", fate.what)),
+            EndReason::NotRestarted(fate) => {
+                Some(format!("{}: not restarting {command}", fate.what))
+            }
+            EndReason::BirthTimeout => Some(format!(
                 "gave up after {}: {}",
                 self.rules.birth_timeout,
                 waiting()
             )),
-            Why::Interrupted(signal) => {
+            EndReason::Interrupted(signal) => {
                 Some(format!("ended by {signal}: {command} was not running"))
             }
-            Why::StartFailed(failure) => Some(self.start(*failure)),
+            EndReason::StartFailed(failure) => Some(self.start(*failure)),
         }
     }
 }

@@ -14,22 +14,22 @@ pub(crate) mod termination_log;
 pub(crate) mod timers;
 
 use crate::duration::Limit;
-use crate::managed::{Finding, Managed};
+use crate::managed::{ManagedApp, ManagedUpdate};
 use crate::process::child::Child;
 use crate::process::descendants::Descendants;
 use crate::protocol::condition::Condition;
 use crate::readiness::Readiness;
-use crate::run::peers::Society;
-use crate::run::plan::{Membership, Plan, Presence};
+use crate::run::peers::Peers;
+use crate::run::plan::{ExitDirOptions, Plan, Publish};
 use crate::run::timers::Timers;
 use crate::signal::Signal;
-use crate::store::own_tombstone::OwnLife;
-use crate::supervisor::{Event, Left, Machine, Report, Timer};
+use crate::store::own_tombstone::OwnTombstone;
+use crate::supervisor::{Event, Machine, Remaining, Report, Timer};
 use crate::sys::Signals;
-use crate::watch::dir_watch::{self, Trouble};
-use crate::watch::tracker::Look;
+use crate::watch::dir_watch::{self, WatchFault};
+use crate::watch::tracker::ScanResult;
 use crate::watch::waiter;
-use records::Overdue;
+use records::PendingReplacement;
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ use std::time::{Duration, Instant};
 /// The sentence that says why it could not begin.
 pub(crate) fn live(
     plan: &Plan,
-    managed: Option<Managed<'_>>,
+    managed: Option<ManagedApp<'_>>,
     signals: &Signals,
 ) -> Result<u8, String> {
     let own = plan
@@ -73,18 +73,18 @@ pub(crate) fn live(
     Ok(supervisor.run())
 }
 
-fn begin_life(plan: &Plan, membership: &Membership) -> Result<Option<OwnLife>, String> {
+fn begin_life(plan: &Plan, membership: &ExitDirOptions) -> Result<Option<OwnTombstone>, String> {
     membership.dir.create().map_err(|error| error.to_string())?;
     let Some(name) = membership
         .name
         .as_ref()
-        .filter(|_| membership.presence == Presence::Open)
+        .filter(|_| membership.presence == Publish::Always)
     else {
         return Ok(None);
     };
     let conditions: Vec<String> = plan.birth_deps.iter().map(Condition::to_string).collect();
     let waiting_for = Some(conditions.join(",")).filter(|text| !text.is_empty());
-    let own = OwnLife::begin(&membership.dir, name, waiting_for.as_deref())
+    let own = OwnTombstone::begin(&membership.dir, name, waiting_for.as_deref())
         .map_err(|error| error.to_string())?;
     if !own.locked {
         let dir = membership.dir.path().display();
@@ -95,9 +95,9 @@ fn begin_life(plan: &Plan, membership: &Membership) -> Result<Option<OwnLife>, S
     Ok(Some(own))
 }
 
-fn join<'p>(plan: &Plan, membership: &'p Membership) -> Option<Society<'p>> {
+fn join<'p>(plan: &Plan, membership: &'p ExitDirOptions) -> Option<Peers<'p>> {
     let own = membership.name.as_ref();
-    Society::join(
+    Peers::join(
         &membership.dir,
         own,
         &plan.birth_deps,
@@ -118,9 +118,9 @@ struct Supervisor<'p> {
     signals: &'p Signals,
     machine: Machine,
     timers: Timers,
-    own: Option<OwnLife>,
-    society: Option<Society<'p>>,
-    managed: Option<Managed<'p>>,
+    own: Option<OwnTombstone>,
+    society: Option<Peers<'p>>,
+    managed: Option<ManagedApp<'p>>,
     child: Option<Child>,
     /// How we find out that the command is ready, until it is.
     readiness: Option<Readiness>,
@@ -133,7 +133,7 @@ struct Supervisor<'p> {
     /// What was said when the command was told to stop.
     stop_sentence: Option<String>,
     /// What the tombstone should say, and could not be made to.
-    overdue: Option<Overdue>,
+    overdue: Option<PendingReplacement>,
     /// When this turn of the loop began.
     turn_began: Instant,
     /// Since when the command would be started, if its configuration were at rest.
@@ -209,7 +209,7 @@ impl Supervisor<'_> {
         let readiness = self.readiness.as_ref();
         let asked = readiness.and_then(Readiness::wanted);
         let managed = self.managed.as_ref();
-        let told = managed.and_then(Managed::descriptor);
+        let told = managed.and_then(ManagedApp::descriptor);
         let dates = [
             look,
             readiness.and_then(Readiness::deadline),
@@ -278,7 +278,7 @@ impl Supervisor<'_> {
         let command = self.child.as_ref().map(Child::pid);
         let mut reaped = Child::reap(&mut self.child);
         if reaped.ended.is_some() && self.has_left_helpers_alone() {
-            reaped.left = Left::Nobody;
+            reaped.left = Remaining::Nobody;
         }
         for (pid, ending) in &reaped.others {
             if let Some(readiness) = &mut self.readiness {
@@ -307,9 +307,9 @@ impl Supervisor<'_> {
         if self.descendants.is_none() {
             return;
         }
-        if reaped.left == Left::Nobody {
+        if reaped.left == Remaining::Nobody {
             self.descendants = None;
-            self.feed(Event::Alone);
+            self.feed(Event::NoDescendants);
         } else if let Some(event) = self.tell_descendants() {
             // The children of those who have just gone are ours now.
             self.feed(event);
@@ -318,7 +318,7 @@ impl Supervisor<'_> {
 
     /// Whether the children that we have are a check and a probe, and nobody whom the command has left behind.
     fn has_left_helpers_alone(&self) -> bool {
-        let check = self.managed.as_ref().and_then(Managed::checker);
+        let check = self.managed.as_ref().and_then(ManagedApp::checker);
         let probe = self.readiness.as_ref().and_then(Readiness::helper);
         let helpers: Vec<i32> = check.into_iter().chain(probe).collect();
         !helpers.is_empty() && !Descendants::are_left_beside(&helpers)
@@ -379,7 +379,7 @@ impl Supervisor<'_> {
         self.descendants.is_none()
     }
 
-    fn take_finding(&mut self, finding: Finding) {
+    fn take_finding(&mut self, finding: ManagedUpdate) {
         let voice = self.plan.voice;
         finding.warnings.iter().for_each(|said| voice.error(said));
         finding.details.iter().for_each(|said| voice.detail(said));
@@ -403,7 +403,7 @@ impl Supervisor<'_> {
         let sentence = self.descendants.as_mut()?.tell().err()?;
         self.descendants = None;
         self.complain(sentence);
-        Some(Event::Alone)
+        Some(Event::NoDescendants)
     }
 
     fn take_timers(&mut self) {
@@ -437,7 +437,7 @@ impl Supervisor<'_> {
         }
     }
 
-    fn tell_trouble(&mut self, look: Look) {
+    fn tell_trouble(&mut self, look: ScanResult) {
         let path = self
             .plan
             .membership
@@ -445,16 +445,16 @@ impl Supervisor<'_> {
             .map(|membership| membership.dir.path().display().to_string());
         let path = path.unwrap_or_default();
         match look.trouble {
-            Some(Trouble::DirectoryGone) => {
+            Some(WatchFault::DirectoryGone) => {
                 self.plan.voice.error(format!(
                     "{path} was removed, moved or unmounted: watching for its return"
                 ));
             }
-            Some(Trouble::DirectoryBack) => self
+            Some(WatchFault::DirectoryBack) => self
                 .plan
                 .voice
                 .notice(format!("{path} is back and watched again")),
-            Some(Trouble::NoInotify(errno)) => {
+            Some(WatchFault::NoInotify(errno)) => {
                 let sentence = dir_watch::no_inotify(errno);
                 if self.is_new(&sentence) {
                     self.plan.voice.notice(sentence);

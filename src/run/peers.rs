@@ -3,24 +3,24 @@
 use crate::duration::Limit;
 use crate::protocol::condition::Condition;
 use crate::protocol::death_deps::DeathDeps;
-use crate::protocol::evaluator::{Ballot, Mode, Terms, Verdict};
+use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
 use crate::protocol::name::Name;
 use crate::store::exit_dir::ExitDir;
-use crate::watch::tracker::{Follower, Look};
+use crate::watch::tracker::{ScanResult, Tracker};
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// What this life follows.
-pub(crate) struct Society<'p> {
+pub(crate) struct Peers<'p> {
     dir: &'p ExitDir,
-    pub(crate) follower: Follower,
+    pub(crate) follower: Tracker,
     pub(crate) deaths: DeathDeps,
-    pub(crate) births: Ballot,
+    pub(crate) births: Evaluator,
     /// Who could not be read when he was looked at last.
     unread: BTreeSet<Name>,
 }
 
-impl<'p> Society<'p> {
+impl<'p> Peers<'p> {
     /// `None` if this life depends on nobody. It is not watched yet.
     pub(crate) fn join(
         dir: &'p ExitDir,
@@ -28,25 +28,25 @@ impl<'p> Society<'p> {
         birth_deps: &[Condition],
         death_deps: &[Condition],
         poll: Option<Limit>,
-    ) -> Option<Society<'p>> {
+    ) -> Option<Peers<'p>> {
         let conditions = || death_deps.iter().chain(birth_deps);
         conditions().next()?;
         let names: Vec<Name> = conditions()
             .filter_map(|condition| condition.name.clone())
             .collect();
         let everybody = conditions().any(|condition| condition.name.is_none());
-        let follower = Follower::new(&names, everybody, own, poll);
+        let follower = Tracker::new(&names, everybody, own, poll);
         // Birth dependencies are never impossible: containers are restarted.
         let terms = Terms {
             mode: Mode::All,
             keep_waiting: true,
             need_code: false,
         };
-        Some(Society {
+        Some(Peers {
             dir,
             follower,
             deaths: DeathDeps::new(death_deps, birth_deps, own),
-            births: Ballot::new(birth_deps, terms, own),
+            births: Evaluator::new(birth_deps, terms, own),
             unread: BTreeSet::new(),
         })
     }
@@ -68,7 +68,7 @@ impl<'p> Society<'p> {
     }
 
     /// Looks at what may have changed, and at the causes of what was found.
-    pub(crate) fn look(&mut self) -> Look {
+    pub(crate) fn look(&mut self) -> ScanResult {
         let mut all = self.follower.look(self.dir);
         self.deaths.hear(&all.news);
         let mut known = 0;

@@ -2,7 +2,7 @@
 
 use crate::duration::Limit;
 use crate::error::Error;
-use crate::log::Voice;
+use crate::log::Logger;
 use crate::managed::spec::Management;
 use crate::protocol::condition::Condition;
 use crate::protocol::name::Name;
@@ -15,7 +15,7 @@ use crate::sys::{CommandLine, Target};
 /// Everything that the options say.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) membership: Option<Membership>,
+    pub(crate) membership: Option<ExitDirOptions>,
     pub(crate) birth_deps: Vec<Condition>,
     pub(crate) death_deps: Vec<Condition>,
     pub(crate) poll: Option<Limit>,
@@ -24,28 +24,32 @@ pub(crate) struct Plan {
     pub(crate) rules: Rules,
     pub(crate) target: Target,
     pub(crate) command: CommandLine,
-    pub(crate) voice: Voice,
+    pub(crate) voice: Logger,
 }
 
 /// A life's place among others.
 #[derive(Debug)]
-pub(crate) struct Membership {
+pub(crate) struct ExitDirOptions {
     pub(crate) dir: ExitDir,
     pub(crate) name: Option<Name>,
-    pub(crate) presence: Presence,
+    pub(crate) presence: Publish,
 }
 
 /// What a life shows of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Presence {
+pub(crate) enum Publish {
     /// A tombstone from the first moment.
-    Open,
+    Always,
     /// Nothing until it is dead: for directories where any entry means exit.
-    ExitOnly,
+    AtExit,
 }
 
 /// Leaves a tombstone for a life that could not even begin, so that nobody waits for it.
-pub(crate) fn leave_word(membership: &Membership, code: u8, sentence: &str) -> Result<(), Error> {
+pub(crate) fn leave_word(
+    membership: &ExitDirOptions,
+    code: u8,
+    sentence: &str,
+) -> Result<(), Error> {
     let Some(name) = &membership.name else {
         return Ok(());
     };

@@ -18,7 +18,7 @@ const TRIES: u32 = 10;
 
 /// What the tombstone should have been replaced by.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Overdue {
+pub(super) struct PendingReplacement {
     replacement: Replacement,
     /// The command is ready by now.
     is_ready: bool,
@@ -68,7 +68,7 @@ impl Supervisor<'_> {
             }
             return;
         };
-        self.overdue = Some(Overdue {
+        self.overdue = Some(PendingReplacement {
             replacement,
             is_ready: false,
             tries: tries + 1,

@@ -2,8 +2,8 @@
 //! died, the file while which the command runs may be gone, a configuration may be about to change.
 
 use super::Supervisor;
-use crate::managed::{Managed, PATIENCE};
-use crate::run::peers::Society;
+use crate::managed::{ManagedApp, PATIENCE};
+use crate::run::peers::Peers;
 use crate::supervisor::{Event, Timer};
 use std::time::Instant;
 
@@ -46,12 +46,12 @@ impl Supervisor<'_> {
     }
 
     fn may_be_born(&self) -> bool {
-        let complete = self.managed.as_ref().is_none_or(Managed::is_complete);
+        let complete = self.managed.as_ref().is_none_or(ManagedApp::is_complete);
         self.machine.is_waiting() && complete && self.birth_deps_hold()
     }
 
     fn birth_deps_hold(&self) -> bool {
-        self.society.as_ref().is_none_or(Society::births_hold)
+        self.society.as_ref().is_none_or(Peers::births_hold)
     }
 
     /// Whether what is there by now is what the command would be started with.

@@ -6,19 +6,19 @@
 
 use crate::error::Error;
 use crate::exit;
-use crate::protocol::condition::{Life, Standing, State};
+use crate::protocol::condition::{Life, Liveness, State};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::{Line, Reason, compose};
-use crate::store::exit_dir::{ExitDir, FileId, Opened, Quiet};
-use crate::store::publish::{DeathRecord, Unborn, append, now};
+use crate::store::exit_dir::{ExitDir, FileId, TombstoneFile, WriteStability};
+use crate::store::publish::{DeathRecord, PendingTombstone, append, now};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
 
 /// What is to be said of a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum Announcement {
     /// It is dead, with this exit code.
     Died(u8),
     /// It is ready.
@@ -27,7 +27,7 @@ pub enum Word {
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum SignalOutcome {
     /// The record was appended to the life that goes on.
     Appended,
     /// A new tombstone says it.
@@ -46,10 +46,10 @@ pub enum Said {
 
 /// A living `exitdir-run`, as it was found: once its command is down it has another tombstone.
 #[derive(Debug)]
-pub struct Living {
+pub struct LiveHandle {
     name: Name,
     /// Open, so that no other file gets its number.
-    tombstone: Opened,
+    tombstone: TombstoneFile,
 }
 
 /// Between two looks at a file that somebody may be writing.
@@ -64,7 +64,7 @@ const FOREIGN_LIMIT: i64 = 2048;
 
 /// Whom a word may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
+enum Scope {
     /// The living, the dead and those who never were.
     Anybody,
     /// A living exitdir-run only.
@@ -90,14 +90,19 @@ impl ExitDir {
     /// # std::fs::remove_dir_all(&path)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn signal(&self, name: &Name, word: Word, message: Option<&str>) -> Result<Said, Error> {
+    pub fn signal(
+        &self,
+        name: &Name,
+        word: Announcement,
+        message: Option<&str>,
+    ) -> Result<SignalOutcome, Error> {
         self.create()?;
-        Saying {
+        Announcer {
             dir: self,
             name,
             word,
             message,
-            reach: Reach::Anybody,
+            reach: Scope::Anybody,
         }
         .settle()
     }
@@ -109,15 +114,15 @@ impl ExitDir {
     pub fn signal_living(
         &self,
         name: &Name,
-        word: Word,
+        word: Announcement,
         message: Option<&str>,
-    ) -> Result<Said, Error> {
-        Saying {
+    ) -> Result<SignalOutcome, Error> {
+        Announcer {
             dir: self,
             name,
             word,
             message,
-            reach: Reach::TheLiving,
+            reach: Scope::TheLiving,
         }
         .settle()
     }
@@ -126,7 +131,7 @@ impl ExitDir {
     ///
     /// # Errors
     /// [`Error::NotAlive`] if there is none; [`Error::Io`] if that cannot be read.
-    pub fn living(&self, name: &Name) -> Result<Living, Error> {
+    pub fn living(&self, name: &Name) -> Result<LiveHandle, Error> {
         let not_alive = || Error::NotAlive(name.clone());
         let (tombstone, snapshot) = self.sight(name)?.ok_or_else(not_alive)?;
         let settled = snapshot.is_old();
@@ -134,7 +139,7 @@ impl ExitDir {
         if !life.is_alive() || life.tombstone.waiting.is_none() {
             return Err(not_alive());
         }
-        Ok(Living {
+        Ok(LiveHandle {
             name: name.clone(),
             tombstone,
         })
@@ -146,33 +151,33 @@ impl ExitDir {
     /// As for [`ExitDir::signal_living`].
     pub fn signal_found(
         &self,
-        living: &Living,
-        word: Word,
+        living: &LiveHandle,
+        word: Announcement,
         message: Option<&str>,
-    ) -> Result<Said, Error> {
-        Saying {
+    ) -> Result<SignalOutcome, Error> {
+        Announcer {
             dir: self,
             name: &living.name,
             word,
             message,
-            reach: Reach::Only(living.tombstone.id),
+            reach: Scope::Only(living.tombstone.id),
         }
         .settle()
     }
 }
 
 /// One word on its way.
-struct Saying<'a> {
+struct Announcer<'a> {
     dir: &'a ExitDir,
     name: &'a Name,
-    word: Word,
+    word: Announcement,
     message: Option<&'a str>,
-    reach: Reach,
+    reach: Scope,
 }
 
-impl Saying<'_> {
+impl Announcer<'_> {
     /// Tries until the word stands under the name. `None` from a step means: it has changed, look again.
-    fn settle(&self) -> Result<Said, Error> {
+    fn settle(&self) -> Result<SignalOutcome, Error> {
         let began = Instant::now();
         let mut quiet = None;
         loop {
@@ -186,40 +191,42 @@ impl Saying<'_> {
         }
     }
 
-    fn step(&self, quiet: &mut Option<Quiet>) -> Result<Option<Said>, Error> {
+    fn step(&self, quiet: &mut Option<WriteStability>) -> Result<Option<SignalOutcome>, Error> {
         let Some((opened, snapshot)) = self.dir.sight(self.name)? else {
             return self.publish(None);
         };
-        if let Reach::Only(found) = self.reach
+        if let Scope::Only(found) = self.reach
             && found != opened.id
         {
-            return Ok(Some(Said::Outdated));
+            return Ok(Some(SignalOutcome::Outdated));
         }
-        let quiet = quiet.insert(Quiet::after(*quiet, opened.id, &snapshot, false));
+        let quiet = quiet.insert(WriteStability::after(*quiet, opened.id, &snapshot, false));
         let settled = quiet.is_settled(&snapshot);
         let life = Life::judge(snapshot.tombstone, snapshot.evidence, settled);
         match life.standing {
-            Standing::Unsettled => Ok(None),
-            Standing::Alive(_)
-                if self.reach != Reach::Anybody && life.tombstone.waiting.is_none() =>
+            Liveness::Unsettled => Ok(None),
+            Liveness::Alive(_)
+                if self.reach != Scope::Anybody && life.tombstone.waiting.is_none() =>
             {
                 Err(Error::NotAlive(self.name.clone()))
             }
-            Standing::Alive(_) => self.append(&opened, &life),
-            Standing::Dead(_) if self.is_said(&life) => Ok(Some(Said::Already)),
+            Liveness::Alive(_) => self.append(&opened, &life),
+            Liveness::Dead(_) if self.is_said(&life) => Ok(Some(SignalOutcome::Already)),
             // Said dead while its supervisor lives: the first word counts.
-            Standing::Dead(_) if opened.is_locked() == Some(true) => Ok(Some(Said::Dropped)),
-            Standing::Dead(_) => self.publish(Some(opened.id)),
+            Liveness::Dead(_) if opened.is_locked() == Some(true) => {
+                Ok(Some(SignalOutcome::Dropped))
+            }
+            Liveness::Dead(_) => self.publish(Some(opened.id)),
         }
     }
 
     fn is_said(&self, life: &Life) -> bool {
         match self.word {
-            Word::Died(code) => {
+            Announcement::Died(code) => {
                 life.death().is_some_and(|death| death.code() == Some(code))
                     && !State::Lost.matches(life)
             }
-            Word::Ready => life.is_alive() && life.tombstone.ready.is_some(),
+            Announcement::Ready => life.is_alive() && life.tombstone.ready.is_some(),
         }
     }
 
@@ -228,9 +235,9 @@ impl Saying<'_> {
     }
 
     /// Adds the word to a life that goes on, and looks whether it was still the one.
-    fn append(&self, seen: &Opened, life: &Life) -> Result<Option<Said>, Error> {
+    fn append(&self, seen: &TombstoneFile, life: &Life) -> Result<Option<SignalOutcome>, Error> {
         if self.is_said(life) {
-            return Ok(Some(Said::Already));
+            return Ok(Some(SignalOutcome::Already));
         }
         let flags = OFlags::RDWR
             | OFlags::APPEND
@@ -264,24 +271,24 @@ impl Saying<'_> {
             await_carrying_over(seen);
         }
         Ok(still.then_some(if written {
-            Said::Appended
+            SignalOutcome::Appended
         } else {
-            Said::NoRoom
+            SignalOutcome::NoRoom
         }))
     }
 
     fn with_lines<T>(&self, time: &Timestamp, write: impl FnOnce(&[Line<'_>]) -> T) -> T {
         match self.word {
-            Word::Died(code) => {
+            Announcement::Died(code) => {
                 let record = DeathRecord {
                     code,
                     signal: None,
-                    reason: Some(Reason::Said),
+                    reason: Some(Reason::Signalled),
                     message: self.message,
                 };
                 write(&record.lines(time))
             }
-            Word::Ready => {
+            Announcement::Ready => {
                 let mut lines = vec![Line::Ready(time)];
                 lines.extend(self.message.map(Line::Message));
                 write(&lines)
@@ -290,11 +297,11 @@ impl Saying<'_> {
     }
 
     /// Puts a new tombstone in the place of `corpse`, or where there was none.
-    fn publish(&self, corpse: Option<FileId>) -> Result<Option<Said>, Error> {
-        if self.reach != Reach::Anybody {
+    fn publish(&self, corpse: Option<FileId>) -> Result<Option<SignalOutcome>, Error> {
+        if self.reach != Scope::Anybody {
             return Err(Error::NotAlive(self.name.clone()));
         }
-        let unborn = Unborn::conceive(self.dir, self.name)?;
+        let unborn = PendingTombstone::conceive(self.dir, self.name)?;
         if self
             .dir
             .id_of(self.name.as_str())
@@ -305,15 +312,15 @@ impl Saying<'_> {
         }
         let time = now();
         let mut text = match self.word {
-            Word::Died(_) => String::new(),
-            Word::Ready => compose(&[Line::Born(&time)]),
+            Announcement::Died(_) => String::new(),
+            Announcement::Ready => compose(&[Line::Born(&time)]),
         };
         self.with_lines(&time, |lines| text.push_str(&compose(lines)));
         let said = match unborn.fill(&text) {
-            Ok(()) => Said::Published,
-            Err(errno) if self.word == Word::Died(exit::SUCCESS) => {
+            Ok(()) => SignalOutcome::Published,
+            Err(errno) if self.word == Announcement::Died(exit::SUCCESS) => {
                 unborn.empty().map_err(|errno| self.failed(errno))?;
-                Said::PublishedEmpty(errno.raw_os_error())
+                SignalOutcome::PublishedEmpty(errno.raw_os_error())
             }
             Err(errno) => return Err(self.failed(errno)),
         };
@@ -323,7 +330,7 @@ impl Saying<'_> {
 
 /// A supervisor that has replaced its tombstone lets go of the old one when it has carried over what
 /// others wrote there. Whoever looked before that would say it once more.
-fn await_carrying_over(replaced: &Opened) {
+fn await_carrying_over(replaced: &TombstoneFile) {
     let began = Instant::now();
     while replaced.is_locked() == Some(true) && began.elapsed() < CARRYING_OVER {
         std::thread::sleep(PAUSE);

@@ -6,7 +6,7 @@
 //! opens it again.
 
 use crate::error::Error;
-use crate::protocol::condition::{Life, LockEvidence, Vantage};
+use crate::protocol::condition::{Life, LockState, ReaderContext};
 use crate::protocol::name::Name;
 use crate::protocol::tombstone;
 use crate::protocol::tombstone::Tombstone;
@@ -60,7 +60,7 @@ pub(crate) enum Locality {
 
 /// A regular file of the directory, open for reading.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct TombstoneFile {
     file: OwnedFd,
     pub(crate) id: FileId,
 }
@@ -69,14 +69,14 @@ pub(crate) struct Opened {
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) tombstone: Tombstone,
-    pub(crate) evidence: LockEvidence,
-    pub(crate) print: Fingerprint,
+    pub(crate) evidence: LockState,
+    pub(crate) print: FileFingerprint,
     pub(crate) modified: SystemTime,
 }
 
 /// What changes when somebody writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fingerprint {
+pub(crate) struct FileFingerprint {
     size: i64,
     modified: (i64, u64),
 }
@@ -196,12 +196,12 @@ impl ExitDir {
     }
 
     /// Opens a tombstone for reading; `None` if there is none, or nothing that can be one.
-    pub(crate) fn open(&self, name: &Name) -> Result<Option<Opened>, Error> {
+    pub(crate) fn open(&self, name: &Name) -> Result<Option<TombstoneFile>, Error> {
         self.open_entry(name.as_str())
     }
 
     /// Opens any regular file of the directory.
-    pub(crate) fn open_entry(&self, entry: &str) -> Result<Option<Opened>, Error> {
+    pub(crate) fn open_entry(&self, entry: &str) -> Result<Option<TombstoneFile>, Error> {
         let failed = |errno| Error::io("read", &self.entry(entry), errno);
         if self.guards_any() && self.is_own(self.id_of(entry).map_err(failed)?) {
             return Ok(None);
@@ -222,36 +222,36 @@ impl ExitDir {
             return Ok(None);
         }
         let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        Ok(regular.then_some(Opened { file, id }))
+        Ok(regular.then_some(TombstoneFile { file, id }))
     }
 
     /// Reads an open file: its text, then its lock, then, if the lock shows a death, the text again:
     /// the end may have been orderly after all.
-    pub(crate) fn read(&self, opened: &Opened) -> Result<Snapshot, Errno> {
+    pub(crate) fn read(&self, opened: &TombstoneFile) -> Result<Snapshot, Errno> {
         let (stat, mut text) = read_text(&opened.file)?;
         let evidence = match &text.lock {
             Some(lock) if text.died.is_none() => {
-                let vantage = Vantage {
+                let vantage = ReaderContext {
                     boot: self.boot_id(),
                     device: device_numbers(&stat),
                     inode: stat.st_ino,
                     local: self.locality(&stat, &opened.file) == Locality::Local,
                 };
                 // Where the question itself fails, the lock cannot be seen, and proves nothing.
-                opened.is_locked().map_or(LockEvidence::Unknown, |held| {
-                    LockEvidence::judge(Some(lock), held, vantage)
+                opened.is_locked().map_or(LockState::Unknown, |held| {
+                    LockState::judge(Some(lock), held, vantage)
                 })
             }
-            _ => LockEvidence::Unknown,
+            _ => LockState::Unknown,
         };
         let mut last = stat;
-        if evidence == LockEvidence::Gone {
+        if evidence == LockState::Released {
             (last, text) = read_text(&opened.file)?;
         }
         Ok(Snapshot {
             tombstone: text,
             evidence,
-            print: Fingerprint {
+            print: FileFingerprint {
                 size: last.st_size,
                 modified: (last.st_mtime, last.st_mtime_nsec),
             },
@@ -263,14 +263,15 @@ impl ExitDir {
     ///
     /// A supervisor that replaces its tombstone lets go of the old file's lock, and reads no more of it; so
     /// a death, shown by the lock or said, is believed only if the name still leads to that file.
-    pub(crate) fn sight(&self, name: &Name) -> Result<Option<(Opened, Snapshot)>, Error> {
+    pub(crate) fn sight(&self, name: &Name) -> Result<Option<(TombstoneFile, Snapshot)>, Error> {
         let failed = |errno| Error::io("read", &self.entry(name.as_str()), errno);
         loop {
             let Some(opened) = self.open(name)? else {
                 return Ok(None);
             };
             let snapshot = self.read(&opened).map_err(failed)?;
-            let dead = snapshot.evidence == LockEvidence::Gone || snapshot.tombstone.died.is_some();
+            let dead =
+                snapshot.evidence == LockState::Released || snapshot.tombstone.died.is_some();
             let replaced = dead
                 && self
                     .id_of(name.as_str())
@@ -348,27 +349,27 @@ impl ExitDir {
 
 /// Since when a file has not changed, over several looks, and whether its writer is known to have finished.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Quiet {
+pub(crate) struct WriteStability {
     id: FileId,
-    print: Fingerprint,
+    print: FileFingerprint,
     since: Instant,
     finished: bool,
 }
 
-impl Quiet {
+impl WriteStability {
     /// What a look adds to what was known before. `finished` says that the writer was heard to close the file.
     pub(crate) fn after(
-        before: Option<Quiet>,
+        before: Option<WriteStability>,
         id: FileId,
         snapshot: &Snapshot,
         finished: bool,
-    ) -> Quiet {
+    ) -> WriteStability {
         match before.filter(|quiet| quiet.id == id && quiet.print == snapshot.print) {
-            Some(quiet) => Quiet {
+            Some(quiet) => WriteStability {
                 finished: quiet.finished || finished,
                 ..quiet
             },
-            None => Quiet {
+            None => WriteStability {
                 id,
                 print: snapshot.print,
                 since: Instant::now(),
@@ -408,7 +409,7 @@ impl Snapshot {
     }
 }
 
-impl Opened {
+impl TombstoneFile {
     /// Whether anybody holds a write lock on the file; `None` if that cannot be asked.
     ///
     /// Asks for a read lock without taking it: only a writer's lock refuses it, and any user may ask.

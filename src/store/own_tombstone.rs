@@ -7,14 +7,14 @@ use crate::error::Error;
 use crate::protocol::name::Name;
 use crate::protocol::tombstone::{Line, Lock, Tombstone, compose};
 use crate::store::exit_dir::{ExitDir, FileId, read_start};
-use crate::store::publish::{DeathRecord, Unborn, append, now, write_all};
+use crate::store::publish::{DeathRecord, PendingTombstone, append, now, write_all};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// A life that this process leads: its tombstone, and the lock on it until the value is dropped.
 #[derive(Debug)]
-pub(crate) struct OwnLife {
+pub(crate) struct OwnTombstone {
     name: Name,
     file: OwnedFd,
     id: FileId,
@@ -24,7 +24,7 @@ pub(crate) struct OwnLife {
     is_used: bool,
 }
 
-impl OwnLife {
+impl OwnTombstone {
     /// Publishes the tombstone of a new life. The directory must exist. `waiting_for` are its birth dependencies.
     ///
     /// # Errors
@@ -33,8 +33,8 @@ impl OwnLife {
         dir: &ExitDir,
         name: &Name,
         waiting_for: Option<&str>,
-    ) -> Result<OwnLife, Error> {
-        let unborn = Unborn::conceive(dir, name)?;
+    ) -> Result<OwnTombstone, Error> {
+        let unborn = PendingTombstone::conceive(dir, name)?;
         unborn.await_free_name()?;
         let lock = unborn.lock_line();
         let now = now();
@@ -43,7 +43,7 @@ impl OwnLife {
         let text = compose(&lines);
         unborn.embody(&text)?;
         let (file, id) = unborn.publish()?;
-        Ok(OwnLife {
+        Ok(OwnTombstone {
             name: name.clone(),
             file,
             id,
@@ -93,7 +93,7 @@ impl OwnLife {
         if old.died.is_some() || !(stale || self.is_used) {
             return Ok(());
         }
-        let unborn = Unborn::conceive_within(dir, &self.name, patience)?;
+        let unborn = PendingTombstone::conceive_within(dir, &self.name, patience)?;
         if dir.id_of(self.name.as_str()).map_err(failed)? != Some(self.id) {
             // It was removed or moved away with its directory: nobody takes it for ready.
             return Ok(());
@@ -144,7 +144,7 @@ impl OwnLife {
             return Ok(());
         }
         let text = read_start(&self.file).map_err(failed)?;
-        let unborn = Unborn::conceive(dir, &self.name)?;
+        let unborn = PendingTombstone::conceive(dir, &self.name)?;
         unborn
             .fill(&String::from_utf8_lossy(&text))
             .map_err(failed)?;

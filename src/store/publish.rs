@@ -28,7 +28,7 @@ const PERSISTENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A tombstone that nobody sees yet. Dropped, it leaves nothing behind.
-pub(crate) struct Unborn<'d> {
+pub(crate) struct PendingTombstone<'d> {
     dir: &'d ExitDir,
     name: &'d Name,
     nursery: String,
@@ -67,21 +67,24 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_system_time(SystemTime::now())
 }
 
-impl<'d> Unborn<'d> {
+impl<'d> PendingTombstone<'d> {
     /// Becomes the only one being born under `name`.
     ///
     /// # Errors
     /// [`Error::NameTaken`] if somebody else holds the place for longer than [`PATIENCE`];
     /// [`Error::Io`] if the file cannot be made.
-    pub(crate) fn conceive(dir: &'d ExitDir, name: &'d Name) -> Result<Unborn<'d>, Error> {
-        Unborn::conceive_within(dir, name, PATIENCE)
+    pub(crate) fn conceive(
+        dir: &'d ExitDir,
+        name: &'d Name,
+    ) -> Result<PendingTombstone<'d>, Error> {
+        PendingTombstone::conceive_within(dir, name, PATIENCE)
     }
 
     pub(crate) fn conceive_within(
         dir: &'d ExitDir,
         name: &'d Name,
         patience: Duration,
-    ) -> Result<Unborn<'d>, Error> {
+    ) -> Result<PendingTombstone<'d>, Error> {
         let nursery = name.nursery();
         // There is nothing behind the mutex that a panic could have left half done.
         let only = BIRTH.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,9 +92,9 @@ impl<'d> Unborn<'d> {
         loop {
             let failed = |errno| Error::io("create", &dir.entry(&nursery), errno);
             let waited = began.elapsed();
-            match Attempt::make(dir, &nursery).map_err(failed)? {
-                Attempt::Ours { file, id, locked } => {
-                    return Ok(Unborn {
+            match PublishAttempt::make(dir, &nursery).map_err(failed)? {
+                PublishAttempt::Ours { file, id, locked } => {
+                    return Ok(PendingTombstone {
                         dir,
                         name,
                         nursery,
@@ -102,16 +105,18 @@ impl<'d> Unborn<'d> {
                     });
                 }
                 // Somebody has got on meanwhile, so all of us do in the end.
-                Attempt::Lost if waited < PERSISTENCE => std::thread::sleep(PAUSE),
-                Attempt::Held | Attempt::Forbidden(_) if waited < patience => {
+                PublishAttempt::Lost if waited < PERSISTENCE => std::thread::sleep(PAUSE),
+                PublishAttempt::Held | PublishAttempt::Forbidden(_) if waited < patience => {
                     std::thread::sleep(PAUSE)
                 }
-                Attempt::Held | Attempt::Lost => return Err(Error::NameTaken(name.clone())),
+                PublishAttempt::Held | PublishAttempt::Lost => {
+                    return Err(Error::NameTaken(name.clone()));
+                }
                 // Its maker was killed before he could open it to all of us.
-                Attempt::Forbidden(errno) if waited < PERSISTENCE => {
+                PublishAttempt::Forbidden(errno) if waited < PERSISTENCE => {
                     rustix::fs::unlink(dir.entry(&nursery)).map_err(|_| failed(errno))?;
                 }
-                Attempt::Forbidden(errno) => return Err(failed(errno)),
+                PublishAttempt::Forbidden(errno) => return Err(failed(errno)),
             }
         }
     }
@@ -159,7 +164,7 @@ impl<'d> Unborn<'d> {
             .map_or(Ok(()), |file| write_all(file, text.as_bytes()))
     }
 
-    /// Empties what [`Unborn::fill`] could not finish: an empty tombstone says "exit" too.
+    /// Empties what [`PendingTombstone::fill`] could not finish: an empty tombstone says "exit" too.
     pub(crate) fn empty(&self) -> Result<(), Errno> {
         self.file
             .as_ref()
@@ -214,7 +219,7 @@ impl<'d> Unborn<'d> {
     }
 }
 
-impl Drop for Unborn<'_> {
+impl Drop for PendingTombstone<'_> {
     fn drop(&mut self) {
         if self.file.is_some() {
             // While the lock is held: nobody else can be using the file. If it cannot be removed,
@@ -225,7 +230,7 @@ impl Drop for Unborn<'_> {
 }
 
 /// How one attempt to get hold of the nursery went.
-enum Attempt {
+enum PublishAttempt {
     Ours {
         file: OwnedFd,
         id: FileId,
@@ -239,19 +244,19 @@ enum Attempt {
     Forbidden(Errno),
 }
 
-impl Attempt {
-    fn make(dir: &ExitDir, nursery: &str) -> Result<Attempt, Errno> {
+impl PublishAttempt {
+    fn make(dir: &ExitDir, nursery: &str) -> Result<PublishAttempt, Errno> {
         let file = match open_or_create(dir, nursery) {
             Ok(file) => file,
             Err(errno @ Errno::ACCESS) if matches!(dir.id_of(nursery), Ok(Some(_))) => {
-                return Ok(Attempt::Forbidden(errno));
+                return Ok(PublishAttempt::Forbidden(errno));
             }
             Err(Errno::LOOP | Errno::NXIO) => return remove_obstacle(dir, nursery),
             Err(errno) => return Err(errno),
         };
         let locked = match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => true,
-            Err(Errno::AGAIN | Errno::ACCESS) => return Ok(Attempt::Held),
+            Err(Errno::AGAIN | Errno::ACCESS) => return Ok(PublishAttempt::Held),
             // The file system has no locks; without them everybody is alone.
             Err(_) => false,
         };
@@ -259,11 +264,11 @@ impl Attempt {
         let id = FileId::of(&stat);
         match dir.id_of(nursery)? {
             Some(now) if now == id => {}
-            Some(_) => return Ok(Attempt::Lost),
+            Some(_) => return Ok(PublishAttempt::Lost),
             None if rustix::fs::FileType::from_raw_mode(stat.st_mode)
                 == rustix::fs::FileType::RegularFile =>
             {
-                return Ok(Attempt::Lost);
+                return Ok(PublishAttempt::Lost);
             }
             None => return remove_obstacle(dir, nursery),
         }
@@ -280,7 +285,7 @@ impl Attempt {
             let _ = rustix::fs::unlink(dir.entry(nursery));
             return Err(errno);
         }
-        Ok(Attempt::Ours { file, id, locked })
+        Ok(PublishAttempt::Ours { file, id, locked })
     }
 }
 
@@ -303,9 +308,9 @@ fn open_or_create(dir: &ExitDir, nursery: &str) -> Result<OwnedFd, Errno> {
 }
 
 /// What stands in the way under the hidden name is nobody's tombstone: it goes.
-fn remove_obstacle(dir: &ExitDir, nursery: &str) -> Result<Attempt, Errno> {
+fn remove_obstacle(dir: &ExitDir, nursery: &str) -> Result<PublishAttempt, Errno> {
     match rustix::fs::unlink(dir.entry(nursery)) {
-        Ok(()) | Err(Errno::NOENT) => Ok(Attempt::Lost),
+        Ok(()) | Err(Errno::NOENT) => Ok(PublishAttempt::Lost),
         Err(errno) => Err(errno),
     }
 }
@@ -349,7 +354,7 @@ pub(crate) fn publish_dead(
     record: &DeathRecord<'_>,
 ) -> Result<(), Error> {
     let failed = |errno| Error::io("write", &dir.entry(name.as_str()), errno);
-    let unborn = Unborn::conceive(dir, name)?;
+    let unborn = PendingTombstone::conceive(dir, name)?;
     unborn.await_free_name()?;
     let time = now();
     let mut lines = vec![Line::Waiting(&time)];

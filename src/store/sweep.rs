@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::protocol::name::Name;
 use crate::store::exit_dir::ExitDir;
-use crate::store::publish::Unborn;
+use crate::store::publish::PendingTombstone;
 use rustix::io::Errno;
 
 impl ExitDir {
@@ -37,7 +37,7 @@ impl ExitDir {
 
     fn sweep_one(&self, name: &Name) -> Result<bool, Error> {
         // As long as we are the one being born, nobody can take the name between the look and the removal.
-        let place = match Unborn::conceive(self, name) {
+        let place = match PendingTombstone::conceive(self, name) {
             Ok(place) => place,
             Err(Error::NameTaken(_)) => return Ok(false),
             Err(error) => return Err(error),

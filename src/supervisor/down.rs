@@ -1,9 +1,11 @@
 //! What each event does while no command runs: it was not started yet, has ended and what it left behind is
 //! being stopped, will be started again, or must not run.
 
-use super::machine::{Attempt, Machine, NEXT_NOTICE, State, Step, cause, disarm_run, finish};
+use super::machine::{
+    Machine, MachineStep, NEXT_NOTICE, StartAttempt, State, cause, disarm_run, finish,
+};
 use super::running::Run;
-use super::{Action, Event, Final, Left, Record, Report, Timer, exit_table};
+use super::{Action, Event, FinalStatus, Record, Remaining, Report, Timer, exit_table};
 use crate::duration::Limit;
 use crate::signal::Signal;
 use std::time::Duration;
@@ -13,7 +15,7 @@ const PASS: Limit = Limit::After(Duration::from_millis(100));
 
 /// The stop of what a command left behind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Clearing {
+pub(super) struct Draining {
     next: Next,
     pace: Pace,
 }
@@ -31,10 +33,10 @@ enum Pace {
 /// What comes after a command that has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Next {
-    Finish(Final),
-    Restart(Final, Limit),
+    Finish(FinalStatus),
+    Restart(FinalStatus, Limit),
     /// It was stopped so that it can be started again, which it is at once, unless it was deactivated.
-    Resume(Final),
+    Resume(FinalStatus),
 }
 
 impl Next {
@@ -48,10 +50,10 @@ impl Next {
 }
 
 impl Machine {
-    pub(super) fn waiting(&mut self, event: Event) -> Step {
+    pub(super) fn waiting(&mut self, event: Event) -> MachineStep {
         match event {
             Event::BirthDepsHold => (
-                State::Starting(Attempt::First),
+                State::Starting(StartAttempt::First),
                 vec![
                     Action::Disarm(Timer::Birth),
                     Action::Disarm(Timer::Notice),
@@ -87,7 +89,7 @@ impl Machine {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
-            | Event::Alone => (State::Waiting, Vec::new()),
+            | Event::NoDescendants => (State::Waiting, Vec::new()),
             // Timers of a command.
             Event::Expired(
                 Timer::Run
@@ -100,9 +102,9 @@ impl Machine {
         }
     }
 
-    pub(super) fn clearing(&mut self, clearing: Clearing, event: Event) -> Step {
+    pub(super) fn clearing(&mut self, clearing: Draining, event: Event) -> MachineStep {
         match event {
-            Event::Alone => self.enter(clearing.next),
+            Event::NoDescendants => self.enter(clearing.next),
             Event::Expired(Timer::Grace) => kill_descendants(clearing.next),
             Event::Expired(Timer::Pass) => {
                 let signal = match clearing.pace {
@@ -110,29 +112,29 @@ impl Machine {
                     Pace::Killed => Signal::KILL,
                 };
                 let actions = vec![Action::Clear(signal), Action::Arm(Timer::Pass, PASS)];
-                (State::Clearing(clearing), actions)
+                (State::Draining(clearing), actions)
             }
             Event::Signal(signal) if self.rules.ends_wait(signal) => hurry(clearing, signal),
-            Event::Signal(signal) => (State::Clearing(clearing), while_down(signal)),
+            Event::Signal(signal) => (State::Draining(clearing), while_down(signal)),
             Event::DeathDepHolds(fate) => match clearing.next {
                 Next::Restart(last, _) | Next::Resume(last) => {
                     let cause = cause(&fate);
                     let last = exit_table::not_restarted(&self.rules, fate, &last);
                     let next = Next::Finish(last);
-                    (State::Clearing(Clearing { next, ..clearing }), vec![cause])
+                    (State::Draining(Draining { next, ..clearing }), vec![cause])
                 }
                 Next::Finish(last) => {
                     let next = Next::Finish(last);
-                    (State::Clearing(Clearing { next, ..clearing }), Vec::new())
+                    (State::Draining(Draining { next, ..clearing }), Vec::new())
                 }
             },
             Event::Activated | Event::Deactivated if clearing.next.is_no_end() => {
                 let told = self.tell_activity();
-                (State::Clearing(clearing), told)
+                (State::Draining(clearing), told)
             }
             // What is there counts when nobody is left.
             Event::Activated | Event::Deactivated | Event::Reconfigured => {
-                (State::Clearing(clearing), Vec::new())
+                (State::Draining(clearing), Vec::new())
             }
             // There is no command any more.
             Event::BirthDepsHold
@@ -140,7 +142,7 @@ impl Machine {
             | Event::StartFailed(_)
             | Event::Ready
             | Event::Paused(_)
-            | Event::Ended(..) => (State::Clearing(clearing), Vec::new()),
+            | Event::Ended(..) => (State::Draining(clearing), Vec::new()),
             Event::Expired(
                 Timer::Birth
                 | Timer::Notice
@@ -148,14 +150,14 @@ impl Machine {
                 | Timer::Steady
                 | Timer::Delay
                 | Timer::Backoff,
-            ) => (State::Clearing(clearing), Vec::new()),
+            ) => (State::Draining(clearing), Vec::new()),
         }
     }
 
-    pub(super) fn backing_off(&mut self, last: Final, event: Event) -> Step {
+    pub(super) fn backing_off(&mut self, last: FinalStatus, event: Event) -> MachineStep {
         match event {
             Event::Expired(Timer::Backoff) => {
-                (State::Starting(Attempt::Again), vec![Action::Start])
+                (State::Starting(StartAttempt::Again), vec![Action::Start])
             }
             Event::DeathDepHolds(fate) => {
                 let cause = cause(&fate);
@@ -180,7 +182,7 @@ impl Machine {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
-            | Event::Alone => (State::BackingOff(last), Vec::new()),
+            | Event::NoDescendants => (State::BackingOff(last), Vec::new()),
             Event::Expired(
                 Timer::Birth
                 | Timer::Notice
@@ -193,7 +195,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn inactive(&mut self, last: Option<Final>, event: Event) -> Step {
+    pub(super) fn inactive(&mut self, last: Option<FinalStatus>, event: Event) -> MachineStep {
         match event {
             Event::Activated => {
                 let mut actions = vec![Action::Record(Record::Down)];
@@ -227,7 +229,7 @@ impl Machine {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
-            | Event::Alone => (State::Inactive(last), Vec::new()),
+            | Event::NoDescendants => (State::Inactive(last), Vec::new()),
             Event::Expired(
                 Timer::Birth
                 | Timer::Notice
@@ -242,7 +244,7 @@ impl Machine {
     }
 
     /// Nobody is left of the command.
-    fn enter(&self, next: Next) -> Step {
+    fn enter(&self, next: Next) -> MachineStep {
         match next {
             Next::Finish(last) => finish(Vec::new(), last),
             Next::Restart(last, _) | Next::Resume(last) if !self.active => {
@@ -258,15 +260,15 @@ impl Machine {
     }
 
     /// The command is gone; what it left behind comes first.
-    pub(super) fn leave(&mut self, next: Next, left: Left, run: &Run) -> Step {
-        if left == Left::Nobody || !self.rules.wait_descendants {
+    pub(super) fn leave(&mut self, next: Next, left: Remaining, run: &Run) -> MachineStep {
+        if left == Remaining::Nobody || !self.rules.wait_descendants {
             return self.enter(next);
         }
         let signal = self.rules.stop_signal;
         let mut actions = disarm_run();
         actions.extend([
             Action::Record(Record::Down),
-            Action::Report(Report::Clearing(signal)),
+            Action::Report(Report::Draining(signal)),
             Action::Clear(signal),
             Action::Arm(Timer::Grace, self.rules.grace_period),
             Action::Arm(Timer::Pass, PASS),
@@ -276,7 +278,7 @@ impl Machine {
         } else {
             Pace::Gentle
         };
-        (State::Clearing(Clearing { next, pace }), actions)
+        (State::Draining(Draining { next, pace }), actions)
     }
 
     /// Tells people whether a command that does not run may.
@@ -290,18 +292,18 @@ impl Machine {
     }
 }
 
-fn kill_descendants(next: Next) -> Step {
+fn kill_descendants(next: Next) -> MachineStep {
     let actions = vec![
         Action::Disarm(Timer::Grace),
         Action::Report(Report::KillingDescendants),
         Action::Clear(Signal::KILL),
     ];
     let pace = Pace::Killed;
-    (State::Clearing(Clearing { next, pace }), actions)
+    (State::Draining(Draining { next, pace }), actions)
 }
 
 /// Somebody outside wants an end: the first word puts one to restarts, the second to all patience.
-fn hurry(clearing: Clearing, signal: Signal) -> Step {
+fn hurry(clearing: Draining, signal: Signal) -> MachineStep {
     let next = match clearing.next {
         Next::Restart(..) | Next::Resume(_) => Next::Finish(exit_table::interrupted(signal)),
         Next::Finish(last) => Next::Finish(last),
@@ -310,10 +312,10 @@ fn hurry(clearing: Clearing, signal: Signal) -> Step {
         Pace::Gentle => {
             let pace = Pace::Warned;
             let told = vec![Action::Report(Report::Hurried)];
-            (State::Clearing(Clearing { next, pace }), told)
+            (State::Draining(Draining { next, pace }), told)
         }
         Pace::Warned => kill_descendants(next),
-        Pace::Killed => (State::Clearing(Clearing { next, ..clearing }), Vec::new()),
+        Pace::Killed => (State::Draining(Draining { next, ..clearing }), Vec::new()),
     }
 }
 
@@ -325,7 +327,7 @@ fn while_down(signal: Signal) -> Vec<Action> {
     }
 }
 
-pub(super) fn back_off(last: Final, delay: Limit) -> Step {
+pub(super) fn back_off(last: FinalStatus, delay: Limit) -> MachineStep {
     let mut actions = disarm_stop();
     actions.extend([
         Action::Record(Record::Down),
@@ -336,7 +338,7 @@ pub(super) fn back_off(last: Final, delay: Limit) -> Step {
 }
 
 /// A back-off of no time: whoever drives the machine looks at everything before it is over.
-fn start_again(mut actions: Vec<Action>, last: Final) -> Step {
+fn start_again(mut actions: Vec<Action>, last: FinalStatus) -> MachineStep {
     actions.push(Action::Arm(Timer::Backoff, Limit::After(Duration::ZERO)));
     (State::BackingOff(last), actions)
 }
@@ -349,7 +351,7 @@ fn disarm_stop() -> Vec<Action> {
 }
 
 /// There will be no command before it is activated.
-fn deactivate(mut actions: Vec<Action>, last: Option<Final>) -> Step {
+fn deactivate(mut actions: Vec<Action>, last: Option<FinalStatus>) -> MachineStep {
     actions.push(Action::Record(Record::Inactive));
     (State::Inactive(last), actions)
 }

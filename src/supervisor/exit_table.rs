@@ -5,13 +5,13 @@
 use super::Rules;
 use super::running::Stop;
 use crate::exit;
-use crate::protocol::death_deps::{Bond, Fate};
+use crate::protocol::death_deps::{Dependence, StopCause};
 use crate::protocol::tombstone::Reason;
 use crate::signal::{Signal, SignalSet};
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Ending {
+pub(crate) enum ExitStatus {
     /// With this status.
     Exited(u8),
     /// By this signal.
@@ -31,7 +31,7 @@ pub(crate) enum StartFailure {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum StopReason {
     /// A death dependency holds.
-    Dependency(Fate),
+    Dependency(StopCause),
     /// It has run for as long as it may.
     Timeout,
     /// It was deactivated.
@@ -52,15 +52,15 @@ impl StopReason {
 
 /// Why a life ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Why {
+pub(crate) enum EndReason {
     /// The command ended.
-    ByItself(Ending),
+    ByItself(ExitStatus),
     /// The command was told to stop.
     Stopped(StopReason),
     /// A death dependency held before the command was started.
-    NotStarted(Fate),
+    NotStarted(StopCause),
     /// A death dependency held before the command was started again.
-    NotRestarted(Fate),
+    NotRestarted(StopCause),
     /// The birth dependencies did not hold in time.
     BirthTimeout,
     /// A signal came while the command was down.
@@ -71,55 +71,60 @@ pub(crate) enum Why {
 
 /// The end of a life.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Final {
+pub(crate) struct FinalStatus {
     /// What exitdir-run exits with.
     pub(crate) code: u8,
     /// The signal that ended the command.
     pub(crate) signal: Option<Signal>,
     pub(crate) reason: Reason,
-    pub(crate) why: Why,
+    pub(crate) why: EndReason,
 }
 
-impl Ending {
+impl ExitStatus {
     /// What a shell would report.
     pub(crate) fn status(self) -> u8 {
         match self {
-            Ending::Exited(code) => code,
-            Ending::Signaled(signal) => signal.exit_status(),
+            ExitStatus::Exited(code) => code,
+            ExitStatus::Signaled(signal) => signal.exit_status(),
         }
     }
 
     pub(crate) fn signal(self) -> Option<Signal> {
         match self {
-            Ending::Exited(_) => None,
-            Ending::Signaled(signal) => Some(signal),
+            ExitStatus::Exited(_) => None,
+            ExitStatus::Signaled(signal) => Some(signal),
         }
     }
 }
 
 /// The command ended without being told to by us.
-pub(crate) fn by_itself(rules: &Rules, ending: Ending, sent: SignalSet) -> Final {
+pub(crate) fn by_itself(rules: &Rules, ending: ExitStatus, sent: SignalSet) -> FinalStatus {
     let reason = match ending {
-        Ending::Signaled(signal) if !sent.contains(signal) => Reason::Signaled,
-        Ending::Signaled(_) | Ending::Exited(_) => Reason::Exited,
+        ExitStatus::Signaled(signal) if !sent.contains(signal) => Reason::Signaled,
+        ExitStatus::Signaled(_) | ExitStatus::Exited(_) => Reason::Exited,
     };
-    Final {
+    FinalStatus {
         code: rules.own_status(ending),
         signal: ending.signal(),
         reason,
-        why: Why::ByItself(ending),
+        why: EndReason::ByItself(ending),
     }
 }
 
 /// The command ended after we had begun to stop it. If that was for a while it counts as its own end.
-pub(crate) fn stopped(rules: &Rules, stop: Stop, ending: Ending, sent: SignalSet) -> Final {
+pub(crate) fn stopped(
+    rules: &Rules,
+    stop: Stop,
+    ending: ExitStatus,
+    sent: SignalSet,
+) -> FinalStatus {
     let own = rules.own_status(ending);
     let (code, reason) = match &stop.reason {
         StopReason::Deactivated | StopReason::Reconfigured => {
             return by_itself(rules, ending, sent);
         }
         StopReason::Dependency(fate) => {
-            let killed = stop.killed && ending == Ending::Signaled(Signal::KILL);
+            let killed = stop.killed && ending == ExitStatus::Signaled(Signal::KILL);
             let reason = if killed {
                 Reason::Killed
             } else {
@@ -130,81 +135,85 @@ pub(crate) fn stopped(rules: &Rules, stop: Stop, ending: Ending, sent: SignalSet
         StopReason::Timeout => (exit::TIMED_OUT, Reason::Timeout),
     };
     let code = if rules.pass_code { own } else { code };
-    Final {
+    FinalStatus {
         code,
         signal: ending.signal(),
         reason,
-        why: Why::Stopped(stop.reason),
+        why: EndReason::Stopped(stop.reason),
     }
 }
 
 /// The column of the exit table for a command that ran.
-fn after_stop(rules: &Rules, bond: Bond, ending: Ending) -> u8 {
+fn after_stop(rules: &Rules, bond: Dependence, ending: ExitStatus) -> u8 {
     let own = rules.own_status(ending);
     match bond {
-        Bond::Served if obeyed(rules, ending) => exit::SUCCESS,
-        Bond::Needed if own == exit::SUCCESS => rules.stop_status(),
-        Bond::Served | Bond::Needed => own,
+        Dependence::Auxiliary if obeyed(rules, ending) => exit::SUCCESS,
+        Dependence::Required if own == exit::SUCCESS => rules.stop_status(),
+        Dependence::Auxiliary | Dependence::Required => own,
     }
 }
 
 /// Whether the command ended as one does that was asked to stop.
-fn obeyed(rules: &Rules, ending: Ending) -> bool {
+fn obeyed(rules: &Rules, ending: ExitStatus) -> bool {
     match ending {
-        Ending::Exited(code) => code == exit::SUCCESS || code == rules.stop_status(),
-        Ending::Signaled(signal) => signal == rules.stop_signal,
+        ExitStatus::Exited(code) => code == exit::SUCCESS || code == rules.stop_status(),
+        ExitStatus::Signaled(signal) => signal == rules.stop_signal,
     }
 }
 
 /// The column of the exit table for a command that was never started.
-pub(crate) fn not_started(rules: &Rules, fate: Fate) -> Final {
+pub(crate) fn not_started(rules: &Rules, fate: StopCause) -> FinalStatus {
     let code = match fate.bond {
-        Bond::Served => exit::SUCCESS,
-        Bond::Needed => rules.stop_status(),
+        Dependence::Auxiliary => exit::SUCCESS,
+        Dependence::Required => rules.stop_status(),
     };
-    without_command(code, Reason::Stopped, Why::NotStarted(fate))
+    without_command(code, Reason::Stopped, EndReason::NotStarted(fate))
 }
 
 /// The same for a command that ran, and was to be started again.
-pub(crate) fn not_restarted(rules: &Rules, fate: Fate, last: &Final) -> Final {
+pub(crate) fn not_restarted(rules: &Rules, fate: StopCause, last: &FinalStatus) -> FinalStatus {
     let not_started = not_started(rules, fate.clone());
-    Final {
+    FinalStatus {
         code: if rules.pass_code {
             last.code
         } else {
             not_started.code
         },
-        why: Why::NotRestarted(fate),
+        why: EndReason::NotRestarted(fate),
         ..not_started
     }
 }
 
 /// A signal came while the command was down.
-pub(crate) fn interrupted(signal: Signal) -> Final {
+pub(crate) fn interrupted(signal: Signal) -> FinalStatus {
     without_command(
         signal.exit_status(),
         Reason::Interrupted,
-        Why::Interrupted(signal),
+        EndReason::Interrupted(signal),
     )
 }
 
 /// The birth dependencies did not hold in time.
-pub(crate) fn birth_timeout() -> Final {
-    without_command(exit::TIMED_OUT, Reason::BirthTimeout, Why::BirthTimeout)
+pub(crate) fn birth_timeout() -> FinalStatus {
+    without_command(
+        exit::TIMED_OUT,
+        Reason::BirthTimeout,
+        EndReason::BirthTimeout,
+    )
 }
 
 /// The command could not be started.
-pub(crate) fn start_failed(failure: StartFailure) -> Final {
+pub(crate) fn start_failed(failure: StartFailure) -> FinalStatus {
     let code = match failure {
         StartFailure::NotFound(_) => exit::NOT_FOUND,
         StartFailure::NotExecutable(_) => exit::NOT_EXECUTABLE,
         StartFailure::Own(_) => exit::FAILURE,
     };
-    without_command(code, Reason::ExecFailed, Why::StartFailed(failure))
+    without_command(code, Reason::ExecFailed, EndReason::StartFailed(failure))
 }
 
-fn without_command(code: u8, reason: Reason, why: Why) -> Final {
-    Final {
+fn without_command(code: u8, reason: Reason, why: EndReason) -> FinalStatus {
+    FinalStatus {
         code,
         signal: None,
         reason,

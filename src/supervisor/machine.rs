@@ -1,12 +1,12 @@
 //! The states of a life, and which file says what each event does in them: a command runs
 //! (`alive.rs`), or none does (`down.rs`). Here is what lies between them.
 
-use super::down::{self, Clearing};
+use super::down::{self, Draining};
 use super::rules::{Retries, STEADY};
 use super::running::{Run, Stop};
-use super::{Action, Event, Final, Record, Restart, Rules, Timer, exit_table};
+use super::{Action, Event, FinalStatus, Record, Restart, Rules, Timer, exit_table};
 use crate::duration::Limit;
-use crate::protocol::death_deps::Fate;
+use crate::protocol::death_deps::StopCause;
 use crate::signal::Signal;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) enum State {
     /// The birth dependencies do not hold yet.
     Waiting,
     /// The command is being executed; the next event is the answer.
-    Starting(Attempt),
+    Starting(StartAttempt),
     /// The command runs.
     Running(Run),
     /// The command runs, and what it is to get for a TERM from outside is held back.
@@ -24,18 +24,18 @@ pub(super) enum State {
     /// The command was told to stop.
     Stopping(Run, Stop),
     /// The command has ended; what it left behind is being stopped.
-    Clearing(Clearing),
+    Draining(Draining),
     /// The command is down and will be started again. This would be the end if it were not.
-    BackingOff(Final),
+    BackingOff(FinalStatus),
     /// Deactivated: there is no command, and there will be none before it is activated. How it was last.
-    Inactive(Option<Final>),
+    Inactive(Option<FinalStatus>),
     /// The end; nothing happens any more.
     Over,
 }
 
 /// Whether the command is started for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Attempt {
+pub(super) enum StartAttempt {
     First,
     Again,
 }
@@ -45,7 +45,7 @@ const FIRST_NOTICE: Limit = Limit::After(Duration::from_secs(10));
 pub(super) const NEXT_NOTICE: Limit = Limit::After(Duration::from_secs(60));
 
 /// A state, and what is to be done on the way to it.
-pub(super) type Step = (State, Vec<Action>);
+pub(super) type MachineStep = (State, Vec<Action>);
 
 /// The machine.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ impl Machine {
             State::Running(run) => self.running(run, event),
             State::Delaying(run, held) => self.delaying(run, held, event),
             State::Stopping(run, stop) => self.stopping(run, stop, event),
-            State::Clearing(clearing) => self.clearing(clearing, event),
+            State::Draining(clearing) => self.clearing(clearing, event),
             State::BackingOff(last) => self.backing_off(last, event),
             State::Inactive(last) => self.inactive(last, event),
             State::Over => (State::Over, over(&event)),
@@ -120,16 +120,16 @@ impl Machine {
     }
 
     /// Nothing but the answer comes here: whoever drives the machine waits for it.
-    fn starting(&mut self, attempt: Attempt, event: Event) -> Step {
+    fn starting(&mut self, attempt: StartAttempt, event: Event) -> MachineStep {
         match event {
             Event::Started => {
                 let run = Action::Arm(Timer::Run, self.rules.run_timeout);
                 let mut actions = vec![run];
                 match attempt {
-                    Attempt::First => actions.push(Action::Record(Record::Born {
+                    StartAttempt::First => actions.push(Action::Record(Record::Born {
                         ready: self.rules.ready_on_start,
                     })),
-                    Attempt::Again => {
+                    StartAttempt::Again => {
                         if self.rules.restart != Restart::Never {
                             actions.push(Action::Arm(Timer::Steady, STEADY));
                         }
@@ -144,8 +144,10 @@ impl Machine {
                 let last = exit_table::start_failed(failure);
                 // What could be executed once will be again, when whoever replaces it has finished.
                 let delay = match attempt {
-                    Attempt::Again if self.rules.restarts_after(last.code) => self.retries.take(),
-                    Attempt::First | Attempt::Again => None,
+                    StartAttempt::Again if self.rules.restarts_after(last.code) => {
+                        self.retries.take()
+                    }
+                    StartAttempt::First | StartAttempt::Again => None,
                 };
                 match delay {
                     Some(delay) => down::back_off(last, delay),
@@ -158,7 +160,7 @@ impl Machine {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
-            | Event::Alone
+            | Event::NoDescendants
             | Event::Activated
             | Event::Deactivated
             | Event::Reconfigured
@@ -167,7 +169,7 @@ impl Machine {
     }
 }
 
-pub(super) fn cause(fate: &Fate) -> Action {
+pub(super) fn cause(fate: &StopCause) -> Action {
     Action::Record(Record::Cause(fate.cause.clone()))
 }
 
@@ -182,7 +184,7 @@ fn over(event: &Event) -> Vec<Action> {
         | Event::Ready
         | Event::Paused(_)
         | Event::Ended(..)
-        | Event::Alone
+        | Event::NoDescendants
         | Event::Activated
         | Event::Deactivated
         | Event::Reconfigured
@@ -206,7 +208,7 @@ pub(super) fn disarm_run() -> Vec<Action> {
         .to_vec()
 }
 
-pub(super) fn finish(mut actions: Vec<Action>, last: Final) -> Step {
+pub(super) fn finish(mut actions: Vec<Action>, last: FinalStatus) -> MachineStep {
     actions.push(Action::Finish(last));
     (State::Over, actions)
 }

@@ -12,12 +12,12 @@ mod machine;
 mod rules;
 mod running;
 
-pub(crate) use exit_table::{Ending, Final, StartFailure, StopReason, Why};
+pub(crate) use exit_table::{EndReason, ExitStatus, FinalStatus, StartFailure, StopReason};
 pub(crate) use machine::Machine;
 pub(crate) use rules::{Forwarding, OnConfig, Restart, Rules};
 
 use crate::duration::Limit;
-use crate::protocol::death_deps::Fate;
+use crate::protocol::death_deps::StopCause;
 use crate::signal::Signal;
 
 /// Something that happened.
@@ -26,7 +26,7 @@ pub(crate) enum Event {
     /// The birth dependencies hold (or there are none).
     BirthDepsHold,
     /// A death dependency holds.
-    DeathDepHolds(Fate),
+    DeathDepHolds(StopCause),
     /// A signal came from outside.
     Signal(Signal),
     /// The command was executed.
@@ -38,9 +38,9 @@ pub(crate) enum Event {
     /// The command was stopped by this signal, as by `^Z`. It may go on without a word.
     Paused(Signal),
     /// The command has ended and was reaped.
-    Ended(Ending, Left, Place),
+    Ended(ExitStatus, Remaining, TerminalPlace),
     /// Nobody is left of what the command left behind.
-    Alone,
+    NoDescendants,
     /// A command may run.
     Activated,
     /// No command may run.
@@ -65,7 +65,7 @@ impl Event {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
-            | Event::Alone
+            | Event::NoDescendants
             | Event::Reconfigured
             | Event::Expired(_) => None,
         }
@@ -74,7 +74,7 @@ impl Event {
 
 /// Who is left when the command has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Left {
+pub(crate) enum Remaining {
     Nobody,
     /// Processes that it started, which are our children now.
     Descendants,
@@ -82,7 +82,7 @@ pub(crate) enum Left {
 
 /// Where the command was when it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub(crate) enum TerminalPlace {
     /// In the foreground of a terminal, whose keys send it signals that we do not see.
     Foreground,
     Elsewhere,
@@ -108,7 +108,7 @@ pub(crate) enum Action {
     /// Tell people.
     Report(Report),
     /// Write the death record and exit.
-    Finish(Final),
+    Finish(FinalStatus),
 }
 
 /// What can run out.
@@ -157,13 +157,13 @@ pub(crate) enum Report {
     /// The grace period is over.
     Killing,
     /// What the command left behind is being stopped, with this signal.
-    Clearing(Signal),
+    Draining(Signal),
     /// Somebody wants an end while what the command left behind is being stopped.
     Hurried,
     /// What the command left behind had its time.
     KillingDescendants,
     /// The command has ended like this, and will be started again after this long.
-    Restarting(Final, Limit),
+    Restarting(FinalStatus, Limit),
     /// There is a new configuration, and the command gets this signal for it.
     Reloading(Signal),
     /// There is no command, and will be none until it is activated.

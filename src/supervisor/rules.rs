@@ -1,6 +1,6 @@
 //! What the options say about a life, as far as it is decided here. Pure.
 
-use super::Ending;
+use super::ExitStatus;
 use crate::duration::Limit;
 use crate::exit;
 use crate::signal::{Signal, SignalSet};
@@ -139,7 +139,7 @@ impl Rules {
     }
 
     /// The command's status as it counts, with `--expect-code` applied.
-    pub(super) fn own_status(&self, ending: Ending) -> u8 {
+    pub(super) fn own_status(&self, ending: ExitStatus) -> u8 {
         let status = ending.status();
         if self.expected.contains(&status) {
             exit::SUCCESS

@@ -1,12 +1,13 @@
 //! What each event does while a command runs: it is left alone, about to be told to stop, or told.
 
 use super::down::Next;
-use super::machine::{Machine, State, Step, cause};
+use super::machine::{Machine, MachineStep, State, cause};
 use super::rules::OnConfig;
 use super::{
-    Action, Ending, Event, Left, Place, Record, Report, Rules, StopReason, Timer, exit_table,
+    Action, Event, ExitStatus, Record, Remaining, Report, Rules, StopReason, TerminalPlace, Timer,
+    exit_table,
 };
-use crate::protocol::death_deps::Fate;
+use crate::protocol::death_deps::StopCause;
 use crate::signal::{Signal, SignalSet};
 
 /// A command that runs.
@@ -30,7 +31,7 @@ pub(super) struct Stop {
 }
 
 impl Machine {
-    pub(super) fn running(&mut self, mut run: Run, event: Event) -> Step {
+    pub(super) fn running(&mut self, mut run: Run, event: Event) -> MachineStep {
         match event {
             Event::DeathDepHolds(fate) => self.stop_for(run, fate),
             Event::Expired(Timer::Run) => self.stop(run, StopReason::Timeout, Vec::new()),
@@ -77,7 +78,7 @@ impl Machine {
             // They held when the command was started, and are not asked again.
             Event::BirthDepsHold => (State::Running(run), Vec::new()),
             // It runs already, and is a child itself.
-            Event::Started | Event::StartFailed(_) | Event::Alone => {
+            Event::Started | Event::StartFailed(_) | Event::NoDescendants => {
                 (State::Running(run), Vec::new())
             }
             // Disarmed, or of something that has not begun.
@@ -92,7 +93,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn delaying(&mut self, mut run: Run, held: Signal, event: Event) -> Step {
+    pub(super) fn delaying(&mut self, mut run: Run, held: Signal, event: Event) -> MachineStep {
         match event {
             Event::DeathDepHolds(fate) => self.stop_for(run, fate),
             Event::Expired(Timer::Run) => self.stop(run, StopReason::Timeout, Vec::new()),
@@ -142,16 +143,17 @@ impl Machine {
                 (State::Delaying(run, held), vec![Action::Pause(signal)])
             }
             Event::Ended(ending, left, place) => self.ended(run, ending, left, place),
-            Event::BirthDepsHold | Event::Started | Event::StartFailed(_) | Event::Alone => {
-                (State::Delaying(run, held), Vec::new())
-            }
+            Event::BirthDepsHold
+            | Event::Started
+            | Event::StartFailed(_)
+            | Event::NoDescendants => (State::Delaying(run, held), Vec::new()),
             Event::Expired(
                 Timer::Birth | Timer::Notice | Timer::Grace | Timer::Pass | Timer::Backoff,
             ) => (State::Delaying(run, held), Vec::new()),
         }
     }
 
-    pub(super) fn stopping(&mut self, mut run: Run, stop: Stop, event: Event) -> Step {
+    pub(super) fn stopping(&mut self, mut run: Run, stop: Stop, event: Event) -> MachineStep {
         match event {
             Event::Signal(signal) => {
                 let actions = self.pass_on(&mut run, signal);
@@ -203,9 +205,10 @@ impl Machine {
             Event::Activated | Event::Deactivated | Event::Reconfigured => {
                 (State::Stopping(run, stop), Vec::new())
             }
-            Event::BirthDepsHold | Event::Started | Event::StartFailed(_) | Event::Alone => {
-                (State::Stopping(run, stop), Vec::new())
-            }
+            Event::BirthDepsHold
+            | Event::Started
+            | Event::StartFailed(_)
+            | Event::NoDescendants => (State::Stopping(run, stop), Vec::new()),
             Event::Expired(
                 Timer::Birth
                 | Timer::Notice
@@ -222,12 +225,12 @@ impl Machine {
         self.rules.is_stop(signal) || self.rules.forwarding.of(signal) == Some(held)
     }
 
-    fn stop_for(&mut self, run: Run, fate: Fate) -> Step {
+    fn stop_for(&mut self, run: Run, fate: StopCause) -> MachineStep {
         let cause = cause(&fate);
         self.stop(run, StopReason::Dependency(fate), vec![cause])
     }
 
-    fn stop(&mut self, mut run: Run, reason: StopReason, mut actions: Vec<Action>) -> Step {
+    fn stop(&mut self, mut run: Run, reason: StopReason, mut actions: Vec<Action>) -> MachineStep {
         // Many programs take a second one as "drop everything".
         let signal = Some(self.rules.stop_signal).filter(|_| !run.asked);
         actions.push(Action::Disarm(Timer::Run));
@@ -259,7 +262,13 @@ impl Machine {
     }
 
     /// The command has ended without being told to by us.
-    fn ended(&mut self, mut run: Run, ending: Ending, left: Left, place: Place) -> Step {
+    fn ended(
+        &mut self,
+        mut run: Run,
+        ending: ExitStatus,
+        left: Remaining,
+        place: TerminalPlace,
+    ) -> MachineStep {
         let last = exit_table::by_itself(&self.rules, ending, run.sent);
         run.unwanted |= run.is_ended_by_key(ending, place);
         let restarts = self.rules.restarts_after(last.code) && !run.unwanted;
@@ -274,11 +283,11 @@ impl Machine {
 
 impl Run {
     /// `^C` and `^\` go to the command and not through us.
-    fn is_ended_by_key(&self, ending: Ending, place: Place) -> bool {
+    fn is_ended_by_key(&self, ending: ExitStatus, place: TerminalPlace) -> bool {
         let keys = [Signal::INT, Signal::QUIT];
         let signal = ending.signal().filter(|signal| keys.contains(signal));
         let unsent = signal.is_some_and(|signal| !self.sent.contains(signal));
-        place == Place::Foreground && unsent
+        place == TerminalPlace::Foreground && unsent
     }
 
     /// Tells the command that there is a new configuration.

@@ -5,7 +5,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 use super::*;
-use crate::protocol::death_deps::Bond;
+use crate::protocol::death_deps::Dependence;
 use crate::protocol::name::Name;
 use crate::protocol::tombstone::Reason;
 use crate::signal::SignalSet;
@@ -15,12 +15,12 @@ pub(super) fn signal(name: &str) -> Signal {
     Signal::parse(name).unwrap()
 }
 
-fn ended(ending: Ending) -> Event {
-    Event::Ended(ending, Left::Nobody, Place::Elsewhere)
+fn ended(ending: ExitStatus) -> Event {
+    Event::Ended(ending, Remaining::Nobody, TerminalPlace::Elsewhere)
 }
 
-pub(super) fn fate(bond: Bond) -> Fate {
-    Fate {
+pub(super) fn fate(bond: Dependence) -> StopCause {
+    StopCause {
         cause: Name::new("peer").unwrap(),
         bond,
         what: "peer died".to_owned(),
@@ -47,13 +47,13 @@ pub(super) fn rules() -> Rules {
 }
 
 /// Feeds the events and returns the end that they lead to.
-fn end(rules: &Rules, events: &[Event]) -> Final {
+fn end(rules: &Rules, events: &[Event]) -> FinalStatus {
     let mut machine = Machine::new(rules.clone());
     let actions: Vec<Action> = events
         .iter()
         .flat_map(|event| machine.step(event.clone()))
         .collect();
-    let ends: Vec<Final> = actions
+    let ends: Vec<FinalStatus> = actions
         .into_iter()
         .filter_map(|action| {
             if let Action::Finish(last) = action {
@@ -67,7 +67,7 @@ fn end(rules: &Rules, events: &[Event]) -> Final {
     ends[0].clone()
 }
 
-fn stopped(rules: &Rules, bond: Bond, ending: Ending) -> Final {
+fn stopped(rules: &Rules, bond: Dependence, ending: ExitStatus) -> FinalStatus {
     end(
         rules,
         &[
@@ -81,24 +81,24 @@ fn stopped(rules: &Rules, bond: Bond, ending: Ending) -> Final {
 
 #[test]
 fn a_stop_is_as_clean_as_the_death_that_caused_it() {
-    let term = Ending::Signaled(Signal::TERM);
-    let kill = Ending::Signaled(Signal::KILL);
+    let term = ExitStatus::Signaled(Signal::TERM);
+    let kill = ExitStatus::Signaled(Signal::KILL);
     for (ending, served, needed) in [
-        (Ending::Exited(0), 0, 143),
+        (ExitStatus::Exited(0), 0, 143),
         (term, 0, 143),
-        (Ending::Exited(143), 0, 143),
-        (Ending::Exited(1), 1, 1),
-        (Ending::Exited(130), 130, 130),
-        (Ending::Signaled(Signal::INT), 130, 130),
+        (ExitStatus::Exited(143), 0, 143),
+        (ExitStatus::Exited(1), 1, 1),
+        (ExitStatus::Exited(130), 130, 130),
+        (ExitStatus::Signaled(Signal::INT), 130, 130),
         (kill, 137, 137),
     ] {
         assert_eq!(
-            stopped(&rules(), Bond::Served, ending).code,
+            stopped(&rules(), Dependence::Auxiliary, ending).code,
             served,
             "served, {ending:?}"
         );
         assert_eq!(
-            stopped(&rules(), Bond::Needed, ending).code,
+            stopped(&rules(), Dependence::Required, ending).code,
             needed,
             "needed, {ending:?}"
         );
@@ -112,18 +112,18 @@ fn the_stop_signal_decides_what_obeying_is() {
         ..rules()
     };
     for (ending, served, needed) in [
-        (Ending::Exited(0), 0, 130),
-        (Ending::Signaled(Signal::INT), 0, 130),
-        (Ending::Exited(130), 0, 130),
-        (Ending::Signaled(Signal::TERM), 143, 143),
+        (ExitStatus::Exited(0), 0, 130),
+        (ExitStatus::Signaled(Signal::INT), 0, 130),
+        (ExitStatus::Exited(130), 0, 130),
+        (ExitStatus::Signaled(Signal::TERM), 143, 143),
     ] {
         assert_eq!(
-            stopped(&rules, Bond::Served, ending).code,
+            stopped(&rules, Dependence::Auxiliary, ending).code,
             served,
             "served, {ending:?}"
         );
         assert_eq!(
-            stopped(&rules, Bond::Needed, ending).code,
+            stopped(&rules, Dependence::Required, ending).code,
             needed,
             "needed, {ending:?}"
         );
@@ -137,9 +137,9 @@ fn an_expected_code_counts_as_0_but_never_hides_that_we_were_needed() {
         ..rules()
     };
     for (ending, alone, served, needed) in [
-        (Ending::Exited(3), 0, 0, 143),
-        (Ending::Signaled(Signal::TERM), 0, 0, 143),
-        (Ending::Exited(4), 4, 4, 4),
+        (ExitStatus::Exited(3), 0, 0, 143),
+        (ExitStatus::Signaled(Signal::TERM), 0, 0, 143),
+        (ExitStatus::Exited(4), 4, 4, 4),
     ] {
         let by_itself = end(
             &rules,
@@ -147,12 +147,12 @@ fn an_expected_code_counts_as_0_but_never_hides_that_we_were_needed() {
         );
         assert_eq!(by_itself.code, alone, "{ending:?}");
         assert_eq!(
-            stopped(&rules, Bond::Served, ending).code,
+            stopped(&rules, Dependence::Auxiliary, ending).code,
             served,
             "served, {ending:?}"
         );
         assert_eq!(
-            stopped(&rules, Bond::Needed, ending).code,
+            stopped(&rules, Dependence::Required, ending).code,
             needed,
             "needed, {ending:?}"
         );
@@ -166,11 +166,11 @@ fn pass_code_passes_the_commands_own_status_after_every_stop() {
         ..rules()
     };
     for (ending, own) in [
-        (Ending::Exited(0), 0),
-        (Ending::Exited(9), 9),
-        (Ending::Signaled(Signal::TERM), 143),
+        (ExitStatus::Exited(0), 0),
+        (ExitStatus::Exited(9), 9),
+        (ExitStatus::Signaled(Signal::TERM), 143),
     ] {
-        for bond in [Bond::Served, Bond::Needed] {
+        for bond in [Dependence::Auxiliary, Dependence::Required] {
             assert_eq!(stopped(&rules, bond, ending).code, own);
         }
         let timeout = [
@@ -185,7 +185,7 @@ fn pass_code_passes_the_commands_own_status_after_every_stop() {
 
 #[test]
 fn a_command_that_was_never_started_ends_by_the_right_hand_column() {
-    for (bond, code) in [(Bond::Served, 0), (Bond::Needed, 143)] {
+    for (bond, code) in [(Dependence::Auxiliary, 0), (Dependence::Required, 143)] {
         let last = end(&rules(), &[Event::DeathDepHolds(fate(bond))]);
         assert_eq!((last.code, last.reason), (code, Reason::Stopped));
     }
@@ -203,30 +203,30 @@ fn every_other_end_has_its_status_and_reason() {
         (last.code, last.reason)
     };
     let usr1 = signal("USR1");
-    assert_eq!(run(&[ended(Ending::Exited(7))]), (7, Reason::Exited));
+    assert_eq!(run(&[ended(ExitStatus::Exited(7))]), (7, Reason::Exited));
     assert_eq!(
-        run(&[ended(Ending::Signaled(Signal::KILL))]),
+        run(&[ended(ExitStatus::Signaled(Signal::KILL))]),
         (137, Reason::Signaled)
     );
     assert_eq!(
         run(&[
             Event::Signal(Signal::TERM),
-            ended(Ending::Signaled(Signal::TERM))
+            ended(ExitStatus::Signaled(Signal::TERM))
         ]),
         (143, Reason::Exited)
     );
     assert_eq!(
-        run(&[Event::Signal(usr1), ended(Ending::Signaled(usr1))]),
+        run(&[Event::Signal(usr1), ended(ExitStatus::Signaled(usr1))]),
         (138, Reason::Exited)
     );
     assert_eq!(
-        run(&[Event::Expired(Timer::Run), ended(Ending::Exited(0))]),
+        run(&[Event::Expired(Timer::Run), ended(ExitStatus::Exited(0))]),
         (124, Reason::Timeout)
     );
     let killed = [
-        Event::DeathDepHolds(fate(Bond::Served)),
+        Event::DeathDepHolds(fate(Dependence::Auxiliary)),
         Event::Expired(Timer::Grace),
-        ended(Ending::Signaled(Signal::KILL)),
+        ended(ExitStatus::Signaled(Signal::KILL)),
     ];
     assert_eq!(run(&killed), (137, Reason::Killed));
 
@@ -282,7 +282,7 @@ fn a_stop_whose_signal_was_passed_on_already_sends_nothing_but_starts_the_grace_
     ] {
         machine.step(event);
     }
-    let actions = machine.step(Event::DeathDepHolds(fate(Bond::Needed)));
+    let actions = machine.step(Event::DeathDepHolds(fate(Dependence::Required)));
     assert!(
         !actions
             .iter()
@@ -342,7 +342,7 @@ fn a_rewritten_signal_is_passed_on_as_another_or_not_at_all_and_the_last_word_co
 
 #[test]
 fn what_stands_for_a_term_from_outside_counts_as_the_stop_signal_unless_it_was_dropped() {
-    let stop = Event::DeathDepHolds(fate(Bond::Needed));
+    let stop = Event::DeathDepHolds(fate(Dependence::Required));
     let quit = rewriting(&[("TERM", Some("QUIT"))]);
     assert_eq!(sent(&quit, &[arrive("TERM"), stop.clone()]), ["QUIT"]);
     let none = rewriting(&[("TERM", None)]);
@@ -356,7 +356,7 @@ fn a_term_is_held_back_until_the_delay_is_over_or_another_stop_comes() {
         stop_delay: Limit::After(Duration::from_secs(5)),
         ..rules()
     };
-    let stop = || Event::DeathDepHolds(fate(Bond::Needed));
+    let stop = || Event::DeathDepHolds(fate(Dependence::Required));
     for (events, expected) in [
         (vec![arrive("TERM")], vec![]),
         (vec![arrive("TERM"), arrive("USR1")], vec!["USR1"]),
@@ -388,7 +388,7 @@ fn a_term_is_held_back_until_the_delay_is_over_or_another_stop_comes() {
 #[test]
 fn a_stopped_command_is_continued_so_that_it_can_stop() {
     let paused = Event::Paused(Signal::TSTP);
-    let stop = Event::DeathDepHolds(fate(Bond::Needed));
+    let stop = Event::DeathDepHolds(fate(Dependence::Required));
     for (events, expected) in [
         (vec![paused.clone(), stop.clone()], vec!["TERM", "CONT"]),
         (
@@ -403,7 +403,7 @@ fn a_stopped_command_is_continued_so_that_it_can_stop() {
 }
 
 /// How long each of the restarts is waited for, and the end, when the command always ends like this.
-fn delays(rules: &Rules, ending: Ending) -> (Vec<u64>, Option<u8>) {
+fn delays(rules: &Rules, ending: ExitStatus) -> (Vec<u64>, Option<u8>) {
     let mut machine = Machine::new(rules.clone());
     machine.step(Event::BirthDepsHold);
     let mut delays = Vec::new();
@@ -428,15 +428,15 @@ fn restarts_are_spaced_out_and_counted() {
         restart_limit: limit,
         ..rules()
     };
-    let (spaced, end) = delays(&always(None), Ending::Exited(0));
+    let (spaced, end) = delays(&always(None), ExitStatus::Exited(0));
     assert_eq!(spaced, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]);
     assert_eq!(end, None);
     assert_eq!(
-        delays(&always(Some(2)), Ending::Exited(7)),
+        delays(&always(Some(2)), ExitStatus::Exited(7)),
         (vec![1, 2], Some(7))
     );
     assert_eq!(
-        delays(&always(Some(0)), Ending::Exited(7)),
+        delays(&always(Some(0)), ExitStatus::Exited(7)),
         (vec![], Some(7))
     );
     let on_failure = Rules {
@@ -444,14 +444,23 @@ fn restarts_are_spaced_out_and_counted() {
         expected: vec![3],
         ..always(Some(1))
     };
-    assert_eq!(delays(&on_failure, Ending::Exited(0)), (vec![], Some(0)));
-    assert_eq!(delays(&on_failure, Ending::Exited(3)), (vec![], Some(0)));
-    assert_eq!(delays(&on_failure, Ending::Exited(1)), (vec![1], Some(1)));
+    assert_eq!(
+        delays(&on_failure, ExitStatus::Exited(0)),
+        (vec![], Some(0))
+    );
+    assert_eq!(
+        delays(&on_failure, ExitStatus::Exited(3)),
+        (vec![], Some(0))
+    );
+    assert_eq!(
+        delays(&on_failure, ExitStatus::Exited(1)),
+        (vec![1], Some(1))
+    );
     let never = Rules {
         restart: Restart::Never,
         ..always(None)
     };
-    assert_eq!(delays(&never, Ending::Exited(1)), (vec![], Some(1)));
+    assert_eq!(delays(&never, ExitStatus::Exited(1)), (vec![], Some(1)));
 }
 
 #[test]
@@ -471,7 +480,7 @@ fn a_command_that_ran_steadily_is_restarted_soon_again() {
             assert!(watched, "{armed:?}");
             machine.step(Event::Expired(Timer::Steady));
         }
-        let actions = machine.step(ended(Ending::Exited(1)));
+        let actions = machine.step(ended(ExitStatus::Exited(1)));
         machine.step(Event::Expired(Timer::Backoff));
         actions.into_iter().find_map(|action| match action {
             Action::Arm(Timer::Backoff, Limit::After(delay)) => Some(delay.as_secs()),
@@ -492,7 +501,7 @@ fn what_stops_a_life_that_restarts_ends_it_by_the_table() {
         let begin = [
             Event::BirthDepsHold,
             Event::Started,
-            ended(Ending::Exited(9)),
+            ended(ExitStatus::Exited(9)),
         ];
         let events: Vec<Event> = begin.into_iter().chain([event.clone()]).collect();
         let last = end(&rules, &events);
@@ -500,7 +509,7 @@ fn what_stops_a_life_that_restarts_ends_it_by_the_table() {
     };
     assert_eq!(down(&arrive("TERM")), (143, Reason::Interrupted));
     assert_eq!(down(&arrive("HUP")), (129, Reason::Interrupted));
-    for (bond, code) in [(Bond::Served, 0), (Bond::Needed, 143)] {
+    for (bond, code) in [(Dependence::Auxiliary, 0), (Dependence::Required, 143)] {
         let event = Event::DeathDepHolds(fate(bond));
         assert_eq!(down(&event), (code, Reason::Stopped));
     }
@@ -515,7 +524,7 @@ fn what_stops_a_life_that_restarts_ends_it_by_the_table() {
             ..rules.clone()
         };
         let begin = [Event::BirthDepsHold, Event::Started];
-        let rest = [arrive(name), ended(Ending::Exited(9))];
+        let rest = [arrive(name), ended(ExitStatus::Exited(9))];
         let events: Vec<Event> = begin.into_iter().chain(rest).collect();
         assert_eq!(end(&rules, &events).code, 9, "{name}");
     }
@@ -558,16 +567,32 @@ fn a_key_of_the_terminal_is_a_stop_from_outside() {
         ..rules()
     };
     for (ending, place, restarted) in [
-        (Ending::Signaled(Signal::INT), Place::Foreground, false),
-        (Ending::Signaled(Signal::QUIT), Place::Foreground, false),
-        (Ending::Signaled(Signal::INT), Place::Elsewhere, true),
-        (Ending::Signaled(Signal::TERM), Place::Foreground, true),
-        (Ending::Exited(130), Place::Foreground, true),
+        (
+            ExitStatus::Signaled(Signal::INT),
+            TerminalPlace::Foreground,
+            false,
+        ),
+        (
+            ExitStatus::Signaled(Signal::QUIT),
+            TerminalPlace::Foreground,
+            false,
+        ),
+        (
+            ExitStatus::Signaled(Signal::INT),
+            TerminalPlace::Elsewhere,
+            true,
+        ),
+        (
+            ExitStatus::Signaled(Signal::TERM),
+            TerminalPlace::Foreground,
+            true,
+        ),
+        (ExitStatus::Exited(130), TerminalPlace::Foreground, true),
     ] {
         let mut machine = Machine::new(rules.clone());
         machine.step(Event::BirthDepsHold);
         machine.step(Event::Started);
-        let actions = machine.step(Event::Ended(ending, Left::Nobody, place));
+        let actions = machine.step(Event::Ended(ending, Remaining::Nobody, place));
         let again = |action: &Action| matches!(action, Action::Arm(Timer::Backoff, _));
         assert_eq!(actions.iter().any(again), restarted, "{ending:?} {place:?}");
     }
@@ -590,12 +615,12 @@ fn deed(action: &Action) -> Option<String> {
 fn a_stop_for_a_while_is_followed_by_what_holds_when_it_is_over_unless_it_has_become_one_for_good()
 {
     let (gone, back, new) = (Event::Deactivated, Event::Activated, Event::Reconfigured);
-    let obeyed = || ended(Ending::Signaled(Signal::TERM));
-    let killed = || ended(Ending::Signaled(Signal::KILL));
+    let obeyed = || ended(ExitStatus::Signaled(Signal::TERM));
+    let killed = || ended(ExitStatus::Signaled(Signal::KILL));
     // A back-off of no time.
     let again = Event::Expired(Timer::Backoff);
     let grace = Event::Expired(Timer::Grace);
-    let (served, needed) = (Bond::Served, Bond::Needed);
+    let (served, needed) = (Dependence::Auxiliary, Dependence::Required);
     let dies = |bond| Event::DeathDepHolds(fate(bond));
     let term = || Event::Signal(Signal::TERM);
     for (events, expected) in [
@@ -673,7 +698,7 @@ fn a_stop_for_a_while_is_followed_by_what_holds_when_it_is_over_unless_it_has_be
             "TERM inactive end 129",
         ),
         // It ends by itself, and there is nobody to restart it.
-        (vec![ended(Ending::Exited(0)), new.clone()], "end 0"),
+        (vec![ended(ExitStatus::Exited(0)), new.clone()], "end 0"),
     ] {
         let mut machine = Machine::new(rules());
         machine.step(Event::BirthDepsHold);

@@ -5,7 +5,7 @@ use super::machine::State;
 use super::rules::Retries;
 use super::tests::{fate, rules, signal};
 use super::*;
-use crate::protocol::death_deps::Bond;
+use crate::protocol::death_deps::Dependence;
 use crate::signal::SignalSet;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::LazyLock;
@@ -25,8 +25,8 @@ const TIMERS: [Timer; 8] = [
 pub(super) fn alphabet() -> Vec<Event> {
     let mut events = vec![
         Event::BirthDepsHold,
-        Event::DeathDepHolds(fate(Bond::Served)),
-        Event::DeathDepHolds(fate(Bond::Needed)),
+        Event::DeathDepHolds(fate(Dependence::Auxiliary)),
+        Event::DeathDepHolds(fate(Dependence::Required)),
     ];
     let signals = ["TERM", "INT", "HUP", "TSTP", "CONT", "USR1"];
     events.extend(signals.map(|name| Event::Signal(signal(name))));
@@ -36,22 +36,26 @@ pub(super) fn alphabet() -> Vec<Event> {
         Event::Ready,
         Event::Paused(Signal::TSTP),
         Event::Paused(Signal::TTIN),
-        Event::Alone,
+        Event::NoDescendants,
         Event::Activated,
         Event::Deactivated,
         Event::Reconfigured,
     ]);
     let endings = [
-        Ending::Exited(0),
-        Ending::Exited(1),
-        Ending::Signaled(Signal::TERM),
-        Ending::Signaled(Signal::KILL),
+        ExitStatus::Exited(0),
+        ExitStatus::Exited(1),
+        ExitStatus::Signaled(Signal::TERM),
+        ExitStatus::Signaled(Signal::KILL),
     ];
-    for left in [Left::Nobody, Left::Descendants] {
-        events.extend(endings.map(|ending| Event::Ended(ending, left, Place::Elsewhere)));
+    for left in [Remaining::Nobody, Remaining::Descendants] {
+        events.extend(endings.map(|ending| Event::Ended(ending, left, TerminalPlace::Elsewhere)));
     }
-    let key = Ending::Signaled(Signal::INT);
-    events.push(Event::Ended(key, Left::Nobody, Place::Foreground));
+    let key = ExitStatus::Signaled(Signal::INT);
+    events.push(Event::Ended(
+        key,
+        Remaining::Nobody,
+        TerminalPlace::Foreground,
+    ));
     events.extend(TIMERS.map(Event::Expired));
     events
 }
@@ -250,7 +254,7 @@ impl World {
             // Whoever drives the machine waits for the answer to a start.
             _ if monitor.starting => false,
             Event::Ready | Event::Ended(..) | Event::Paused(_) => monitor.alive,
-            Event::Alone => monitor.clearing.is_some(),
+            Event::NoDescendants => monitor.clearing.is_some(),
             Event::Expired(timer) => monitor.armed.contains(timer),
             Event::Activated => self.managed && !monitor.active,
             Event::Deactivated => self.managed && monitor.active,
@@ -280,11 +284,11 @@ impl World {
                 monitor.starting = false;
             }
             Event::Ended(ending, _, place) => {
-                monitor.over |= *place == Place::Foreground && !monitor.interrupted;
+                monitor.over |= *place == TerminalPlace::Foreground && !monitor.interrupted;
                 monitor.alive = false;
-                monitor.failed = *ending != Ending::Exited(0);
+                monitor.failed = *ending != ExitStatus::Exited(0);
             }
-            Event::Alone => monitor.clearing = None,
+            Event::NoDescendants => monitor.clearing = None,
             Event::Expired(timer) => {
                 monitor.armed.remove(timer);
                 monitor.grace_over |= *timer == Timer::Grace;
@@ -426,7 +430,7 @@ impl World {
         }
     }
 
-    fn finish(&mut self, last: &Final) {
+    fn finish(&mut self, last: &FinalStatus) {
         self.monitor.finished = true;
         self.demand(!self.monitor.alive, "the end while the command lives");
         let alone = self.monitor.clearing.is_none();
@@ -439,21 +443,23 @@ impl World {
     }
 
     /// No status 0 after a failure that was not the consequence of our own stop.
-    fn is_clean(&self, last: &Final) -> bool {
+    fn is_clean(&self, last: &FinalStatus) -> bool {
         let own = !self.monitor.failed;
         match &last.why {
-            Why::ByItself(_) => own,
-            Why::Stopped(_) if self.rules.pass_code => own,
-            Why::Stopped(StopReason::Dependency(fate)) | Why::NotStarted(fate) => {
-                fate.bond == Bond::Served
+            EndReason::ByItself(_) => own,
+            EndReason::Stopped(_) if self.rules.pass_code => own,
+            EndReason::Stopped(StopReason::Dependency(fate)) | EndReason::NotStarted(fate) => {
+                fate.bond == Dependence::Auxiliary
             }
-            Why::NotRestarted(fate) => fate.bond == Bond::Served || self.rules.pass_code && own,
-            Why::Stopped(
+            EndReason::NotRestarted(fate) => {
+                fate.bond == Dependence::Auxiliary || self.rules.pass_code && own
+            }
+            EndReason::Stopped(
                 StopReason::Timeout | StopReason::Deactivated | StopReason::Reconfigured,
             )
-            | Why::BirthTimeout
-            | Why::Interrupted(_)
-            | Why::StartFailed(_) => false,
+            | EndReason::BirthTimeout
+            | EndReason::Interrupted(_)
+            | EndReason::StartFailed(_) => false,
         }
     }
 
@@ -463,7 +469,7 @@ impl World {
             Event::Started
             | Event::StartFailed(_)
             | Event::Ended(..)
-            | Event::Alone
+            | Event::NoDescendants
             | Event::Expired(_) => true,
             Event::BirthDepsHold
             | Event::DeathDepHolds(_)

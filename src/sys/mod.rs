@@ -551,7 +551,7 @@ impl CommandLine {
 
 /// How a child is to be set up between fork and exec.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Setup {
+pub(crate) struct SpawnSetup {
     pub(crate) inherited: Inherited,
     /// In a process group of its own.
     pub(crate) own_group: bool,
@@ -561,14 +561,14 @@ pub(crate) struct Setup {
 
 /// What a child gets beside its words.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Gifts<'a> {
+pub(crate) struct SpawnExtras<'a> {
     /// Descriptors, each under a number of its own.
     pub(crate) descriptors: &'a [(BorrowedFd<'a>, RawFd)],
     /// A variable and its value, in the place of what the environment says.
     pub(crate) variable: Option<(&'a str, &'a str)>,
 }
 
-impl Gifts<'_> {
+impl SpawnExtras<'_> {
     /// The same descriptor under a number that is not one of ours.
     fn aside(&self, fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
         let mut floor = 0;
@@ -584,12 +584,12 @@ impl Gifts<'_> {
 }
 
 /// Everything that the child reads, in memory that it shares with us.
-struct Handover<'a> {
+struct ChildContext<'a> {
     program: &'a CStr,
     arguments: &'a [*const c_char],
     environment: *const *const c_char,
     descriptors: &'a [(OwnedFd, RawFd)],
-    setup: Setup,
+    setup: SpawnSetup,
     parent: c_int,
     report: RawFd,
 }
@@ -652,8 +652,8 @@ const CHILD_STACK: usize = 64 * 1024;
 /// [`SpawnError::Exec`] with the answer of execve(2), [`SpawnError::Fork`] if there is no process.
 pub(crate) fn spawn(
     command: &CommandLine,
-    setup: Setup,
-    gifts: Gifts<'_>,
+    setup: SpawnSetup,
+    gifts: SpawnExtras<'_>,
 ) -> Result<i32, SpawnError> {
     let no_room = |errno: rustix::io::Errno| SpawnError::Fork(errno.into());
     let (reader, first_writer) =
@@ -671,7 +671,7 @@ pub(crate) fn spawn(
     let arguments = command.pointers();
     // SAFETY: getpid touches no memory.
     let parent = unsafe { libc::getpid() };
-    let mut handover = Handover {
+    let mut handover = ChildContext {
         program: command.program(),
         arguments: &arguments,
         environment: match &environment {
@@ -748,8 +748,8 @@ pub(crate) enum SpawnError {
 
 /// The child's whole life before it becomes the command.
 extern "C" fn child(argument: *mut c_void) -> c_int {
-    // SAFETY: `spawn` hands over a `Handover` that outlives us, and does not touch it meanwhile.
-    let handover = unsafe { &*argument.cast::<Handover<'_>>() };
+    // SAFETY: `spawn` hands over a `ChildContext` that outlives us, and does not touch it meanwhile.
+    let handover = unsafe { &*argument.cast::<ChildContext<'_>>() };
     if handover.setup.own_group {
         // SAFETY: setpgid touches no memory. It cannot fail for a child that has just been made.
         unsafe { libc::setpgid(0, 0) };

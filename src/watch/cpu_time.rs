@@ -8,11 +8,11 @@ use std::time::Duration;
 
 /// The processor time of this thread at the beginning of something.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort(Duration);
+pub(crate) struct CpuTimer(Duration);
 
-impl Effort {
-    pub(crate) fn begin() -> Effort {
-        Effort(sys::thread_time())
+impl CpuTimer {
+    pub(crate) fn begin() -> CpuTimer {
+        CpuTimer(sys::thread_time())
     }
 
     /// What it has cost since then.

@@ -29,7 +29,7 @@ const SHARE: u32 = 20;
 
 /// What has been heard since the last time.
 #[derive(Debug, Default)]
-pub(crate) struct Rumours {
+pub(crate) struct DirChanges {
     /// Everything must be looked at again: the first look, a slow look, or events were lost.
     pub(crate) everything: bool,
     /// Entries that something happened to, in the order of the first event of each.
@@ -40,7 +40,7 @@ pub(crate) struct Rumours {
 
 /// What a caller should be told about once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum WatchFault {
     /// inotify is not to be had; the errno says why.
     NoInotify(Errno),
     /// The directory is not the one that was watched, or there is none.
@@ -54,7 +54,7 @@ pub(crate) enum Trouble {
 pub(crate) struct DirWatch {
     inotify: Option<OwnedFd>,
     /// Dropped after the descriptor that it takes care of.
-    undertaker: Option<Undertaker>,
+    undertaker: Option<DeferredClose>,
     directory: Option<FileId>,
     poll: Option<Limit>,
     interval: Limit,
@@ -87,7 +87,7 @@ impl DirWatch {
 
     /// Begins to watch. The next [`DirWatch::listen`] asks for a look at everything, so that what came
     /// before the watch was armed is not missed.
-    pub(crate) fn arm(&mut self, dir: &ExitDir) -> Option<Trouble> {
+    pub(crate) fn arm(&mut self, dir: &ExitDir) -> Option<WatchFault> {
         // Before the watch: if it is replaced in between, the next slow look sees another one.
         let identity = dir.identity();
         let tried = if is_gone(&identity) {
@@ -98,10 +98,12 @@ impl DirWatch {
         self.directory = identity.ok();
         let (inotify, trouble) = match tried {
             Some(Ok(fd)) => (Some(fd), None),
-            Some(Err(Errno::NOENT | Errno::NOTDIR)) | None => (None, Some(Trouble::DirectoryGone)),
-            Some(Err(errno)) => (None, Some(Trouble::NoInotify(errno))),
+            Some(Err(Errno::NOENT | Errno::NOTDIR)) | None => {
+                (None, Some(WatchFault::DirectoryGone))
+            }
+            Some(Err(errno)) => (None, Some(WatchFault::NoInotify(errno))),
         };
-        if trouble == Some(Trouble::DirectoryGone) {
+        if trouble == Some(WatchFault::DirectoryGone) {
             self.directory = None;
         }
         self.inotify = inotify;
@@ -118,14 +120,14 @@ impl DirWatch {
     }
 
     /// Arms the watch when it is time, unless the directory has become another one: that is told first.
-    fn arm_in_time(&mut self, dir: &ExitDir, now: Instant) -> Option<Option<Trouble>> {
+    fn arm_in_time(&mut self, dir: &ExitDir, now: Instant) -> Option<Option<WatchFault>> {
         self.arm_at.take_if(|at| *at <= now)?;
         let expected = self.directory;
         if expected.is_some() && dir.identity().ok() != expected {
             self.directory = None;
             self.interval = self.usual_interval(dir);
             (self.armed, self.fresh) = (true, false);
-            return Some(Some(Trouble::DirectoryGone));
+            return Some(Some(WatchFault::DirectoryGone));
         }
         let trouble = self.arm(dir);
         self.fresh = false;
@@ -164,8 +166,12 @@ impl DirWatch {
 
     /// Hears what has happened. The first time asks for a look at everything. When a slow look is due,
     /// the directory itself is looked at too.
-    pub(crate) fn listen(&mut self, dir: &ExitDir, now: Instant) -> (Rumours, Option<Trouble>) {
-        let mut rumours = Rumours::default();
+    pub(crate) fn listen(
+        &mut self,
+        dir: &ExitDir,
+        now: Instant,
+    ) -> (DirChanges, Option<WatchFault>) {
+        let mut rumours = DirChanges::default();
         if let Some(trouble) = self.arm_in_time(dir, now) {
             rumours.everything = true;
             return (rumours, trouble);
@@ -189,19 +195,19 @@ impl DirWatch {
     /// Leaves it to the kernel to close the watch some time after we have dropped it. Until then it
     /// counts against the user's limit of inotify instances, so this is only for those in a hurry.
     pub(crate) fn close_later(&mut self) {
-        let appointed = self.inotify.as_ref().map(Undertaker::appoint);
+        let appointed = self.inotify.as_ref().map(DeferredClose::appoint);
         // Without one, closing takes as long as it does.
         self.undertaker = appointed.and_then(Result::ok);
     }
 
     /// Does without inotify from now on, so that there is one more descriptor to look with; `None` if it
     /// did before.
-    pub(crate) fn give_up(&mut self, dir: &ExitDir) -> Option<Trouble> {
+    pub(crate) fn give_up(&mut self, dir: &ExitDir) -> Option<WatchFault> {
         self.inotify.take()?;
         self.undertaker = None;
         self.interval = self.usual_interval(dir);
         self.next_look = self.interval.deadline(Instant::now());
-        Some(Trouble::NoInotify(Errno::MFILE))
+        Some(WatchFault::NoInotify(Errno::MFILE))
     }
 
     /// Says what the look has cost that [`DirWatch::listen`] had asked for.
@@ -211,7 +217,7 @@ impl DirWatch {
 
     /// Compares the directory with the one that is watched. One that was touched itself is another one,
     /// even if it has the same inode: file systems use them again.
-    fn check_directory(&mut self, dir: &ExitDir, moved: bool) -> Option<Trouble> {
+    fn check_directory(&mut self, dir: &ExitDir, moved: bool) -> Option<WatchFault> {
         let identity = dir.identity();
         if identity.is_err() && !is_gone(&identity) && !moved {
             // That it cannot be looked at does not mean that it is gone; whoever looks into it will
@@ -226,9 +232,9 @@ impl DirWatch {
                 self.undertaker = None;
                 self.directory = None;
                 self.interval = self.usual_interval(dir);
-                Some(Trouble::DirectoryGone)
+                Some(WatchFault::DirectoryGone)
             }
-            (None, _) => Some(self.arm(dir).unwrap_or(Trouble::DirectoryBack)),
+            (None, _) => Some(self.arm(dir).unwrap_or(WatchFault::DirectoryBack)),
         }
     }
 }
@@ -277,16 +283,16 @@ fn is_gone(identity: &Result<FileId, Errno>) -> bool {
 /// later (unix(7)). Made at the end and only by those in a hurry: the collector is slow, and until it
 /// comes the descriptor counts against the user's limit.
 #[derive(Debug)]
-pub(crate) struct Undertaker {
+pub(crate) struct DeferredClose {
     _receiver: OwnedFd,
     /// The last to go: its end is what calls the collector.
     _sender: OwnedFd,
 }
 
-impl Undertaker {
+impl DeferredClose {
     /// # Errors
     /// That there is no descriptor left: closing takes as long as it does then.
-    pub(crate) fn appoint(inotify: &OwnedFd) -> Result<Undertaker, Errno> {
+    pub(crate) fn appoint(inotify: &OwnedFd) -> Result<DeferredClose, Errno> {
         let (receiver, sender) = rustix::net::socketpair(
             AddressFamily::UNIX,
             SocketType::DGRAM,
@@ -303,7 +309,7 @@ impl Undertaker {
             &mut rights,
             SendFlags::NOSIGNAL,
         )?;
-        Ok(Undertaker {
+        Ok(DeferredClose {
             _receiver: receiver,
             _sender: sender,
         })
@@ -326,7 +332,7 @@ fn arm_inotify(dir: &ExitDir) -> Result<OwnedFd, Errno> {
 }
 
 /// Reads all queued events. True if the directory itself was touched.
-fn drain(fd: &OwnedFd, rumours: &mut Rumours) -> bool {
+fn drain(fd: &OwnedFd, rumours: &mut DirChanges) -> bool {
     let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
     let mut reader = inotify::Reader::new(fd, &mut buffer);
     let mut moved = false;
@@ -345,7 +351,7 @@ fn drain(fd: &OwnedFd, rumours: &mut Rumours) -> bool {
     moved
 }
 
-impl Rumours {
+impl DirChanges {
     fn hear(&mut self, entry: &[u8], finished: bool) {
         if let Some(known) = self.finished.get_mut(entry) {
             *known = finished;

@@ -7,32 +7,32 @@
 
 use crate::duration::Limit;
 use crate::error::Error;
-use crate::protocol::condition::{Life, LockEvidence, News, Standing};
+use crate::protocol::condition::{Life, Liveness, LockState, Observation};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
-use crate::store::exit_dir::{ExitDir, FileId, Opened, Quiet, SETTLING, Snapshot};
-use crate::watch::cpu_time::Effort;
-use crate::watch::dir_watch::{DirWatch, Rumours, Trouble};
+use crate::store::exit_dir::{ExitDir, FileId, SETTLING, Snapshot, TombstoneFile, WriteStability};
+use crate::watch::cpu_time::CpuTimer;
+use crate::watch::dir_watch::{DirChanges, DirWatch, WatchFault};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 /// What one look at everything that may have changed found.
 #[derive(Debug, Default)]
-pub(crate) struct Look {
-    pub(crate) news: Vec<News>,
+pub(crate) struct ScanResult {
+    pub(crate) news: Vec<Observation>,
     /// Of whom nothing can be said, because they could not be read.
     pub(crate) unread: Vec<Name>,
     /// What could not be read of what was asked for; the rest was.
     pub(crate) errors: Vec<Error>,
     /// Entries that nobody named and that could not be read.
     pub(crate) blemishes: Vec<Error>,
-    pub(crate) trouble: Option<Trouble>,
+    pub(crate) trouble: Option<WatchFault>,
 }
 
 /// Follows the lives of some names, or of all but one.
 #[derive(Debug)]
-pub(crate) struct Follower {
+pub(crate) struct Tracker {
     watch: DirWatch,
     tracks: BTreeMap<Name, Track>,
     /// The names among them whose file may not be finished, and when that will be clear.
@@ -55,12 +55,12 @@ struct Track {
     /// Which file was there.
     id: Option<FileId>,
     /// The file, as long as its life goes on.
-    held: Option<Opened>,
+    held: Option<TombstoneFile>,
     life: Option<Life>,
-    quiet: Option<Quiet>,
+    quiet: Option<WriteStability>,
 }
 
-impl Follower {
+impl Tracker {
     /// Will follow `names` (and with `everybody` all others too), except `own`. Until it is armed it can
     /// look, and is not told when.
     pub(crate) fn new(
@@ -68,8 +68,8 @@ impl Follower {
         everybody: bool,
         own: Option<&Name>,
         poll: Option<Limit>,
-    ) -> Follower {
-        let mut follower = Follower {
+    ) -> Tracker {
+        let mut follower = Tracker {
             watch: DirWatch::new(poll),
             tracks: BTreeMap::new(),
             settling: BTreeMap::new(),
@@ -87,11 +87,11 @@ impl Follower {
     }
 
     /// Begins to be told of changes. Look once more before sleeping.
-    pub(crate) fn arm(&mut self, dir: &ExitDir) -> Option<Trouble> {
+    pub(crate) fn arm(&mut self, dir: &ExitDir) -> Option<WatchFault> {
         self.watch.arm(dir)
     }
 
-    /// As [`Follower::arm`], at this moment: there is a look then, and nothing is told before.
+    /// As [`Tracker::arm`], at this moment: there is a look then, and nothing is told before.
     pub(crate) fn arm_at(&mut self, dir: &ExitDir, moment: Instant) {
         self.watch.arm_at(dir, moment);
     }
@@ -131,20 +131,20 @@ impl Follower {
     }
 
     /// Looks at what may have changed, in the order in which the names were given, then by event or name.
-    pub(crate) fn look(&mut self, dir: &ExitDir) -> Look {
-        let (effort, began) = (Effort::begin(), Instant::now());
+    pub(crate) fn look(&mut self, dir: &ExitDir) -> ScanResult {
+        let (effort, began) = (CpuTimer::begin(), Instant::now());
         let (rumours, trouble) = self.watch.listen(dir, began);
-        let mut look = Look {
+        let mut look = ScanResult {
             trouble,
-            ..Look::default()
+            ..ScanResult::default()
         };
         let mut due = self.due(dir, &rumours, began, &mut look.errors);
         if look.errors.iter().any(Error::is_shortage_of_descriptors)
             && let Some(trouble) = self.watch.give_up(dir)
         {
-            look = Look {
+            look = ScanResult {
                 trouble: look.trouble.or(Some(trouble)),
-                ..Look::default()
+                ..ScanResult::default()
             };
             due = self.due(dir, &rumours, began, &mut look.errors);
         }
@@ -181,7 +181,12 @@ impl Follower {
         look
     }
 
-    fn visit(&mut self, dir: &ExitDir, name: &Name, rumours: &Rumours) -> Result<News, Error> {
+    fn visit(
+        &mut self,
+        dir: &ExitDir,
+        name: &Name,
+        rumours: &DirChanges,
+    ) -> Result<Observation, Error> {
         let finished = rumours.is_finished(name.as_str().as_bytes());
         let named = self.named.contains(name);
         let track = self.tracks.entry(name.clone()).or_default();
@@ -196,7 +201,7 @@ impl Follower {
             Some(at) => self.settling.insert(name.clone(), at),
             None => self.settling.remove(name),
         };
-        Ok(News {
+        Ok(Observation {
             name: name.clone(),
             ended,
             now,
@@ -207,7 +212,7 @@ impl Follower {
     fn due(
         &self,
         dir: &ExitDir,
-        rumours: &Rumours,
+        rumours: &DirChanges,
         now: Instant,
         errors: &mut Vec<Error>,
     ) -> Vec<Name> {
@@ -292,7 +297,7 @@ impl Track {
         if life.death().is_some() {
             return Some(life);
         }
-        if snapshot.evidence == LockEvidence::Held {
+        if snapshot.evidence == LockState::Held {
             // Removed by hand; its supervisor lives and can be told from its lock.
             *self = Track {
                 id: Some(held.id),
@@ -316,7 +321,7 @@ impl Track {
     }
 
     fn settle(&mut self, id: FileId, snapshot: &Snapshot, finished: bool) -> bool {
-        let quiet = Quiet::after(self.quiet, id, snapshot, finished);
+        let quiet = WriteStability::after(self.quiet, id, snapshot, finished);
         self.quiet = Some(quiet);
         quiet.is_settled(snapshot)
     }
@@ -324,9 +329,9 @@ impl Track {
     /// When a file that its writer may not have finished has been left alone for long enough.
     fn settles_at(&self) -> Option<Instant> {
         let open = match self.life.as_ref()?.standing {
-            Standing::Unsettled => true,
-            Standing::Dead(death) => death.code().is_none(),
-            Standing::Alive(_) => false,
+            Liveness::Unsettled => true,
+            Liveness::Dead(death) => death.code().is_none(),
+            Liveness::Alive(_) => false,
         };
         self.quiet.filter(|_| open).map(|quiet| quiet.settles_at())
     }

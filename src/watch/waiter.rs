@@ -5,13 +5,13 @@
 use crate::duration::Limit;
 use crate::error::Error;
 use crate::protocol::condition::Condition;
-use crate::protocol::evaluator::{Ballot, Decider, Mode, Terms, Verdict};
+use crate::protocol::evaluator::{Evaluator, Match, Mode, Terms, Verdict};
 use crate::protocol::name::Name;
 use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
 use crate::sys::Signals;
-use crate::watch::dir_watch::{self, Trouble};
-use crate::watch::tracker::Follower;
+use crate::watch::dir_watch::{self, WatchFault};
+use crate::watch::tracker::Tracker;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -35,8 +35,8 @@ pub(crate) struct Request {
 
 /// How a wait ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Holds(Vec<Decider>),
+pub(crate) enum WaitOutcome {
+    Holds(Vec<Match>),
     Impossible,
     TimedOut,
     Signal(Signal),
@@ -44,7 +44,7 @@ pub(crate) enum Outcome {
 
 /// What whoever waits does about things on the way.
 #[derive(Clone, Copy)]
-pub(crate) struct Customs {
+pub(crate) struct WaitHooks {
     /// Tells people something, if there is going to be a wait at all.
     pub(crate) warn: fn(String),
     /// Whether a signal ends the wait.
@@ -53,17 +53,17 @@ pub(crate) struct Customs {
 
 /// One wait.
 #[derive(Debug)]
-pub(crate) struct Vigil {
-    follower: Follower,
-    ballot: Ballot,
+pub(crate) struct Waiter {
+    follower: Tracker,
+    ballot: Evaluator,
     /// What people should be told, each once.
     warnings: Vec<String>,
     warned: BTreeSet<String>,
 }
 
-impl Vigil {
+impl Waiter {
     /// Looks can be taken at once; to be told of changes it must be armed.
-    pub(crate) fn new(request: &Request) -> Vigil {
+    pub(crate) fn new(request: &Request) -> Waiter {
         let names: Vec<Name> = request
             .conditions
             .iter()
@@ -75,14 +75,14 @@ impl Vigil {
             .any(|condition| condition.name.is_none());
         // A condition that names us means us, and then our own tombstone must be looked at.
         let own = request.own.as_ref().filter(|own| !names.contains(own));
-        let follower = Follower::new(&names, everybody, own, request.poll);
+        let follower = Tracker::new(&names, everybody, own, request.poll);
         let terms = Terms {
             mode: request.mode,
             keep_waiting: request.keep_waiting,
             need_code: request.need_code,
         };
-        let ballot = Ballot::new(&request.conditions, terms, request.own.as_ref());
-        Vigil {
+        let ballot = Evaluator::new(&request.conditions, terms, request.own.as_ref());
+        Waiter {
             follower,
             ballot,
             warnings: Vec::new(),
@@ -93,16 +93,16 @@ impl Vigil {
     /// Begins to be told of changes. Look once more before sleeping.
     fn arm(&mut self, dir: &ExitDir) -> Result<(), Error> {
         match self.follower.arm(dir) {
-            Some(Trouble::DirectoryGone) => {
+            Some(WatchFault::DirectoryGone) => {
                 return Err(Error::DirectoryGone(dir.path().to_owned()));
             }
-            Some(Trouble::NoInotify(errno)) => self.warn(dir_watch::no_inotify(errno)),
-            Some(Trouble::DirectoryBack) | None => {}
+            Some(WatchFault::NoInotify(errno)) => self.warn(dir_watch::no_inotify(errno)),
+            Some(WatchFault::DirectoryBack) | None => {}
         }
         Ok(())
     }
 
-    /// Keeps a warning for [`Vigil::take_warnings`], unless it was kept before.
+    /// Keeps a warning for [`Waiter::take_warnings`], unless it was kept before.
     fn warn(&mut self, warning: String) {
         if !self.warned.contains(&warning) {
             self.warned.insert(warning.clone());
@@ -118,10 +118,10 @@ impl Vigil {
     /// Looks at what may have changed.
     pub(crate) fn look(&mut self, dir: &ExitDir) -> Result<Verdict, Error> {
         let look = self.follower.look(dir);
-        if look.trouble == Some(Trouble::DirectoryGone) {
+        if look.trouble == Some(WatchFault::DirectoryGone) {
             return Err(Error::DirectoryGone(dir.path().to_owned()));
         }
-        if let Some(Trouble::NoInotify(errno)) = look.trouble {
+        if let Some(WatchFault::NoInotify(errno)) = look.trouble {
             self.warn(dir_watch::no_inotify(errno));
         }
         if let Some(error) = look.errors.into_iter().next() {
@@ -145,8 +145,8 @@ impl Vigil {
         dir: &ExitDir,
         timeout: Limit,
         signals: Option<&Signals>,
-        customs: Customs,
-    ) -> Result<Outcome, Error> {
+        customs: WaitHooks,
+    ) -> Result<WaitOutcome, Error> {
         let deadline = timeout.deadline(Instant::now());
         // What holds already, or is only to be asked once, needs no watch.
         if let Some(outcome) = self.outcome(dir, deadline)? {
@@ -155,7 +155,7 @@ impl Vigil {
         self.arm(dir)?;
         loop {
             if let Some(outcome) = self.outcome(dir, deadline)? {
-                if outcome != Outcome::TimedOut {
+                if outcome != WaitOutcome::TimedOut {
                     // Somebody waits for the end of this wait.
                     self.follower.close_later();
                 }
@@ -175,7 +175,7 @@ impl Vigil {
                 signals.find(|signal| (customs.ends)(*signal))
             });
             if let Some(signal) = ending {
-                return Ok(Outcome::Signal(signal));
+                return Ok(WaitOutcome::Signal(signal));
             }
         }
     }
@@ -185,13 +185,13 @@ impl Vigil {
         &mut self,
         dir: &ExitDir,
         deadline: Option<Instant>,
-    ) -> Result<Option<Outcome>, Error> {
+    ) -> Result<Option<WaitOutcome>, Error> {
         Ok(match self.look(dir)? {
-            Verdict::Holds(deciders) => Some(Outcome::Holds(deciders)),
-            Verdict::Impossible => Some(Outcome::Impossible),
+            Verdict::Holds(deciders) => Some(WaitOutcome::Holds(deciders)),
+            Verdict::Impossible => Some(WaitOutcome::Impossible),
             Verdict::Open => deadline
                 .is_some_and(|at| at <= Instant::now())
-                .then_some(Outcome::TimedOut),
+                .then_some(WaitOutcome::TimedOut),
         })
     }
 }
@@ -230,7 +230,7 @@ fn timespec(duration: Duration) -> Timespec {
 #[derive(Debug)]
 pub struct Watch<'d> {
     dir: &'d ExitDir,
-    vigil: Vigil,
+    vigil: Waiter,
     epoll: OwnedFd,
     timer: OwnedFd,
 }
@@ -261,14 +261,14 @@ impl ExitDir {
             own: std::env::var_os("EXITDIR_NAME").and_then(|name| Name::new(name.to_str()?)),
             poll: None,
         };
-        let mut vigil = Vigil::new(&request);
+        let mut vigil = Waiter::new(&request);
         vigil.arm(self)?;
         Watch::begin(self, vigil).map_err(|errno| Error::io("watch", self.path(), errno))
     }
 }
 
 impl<'d> Watch<'d> {
-    fn begin(dir: &'d ExitDir, vigil: Vigil) -> Result<Watch<'d>, Errno> {
+    fn begin(dir: &'d ExitDir, vigil: Waiter) -> Result<Watch<'d>, Errno> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let timer = rustix::time::timerfd_create(
             TimerfdClockId::Monotonic,

@@ -13,7 +13,7 @@ const STATES: [State; 9] = [
     State::Exit(3),
 ];
 
-fn life(text: &str, lock: LockEvidence, settled: bool) -> Life {
+fn life(text: &str, lock: LockState, settled: bool) -> Life {
     Life::judge(Tombstone::parse(text.as_bytes()), lock, settled)
 }
 
@@ -28,7 +28,7 @@ fn states(life: &Life) -> Vec<String> {
 
 #[test]
 fn the_table_of_states_is_what_it_is_in_the_specification() {
-    use LockEvidence::{Gone, Held, Unknown};
+    use LockState::{Held, Released, Unknown};
     let ours = "Waiting: \"w\"\nLock: fcntl b 8:1 131\n";
     let born = &format!("{ours}Born: \"b\"\n");
     let ready = &format!("{born}Ready: \"r\"\n");
@@ -37,13 +37,18 @@ fn the_table_of_states_is_what_it_is_in_the_specification() {
         (ours.to_owned(), Unknown, "waiting", vec!["waiting"]),
         (
             ours.to_owned(),
-            Gone,
+            Released,
             "lost",
             vec!["failed", "lost", "died"],
         ),
         (born.clone(), Held, "born", vec!["born"]),
         (ready.clone(), Held, "ready", vec!["born", "ready"]),
-        (ready.clone(), Gone, "lost", vec!["failed", "lost", "died"]),
+        (
+            ready.clone(),
+            Released,
+            "lost",
+            vec!["failed", "lost", "died"],
+        ),
         (format!("{ready}Cause: x\n"), Held, "born", vec!["born"]),
         (
             format!("{born}Inactive: \"i\"\n"),
@@ -123,13 +128,13 @@ fn the_table_of_states_is_what_it_is_in_the_specification() {
 #[test]
 fn an_empty_file_is_a_death_only_once_its_writer_has_finished() {
     for text in ["", "Bor", "garbage without a newline"] {
-        let open = life(text, LockEvidence::Unknown, false);
+        let open = life(text, LockState::Unknown, false);
         assert_eq!(
             (open.state(), states(&open)),
             (None, Vec::new()),
             "{text:?}"
         );
-        let settled = life(text, LockEvidence::Unknown, true);
+        let settled = life(text, LockState::Unknown, true);
         assert_eq!(states(&settled), ["ok", "died"], "{text:?}");
     }
 }
@@ -137,44 +142,44 @@ fn an_empty_file_is_a_death_only_once_its_writer_has_finished() {
 #[test]
 fn a_death_without_its_code_is_a_death_whose_code_is_open_for_a_second() {
     let text = "Born: \"b\"\nDied: \"d\"\n";
-    let open = life(text, LockEvidence::Unknown, false);
+    let open = life(text, LockState::Unknown, false);
     assert_eq!(states(&open), ["died"]);
-    let settled = life(text, LockEvidence::Unknown, true);
+    let settled = life(text, LockState::Unknown, true);
     assert_eq!(states(&settled), ["failed", "died"]);
     assert_eq!(settled.death().and_then(Death::code), Some(255));
 }
 
 #[test]
 fn a_free_lock_is_a_death_only_to_a_reader_who_sees_the_same() {
-    use LockEvidence::{Gone, Held, Unknown};
+    use LockState::{Held, Released, Unknown};
     let lock = Lock::Fcntl(LockIdentity {
         boot: "boot".to_owned(),
         device: (8, 1),
         inode: 131,
     });
-    let here = Vantage {
+    let here = ReaderContext {
         boot: Some("boot"),
         device: (8, 1),
         inode: 131,
         local: true,
     };
-    let other_boot = Vantage {
+    let other_boot = ReaderContext {
         boot: Some("other"),
         ..here
     };
     for (what, vantage, expected) in [
-        ("the same three", here, Gone),
+        ("the same three", here, Released),
         (
             "the same three, not local",
-            Vantage {
+            ReaderContext {
                 local: false,
                 ..here
             },
-            Gone,
+            Released,
         ),
         (
             "another device: a FUSE mount",
-            Vantage {
+            ReaderContext {
                 device: (0, 50),
                 ..here
             },
@@ -182,48 +187,48 @@ fn a_free_lock_is_a_death_only_to_a_reader_who_sees_the_same() {
         ),
         (
             "another inode: a copy",
-            Vantage { inode: 132, ..here },
+            ReaderContext { inode: 132, ..here },
             Unknown,
         ),
         (
             "another boot on a disk of our own: restarted",
             other_boot,
-            Gone,
+            Released,
         ),
         (
             "another boot and inode: restored from a backup",
-            Vantage {
+            ReaderContext {
                 inode: 7,
                 ..other_boot
             },
-            Gone,
+            Released,
         ),
         (
             "another boot, not local: another machine",
-            Vantage {
+            ReaderContext {
                 local: false,
                 ..other_boot
             },
             Unknown,
         ),
-        ("no boot id", Vantage { boot: None, ..here }, Unknown),
+        ("no boot id", ReaderContext { boot: None, ..here }, Unknown),
     ] {
         assert_eq!(
-            LockEvidence::judge(Some(&lock), false, vantage),
+            LockState::judge(Some(&lock), false, vantage),
             expected,
             "{what}"
         );
         assert_eq!(
-            LockEvidence::judge(Some(&lock), true, vantage),
+            LockState::judge(Some(&lock), true, vantage),
             Held,
             "a held lock is life: {what}"
         );
         assert_eq!(
-            LockEvidence::judge(Some(&Lock::Unavailable), false, vantage),
+            LockState::judge(Some(&Lock::Unavailable), false, vantage),
             Unknown,
             "{what}"
         );
-        assert_eq!(LockEvidence::judge(None, true, vantage), Unknown, "{what}");
+        assert_eq!(LockState::judge(None, true, vantage), Unknown, "{what}");
     }
 }
 

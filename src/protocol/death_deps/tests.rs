@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::condition::{LockEvidence, State};
+use crate::protocol::condition::{LockState, State};
 use crate::protocol::tombstone::Tombstone;
 
 fn name(text: &str) -> Name {
@@ -27,20 +27,16 @@ fn life(text: &str) -> Life {
         Some("?") => file.push_str("Died: \"d\"\n"),
         Some(code) => file.push_str(&format!("ExitCode: {code}\nDied: \"d\"\n")),
     }
-    Life::judge(
-        Tombstone::parse(file.as_bytes()),
-        LockEvidence::Unknown,
-        false,
-    )
+    Life::judge(Tombstone::parse(file.as_bytes()), LockState::Unknown, false)
 }
 
 /// `x 3` is there; `x 3=1>4` was over and replaced; `x` is gone.
-fn news(text: &str) -> News {
+fn news(text: &str) -> Observation {
     let (who, what) = text.split_once(' ').unwrap_or((text, ""));
     let (ended, now) = what
         .split_once('>')
         .map_or((None, what), |(ended, now)| (Some(ended), now));
-    News {
+    Observation {
         name: name(who),
         ended: ended.map(life),
         now: if now.is_empty() {
@@ -68,14 +64,14 @@ fn check(deaths: &[&str], births: &[&str], looks: &[(&[&str], &str)]) {
         let unread = look.iter().filter_map(|text| text.strip_prefix('!'));
         let unread: Vec<Name> = unread.map(name).collect();
         let read = look.iter().filter(|text| !text.starts_with('!'));
-        let look: Vec<News> = read.map(|text| news(text)).collect();
+        let look: Vec<Observation> = read.map(|text| news(text)).collect();
         deps.hear(&look);
         deps.weigh(&look, &unread);
         let found = deps.fate().map_or("-".to_owned(), |fate| {
             format!(
                 "{} {}",
                 fate.cause,
-                if fate.bond == Bond::Served {
+                if fate.bond == Dependence::Auxiliary {
                     "served"
                 } else {
                     "needed"

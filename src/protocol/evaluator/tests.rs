@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::condition::{LockEvidence, State};
+use crate::protocol::condition::{LockState, State};
 use crate::protocol::tombstone::Tombstone;
 
 const ALL: Terms = Terms {
@@ -21,15 +21,11 @@ fn life(word: &str) -> Life {
         "pending" => "Born: \"b\"\nDied: \"d\"\n".to_owned(),
         code => format!("{ours}ExitCode: {code}\nDied: \"d\"\n"),
     };
-    Life::judge(
-        Tombstone::parse(text.as_bytes()),
-        LockEvidence::Unknown,
-        false,
-    )
+    Life::judge(Tombstone::parse(text.as_bytes()), LockState::Unknown, false)
 }
 
-fn now(who: &str, word: &str) -> News {
-    News {
+fn now(who: &str, word: &str) -> Observation {
+    Observation {
         name: name(who),
         ended: None,
         now: Some(life(word)),
@@ -37,24 +33,24 @@ fn now(who: &str, word: &str) -> News {
 }
 
 /// A look that found one life over and another in its place.
-fn next(who: &str, ended: &str, word: &str) -> News {
-    News {
+fn next(who: &str, ended: &str, word: &str) -> Observation {
+    Observation {
         name: name(who),
         ended: Some(life(ended)),
         now: Some(life(word)),
     }
 }
 
-fn ballot(conditions: &[&str], terms: Terms) -> Ballot {
+fn ballot(conditions: &[&str], terms: Terms) -> Evaluator {
     let conditions: Vec<Condition> = conditions
         .iter()
         .map(|text| Condition::parse(text, State::Died).unwrap())
         .collect();
-    Ballot::new(&conditions, terms, Some(&name("me")))
+    Evaluator::new(&conditions, terms, Some(&name("me")))
 }
 
 /// `?`, `no`, or the deciders.
-fn verdict(ballot: &Ballot) -> String {
+fn verdict(ballot: &Evaluator) -> String {
     match ballot.verdict() {
         Verdict::Open => "?".to_owned(),
         Verdict::Impossible => "no".to_owned(),
@@ -67,7 +63,7 @@ fn verdict(ballot: &Ballot) -> String {
 }
 
 /// Each look's news, and the verdict after it.
-fn check(conditions: &[&str], terms: Terms, looks: &[(Vec<News>, &str)]) {
+fn check(conditions: &[&str], terms: Terms, looks: &[(Vec<Observation>, &str)]) {
     let mut ballot = ballot(conditions, terms);
     for (at, (news, expected)) in looks.iter().enumerate() {
         ballot.hear(news);
@@ -208,7 +204,7 @@ fn an_older_corpse_may_come_back_but_one_that_dies_while_we_wait_does_not() {
 
 #[test]
 fn a_life_that_came_and_went_between_two_looks_died_while_we_waited() {
-    let nobody = |who| News {
+    let nobody = |who| Observation {
         name: name(who),
         ended: None,
         now: None,
@@ -304,7 +300,7 @@ fn the_last_decider_is_the_one_that_came_last_and_at_one_look_the_last_in_order(
         let Verdict::Holds(deciders) = ballot.verdict() else {
             panic!("does not hold")
         };
-        assert_eq!(Decider::last(&deciders).unwrap().exit_code(), code);
+        assert_eq!(Match::last(&deciders).unwrap().exit_code(), code);
     }
 }
 

@@ -1,7 +1,9 @@
 //! The crate as a library, in the hands of a program.
 
 use crate::support::sandbox::{PATIENCE, Start, World, eventually};
-use exitdir::{Condition, Error, ExitDir, Name, Said, State, Verdict, Watch, Word};
+use exitdir::{
+    Announcement, Condition, Error, ExitDir, Name, SignalOutcome, State, Verdict, Watch,
+};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -37,9 +39,9 @@ fn a_watch_in_an_event_loop_hears_of_what_was_and_of_what_comes() {
     let world = World::new();
     let dir = ExitDir::new(world.dir());
     assert_eq!(
-        dir.signal(&name("early"), Word::Died(3), Some("a message"))
+        dir.signal(&name("early"), Announcement::Died(3), Some("a message"))
             .unwrap(),
-        Said::Published
+        SignalOutcome::Published
     );
     let mut watch = dir
         .watch(&[condition("early:exit=3"), condition("late")])
@@ -50,13 +52,16 @@ fn a_watch_in_an_event_loop_hears_of_what_was_and_of_what_comes() {
         "readable at once: the first look is due"
     );
     let other = ExitDir::new(world.dir());
-    let speaker =
-        std::thread::spawn(move || other.signal(&name("late"), Word::Died(0), None).unwrap());
+    let speaker = std::thread::spawn(move || {
+        other
+            .signal(&name("late"), Announcement::Died(0), None)
+            .unwrap()
+    });
     let verdict = eventually("the watch hears of late", || match turn(&mut watch) {
         Verdict::Open => None,
         verdict => Some(verdict),
     });
-    assert_eq!(speaker.join().unwrap(), Said::Published);
+    assert_eq!(speaker.join().unwrap(), SignalOutcome::Published);
     let Verdict::Holds(deciders) = verdict else {
         panic!("{verdict:?}")
     };
@@ -79,7 +84,8 @@ fn a_blocking_wait_ends_with_the_timeout_and_tells_that_nothing_holds() {
         Verdict::Open
     );
     assert!(began.elapsed() >= Duration::from_millis(50));
-    dir.signal(&name("nobody"), Word::Died(0), None).unwrap();
+    dir.signal(&name("nobody"), Announcement::Died(0), None)
+        .unwrap();
     assert!(matches!(watch.wait(None).unwrap(), Verdict::Holds(_)));
 }
 
@@ -101,7 +107,8 @@ fn no_condition_means_anybodys_death() {
 fn what_can_no_longer_hold_is_told_and_so_is_a_directory_that_goes_away() {
     let world = World::new();
     let dir = ExitDir::new(world.dir());
-    dir.signal(&name("main"), Word::Died(1), None).unwrap();
+    dir.signal(&name("main"), Announcement::Died(1), None)
+        .unwrap();
     assert_eq!(
         dir.watch(&[condition("main:ok")]).unwrap().look().unwrap(),
         Verdict::Impossible
@@ -118,7 +125,7 @@ fn what_can_no_longer_hold_is_told_and_so_is_a_directory_that_goes_away() {
 fn words_of_the_library_reach_a_living_supervisor_and_its_followers() {
     let world = World::new();
     let dir = ExitDir::new(world.dir());
-    let missing = dir.signal_living(&name("main"), Word::Ready, None);
+    let missing = dir.signal_living(&name("main"), Announcement::Ready, None);
     assert!(matches!(missing, Err(Error::NotAlive(_))));
     let main = world
         .run(["-n", "main", "--ready-on", "signal", "--", "cat"])
@@ -126,13 +133,14 @@ fn words_of_the_library_reach_a_living_supervisor_and_its_followers() {
         .start();
     world.await_key("main", "Born");
     assert_eq!(
-        dir.signal_living(&name("main"), Word::Ready, Some("up"))
+        dir.signal_living(&name("main"), Announcement::Ready, Some("up"))
             .unwrap(),
-        Said::Appended
+        SignalOutcome::Appended
     );
     assert_eq!(
-        dir.signal_living(&name("main"), Word::Ready, None).unwrap(),
-        Said::Already
+        dir.signal_living(&name("main"), Announcement::Ready, None)
+            .unwrap(),
+        SignalOutcome::Already
     );
     let life = dir.life(&name("main")).unwrap().unwrap();
     assert_eq!(

@@ -4,7 +4,7 @@
 use crate::support::inspect::await_sleep;
 use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
 use crate::support::sandbox::{Running, Start, World, eventually};
-use exitdir::{ExitDir, Name, Tombstone, Word};
+use exitdir::{Announcement, ExitDir, Name, Tombstone};
 use std::process::Command;
 
 const STOP: i32 = 19;
@@ -205,7 +205,7 @@ fn threads_of_one_program_that_signal_at_once_leave_one_whole_tombstone() {
                 scope.spawn(move || {
                     start.wait();
                     ExitDir::new(path)
-                        .signal(name, Word::Died(code), None)
+                        .signal(name, Announcement::Died(code), None)
                         .unwrap();
                 });
             }

@@ -3,7 +3,7 @@
 use crate::support::inspect::assert_sentence;
 use crate::support::requirements::installed;
 use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
-use exitdir::{Condition, Decider, ExitDir, Life, Name, Standing, State, Verdict, Word};
+use exitdir::{Announcement, Condition, ExitDir, Life, Liveness, Match, Name, State, Verdict};
 use std::collections::BTreeMap;
 use std::io::{PipeReader, PipeWriter};
 use std::os::unix::process::CommandExt;
@@ -184,7 +184,7 @@ type LifeId = String;
 
 /// What the driver and the watchers tell each other.
 #[derive(Default)]
-struct Stage {
+struct Phase {
     over: AtomicBool,
     /// How many are known to have begun their wait while this life was alive, and to be waiting.
     witnesses: Mutex<(LifeId, usize)>,
@@ -197,7 +197,7 @@ struct Stage {
 fn every_death_is_heard_also_when_the_next_life_begins_at_once() {
     let lives = if long() { 2_000 } else { 300 };
     let world = World::new();
-    let stage = Stage::default();
+    let stage = Phase::default();
     let dir = world.dir();
     std::fs::create_dir(&dir).unwrap();
     let mut first = begin_life(&world, 0);
@@ -229,7 +229,7 @@ fn every_death_is_heard_also_when_the_next_life_begins_at_once() {
 }
 
 /// Sends the watchers home, also when the driver fails.
-struct Over<'s>(&'s Stage);
+struct Over<'s>(&'s Phase);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
@@ -267,7 +267,7 @@ fn publication_after(world: &World, before: Option<&LifeId>, started: &mut Start
 }
 
 /// Leads the lives, one after the other, and returns how each of them ended.
-fn live(world: &World, stage: &Stage, first: Started, lives: usize) -> BTreeMap<LifeId, End> {
+fn live(world: &World, stage: &Phase, first: Started, lives: usize) -> BTreeMap<LifeId, End> {
     let dir = ExitDir::new(world.dir());
     let mut ends = BTreeMap::new();
     let mut current = first;
@@ -285,7 +285,8 @@ fn live(world: &World, stage: &Stage, first: Started, lives: usize) -> BTreeMap<
             }
             1 => {
                 // Other words than the supervisor's own would be.
-                dir.signal(&main(), Word::Died(code + 100), None).unwrap();
+                dir.signal(&main(), Announcement::Died(code + 100), None)
+                    .unwrap();
                 drop(writer);
                 (code.into(), End::Code(code + 100))
             }
@@ -304,7 +305,7 @@ fn live(world: &World, stage: &Stage, first: Started, lives: usize) -> BTreeMap<
     ends
 }
 
-fn await_witnesses(stage: &Stage, id: &LifeId) {
+fn await_witnesses(stage: &Phase, id: &LifeId) {
     let witnesses = stage.witnesses.lock().unwrap();
     let (_guard, waited) = stage
         .more
@@ -315,7 +316,7 @@ fn await_witnesses(stage: &Stage, id: &LifeId) {
     assert!(!waited.timed_out(), "too few see {id}");
 }
 
-fn testify(stage: &Stage, id: &LifeId) {
+fn testify(stage: &Phase, id: &LifeId) {
     let mut witnesses = stage.witnesses.lock().unwrap();
     if witnesses.0 != *id {
         // A witness of an earlier life that comes late would drive the others out.
@@ -342,7 +343,7 @@ fn end_of(life: &Life) -> Option<End> {
 }
 
 /// Waits for one death after the other; returns how many were heard whose life was seen alive before.
-fn be_woken(stage: &Stage, path: &Path) -> usize {
+fn be_woken(stage: &Phase, path: &Path) -> usize {
     let dir = ExitDir::new(path);
     let condition = Condition::parse("main", State::Died).unwrap();
     let alive = || {
@@ -366,7 +367,7 @@ fn be_woken(stage: &Stage, path: &Path) -> usize {
             let now = dir.life(&main());
             panic!("the death of {before} was never heard; by now there is {now:?}");
         };
-        let [Decider { life, .. }] = &deciders[..] else {
+        let [Match { life, .. }] = &deciders[..] else {
             panic!("one condition, one decider: {deciders:?}")
         };
         let id = id_of(life);
@@ -388,7 +389,7 @@ fn be_woken(stage: &Stage, path: &Path) -> usize {
 }
 
 /// Looks again and again; returns how often.
-fn keep_looking(stage: &Stage, path: &Path) -> usize {
+fn keep_looking(stage: &Phase, path: &Path) -> usize {
     let dir = ExitDir::new(path);
     let mut looks = 0;
     let mut last: Option<(LifeId, Option<End>)> = None;
@@ -403,7 +404,7 @@ fn keep_looking(stage: &Stage, path: &Path) -> usize {
         let life = dir.life(&main()).unwrap().expect("a name never disappears");
         assert_ne!(
             life.standing,
-            Standing::Unsettled,
+            Liveness::Unsettled,
             "neither alive nor dead: {life:?}"
         );
         let now = (id_of(&life), end_of(&life));
