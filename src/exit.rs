@@ -1,16 +1,74 @@
-//! Exit statuses, each in one place.
+//! How a process ends: the exit statuses of exitdir, each in one place, and what is known of a
+//! process that has ended or could not be started. Pure.
+
+use crate::signal::Signal;
 
 /// `timeout(1)`'s status for a deadline that has passed.
 pub const TIMED_OUT: u8 = 124;
-/// Our own failure, and wrong usage (`timeout(1)`, `docker run`).
+/// An error of exitdir itself, or wrong usage (`timeout(1)`, `docker run`).
 pub const FAILURE: u8 = 125;
 /// The command was found and cannot be executed (POSIX `sh`).
 pub const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found (POSIX `sh`).
 pub const NOT_FOUND: u8 = 127;
-/// What counts for a life that ended without a word: as if `KILL` had ended it.
+/// The status of a life whose tombstone records no end, as if `KILL` had ended it.
 pub const LOST: u8 = 137;
 /// `exitdir-wait`: a condition can no longer hold.
 pub const IMPOSSIBLE: u8 = 1;
-/// Everything went as asked.
+/// Success.
 pub const SUCCESS: u8 = 0;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ExitStatus {
+    /// It exited with this status.
+    Exited(u8),
+    /// This signal ended it.
+    Signaled(Signal),
+}
+
+impl ExitStatus {
+    /// The status that a shell would report.
+    pub(crate) fn status(self) -> u8 {
+        match self {
+            ExitStatus::Exited(code) => code,
+            ExitStatus::Signaled(signal) => signal.exit_status(),
+        }
+    }
+
+    /// The signal that ended it, if one did.
+    pub(crate) fn signal(self) -> Option<Signal> {
+        match self {
+            ExitStatus::Exited(_) => None,
+            ExitStatus::Signaled(signal) => Some(signal),
+        }
+    }
+}
+
+/// Why a process could not be started, with the system's error number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum StartFailure {
+    /// There is no such program.
+    NotFound(i32),
+    /// The program cannot be executed.
+    NotExecutable(i32),
+    /// The program is not at fault: the system has no process or descriptor left.
+    System(i32),
+}
+
+/// What a command left behind when it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Remaining {
+    Nothing,
+    /// Processes that it started; exitdir is their parent now.
+    Descendants,
+}
+
+/// Where a process was when it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum TerminalPlace {
+    /// In the foreground of a terminal, whose keys send it signals that exitdir does not see.
+    Foreground,
+    /// In the background, or without a terminal.
+    Elsewhere,
+}

@@ -19,9 +19,9 @@ mod watcher;
 
 use crate::duration::Limit;
 use crate::error::describe;
+use crate::exit::ExitStatus;
 use crate::managed::spec::Management;
 use crate::store::exit_dir::{ExitDir, FileId, Locality};
-use crate::supervisor::ExitStatus;
 use crate::sys::Signals;
 use crate::watch::cpu_time::CpuTimer;
 use crate::watch::dir_watch::{self, DeferredClose};

@@ -1,8 +1,8 @@
 //! The command as a process: starting it, signalling it, reaping it and all orphans, and its place in
 //! the terminal. Decides nothing.
 
+use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
 use crate::signal::Signal;
-use crate::supervisor::{ExitStatus, Remaining, StartFailure, TerminalPlace};
 use crate::sys::{self, CommandLine, Signals, SpawnError, SpawnExtras, SpawnSetup, Target};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 use std::io;
@@ -56,7 +56,7 @@ impl Child {
                 lent,
                 paused: false,
             }),
-            Err(SpawnError::Fork(error)) => Err(StartFailure::Own(errno(&error))),
+            Err(SpawnError::Fork(error)) => Err(StartFailure::System(errno(&error))),
             Err(SpawnError::Exec(error)) => Err(match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                     StartFailure::NotFound(errno(&error))
@@ -171,7 +171,7 @@ impl Child {
                 Ok(None) => break,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => {
-                    found.left = Remaining::Nobody;
+                    found.left = Remaining::Nothing;
                     break;
                 }
             }

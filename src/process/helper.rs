@@ -1,8 +1,8 @@
 //! A program that helps us: a probe, a check. It leads a process group, has no part in our standard input,
 //! and is gone with whoever asked, with all that it has started.
 
+use crate::exit::ExitStatus;
 use crate::signal::Signal;
-use crate::supervisor::ExitStatus;
 use crate::sys::{self, CommandLine, Signals, SpawnError, SpawnExtras, SpawnSetup, Target};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd};

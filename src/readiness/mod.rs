@@ -11,9 +11,9 @@ mod pipe;
 mod probe;
 pub(crate) mod spec;
 
+use crate::exit::ExitStatus;
 use crate::readiness::spec::ReadyOn;
 use crate::store::exit_dir::ExitDir;
-use crate::supervisor::ExitStatus;
 use crate::sys::Signals;
 use rustix::event::PollFlags;
 use rustix::io::Errno;

@@ -2,9 +2,9 @@
 
 use super::ReadinessUpdate;
 use super::connection::{Connection, Progress};
+use crate::exit::ExitStatus;
 use crate::process::helper::{Helper, HelperOutcome, HelperOutput};
 use crate::readiness::spec::Resource;
-use crate::supervisor::ExitStatus;
 use crate::sys::{CommandLine, Signals};
 use rustix::event::PollFlags;
 use rustix::io::Errno;

@@ -3,6 +3,7 @@
 
 use super::Supervisor;
 use crate::error::describe;
+use crate::exit::StartFailure;
 use crate::managed::ManagedApp;
 use crate::process::child::Child;
 use crate::process::descendants::Descendants;
@@ -12,7 +13,7 @@ use crate::run::messages::Messages;
 use crate::run::termination_log;
 use crate::signal::Signal;
 use crate::store::publish::DeathRecord;
-use crate::supervisor::{Action, EndReason, Event, FinalStatus, Report, StartFailure};
+use crate::supervisor::{Action, EndReason, Event, FinalStatus, Report};
 use crate::sys::{SpawnExtras, Target};
 use std::collections::VecDeque;
 use std::io;
@@ -45,7 +46,7 @@ impl Supervisor<'_> {
             Ok(readiness) => readiness,
             // One that is never ready would be waited for for ever.
             Err(errno) => {
-                return Event::StartFailed(StartFailure::Own(errno.raw_os_error()));
+                return Event::StartFailed(StartFailure::System(errno.raw_os_error()));
             }
         };
         let descriptor = readiness.as_ref().and_then(Readiness::descriptor);

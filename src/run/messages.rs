@@ -2,10 +2,9 @@
 
 use crate::duration::Limit;
 use crate::error::describe;
+use crate::exit::{ExitStatus, StartFailure};
 use crate::signal::Signal;
-use crate::supervisor::{
-    EndReason, ExitStatus, FinalStatus, Report, Rules, StartFailure, StopReason,
-};
+use crate::supervisor::{EndReason, FinalStatus, Report, Rules, StopReason};
 use std::io;
 
 /// What the sentences are about.
@@ -107,7 +106,7 @@ impl Messages<'_> {
             StartFailure::NotFound(errno) | StartFailure::NotExecutable(errno) => {
                 format!("cannot run {command}: {}", because(errno))
             }
-            StartFailure::Own(errno) => {
+            StartFailure::System(errno) => {
                 format!("cannot start a process for {command}: {}", because(errno))
             }
         }

@@ -14,6 +14,7 @@ pub(crate) mod termination_log;
 pub(crate) mod timers;
 
 use crate::duration::Limit;
+use crate::exit::Remaining;
 use crate::managed::{ManagedApp, ManagedUpdate};
 use crate::process::child::Child;
 use crate::process::descendants::Descendants;
@@ -24,7 +25,7 @@ use crate::run::plan::{ExitDirOptions, Plan, Publish};
 use crate::run::timers::Timers;
 use crate::signal::Signal;
 use crate::store::own_tombstone::OwnTombstone;
-use crate::supervisor::{Event, Machine, Remaining, Report, Timer};
+use crate::supervisor::{Event, Machine, Report, Timer};
 use crate::sys::Signals;
 use crate::watch::dir_watch::{self, WatchFault};
 use crate::watch::tracker::ScanResult;
@@ -278,7 +279,7 @@ impl Supervisor<'_> {
         let command = self.child.as_ref().map(Child::pid);
         let mut reaped = Child::reap(&mut self.child);
         if reaped.ended.is_some() && self.has_left_helpers_alone() {
-            reaped.left = Remaining::Nobody;
+            reaped.left = Remaining::Nothing;
         }
         for (pid, ending) in &reaped.others {
             if let Some(readiness) = &mut self.readiness {
@@ -307,7 +308,7 @@ impl Supervisor<'_> {
         if self.descendants.is_none() {
             return;
         }
-        if reaped.left == Remaining::Nobody {
+        if reaped.left == Remaining::Nothing {
             self.descendants = None;
             self.feed(Event::NoDescendants);
         } else if let Some(event) = self.tell_descendants() {

@@ -5,8 +5,9 @@ use super::machine::{
     Machine, MachineStep, NEXT_NOTICE, StartAttempt, State, cause, disarm_run, finish,
 };
 use super::running::Run;
-use super::{Action, Event, FinalStatus, Record, Remaining, Report, Timer, exit_table};
+use super::{Action, Event, FinalStatus, Record, Report, Timer, exit_table};
 use crate::duration::Limit;
+use crate::exit::Remaining;
 use crate::signal::Signal;
 use std::time::Duration;
 
@@ -261,7 +262,7 @@ impl Machine {
 
     /// The command is gone; what it left behind comes first.
     pub(super) fn leave(&mut self, next: Next, left: Remaining, run: &Run) -> MachineStep {
-        if left == Remaining::Nobody || !self.rules.wait_descendants {
+        if left == Remaining::Nothing || !self.rules.wait_descendants {
             return self.enter(next);
         }
         let signal = self.rules.stop_signal;

@@ -4,28 +4,10 @@
 
 use super::Rules;
 use super::running::Stop;
-use crate::exit;
+use crate::exit::{self, ExitStatus, StartFailure};
 use crate::protocol::death_deps::{Dependence, StopCause};
 use crate::protocol::tombstone::Reason;
 use crate::signal::{Signal, SignalSet};
-
-/// How the command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum ExitStatus {
-    /// With this status.
-    Exited(u8),
-    /// By this signal.
-    Signaled(Signal),
-}
-
-/// Why it could not be started, with the system's error number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum StartFailure {
-    NotFound(i32),
-    NotExecutable(i32),
-    /// Not the command's fault: no process or descriptor was left.
-    Own(i32),
-}
 
 /// Why a command is told to stop.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -78,23 +60,6 @@ pub(crate) struct FinalStatus {
     pub(crate) signal: Option<Signal>,
     pub(crate) reason: Reason,
     pub(crate) why: EndReason,
-}
-
-impl ExitStatus {
-    /// What a shell would report.
-    pub(crate) fn status(self) -> u8 {
-        match self {
-            ExitStatus::Exited(code) => code,
-            ExitStatus::Signaled(signal) => signal.exit_status(),
-        }
-    }
-
-    pub(crate) fn signal(self) -> Option<Signal> {
-        match self {
-            ExitStatus::Exited(_) => None,
-            ExitStatus::Signaled(signal) => Some(signal),
-        }
-    }
 }
 
 /// The command ended without being told to by us.
@@ -207,7 +172,7 @@ pub(crate) fn start_failed(failure: StartFailure) -> FinalStatus {
     let code = match failure {
         StartFailure::NotFound(_) => exit::NOT_FOUND,
         StartFailure::NotExecutable(_) => exit::NOT_EXECUTABLE,
-        StartFailure::Own(_) => exit::FAILURE,
+        StartFailure::System(_) => exit::FAILURE,
     };
     without_command(code, Reason::ExecFailed, EndReason::StartFailed(failure))
 }

@@ -12,11 +12,12 @@ mod machine;
 mod rules;
 mod running;
 
-pub(crate) use exit_table::{EndReason, ExitStatus, FinalStatus, StartFailure, StopReason};
+pub(crate) use exit_table::{EndReason, FinalStatus, StopReason};
 pub(crate) use machine::Machine;
 pub(crate) use rules::{Forwarding, OnConfig, Restart, Rules};
 
 use crate::duration::Limit;
+use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
 use crate::protocol::death_deps::StopCause;
 use crate::signal::Signal;
 
@@ -70,22 +71,6 @@ impl Event {
             | Event::Expired(_) => None,
         }
     }
-}
-
-/// Who is left when the command has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Remaining {
-    Nobody,
-    /// Processes that it started, which are our children now.
-    Descendants,
-}
-
-/// Where the command was when it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum TerminalPlace {
-    /// In the foreground of a terminal, whose keys send it signals that we do not see.
-    Foreground,
-    Elsewhere,
 }
 
 /// Something to be done.

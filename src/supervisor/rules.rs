@@ -1,8 +1,7 @@
 //! What the options say about a life, as far as it is decided here. Pure.
 
-use super::ExitStatus;
 use crate::duration::Limit;
-use crate::exit;
+use crate::exit::{self, ExitStatus};
 use crate::signal::{Signal, SignalSet};
 use std::time::Duration;
 

@@ -3,10 +3,8 @@
 use super::down::Next;
 use super::machine::{Machine, MachineStep, State, cause};
 use super::rules::OnConfig;
-use super::{
-    Action, Event, ExitStatus, Record, Remaining, Report, Rules, StopReason, TerminalPlace, Timer,
-    exit_table,
-};
+use super::{Action, Event, Record, Report, Rules, StopReason, Timer, exit_table};
+use crate::exit::{ExitStatus, Remaining, TerminalPlace};
 use crate::protocol::death_deps::StopCause;
 use crate::signal::{Signal, SignalSet};
 

@@ -41,7 +41,7 @@ fn event_name(event: &Event) -> String {
         Event::Ready => "Ready".to_owned(),
         Event::Paused(signal) => format!("Paused by {signal}"),
         Event::Ended(_, _, TerminalPlace::Foreground) => "Ended by a key".to_owned(),
-        Event::Ended(_, Remaining::Nobody, _) => "Ended".to_owned(),
+        Event::Ended(_, Remaining::Nothing, _) => "Ended".to_owned(),
         Event::Ended(_, Remaining::Descendants, _) => "Ended, others left".to_owned(),
         Event::NoDescendants => "Alone".to_owned(),
         Event::Activated => "Activated".to_owned(),

@@ -16,7 +16,7 @@ pub(super) fn signal(name: &str) -> Signal {
 }
 
 fn ended(ending: ExitStatus) -> Event {
-    Event::Ended(ending, Remaining::Nobody, TerminalPlace::Elsewhere)
+    Event::Ended(ending, Remaining::Nothing, TerminalPlace::Elsewhere)
 }
 
 pub(super) fn fate(bond: Dependence) -> StopCause {
@@ -245,7 +245,7 @@ fn every_other_end_has_its_status_and_reason() {
     for (failure, code) in [
         (StartFailure::NotFound(2), 127),
         (StartFailure::NotExecutable(13), 126),
-        (StartFailure::Own(11), 125),
+        (StartFailure::System(11), 125),
     ] {
         assert_eq!(
             begin(&[Event::BirthDepsHold, Event::StartFailed(failure)]),
@@ -592,7 +592,7 @@ fn a_key_of_the_terminal_is_a_stop_from_outside() {
         let mut machine = Machine::new(rules.clone());
         machine.step(Event::BirthDepsHold);
         machine.step(Event::Started);
-        let actions = machine.step(Event::Ended(ending, Remaining::Nobody, place));
+        let actions = machine.step(Event::Ended(ending, Remaining::Nothing, place));
         let again = |action: &Action| matches!(action, Action::Arm(Timer::Backoff, _));
         assert_eq!(actions.iter().any(again), restarted, "{ending:?} {place:?}");
     }

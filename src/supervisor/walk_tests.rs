@@ -47,13 +47,13 @@ pub(super) fn alphabet() -> Vec<Event> {
         ExitStatus::Signaled(Signal::TERM),
         ExitStatus::Signaled(Signal::KILL),
     ];
-    for left in [Remaining::Nobody, Remaining::Descendants] {
+    for left in [Remaining::Nothing, Remaining::Descendants] {
         events.extend(endings.map(|ending| Event::Ended(ending, left, TerminalPlace::Elsewhere)));
     }
     let key = ExitStatus::Signaled(Signal::INT);
     events.push(Event::Ended(
         key,
-        Remaining::Nobody,
+        Remaining::Nothing,
         TerminalPlace::Foreground,
     ));
     events.extend(TIMERS.map(Event::Expired));
