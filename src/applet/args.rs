@@ -159,13 +159,13 @@ pub(crate) fn parse(
             Ok(Some(lexopt::Arg::Value(word))) => typed.words.push(word),
             Ok(Some(lexopt::Arg::Short(c))) => {
                 let known = table.iter().find(|opt| opt.short == Some(c)).copied();
-                typed.take(known, format!("-{c}"), &mut parser);
+                typed.accept(known, format!("-{c}"), &mut parser);
             }
             Ok(Some(lexopt::Arg::Long(name))) => {
                 let named = |opt: &&&Opt| opt.long == name && !name.is_empty();
                 let known = table.iter().find(named).copied();
                 let spelled = format!("--{name}");
-                typed.take(known, spelled, &mut parser);
+                typed.accept(known, spelled, &mut parser);
             }
             Err(error) => typed.wrong(error.to_string()),
         }
@@ -186,7 +186,12 @@ fn take_command(parser: &mut lexopt::Parser, typed: &mut ParsedArgs) -> bool {
 }
 
 impl ParsedArgs {
-    fn take(&mut self, known: Option<&'static Opt>, spelled: String, parser: &mut lexopt::Parser) {
+    fn accept(
+        &mut self,
+        known: Option<&'static Opt>,
+        spelled: String,
+        parser: &mut lexopt::Parser,
+    ) {
         let Some(opt) = known else {
             // Its value, if it has one attached, is none of ours either.
             let _ = parser.optional_value();
@@ -217,7 +222,7 @@ impl ParsedArgs {
     }
 
     /// Gives an option a value that nothing else gives it. `spelled` is where that comes from, for messages.
-    pub(crate) fn assume(&mut self, opt: &Opt, value: OsString, spelled: &str) {
+    pub(crate) fn set_default(&mut self, opt: &Opt, value: OsString, spelled: &str) {
         if !self.has(opt) {
             self.given.push(Occurrence {
                 long: opt.long,

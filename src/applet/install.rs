@@ -1,7 +1,7 @@
 //! `exitdir-install`: copies the running binary into a volume, and sweeps an exit directory.
 
 use super::args::{CommandSpec, DIR, HELP, Opt, ParsedArgs, Positionals, VERSION, flag};
-use super::{NO_DIRECTORY, directory, links, understand};
+use super::{NO_DIRECTORY, directory, links, parse_args};
 use crate::error::Error;
 use crate::exit;
 use crate::log::Logger;
@@ -18,7 +18,7 @@ const SWEEP: Opt = flag(
     "also remove the tombstones that nobody holds a lock on",
 );
 
-pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
+pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "exitdir-install",
     usage: "[OPTION]... [DIR]",
     about: "Copy this binary into DIR, with a link for each applet.",
@@ -28,13 +28,13 @@ pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
             Exit status: 0; 125 own failure or usage.",
 };
 
-const VOICE: Logger = Logger::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SPEC.name);
 const BINARY: &str = "exitdir";
 /// The running binary, also where no path leads to it any more (proc(5)).
 const RUNNING: &str = "/proc/self/exe";
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let plan = match understand((&SYNOPSIS, &VOICE), Positionals::Only, arguments, plan) {
+    let plan = match parse_args((&SPEC, &VOICE), Positionals::Only, arguments, plan) {
         Ok(plan) => plan,
         Err(status) => return status,
     };

@@ -7,7 +7,7 @@ use super::{print, version};
 use crate::log::Logger;
 use std::ffi::{OsStr, OsString};
 
-pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
+pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "kubexit",
     usage: "CMD [ARG]...",
     about: "Run CMD as exitdir-run does, with kubexit's variables: no API server, no service account.",
@@ -20,7 +20,7 @@ pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
             Exit status: 2 without KUBEXIT_NAME; else as exitdir-run's.",
 };
 
-const VOICE: Logger = Logger::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SPEC.name);
 /// kubexit's own status for that.
 const NO_NAME: u8 = 2;
 
@@ -38,15 +38,15 @@ const VARIABLES: [(&str, &Opt); 6] = [
 const DEFAULTS: [(&Opt, &str); 2] = [(&DIR, "/graveyard"), (&BIRTH_TIMEOUT, "30s")];
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let stage = match Bootstrap::set(&VOICE) {
-        Ok(stage) => stage,
+    let bootstrap = match Bootstrap::new(&VOICE) {
+        Ok(bootstrap) => bootstrap,
         Err(status) => return status,
     };
     // Anything more is a command of that name.
     if let [only] = arguments.as_slice() {
         match only.to_str() {
-            Some("-h" | "--help") => return print(&VOICE, &SYNOPSIS.help()),
-            Some("-V" | "--version") => return print(&VOICE, &version(SYNOPSIS.name)),
+            Some("-h" | "--help") => return print(&VOICE, &SPEC.help()),
+            Some("-V" | "--version") => return print(&VOICE, &version(SPEC.name)),
             Some(_) | None => {}
         }
     }
@@ -54,18 +54,18 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     for (variable, opt) in VARIABLES {
         let value = std::env::var_os(variable).map(|value| tidied(opt, value, &typed));
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            typed.assume(opt, value, variable);
+            typed.set_default(opt, value, variable);
         }
     }
-    typed.add_variables(run_options::SYNOPSIS.options);
+    typed.add_variables(run_options::SPEC.options);
     for (opt, value) in DEFAULTS {
-        typed.assume(opt, value.into(), opt.long);
+        typed.set_default(opt, value.into(), opt.long);
     }
     if !typed.has(&NAME) {
         VOICE.error("KUBEXIT_NAME is not set (see kubexit --help)");
         return NO_NAME;
     }
-    stage.live(&typed, &SYNOPSIS)
+    bootstrap.supervise(&typed, &SPEC)
 }
 
 /// A list as kubexit understands it: it does not mind empty places in it, nor one's own name among the deaths, as

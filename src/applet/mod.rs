@@ -20,34 +20,34 @@ use std::os::unix::ffi::OsStrExt;
 
 /// One applet.
 struct Applet {
-    synopsis: &'static CommandSpec,
+    spec: &'static CommandSpec,
     main: fn(Vec<OsString>) -> u8,
 }
 
 /// In the order in which people meet them.
 const APPLETS: [Applet; 6] = [
     Applet {
-        synopsis: &run_options::SYNOPSIS,
+        spec: &run_options::SPEC,
         main: run::main,
     },
     Applet {
-        synopsis: &wait::SYNOPSIS,
+        spec: &wait::SPEC,
         main: wait::main,
     },
     Applet {
-        synopsis: &signal::SYNOPSIS,
+        spec: &signal::SPEC,
         main: signal::main,
     },
     Applet {
-        synopsis: &status::SYNOPSIS,
+        spec: &status::SPEC,
         main: status::main,
     },
     Applet {
-        synopsis: &install::SYNOPSIS,
+        spec: &install::SPEC,
         main: install::main,
     },
     Applet {
-        synopsis: &kubexit::SYNOPSIS,
+        spec: &kubexit::SPEC,
         main: kubexit::main,
     },
 ];
@@ -74,13 +74,13 @@ pub fn main() -> u8 {
 
 /// The names by which the binary can be called, besides its own.
 pub(crate) fn links() -> impl Iterator<Item = &'static str> {
-    APPLETS.iter().map(|applet| applet.synopsis.name)
+    APPLETS.iter().map(|applet| applet.spec.name)
 }
 
 fn by_name(name: &[u8]) -> Option<&'static Applet> {
     APPLETS
         .iter()
-        .find(|applet| applet.synopsis.name.as_bytes() == name)
+        .find(|applet| applet.spec.name.as_bytes() == name)
 }
 
 fn by_first_argument(mut arguments: Vec<OsString>) -> u8 {
@@ -126,11 +126,11 @@ fn overview() -> String {
     );
     for applet in &APPLETS {
         let name = applet
-            .synopsis
+            .spec
             .name
             .strip_prefix(PREFIX)
-            .unwrap_or(applet.synopsis.name);
-        let about = applet.synopsis.about.lines().next().unwrap_or_default();
+            .unwrap_or(applet.spec.name);
+        let about = applet.spec.about.lines().next().unwrap_or_default();
         text.push_str(&format!("  {name:<10} {about}\n"));
     }
     text.push_str("\n'exitdir APPLET --help' tells more.\n");
@@ -156,31 +156,31 @@ fn print(voice: &Logger, text: &str) -> u8 {
 }
 
 /// Answers `--help` and `--version`, which win over everything else that was typed.
-fn answer(synopsis: &CommandSpec, voice: &Logger, typed: &ParsedArgs) -> Option<u8> {
+fn answer_help_or_version(spec: &CommandSpec, voice: &Logger, typed: &ParsedArgs) -> Option<u8> {
     if typed.has(&HELP) {
-        return Some(print(voice, &synopsis.help()));
+        return Some(print(voice, &spec.help()));
     }
     typed
         .has(&VERSION)
-        .then(|| print(voice, &version(synopsis.name)))
+        .then(|| print(voice, &version(spec.name)))
 }
 
 /// From the words that were typed to what they mean. `Err` is the exit status of an applet that has
 /// nothing more to do: it has answered, or the words mean nothing.
-fn understand<P>(
-    (synopsis, voice): (&CommandSpec, &Logger),
+fn parse_args<P>(
+    (spec, voice): (&CommandSpec, &Logger),
     words: Positionals,
     arguments: Vec<OsString>,
     meaning: impl Fn(&ParsedArgs) -> Result<P, String>,
 ) -> Result<P, u8> {
-    let mut typed = parse(synopsis.options, words, arguments);
-    typed.add_variables(synopsis.options);
-    if let Some(status) = answer(synopsis, voice, &typed) {
+    let mut typed = parse(spec.options, words, arguments);
+    typed.add_variables(spec.options);
+    if let Some(status) = answer_help_or_version(spec, voice, &typed) {
         return Err(status);
     }
     let sound = typed.error.clone().map_or(Ok(()), Err);
     sound.and_then(|()| meaning(&typed)).map_err(|sentence| {
-        voice.error(usage_sentence(synopsis, &sentence));
+        voice.error(usage_sentence(spec, &sentence));
         exit::FAILURE
     })
 }
@@ -196,8 +196,8 @@ fn directory(typed: &ParsedArgs) -> Option<ExitDir> {
 const NO_DIRECTORY: &str = "no exit directory: set EXIT_DIR or give --dir DIR";
 
 /// What is wrong with the command line, and where to read more.
-fn usage_sentence(synopsis: &CommandSpec, sentence: &str) -> String {
-    format!("{sentence} (see {} --help)", synopsis.name)
+fn usage_sentence(spec: &CommandSpec, sentence: &str) -> String {
+    format!("{sentence} (see {} --help)", spec.name)
 }
 
 fn read_name(text: &str) -> Result<Name, String> {

@@ -5,10 +5,12 @@ use super::args::{CommandSpec, ParsedArgs, Positionals, parse};
 use super::run_options::{
     ACTIVE_WHILE, BIRTH_DEPS, BIRTH_TIMEOUT, CONFIG, CONFIG_CHECK, CONFIG_TAR, DEATH_DEPS,
     EXIT_ONLY, EXPECT_CODE, GRACE_PERIOD, GROUP, NAME, ON_CONFIG, PARENT_DEATH_SIGNAL, PASS_CODE,
-    QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, STOP_DELAY, STOP_SIGNAL, SUBREAPER,
-    SYNOPSIS, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
+    QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, SPEC, STOP_DELAY, STOP_SIGNAL,
+    SUBREAPER, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
 };
-use super::{answer, directory, read_code, read_duration, read_name, usage_sentence};
+use super::{
+    answer_help_or_version, directory, read_code, read_duration, read_name, usage_sentence,
+};
 use crate::duration::Limit;
 use crate::error::describe;
 use crate::log::{Level, Logger};
@@ -27,21 +29,21 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const VOICE: Logger = Logger::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SPEC.name);
 const DEFAULT_BIRTH_TIMEOUT: Limit = Limit::After(Duration::from_secs(5 * 60));
 const DEFAULT_GRACE_PERIOD: Limit = Limit::After(Duration::from_secs(30));
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let stage = match Bootstrap::set(&VOICE) {
-        Ok(stage) => stage,
+    let bootstrap = match Bootstrap::new(&VOICE) {
+        Ok(bootstrap) => bootstrap,
         Err(status) => return status,
     };
-    let mut typed = parse(SYNOPSIS.options, Positionals::Command, arguments);
-    if let Some(status) = answer(&SYNOPSIS, &VOICE, &typed) {
+    let mut typed = parse(SPEC.options, Positionals::Command, arguments);
+    if let Some(status) = answer_help_or_version(&SPEC, &VOICE, &typed) {
         return status;
     }
-    typed.add_variables(SYNOPSIS.options);
-    stage.live(&typed, &SYNOPSIS)
+    typed.add_variables(SPEC.options);
+    bootstrap.supervise(&typed, &SPEC)
 }
 
 /// What a supervisor takes hold of before anything else, so that nothing of it is lost.
@@ -52,7 +54,7 @@ pub(super) struct Bootstrap {
 }
 
 impl Bootstrap {
-    pub(super) fn set(voice: &Logger) -> Result<Bootstrap, u8> {
+    pub(super) fn new(voice: &Logger) -> Result<Bootstrap, u8> {
         let signals = Signals::block().map_err(|error| {
             voice.error(format!("cannot block signals: {}", describe(&error)));
             exit::FAILURE
@@ -62,14 +64,14 @@ impl Bootstrap {
     }
 
     /// Lives the life that was asked for, and returns its exit status.
-    pub(super) fn live(&self, typed: &ParsedArgs, synopsis: &CommandSpec) -> u8 {
-        let voice = Logger::new(synopsis.name);
-        let understood = plan(typed, voice).and_then(|plan| Ok((plan, family(typed)?)));
-        let (plan, family) = match understood {
-            Ok(understood) => understood,
-            Err(sentence) => return refuse(typed, voice, &usage_sentence(synopsis, &sentence)),
+    pub(super) fn supervise(&self, typed: &ParsedArgs, spec: &CommandSpec) -> u8 {
+        let voice = Logger::new(spec.name);
+        let meaning = plan(typed, voice).and_then(|plan| Ok((plan, process_options(typed)?)));
+        let (plan, process) = match meaning {
+            Ok(meaning) => meaning,
+            Err(sentence) => return refuse(typed, voice, &usage_sentence(spec, &sentence)),
         };
-        if let Err(sentence) = family.settle(self.parent) {
+        if let Err(sentence) = process.apply(self.parent) {
             return refuse(typed, voice, &sentence);
         }
         let managed = match manage(&plan) {
@@ -115,7 +117,7 @@ struct ProcessOptions {
     parent_death_signal: Option<Signal>,
 }
 
-fn family(typed: &ParsedArgs) -> Result<ProcessOptions, String> {
+fn process_options(typed: &ParsedArgs) -> Result<ProcessOptions, String> {
     Ok(ProcessOptions {
         adopt_orphans: typed.has(&SUBREAPER) || typed.has(&WAIT_DESCENDANTS),
         parent_death_signal: typed.value(&PARENT_DEATH_SIGNAL, read_signal)?,
@@ -124,7 +126,7 @@ fn family(typed: &ParsedArgs) -> Result<ProcessOptions, String> {
 
 impl ProcessOptions {
     /// Tells the kernel. `parent` is who was our parent at first.
-    fn settle(&self, parent: i32) -> Result<(), String> {
+    fn apply(&self, parent: i32) -> Result<(), String> {
         if self.adopt_orphans {
             sys::adopt_orphans()
                 .map_err(|error| format!("cannot adopt orphans: {}", describe(&error)))?;

@@ -169,7 +169,7 @@ pub(super) const RUN_POLL: Opt = POLL.with_variable();
 pub(super) const VERBOSE: Opt = flag(Some('v'), "verbose", "say more").with_variable();
 pub(super) const QUIET: Opt = flag(Some('q'), "quiet", "say only errors").with_variable();
 
-pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
+pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "exitdir-run",
     usage: "[OPTION]... [--] CMD [ARG]...",
     about: "Run CMD as a child, as PID 1 or not, and live the life of NAME in the exit directory.",

@@ -1,7 +1,7 @@
 //! `exitdir-signal`: says that somebody is dead, or ready.
 
 use super::args::{CommandSpec, DIR, HELP, Opt, ParsedArgs, Positionals, VERSION, flag, valued};
-use super::{NO_DIRECTORY, directory, own_name, read_code, read_name, understand};
+use super::{NO_DIRECTORY, directory, own_name, parse_args, read_code, read_name};
 use crate::error::Error;
 use crate::exit;
 use crate::log::Logger;
@@ -21,7 +21,7 @@ const CODE: Opt = valued(
 );
 const MESSAGE: Opt = valued(Some('m'), "message", "TEXT", "one line of text to record");
 
-pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
+pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "exitdir-signal",
     usage: "[OPTION]... [NAME] [-- PROBE [ARG]...]",
     about: "Say that NAME is dead, or ready. NAME defaults to $EXITDIR_NAME, else exitFile.",
@@ -31,7 +31,7 @@ pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
             Exit status: 0 recorded; 125 own failure or usage; with a probe, the probe's.",
 };
 
-const VOICE: Logger = Logger::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SPEC.name);
 /// The file that followers built on the Go library know.
 const DEFAULT_NAME: &str = "exitFile";
 
@@ -45,12 +45,7 @@ struct SignalPlan {
 }
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let plan = match understand(
-        (&SYNOPSIS, &VOICE),
-        Positionals::ThenCommand,
-        arguments,
-        plan,
-    ) {
+    let plan = match parse_args((&SPEC, &VOICE), Positionals::ThenCommand, arguments, plan) {
         Ok(plan) => plan,
         Err(status) => return status,
     };

@@ -1,7 +1,7 @@
 //! `exitdir-status`: a table of the tombstones, for people and for scripts.
 
 use super::args::{CommandSpec, DIR, HELP, Opt, ParsedArgs, Positionals, VERSION, flag};
-use super::{NO_DIRECTORY, directory, print, understand};
+use super::{NO_DIRECTORY, directory, parse_args, print};
 use crate::error::{Error, escaped};
 use crate::exit;
 use crate::log::Logger;
@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 const JSON: Opt = flag(None, "json", "print one JSON object per line");
 
-pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
+pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "exitdir-status",
     usage: "[OPTION]...",
     about: "Print a table of the tombstones, sorted by name.",
@@ -23,10 +23,10 @@ pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
     notes: "Exit status: 0; 125 own failure or usage.",
 };
 
-const VOICE: Logger = Logger::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SPEC.name);
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let (dir, json) = match understand((&SYNOPSIS, &VOICE), Positionals::Only, arguments, plan) {
+    let (dir, json) = match parse_args((&SPEC, &VOICE), Positionals::Only, arguments, plan) {
         Ok(plan) => plan,
         Err(status) => return status,
     };

@@ -3,7 +3,7 @@
 use super::args::{
     CommandSpec, DIR, HELP, Opt, POLL, ParsedArgs, Positionals, VERSION, flag, valued,
 };
-use super::{NO_DIRECTORY, directory, own_name, print, read_duration, understand};
+use super::{NO_DIRECTORY, directory, own_name, parse_args, print, read_duration};
 use crate::duration::Limit;
 use crate::exit;
 use crate::log::Logger;
@@ -42,7 +42,7 @@ const PRINT: Opt = flag(
     "print NAME STATE CODE for each tombstone that decided the wait",
 );
 
-pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
+pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "exitdir-wait",
     usage: "[OPTION]... [CONDITION]... [-- CMD [ARG]...]",
     about: "Wait until conditions hold, then exit, or run CMD in one's own place.\n\n\
@@ -63,7 +63,7 @@ pub(super) const SYNOPSIS: CommandSpec = CommandSpec {
             126, 127 CMD cannot be executed, was not found; 128+n ended by signal n.",
 };
 
-const VOICE: Logger = Logger::new(SYNOPSIS.name);
+const VOICE: Logger = Logger::new(SPEC.name);
 
 /// What is to be done.
 struct WaitPlan {
@@ -76,12 +76,7 @@ struct WaitPlan {
 }
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let plan = match understand(
-        (&SYNOPSIS, &VOICE),
-        Positionals::ThenCommand,
-        arguments,
-        plan,
-    ) {
+    let plan = match parse_args((&SPEC, &VOICE), Positionals::ThenCommand, arguments, plan) {
         Ok(plan) => plan,
         Err(status) => return status,
     };
