@@ -15,7 +15,7 @@ use crate::duration::Limit;
 use crate::error::describe;
 use crate::log::{Level, Logger};
 use crate::managed::ManagedApp;
-use crate::managed::spec::{ConfigItem, Management};
+use crate::managed::spec::{ConfigItem, ManagedSpec};
 use crate::protocol::condition::{Condition, State};
 use crate::protocol::name::Name;
 use crate::readiness::spec::ReadyOn;
@@ -209,17 +209,17 @@ fn on_config(typed: &ParsedArgs, stop_signal: Signal) -> Result<OnConfig, String
     }
 }
 
-fn management(typed: &ParsedArgs) -> Result<Management, String> {
+fn management(typed: &ParsedArgs) -> Result<ManagedSpec, String> {
     let mut items = typed.list(&CONFIG, ConfigItem::parse)?;
     items.extend(typed.list(&CONFIG_TAR, ConfigItem::parse_archive)?);
-    let management = Management {
+    let management = ManagedSpec {
         items,
         check: typed.value(&CONFIG_CHECK, read_program)?,
         active_while: typed.value(&ACTIVE_WHILE, read_file)?,
     };
     let needy = [&CONFIG_CHECK, &ON_CONFIG];
     let needy = needy.into_iter().find_map(|opt| typed.spelled(opt));
-    match (needy, management.contested()) {
+    match (needy, management.conflicting_target()) {
         (Some(spelled), _) if management.items.is_empty() => {
             Err(format!("{spelled} needs a --config or a --config-tar"))
         }

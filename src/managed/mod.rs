@@ -20,7 +20,7 @@ mod watcher;
 use crate::duration::Limit;
 use crate::error::describe;
 use crate::exit::ExitStatus;
-use crate::managed::spec::Management;
+use crate::managed::spec::ManagedSpec;
 use crate::store::exit_dir::{ExitDir, FileId, Locality};
 use crate::sys::Signals;
 use crate::watch::cpu_time::CpuTimer;
@@ -37,7 +37,7 @@ use watcher::Watcher;
 /// Changes that follow each other sooner than that are one.
 const QUIET: Duration = Duration::from_millis(100);
 /// Where there is no end of changes, or a writer does not close his file, they are taken this often all the same.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const DEBOUNCE_LIMIT: Duration = Duration::from_secs(10);
 /// What could not be done for no fault of the configuration is tried again so often.
 const RETRY: Duration = Duration::from_secs(10);
 /// So often is looked again at once, because a place was not watched when it was looked at.
@@ -50,19 +50,19 @@ const REST: u32 = 19;
 #[derive(Debug, Default)]
 pub(crate) struct ManagedUpdate {
     /// Whether the command may run, if that has changed.
-    pub(crate) activity: Option<bool>,
+    pub(crate) active: Option<bool>,
     /// A new configuration was put in place.
     pub(crate) reconfigured: bool,
     /// Each to be said.
     pub(crate) warnings: Vec<String>,
     /// Each to be said once.
-    pub(crate) complaints: Vec<String>,
+    pub(crate) warnings_once: Vec<String>,
     pub(crate) details: Vec<String>,
 }
 
 /// What a managed application depends on, from the start of its life to the end.
 pub(crate) struct ManagedApp<'p> {
-    plan: &'p Management,
+    plan: &'p ManagedSpec,
     dir: Option<&'p ExitDir>,
     poll: Option<Limit>,
     items: Vec<Source<'p>>,
@@ -103,7 +103,7 @@ impl<'p> ManagedApp<'p> {
     /// # Errors
     /// Why it cannot: a place that nothing can be put in place of.
     pub(crate) fn prepare(
-        plan: &'p Management,
+        plan: &'p ManagedSpec,
         dir: Option<&'p ExitDir>,
         poll: Option<Limit>,
     ) -> Result<ManagedApp<'p>, String> {
@@ -159,13 +159,13 @@ impl<'p> ManagedApp<'p> {
     }
 
     /// What is missing for that.
-    pub(crate) fn explain(&self) -> String {
+    pub(crate) fn missing(&self) -> String {
         let missing = self.items.iter().filter(|item| !item.is_there());
         missing.map(Source::explain).collect::<Vec<_>>().join(", ")
     }
 
     /// The process of a check that runs.
-    pub(crate) fn checker(&self) -> Option<i32> {
+    pub(crate) fn check_pid(&self) -> Option<i32> {
         self.round.as_ref().and_then(Update::checker)
     }
 
@@ -184,7 +184,7 @@ impl<'p> ManagedApp<'p> {
 
     /// Looks at what may have changed. `may_check` is whether a check may run now; one that does begins again
     /// later if not.
-    pub(crate) fn look(&mut self, signals: &Signals, may_check: bool) -> ManagedUpdate {
+    pub(crate) fn poll(&mut self, signals: &Signals, may_check: bool) -> ManagedUpdate {
         let mut finding = ManagedUpdate::default();
         let now = Instant::now();
         self.has_heard |= self.watcher.listen();
@@ -206,7 +206,7 @@ impl<'p> ManagedApp<'p> {
 
     /// What the command is about to be started with, and whether that is at rest: nothing has changed since, and
     /// nothing is being read, checked or put in place. What was found before this moment does not count.
-    pub(crate) fn look_before_start(&mut self, before: Instant) -> (ManagedUpdate, bool) {
+    pub(crate) fn poll_before_start(&mut self, before: Instant) -> (ManagedUpdate, bool) {
         let mut finding = ManagedUpdate::default();
         self.has_heard |= self.watcher.listen();
         let is_told = self.tells_everything || self.surveyed.is_some_and(|at| at >= before);
@@ -242,7 +242,7 @@ impl<'p> ManagedApp<'p> {
             }
         }
         if let Some(errno) = self.watcher.trouble() {
-            finding.complaints.push(dir_watch::no_inotify(errno));
+            finding.warnings_once.push(dir_watch::no_inotify(errno));
         }
         let (cost, ended) = (effort.so_far(), Instant::now());
         self.rests_until = ended + cost * REST;
@@ -271,7 +271,7 @@ impl<'p> ManagedApp<'p> {
 
     /// When the changes are taken, if there is no other.
     fn end_of(&self, unrest: Debounce) -> Instant {
-        let latest = unrest.since + PATIENCE;
+        let latest = unrest.since + DEBOUNCE_LIMIT;
         if self.watcher.is_being_written(&self.contents) {
             return latest;
         }
@@ -292,16 +292,16 @@ impl<'p> ManagedApp<'p> {
             Ok(active) if active == self.active => {}
             Ok(active) => {
                 self.active = active;
-                finding.activity = Some(active);
+                finding.active = Some(active);
             }
             Err(errno) => {
                 let because = describe(&errno.into());
                 let sentence = format!("cannot look for {}: {because}", file.display());
-                finding.complaints.push(sentence);
+                finding.warnings_once.push(sentence);
                 // What runs is left alone; what does not is not started on a guess.
                 if self.is_new && self.active {
                     self.active = false;
-                    finding.activity = Some(false);
+                    finding.active = Some(false);
                 }
             }
         }
@@ -316,7 +316,7 @@ impl<'p> ManagedApp<'p> {
             return;
         }
         // Whoever has not finished by now is not waited for any more.
-        let is_over = |unrest: Debounce| unrest.since + PATIENCE <= now;
+        let is_over = |unrest: Debounce| unrest.since + DEBOUNCE_LIMIT <= now;
         let unrest = self.unrest.take();
         let in_haste = unrest.is_some_and(is_over);
         if in_haste {
@@ -340,7 +340,7 @@ impl<'p> ManagedApp<'p> {
                 SourceChange::None => {}
                 SourceChange::Candidate(print, candidate) => round.add(number, print, candidate),
                 SourceChange::Warning(sentence) => finding.warnings.push(sentence),
-                SourceChange::Complaint(sentence) => finding.complaints.push(sentence),
+                SourceChange::Complaint(sentence) => finding.warnings_once.push(sentence),
             }
         }
         self.round = Some(round);

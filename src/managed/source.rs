@@ -257,7 +257,7 @@ impl<'p> Source<'p> {
             }
             Err(complaint) => {
                 self.has_failed = true;
-                finding.complaints.push(complaint);
+                finding.warnings_once.push(complaint);
                 false
             }
         }

@@ -22,7 +22,7 @@ pub(crate) enum Usage {
 
 /// Everything that a managed application depends on, besides others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Management {
+pub(crate) struct ManagedSpec {
     pub(crate) items: Vec<ConfigItem>,
     /// The program that is asked about a candidate, and its first arguments.
     pub(crate) check: Option<Vec<String>>,
@@ -101,14 +101,14 @@ fn copied(
     ConfigItem::new(source, expected, |_| usage(place))
 }
 
-impl Management {
+impl ManagedSpec {
     /// Whether there is anything to look after.
     pub(crate) fn is_needed(&self) -> bool {
         !self.items.is_empty() || self.active_while.is_some()
     }
 
     /// The place that two items want, if there is one.
-    pub(crate) fn contested(&self) -> Option<&Path> {
+    pub(crate) fn conflicting_target(&self) -> Option<&Path> {
         let places: Vec<&Path> = self
             .items
             .iter()
@@ -173,11 +173,11 @@ mod tests {
         let contested = |words: &[&str]| {
             let items = words.iter().map(|text| ConfigItem::parse(text).unwrap());
             let items = items.collect();
-            let management = Management {
+            let management = ManagedSpec {
                 items,
-                ..Management::default()
+                ..ManagedSpec::default()
             };
-            management.contested().map(Path::to_owned)
+            management.conflicting_target().map(Path::to_owned)
         };
         assert_eq!(contested(&["a=x", "b=y", "c", "d"]), None);
         assert_eq!(contested(&["a=x", "b=xy"]), None);

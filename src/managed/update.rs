@@ -132,7 +132,7 @@ impl Update {
                 CheckResult::No(why) => finding.warnings.push(item.refuse(print, &why)),
                 CheckResult::NotRun(complaint) => {
                     item.has_failed = true;
-                    finding.complaints.push(complaint);
+                    finding.warnings_once.push(complaint);
                 }
             }
         }

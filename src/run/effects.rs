@@ -143,7 +143,7 @@ impl Supervisor<'_> {
             .society
             .as_ref()
             .map(|society| society.births.explain());
-        let managed = self.managed.as_ref().map(ManagedApp::explain);
+        let managed = self.managed.as_ref().map(ManagedApp::missing);
         let missing = [births, managed].into_iter().flatten();
         let missing: Vec<String> = missing.filter(|text| !text.is_empty()).collect();
         missing.join(", ")

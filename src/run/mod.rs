@@ -319,7 +319,7 @@ impl Supervisor<'_> {
 
     /// Whether the children that we have are a check and a probe, and nobody whom the command has left behind.
     fn has_left_helpers_alone(&self) -> bool {
-        let check = self.managed.as_ref().and_then(ManagedApp::checker);
+        let check = self.managed.as_ref().and_then(ManagedApp::check_pid);
         let probe = self.readiness.as_ref().and_then(Readiness::helper);
         let helpers: Vec<i32> = check.into_iter().chain(probe).collect();
         !helpers.is_empty() && !Descendants::are_left_beside(&helpers)
@@ -370,7 +370,7 @@ impl Supervisor<'_> {
     fn take_configuration(&mut self) {
         let may_check = self.may_check();
         if let Some(managed) = &mut self.managed {
-            let finding = managed.look(self.signals, may_check);
+            let finding = managed.poll(self.signals, may_check);
             self.take_finding(finding);
         }
     }
@@ -385,14 +385,14 @@ impl Supervisor<'_> {
         finding.warnings.iter().for_each(|said| voice.error(said));
         finding.details.iter().for_each(|said| voice.detail(said));
         finding
-            .complaints
+            .warnings_once
             .into_iter()
             .for_each(|said| self.complain(said));
         // First, so that a command that is activated is not restarted for what it is started with.
         if finding.reconfigured {
             self.feed(Event::Reconfigured);
         }
-        match finding.activity {
+        match finding.active {
             Some(true) => self.feed(Event::Activated),
             Some(false) => self.feed(Event::Deactivated),
             None => {}

@@ -3,7 +3,7 @@
 use crate::duration::Limit;
 use crate::error::Error;
 use crate::log::Logger;
-use crate::managed::spec::Management;
+use crate::managed::spec::ManagedSpec;
 use crate::protocol::condition::Condition;
 use crate::protocol::name::Name;
 use crate::readiness::spec::ReadyOn;
@@ -20,7 +20,7 @@ pub(crate) struct Plan {
     pub(crate) death_deps: Vec<Condition>,
     pub(crate) poll: Option<Limit>,
     pub(crate) ready_on: ReadyOn,
-    pub(crate) management: Management,
+    pub(crate) management: ManagedSpec,
     pub(crate) rules: Rules,
     pub(crate) target: Target,
     pub(crate) command: CommandLine,

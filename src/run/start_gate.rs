@@ -2,7 +2,7 @@
 //! died, the file while which the command runs may be gone, a configuration may be about to change.
 
 use super::Supervisor;
-use crate::managed::{ManagedApp, PATIENCE};
+use crate::managed::{ManagedApp, DEBOUNCE_LIMIT};
 use crate::run::peers::Peers;
 use crate::supervisor::{Event, Timer};
 use std::time::Instant;
@@ -15,7 +15,7 @@ impl Supervisor<'_> {
             return;
         }
         let since = *self.start_due.get_or_insert_with(Instant::now);
-        if !self.is_configuration_at_rest() && since.elapsed() < PATIENCE {
+        if !self.is_configuration_at_rest() && since.elapsed() < DEBOUNCE_LIMIT {
             return;
         }
         if let Some(society) = &mut self.society {
@@ -59,13 +59,13 @@ impl Supervisor<'_> {
         let Some(managed) = &mut self.managed else {
             return true;
         };
-        let (finding, is_at_rest) = managed.look_before_start(self.turn_began);
+        let (finding, is_at_rest) = managed.poll_before_start(self.turn_began);
         self.take_finding(finding);
         is_at_rest
     }
 
     /// When a start does not wait for the configuration any more.
     pub(super) fn start_deadline(&self) -> Option<Instant> {
-        self.start_due.map(|since| since + PATIENCE)
+        self.start_due.map(|since| since + DEBOUNCE_LIMIT)
     }
 }
