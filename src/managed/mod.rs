@@ -5,6 +5,7 @@
 //! and put in place in one round, and told once. What is refused changes nothing.
 
 mod archive;
+mod batch;
 mod build;
 mod overlap;
 mod read;
@@ -14,7 +15,6 @@ mod source;
 pub(crate) mod spec;
 mod staging;
 mod tree;
-mod update;
 mod watcher;
 
 use crate::duration::Limit;
@@ -25,13 +25,13 @@ use crate::store::exit_dir::{ExitDir, FileId, Locality};
 use crate::sys::Signals;
 use crate::watch::cpu_time::CpuTimer;
 use crate::watch::dir_watch::{self, DeferredClose};
+use batch::Batch;
 use scan::WatchSet;
 use source::{Source, SourceChange};
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use update::Update;
 use watcher::Watcher;
 
 /// Changes that follow each other sooner than that are one.
@@ -80,7 +80,7 @@ pub(crate) struct ManagedApp<'p> {
     unrest: Option<Debounce>,
     /// When to try again what could not be done.
     retry: Option<Instant>,
-    round: Option<Update>,
+    round: Option<Batch>,
     is_new: bool,
     /// When everything was looked at last.
     surveyed: Option<Instant>,
@@ -148,7 +148,7 @@ impl<'p> ManagedApp<'p> {
             self.has_heard.then_some(self.rests_until),
             rest.filter(|_| waits),
             self.retry.filter(|_| waits),
-            self.round.as_ref().and_then(Update::deadline),
+            self.round.as_ref().and_then(Batch::deadline),
         ];
         dates.into_iter().flatten().min()
     }
@@ -166,7 +166,7 @@ impl<'p> ManagedApp<'p> {
 
     /// The process of a check that runs.
     pub(crate) fn check_pid(&self) -> Option<i32> {
-        self.round.as_ref().and_then(Update::checker)
+        self.round.as_ref().and_then(Batch::checker)
     }
 
     /// As [`crate::watch::dir_watch::DirWatch::close_later`].
@@ -193,7 +193,7 @@ impl<'p> ManagedApp<'p> {
             self.survey(now, &mut finding);
         }
         if !may_check {
-            self.round.iter_mut().for_each(Update::interrupt);
+            self.round.iter_mut().for_each(Batch::interrupt);
             return finding;
         }
         self.begin_round(now, &mut finding);
@@ -324,7 +324,7 @@ impl<'p> ManagedApp<'p> {
         }
         self.was_in_haste = in_haste;
         let apart = self.apart();
-        let mut round = Update::new(unrest.map(|unrest| unrest.since), in_haste);
+        let mut round = Batch::new(unrest.map(|unrest| unrest.since), in_haste);
         for (number, item) in self.items.iter_mut().enumerate() {
             // Reading the one before may have taken its time.
             self.has_heard |= self.watcher.listen();

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
-pub(super) struct Update {
+pub(super) struct Batch {
     ahead: VecDeque<CheckedCandidate>,
     check: Option<(Helper, Instant)>,
     /// Something was put in place.
@@ -44,7 +44,7 @@ enum CheckResult {
     NotRun(String),
 }
 
-impl Update {
+impl Batch {
     pub(super) fn add(
         &mut self,
         item: usize,
@@ -59,11 +59,11 @@ impl Update {
     }
 
     /// Of what has been changing since then. In haste, whatever has changed meanwhile is for a later round.
-    pub(super) fn new(since: Option<Instant>, in_haste: bool) -> Update {
-        Update {
+    pub(super) fn new(since: Option<Instant>, in_haste: bool) -> Batch {
+        Batch {
             since,
             in_haste,
-            ..Update::default()
+            ..Batch::default()
         }
     }
 
