@@ -1,9 +1,9 @@
 //! What has changed together: checked one after the other, put in place, and told once.
 
-use super::ManagedUpdate;
 use super::replace::Candidate;
 use super::source::Source;
 use super::tree::TreeFingerprint;
+use super::update::ManagedUpdate;
 use crate::duration::Limit;
 use crate::exit::ExitStatus;
 use crate::process::helper::{Helper, HelperOutcome, HelperOutput};

@@ -7,6 +7,7 @@
 mod archive;
 mod batch;
 mod build;
+pub(crate) mod debounce;
 mod overlap;
 mod read;
 mod replace;
@@ -15,6 +16,7 @@ mod source;
 pub(crate) mod spec;
 mod staging;
 mod tree;
+pub(crate) mod update;
 mod watcher;
 
 use crate::duration::Limit;
@@ -26,18 +28,18 @@ use crate::sys::Signals;
 use crate::watch::cpu_time::CpuTimer;
 use crate::watch::dir_watch::{self, DeferredClose};
 use batch::Batch;
+use debounce::DEBOUNCE_LIMIT;
 use scan::WatchSet;
 use source::{Source, SourceChange};
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use update::ManagedUpdate;
 use watcher::Watcher;
 
 /// Changes that follow each other sooner than that are one.
 const QUIET: Duration = Duration::from_millis(100);
-/// Where there is no end of changes, or a writer does not close his file, they are taken this often all the same.
-pub(crate) const DEBOUNCE_LIMIT: Duration = Duration::from_secs(10);
 /// What could not be done for no fault of the configuration is tried again so often.
 const RETRY: Duration = Duration::from_secs(10);
 /// So often is looked again at once, because a place was not watched when it was looked at.
@@ -45,20 +47,6 @@ const ATTEMPTS: u32 = 5;
 /// After a look there is none for so many times the processor time that it took: of that, looks take at most a
 /// twentieth.
 const REST: u32 = 19;
-
-/// What one look found, and what people are to be told.
-#[derive(Debug, Default)]
-pub(crate) struct ManagedUpdate {
-    /// Whether the command may run, if that has changed.
-    pub(crate) active: Option<bool>,
-    /// A new configuration was put in place.
-    pub(crate) reconfigured: bool,
-    /// Each to be said.
-    pub(crate) warnings: Vec<String>,
-    /// Each to be said once.
-    pub(crate) warnings_once: Vec<String>,
-    pub(crate) details: Vec<String>,
-}
 
 /// What a managed application depends on, from the start of its life to the end.
 pub(crate) struct ManagedApp<'p> {

@@ -1,11 +1,12 @@
 //! One source: what is known of it, and what is new about it.
 
+use super::archive;
 use super::read::{self, Content, ReadContext};
 use super::replace::{self, Candidate};
 use super::scan::{self, WatchSet};
 use super::staging::parent;
 use super::tree::{Node, Tree, TreeFingerprint};
-use super::{ManagedUpdate, archive};
+use super::update::ManagedUpdate;
 use crate::managed::spec::{ConfigItem, Usage};
 use crate::store::exit_dir::{ExitDir, FileId};
 use std::path::{Path, PathBuf};

@@ -15,7 +15,8 @@ pub(crate) mod timers;
 
 use crate::duration::Limit;
 use crate::exit::Remaining;
-use crate::managed::{ManagedApp, ManagedUpdate};
+use crate::managed::ManagedApp;
+use crate::managed::update::ManagedUpdate;
 use crate::process::child::Child;
 use crate::process::descendants::Descendants;
 use crate::protocol::condition::Condition;

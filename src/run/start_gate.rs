@@ -2,7 +2,8 @@
 //! died, the file while which the command runs may be gone, a configuration may be about to change.
 
 use super::Supervisor;
-use crate::managed::{DEBOUNCE_LIMIT, ManagedApp};
+use crate::managed::ManagedApp;
+use crate::managed::debounce::DEBOUNCE_LIMIT;
 use crate::run::peers::Peers;
 use crate::supervisor::{Event, Timer};
 use std::time::Instant;
