@@ -88,12 +88,13 @@ fn plan(typed: &ParsedArgs) -> Result<SignalPlan, String> {
 fn report(plan: &SignalPlan, result: Result<SignalOutcome, Error>) -> u8 {
     let name = &plan.name;
     match result {
-        Ok(SignalOutcome::Appended | SignalOutcome::Published | SignalOutcome::Already) => {}
+        Ok(SignalOutcome::Appended | SignalOutcome::Published | SignalOutcome::AlreadyRecorded) => {
+        }
         Ok(SignalOutcome::PublishedEmpty(errno)) => VOICE.notice(format!(
             "the tombstone of {name} says died and nothing else: {}",
             crate::error::describe(&std::io::Error::from_raw_os_error(errno))
         )),
-        Ok(SignalOutcome::Dropped) => VOICE.notice(format!(
+        Ok(SignalOutcome::AlreadyDead) => VOICE.notice(format!(
             "{name} was said dead before: {} is not recorded",
             what(plan.word)
         )),
@@ -122,8 +123,8 @@ fn what(word: Announcement) -> String {
 
 /// Runs the probe, and records what it found if it succeeds. Its status is ours.
 fn run_probe(plan: &SignalPlan, probe: &CommandLine) -> u8 {
-    let living = match plan.dir.living(&plan.name) {
-        Ok(living) => living,
+    let live = match plan.dir.find_live(&plan.name) {
+        Ok(live) => live,
         Err(error) => {
             VOICE.error(&error);
             return exit::FAILURE;
@@ -168,6 +169,6 @@ fn run_probe(plan: &SignalPlan, probe: &CommandLine) -> u8 {
     report(
         plan,
         plan.dir
-            .signal_found(&living, plan.word, plan.message.as_deref()),
+            .signal_handle(&live, plan.word, plan.message.as_deref()),
     )
 }

@@ -242,10 +242,10 @@ impl World {
             need_code: false,
         };
         let mut ballot = Evaluator::new(&[condition], terms, None);
-        ballot.hear(&[Observation {
+        ballot.observe(&[Observation {
             name,
             ended: ended.as_ref().map(|(_, life)| life.clone()),
-            now: Some(life.clone()),
+            current: Some(life.clone()),
         }]);
         let follower = self.follower.as_mut().unwrap();
         follower.watching = match ballot.verdict() {

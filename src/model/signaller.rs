@@ -146,7 +146,7 @@ impl World {
             Sight::Seen(file, text, evidence) => {
                 let life = Life::judge(Tombstone::parse(&text), evidence, false);
                 let ready = life.is_alive() && life.tombstone.ready.is_some();
-                match life.standing {
+                match life.liveness {
                     Liveness::Alive(_) if ready && word == Announcement::Ready => {
                         Saying::Said(false)
                     }

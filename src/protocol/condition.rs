@@ -61,7 +61,7 @@ pub struct Life {
     /// What the file says.
     pub tombstone: Tombstone,
     /// What it means, together with its lock.
-    pub standing: Liveness,
+    pub liveness: Liveness,
 }
 
 /// Alive, dead, or not to be told yet.
@@ -113,25 +113,25 @@ impl Death {
 impl Life {
     /// Judges a tombstone. `settled` says that its writer has closed the file or left it alone for a second.
     pub fn judge(tombstone: Tombstone, lock: LockState, settled: bool) -> Life {
-        let standing = standing(&tombstone, lock, settled);
+        let liveness = liveness(&tombstone, lock, settled);
         Life {
             tombstone,
-            standing,
+            liveness,
         }
     }
 
     /// The same life, found to be over although nothing in it says so.
     pub fn into_ended(self) -> Life {
-        let standing = match self.standing {
+        let liveness = match self.liveness {
             Liveness::Dead(death) => Liveness::Dead(death),
             Liveness::Alive(_) | Liveness::Unsettled => Liveness::Dead(Death::Lost),
         };
-        Life { standing, ..self }
+        Life { liveness, ..self }
     }
 
     /// How it ended, if it did.
     pub fn death(&self) -> Option<Death> {
-        match self.standing {
+        match self.liveness {
             Liveness::Dead(death) => Some(death),
             Liveness::Alive(_) | Liveness::Unsettled => None,
         }
@@ -139,12 +139,12 @@ impl Life {
 
     /// Whether it lives.
     pub fn is_alive(&self) -> bool {
-        matches!(self.standing, Liveness::Alive(_))
+        matches!(self.liveness, Liveness::Alive(_))
     }
 
     /// The one word for this life, as status prints it; `None` while it cannot be told.
     pub fn state(&self) -> Option<State> {
-        Some(match self.standing {
+        Some(match self.liveness {
             Liveness::Unsettled => return None,
             Liveness::Alive(Phase::Waiting) => State::Waiting,
             Liveness::Alive(Phase::Born) => State::Born,
@@ -158,7 +158,7 @@ impl Life {
     }
 }
 
-fn standing(tombstone: &Tombstone, lock: LockState, settled: bool) -> Liveness {
+fn liveness(tombstone: &Tombstone, lock: LockState, settled: bool) -> Liveness {
     let began = tombstone.life().is_some() || tombstone.ready.is_some();
     if tombstone.died.is_some() {
         return Liveness::Dead(match (tombstone.exit_code, settled) {
@@ -206,7 +206,7 @@ pub(crate) struct Observation {
     /// A life that was alive when last seen, and is over and replaced.
     pub(crate) ended: Option<Life>,
     /// What is there now.
-    pub(crate) now: Option<Life>,
+    pub(crate) current: Option<Life>,
 }
 
 /// What a condition asks for.
@@ -257,7 +257,7 @@ impl State {
     }
 
     /// Whether this is a way of being dead: what is dead stays so, what lives can change.
-    pub fn is_of_the_dead(self) -> bool {
+    pub fn is_death(self) -> bool {
         match self {
             State::Waiting | State::Born | State::Ready | State::Inactive => false,
             State::Ok | State::Failed | State::Lost | State::Died | State::Exit(_) => true,
@@ -266,7 +266,7 @@ impl State {
 
     /// Whether the life has this state.
     pub fn matches(self, life: &Life) -> bool {
-        match (life.standing, self) {
+        match (life.liveness, self) {
             (Liveness::Unsettled, _) => false,
             (Liveness::Alive(stage), state) => stage_matches(stage, state, &life.tombstone),
             (Liveness::Dead(_), State::Died) => true,

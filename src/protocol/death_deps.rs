@@ -27,9 +27,9 @@ pub(crate) enum Dependence {
 pub(crate) struct StopCause {
     /// What a follower of ours is to take for the cause of our end.
     pub(crate) cause: Name,
-    pub(crate) bond: Dependence,
+    pub(crate) dependence: Dependence,
     /// For people: `main died with exit code 3`.
-    pub(crate) what: String,
+    pub(crate) description: String,
 }
 
 /// The death dependencies of one life.
@@ -92,40 +92,40 @@ impl DeathDeps {
             .filter_map(|history| history.struck.as_ref().map(|struck| &struck.cause))
     }
 
-    /// Takes the news of one look. The causes that it brings up must be looked at before [`DeathDeps::fate`] is asked.
-    pub(crate) fn hear(&mut self, news: &[Observation]) {
+    /// Takes the news of one look. The causes that it brings up must be looked at before [`DeathDeps::stop_cause`] is asked.
+    pub(crate) fn observe(&mut self, news: &[Observation]) {
         for item in news {
             let first = !self.began || self.unread.remove(&item.name);
             let history = self.histories.entry(item.name.clone()).or_default();
-            history.hear(item, first);
+            history.observe(item, first);
         }
         for item in news
             .iter()
-            .filter(|item| item.now.as_ref().is_some_and(Life::is_alive))
+            .filter(|item| item.current.as_ref().is_some_and(Life::is_alive))
         {
             self.revive(&item.name);
         }
     }
 
     /// Decides by the news that were heard, once the causes in it are known. `unread` could not be looked at.
-    pub(crate) fn weigh(&mut self, news: &[Observation], unread: &[Name]) {
+    pub(crate) fn evaluate(&mut self, news: &[Observation], unread: &[Name]) {
         if !std::mem::replace(&mut self.began, true) {
             self.unread.extend(unread.iter().cloned());
         }
         for item in news {
-            let lives = [item.ended.as_ref(), item.now.as_ref()];
+            let lives = [item.ended.as_ref(), item.current.as_ref()];
             for life in lives.into_iter().flatten() {
-                self.weigh_one(&item.name, life);
+                self.evaluate_one(&item.name, life);
             }
         }
     }
 
     /// The dependency that decides.
-    pub(crate) fn fate(&self) -> Option<&StopCause> {
+    pub(crate) fn stop_cause(&self) -> Option<&StopCause> {
         self.decided.as_ref().map(|(_, fate)| fate)
     }
 
-    fn weigh_one(&mut self, name: &Name, life: &Life) {
+    fn evaluate_one(&mut self, name: &Name, life: &Life) {
         let found = self.conditions.iter().position(|condition| {
             condition.is_about(name)
                 && condition.state.matches(life)
@@ -137,7 +137,7 @@ impl DeathDeps {
         };
         if self.decided.as_ref().is_none_or(|(before, _)| at < *before) {
             let needed = self.is_birth_dep(condition, name);
-            let bond = match life.death().map(Death::code) {
+            let dependence = match life.death().map(Death::code) {
                 None | Some(Some(exit::SUCCESS)) if !needed => Dependence::Auxiliary,
                 None | Some(_) => Dependence::Required,
             };
@@ -146,8 +146,8 @@ impl DeathDeps {
                 at,
                 StopCause {
                     cause,
-                    bond,
-                    what: describe(name, life),
+                    dependence,
+                    description: describe(name, life),
                 },
             ));
         }
@@ -194,11 +194,11 @@ impl DeathDeps {
 }
 
 impl History {
-    fn hear(&mut self, news: &Observation, first: bool) {
-        if let (true, Some(life)) = (first, &news.now) {
+    fn observe(&mut self, news: &Observation, first: bool) {
+        if let (true, Some(life)) = (first, &news.current) {
             self.begin(life);
         }
-        let lives = [news.ended.as_ref(), news.now.as_ref()];
+        let lives = [news.ended.as_ref(), news.current.as_ref()];
         for life in lives.into_iter().flatten() {
             let corpse = self
                 .corpse

@@ -35,7 +35,7 @@ pub struct Match {
     /// What it said at that moment.
     pub life: Life,
     /// The look at which that was found, counted from 1.
-    turn: u64,
+    scan_no: u64,
 }
 
 /// Where a wait stands.
@@ -55,7 +55,7 @@ pub(crate) struct Evaluator {
     terms: Terms,
     items: Vec<ConditionState>,
     lives: BTreeMap<Name, Life>,
-    turn: u64,
+    scan_no: u64,
     /// Whom `:STATE` passes over.
     own: Option<Name>,
 }
@@ -63,7 +63,7 @@ pub(crate) struct Evaluator {
 #[derive(Debug)]
 struct ConditionState {
     condition: Condition,
-    decider: Option<Match>,
+    matched: Option<Match>,
     /// What was dead, or not to be told yet, when we began to look.
     corpse: Option<ExcludedDeath>,
     impossible: bool,
@@ -89,7 +89,7 @@ impl Evaluator {
     pub(crate) fn new(conditions: &[Condition], terms: Terms, own: Option<&Name>) -> Evaluator {
         let item = |condition: &Condition| ConditionState {
             condition: condition.clone(),
-            decider: None,
+            matched: None,
             corpse: None,
             impossible: false,
         };
@@ -97,23 +97,23 @@ impl Evaluator {
             terms,
             items: conditions.iter().map(item).collect(),
             lives: BTreeMap::new(),
-            turn: 0,
+            scan_no: 0,
             own: own.cloned(),
         }
     }
 
     /// Takes the news of one look.
-    pub(crate) fn hear(&mut self, news: &[Observation]) {
-        self.turn += 1;
+    pub(crate) fn observe(&mut self, news: &[Observation]) {
+        self.scan_no += 1;
         for item in news {
-            match &item.now {
+            match &item.current {
                 Some(life) => self.lives.insert(item.name.clone(), life.clone()),
                 None => self.lives.remove(&item.name),
             };
             for vote in &mut self.items {
                 let own = vote.condition.name.is_none() && self.own.as_ref() == Some(&item.name);
                 if vote.condition.is_about(&item.name) && !own {
-                    vote.hear(item, self.terms.need_code, self.turn, &self.lives);
+                    vote.observe(item, self.terms.need_code, self.scan_no, &self.lives);
                 }
             }
         }
@@ -122,17 +122,17 @@ impl Evaluator {
     /// Where the wait stands.
     pub(crate) fn verdict(&self) -> Verdict {
         let lost = |item: &ConditionState| {
-            item.decider.is_none() && item.impossible && !self.terms.keep_waiting
+            item.matched.is_none() && item.impossible && !self.terms.keep_waiting
         };
         match self.terms.mode {
             Mode::All => {
-                let deciders: Vec<Match> = self
+                let matches: Vec<Match> = self
                     .items
                     .iter()
-                    .filter_map(|item| item.decider.clone())
+                    .filter_map(|item| item.matched.clone())
                     .collect();
-                if deciders.len() == self.items.len() {
-                    Verdict::Holds(deciders)
+                if matches.len() == self.items.len() {
+                    Verdict::Holds(matches)
                 } else if self.items.iter().any(lost) {
                     Verdict::Impossible
                 } else {
@@ -143,8 +143,8 @@ impl Evaluator {
                 let first = self
                     .items
                     .iter()
-                    .filter_map(|item| item.decider.as_ref())
-                    .min_by_key(|d| d.turn);
+                    .filter_map(|item| item.matched.as_ref())
+                    .min_by_key(|matched| matched.scan_no);
                 match first {
                     Some(decider) => Verdict::Holds(vec![decider.clone()]),
                     None if self.items.iter().all(lost) => Verdict::Impossible,
@@ -156,7 +156,7 @@ impl Evaluator {
 
     /// What does not hold, and what is there instead: `db:ready does not hold (db is waiting)`.
     pub(crate) fn explain(&self) -> String {
-        let open = self.items.iter().filter(|item| item.decider.is_none());
+        let open = self.items.iter().filter(|item| item.matched.is_none());
         let sentences: Vec<String> = open.map(|item| self.explain_one(&item.condition)).collect();
         sentences.join(", ")
     }
@@ -188,36 +188,36 @@ impl Evaluator {
 }
 
 impl ConditionState {
-    fn hear(
+    fn observe(
         &mut self,
         news: &Observation,
         need_code: bool,
-        turn: u64,
+        scan_no: u64,
         lives: &BTreeMap<Name, Life>,
     ) {
-        if self.condition.state.is_of_the_dead() {
-            self.hear_of_the_dead(news, need_code, turn);
+        if self.condition.state.is_death() {
+            self.observe_for_death(news, need_code, scan_no);
         } else {
-            self.hear_of_the_living(news, turn, lives);
+            self.observe_for_life(news, scan_no, lives);
         }
     }
 
-    fn hear_of_the_dead(&mut self, news: &Observation, need_code: bool, turn: u64) {
-        let both = [news.ended.as_ref(), news.now.as_ref()];
+    fn observe_for_death(&mut self, news: &Observation, need_code: bool, scan_no: u64) {
+        let both = [news.ended.as_ref(), news.current.as_ref()];
         for life in both
             .into_iter()
             .flatten()
             .filter(|life| life.death().is_some())
         {
             let known = life.death().and_then(Death::code).is_some();
-            if self.decider.is_some() {
+            if self.matched.is_some() {
                 return;
             }
             if self.condition.state.matches(life) && (known || !need_code) {
-                self.decider = Some(Match {
+                self.matched = Some(Match {
                     name: news.name.clone(),
                     life: life.clone(),
-                    turn,
+                    scan_no,
                 });
             } else if known && self.condition.name.is_some() {
                 self.impossible = true;
@@ -225,9 +225,9 @@ impl ConditionState {
         }
     }
 
-    fn hear_of_the_living(&mut self, news: &Observation, turn: u64, lives: &BTreeMap<Name, Life>) {
-        let other = news.now.as_ref().filter(|life| !life.is_alive());
-        if let (1, Some(life)) = (turn, other) {
+    fn observe_for_life(&mut self, news: &Observation, scan_no: u64, lives: &BTreeMap<Name, Life>) {
+        let other = news.current.as_ref().filter(|life| !life.is_alive());
+        if let (1, Some(life)) = (scan_no, other) {
             self.corpse = Some(ExcludedDeath::of(life));
         }
         // An older corpse may come back; one that died since we began does not.
@@ -237,23 +237,23 @@ impl ConditionState {
         self.impossible |=
             self.condition.name.is_some() && (news.ended.is_some() || died.is_some());
         let holds = news
-            .now
+            .current
             .as_ref()
             .filter(|life| self.condition.state.matches(life));
-        self.decider = match (self.decider.take(), holds) {
+        self.matched = match (self.matched.take(), holds) {
             // Of several, the first goes on to decide as long as it holds.
             (Some(old), Some(_)) if old.name != news.name => Some(old),
             (old, Some(life)) => {
-                let since = old.map_or(turn, |old| old.turn);
+                let since = old.map_or(scan_no, |old| old.scan_no);
                 Some(Match {
                     name: news.name.clone(),
                     life: life.clone(),
-                    turn: since,
+                    scan_no: since,
                 })
             }
             (old, None) => old.and_then(|old| self.other_than(&news.name, old, lives)),
         };
-        self.impossible &= self.decider.is_none();
+        self.impossible &= self.matched.is_none();
     }
 
     /// The decider if it is not the one that has just stopped to hold, else another that does.
@@ -270,7 +270,7 @@ impl ConditionState {
         Some(Match {
             name: name.clone(),
             life: life.clone(),
-            turn: old.turn,
+            scan_no: old.scan_no,
         })
     }
 }
@@ -282,14 +282,14 @@ impl Match {
     }
 
     /// Of several, the one that came last; at one look, the last in the order of the conditions.
-    pub fn last(deciders: &[Match]) -> Option<&Match> {
-        deciders.iter().max_by_key(|decider| decider.turn)
+    pub fn last(matches: &[Match]) -> Option<&Match> {
+        matches.iter().max_by_key(|matched| matched.scan_no)
     }
 }
 
 /// What a life is, for people: `db is waiting`, `main died with exit code 3`.
 pub(crate) fn describe(name: &Name, life: &Life) -> String {
-    match life.standing {
+    match life.liveness {
         Liveness::Unsettled => format!("{name} is empty and may still be written"),
         Liveness::Alive(_) => match life.state() {
             Some(state) => format!("{name} is {state}"),

@@ -34,7 +34,7 @@ impl Name {
     ///
     /// A name too long for that is cut and told apart by its hash; `~` is in no name, so no
     /// shorter name can meet it.
-    pub(crate) fn nursery(&self) -> String {
+    pub(crate) fn staging_name(&self) -> String {
         let plain = format!(".{}.new", self.0);
         if plain.len() <= LONGEST {
             return plain;
@@ -43,8 +43,8 @@ impl Name {
         format!(".{kept}~{:016x}.new", fnv1a(self.0.as_bytes()))
     }
 
-    /// Whether a directory entry is a hidden file that [`Name::nursery`] can have named.
-    pub(crate) fn is_nursery(entry: &[u8]) -> bool {
+    /// Whether a directory entry is a hidden file that [`Name::staging_name`] can have named.
+    pub(crate) fn is_staging_name(entry: &[u8]) -> bool {
         entry
             .strip_prefix(b".")
             .and_then(|rest| rest.strip_suffix(b".new"))
@@ -99,15 +99,18 @@ mod tests {
     fn the_nursery_of_every_length_is_a_hidden_file_name_of_its_own() {
         let mut seen = std::collections::BTreeSet::new();
         for length in 1..=255 {
-            let nursery = Name::new(&"a".repeat(length)).unwrap().nursery();
-            assert!(nursery.len() <= 255 && Name::new(&nursery).is_none());
-            assert!(Name::is_nursery(nursery.as_bytes()), "{nursery}");
-            assert!(seen.insert(nursery));
+            let staging_name = Name::new(&"a".repeat(length)).unwrap().staging_name();
+            assert!(staging_name.len() <= 255 && Name::new(&staging_name).is_none());
+            assert!(
+                Name::is_staging_name(staging_name.as_bytes()),
+                "{staging_name}"
+            );
+            assert!(seen.insert(staging_name));
         }
         assert!(
-            !Name::is_nursery(b".new")
-                && !Name::is_nursery(b".hidden")
-                && !Name::is_nursery(b"a.new")
+            !Name::is_staging_name(b".new")
+                && !Name::is_staging_name(b".hidden")
+                && !Name::is_staging_name(b"a.new")
         );
     }
 }

@@ -91,7 +91,7 @@ pub enum Reason {
     /// Ended by a signal while the command was down.
     Interrupted,
     /// Written by `exitdir-signal`.
-    Signalled,
+    Announced,
 }
 
 impl Reason {
@@ -104,7 +104,7 @@ impl Reason {
         Reason::BirthTimeout,
         Reason::ExecFailed,
         Reason::Interrupted,
-        Reason::Signalled,
+        Reason::Announced,
     ];
 
     /// The word in the file.
@@ -118,7 +118,7 @@ impl Reason {
             Reason::BirthTimeout => "birth-timeout",
             Reason::ExecFailed => "exec-failed",
             Reason::Interrupted => "interrupted",
-            Reason::Signalled => "said",
+            Reason::Announced => "said",
         }
     }
 

@@ -58,7 +58,7 @@ impl Supervisor<'_> {
             Ok(child) => {
                 self.child = Some(child);
                 if let Some(own) = &mut self.own {
-                    own.use_up();
+                    own.mark_started();
                 }
                 if self.plan.ready_on == ReadyOn::Signal {
                     // What is said of this one from now on must not go with the tombstone.

@@ -60,7 +60,9 @@ impl Messages<'_> {
             format!("with {signal}")
         });
         match reason {
-            StopReason::Dependency(fate) => format!("{}: stopping {command} {how}", fate.what),
+            StopReason::Dependency(fate) => {
+                format!("{}: stopping {command} {how}", fate.description)
+            }
             StopReason::Timeout => format!(
                 "{command} has run for {}: stopping it {how}",
                 self.rules.run_timeout
@@ -117,9 +119,11 @@ impl Messages<'_> {
         let command = &self.command;
         match why {
             EndReason::ByItself(_) | EndReason::Stopped(_) => None,
-            EndReason::NotStarted(fate) => Some(format!("{}: not starting {command}", fate.what)),
+            EndReason::NotStarted(fate) => {
+                Some(format!("{}: not starting {command}", fate.description))
+            }
             EndReason::NotRestarted(fate) => {
-                Some(format!("{}: not restarting {command}", fate.what))
+                Some(format!("{}: not restarting {command}", fate.description))
             }
             EndReason::BirthTimeout => Some(format!(
                 "gave up after {}: {}",

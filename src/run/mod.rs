@@ -424,7 +424,7 @@ impl Supervisor<'_> {
             return;
         };
         let look = society.look();
-        let fate = society.deaths.fate().cloned();
+        let fate = society.deaths.stop_cause().cloned();
         self.tell_trouble(look);
         if let Some(fate) = fate {
             self.feed(Event::DeathDepHolds(fate));

@@ -70,7 +70,7 @@ impl<'p> Peers<'p> {
     /// Looks at what may have changed, and at the causes of what was found.
     pub(crate) fn look(&mut self) -> ScanResult {
         let mut all = self.follower.look(self.dir);
-        self.deaths.hear(&all.news);
+        self.deaths.observe(&all.news);
         let mut known = 0;
         loop {
             let causes: Vec<Name> = self.deaths.causes().cloned().collect();
@@ -80,7 +80,7 @@ impl<'p> Peers<'p> {
             known = causes.len();
             causes.iter().for_each(|cause| self.follower.add(cause));
             let more = self.follower.look(self.dir);
-            self.deaths.hear(&more.news);
+            self.deaths.observe(&more.news);
             all.news.extend(more.news);
             all.unread.extend(more.unread);
             all.errors.extend(more.errors);
@@ -91,8 +91,8 @@ impl<'p> Peers<'p> {
             self.unread.remove(&news.name);
         }
         self.unread.extend(all.unread.iter().cloned());
-        self.deaths.weigh(&all.news, &all.unread);
-        self.births.hear(&all.news);
+        self.deaths.evaluate(&all.news, &all.unread);
+        self.births.observe(&all.news);
         all
     }
 }

@@ -64,7 +64,7 @@ impl Supervisor<'_> {
         let Err(error) = own.replace(&membership.dir, replacement, patience) else {
             self.overdue = None;
             if self.child.is_some() {
-                own.use_up();
+                own.mark_started();
             }
             return;
         };

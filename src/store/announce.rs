@@ -35,9 +35,9 @@ pub enum SignalOutcome {
     /// The tombstone could not be filled, as on a full disk; an empty one says it. With the raw OS error.
     PublishedEmpty(i32),
     /// The tombstone said so already.
-    Already,
+    AlreadyRecorded,
     /// The life was said dead before; the first word counts.
-    Dropped,
+    AlreadyDead,
     /// The tombstone has no room left but for a death.
     NoRoom,
     /// It was about a command that has gone since: the life goes on, with another one or none.
@@ -53,24 +53,24 @@ pub struct LiveHandle {
 }
 
 /// Between two looks at a file that somebody may be writing.
-const PAUSE: Duration = Duration::from_millis(5);
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 /// How long somebody else may be busy being born under the name.
-const PATIENCE: Duration = Duration::from_secs(2);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a supervisor may take to carry over what it finds in the tombstone that it has replaced.
-const CARRYING_OVER: Duration = Duration::from_millis(500);
+const CARRY_OVER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Of a file that is not ours no more than 4 KiB are read; half of it leaves room for a record. In bytes.
-const FOREIGN_LIMIT: i64 = 2048;
+const FOREIGN_APPEND_LIMIT: i64 = 2048;
 
 /// Whom a word may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     /// The living, the dead and those who never were.
-    Anybody,
+    Any,
     /// A living exitdir-run only.
-    TheLiving,
+    Live,
     /// The same, as long as this is its tombstone.
-    Only(FileId),
+    Same(FileId),
 }
 
 impl ExitDir {
@@ -82,10 +82,10 @@ impl ExitDir {
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("exitdir-doc-{}", std::process::id()));
-    /// use exitdir::{ExitDir, Name, Word};
+    /// use exitdir::{Announcement, ExitDir, Name};
     /// let dir = ExitDir::new(&path);
     /// let leader = Name::new("leader").ok_or("not a name")?;
-    /// dir.signal(&leader, Word::Died(0), None)?;
+    /// dir.signal(&leader, Announcement::Died(0), None)?;
     /// assert!(dir.life(&leader)?.is_some_and(|life| life.death().is_some()));
     /// # std::fs::remove_dir_all(&path)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -93,16 +93,16 @@ impl ExitDir {
     pub fn signal(
         &self,
         name: &Name,
-        word: Announcement,
+        announcement: Announcement,
         message: Option<&str>,
     ) -> Result<SignalOutcome, Error> {
         self.create()?;
         Announcer {
             dir: self,
             name,
-            word,
+            announcement,
             message,
-            reach: Scope::Anybody,
+            scope: Scope::Any,
         }
         .settle()
     }
@@ -111,18 +111,18 @@ impl ExitDir {
     ///
     /// # Errors
     /// [`Error::NotAlive`] if there is none; [`Error::Io`] if it cannot be written.
-    pub fn signal_living(
+    pub fn signal_live(
         &self,
         name: &Name,
-        word: Announcement,
+        announcement: Announcement,
         message: Option<&str>,
     ) -> Result<SignalOutcome, Error> {
         Announcer {
             dir: self,
             name,
-            word,
+            announcement,
             message,
-            reach: Scope::TheLiving,
+            scope: Scope::Live,
         }
         .settle()
     }
@@ -131,11 +131,11 @@ impl ExitDir {
     ///
     /// # Errors
     /// [`Error::NotAlive`] if there is none; [`Error::Io`] if that cannot be read.
-    pub fn living(&self, name: &Name) -> Result<LiveHandle, Error> {
+    pub fn find_live(&self, name: &Name) -> Result<LiveHandle, Error> {
         let not_alive = || Error::NotAlive(name.clone());
-        let (tombstone, snapshot) = self.sight(name)?.ok_or_else(not_alive)?;
+        let (tombstone, snapshot) = self.read_current(name)?.ok_or_else(not_alive)?;
         let settled = snapshot.is_old();
-        let life = Life::judge(snapshot.tombstone, snapshot.evidence, settled);
+        let life = Life::judge(snapshot.tombstone, snapshot.lock, settled);
         if !life.is_alive() || life.tombstone.waiting.is_none() {
             return Err(not_alive());
         }
@@ -145,22 +145,22 @@ impl ExitDir {
         })
     }
 
-    /// As [`ExitDir::signal_living`], but only about the command that was there when it was found.
+    /// As [`ExitDir::signal_live`], but only about the command that was there when it was found.
     ///
     /// # Errors
-    /// As for [`ExitDir::signal_living`].
-    pub fn signal_found(
+    /// As for [`ExitDir::signal_live`].
+    pub fn signal_handle(
         &self,
-        living: &LiveHandle,
-        word: Announcement,
+        live: &LiveHandle,
+        announcement: Announcement,
         message: Option<&str>,
     ) -> Result<SignalOutcome, Error> {
         Announcer {
             dir: self,
-            name: &living.name,
-            word,
+            name: &live.name,
+            announcement,
             message,
-            reach: Scope::Only(living.tombstone.id),
+            scope: Scope::Same(live.tombstone.id),
         }
         .settle()
     }
@@ -170,9 +170,9 @@ impl ExitDir {
 struct Announcer<'a> {
     dir: &'a ExitDir,
     name: &'a Name,
-    word: Announcement,
+    announcement: Announcement,
     message: Option<&'a str>,
-    reach: Scope,
+    scope: Scope,
 }
 
 impl Announcer<'_> {
@@ -183,45 +183,43 @@ impl Announcer<'_> {
         loop {
             match self.step(&mut quiet) {
                 Ok(Some(said)) => return Ok(said),
-                Ok(None) if began.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                Ok(None) if began.elapsed() < RETRY_TIMEOUT => std::thread::sleep(RETRY_INTERVAL),
                 Ok(None) => return Err(Error::NameTaken(self.name.clone())),
-                Err(Error::NameTaken(_)) if began.elapsed() < PATIENCE => {}
+                Err(Error::NameTaken(_)) if began.elapsed() < RETRY_TIMEOUT => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
     fn step(&self, quiet: &mut Option<WriteStability>) -> Result<Option<SignalOutcome>, Error> {
-        let Some((opened, snapshot)) = self.dir.sight(self.name)? else {
+        let Some((opened, snapshot)) = self.dir.read_current(self.name)? else {
             return self.publish(None);
         };
-        if let Scope::Only(found) = self.reach
+        if let Scope::Same(found) = self.scope
             && found != opened.id
         {
             return Ok(Some(SignalOutcome::Outdated));
         }
         let quiet = quiet.insert(WriteStability::after(*quiet, opened.id, &snapshot, false));
         let settled = quiet.is_settled(&snapshot);
-        let life = Life::judge(snapshot.tombstone, snapshot.evidence, settled);
-        match life.standing {
+        let life = Life::judge(snapshot.tombstone, snapshot.lock, settled);
+        match life.liveness {
             Liveness::Unsettled => Ok(None),
-            Liveness::Alive(_)
-                if self.reach != Scope::Anybody && life.tombstone.waiting.is_none() =>
-            {
+            Liveness::Alive(_) if self.scope != Scope::Any && life.tombstone.waiting.is_none() => {
                 Err(Error::NotAlive(self.name.clone()))
             }
             Liveness::Alive(_) => self.append(&opened, &life),
-            Liveness::Dead(_) if self.is_said(&life) => Ok(Some(SignalOutcome::Already)),
+            Liveness::Dead(_) if self.is_said(&life) => Ok(Some(SignalOutcome::AlreadyRecorded)),
             // Said dead while its supervisor lives: the first word counts.
             Liveness::Dead(_) if opened.is_locked() == Some(true) => {
-                Ok(Some(SignalOutcome::Dropped))
+                Ok(Some(SignalOutcome::AlreadyDead))
             }
             Liveness::Dead(_) => self.publish(Some(opened.id)),
         }
     }
 
     fn is_said(&self, life: &Life) -> bool {
-        match self.word {
+        match self.announcement {
             Announcement::Died(code) => {
                 life.death().is_some_and(|death| death.code() == Some(code))
                     && !State::Lost.matches(life)
@@ -237,7 +235,7 @@ impl Announcer<'_> {
     /// Adds the word to a life that goes on, and looks whether it was still the one.
     fn append(&self, seen: &TombstoneFile, life: &Life) -> Result<Option<SignalOutcome>, Error> {
         if self.is_said(life) {
-            return Ok(Some(SignalOutcome::Already));
+            return Ok(Some(SignalOutcome::AlreadyRecorded));
         }
         let flags = OFlags::RDWR
             | OFlags::APPEND
@@ -254,7 +252,7 @@ impl Announcer<'_> {
         if FileId::of(&stat) != seen.id {
             return Ok(None);
         }
-        if life.tombstone.lock.is_none() && stat.st_size > FOREIGN_LIMIT {
+        if life.tombstone.lock.is_none() && stat.st_size > FOREIGN_APPEND_LIMIT {
             // Nobody would read what is written there.
             return self.publish(Some(seen.id));
         }
@@ -268,7 +266,7 @@ impl Announcer<'_> {
             .map_err(|errno| self.failed(errno))?
             == Some(seen.id);
         if !still {
-            await_carrying_over(seen);
+            await_carry_over(seen);
         }
         Ok(still.then_some(if written {
             SignalOutcome::Appended
@@ -278,12 +276,12 @@ impl Announcer<'_> {
     }
 
     fn with_lines<T>(&self, time: &Timestamp, write: impl FnOnce(&[Line<'_>]) -> T) -> T {
-        match self.word {
+        match self.announcement {
             Announcement::Died(code) => {
                 let record = DeathRecord {
                     code,
                     signal: None,
-                    reason: Some(Reason::Signalled),
+                    reason: Some(Reason::Announced),
                     message: self.message,
                 };
                 write(&record.lines(time))
@@ -298,10 +296,10 @@ impl Announcer<'_> {
 
     /// Puts a new tombstone in the place of `corpse`, or where there was none.
     fn publish(&self, corpse: Option<FileId>) -> Result<Option<SignalOutcome>, Error> {
-        if self.reach != Scope::Anybody {
+        if self.scope != Scope::Any {
             return Err(Error::NotAlive(self.name.clone()));
         }
-        let unborn = PendingTombstone::conceive(self.dir, self.name)?;
+        let pending = PendingTombstone::acquire(self.dir, self.name)?;
         if self
             .dir
             .id_of(self.name.as_str())
@@ -311,28 +309,28 @@ impl Announcer<'_> {
             return Ok(None);
         }
         let time = now();
-        let mut text = match self.word {
+        let mut text = match self.announcement {
             Announcement::Died(_) => String::new(),
             Announcement::Ready => compose(&[Line::Born(&time)]),
         };
         self.with_lines(&time, |lines| text.push_str(&compose(lines)));
-        let said = match unborn.fill(&text) {
+        let said = match pending.write(&text) {
             Ok(()) => SignalOutcome::Published,
-            Err(errno) if self.word == Announcement::Died(exit::SUCCESS) => {
-                unborn.empty().map_err(|errno| self.failed(errno))?;
+            Err(errno) if self.announcement == Announcement::Died(exit::SUCCESS) => {
+                pending.empty().map_err(|errno| self.failed(errno))?;
                 SignalOutcome::PublishedEmpty(errno.raw_os_error())
             }
             Err(errno) => return Err(self.failed(errno)),
         };
-        unborn.publish().map(|_| Some(said))
+        pending.publish().map(|_| Some(said))
     }
 }
 
 /// A supervisor that has replaced its tombstone lets go of the old one when it has carried over what
 /// others wrote there. Whoever looked before that would say it once more.
-fn await_carrying_over(replaced: &TombstoneFile) {
+fn await_carry_over(replaced: &TombstoneFile) {
     let began = Instant::now();
-    while replaced.is_locked() == Some(true) && began.elapsed() < CARRYING_OVER {
-        std::thread::sleep(PAUSE);
+    while replaced.is_locked() == Some(true) && began.elapsed() < CARRY_OVER_TIMEOUT {
+        std::thread::sleep(RETRY_INTERVAL);
     }
 }

@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// After this long without a change nobody is in the middle of writing a file.
-pub(crate) const SETTLING: Duration = Duration::from_secs(1);
+pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(1);
 
 /// An exit directory.
 ///
@@ -69,8 +69,8 @@ pub(crate) struct TombstoneFile {
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) tombstone: Tombstone,
-    pub(crate) evidence: LockState,
-    pub(crate) print: FileFingerprint,
+    pub(crate) lock: LockState,
+    pub(crate) fingerprint: FileFingerprint,
     pub(crate) modified: SystemTime,
 }
 
@@ -228,8 +228,8 @@ impl ExitDir {
     /// Reads an open file: its text, then its lock, then, if the lock shows a death, the text again:
     /// the end may have been orderly after all.
     pub(crate) fn read(&self, opened: &TombstoneFile) -> Result<Snapshot, Errno> {
-        let (stat, mut text) = read_text(&opened.file)?;
-        let evidence = match &text.lock {
+        let (stat, mut text) = read_tombstone(&opened.file)?;
+        let lock = match &text.lock {
             Some(lock) if text.died.is_none() => {
                 let vantage = ReaderContext {
                     boot: self.boot_id(),
@@ -245,13 +245,13 @@ impl ExitDir {
             _ => LockState::Unknown,
         };
         let mut last = stat;
-        if evidence == LockState::Released {
-            (last, text) = read_text(&opened.file)?;
+        if lock == LockState::Released {
+            (last, text) = read_tombstone(&opened.file)?;
         }
         Ok(Snapshot {
             tombstone: text,
-            evidence,
-            print: FileFingerprint {
+            lock,
+            fingerprint: FileFingerprint {
                 size: last.st_size,
                 modified: (last.st_mtime, last.st_mtime_nsec),
             },
@@ -263,15 +263,17 @@ impl ExitDir {
     ///
     /// A supervisor that replaces its tombstone lets go of the old file's lock, and reads no more of it; so
     /// a death, shown by the lock or said, is believed only if the name still leads to that file.
-    pub(crate) fn sight(&self, name: &Name) -> Result<Option<(TombstoneFile, Snapshot)>, Error> {
+    pub(crate) fn read_current(
+        &self,
+        name: &Name,
+    ) -> Result<Option<(TombstoneFile, Snapshot)>, Error> {
         let failed = |errno| Error::io("read", &self.entry(name.as_str()), errno);
         loop {
             let Some(opened) = self.open(name)? else {
                 return Ok(None);
             };
             let snapshot = self.read(&opened).map_err(failed)?;
-            let dead =
-                snapshot.evidence == LockState::Released || snapshot.tombstone.died.is_some();
+            let dead = snapshot.lock == LockState::Released || snapshot.tombstone.died.is_some();
             let replaced = dead
                 && self
                     .id_of(name.as_str())
@@ -288,10 +290,10 @@ impl ExitDir {
     /// # Errors
     /// [`Error::Io`] if the file is there and cannot be read.
     pub fn life(&self, name: &Name) -> Result<Option<Life>, Error> {
-        let sighted = self.sight(name)?;
+        let sighted = self.read_current(name)?;
         Ok(sighted.map(|(_, snapshot)| {
             let settled = snapshot.is_old();
-            Life::judge(snapshot.tombstone, snapshot.evidence, settled)
+            Life::judge(snapshot.tombstone, snapshot.lock, settled)
         }))
     }
 
@@ -351,7 +353,7 @@ impl ExitDir {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WriteStability {
     id: FileId,
-    print: FileFingerprint,
+    fingerprint: FileFingerprint,
     since: Instant,
     finished: bool,
 }
@@ -364,14 +366,14 @@ impl WriteStability {
         snapshot: &Snapshot,
         finished: bool,
     ) -> WriteStability {
-        match before.filter(|quiet| quiet.id == id && quiet.print == snapshot.print) {
+        match before.filter(|quiet| quiet.id == id && quiet.fingerprint == snapshot.fingerprint) {
             Some(quiet) => WriteStability {
                 finished: quiet.finished || finished,
                 ..quiet
             },
             None => WriteStability {
                 id,
-                print: snapshot.print,
+                fingerprint: snapshot.fingerprint,
                 since: Instant::now(),
                 finished,
             },
@@ -380,12 +382,12 @@ impl WriteStability {
 
     /// Whether nobody can be in the middle of writing what the look has found.
     pub(crate) fn is_settled(&self, snapshot: &Snapshot) -> bool {
-        self.finished || snapshot.is_old() || self.since.elapsed() >= SETTLING
+        self.finished || snapshot.is_old() || self.since.elapsed() >= SETTLE_TIME
     }
 
     /// When that will be clear at the latest.
     pub(crate) fn settles_at(&self) -> Instant {
-        self.since + SETTLING
+        self.since + SETTLE_TIME
     }
 }
 
@@ -405,7 +407,7 @@ impl Snapshot {
     pub(crate) fn is_old(&self) -> bool {
         SystemTime::now()
             .duration_since(self.modified)
-            .is_ok_and(|age| age > SETTLING)
+            .is_ok_and(|age| age > SETTLE_TIME)
     }
 }
 
@@ -447,7 +449,7 @@ impl Locality {
 }
 
 /// Reads the beginning of a file from its start, with what stat says of it.
-pub(crate) fn read_text(file: impl AsFd) -> Result<(Stat, Tombstone), Errno> {
+pub(crate) fn read_tombstone(file: impl AsFd) -> Result<(Stat, Tombstone), Errno> {
     let stat = rustix::fs::fstat(&file)?;
     let bytes = read_start(&file)?;
     Ok((stat, Tombstone::parse(&bytes)))

@@ -34,15 +34,15 @@ impl OwnTombstone {
         name: &Name,
         waiting_for: Option<&str>,
     ) -> Result<OwnTombstone, Error> {
-        let unborn = PendingTombstone::conceive(dir, name)?;
-        unborn.await_free_name()?;
-        let lock = unborn.lock_line();
+        let pending = PendingTombstone::acquire(dir, name)?;
+        pending.await_free_name()?;
+        let lock = pending.lock_line();
         let now = now();
         let begun = [Line::Waiting(&now), Line::Lock(&lock)].into_iter();
         let lines: Vec<Line<'_>> = begun.chain(waiting_for.map(Line::WaitingFor)).collect();
         let text = compose(&lines);
-        unborn.embody(&text)?;
-        let (file, id) = unborn.publish()?;
+        pending.write_and_guard(&text)?;
+        let (file, id) = pending.publish()?;
         Ok(OwnTombstone {
             name: name.clone(),
             file,
@@ -53,7 +53,7 @@ impl OwnTombstone {
     }
 
     /// A command is started.
-    pub(crate) fn use_up(&mut self) {
+    pub(crate) fn mark_started(&mut self) {
         self.is_used = true;
     }
 
@@ -83,7 +83,7 @@ impl OwnTombstone {
         &mut self,
         dir: &ExitDir,
         by: Replacement,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<(), Error> {
         let entry = dir.entry(self.name.as_str());
         let failed = |errno| Error::io("replace", &entry, errno);
@@ -93,15 +93,15 @@ impl OwnTombstone {
         if old.died.is_some() || !(stale || self.is_used) {
             return Ok(());
         }
-        let unborn = PendingTombstone::conceive_within(dir, &self.name, patience)?;
+        let pending = PendingTombstone::acquire_within(dir, &self.name, timeout)?;
         if dir.id_of(self.name.as_str()).map_err(failed)? != Some(self.id) {
             // It was removed or moved away with its directory: nobody takes it for ready.
             return Ok(());
         }
-        let lock = unborn.lock_line();
-        unborn.embody(&text_while_down(&old, &lock, by))?;
-        let successor = unborn.id;
-        let (file, id) = unborn.publish().inspect_err(|_| dir.unguard(successor))?;
+        let lock = pending.lock_line();
+        pending.write_and_guard(&text_while_down(&old, &lock, by))?;
+        let successor = pending.id;
+        let (file, id) = pending.publish().inspect_err(|_| dir.unguard(successor))?;
         let before = std::mem::replace(&mut self.file, file);
         let carried = carry_over(&before, &self.file, committed(&text).len());
         // Its lock goes with it, and the inode's number may become somebody else's.
@@ -133,22 +133,22 @@ impl OwnTombstone {
         if dir.id_of(self.name.as_str()).map_err(failed)? == Some(self.id) {
             return Ok(());
         }
-        self.bury_elsewhere(dir)
+        self.republish(dir)
     }
 
     /// The tombstone was removed, or its directory replaced: what it says goes where it is looked for.
-    fn bury_elsewhere(&self, dir: &ExitDir) -> Result<(), Error> {
+    fn republish(&self, dir: &ExitDir) -> Result<(), Error> {
         let failed = |errno| Error::io("write", &dir.entry(self.name.as_str()), errno);
         if dir.id_of(self.name.as_str()).map_err(failed)?.is_some() {
             // Another life, or somebody else's words: theirs are newer.
             return Ok(());
         }
         let text = read_start(&self.file).map_err(failed)?;
-        let unborn = PendingTombstone::conceive(dir, &self.name)?;
-        unborn
-            .fill(&String::from_utf8_lossy(&text))
+        let pending = PendingTombstone::acquire(dir, &self.name)?;
+        pending
+            .write(&String::from_utf8_lossy(&text))
             .map_err(failed)?;
-        unborn.publish().map(|_| ())
+        pending.publish().map(|_| ())
     }
 }
 

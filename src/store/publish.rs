@@ -21,21 +21,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a lock may be held by somebody who is just going, before a birth is refused.
-const PATIENCE: Duration = Duration::from_millis(100);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long to begin again when others were quicker.
-const PERSISTENCE: Duration = Duration::from_secs(2);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two looks at a lock that is held.
-const PAUSE: Duration = Duration::from_millis(1);
+const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A tombstone that nobody sees yet. Dropped, it leaves nothing behind.
 pub(crate) struct PendingTombstone<'d> {
     dir: &'d ExitDir,
     name: &'d Name,
-    nursery: String,
+    staging_name: String,
     file: Option<OwnedFd>,
     pub(crate) id: FileId,
     locked: bool,
-    /// Other threads are no other process to the lock of the nursery.
+    /// Other threads are no other process to the lock of the staging_name.
     _only: MutexGuard<'static, ()>,
 }
 
@@ -71,33 +71,30 @@ impl<'d> PendingTombstone<'d> {
     /// Becomes the only one being born under `name`.
     ///
     /// # Errors
-    /// [`Error::NameTaken`] if somebody else holds the place for longer than [`PATIENCE`];
+    /// [`Error::NameTaken`] if somebody else holds the place for longer than [`LOCK_TIMEOUT`];
     /// [`Error::Io`] if the file cannot be made.
-    pub(crate) fn conceive(
-        dir: &'d ExitDir,
-        name: &'d Name,
-    ) -> Result<PendingTombstone<'d>, Error> {
-        PendingTombstone::conceive_within(dir, name, PATIENCE)
+    pub(crate) fn acquire(dir: &'d ExitDir, name: &'d Name) -> Result<PendingTombstone<'d>, Error> {
+        PendingTombstone::acquire_within(dir, name, LOCK_TIMEOUT)
     }
 
-    pub(crate) fn conceive_within(
+    pub(crate) fn acquire_within(
         dir: &'d ExitDir,
         name: &'d Name,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<PendingTombstone<'d>, Error> {
-        let nursery = name.nursery();
+        let staging_name = name.staging_name();
         // There is nothing behind the mutex that a panic could have left half done.
         let only = BIRTH.lock().unwrap_or_else(PoisonError::into_inner);
         let began = Instant::now();
         loop {
-            let failed = |errno| Error::io("create", &dir.entry(&nursery), errno);
+            let failed = |errno| Error::io("create", &dir.entry(&staging_name), errno);
             let waited = began.elapsed();
-            match PublishAttempt::make(dir, &nursery).map_err(failed)? {
+            match PublishAttempt::make(dir, &staging_name).map_err(failed)? {
                 PublishAttempt::Ours { file, id, locked } => {
                     return Ok(PendingTombstone {
                         dir,
                         name,
-                        nursery,
+                        staging_name,
                         file: Some(file),
                         id,
                         locked,
@@ -105,16 +102,18 @@ impl<'d> PendingTombstone<'d> {
                     });
                 }
                 // Somebody has got on meanwhile, so all of us do in the end.
-                PublishAttempt::Lost if waited < PERSISTENCE => std::thread::sleep(PAUSE),
-                PublishAttempt::Held | PublishAttempt::Forbidden(_) if waited < patience => {
-                    std::thread::sleep(PAUSE)
+                PublishAttempt::Lost if waited < RETRY_TIMEOUT => {
+                    std::thread::sleep(RETRY_INTERVAL)
+                }
+                PublishAttempt::Held | PublishAttempt::Forbidden(_) if waited < timeout => {
+                    std::thread::sleep(RETRY_INTERVAL)
                 }
                 PublishAttempt::Held | PublishAttempt::Lost => {
                     return Err(Error::NameTaken(name.clone()));
                 }
                 // Its maker was killed before he could open it to all of us.
-                PublishAttempt::Forbidden(errno) if waited < PERSISTENCE => {
-                    rustix::fs::unlink(dir.entry(&nursery)).map_err(|_| failed(errno))?;
+                PublishAttempt::Forbidden(errno) if waited < RETRY_TIMEOUT => {
+                    rustix::fs::unlink(dir.entry(&staging_name)).map_err(|_| failed(errno))?;
                 }
                 PublishAttempt::Forbidden(errno) => return Err(failed(errno)),
             }
@@ -124,9 +123,9 @@ impl<'d> PendingTombstone<'d> {
     /// Waits until nobody holds the lock of the tombstone that we are about to replace.
     ///
     /// # Errors
-    /// [`Error::NameTaken`] if it is still held after [`PATIENCE`], whatever its text says.
+    /// [`Error::NameTaken`] if it is still held after [`LOCK_TIMEOUT`], whatever its text says.
     pub(crate) fn await_free_name(&self) -> Result<(), Error> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             let last_try = Instant::now() >= deadline;
             match self.dir.open(self.name)? {
@@ -136,7 +135,7 @@ impl<'d> PendingTombstone<'d> {
             if last_try {
                 return Err(Error::NameTaken(self.name.clone()));
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(RETRY_INTERVAL);
         }
     }
 
@@ -158,13 +157,13 @@ impl<'d> PendingTombstone<'d> {
     }
 
     /// Writes the text.
-    pub(crate) fn fill(&self, text: &str) -> Result<(), Errno> {
+    pub(crate) fn write(&self, text: &str) -> Result<(), Errno> {
         self.file
             .as_ref()
             .map_or(Ok(()), |file| write_all(file, text.as_bytes()))
     }
 
-    /// Empties what [`PendingTombstone::fill`] could not finish: an empty tombstone says "exit" too.
+    /// Empties what [`PendingTombstone::write`] could not finish: an empty tombstone says "exit" too.
     pub(crate) fn empty(&self) -> Result<(), Errno> {
         self.file
             .as_ref()
@@ -187,8 +186,8 @@ impl<'d> PendingTombstone<'d> {
     }
 
     /// Reserves and writes a tombstone of a life that begins or goes on, and keeps its lock from us ourselves.
-    pub(crate) fn embody(&self, text: &str) -> Result<(), Error> {
-        let filled = self.reserve().and_then(|()| self.fill(text));
+    pub(crate) fn write_and_guard(&self, text: &str) -> Result<(), Error> {
+        let filled = self.reserve().and_then(|()| self.write(text));
         filled.map_err(|errno| Error::io("create", &self.dir.entry(self.name.as_str()), errno))?;
         self.dir.guard(self.id);
         Ok(())
@@ -200,7 +199,7 @@ impl<'d> PendingTombstone<'d> {
     /// [`Error::Io`] if the rename is refused, as in a sticky directory with somebody else's corpse.
     pub(crate) fn publish(mut self) -> Result<(OwnedFd, FileId), Error> {
         let (from, to) = (
-            self.dir.entry(&self.nursery),
+            self.dir.entry(&self.staging_name),
             self.dir.entry(self.name.as_str()),
         );
         rustix::fs::rename(&from, &to).map_err(|errno| Error::io("create", &to, errno))?;
@@ -224,12 +223,12 @@ impl Drop for PendingTombstone<'_> {
         if self.file.is_some() {
             // While the lock is held: nobody else can be using the file. If it cannot be removed,
             // the next birth adopts it.
-            let _ = rustix::fs::unlink(self.dir.entry(&self.nursery));
+            let _ = rustix::fs::unlink(self.dir.entry(&self.staging_name));
         }
     }
 }
 
-/// How one attempt to get hold of the nursery went.
+/// How one attempt to get hold of the staging_name went.
 enum PublishAttempt {
     Ours {
         file: OwnedFd,
@@ -245,13 +244,13 @@ enum PublishAttempt {
 }
 
 impl PublishAttempt {
-    fn make(dir: &ExitDir, nursery: &str) -> Result<PublishAttempt, Errno> {
-        let file = match open_or_create(dir, nursery) {
+    fn make(dir: &ExitDir, staging_name: &str) -> Result<PublishAttempt, Errno> {
+        let file = match open_or_create(dir, staging_name) {
             Ok(file) => file,
-            Err(errno @ Errno::ACCESS) if matches!(dir.id_of(nursery), Ok(Some(_))) => {
+            Err(errno @ Errno::ACCESS) if matches!(dir.id_of(staging_name), Ok(Some(_))) => {
                 return Ok(PublishAttempt::Forbidden(errno));
             }
-            Err(Errno::LOOP | Errno::NXIO) => return remove_obstacle(dir, nursery),
+            Err(Errno::LOOP | Errno::NXIO) => return remove_obstacle(dir, staging_name),
             Err(errno) => return Err(errno),
         };
         let locked = match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -262,7 +261,7 @@ impl PublishAttempt {
         };
         let stat = rustix::fs::fstat(&file)?;
         let id = FileId::of(&stat);
-        match dir.id_of(nursery)? {
+        match dir.id_of(staging_name)? {
             Some(now) if now == id => {}
             Some(_) => return Ok(PublishAttempt::Lost),
             None if rustix::fs::FileType::from_raw_mode(stat.st_mode)
@@ -270,19 +269,19 @@ impl PublishAttempt {
             {
                 return Ok(PublishAttempt::Lost);
             }
-            None => return remove_obstacle(dir, nursery),
+            None => return remove_obstacle(dir, staging_name),
         }
         let opened = match rustix::fs::fchmod(&file, Mode::from_raw_mode(0o666)) {
             // Another user's, whom only death kept from opening it: it is open enough to be here.
             Err(Errno::PERM) if stat.st_mode & 0o666 == 0o666 => Ok(()),
             // Our own, on a file system that has no modes to change (vfat, some SMB and 9p mounts).
             Err(Errno::PERM) if stat.st_uid == rustix::process::geteuid().as_raw() => Ok(()),
-            Err(Errno::PERM) => return remove_obstacle(dir, nursery),
+            Err(Errno::PERM) => return remove_obstacle(dir, staging_name),
             result => result,
         };
         if let Err(errno) = opened.and_then(|()| rustix::fs::ftruncate(&file, 0)) {
             // It is ours alone, so it goes with us; if it cannot, the next birth adopts it.
-            let _ = rustix::fs::unlink(dir.entry(nursery));
+            let _ = rustix::fs::unlink(dir.entry(staging_name));
             return Err(errno);
         }
         Ok(PublishAttempt::Ours { file, id, locked })
@@ -291,14 +290,14 @@ impl PublishAttempt {
 
 /// Opens what is there before it creates: in a sticky directory the kernel refuses `O_CREAT` on
 /// other people's files (`fs.protected_regular`).
-fn open_or_create(dir: &ExitDir, nursery: &str) -> Result<OwnedFd, Errno> {
+fn open_or_create(dir: &ExitDir, staging_name: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR
         | OFlags::APPEND
         | OFlags::NOFOLLOW
         | OFlags::NONBLOCK
         | OFlags::NOCTTY
         | OFlags::CLOEXEC;
-    let path = dir.entry(nursery);
+    let path = dir.entry(staging_name);
     match rustix::fs::open(&path, flags, Mode::empty()) {
         Err(Errno::NOENT) => {
             rustix::fs::open(&path, flags | OFlags::CREATE, Mode::from_raw_mode(0o666))
@@ -308,8 +307,8 @@ fn open_or_create(dir: &ExitDir, nursery: &str) -> Result<OwnedFd, Errno> {
 }
 
 /// What stands in the way under the hidden name is nobody's tombstone: it goes.
-fn remove_obstacle(dir: &ExitDir, nursery: &str) -> Result<PublishAttempt, Errno> {
-    match rustix::fs::unlink(dir.entry(nursery)) {
+fn remove_obstacle(dir: &ExitDir, staging_name: &str) -> Result<PublishAttempt, Errno> {
+    match rustix::fs::unlink(dir.entry(staging_name)) {
         Ok(()) | Err(Errno::NOENT) => Ok(PublishAttempt::Lost),
         Err(errno) => Err(errno),
     }
@@ -354,15 +353,15 @@ pub(crate) fn publish_dead(
     record: &DeathRecord<'_>,
 ) -> Result<(), Error> {
     let failed = |errno| Error::io("write", &dir.entry(name.as_str()), errno);
-    let unborn = PendingTombstone::conceive(dir, name)?;
-    unborn.await_free_name()?;
+    let pending = PendingTombstone::acquire(dir, name)?;
+    pending.await_free_name()?;
     let time = now();
     let mut lines = vec![Line::Waiting(&time)];
     lines.extend(record.lines(&time));
-    match unborn.fill(&compose(&lines)) {
+    match pending.write(&compose(&lines)) {
         Ok(()) => {}
-        Err(_) if record.code == exit::SUCCESS => unborn.empty().map_err(failed)?,
+        Err(_) if record.code == exit::SUCCESS => pending.empty().map_err(failed)?,
         Err(errno) => return Err(failed(errno)),
     }
-    unborn.publish().map(|_| ())
+    pending.publish().map(|_| ())
 }

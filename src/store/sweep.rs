@@ -30,14 +30,16 @@ impl ExitDir {
     fn sweep_entry(&self, entry: &[u8]) -> Result<bool, Error> {
         match (Name::from_bytes(entry), std::str::from_utf8(entry)) {
             (Some(name), _) => self.sweep_one(&name),
-            (None, Ok(entry)) if Name::is_nursery(entry.as_bytes()) => self.sweep_nursery(entry),
+            (None, Ok(entry)) if Name::is_staging_name(entry.as_bytes()) => {
+                self.sweep_nursery(entry)
+            }
             (None, _) => Ok(false),
         }
     }
 
     fn sweep_one(&self, name: &Name) -> Result<bool, Error> {
         // As long as we are the one being born, nobody can take the name between the look and the removal.
-        let place = match PendingTombstone::conceive(self, name) {
+        let place = match PendingTombstone::acquire(self, name) {
             Ok(place) => place,
             Err(Error::NameTaken(_)) => return Ok(false),
             Err(error) => return Err(error),

@@ -95,7 +95,7 @@ pub(crate) fn stopped(
             } else {
                 Reason::Stopped
             };
-            (after_stop(rules, fate.bond, ending), reason)
+            (after_stop(rules, fate.dependence, ending), reason)
         }
         StopReason::Timeout => (exit::TIMED_OUT, Reason::Timeout),
     };
@@ -128,7 +128,7 @@ fn obeyed(rules: &Rules, ending: ExitStatus) -> bool {
 
 /// The column of the exit table for a command that was never started.
 pub(crate) fn not_started(rules: &Rules, fate: StopCause) -> FinalStatus {
-    let code = match fate.bond {
+    let code = match fate.dependence {
         Dependence::Auxiliary => exit::SUCCESS,
         Dependence::Required => rules.stop_status(),
     };

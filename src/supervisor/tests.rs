@@ -22,8 +22,8 @@ fn ended(ending: ExitStatus) -> Event {
 pub(super) fn fate(bond: Dependence) -> StopCause {
     StopCause {
         cause: Name::new("peer").unwrap(),
-        bond,
-        what: "peer died".to_owned(),
+        dependence: bond,
+        description: "peer died".to_owned(),
     }
 }
 

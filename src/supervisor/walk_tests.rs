@@ -449,10 +449,10 @@ impl World {
             EndReason::ByItself(_) => own,
             EndReason::Stopped(_) if self.rules.pass_code => own,
             EndReason::Stopped(StopReason::Dependency(fate)) | EndReason::NotStarted(fate) => {
-                fate.bond == Dependence::Auxiliary
+                fate.dependence == Dependence::Auxiliary
             }
             EndReason::NotRestarted(fate) => {
-                fate.bond == Dependence::Auxiliary || self.rules.pass_code && own
+                fate.dependence == Dependence::Auxiliary || self.rules.pass_code && own
             }
             EndReason::Stopped(
                 StopReason::Timeout | StopReason::Deactivated | StopReason::Reconfigured,

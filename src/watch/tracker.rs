@@ -10,7 +10,9 @@ use crate::error::Error;
 use crate::protocol::condition::{Life, Liveness, LockState, Observation};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
-use crate::store::exit_dir::{ExitDir, FileId, SETTLING, Snapshot, TombstoneFile, WriteStability};
+use crate::store::exit_dir::{
+    ExitDir, FileId, SETTLE_TIME, Snapshot, TombstoneFile, WriteStability,
+};
 use crate::watch::cpu_time::CpuTimer;
 use crate::watch::dir_watch::{DirChanges, DirWatch, WatchFault};
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,7 +164,7 @@ impl Tracker {
                 Err(error) => {
                     // Perhaps it was only a moment's trouble.
                     self.settling
-                        .insert(name.clone(), Instant::now() + SETTLING);
+                        .insert(name.clone(), Instant::now() + SETTLE_TIME);
                     look.unread.push(name.clone());
                     let asked_for = self.named.contains(&name);
                     let list = if asked_for {
@@ -196,7 +198,7 @@ impl Tracker {
             track.held = None;
         }
         self.held = self.held - before + usize::from(track.held.is_some());
-        let now = track.life.clone();
+        let current = track.life.clone();
         match track.settles_at() {
             Some(at) => self.settling.insert(name.clone(), at),
             None => self.settling.remove(name),
@@ -204,7 +206,7 @@ impl Tracker {
         Ok(Observation {
             name: name.clone(),
             ended,
-            now,
+            current,
         })
     }
 
@@ -255,7 +257,7 @@ impl Tracker {
 impl Track {
     /// Looks once. Returns the life that has ended and been replaced since the last look.
     fn look(&mut self, dir: &ExitDir, name: &Name, finished: bool) -> Result<Option<Life>, Error> {
-        let Some((opened, snapshot)) = dir.sight(name)? else {
+        let Some((opened, snapshot)) = dir.read_current(name)? else {
             return Ok(self.vanish(dir));
         };
         let same_file = self.id.is_none_or(|id| id == opened.id);
@@ -271,8 +273,8 @@ impl Track {
         let settled = self.settle(opened.id, &snapshot, finished);
         self.id = Some(opened.id);
         // kubexit empties its tombstone before it writes the death: until then it is what it was.
-        let life = rewriting
-            .unwrap_or_else(|| Life::judge(snapshot.tombstone, snapshot.evidence, settled));
+        let life =
+            rewriting.unwrap_or_else(|| Life::judge(snapshot.tombstone, snapshot.lock, settled));
         self.held = life.is_alive().then_some(opened);
         self.life = Some(life);
         Ok(ended)
@@ -293,11 +295,11 @@ impl Track {
             };
             return None;
         };
-        let life = Life::judge(snapshot.tombstone, snapshot.evidence, true);
+        let life = Life::judge(snapshot.tombstone, snapshot.lock, true);
         if life.death().is_some() {
             return Some(life);
         }
-        if snapshot.evidence == LockState::Held {
+        if snapshot.lock == LockState::Held {
             // Removed by hand; its supervisor lives and can be told from its lock.
             *self = Track {
                 id: Some(held.id),
@@ -313,9 +315,7 @@ impl Track {
     fn last_words(&self, dir: &ExitDir, old: &Life, same_file: bool) -> Life {
         let held = if same_file { None } else { self.held.as_ref() };
         match held.map(|held| dir.read(held)) {
-            Some(Ok(snapshot)) => {
-                Life::judge(snapshot.tombstone, snapshot.evidence, true).into_ended()
-            }
+            Some(Ok(snapshot)) => Life::judge(snapshot.tombstone, snapshot.lock, true).into_ended(),
             Some(Err(_)) | None => old.clone().into_ended(),
         }
     }
@@ -328,7 +328,7 @@ impl Track {
 
     /// When a file that its writer may not have finished has been left alone for long enough.
     fn settles_at(&self) -> Option<Instant> {
-        let open = match self.life.as_ref()?.standing {
+        let open = match self.life.as_ref()?.liveness {
             Liveness::Unsettled => true,
             Liveness::Dead(death) => death.code().is_none(),
             Liveness::Alive(_) => false,

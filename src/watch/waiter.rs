@@ -130,7 +130,7 @@ impl Waiter {
         look.blemishes
             .iter()
             .for_each(|error| self.warn(error.to_string()));
-        self.ballot.hear(&look.news);
+        self.ballot.observe(&look.news);
         Ok(self.ballot.verdict())
     }
 

@@ -39,7 +39,7 @@ fn news(text: &str) -> Observation {
     Observation {
         name: name(who),
         ended: ended.map(life),
-        now: if now.is_empty() {
+        current: if now.is_empty() {
             None
         } else {
             Some(life(now))
@@ -65,13 +65,13 @@ fn check(deaths: &[&str], births: &[&str], looks: &[(&[&str], &str)]) {
         let unread: Vec<Name> = unread.map(name).collect();
         let read = look.iter().filter(|text| !text.starts_with('!'));
         let look: Vec<Observation> = read.map(|text| news(text)).collect();
-        deps.hear(&look);
-        deps.weigh(&look, &unread);
-        let found = deps.fate().map_or("-".to_owned(), |fate| {
+        deps.observe(&look);
+        deps.evaluate(&look, &unread);
+        let found = deps.stop_cause().map_or("-".to_owned(), |fate| {
             format!(
                 "{} {}",
                 fate.cause,
-                if fate.bond == Dependence::Auxiliary {
+                if fate.dependence == Dependence::Auxiliary {
                     "served"
                 } else {
                     "needed"
@@ -190,7 +190,7 @@ fn a_life_that_was_going_down_already_is_over_as_soon_as_its_cause_lives_again()
 #[test]
 fn the_causes_of_what_was_struck_before_us_are_to_be_followed() {
     let mut deps = DeathDeps::new(&[Condition::parse("x", State::Died).unwrap()], &[], None);
-    deps.hear(&[news("x 1+c=143")]);
+    deps.observe(&[news("x 1+c=143")]);
     assert_eq!(deps.causes().map(Name::as_str).collect::<Vec<_>>(), ["c"]);
 }
 

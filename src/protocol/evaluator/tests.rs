@@ -28,7 +28,7 @@ fn now(who: &str, word: &str) -> Observation {
     Observation {
         name: name(who),
         ended: None,
-        now: Some(life(word)),
+        current: Some(life(word)),
     }
 }
 
@@ -37,7 +37,7 @@ fn next(who: &str, ended: &str, word: &str) -> Observation {
     Observation {
         name: name(who),
         ended: Some(life(ended)),
-        now: Some(life(word)),
+        current: Some(life(word)),
     }
 }
 
@@ -66,7 +66,7 @@ fn verdict(ballot: &Evaluator) -> String {
 fn check(conditions: &[&str], terms: Terms, looks: &[(Vec<Observation>, &str)]) {
     let mut ballot = ballot(conditions, terms);
     for (at, (news, expected)) in looks.iter().enumerate() {
-        ballot.hear(news);
+        ballot.observe(news);
         assert_eq!(verdict(&ballot), *expected, "{conditions:?}, look {at}");
     }
 }
@@ -207,7 +207,7 @@ fn a_life_that_came_and_went_between_two_looks_died_while_we_waited() {
     let nobody = |who| Observation {
         name: name(who),
         ended: None,
-        now: None,
+        current: None,
     };
     check(
         &["a:ready"],
@@ -292,10 +292,10 @@ fn of_any_the_first_decides_and_all_must_be_impossible() {
 #[test]
 fn the_last_decider_is_the_one_that_came_last_and_at_one_look_the_last_in_order() {
     let mut at_once = ballot(&["b", "a"], ALL);
-    at_once.hear(&[now("a", "1"), now("b", "2")]);
+    at_once.observe(&[now("a", "1"), now("b", "2")]);
     let mut later = ballot(&["b", "a"], ALL);
-    later.hear(&[now("a", "1")]);
-    later.hear(&[now("b", "2")]);
+    later.observe(&[now("a", "1")]);
+    later.observe(&[now("b", "2")]);
     for (ballot, code) in [(at_once, 1), (later, 2)] {
         let Verdict::Holds(deciders) = ballot.verdict() else {
             panic!("does not hold")
@@ -325,7 +325,7 @@ fn whoever_needs_the_code_waits_for_it() {
 #[test]
 fn the_explanation_says_what_does_not_hold_and_what_is_there_instead() {
     let mut ballot = ballot(&["db:ready", "main:ok", "x", ":inactive"], ALL);
-    ballot.hear(&[now("db", "waiting"), now("main", "3")]);
+    ballot.observe(&[now("db", "waiting"), now("main", "3")]);
     assert_eq!(
         ballot.explain(),
         "db:ready does not hold (db is waiting), main:ok does not hold (main died with exit code 3), \

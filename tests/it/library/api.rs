@@ -125,7 +125,7 @@ fn what_can_no_longer_hold_is_told_and_so_is_a_directory_that_goes_away() {
 fn words_of_the_library_reach_a_living_supervisor_and_its_followers() {
     let world = World::new();
     let dir = ExitDir::new(world.dir());
-    let missing = dir.signal_living(&name("main"), Announcement::Ready, None);
+    let missing = dir.signal_live(&name("main"), Announcement::Ready, None);
     assert!(matches!(missing, Err(Error::NotAlive(_))));
     let main = world
         .run(["-n", "main", "--ready-on", "signal", "--", "cat"])
@@ -133,14 +133,14 @@ fn words_of_the_library_reach_a_living_supervisor_and_its_followers() {
         .start();
     world.await_key("main", "Born");
     assert_eq!(
-        dir.signal_living(&name("main"), Announcement::Ready, Some("up"))
+        dir.signal_live(&name("main"), Announcement::Ready, Some("up"))
             .unwrap(),
         SignalOutcome::Appended
     );
     assert_eq!(
-        dir.signal_living(&name("main"), Announcement::Ready, None)
+        dir.signal_live(&name("main"), Announcement::Ready, None)
             .unwrap(),
-        SignalOutcome::Already
+        SignalOutcome::AlreadyRecorded
     );
     let life = dir.life(&name("main")).unwrap().unwrap();
     assert_eq!(

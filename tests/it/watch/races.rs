@@ -403,7 +403,7 @@ fn keep_looking(stage: &Phase, path: &Path) -> usize {
         );
         let life = dir.life(&main()).unwrap().expect("a name never disappears");
         assert_ne!(
-            life.standing,
+            life.liveness,
             Liveness::Unsettled,
             "neither alive nor dead: {life:?}"
         );
