@@ -1,7 +1,8 @@
-//! What the applets say to people: one line on standard error, with the applet's name.
+//! Messages to people: one line on standard error, with the applet's name before it.
 //!
-//! Speaking never fails and never blocks: a supervisor must not hang on a pipe that nobody reads.
+//! Writing never fails and never blocks: a supervisor must not hang on a pipe that has no reader.
 
+use crate::error::escaped;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
@@ -9,18 +10,18 @@ use std::fmt::Display;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
-/// How much is said.
+/// Which messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     /// Errors only.
     Quiet,
-    /// What is done of one's own accord too.
+    /// Errors, and what exitdir does on its own initiative.
     Normal,
     /// Everything.
     Verbose,
 }
 
-/// One applet's voice.
+/// Writes the messages of one applet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Logger {
     applet: &'static str,
@@ -39,41 +40,41 @@ impl Logger {
         Logger { level, ..self }
     }
 
-    /// The sentence with the applet's name before it, as it stands on standard error.
-    pub(crate) fn signed(&self, text: &str) -> String {
-        format!("{}: {}", self.applet, crate::error::escaped(text))
+    /// The message with the applet's name before it, as it stands on standard error.
+    pub(crate) fn prefixed(&self, text: &str) -> String {
+        format!("{}: {}", self.applet, escaped(text))
     }
 
-    /// Something went wrong.
+    /// Something failed.
     pub(crate) fn error(&self, text: impl Display) {
-        self.say(&text);
+        self.write(&text);
     }
 
-    /// Something was done of one's own accord.
-    pub(crate) fn notice(&self, text: impl Display) {
+    /// The applet does something on its own initiative.
+    pub(crate) fn info(&self, text: impl Display) {
         if self.level >= Level::Normal {
-            self.say(&text);
+            self.write(&text);
         }
     }
 
-    /// Whether details are said: composing them costs something.
+    /// Whether [`Logger::debug`] writes anything. Ask before composing a costly message.
     pub(crate) fn is_verbose(&self) -> bool {
         self.level >= Level::Verbose
     }
 
-    /// Something that only the curious want to know.
-    pub(crate) fn detail(&self, text: impl Display) {
+    /// A detail, for `--verbose`.
+    pub(crate) fn debug(&self, text: impl Display) {
         if self.level >= Level::Verbose {
-            self.say(&text);
+            self.write(&text);
         }
     }
 
-    fn say(self, text: &dyn Display) {
-        write_line(self.signed(&text.to_string()));
+    fn write(self, text: &dyn Display) {
+        write_line(self.prefixed(&text.to_string()));
     }
 }
 
-/// A pipe takes this many bytes at once or not at all (`PIPE_BUF`, pipe(7)).
+/// A pipe takes this many bytes whole or not at all (`PIPE_BUF`, pipe(7)).
 const LINE_LIMIT: usize = 4096;
 
 fn write_line(mut line: String) {
@@ -86,18 +87,22 @@ fn write_line(mut line: String) {
     }
     line.push('\n');
     let stderr = rustix::stdio::stderr();
-    // A closed or full stderr changes nothing: there is nobody else to tell.
+    // There is no other place for a message that a closed or full stderr does not take.
     let _ = write_unblocked(stderr, line.as_bytes());
 }
 
 fn write_unblocked(stderr: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> {
-    // Where a position would be, for a file that has none (pwritev2(2)).
-    const HERE: u64 = u64::MAX;
+    // Stands for "the current position" in a file that has none (pwritev2(2)).
+    const CURRENT_POSITION: u64 = u64::MAX;
     if is_pipe(stderr) {
-        // Whoever else writes into the pipe can fill it at any moment, so asking first is not enough.
-        let result =
-            rustix::io::pwritev2(stderr, &[IoSlice::new(line)], HERE, ReadWriteFlags::NOWAIT);
-        // Any other answer is that of an old kernel, or of a seccomp profile that has never heard of the call.
+        // Polling first is not enough: another writer can fill the pipe at any moment.
+        let result = rustix::io::pwritev2(
+            stderr,
+            &[IoSlice::new(line)],
+            CURRENT_POSITION,
+            ReadWriteFlags::NOWAIT,
+        );
+        // Any other error comes from an old kernel or from a seccomp profile that lacks the call.
         if matches!(result, Ok(_) | Err(Errno::AGAIN | Errno::PIPE)) {
             return result;
         }

@@ -80,7 +80,7 @@ fn plan(typed: &ParsedArgs) -> Result<InstallPlan, String> {
 fn sweep(dir: &ExitDir) -> Result<(), String> {
     let swept = dir.sweep().map_err(|error| error.to_string())?;
     if swept > 0 {
-        VOICE.notice(format!("swept {swept} from {}", dir.path().display()));
+        VOICE.info(format!("swept {swept} from {}", dir.path().display()));
     }
     Ok(())
 }

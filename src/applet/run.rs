@@ -79,8 +79,8 @@ impl Bootstrap {
             Err(sentence) => return refuse(typed, voice, &sentence),
         };
         run::live(&plan, managed, &self.signals).unwrap_or_else(|sentence| {
-            plan.voice.error(&sentence);
-            termination_log::leave(&plan.voice.signed(&sentence));
+            plan.logger.error(&sentence);
+            termination_log::leave(&plan.logger.prefixed(&sentence));
             exit::FAILURE
         })
     }
@@ -98,7 +98,7 @@ fn manage(plan: &Plan) -> Result<Option<ManagedApp<'_>>, String> {
 /// A life that cannot begin: said to people, to Kubernetes, and to those who wait for us.
 fn refuse(typed: &ParsedArgs, voice: Logger, sentence: &str) -> u8 {
     voice.error(sentence);
-    termination_log::leave(&voice.signed(sentence));
+    termination_log::leave(&voice.prefixed(sentence));
     if let (Some(dir), Ok(name)) = (directory(typed), typed.value(&NAME, read_name)) {
         let membership = ExitDirOptions {
             dir,
@@ -162,7 +162,7 @@ fn plan(typed: &ParsedArgs, voice: Logger) -> Result<Plan, String> {
             Target::Process
         },
         command: command(typed)?,
-        voice: voice.at(level(typed)),
+        logger: voice.at(level(typed)),
     };
     check_dependencies(&plan)?;
     Ok(plan)

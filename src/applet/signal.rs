@@ -90,19 +90,19 @@ fn report(plan: &SignalPlan, result: Result<SignalOutcome, Error>) -> u8 {
     match result {
         Ok(SignalOutcome::Appended | SignalOutcome::Published | SignalOutcome::AlreadyRecorded) => {
         }
-        Ok(SignalOutcome::PublishedEmpty(errno)) => VOICE.notice(format!(
+        Ok(SignalOutcome::PublishedEmpty(errno)) => VOICE.info(format!(
             "the tombstone of {name} says died and nothing else: {}",
             crate::error::describe(&std::io::Error::from_raw_os_error(errno))
         )),
-        Ok(SignalOutcome::AlreadyDead) => VOICE.notice(format!(
+        Ok(SignalOutcome::AlreadyDead) => VOICE.info(format!(
             "{name} was said dead before: {} is not recorded",
             what(plan.word)
         )),
-        Ok(SignalOutcome::NoRoom) => VOICE.notice(format!(
+        Ok(SignalOutcome::NoRoom) => VOICE.info(format!(
             "the tombstone of {name} is full: {} is not recorded",
             what(plan.word)
         )),
-        Ok(SignalOutcome::Outdated) => VOICE.notice(format!(
+        Ok(SignalOutcome::Outdated) => VOICE.info(format!(
             "the command of {name} has ended since: {} is not recorded",
             what(plan.word)
         )),

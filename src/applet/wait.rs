@@ -143,7 +143,7 @@ fn signals_as_init() -> std::io::Result<Option<Signals>> {
 
 fn keep(plan: WaitPlan, signals: Option<Signals>) -> u8 {
     let customs = WaitHooks {
-        warn: |warning| VOICE.notice(warning),
+        warn: |warning| VOICE.info(warning),
         ends: ending_signal,
     };
     let outcome = plan.dir.create().and_then(|()| {

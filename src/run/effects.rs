@@ -69,8 +69,8 @@ impl Supervisor<'_> {
                 readiness.iter_mut().for_each(Readiness::started);
                 self.readiness = readiness;
                 self.plan
-                    .voice
-                    .detail(format!("started {}", self.plan.command.display()));
+                    .logger
+                    .debug(format!("started {}", self.plan.command.display()));
                 Event::Started
             }
             Err(failure) => Event::StartFailed(failure),
@@ -88,7 +88,7 @@ impl Supervisor<'_> {
     fn tell_unsent(&self, signal: Signal, error: &io::Error) {
         let because = describe(error);
         let sentence = format!("cannot send {signal} to the command: {because}");
-        self.plan.voice.error(sentence);
+        self.plan.logger.error(sentence);
     }
 
     fn pause(&mut self, signal: Signal) {
@@ -100,11 +100,11 @@ impl Supervisor<'_> {
     }
 
     pub(super) fn report(&mut self, report: &Report) {
-        let voice = self.plan.voice;
+        let voice = self.plan.logger;
         match report {
             Report::Forwarded(_) | Report::Dropped(_) => {
                 if voice.is_verbose() {
-                    voice.detail(self.wording().report(report, String::new));
+                    voice.debug(self.wording().report(report, String::new));
                 }
             }
             Report::StillWaiting
@@ -119,7 +119,7 @@ impl Supervisor<'_> {
             | Report::Activated
             | Report::Delaying(_) => {
                 let sentence = self.wording().report(report, || self.waiting_for());
-                voice.notice(&sentence);
+                voice.info(&sentence);
                 if matches!(report, Report::Stopping(..)) {
                     self.stop_sentence = Some(sentence);
                 }
@@ -150,18 +150,18 @@ impl Supervisor<'_> {
     }
 
     fn finish(&mut self, last: &FinalStatus) {
-        let voice = self.plan.voice;
+        let voice = self.plan.logger;
         let said = self.wording().end(&last.why, || self.waiting_for());
         // For `kubectl describe pod`, and, where the record has no words of its own for it, in the tombstone.
         let (noted, message) = match &last.why {
             EndReason::ByItself(_) => (None, None),
             EndReason::Stopped(_) => (self.stop_sentence.take(), None),
             EndReason::NotStarted(_) | EndReason::NotRestarted(_) => {
-                said.iter().for_each(|sentence| voice.notice(sentence));
+                said.iter().for_each(|sentence| voice.info(sentence));
                 (said, None)
             }
             EndReason::Interrupted(_) => {
-                said.iter().for_each(|sentence| voice.notice(sentence));
+                said.iter().for_each(|sentence| voice.info(sentence));
                 (None, None)
             }
             EndReason::BirthTimeout | EndReason::StartFailed(_) => {
@@ -177,7 +177,7 @@ impl Supervisor<'_> {
             message: message.as_deref().or(status.as_deref()),
         });
         if let Some(sentence) = noted {
-            termination_log::leave(&voice.signed(&sentence));
+            termination_log::leave(&voice.prefixed(&sentence));
         }
     }
 }

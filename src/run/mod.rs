@@ -90,7 +90,7 @@ fn begin_life(plan: &Plan, membership: &ExitDirOptions) -> Result<Option<OwnTomb
         .map_err(|error| error.to_string())?;
     if !own.locked {
         let dir = membership.dir.path().display();
-        plan.voice.notice(format!(
+        plan.logger.info(format!(
             "no lock is to be had on {dir}: if exitdir-run is killed, followers will not see it"
         ));
     }
@@ -271,7 +271,7 @@ impl Supervisor<'_> {
 
     fn forward(&mut self, signal: Signal) {
         self.send(signal);
-        if self.plan.voice.is_verbose() {
+        if self.plan.logger.is_verbose() {
             self.report(&Report::Forwarded(signal));
         }
     }
@@ -382,9 +382,9 @@ impl Supervisor<'_> {
     }
 
     fn take_finding(&mut self, finding: ManagedUpdate) {
-        let voice = self.plan.voice;
+        let voice = self.plan.logger;
         finding.warnings.iter().for_each(|said| voice.error(said));
-        finding.details.iter().for_each(|said| voice.detail(said));
+        finding.details.iter().for_each(|said| voice.debug(said));
         finding
             .warnings_once
             .into_iter()
@@ -448,18 +448,18 @@ impl Supervisor<'_> {
         let path = path.unwrap_or_default();
         match look.trouble {
             Some(WatchFault::DirectoryGone) => {
-                self.plan.voice.error(format!(
+                self.plan.logger.error(format!(
                     "{path} was removed, moved or unmounted: watching for its return"
                 ));
             }
             Some(WatchFault::DirectoryBack) => self
                 .plan
-                .voice
-                .notice(format!("{path} is back and watched again")),
+                .logger
+                .info(format!("{path} is back and watched again")),
             Some(WatchFault::NoInotify(errno)) => {
                 let sentence = dir_watch::no_inotify(errno);
                 if self.is_new(&sentence) {
-                    self.plan.voice.notice(sentence);
+                    self.plan.logger.info(sentence);
                 }
             }
             None => {}
@@ -472,7 +472,7 @@ impl Supervisor<'_> {
     /// Says it once.
     fn complain(&mut self, sentence: String) {
         if self.is_new(&sentence) {
-            self.plan.voice.error(sentence);
+            self.plan.logger.error(sentence);
         }
     }
 

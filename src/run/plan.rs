@@ -24,7 +24,7 @@ pub(crate) struct Plan {
     pub(crate) rules: Rules,
     pub(crate) target: Target,
     pub(crate) command: CommandLine,
-    pub(crate) voice: Logger,
+    pub(crate) logger: Logger,
 }
 
 /// A life's place among others.

@@ -102,7 +102,7 @@ impl Supervisor<'_> {
             (None, None) => Ok(()),
         };
         if let Err(error) = result {
-            self.plan.voice.error(error);
+            self.plan.logger.error(error);
         }
     }
 }
