@@ -13,7 +13,6 @@ mod start_gate;
 pub(crate) mod termination_log;
 pub(crate) mod timers;
 
-use crate::duration::Limit;
 use crate::exit::Remaining;
 use crate::managed::ManagedApp;
 use crate::managed::update::ManagedUpdate;
@@ -34,7 +33,7 @@ use crate::watch::waiter;
 use records::PendingReplacement;
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Lives the life that the plan describes, and returns its exit status.
 ///
@@ -108,10 +107,6 @@ fn join<'p>(plan: &Plan, membership: &'p ExitDirOptions) -> Option<Peers<'p>> {
     )
 }
 
-/// For so long a command that was started at the first look is not watched over, because arming a watch
-/// and closing it costs more than everything else. A death in this time is seen at its end.
-const UNWATCHED: Duration = Duration::from_millis(100);
-
 /// So many looks at most are taken at what a command has said before its end: others may talk without one.
 const LAST_WORDS: u32 = 64;
 
@@ -149,7 +144,6 @@ impl Supervisor<'_> {
             self.carry_out(action, &mut VecDeque::new());
         }
         self.look_around();
-        self.begin_to_watch();
         loop {
             if let Some(status) = self.end {
                 self.go();
@@ -179,18 +173,6 @@ impl Supervisor<'_> {
             if self.end.is_none() {
                 step(self);
             }
-        }
-    }
-
-    /// After the first look. A command that ends soon is not worth a watch; one that waits or will is.
-    fn begin_to_watch(&mut self) {
-        let pause = match self.plan.poll {
-            _ if self.machine.may_wait() => Duration::ZERO,
-            Some(Limit::After(interval)) => interval.min(UNWATCHED),
-            Some(Limit::Never) | None => UNWATCHED,
-        };
-        if let Some(society) = &mut self.society {
-            society.watch_from(Instant::now() + pause);
         }
     }
 
@@ -435,6 +417,10 @@ impl Supervisor<'_> {
     /// If nothing that happens to others matters any more.
     fn forget_others(&mut self) {
         if !self.machine.may_wait() && self.plan.death_deps.is_empty() {
+            // The loop does not wait while the kernel closes the watch.
+            if let Some(society) = &mut self.society {
+                society.follower.close_later();
+            }
             self.society = None;
         }
     }

@@ -6,9 +6,9 @@ use crate::protocol::death_deps::DeathDeps;
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
 use crate::protocol::name::Name;
 use crate::store::exit_dir::ExitDir;
+use crate::watch::dir_watch::WatchFault;
 use crate::watch::tracker::{ScanResult, Tracker};
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 /// What this life follows.
 pub(crate) struct Peers<'p> {
@@ -16,12 +16,14 @@ pub(crate) struct Peers<'p> {
     pub(crate) follower: Tracker,
     pub(crate) deaths: DeathDeps,
     pub(crate) births: Evaluator,
-    /// Who could not be read when he was looked at last.
+    /// Names whose last read failed.
     unread: BTreeSet<Name>,
+    /// What went wrong when the watch was armed, until the first look reports it.
+    fault: Option<WatchFault>,
 }
 
 impl<'p> Peers<'p> {
-    /// `None` if this life depends on nobody. It is not watched yet.
+    /// `None` if this life has no dependencies. Watches from now on, so that the first look misses nothing.
     pub(crate) fn join(
         dir: &'p ExitDir,
         own: Option<&Name>,
@@ -35,7 +37,8 @@ impl<'p> Peers<'p> {
             .filter_map(|condition| condition.name.clone())
             .collect();
         let everybody = conditions().any(|condition| condition.name.is_none());
-        let follower = Tracker::new(&names, everybody, own, poll);
+        let mut follower = Tracker::new(&names, everybody, own, poll);
+        let fault = follower.arm(dir);
         // Birth dependencies are never impossible: containers are restarted.
         let terms = Terms {
             mode: Mode::All,
@@ -48,6 +51,7 @@ impl<'p> Peers<'p> {
             deaths: DeathDeps::new(death_deps, birth_deps, own),
             births: Evaluator::new(birth_deps, terms, own),
             unread: BTreeSet::new(),
+            fault,
         })
     }
 
@@ -62,14 +66,10 @@ impl<'p> Peers<'p> {
         }
     }
 
-    /// Begins to watch at this moment.
-    pub(crate) fn watch_from(&mut self, moment: Instant) {
-        self.follower.arm_at(self.dir, moment);
-    }
-
     /// Looks at what may have changed, and at the causes of what was found.
     pub(crate) fn look(&mut self) -> ScanResult {
         let mut all = self.follower.look(self.dir);
+        all.trouble = self.fault.take().or(all.trouble);
         self.deaths.observe(&all.news);
         let mut known = 0;
         loop {

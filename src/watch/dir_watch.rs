@@ -60,8 +60,6 @@ pub(crate) struct DirWatch {
     interval: Limit,
     next_look: Option<Instant>,
     armed: bool,
-    /// When it is to be armed.
-    arm_at: Option<Instant>,
     /// There is inotify, on a file system whose changes are all made here.
     tells_everything: bool,
     /// Nothing was looked at since the watch was made, armed or refreshed.
@@ -79,7 +77,6 @@ impl DirWatch {
             interval: Limit::Never,
             next_look: None,
             armed: false,
-            arm_at: None,
             tells_everything: false,
             fresh: true,
         }
@@ -112,28 +109,6 @@ impl DirWatch {
         trouble
     }
 
-    /// Begins to watch at this moment, with the first [`DirWatch::listen`] after it, which asks for a look at
-    /// everything. Until then nothing is heard.
-    pub(crate) fn arm_at(&mut self, dir: &ExitDir, moment: Instant) {
-        self.directory = dir.identity().ok();
-        self.arm_at = Some(moment);
-    }
-
-    /// Arms the watch when it is time, unless the directory has become another one: that is told first.
-    fn arm_in_time(&mut self, dir: &ExitDir, now: Instant) -> Option<Option<WatchFault>> {
-        self.arm_at.take_if(|at| *at <= now)?;
-        let expected = self.directory;
-        if expected.is_some() && dir.identity().ok() != expected {
-            self.directory = None;
-            self.interval = self.usual_interval(dir);
-            (self.armed, self.fresh) = (true, false);
-            return Some(Some(WatchFault::DirectoryGone));
-        }
-        let trouble = self.arm(dir);
-        self.fresh = false;
-        Some(trouble)
-    }
-
     fn usual_interval(&mut self, dir: &ExitDir) -> Limit {
         let blind = self.inotify.is_none();
         let locality = Locality::of_path(dir.path());
@@ -151,7 +126,7 @@ impl DirWatch {
 
     /// When to call [`DirWatch::listen`] even if the descriptor says nothing.
     pub(crate) fn next_look(&self) -> Option<Instant> {
-        [self.arm_at, self.next_look].into_iter().flatten().min()
+        self.next_look
     }
 
     /// Whether the kernel tells every change, so that whoever has just listened knows of all of them.
@@ -172,10 +147,6 @@ impl DirWatch {
         now: Instant,
     ) -> (DirChanges, Option<WatchFault>) {
         let mut rumours = DirChanges::default();
-        if let Some(trouble) = self.arm_in_time(dir, now) {
-            rumours.everything = true;
-            return (rumours, trouble);
-        }
         let moved = self
             .inotify
             .as_ref()

@@ -93,11 +93,6 @@ impl Tracker {
         self.watch.arm(dir)
     }
 
-    /// As [`Tracker::arm`], at this moment: there is a look then, and nothing is told before.
-    pub(crate) fn arm_at(&mut self, dir: &ExitDir, moment: Instant) {
-        self.watch.arm_at(dir, moment);
-    }
-
     /// What was found before this moment does not count: unless the next look will be told of all that has
     /// changed, or everything was looked at since, it is at everything.
     pub(crate) fn doubt(&mut self, before: Instant) {

@@ -57,6 +57,21 @@ fn a_command_is_never_started_after_the_death_of_what_it_depends_on() {
 }
 
 #[test]
+fn a_command_that_did_not_have_to_wait_has_its_death_dependencies_watched_when_it_starts() {
+    let world = World::new();
+    let list = "ls -l /proc/$PPID/fd";
+    let ended = world
+        .run(["-n", "a", "--death-deps", "peer", "--", "sh", "-c", list])
+        .finish();
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("anon_inode:inotify"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
 fn a_name_that_is_both_dependencies_is_expected_to_come_back() {
     let world = World::new();
     dead(&world, "db", "3");
