@@ -143,7 +143,7 @@ fn version(name: &str) -> String {
 
 /// Writes to standard output; what cannot be written is an error like any other.
 fn print(voice: &Logger, text: &str) -> u8 {
-    match crate::store::publish::write_all(rustix::stdio::stdout(), text.as_bytes()) {
+    match crate::sys::write::write_all(rustix::stdio::stdout(), text.as_bytes()) {
         Ok(()) => exit::SUCCESS,
         Err(errno) => {
             voice.error(format!(

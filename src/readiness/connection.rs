@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// How far a try has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +69,12 @@ impl Connection {
     }
 
     /// What to wait for.
-    pub(super) fn wanted(&self) -> (BorrowedFd<'_>, PollFlags) {
+    pub(super) fn wanted(&self) -> PollFd<'_> {
         let flags = match self.stage {
             ConnectionStage::Connecting | ConnectionStage::Sending(_) => PollFlags::OUT,
             ConnectionStage::Receiving(_) => PollFlags::IN,
         };
-        (self.socket.as_fd(), flags)
+        PollFd::new(&self.socket, flags)
     }
 
     /// Goes as far as is possible without waiting.

@@ -14,8 +14,8 @@ pub(crate) mod spec;
 use crate::exit::ExitStatus;
 use crate::readiness::spec::ReadyOn;
 use crate::store::exit_dir::ExitDir;
-use crate::sys::Signals;
-use rustix::event::PollFlags;
+use crate::sys::{Signals, poll};
+use rustix::event::PollFd;
 use rustix::io::Errno;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Instant;
@@ -87,11 +87,11 @@ impl Readiness {
     }
 
     /// What to wait for.
-    pub(crate) fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+    pub(crate) fn wanted(&self) -> Option<PollFd<'_>> {
         match self {
-            Readiness::Notify(socket) => socket.descriptor().map(|fd| (fd, PollFlags::IN)),
-            Readiness::Pipe(pipe) => pipe.descriptor().map(|fd| (fd, PollFlags::IN)),
-            Readiness::File(file) => file.descriptor().map(|fd| (fd, PollFlags::IN)),
+            Readiness::Notify(socket) => socket.descriptor().map(poll::readable),
+            Readiness::Pipe(pipe) => pipe.descriptor().map(poll::readable),
+            Readiness::File(file) => file.descriptor().map(poll::readable),
             Readiness::Probe(probe) => probe.wanted(),
         }
     }

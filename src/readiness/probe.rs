@@ -6,10 +6,9 @@ use crate::exit::ExitStatus;
 use crate::process::helper::{Helper, HelperOutcome, HelperOutput};
 use crate::readiness::spec::Resource;
 use crate::sys::{CommandLine, Signals};
-use rustix::event::PollFlags;
+use rustix::event::PollFd;
 use rustix::io::Errno;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 /// From one try to the next.
@@ -63,7 +62,7 @@ impl Probe {
         Ok(Probe::new(ProbeKind::Exec(command)))
     }
 
-    pub(super) fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+    pub(super) fn wanted(&self) -> Option<PollFd<'_>> {
         match &self.attempt.as_ref()?.way {
             InFlight::Connection(connection) => Some(connection.wanted()),
             // Its end comes as a signal.

@@ -26,10 +26,9 @@ use crate::run::timers::Timers;
 use crate::signal::Signal;
 use crate::store::own_tombstone::OwnTombstone;
 use crate::supervisor::{Event, Machine, Report, Timer};
-use crate::sys::Signals;
+use crate::sys::{Signals, poll};
 use crate::watch::dir_watch::{self, WatchFault};
 use crate::watch::tracker::ScanResult;
-use crate::watch::waiter;
 use records::PendingReplacement;
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::AsFd;
@@ -205,9 +204,9 @@ impl Supervisor<'_> {
         if heard.is_none() && asked.is_none() && managed.is_none() {
             return self.await_signals(until);
         }
-        let signal = waiter::readable(self.signals.descriptor().as_fd());
-        let [heard, told] = [heard, told].map(|fd| fd.and_then(waiter::readable));
-        waiter::sleep(&[signal, heard, asked, told], until);
+        let signal = Some(self.signals.descriptor().as_fd());
+        let readable = [signal, heard, told].into_iter().flatten();
+        poll::sleep(readable.map(poll::readable).chain(asked), until);
     }
 
     /// Sleeps where nothing but a signal can come before the moment. What is only to be passed on is

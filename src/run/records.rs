@@ -7,6 +7,7 @@ use crate::protocol::tombstone::Line;
 use crate::store::own_tombstone::Replacement;
 use crate::store::publish::{self, DeathRecord};
 use crate::supervisor::Record;
+use crate::sys::clock::timestamp_now;
 use std::time::{Duration, Instant};
 
 /// How long a newcomer of our name may take to be refused before the tombstone is replaced.
@@ -30,7 +31,7 @@ pub(super) struct PendingReplacement {
 impl Supervisor<'_> {
     pub(super) fn record(&mut self, record: &Record) {
         let Some(own) = &mut self.own else { return };
-        let now = publish::now();
+        let now = timestamp_now();
         if let Some(overdue) = &mut self.overdue {
             overdue.is_ready |= *record == Record::Ready;
         }

@@ -20,6 +20,6 @@ pub(crate) fn leave(sentence: &str) {
         return;
     };
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_size == 0 {
-        let _ = crate::store::publish::write_all(&file, format!("{sentence}\n").as_bytes());
+        let _ = crate::sys::write::write_all(&file, format!("{sentence}\n").as_bytes());
     }
 }

@@ -11,7 +11,8 @@ use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::{Line, Reason, compose};
 use crate::store::exit_dir::{ExitDir, FileId, TombstoneFile, WriteStability};
-use crate::store::publish::{DeathRecord, PendingTombstone, append, now};
+use crate::store::publish::{DeathRecord, PendingTombstone, append};
+use crate::sys::clock::timestamp_now;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
@@ -256,7 +257,7 @@ impl Announcer<'_> {
             // Nobody would read what is written there.
             return self.publish(Some(seen.id));
         }
-        let time = now();
+        let time = timestamp_now();
         let written = self
             .with_lines(&time, |lines| append(&file, lines))
             .map_err(|errno| self.failed(errno))?;
@@ -308,7 +309,7 @@ impl Announcer<'_> {
         {
             return Ok(None);
         }
-        let time = now();
+        let time = timestamp_now();
         let mut text = match self.announcement {
             Announcement::Died(_) => String::new(),
             Announcement::Ready => compose(&[Line::Born(&time)]),

@@ -7,7 +7,9 @@ use crate::error::Error;
 use crate::protocol::name::Name;
 use crate::protocol::tombstone::{Line, Lock, Tombstone, compose};
 use crate::store::exit_dir::{ExitDir, FileId, read_start};
-use crate::store::publish::{DeathRecord, PendingTombstone, append, now, write_all};
+use crate::store::publish::{DeathRecord, PendingTombstone, append};
+use crate::sys::clock::timestamp_now;
+use crate::sys::write::write_all;
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -37,7 +39,7 @@ impl OwnTombstone {
         let pending = PendingTombstone::acquire(dir, name)?;
         pending.await_free_name()?;
         let lock = pending.lock_line();
-        let now = now();
+        let now = timestamp_now();
         let begun = [Line::Waiting(&now), Line::Lock(&lock)].into_iter();
         let lines: Vec<Line<'_>> = begun.chain(waiting_for.map(Line::WaitingFor)).collect();
         let text = compose(&lines);
@@ -127,7 +129,7 @@ impl OwnTombstone {
             .tombstone()
             .is_ok_and(|tombstone| tombstone.died.is_some());
         if !said {
-            let died = now();
+            let died = timestamp_now();
             append(&self.file, &record.lines(&died)).map_err(failed)?;
         }
         if dir.id_of(self.name.as_str()).map_err(failed)? == Some(self.id) {
@@ -163,7 +165,7 @@ pub(crate) enum Replacement {
 
 /// The tombstone of the same life while it is down, with another file's lock.
 fn text_while_down(old: &Tombstone, lock: &Lock, by: Replacement) -> String {
-    let now = now();
+    let now = timestamp_now();
     let mut lines: Vec<Line<'_>> = old.waiting.iter().map(Line::Waiting).collect();
     lines.push(Line::Lock(lock));
     if old.born.is_none() {

@@ -14,11 +14,13 @@ use crate::protocol::tombstone::{
 };
 use crate::signal::Signal;
 use crate::store::exit_dir::{ExitDir, FileId, device_numbers};
+use crate::sys::clock::timestamp_now;
+use crate::sys::write::write_all;
 use rustix::fs::{FallocateFlags, FlockOperation, IFlags, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How long a lock may be held by somebody who is just going, before a birth is refused.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
@@ -60,11 +62,6 @@ impl DeathRecord<'_> {
         lines.push(Line::Died(died));
         lines
     }
-}
-
-/// The time of the wall clock, as tombstones write it.
-pub(crate) fn now() -> Timestamp {
-    Timestamp::from_system_time(SystemTime::now())
 }
 
 impl<'d> PendingTombstone<'d> {
@@ -314,19 +311,6 @@ fn remove_obstacle(dir: &ExitDir, staging_name: &str) -> Result<PublishAttempt, 
     }
 }
 
-/// Writes all of it, at once if the kernel lets us.
-pub(crate) fn write_all(file: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match rustix::io::write(&file, bytes) {
-            Ok(0) => return Err(Errno::NOSPC),
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
-}
-
 /// Appends one record to an open tombstone; `Ok(false)` if there was no room for it.
 pub(crate) fn append(file: impl AsFd, lines: &[Line<'_>]) -> Result<bool, Errno> {
     let length = rustix::fs::seek(&file, SeekFrom::End(0))?;
@@ -355,7 +339,7 @@ pub(crate) fn publish_dead(
     let failed = |errno| Error::io("write", &dir.entry(name.as_str()), errno);
     let pending = PendingTombstone::acquire(dir, name)?;
     pending.await_free_name()?;
-    let time = now();
+    let time = timestamp_now();
     let mut lines = vec![Line::Waiting(&time)];
     lines.extend(record.lines(&time));
     match pending.write(&compose(&lines)) {

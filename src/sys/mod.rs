@@ -4,7 +4,10 @@
 //! Signal calls go to the kernel by number, because musl's leave out the signals 32 to 34 that it
 //! keeps for itself, and a supervisor must neither lose nor be killed by those.
 
+pub(crate) mod clock;
+pub(crate) mod poll;
 pub(crate) mod random;
+pub(crate) mod write;
 
 use crate::signal::{Signal, SignalSet};
 use rustix::event::{PollFd, PollFlags};
@@ -371,21 +374,6 @@ pub(crate) fn kill(pid: i32, target: Target, signal: Signal) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
-}
-
-// ---- Time -----------------------------------------------------------------------------------------
-
-/// The processor time that this thread has used. (rustix asks the kernel's vDSO, which is not there under valgrind.)
-pub(crate) fn thread_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is ours to be written to, and a clock that every thread has cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::from_secs(seconds)
-        + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 // ---- Our parent and other people's children ------------------------------------------------------

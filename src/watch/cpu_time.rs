@@ -3,7 +3,7 @@
 //! A look that was held up, by a slow disk, by a SIGSTOP or by others on the machine, costs nobody anything, and
 //! is no reason to look less often.
 
-use crate::sys;
+use crate::sys::clock::thread_cpu_time;
 use std::time::Duration;
 
 /// The processor time of this thread at the beginning of something.
@@ -12,11 +12,11 @@ pub(crate) struct CpuTimer(Duration);
 
 impl CpuTimer {
     pub(crate) fn begin() -> CpuTimer {
-        CpuTimer(sys::thread_time())
+        CpuTimer(thread_cpu_time())
     }
 
     /// What it has cost since then.
     pub(crate) fn so_far(self) -> Duration {
-        sys::thread_time().saturating_sub(self.0)
+        thread_cpu_time().saturating_sub(self.0)
     }
 }

@@ -9,11 +9,10 @@ use crate::protocol::evaluator::{Evaluator, Match, Mode, Terms, Verdict};
 use crate::protocol::name::Name;
 use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
-use crate::sys::Signals;
+use crate::sys::{Signals, poll};
 use crate::watch::dir_watch::{self, WatchFault};
 use crate::watch::tracker::Tracker;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 use std::collections::BTreeSet;
@@ -166,9 +165,10 @@ impl Waiter {
                 .into_iter()
                 .flatten()
                 .min();
-            let heard = self.follower.descriptor().and_then(readable);
-            let signal = signals.and_then(|signals| readable(signals.descriptor().as_fd()));
-            sleep(&[heard, signal], next);
+            let changes = self.follower.descriptor();
+            let signal = signals.map(|signals| signals.descriptor().as_fd());
+            let descriptors = [changes, signal].into_iter().flatten();
+            poll::sleep(descriptors.map(poll::readable), next);
             let ending = signals.and_then(|signals| {
                 let received = signals.read();
                 let mut signals = received.signals().iter().copied();
@@ -193,33 +193,6 @@ impl Waiter {
                 .is_some_and(|at| at <= Instant::now())
                 .then_some(WaitOutcome::TimedOut),
         })
-    }
-}
-
-/// Sleeps until a descriptor is as it is wanted or the moment has come.
-pub(crate) fn sleep(wanted: &[Wanted<'_>], until: Option<Instant>) {
-    let mut polled: Vec<PollFd<'_>> = wanted
-        .iter()
-        .flatten()
-        .map(|(fd, flags)| PollFd::from_borrowed_fd(*fd, *flags))
-        .collect();
-    let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
-    // Interrupted or not: whoever sleeps looks for himself after he wakes.
-    let _ = rustix::event::poll(&mut polled, timeout.as_ref());
-}
-
-/// A descriptor to wait for, if there is one, and what for.
-pub(crate) type Wanted<'fd> = Option<(BorrowedFd<'fd>, PollFlags)>;
-
-/// A descriptor that there is something to read from.
-pub(crate) fn readable(fd: BorrowedFd<'_>) -> Wanted<'_> {
-    Some((fd, PollFlags::IN))
-}
-
-fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(duration.subsec_nanos()),
     }
 }
 
@@ -320,14 +293,14 @@ impl<'d> Watch<'d> {
             if verdict != Verdict::Open || deadline.is_some_and(|at| at <= Instant::now()) {
                 return Ok(verdict);
             }
-            sleep(&[readable(self.epoll.as_fd())], deadline);
+            poll::sleep([poll::readable(self.epoll.as_fd())], deadline);
         }
     }
 
     fn arm_timer(&self, pause: Duration) -> Result<(), Errno> {
         let once = Itimerspec {
-            it_interval: timespec(Duration::ZERO),
-            it_value: timespec(pause),
+            it_interval: poll::timespec(Duration::ZERO),
+            it_value: poll::timespec(pause),
         };
         rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once).map(|_| ())
     }
