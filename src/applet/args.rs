@@ -45,7 +45,7 @@ pub(crate) const POLL: Opt = Opt {
     short: None,
     long: "poll",
     value: Some("DURATION"),
-    help: "look at least this often (default 10s; 1s where events may be missed)",
+    help: "scan at least this often (default 10s; 1s where events may be lost)",
     variable: Variable::None,
     heading: "",
 };

@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const SWEEP: Opt = flag(
     None,
     "sweep",
-    "also remove the tombstones that nobody holds a lock on",
+    "also remove the tombstones that no process has locked",
 );
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
@@ -23,9 +23,9 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     usage: "[OPTION]... [DIR]",
     about: "Copy this binary into DIR, with a link for each applet.",
     options: &[&DIR, &SWEEP, &HELP, &VERSION],
-    notes: "Sweep from an init container only: that is the one moment when nobody else can be starting.\n\
-            With --sweep the DIR to install into may be left out.\n\n\
-            Exit status: 0; 125 own failure or usage.",
+    notes: "With --sweep, DIR may be left out. Sweep only from an init container, because no other\n\
+            container can be starting then.\n\n\
+            Exit status: 0 done; 125 own failure or wrong usage.",
 };
 
 const VOICE: Logger = Logger::new(SPEC.name);
@@ -73,14 +73,24 @@ fn plan(typed: &ParsedArgs) -> Result<InstallPlan, String> {
             sweep,
             target: Some(PathBuf::from(word)),
         }),
-        [_, second, ..] => Err(format!("one DIR is enough: {second:?} is too much")),
+        [_, second, ..] => Err(format!(
+            "unexpected argument {second:?}: only one DIR is allowed"
+        )),
     }
 }
 
 fn sweep(dir: &ExitDir) -> Result<(), String> {
     let swept = dir.sweep().map_err(|error| error.to_string())?;
     if swept > 0 {
-        VOICE.info(format!("swept {swept} from {}", dir.path().display()));
+        let noun = if swept == 1 {
+            "tombstone"
+        } else {
+            "tombstones"
+        };
+        VOICE.info(format!(
+            "removed {swept} {noun} from {}",
+            dir.path().display()
+        ));
     }
     Ok(())
 }

@@ -10,14 +10,15 @@ use std::ffi::{OsStr, OsString};
 pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "kubexit",
     usage: "CMD [ARG]...",
-    about: "Run CMD as exitdir-run does, with kubexit's variables: no API server, no service account.",
+    about: "Run CMD as exitdir-run does, configured by kubexit's variables.\n\n\
+            It needs no API server and no service account.",
     options: &[&HELP, &VERSION],
     notes: "Variables: KUBEXIT_NAME (required), KUBEXIT_GRAVEYARD (default /graveyard),\n\
             KUBEXIT_DEATH_DEPS, KUBEXIT_GRACE_PERIOD (default 30s), KUBEXIT_BIRTH_DEPS,\n\
-            KUBEXIT_BIRTH_TIMEOUT (default 30s). KUBEXIT_POD_NAME and KUBEXIT_NAMESPACE are not needed.\n\
-            Every EXITDIR_ variable of exitdir-run works beside them; EXITDIR_READY_ON says when a\n\
-            container is ready that others wait for.\n\n\
-            Exit status: 2 without KUBEXIT_NAME; else as exitdir-run's.",
+            KUBEXIT_BIRTH_TIMEOUT (default 30s). KUBEXIT_POD_NAME and KUBEXIT_NAMESPACE are ignored.\n\
+            Every EXITDIR_ variable of exitdir-run works too. Set EXITDIR_READY_ON in each container\n\
+            that others wait for.\n\n\
+            Exit status: 2 if KUBEXIT_NAME is not set; else as exitdir-run's.",
 };
 
 const VOICE: Logger = Logger::new(SPEC.name);

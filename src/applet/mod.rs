@@ -85,7 +85,10 @@ fn by_name(name: &[u8]) -> Option<&'static Applet> {
 
 fn by_first_argument(mut arguments: Vec<OsString>) -> u8 {
     if arguments.is_empty() {
-        BINARY.error(format!("which applet? One of: {}", short_names()));
+        BINARY.error(format!(
+            "no applet given: expected one of {}",
+            short_names()
+        ));
         return exit::FAILURE;
     }
     let first = arguments.remove(0);
@@ -121,8 +124,8 @@ fn short_names() -> String {
 fn overview() -> String {
     let mut text = String::from(
         "Usage: exitdir APPLET [OPTION]... [ARG]...\n\n\
-         Lets the containers of a pod start and stop in the right order, through small text files\n\
-         in a shared directory. Each applet is also called by its own name, as a link to this binary.\n\nApplets:\n",
+         Starts and stops the containers of a pod in the right order, using small text files in a\n\
+         shared directory. Each applet can also be called through a link with its own name.\n\nApplets:\n",
     );
     for applet in &APPLETS {
         let name = applet
@@ -133,7 +136,7 @@ fn overview() -> String {
         let about = applet.spec.about.lines().next().unwrap_or_default();
         text.push_str(&format!("  {name:<10} {about}\n"));
     }
-    text.push_str("\n'exitdir APPLET --help' tells more.\n");
+    text.push_str("\n'exitdir APPLET --help' describes an applet.\n");
     text
 }
 

@@ -134,7 +134,7 @@ impl ProcessOptions {
         if let Some(signal) = self.parent_death_signal {
             sys::ask_for_parent_death(signal, parent).map_err(|error| {
                 let because = describe(&error);
-                format!("cannot ask for {signal} at the death of the parent: {because}")
+                format!("cannot set {signal} as the parent death signal: {because}")
             })?;
         }
         Ok(())
@@ -203,7 +203,7 @@ fn rules(typed: &ParsedArgs, ready_on: &ReadyOn) -> Result<Rules, String> {
 fn on_config(typed: &ParsedArgs, stop_signal: Signal) -> Result<OnConfig, String> {
     match typed.value(&ON_CONFIG, read_on_config)? {
         Some(OnConfig::Send(signal)) if signal == stop_signal => Err(format!(
-            "--on-config {signal}: that is what tells CMD to stop; say restart"
+            "--on-config {signal}: {signal} stops CMD; use restart"
         )),
         chosen => Ok(chosen.unwrap_or(OnConfig::Restart)),
     }
@@ -221,10 +221,10 @@ fn management(typed: &ParsedArgs) -> Result<ManagedSpec, String> {
     let needy = needy.into_iter().find_map(|opt| typed.spelled(opt));
     match (needy, management.conflicting_target()) {
         (Some(spelled), _) if management.items.is_empty() => {
-            Err(format!("{spelled} needs a --config or a --config-tar"))
+            Err(format!("{spelled} needs --config or --config-tar"))
         }
         (_, Some(place)) => Err(format!(
-            "two configurations cannot be put in one place: {}",
+            "destinations overlap: {} is the same as another one, or inside it",
             place.display()
         )),
         (_, None) => Ok(management),
@@ -254,7 +254,7 @@ fn read_on_config(text: &str) -> Result<OnConfig, String> {
     }
     match Signal::parse(text) {
         Some(signal) if [Signal::KILL, Signal::STOP].contains(&signal) => {
-            Err(format!("{signal} tells CMD nothing"))
+            Err(format!("CMD cannot handle {signal}"))
         }
         Some(signal) => Ok(OnConfig::Send(signal)),
         None => Err("expected restart or a signal, as in HUP".to_owned()),
@@ -280,7 +280,7 @@ fn membership(typed: &ParsedArgs) -> Result<Option<ExitDirOptions>, String> {
         };
     };
     match (name, presence) {
-        (None, Publish::AtExit) => Err("--exit-only needs a --name".to_owned()),
+        (None, Publish::AtExit) => Err("--exit-only needs --name".to_owned()),
         (name, presence) => Ok(Some(ExitDirOptions {
             dir,
             name,
@@ -306,11 +306,9 @@ fn check_dependencies(plan: &Plan) -> Result<(), String> {
     let is_exit_only = presence == Some(Publish::AtExit);
     let mut conditions = plan.birth_deps.iter().chain(&plan.death_deps);
     match conditions.find(|condition| condition.name.is_some() && condition.name.as_ref() == own) {
-        Some(condition) => Err(format!(
-            "{condition} is this life itself, which cannot depend on itself"
-        )),
+        Some(condition) => Err(format!("{condition}: a life cannot depend on itself")),
         None if plan.ready_on == ReadyOn::Signal && own.is_none() => {
-            Err("--ready-on signal needs a --name".to_owned())
+            Err("--ready-on signal needs --name".to_owned())
         }
         // Whoever says so would put a file into a directory where any file means exit.
         None if plan.ready_on == ReadyOn::Signal && is_exit_only => {
@@ -339,7 +337,7 @@ fn read_rewrite(text: &str) -> Result<(Signal, Option<Signal>), String> {
     let (from, to) = text.split_once(':').ok_or_else(expected)?;
     let from = Signal::parse(from).ok_or_else(expected)?;
     if [Signal::KILL, Signal::STOP, Signal::CHLD].contains(&from) {
-        return Err(format!("{from} is never passed on"));
+        return Err(format!("{from} is never forwarded"));
     }
     match to {
         "0" => Ok((from, None)),

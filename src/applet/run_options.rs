@@ -6,58 +6,58 @@ pub(super) const NAME: Opt = valued(
     Some('n'),
     "name",
     "NAME",
-    "this life's name; without it there is no tombstone",
+    "name of the tombstone; without it none is written",
 )
 .with_variable();
 pub(super) const EXIT_ONLY: Opt =
-    flag(None, "exit-only", "write nothing until death").with_variable();
+    flag(None, "exit-only", "publish the tombstone only at death").with_variable();
 pub(super) const BIRTH_DEPS: Opt = valued(
     None,
     "birth-deps",
     "COND,...",
-    "start CMD when all hold; NAME alone means NAME:ready",
+    "start CMD when all of these hold; NAME means NAME:ready",
 )
 .with_variable();
 pub(super) const BIRTH_TIMEOUT: Opt = valued(
     None,
     "birth-timeout",
     "DURATION",
-    "then give up: 124 (default 5m)",
+    "give up after this long, with status 124 (default 5m)",
 )
 .with_variable();
 pub(super) const DEATH_DEPS: Opt = valued(
     None,
     "death-deps",
     "COND,...",
-    "stop CMD when any holds; NAME alone means NAME:died",
+    "stop CMD when any of these holds; NAME means NAME:died",
 )
 .with_variable();
 pub(super) const GRACE_PERIOD: Opt = valued(
     None,
     "grace-period",
     "DURATION",
-    "from the stop signal to KILL (default 30s)",
+    "send KILL this long after the stop signal (default 30s)",
 )
 .with_variable();
 pub(super) const STOP_SIGNAL: Opt = valued(
     None,
     "stop-signal",
     "SIG",
-    "what a stop sends first, and for a TERM from outside (default TERM)",
+    "signal that stops CMD; also sent for a received TERM (default TERM)",
 )
 .with_variable();
 pub(super) const STOP_DELAY: Opt = valued(
     None,
     "stop-delay",
     "DURATION",
-    "wait this long before passing on a TERM from outside",
+    "forward a received TERM only after this long (default 0)",
 )
 .with_variable();
 pub(super) const TIMEOUT: Opt = valued(
     None,
     "timeout",
     "DURATION",
-    "stop CMD when it has run this long: 124",
+    "stop CMD when it has run this long, with status 124 (default off)",
 )
 .with_variable();
 pub(super) const PASS_CODE: Opt = flag(
@@ -70,61 +70,61 @@ pub(super) const EXPECT_CODE: Opt = valued(
     Some('e'),
     "expect-code",
     "N",
-    "CMD's status N counts as 0; repeatable",
+    "treat CMD's exit status N as 0; repeatable",
 )
 .with_variable();
 pub(super) const GROUP: Opt =
-    flag(Some('g'), "group", "signals go to CMD's process group").with_variable();
+    flag(Some('g'), "group", "send signals to CMD's process group").with_variable();
 pub(super) const SUBREAPER: Opt = flag(
     Some('s'),
     "subreaper",
-    "adopt and reap orphans also when not PID 1",
+    "adopt and reap orphans even when not PID 1",
 )
 .with_variable();
 pub(super) const PARENT_DEATH_SIGNAL: Opt = valued(
     Some('p'),
     "parent-death-signal",
     "SIG",
-    "ask for SIG when our parent dies",
+    "receive SIG when the parent process dies",
 )
 .with_variable();
 pub(super) const REWRITE: Opt = valued(
     None,
     "rewrite",
     "A:B",
-    "pass on signal B for A; B 0 drops it; repeatable",
+    "forward signal B in place of A; with B 0, drop A; repeatable",
 )
 .with_variable();
 pub(super) const WAIT_DESCENDANTS: Opt = flag(
     None,
     "wait-descendants",
-    "after CMD, stop and wait for all that it left behind; implies -s",
+    "after CMD ends, stop the processes it left and wait; implies -s",
 )
 .with_variable();
 pub(super) const RESTART: Opt = valued(
     None,
     "restart",
     "WHEN",
-    "start CMD again: never, on-failure, always (default never)",
+    "start CMD again: never (default), on-failure or always",
 )
 .with_variable();
 pub(super) const RESTART_LIMIT: Opt = valued(
     None,
     "restart-limit",
     "N",
-    "after N restarts, die with the last status",
+    "after N restarts, exit with the last status",
 )
 .with_variable();
 pub(super) const TINI_WARN: Opt = flag(
     Some('w'),
     "",
-    "accepted, because tini has it; changes nothing",
+    "accepted for compatibility with tini; no effect",
 );
 pub(super) const READY_ON: Opt = valued(
     None,
     "ready-on",
     "SOURCE",
-    "start, notify, fd[:N], file:PATH, tcp:, http:, exec:, signal",
+    "source of readiness (default start)",
 )
 .with_variable();
 /// The heading of the options for an application that follows configuration and activation.
@@ -133,7 +133,7 @@ pub(super) const CONFIG: Opt = valued(
     None,
     "config",
     "SRC[=DST],...",
-    "a file or directory that CMD is configured with; DST is a copy",
+    "file or directory that configures CMD; DST is a copy of it",
 )
 .with_variable()
 .under(MANAGED);
@@ -141,7 +141,7 @@ pub(super) const CONFIG_TAR: Opt = valued(
     None,
     "config-tar",
     "SRC=DIR,...",
-    "a tar archive that CMD is configured with, unpacked in DIR",
+    "tar archive that configures CMD, unpacked in DIR",
 )
 .with_variable()
 .under(MANAGED);
@@ -149,7 +149,7 @@ pub(super) const CONFIG_CHECK: Opt = valued(
     None,
     "config-check",
     "PROG",
-    "ask PROG, with the candidate as last argument, before it counts",
+    "run PROG CANDIDATE before applying a change; non-zero rejects it",
 )
 .with_variable()
 .under(MANAGED);
@@ -157,22 +157,26 @@ pub(super) const ON_CONFIG: Opt = valued(
     None,
     "on-config",
     "ACTION",
-    "after a change: restart CMD (default), or the signal to send it",
+    "after a change, restart CMD (default) or send it this signal",
 )
 .with_variable()
 .under(MANAGED);
-pub(super) const ACTIVE_WHILE: Opt =
-    valued(None, "active-while", "FILE", "CMD runs while FILE exists")
-        .with_variable()
-        .under(MANAGED);
+pub(super) const ACTIVE_WHILE: Opt = valued(
+    None,
+    "active-while",
+    "FILE",
+    "run CMD only while FILE exists",
+)
+.with_variable()
+.under(MANAGED);
 pub(super) const RUN_POLL: Opt = POLL.with_variable();
-pub(super) const VERBOSE: Opt = flag(Some('v'), "verbose", "say more").with_variable();
-pub(super) const QUIET: Opt = flag(Some('q'), "quiet", "say only errors").with_variable();
+pub(super) const VERBOSE: Opt = flag(Some('v'), "verbose", "print more messages").with_variable();
+pub(super) const QUIET: Opt = flag(Some('q'), "quiet", "print only errors").with_variable();
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "exitdir-run",
     usage: "[OPTION]... [--] CMD [ARG]...",
-    about: "Run CMD as a child, as PID 1 or not, and live the life of NAME in the exit directory.",
+    about: "Run CMD as a child and record its state as NAME in the exit directory. Works as PID 1.",
     options: &[
         &DIR,
         &NAME,
@@ -206,9 +210,12 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &ON_CONFIG,
         &ACTIVE_WHILE,
     ],
-    notes: "Every option can be given as a variable: EXITDIR_ and its name in capitals, as in\n\
-            EXITDIR_DEATH_DEPS; the directory's is EXIT_DIR. A COND is NAME[:STATE]; see exitdir-wait.\n\n\
-            Exit status: CMD's own; 128+n if signal n ended it; 124 timeout; 125 own failure or usage;\n\
-            126, 127 CMD cannot be executed, was not found. After a stop for a death dependency: 0 if\n\
-            that died with 0 and CMD obeyed; never 0 if it failed.",
+    notes: "A SOURCE is start, notify, fd[:N], file:PATH, tcp:[HOST:]PORT, http:[HOST:]PORT/PATH,\n\
+            exec:PROG [ARG]... or signal. A COND is NAME[:STATE]; see exitdir-wait --help.\n\n\
+            Options can also be given as variables: EXITDIR_ and the name in capitals, as in\n\
+            EXITDIR_DEATH_DEPS; for --dir it is EXIT_DIR.\n\n\
+            Exit status: CMD's own; 128+n if signal n ended it; 124 timeout; 125 own failure or wrong\n\
+            usage; 126 CMD cannot be executed; 127 CMD was not found. After a stop for a death\n\
+            dependency: 0 if the dependency died with 0 and CMD stopped as asked; never 0 if the\n\
+            dependency failed.",
 };

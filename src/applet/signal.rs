@@ -17,18 +17,20 @@ const CODE: Opt = valued(
     Some('c'),
     "code",
     "N",
-    "the exit code to record, 0 to 255 (default 0)",
+    "exit code to record, 0 to 255 (default 0)",
 );
 const MESSAGE: Opt = valued(Some('m'), "message", "TEXT", "one line of text to record");
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "exitdir-signal",
     usage: "[OPTION]... [NAME] [-- PROBE [ARG]...]",
-    about: "Say that NAME is dead, or ready. NAME defaults to $EXITDIR_NAME, else exitFile.",
+    about: "Record in NAME's tombstone that it has died, or is ready.\n\n\
+            NAME defaults to $EXITDIR_NAME, else to exitFile.",
     options: &[&DIR, &READY, &CODE, &MESSAGE, &HELP, &VERSION],
-    notes: "With -- PROBE the probe runs first and its status is the exit status; the record is written\n\
-            if it succeeds, and only for a living exitdir-run.\n\n\
-            Exit status: 0 recorded; 125 own failure or usage; with a probe, the probe's.",
+    notes: "With -- PROBE the probe runs first, and its status is the exit status. The record is written\n\
+            only if the probe exits 0 and an exitdir-run named NAME is running.\n\n\
+            Exit status: 0 recorded; 125 own failure or wrong usage; with PROBE the probe's status,\n\
+            126 PROBE cannot be executed, 127 PROBE was not found.",
 };
 
 const VOICE: Logger = Logger::new(SPEC.name);
@@ -67,7 +69,11 @@ fn plan(typed: &ParsedArgs) -> Result<SignalPlan, String> {
             let text = word.to_string_lossy();
             Some(read_name(&text).map_err(|expected| format!("{text:?} is {expected}"))?)
         }
-        [_, second, ..] => return Err(format!("one NAME is enough: {second:?} is too much")),
+        [_, second, ..] => {
+            return Err(format!(
+                "unexpected argument {second:?}: only one NAME is allowed"
+            ));
+        }
     };
     let code = typed.value(&CODE, read_code)?;
     let word = match (typed.has(&READY), code) {
@@ -91,19 +97,19 @@ fn report(plan: &SignalPlan, result: Result<SignalOutcome, Error>) -> u8 {
         Ok(SignalOutcome::Appended | SignalOutcome::Published | SignalOutcome::AlreadyRecorded) => {
         }
         Ok(SignalOutcome::PublishedEmpty(errno)) => VOICE.info(format!(
-            "the tombstone of {name} says died and nothing else: {}",
+            "recorded the death of {name} without its details: {}",
             crate::error::describe(&std::io::Error::from_raw_os_error(errno))
         )),
         Ok(SignalOutcome::AlreadyDead) => VOICE.info(format!(
-            "{name} was said dead before: {} is not recorded",
+            "{name} is already recorded as dead: {} not recorded",
             what(plan.word)
         )),
         Ok(SignalOutcome::NoRoom) => VOICE.info(format!(
-            "the tombstone of {name} is full: {} is not recorded",
+            "the tombstone of {name} is full: {} not recorded",
             what(plan.word)
         )),
         Ok(SignalOutcome::Outdated) => VOICE.info(format!(
-            "the command of {name} has ended since: {} is not recorded",
+            "the command of {name} has ended meanwhile: {} not recorded",
             what(plan.word)
         )),
         Err(error) => {

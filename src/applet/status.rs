@@ -20,7 +20,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     usage: "[OPTION]...",
     about: "Print a table of the tombstones, sorted by name.",
     options: &[&DIR, &JSON, &HELP, &VERSION],
-    notes: "Exit status: 0; 125 own failure or usage.",
+    notes: "Exit status: 0 printed; 125 own failure or wrong usage.",
 };
 
 const VOICE: Logger = Logger::new(SPEC.name);

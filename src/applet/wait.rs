@@ -18,18 +18,18 @@ use std::ffi::OsString;
 const ANY: Opt = flag(
     Some('a'),
     "any",
-    "one condition is enough (default: all of them)",
+    "succeed when one condition holds (default: all of them)",
 );
 const TIMEOUT: Opt = valued(
     Some('t'),
     "timeout",
     "DURATION",
-    "give up: 124; 0 looks once (default off)",
+    "exit with 124 after this long; 0 checks once (default off)",
 );
 const KEEP_WAITING: Opt = flag(
     None,
     "keep-waiting",
-    "what can no longer hold may hold in a later life: wait on",
+    "keep waiting for a later life when a condition can no longer hold",
 );
 const EXIT_CODE: Opt = flag(
     Some('x'),
@@ -45,9 +45,9 @@ const PRINT: Opt = flag(
 pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "exitdir-wait",
     usage: "[OPTION]... [CONDITION]... [-- CMD [ARG]...]",
-    about: "Wait until conditions hold, then exit, or run CMD in one's own place.\n\n\
+    about: "Wait until conditions hold, then exit, or exec CMD.\n\n\
             A CONDITION is NAME[:STATE]; STATE is waiting, born, ready, inactive, ok, failed, lost,\n\
-            died or exit=N (default died). Without NAME it means any; no CONDITION means :died.",
+            died or exit=N (default died). Without NAME it means any tombstone; no CONDITION means :died.",
     options: &[
         &DIR,
         &ANY,
@@ -59,8 +59,8 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &HELP,
         &VERSION,
     ],
-    notes: "Exit status: 0 they hold; 1 they can no longer hold; 124 timeout; 125 own failure or usage;\n\
-            126, 127 CMD cannot be executed, was not found; 128+n ended by signal n.",
+    notes: "Exit status: 0 they hold; 1 they can no longer hold; 124 timeout; 125 own failure or wrong\n\
+            usage; 126 CMD cannot be executed; 127 CMD was not found; 128+n ended by signal n.",
 };
 
 const VOICE: Logger = Logger::new(SPEC.name);
@@ -154,7 +154,7 @@ fn keep(plan: WaitPlan, signals: Option<Signals>) -> u8 {
     match outcome {
         Ok((WaitOutcome::Holds(deciders), _)) => conclude(&plan, &deciders, signals),
         Ok((WaitOutcome::Impossible, why)) => {
-            VOICE.error(format!("can no longer hold: {why}"));
+            VOICE.error(format!("the conditions can no longer hold: {why}"));
             exit::IMPOSSIBLE
         }
         Ok((WaitOutcome::TimedOut, why)) => {

@@ -1,3 +1,78 @@
-//! The documentation says what is so.
+//! The documentation says what is true: its examples run, its tables agree with `--help` and the code, and
+//! the demo and the library's examples end as described.
 
-mod documents;
+mod examples;
+mod pages;
+mod programs;
+mod tables;
+
+use crate::support::sandbox::{Start, World, binary, entries};
+use std::path::PathBuf;
+
+const APPLETS: [&str; 5] = ["run", "wait", "signal", "status", "install"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn page(applet: &str) -> String {
+    read(&format!("docs/exitdir-{applet}.md"))
+}
+
+/// Every page that is written for users.
+fn pages() -> Vec<String> {
+    let mut pages = vec!["README.md".to_owned()];
+    for dir in ["docs", "docs/guides"] {
+        let names = entries(&root().join(dir));
+        let pages_here = names.iter().filter(|name| name.ends_with(".md"));
+        pages.extend(pages_here.map(|name| format!("{dir}/{name}")));
+    }
+    assert!(pages.len() > APPLETS.len(), "{pages:?}");
+    pages
+}
+
+fn absolute_binary() -> PathBuf {
+    std::fs::canonicalize(binary()).expect("the binary under test")
+}
+
+fn made(dir: PathBuf) -> PathBuf {
+    std::fs::create_dir(&dir).expect("a fresh directory");
+    dir
+}
+
+fn help(applet: &str) -> String {
+    let ended = World::new().applet(applet).arg("--help").finish();
+    assert_eq!(ended.status, 0);
+    ended.stdout
+}
+
+/// The options as `--help` shows them: `-d, --dir DIR` and what it says about them.
+fn help_lines(applet: &str) -> Vec<(String, String)> {
+    let help = help(applet);
+    let (_, options) = help.split_once("Options:\n").expect("a list of options");
+    // Options under a heading of their own follow a blank line.
+    let lines = options.lines().map(str::trim_start);
+    lines
+        .filter(|line| line.starts_with('-'))
+        .filter_map(|line| line.split_once("  "))
+        .map(|(head, text)| (head.to_owned(), text.trim_start().to_owned()))
+        .collect()
+}
+
+fn between(text: &str, from: &str, to: &str) -> String {
+    let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("no {from}"));
+    rest.split_once(to)
+        .map_or(rest, |(inner, _)| inner)
+        .to_owned()
+}
+
+/// `EXITDIR_` and the long name in capitals; the directory's is `EXIT_DIR`. `None` for a letter alone.
+fn derived_variable(head: &str) -> Option<String> {
+    let (_, long) = head.split_once("--")?;
+    let long = long.split(' ').next().unwrap_or(long);
+    Some(format!("EXITDIR_{}", long.to_uppercase().replace('-', "_")))
+}

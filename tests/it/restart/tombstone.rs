@@ -34,7 +34,10 @@ fn a_life_that_was_said_dead_keeps_its_file_and_its_command_goes_on_being_restar
         await_starts(&world, 2);
         let again = world.signal(["-c", "6", "x"]).finish();
         assert_eq!(again.status, 0);
-        assert!(again.stderr.contains("said dead before"), "{again:?}");
+        assert!(
+            again.stderr.contains("already recorded as dead"),
+            "{again:?}"
+        );
         run.kill(TERM);
         assert_eq!(run.end().status, 143);
         assert_eq!(inode(), number);

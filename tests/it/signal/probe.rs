@@ -217,7 +217,8 @@ fn what_a_probe_has_found_of_a_command_that_is_gone_says_nothing_of_the_next_one
     eventually("it runs again", || (starts().len() == 2).then_some(()));
     std::fs::write(world.path("go"), "").unwrap();
     let ended = probe.end();
-    let sentence = "exitdir-signal: the command of db has ended since: readiness is not recorded\n";
+    let sentence =
+        "exitdir-signal: the command of db has ended meanwhile: readiness not recorded\n";
     assert_eq!((ended.status, ended.stderr.as_str()), (0, sentence));
     assert_eq!(world.key("db", "Ready"), None);
     // The next probe is about the next command.

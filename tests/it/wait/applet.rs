@@ -237,12 +237,12 @@ fn one_line_says_what_does_not_hold_and_what_is_there_instead() {
         (
             &["main:ok"],
             1,
-            "can no longer hold: main:ok does not hold (main died with exit code 3)",
+            "the conditions can no longer hold: main:ok does not hold (main died with exit code 3)",
         ),
         (
             &["main:exit=4", "db"],
             1,
-            "can no longer hold: main:exit=4 does not hold (main died with exit code 3), db:died does not hold (db is waiting)",
+            "the conditions can no longer hold: main:exit=4 does not hold (main died with exit code 3), db:died does not hold (db is waiting)",
         ),
     ] {
         let ended = world.wait(arguments).finish();

@@ -1,0 +1,203 @@
+//! What the pages say can be followed: links, commands, variables, the YAML of manifests; and their form.
+
+use super::{APPLETS, derived_variable, help_lines, pages, read, root};
+use crate::support::sandbox::entries;
+use std::path::{Path, PathBuf};
+use yaml_rust2::YamlLoader;
+
+const WIDTH: usize = 100;
+/// `sh` is run, `yaml` is parsed, the others are not checked.
+const LANGUAGES: [&str; 6] = ["sh", "yaml", "text", "rust", "python", "dockerfile"];
+
+#[test]
+fn the_changelog_has_an_entry_for_this_version() {
+    let entry = format!("\n## [{}]", env!("CARGO_PKG_VERSION"));
+    let changelog = read("CHANGELOG.md");
+    assert!(changelog.contains(&entry), "CHANGELOG.md has no{entry}");
+    assert!(
+        changelog.contains("\n## [Unreleased]"),
+        "a place for what comes next"
+    );
+}
+
+#[test]
+fn commands_and_variables_in_pages_and_manifests_are_known_ones() {
+    let options = APPLETS.map(|applet| (applet, help_lines(applet)));
+    let run = help_lines("run");
+    let variables: Vec<String> = run
+        .iter()
+        .filter_map(|(head, _)| derived_variable(head))
+        .collect();
+    for path in pages().into_iter().chain(manifests()) {
+        for line in read(&path).lines() {
+            for (applet, lines) in &options {
+                for option in options_used(line, applet) {
+                    assert!(
+                        lines.iter().any(|(head, _)| is_spelled(head, &option)),
+                        "{path}: exitdir-{applet} has no {option}: {line}"
+                    );
+                }
+            }
+            let words = words(line).map(|word| word.trim_end_matches([':', '.']));
+            for variable in words.filter(|word| word.starts_with("EXITDIR_")) {
+                let known = variables.iter().any(|known| known == variable);
+                assert!(
+                    known || variable == "EXITDIR_",
+                    "{path}: no option reads {variable}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_of_pages_wrap_at_a_hundred_columns() {
+    for path in pages().into_iter().chain(others()) {
+        let mut is_fenced = false;
+        for (at, line) in read(&path).lines().enumerate() {
+            is_fenced ^= is_fence(line);
+            // Tables and code may be wider, and an address cannot be broken.
+            let is_free = is_fenced || line.starts_with('|') || !line.trim().contains(' ');
+            let width = line.chars().count();
+            assert!(
+                is_free || width <= WIDTH,
+                "{path}:{}: {width} columns",
+                at + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn every_fenced_block_names_its_language() {
+    for path in pages().into_iter().chain(others()) {
+        for (language, block) in fenced(&read(&path)) {
+            let known = LANGUAGES.contains(&language.as_str());
+            assert!(known, "{path}: {language:?}\n{block}");
+        }
+    }
+}
+
+#[test]
+fn the_yaml_of_pages_and_manifests_is_valid() {
+    for path in pages() {
+        for (_, block) in fenced(&read(&path))
+            .iter()
+            .filter(|(language, _)| language == "yaml")
+        {
+            check_yaml(block, &path);
+        }
+    }
+    for path in manifests() {
+        check_yaml(&read(&path), &path);
+    }
+}
+
+fn check_yaml(text: &str, path: &str) {
+    let documents =
+        YamlLoader::load_from_str(text).unwrap_or_else(|error| panic!("{path}: {error}\n{text}"));
+    assert!(!documents.is_empty(), "{path}\n{text}");
+}
+
+#[test]
+fn links_between_the_pages_lead_somewhere() {
+    for path in pages() {
+        let text = read(&path);
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => PathBuf::from(&path),
+                file => Path::new(&path).with_file_name("").join(file),
+            };
+            assert!(root().join(&target).exists(), "{path}: {link}");
+            let target = read(target.to_str().expect("UTF-8"));
+            let found = anchor.is_empty() || headings(&target).any(|heading| heading == anchor);
+            assert!(found, "{path}: {link}: there is no such heading");
+        }
+    }
+}
+
+/// Other texts that are held to the same form.
+fn others() -> [String; 1] {
+    ["CHANGELOG.md".to_owned()]
+}
+
+fn is_fence(line: &str) -> bool {
+    line.trim_start().starts_with("```")
+}
+
+/// The fenced blocks of a page, each with its language.
+fn fenced(text: &str) -> Vec<(String, String)> {
+    let mut blocks: Vec<(String, String)> = Vec::new();
+    let mut is_inside = false;
+    for line in text.lines() {
+        if is_fence(line) {
+            is_inside = !is_inside;
+            if is_inside {
+                let language = line.trim_start().trim_start_matches('`').to_owned();
+                blocks.push((language, String::new()));
+            }
+        } else if let Some((_, block)) = blocks.last_mut().filter(|_| is_inside) {
+            block.push_str(line);
+            block.push('\n');
+        }
+    }
+    blocks
+}
+
+fn manifests() -> Vec<String> {
+    let kubernetes = entries(&root().join("examples/kubernetes"));
+    assert!(!kubernetes.is_empty());
+    let mut manifests: Vec<String> = kubernetes
+        .iter()
+        .map(|name| format!("examples/kubernetes/{name}"))
+        .collect();
+    manifests.push("examples/compose.yaml".to_owned());
+    manifests
+}
+
+/// The headings of a page as anchors: in small letters, with `-` for spaces.
+fn headings(page: &str) -> impl Iterator<Item = String> {
+    let lines = page.lines().filter(|line| line.starts_with('#'));
+    lines.map(|line| {
+        let title = line.trim_start_matches(['#', ' ']).to_lowercase();
+        title
+            .replace(|c: char| !c.is_alphanumeric() && c != ' ' && c != '-', "")
+            .replace(' ', "-")
+    })
+}
+
+// --- commands in texts ---
+
+/// The words of a line, without what surrounds them in shell, JSON, YAML and Markdown.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !c.is_ascii_alphanumeric() && !"-_./:+".contains(c))
+        .filter(|word| !word.is_empty())
+}
+
+/// The options that a line gives to an applet, as they are spelled, before any `--`.
+fn options_used(line: &str, applet: &str) -> Vec<String> {
+    let name = format!("exitdir-{applet}");
+    let mut used = Vec::new();
+    for command in line.split(['&', ';', '`', '|']) {
+        let mut words = words(command).skip_while(|word| word.rsplit('/').next() != Some(&name));
+        if words.next().is_some() {
+            used.extend(
+                words
+                    .take_while(|word| *word != "--")
+                    .filter(|word| word.starts_with('-'))
+                    .map(str::to_owned),
+            );
+        }
+    }
+    used
+}
+
+/// Whether an option of `--help` can be spelled so.
+fn is_spelled(head: &str, option: &str) -> bool {
+    words(head).any(|word| word == option)
+}

@@ -1,0 +1,135 @@
+//! The demo and the library's examples end as the pages say.
+
+use super::{absolute_binary, made, root};
+use crate::support::sandbox::{Ended, Start, World, entries};
+use std::path::PathBuf;
+use std::process::Command;
+
+#[test]
+fn the_demo_ends_as_it_should_and_shows_the_main_job() {
+    let world = World::new();
+    let ended = world
+        .command(root().join("scripts/demo"))
+        .env("EXITDIR_DEMO_BINARY", absolute_binary())
+        .env("TMPDIR", made(world.path("tmp")))
+        .finish();
+    let text = &ended.stdout;
+    assert_eq!(ended.status, 0, "{text}{}", ended.stderr);
+    for line in [
+        "    proxy | Cause: main",
+        "    third | Cause: peer",
+        "    main     exit status 0   (its work is done) ok",
+        "    proxy    exit status 0   (it was stopped for a death with 0) ok",
+        "    peer     exit status 137 (it was killed) ok",
+        "    third    exit status 143 (what it needed was lost) ok",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("peer  | Died"), "{text}");
+    assert_eq!(
+        entries(&world.path("tmp")),
+        Vec::<String>::new(),
+        "left behind"
+    );
+}
+
+#[test]
+fn a_demo_that_does_not_end_as_it_should_says_so() {
+    let world = World::new();
+    // As good as the real one, but for the status of a stop.
+    let script = format!(
+        "#!/bin/sh\ncase ${{0##*/}} in exitdir-run) exec \"{0}\" run --pass-code \"$@\";; exitdir-*) exec \"{0}\" \"${{0##*/exitdir-}}\" \"$@\";; esac\n\
+         mkdir -p \"$2\" && for applet in run wait signal status; do cp \"$0\" \"$2/exitdir-$applet\"; done\n",
+        absolute_binary().display()
+    );
+    let broken = world.program("broken", &script);
+    let ended = world
+        .command(root().join("scripts/demo"))
+        .env("EXITDIR_DEMO_BINARY", &broken)
+        .env("TMPDIR", made(world.path("tmp")))
+        .finish();
+    assert_eq!(ended.status, 1, "{}", ended.stdout);
+    let wrong = "proxy    exit status 143 (it was stopped for a death with 0) WRONG, expected 0";
+    assert!(ended.stdout.contains(wrong), "{}", ended.stdout);
+}
+
+#[test]
+fn the_follower_of_the_library_ends_with_its_leader() {
+    let world = World::new();
+    let follower = world.command(example("follower")).start();
+    let leader = world.command(example("leader")).finish();
+    let follower = follower.end();
+    assert_eq!(
+        (leader.status, follower.status),
+        (0, 0),
+        "{}{}",
+        leader.stderr,
+        follower.stderr
+    );
+    assert_eq!(
+        leader.stdout,
+        "[Leader] Doing work...\n[Leader] Exiting...\n"
+    );
+    let ticks = ticks_before_exit(&follower);
+    assert!(ticks >= 2, "{}", follower.stdout);
+    assert_eq!(world.entries(), ["exitFile"]);
+}
+
+#[test]
+fn without_an_exit_directory_the_leader_just_works_and_the_follower_says_so() {
+    let world = World::new();
+    let mut follower = world.command(example("follower"));
+    let follower = follower.env_remove("EXIT_DIR").start();
+    let leader = world
+        .command(example("leader"))
+        .env_remove("EXIT_DIR")
+        .finish();
+    assert_eq!(leader.status, 0, "{}", leader.stderr);
+    assert_eq!(
+        leader.stdout,
+        "[Leader] Doing work...\n[Leader] Exiting...\n"
+    );
+    let mut follower = follower.end();
+    let rest = follower
+        .stdout
+        .strip_prefix("[Follower] EXIT_DIR is not set: nobody will say exit\n");
+    follower.stdout = rest.expect("says that the feature is off").to_owned();
+    assert_eq!(follower.status, 0, "{}", follower.stderr);
+    assert_eq!(ticks_before_exit(&follower), 3);
+}
+
+/// Checks that a follower ticked from 0 on and then said that it exits. How often it ticked.
+fn ticks_before_exit(follower: &Ended) -> usize {
+    let ticks = follower.stdout.lines().count() - 1;
+    let mut expected: String = (0..ticks)
+        .map(|tick| format!("[Follower] Tick {tick}\n"))
+        .collect();
+    expected.push_str("[Follower] Exiting...\n");
+    assert_eq!(follower.stdout, expected);
+    ticks
+}
+
+/// A compiled example of the library, as fresh as its source.
+fn example(name: &str) -> PathBuf {
+    let this = std::env::current_exe().expect("a path");
+    // TARGET/PROFILE/deps/it-HASH
+    let profile = this
+        .ancestors()
+        .nth(2)
+        .expect("a directory for the profile");
+    let target = profile.parent().expect("a target directory");
+    let profile_name = match profile.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let built = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(["build", "--quiet", "--offline", "--locked", "--examples"])
+        .args(["--profile", profile_name])
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(root())
+        .status()
+        .expect("cargo");
+    assert!(built.success(), "cargo build --examples");
+    profile.join("examples").join(name)
+}

@@ -1,0 +1,201 @@
+//! The tables of the pages agree with `--help`, the parser, and the format.
+
+use super::{APPLETS, between, derived_variable, help, help_lines, page, read};
+use crate::support::sandbox::{Start, World};
+
+#[test]
+fn the_page_of_an_applet_has_the_options_of_help_and_its_words_for_them() {
+    for applet in APPLETS {
+        let page = page(applet);
+        check_options(
+            &page,
+            &help_lines(applet),
+            &format!("docs/exitdir-{applet}.md"),
+        );
+    }
+    let mut expected = help_lines("run");
+    expected.retain(|(head, _)| !head.contains("--help") && !head.contains("--version"));
+    check_options(&read("README.md"), &expected, "README.md");
+}
+
+/// The same options in the same order, each described by the words of `--help`; the page may add to them.
+fn check_options(page: &str, expected: &[(String, String)], path: &str) {
+    let rows = option_rows(page);
+    let heads: Vec<&str> = rows.iter().map(|row| row.head.as_str()).collect();
+    let expected_heads: Vec<&str> = expected.iter().map(|(head, _)| head.as_str()).collect();
+    assert_eq!(heads, expected_heads, "{path}");
+    for (row, (head, help)) in rows.iter().zip(expected) {
+        let meaning = &row.meaning;
+        assert!(
+            meaning.starts_with(help),
+            "{path}: {head}: {meaning:?} is not {help:?}"
+        );
+    }
+}
+
+#[test]
+fn the_variables_that_the_pages_name_are_read_and_no_others() {
+    let pages = APPLETS.map(|applet| (applet, page(applet)));
+    for (applet, page) in &pages {
+        for row in option_rows(page) {
+            check_variable(applet, &row);
+        }
+    }
+    for row in option_rows(&read("README.md")) {
+        check_variable("run", &row);
+    }
+}
+
+#[test]
+fn every_exit_status_of_help_stands_in_the_page_of_its_applet() {
+    for applet in APPLETS {
+        let (page, help) = (page(applet), help(applet));
+        let (_, statuses) = help
+            .split_once("Exit status:")
+            .expect("help has exit statuses");
+        let section = section(&page, "Exit status");
+        for status in statuses
+            .split(|c: char| !c.is_alphanumeric() && c != '+')
+            .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            assert!(
+                section.contains(&format!("\n| {status} |")),
+                "docs/exitdir-{applet}.md has no row for exit status {status}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_page_of_the_tombstone_has_every_key_reason_and_state_that_the_code_knows() {
+    let page = read("docs/tombstone.md");
+    let parser = between(
+        &read("src/protocol/tombstone.rs"),
+        "fn take_line",
+        "/// The time that names the life",
+    );
+    let mut keys = strings(&parser, "\" =>");
+    keys.sort();
+    let mut documented = first_cells(&section(&page, "Keys"), "| `Reason` | meaning |");
+    documented.sort();
+    assert_eq!(documented, keys, "keys");
+
+    let reasons = strings(
+        &between(
+            &read("src/protocol/tombstone.rs"),
+            "pub fn as_str",
+            "fn parse",
+        ),
+        "\",",
+    );
+    let (_, table) = page
+        .split_once("| `Reason` | meaning |")
+        .expect("a table of reasons");
+    assert_eq!(first_cells(table, "\n```"), reasons, "reasons");
+
+    let words = between(&read("src/protocol/condition.rs"), "const WORDS", "];");
+    let mut states = strings(&words, "\", State");
+    states.push("exit=N".to_owned());
+    let mut documented = first_cells(&section(&page, "States"), "It is **dead**");
+    let mut of_wait = first_cells(
+        &section(&super::page("wait"), "Conditions"),
+        "The exact rules",
+    );
+    for list in [&mut states, &mut documented, &mut of_wait] {
+        list.sort();
+    }
+    assert_eq!(documented, states, "states in tombstone.md");
+    assert_eq!(of_wait, states, "states in exitdir-wait.md");
+}
+
+struct Row {
+    head: String,
+    variable: Option<String>,
+    meaning: String,
+}
+
+/// The rows of the tables of options: `| `-d, --dir DIR` | `EXIT_DIR` | ... |`.
+fn option_rows(page: &str) -> Vec<Row> {
+    let rows = page.lines().filter(|line| line.starts_with("| `-"));
+    rows.map(|row| {
+        let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`'));
+        let (head, variable) = (cells.nth(1), cells.next());
+        let meaning = cells.next().expect("what it means");
+        Row {
+            head: head.expect("an option").to_owned(),
+            variable: variable.filter(|cell| !cell.is_empty()).map(str::to_owned),
+            meaning: meaning.to_owned(),
+        }
+    })
+    .collect()
+}
+
+/// A bad value is complained about by name if the variable is read, and not noticed if it is not.
+fn check_variable(applet: &str, row: &Row) {
+    let world = World::new();
+    if row.variable.as_deref() == Some("EXIT_DIR") {
+        let mut command = world.applet(applet);
+        command.env_remove("EXIT_DIR");
+        match applet {
+            "run" => command.args(["--name", "x", "--", "true"]),
+            "install" => command.arg("--sweep"),
+            _ => &mut command,
+        };
+        let ended = command.finish();
+        assert_eq!(ended.status, 125, "{applet}");
+        assert!(ended.stderr.contains("set EXIT_DIR"), "{}", ended.stderr);
+        return;
+    }
+    let Some(derived) = derived_variable(&row.head) else {
+        assert_eq!(row.variable, None, "{}", row.head);
+        return;
+    };
+    assert!(
+        row.variable.as_ref().is_none_or(|named| *named == derived),
+        "{}",
+        row.head
+    );
+    let mut command = world.applet(applet);
+    command.env(&derived, "/");
+    match applet {
+        "run" => command.args(["--", "true"]),
+        "wait" => command.args(["x", "--timeout", "0"]),
+        "install" => command.arg("--sweep"),
+        _ => &mut command,
+    };
+    let ended = command.finish();
+    let noticed = ended.stderr.contains(&derived);
+    assert_eq!(
+        noticed,
+        row.variable.is_some(),
+        "exitdir-{applet} and {derived}: {}",
+        ended.stderr
+    );
+    assert!(!noticed || ended.status == 125, "{derived}");
+}
+
+/// The text under a heading, up to the next one of its level.
+fn section(page: &str, heading: &str) -> String {
+    between(page, &format!("\n## {heading}\n"), "\n## ")
+}
+
+/// What stands in quotes right before `after`.
+fn strings(code: &str, after: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some((before, behind)) = rest.split_once(after) {
+        found.extend(before.rsplit('"').next().map(str::to_owned));
+        rest = behind;
+    }
+    assert!(!found.is_empty(), "nothing before {after}");
+    found
+}
+
+/// The first cells of a table's rows that are in backquotes, up to a line that holds `end`.
+fn first_cells(text: &str, end: &str) -> Vec<String> {
+    let text = text.split_once(end).map_or(text, |(before, _)| before);
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(cell, _)| cell.to_owned())
+        .collect()
+}
