@@ -4,7 +4,9 @@ use crate::duration::Limit;
 use crate::error::describe;
 use crate::exit::{ExitStatus, StartFailure};
 use crate::signal::Signal;
-use crate::supervisor::{EndReason, FinalStatus, Report, Rules, StopReason};
+use crate::supervisor::outcome::{EndReason, FinalStatus, StopReason};
+use crate::supervisor::report::Report;
+use crate::supervisor::rules::Rules;
 use std::io;
 
 /// What the sentences are about.

@@ -9,7 +9,7 @@ use crate::protocol::name::Name;
 use crate::readiness::spec::ReadyOn;
 use crate::store::exit_dir::ExitDir;
 use crate::store::publish::{self, DeathRecord};
-use crate::supervisor::Rules;
+use crate::supervisor::rules::Rules;
 use crate::sys::{CommandLine, Target};
 
 /// Everything that the options say.

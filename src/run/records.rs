@@ -6,7 +6,7 @@ use crate::error::{Error, describe};
 use crate::protocol::tombstone::Line;
 use crate::store::own_tombstone::Replacement;
 use crate::store::publish::{self, DeathRecord};
-use crate::supervisor::Record;
+use crate::supervisor::record::Record;
 use crate::sys::clock::timestamp_now;
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,8 @@ use super::Supervisor;
 use crate::managed::ManagedApp;
 use crate::managed::debounce::DEBOUNCE_LIMIT;
 use crate::run::peers::Peers;
-use crate::supervisor::{Event, Timer};
+use crate::supervisor::event::Event;
+use crate::supervisor::timer::Timer;
 use std::time::Instant;
 
 impl Supervisor<'_> {

@@ -1,7 +1,7 @@
 //! When what runs out: the dates that the state machine has asked for.
 
 use crate::duration::Limit;
-use crate::supervisor::Timer;
+use crate::supervisor::timer::Timer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

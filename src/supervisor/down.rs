@@ -1,11 +1,20 @@
 //! What each event does while no command runs: it was not started yet, has ended and what it left behind is
 //! being stopped, will be started again, or must not run.
 
-use super::machine::{
-    Machine, MachineStep, NEXT_NOTICE, StartAttempt, State, cause, disarm_run, finish,
+use super::action::Action;
+use super::event::Event;
+use super::exit_table;
+use super::machine::{Machine, NEXT_NOTICE};
+use super::outcome::FinalStatus;
+use super::record::Record;
+use super::report::Report;
+use super::retries::STEADY;
+use super::rules::Restart;
+use super::state::{Draining, Next, Pace, Run, StartAttempt, State};
+use super::steps::{
+    MachineStep, back_off, cause, deactivate, disarm_run, disarm_stop, finish, start_again,
 };
-use super::running::Run;
-use super::{Action, Event, FinalStatus, Record, Report, Timer, exit_table};
+use super::timer::Timer;
 use crate::duration::Limit;
 use crate::exit::Remaining;
 use crate::signal::Signal;
@@ -14,43 +23,56 @@ use std::time::Duration;
 /// Orphans are handed to us without a word, so those that come late are looked for this often.
 const PASS: Limit = Limit::After(Duration::from_millis(100));
 
-/// The stop of what a command left behind.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Draining {
-    next: Next,
-    pace: Pace,
-}
-
-/// How much patience there is with what a command left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Pace {
-    /// It has its grace period.
-    Gentle,
-    /// The same, and somebody outside wants an end: the next word from there is the last.
-    Warned,
-    Killed,
-}
-
-/// What comes after a command that has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Next {
-    Finish(FinalStatus),
-    Restart(FinalStatus, Limit),
-    /// It was stopped so that it can be started again, which it is at once, unless it was deactivated.
-    Resume(FinalStatus),
-}
-
-impl Next {
-    /// Whether the life goes on.
-    fn is_no_end(&self) -> bool {
-        match self {
-            Next::Finish(_) => false,
-            Next::Restart(..) | Next::Resume(_) => true,
+impl Machine {
+    /// Nothing but the answer comes here: whoever drives the machine waits for it.
+    pub(super) fn starting(&mut self, attempt: StartAttempt, event: Event) -> MachineStep {
+        match event {
+            Event::Started => {
+                let run = Action::Arm(Timer::Run, self.rules.run_timeout);
+                let mut actions = vec![run];
+                match attempt {
+                    StartAttempt::First => actions.push(Action::Record(Record::Born {
+                        ready: self.rules.ready_on_start,
+                    })),
+                    StartAttempt::Again => {
+                        if self.rules.restart != Restart::Never {
+                            actions.push(Action::Arm(Timer::Steady, STEADY));
+                        }
+                        if self.rules.ready_on_start {
+                            actions.push(Action::Record(Record::Ready));
+                        }
+                    }
+                }
+                (State::Running(Run::default()), actions)
+            }
+            Event::StartFailed(failure) => {
+                let last = exit_table::start_failed(failure);
+                // What could be executed once will be again, when whoever replaces it has finished.
+                let delay = match attempt {
+                    StartAttempt::Again if self.rules.restarts_after(last.code) => {
+                        self.retries.take()
+                    }
+                    StartAttempt::First | StartAttempt::Again => None,
+                };
+                match delay {
+                    Some(delay) => back_off(last, delay),
+                    None => finish(Vec::new(), last),
+                }
+            }
+            Event::BirthDepsHold
+            | Event::DeathDepHolds(_)
+            | Event::Signal(_)
+            | Event::Ready
+            | Event::Paused(_)
+            | Event::Ended(..)
+            | Event::NoDescendants
+            | Event::Activated
+            | Event::Deactivated
+            | Event::Reconfigured
+            | Event::Expired(_) => (State::Starting(attempt), Vec::new()),
         }
     }
-}
 
-impl Machine {
     pub(super) fn waiting(&mut self, event: Event) -> MachineStep {
         match event {
             Event::BirthDepsHold => (
@@ -281,16 +303,6 @@ impl Machine {
         };
         (State::Draining(Draining { next, pace }), actions)
     }
-
-    /// Tells people whether a command that does not run may.
-    pub(super) fn tell_activity(&self) -> Vec<Action> {
-        let report = if self.active {
-            Report::Activated
-        } else {
-            Report::Inactive
-        };
-        vec![Action::Report(report)]
-    }
 }
 
 fn kill_descendants(next: Next) -> MachineStep {
@@ -326,33 +338,4 @@ fn while_down(signal: Signal) -> Vec<Action> {
         Signal::TSTP => vec![Action::Pause(signal)],
         _ => vec![Action::Report(Report::Dropped(signal))],
     }
-}
-
-pub(super) fn back_off(last: FinalStatus, delay: Limit) -> MachineStep {
-    let mut actions = disarm_stop();
-    actions.extend([
-        Action::Record(Record::Down),
-        Action::Report(Report::Restarting(last.clone(), delay)),
-        Action::Arm(Timer::Backoff, delay),
-    ]);
-    (State::BackingOff(last), actions)
-}
-
-/// A back-off of no time: whoever drives the machine looks at everything before it is over.
-fn start_again(mut actions: Vec<Action>, last: FinalStatus) -> MachineStep {
-    actions.push(Action::Arm(Timer::Backoff, Limit::After(Duration::ZERO)));
-    (State::BackingOff(last), actions)
-}
-
-/// The same, and those of its stop.
-fn disarm_stop() -> Vec<Action> {
-    let mut actions = disarm_run();
-    actions.extend([Timer::Grace, Timer::Pass].map(Action::Disarm));
-    actions
-}
-
-/// There will be no command before it is activated.
-fn deactivate(mut actions: Vec<Action>, last: Option<FinalStatus>) -> MachineStep {
-    actions.push(Action::Record(Record::Inactive));
-    (State::Inactive(last), actions)
 }

@@ -6,161 +6,75 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub(crate) mod action;
 mod down;
+pub(crate) mod event;
 mod exit_table;
-mod machine;
-mod rules;
+pub(crate) mod forwarding;
+pub(crate) mod machine;
+pub(crate) mod outcome;
+pub(crate) mod record;
+pub(crate) mod report;
+mod retries;
+pub(crate) mod rules;
 mod running;
+mod state;
+mod steps;
+pub(crate) mod timer;
 
-pub(crate) use exit_table::{EndReason, FinalStatus, StopReason};
-pub(crate) use machine::Machine;
-pub(crate) use rules::{Forwarding, OnConfig, Restart, Rules};
+use action::Action;
+use event::Event;
+use machine::Machine;
+use state::State;
+use timer::Timer;
 
-use crate::duration::Limit;
-use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
-use crate::protocol::death_deps::StopCause;
-use crate::signal::Signal;
-
-/// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// The birth dependencies hold (or there are none).
-    BirthDepsHold,
-    /// A death dependency holds.
-    DeathDepHolds(StopCause),
-    /// A signal came from outside.
-    Signal(Signal),
-    /// The command was executed.
-    Started,
-    /// It could not be.
-    StartFailed(StartFailure),
-    /// The command was found to be ready.
-    Ready,
-    /// The command was stopped by this signal, as by `^Z`. It may go on without a word.
-    Paused(Signal),
-    /// The command has ended and was reaped.
-    Ended(ExitStatus, Remaining, TerminalPlace),
-    /// Nobody is left of what the command left behind.
-    NoDescendants,
-    /// A command may run.
-    Activated,
-    /// No command may run.
-    Deactivated,
-    /// A new configuration was put in place.
-    Reconfigured,
-    /// A timer that was armed has run out.
-    Expired(Timer),
-}
-
-impl Event {
-    /// Whether it says that a command may run, or that none may.
-    fn activity(&self) -> Option<bool> {
-        match self {
-            Event::Activated => Some(true),
-            Event::Deactivated => Some(false),
-            Event::BirthDepsHold
-            | Event::DeathDepHolds(_)
-            | Event::Signal(_)
-            | Event::Started
-            | Event::StartFailed(_)
-            | Event::Ready
-            | Event::Paused(_)
-            | Event::Ended(..)
-            | Event::NoDescendants
-            | Event::Reconfigured
-            | Event::Expired(_) => None,
-        }
+impl Machine {
+    /// Takes one event and says what to do.
+    pub(crate) fn step(&mut self, event: Event) -> Vec<Action> {
+        self.active = event.activity().unwrap_or(self.active);
+        let state = std::mem::replace(&mut self.state, State::Over);
+        let (state, actions) = match state {
+            State::Waiting => self.waiting(event),
+            State::Starting(attempt) => self.starting(attempt, event),
+            State::Running(run) => self.running(run, event),
+            State::Delaying(run, held) => self.delaying(run, held, event),
+            State::Stopping(run, stop) => self.stopping(run, stop, event),
+            State::Draining(clearing) => self.clearing(clearing, event),
+            State::BackingOff(last) => self.backing_off(last, event),
+            State::Inactive(last) => self.inactive(last, event),
+            State::Over => (State::Over, over(&event)),
+        };
+        self.state = state;
+        actions
     }
 }
 
-/// Something to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Execute the command and answer with `Started` or `StartFailed`.
-    Start,
-    /// Send the signal to the command.
-    Send(Signal),
-    /// The command was stopped by this signal: stop with it, so that job control sees it.
-    Pause(Signal),
-    /// Send the signal to every descendant that has not got it, and call [`Event::Alone`] when none is left.
-    Clear(Signal),
-    /// Call [`Event::Expired`] after this long, instead of any earlier date for the same timer.
-    Arm(Timer, Limit),
-    /// Forget the timer.
-    Disarm(Timer),
-    /// Write into the tombstone.
-    Record(Record),
-    /// Tell people.
-    Report(Report),
-    /// Write the death record and exit.
-    Finish(FinalStatus),
-}
-
-/// What can run out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Timer {
-    /// `--birth-timeout`.
-    Birth,
-    /// Time to say what is being waited for. It may come late.
-    Notice,
-    /// `--timeout`.
-    Run,
-    /// The command has run for long enough to be trusted again.
-    Steady,
-    /// `--stop-delay`.
-    Delay,
-    /// `--grace-period`.
-    Grace,
-    /// Time to look for orphans that came late.
-    Pass,
-    /// Until the command is started again. What has happened before is fed before.
-    Backoff,
-}
-
-/// What goes into the tombstone before the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
-    /// The command was started; with `ready` it is ready too.
-    Born { ready: bool },
-    /// It is ready.
-    Ready,
-    /// The command is down and will be back: it is neither ready any more nor inactive.
-    Down,
-    /// The command is down because it was deactivated.
-    Inactive,
-    /// A stop for a death dependency has begun.
-    Cause(crate::protocol::name::Name),
-}
-
-/// What people are told about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Report {
-    /// The birth dependencies have been waited for for some time.
-    StillWaiting,
-    /// The command is being stopped, for this reason, with this signal if it was not sent before.
-    Stopping(StopReason, Option<Signal>),
-    /// The grace period is over.
-    Killing,
-    /// What the command left behind is being stopped, with this signal.
-    Draining(Signal),
-    /// Somebody wants an end while what the command left behind is being stopped.
-    Hurried,
-    /// What the command left behind had its time.
-    KillingDescendants,
-    /// The command has ended like this, and will be started again after this long.
-    Restarting(FinalStatus, Limit),
-    /// There is a new configuration, and the command gets this signal for it.
-    Reloading(Signal),
-    /// There is no command, and will be none until it is activated.
-    Inactive,
-    /// The command is activated.
-    Activated,
-    /// The signal is held back for the stop delay.
-    Delaying(Signal),
-    /// The signal was passed on.
-    Forwarded(Signal),
-    /// The signal was dropped, because there is no command to send it to, or it was asked for.
-    Dropped(Signal),
+/// Nothing happens after the end.
+fn over(event: &Event) -> Vec<Action> {
+    match event {
+        Event::BirthDepsHold
+        | Event::DeathDepHolds(_)
+        | Event::Signal(_)
+        | Event::Started
+        | Event::StartFailed(_)
+        | Event::Ready
+        | Event::Paused(_)
+        | Event::Ended(..)
+        | Event::NoDescendants
+        | Event::Activated
+        | Event::Deactivated
+        | Event::Reconfigured
+        | Event::Expired(
+            Timer::Birth
+            | Timer::Notice
+            | Timer::Run
+            | Timer::Steady
+            | Timer::Delay
+            | Timer::Grace
+            | Timer::Pass
+            | Timer::Backoff,
+        ) => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What the options say about a life, as far as it is decided here. Pure.
 
+use super::forwarding::Forwarding;
 use crate::duration::Limit;
 use crate::exit::{self, ExitStatus};
 use crate::signal::{Signal, SignalSet};
@@ -48,68 +49,6 @@ pub(crate) enum Restart {
     Always,
 }
 
-/// What the command gets for each signal from outside.
-#[derive(Clone, Debug)]
-pub(crate) struct Forwarding {
-    /// By number; 0 is nothing.
-    sent: [u8; 65],
-    /// What is to be passed on and nothing more, as another signal or itself.
-    plain: SignalSet,
-}
-
-/// What is more than a signal to pass on, as it arrives or as it is sent.
-const SPECIAL: [Signal; 5] = [
-    Signal::TERM,
-    Signal::INT,
-    Signal::QUIT,
-    Signal::CONT,
-    Signal::CHLD,
-];
-
-impl Forwarding {
-    /// A TERM is passed on as the stop signal. `--rewrite` says more: what the command gets instead of a
-    /// signal, `None` for nothing; the last word on a signal counts.
-    pub(crate) fn new(stop_signal: Signal, rewrites: &[(Signal, Option<Signal>)]) -> Forwarding {
-        let mut sent = [0; 65];
-        let mut set = |from: Signal, to: Option<Signal>| {
-            if let Some(place) = sent.get_mut(usize::from(from.number())) {
-                *place = to.map_or(0, Signal::number);
-            }
-        };
-        (1..=64)
-            .filter_map(Signal::from_number)
-            .for_each(|signal| set(signal, Some(signal)));
-        set(Signal::TERM, Some(stop_signal));
-        rewrites.iter().for_each(|(from, to)| set(*from, *to));
-        let mut forwarding = Forwarding {
-            sent,
-            plain: SignalSet::default(),
-        };
-        let special = |signal: &Signal| SPECIAL.contains(signal) || *signal == stop_signal;
-        forwarding.plain = (1..=64)
-            .filter_map(Signal::from_number)
-            .filter(|signal| !SPECIAL.contains(signal))
-            .filter(|signal| forwarding.of(*signal).is_some_and(|sent| !special(&sent)))
-            .fold(SignalSet::default(), SignalSet::with);
-        forwarding
-    }
-
-    /// What the command gets for the signal; `None` for nothing.
-    pub(super) fn of(&self, signal: Signal) -> Option<Signal> {
-        let sent = self.sent.get(usize::from(signal.number()))?;
-        Signal::from_number(i32::from(*sent))
-    }
-
-    /// The same, if nothing more is to be done about it.
-    pub(super) fn plainly(&self, signal: Signal) -> Option<Signal> {
-        if self.plain.contains(signal) {
-            self.of(signal)
-        } else {
-            None
-        }
-    }
-}
-
 impl Rules {
     /// Whether the signal ends us while no command runs.
     pub(crate) fn ends_wait(&self, signal: Signal) -> bool {
@@ -150,42 +89,5 @@ impl Rules {
     /// What tells an orchestrator that the work was not done.
     pub(super) fn stop_status(&self) -> u8 {
         self.stop_signal.exit_status()
-    }
-}
-
-/// What is left of `--restart-limit`, and how long the next restart is to be waited for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Retries {
-    left: Option<u32>,
-    delay: Duration,
-}
-
-/// Before the first restart; doubled for each one after it.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
-const LONGEST_DELAY: Duration = Duration::from_secs(60);
-/// A command that has run for this long is restarted after [`FIRST_DELAY`] again.
-pub(super) const STEADY: Limit = Limit::After(Duration::from_secs(10));
-
-impl Retries {
-    pub(super) fn new(limit: Option<u32>) -> Retries {
-        Retries {
-            left: limit,
-            delay: FIRST_DELAY,
-        }
-    }
-
-    /// Uses up one restart, and says how long to wait for it; `None` if none is left.
-    pub(super) fn take(&mut self) -> Option<Limit> {
-        if let Some(left) = &mut self.left {
-            *left = left.checked_sub(1)?;
-        }
-        let delay = self.delay;
-        self.delay = delay.saturating_mul(2).min(LONGEST_DELAY);
-        Some(Limit::After(delay))
-    }
-
-    /// The command runs steadily.
-    pub(super) fn forgive(&mut self) {
-        self.delay = FIRST_DELAY;
     }
 }

@@ -1,32 +1,19 @@
 //! What each event does while a command runs: it is left alone, about to be told to stop, or told.
 
-use super::down::Next;
-use super::machine::{Machine, MachineStep, State, cause};
-use super::rules::OnConfig;
-use super::{Action, Event, Record, Report, Rules, StopReason, Timer, exit_table};
+use super::action::Action;
+use super::event::Event;
+use super::exit_table;
+use super::machine::Machine;
+use super::outcome::StopReason;
+use super::record::Record;
+use super::report::Report;
+use super::rules::{OnConfig, Rules};
+use super::state::{Next, Run, State, Stop};
+use super::steps::{MachineStep, cause};
+use super::timer::Timer;
 use crate::exit::{ExitStatus, Remaining, TerminalPlace};
 use crate::protocol::death_deps::StopCause;
-use crate::signal::{Signal, SignalSet};
-
-/// A command that runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Run {
-    /// What it was sent, by a stop or passed on from outside.
-    pub(super) sent: SignalSet,
-    /// It got the stop signal, or what stands for a TERM from outside.
-    asked: bool,
-    /// Somebody outside wants it to stop for good, whatever it was sent for that.
-    pub(super) unwanted: bool,
-    /// It was last seen stopped, as by `^Z`.
-    paused: bool,
-}
-
-/// A stop under way.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Stop {
-    pub(super) reason: StopReason,
-    pub(super) killed: bool,
-}
+use crate::signal::Signal;
 
 impl Machine {
     pub(super) fn running(&mut self, mut run: Run, event: Event) -> MachineStep {

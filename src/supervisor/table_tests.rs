@@ -1,8 +1,12 @@
 //! The table of DESIGN.md: every pair of state and event, made from the machine and compared.
 
-use super::machine::State;
+use super::action::Action;
+use super::event::Event;
+use super::record::Record;
+use super::state::State;
 use super::walk_tests::{alphabet, maps};
-use super::*;
+use crate::exit::{Remaining, TerminalPlace};
+use crate::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 
 const STATES: [&str; 9] = [

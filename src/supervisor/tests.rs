@@ -4,11 +4,20 @@
 // What a test does not ask for is not its business.
 #![allow(clippy::wildcard_enum_match_arm)]
 
-use super::*;
-use crate::protocol::death_deps::Dependence;
+use super::action::Action;
+use super::event::Event;
+use super::forwarding::Forwarding;
+use super::machine::Machine;
+use super::outcome::FinalStatus;
+use super::record::Record;
+use super::rules::{OnConfig, Restart, Rules};
+use super::timer::Timer;
+use crate::duration::Limit;
+use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
+use crate::protocol::death_deps::{Dependence, StopCause};
 use crate::protocol::name::Name;
 use crate::protocol::tombstone::Reason;
-use crate::signal::SignalSet;
+use crate::signal::{Signal, SignalSet};
 use std::time::Duration;
 
 pub(super) fn signal(name: &str) -> Signal {

@@ -1,12 +1,22 @@
 //! The machine, closed: every reachable state with every event, every sequence of events up to a length, and
 //! what must always hold.
 
-use super::machine::State;
-use super::rules::Retries;
+use super::action::Action;
+use super::event::Event;
+use super::forwarding::Forwarding;
+use super::machine::Machine;
+use super::outcome::{EndReason, FinalStatus, StopReason};
+use super::record::Record;
+use super::report::Report;
+use super::retries::Retries;
+use super::rules::{OnConfig, Restart, Rules};
+use super::state::State;
 use super::tests::{fate, rules, signal};
-use super::*;
+use super::timer::Timer;
+use crate::duration::Limit;
+use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
 use crate::protocol::death_deps::Dependence;
-use crate::signal::SignalSet;
+use crate::signal::{Signal, SignalSet};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::LazyLock;
 use std::time::Duration;
