@@ -159,7 +159,7 @@ impl<'p> ManagedApp<'p> {
 
     /// As [`crate::watch::dir_watch::DirWatch::close_later`].
     pub(crate) fn close_later(&mut self) {
-        let appointed = self.watcher.fd().map(DeferredClose::appoint);
+        let appointed = self.watcher.inotify().map(DeferredClose::appoint);
         self.undertaker = appointed.and_then(Result::ok);
     }
 

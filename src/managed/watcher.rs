@@ -2,31 +2,30 @@
 //! that cannot be seen: that somebody has begun to write and has not finished.
 
 use super::scan::WatchSet;
+use crate::watch::inotify::{Inotify, WatchId};
 use rustix::fs::FileType;
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::fs::inotify::{ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 /// A watch on a number of places, or the reason why there is none.
 #[derive(Debug)]
 pub(super) struct Watcher {
-    inotify: Result<OwnedFd, Errno>,
+    inotify: Result<Inotify, Errno>,
     /// The watches that are set, and where.
-    set: BTreeMap<i32, PathBuf>,
+    set: BTreeMap<WatchId, PathBuf>,
     /// What somebody has begun to write and has not closed: by watch and name in it, whether he has written
     /// anything yet.
-    unfinished: BTreeMap<(i32, OsString), bool>,
+    unfinished: BTreeMap<(WatchId, OsString), bool>,
 }
 
 impl Watcher {
     pub(super) fn new() -> Watcher {
         Watcher {
-            inotify: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK),
+            inotify: Inotify::new(),
             set: BTreeMap::new(),
             unfinished: BTreeMap::new(),
         }
@@ -41,35 +40,31 @@ impl Watcher {
         self.inotify.as_ref().ok().map(AsFd::as_fd)
     }
 
-    pub(super) fn fd(&self) -> Option<&OwnedFd> {
+    pub(super) fn inotify(&self) -> Option<&Inotify> {
         self.inotify.as_ref().ok()
     }
 
     /// Whether anything was heard.
     pub(super) fn listen(&mut self) -> bool {
-        let Ok(fd) = &self.inotify else { return false };
-        let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-        let mut reader = inotify::Reader::new(fd, &mut buffer);
+        let Ok(inotify) = &self.inotify else {
+            return false;
+        };
         let mut heard = false;
-        while let Ok(event) = reader.next() {
+        inotify.drain(|event| {
             heard = true;
-            let events = event.events();
-            if events.contains(ReadFlags::QUEUE_OVERFLOW) {
+            if event.is_overflow() {
                 self.unfinished.clear();
             }
-            let name = event
-                .file_name()
-                .map(|name| OsStr::from_bytes(name.to_bytes()));
-            let entry = (event.wd(), name.unwrap_or_default().to_owned());
-            if events.contains(ReadFlags::MODIFY) {
+            let entry = (event.watch, event.name.unwrap_or_default().to_owned());
+            if event.flags.contains(ReadFlags::MODIFY) {
                 self.unfinished.insert(entry, true);
-            } else if events.contains(ReadFlags::CREATE) {
+            } else if event.flags.contains(ReadFlags::CREATE) {
                 self.unfinished.insert(entry, false);
-            } else if !events.contains(ReadFlags::ATTRIB) {
+            } else if !event.flags.contains(ReadFlags::ATTRIB) {
                 // Closed, or gone; what is renamed is finished.
                 self.unfinished.remove(&entry);
             }
-        }
+        });
         heard
     }
 
@@ -101,11 +96,13 @@ impl Watcher {
 
     /// Watches these places and no others. True if one of them was not watched before: look again then.
     pub(super) fn set(&mut self, places: &WatchSet) -> bool {
-        let Ok(fd) = &self.inotify else { return false };
+        let Ok(inotify) = &self.inotify else {
+            return false;
+        };
         let mut now = BTreeMap::new();
         for (path, flags) in &places.flags {
             // By inode: the path may lead to another one by now. Two paths to one inode are one watch.
-            match inotify::add_watch(fd, path, *flags | WatchFlags::MASK_ADD) {
+            match inotify.add(path, *flags | WatchFlags::MASK_ADD) {
                 Ok(watch) => {
                     now.insert(watch, path.clone());
                 }
@@ -120,8 +117,7 @@ impl Watcher {
             }
         }
         for old in self.set.keys().filter(|old| !now.contains_key(old)) {
-            // Where the inode is gone its watch is, too.
-            let _ = inotify::remove_watch(fd, *old);
+            inotify.remove(*old);
         }
         self.unfinished
             .retain(|(watch, _), _| now.contains_key(watch));

@@ -5,10 +5,10 @@
 
 use super::ReadinessUpdate;
 use crate::store::exit_dir::FileId;
+use crate::watch::inotify::Inotify;
 use rustix::fs::FileType;
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::inotify::WatchFlags;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct FileWatch {
     path: PathBuf,
     /// The watch, and the directory that it is on.
-    watch: Option<(OwnedFd, FileId)>,
+    watch: Option<(Inotify, FileId)>,
     next_look: Instant,
 }
 
@@ -32,7 +32,7 @@ impl FileWatch {
     }
 
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.watch.as_ref().map(|(fd, _)| fd.as_fd())
+        self.watch.as_ref().map(|(inotify, _)| inotify.as_fd())
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -41,8 +41,9 @@ impl FileWatch {
 
     pub(super) fn look(&mut self) -> ReadinessUpdate {
         self.next_look = Instant::now() + INTERVAL;
-        if let Some((fd, _)) = &self.watch {
-            drain(fd);
+        if let Some((inotify, _)) = &self.watch {
+            // That something happened is enough.
+            inotify.drain(|_| {});
         }
         let mut ready = self.is_there();
         // Armed, then looked: what came in between is not missed. Directories may be made while we walk.
@@ -68,7 +69,7 @@ impl FileWatch {
         match nearest {
             Some((_, id)) if watched == Some(id) => false,
             Some((path, id)) => {
-                self.watch = arm(path).map(|fd| (fd, id));
+                self.watch = arm(path).map(|inotify| (inotify, id));
                 self.watch.is_some()
             }
             None => false,
@@ -93,20 +94,13 @@ fn directory(path: &Path) -> Option<FileId> {
 }
 
 /// `None` where inotify is not to be had: the look every second goes on.
-fn arm(path: &Path) -> Option<OwnedFd> {
-    let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
+fn arm(path: &Path) -> Option<Inotify> {
+    let inotify = Inotify::new().ok()?;
     let mask = WatchFlags::CREATE
         | WatchFlags::MOVED_TO
         | WatchFlags::DELETE_SELF
         | WatchFlags::MOVE_SELF
         | WatchFlags::ONLYDIR;
-    inotify::add_watch(&fd, path, mask).ok()?;
-    Some(fd)
-}
-
-/// Forgets what was heard: that something was is enough.
-fn drain(fd: &OwnedFd) {
-    let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-    let mut reader = inotify::Reader::new(fd, &mut buffer);
-    while reader.next().is_ok() {}
+    inotify.add(path, mask).ok()?;
+    Some(inotify)
 }

@@ -7,7 +7,8 @@
 use crate::duration::Limit;
 use crate::error::describe;
 use crate::store::exit_dir::{ExitDir, FileId, Locality};
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use crate::watch::inotify::Inotify;
+use rustix::fs::inotify::{ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 /// Between slow looks where the kernel tells every change.
@@ -52,7 +54,7 @@ pub(crate) enum WatchFault {
 /// A watch on one directory.
 #[derive(Debug)]
 pub(crate) struct DirWatch {
-    inotify: Option<OwnedFd>,
+    inotify: Option<Inotify>,
     /// Dropped after the descriptor that it takes care of.
     undertaker: Option<DeferredClose>,
     directory: Option<FileId>,
@@ -150,7 +152,7 @@ impl DirWatch {
         let moved = self
             .inotify
             .as_ref()
-            .is_some_and(|fd| drain(fd, &mut rumours));
+            .is_some_and(|inotify| drain(inotify, &mut rumours));
         let due = self.fresh || moved || self.next_look.is_some_and(|at| at <= now);
         rumours.everything |= due;
         let trouble = if due && self.armed {
@@ -263,7 +265,7 @@ pub(crate) struct DeferredClose {
 impl DeferredClose {
     /// # Errors
     /// That there is no descriptor left: closing takes as long as it does then.
-    pub(crate) fn appoint(inotify: &OwnedFd) -> Result<DeferredClose, Errno> {
+    pub(crate) fn appoint(inotify: &Inotify) -> Result<DeferredClose, Errno> {
         let (receiver, sender) = rustix::net::socketpair(
             AddressFamily::UNIX,
             SocketType::DGRAM,
@@ -287,10 +289,10 @@ impl DeferredClose {
     }
 }
 
-fn arm_inotify(dir: &ExitDir) -> Result<OwnedFd, Errno> {
+fn arm_inotify(dir: &ExitDir) -> Result<Inotify, Errno> {
     // While there is a descriptor for it: without it no lost life is seen.
     let _ = dir.boot_id();
-    let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+    let inotify = Inotify::new()?;
     let mask = WatchFlags::CREATE
         | WatchFlags::MOVED_TO
         | WatchFlags::MODIFY
@@ -298,27 +300,23 @@ fn arm_inotify(dir: &ExitDir) -> Result<OwnedFd, Errno> {
         | WatchFlags::DELETE_SELF
         | WatchFlags::MOVE_SELF
         | WatchFlags::ONLYDIR;
-    inotify::add_watch(&fd, dir.path(), mask)?;
-    Ok(fd)
+    inotify.add(dir.path(), mask)?;
+    Ok(inotify)
 }
 
 /// Reads all queued events. True if the directory itself was touched.
-fn drain(fd: &OwnedFd, rumours: &mut DirChanges) -> bool {
-    let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-    let mut reader = inotify::Reader::new(fd, &mut buffer);
+fn drain(inotify: &Inotify, rumours: &mut DirChanges) -> bool {
     let mut moved = false;
-    // Ends with AGAIN when the queue is empty. Any other error is as good: the slow look goes on.
-    while let Ok(event) = reader.next() {
-        let events = event.events();
-        rumours.everything |= events.contains(ReadFlags::QUEUE_OVERFLOW);
-        moved |= events.intersects(
+    inotify.drain(|event| {
+        rumours.everything |= event.is_overflow();
+        moved |= event.flags.intersects(
             ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::IGNORED | ReadFlags::UNMOUNT,
         );
-        if let Some(name) = event.file_name() {
-            let finished = events.intersects(ReadFlags::CLOSE_WRITE | ReadFlags::MOVED_TO);
-            rumours.hear(name.to_bytes(), finished);
+        if let Some(name) = event.name {
+            let finished = ReadFlags::CLOSE_WRITE | ReadFlags::MOVED_TO;
+            rumours.hear(name.as_bytes(), event.flags.intersects(finished));
         }
-    }
+    });
     moved
 }
 

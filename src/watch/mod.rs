@@ -2,5 +2,6 @@
 
 pub(crate) mod cpu_time;
 pub(crate) mod dir_watch;
+pub(crate) mod inotify;
 pub(crate) mod tracker;
 pub(crate) mod waiter;
