@@ -27,6 +27,7 @@ use crate::store::exit_dir::{ExitDir, FileId, Locality};
 use crate::sys::Signals;
 use crate::watch::cpu_time::CpuTimer;
 use crate::watch::dir_watch::{self, DeferredClose};
+use crate::watch::nearest_dir;
 use batch::Batch;
 use debounce::DEBOUNCE_LIMIT;
 use scan::WatchSet;
@@ -369,13 +370,6 @@ impl Debounce {
 
 /// Of the nearest directory that exists.
 fn locality(path: &Path) -> Locality {
-    let here = Path::new(".");
-    let mut ancestors = path
-        .ancestors()
-        .map(|path| match path.as_os_str().is_empty() {
-            true => here,
-            false => path,
-        });
-    let nearest = ancestors.find(|path| path.exists());
-    Locality::of_path(nearest.unwrap_or(here))
+    let nearest = nearest_dir::ancestors(path).find(|path| path.exists());
+    Locality::of_path(nearest.unwrap_or(Path::new(".")))
 }
