@@ -39,11 +39,11 @@ mod watch;
 
 pub use duration::{Limit, parse_duration};
 pub use error::Error;
-pub use protocol::condition::{
-    Condition, Death, Life, Liveness, LockState, Phase, ReaderContext, State,
-};
+pub use protocol::condition::Condition;
 pub use protocol::evaluator::{Match, Mode, Verdict};
+pub use protocol::life::{Death, Life, Liveness, Phase};
 pub use protocol::name::Name;
+pub use protocol::state::State;
 pub use protocol::timestamp::Timestamp;
 pub use protocol::tombstone::{Lock, LockIdentity, Reason, Tombstone};
 pub use signal::{Signal, SignalSet};

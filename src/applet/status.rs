@@ -5,8 +5,10 @@ use super::{NO_DIRECTORY, directory, parse_args, print};
 use crate::error::{Error, escaped};
 use crate::exit;
 use crate::log::Logger;
-use crate::protocol::condition::{Condition, Death, Life, State};
+use crate::protocol::condition::Condition;
+use crate::protocol::life::{Death, Life};
 use crate::protocol::name::Name;
+use crate::protocol::state::State;
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::json_string;
 use crate::store::exit_dir::ExitDir;
@@ -104,7 +106,7 @@ fn missing(row: &Row, rows: &[Row]) -> Vec<Condition> {
                 .as_ref()
                 .is_none_or(|name| *name == other.name)
         };
-        let has = |other: &Row| condition.state.matches(&other.life);
+        let has = |other: &Row| other.life.has_state(condition.state);
         others.clone().filter(meant).any(has)
     };
     conditions.filter(|condition| !holds(condition)).collect()

@@ -7,8 +7,10 @@ use super::{NO_DIRECTORY, directory, own_name, parse_args, print, read_duration}
 use crate::duration::Limit;
 use crate::exit;
 use crate::log::Logger;
-use crate::protocol::condition::{Condition, Death, State};
+use crate::protocol::condition::Condition;
 use crate::protocol::evaluator::{Match, Mode};
+use crate::protocol::life::Death;
+use crate::protocol::state::State;
 use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
 use crate::sys::{self, CommandLine, Signals};

@@ -6,7 +6,7 @@ use super::kernel::{Entry, File, Inode, Who};
 use super::leader::Pulse;
 use super::signaller::Saying;
 use super::world::{Lapse, Setup, Step, World};
-use crate::protocol::condition::{Death, Life, LockState};
+use crate::protocol::life::{Death, Life, LockState, WriteState};
 use crate::protocol::tombstone::Tombstone;
 use crate::store::announce::Announcement;
 use std::collections::HashSet;
@@ -165,7 +165,7 @@ impl World {
             .life
             .filter(|at| self.leaders[*at].pulse == Pulse::Running)?;
         let tombstone = Tombstone::parse(&file.text);
-        let life = Life::judge(tombstone, LockState::Held, false).tombstone;
+        let life = Life::judge(tombstone, LockState::Held, WriteState::Ongoing).tombstone;
         if life.waiting.is_none() || life.lock.is_none() {
             return Some("a half-written tombstone of a living supervisor is seen");
         }

@@ -5,11 +5,11 @@
 use super::deed::{BOOT, DEVICE};
 use super::kernel::{Entry, Event, Inode, Who};
 use super::world::{Lapse, Setup, Step, World};
-use crate::protocol::condition::{
-    Condition, Death, Life, LockState, Observation, ReaderContext, State,
-};
+use crate::protocol::condition::Condition;
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
+use crate::protocol::life::{Death, Life, LockState, Observation, ReaderContext, WriteState};
 use crate::protocol::name::Name;
+use crate::protocol::state::State;
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::Tombstone;
 
@@ -218,7 +218,8 @@ impl World {
     fn follower_read_last_words(&mut self, sight: Sight, now: (Inode, &[u8], LockState)) {
         let follower = self.follower.as_mut().unwrap();
         if let Sight::Seen(held, text, evidence) = sight {
-            let life = Life::judge(Tombstone::parse(&text), evidence, true).into_ended();
+            let life =
+                Life::judge(Tombstone::parse(&text), evidence, WriteState::Settled).into_ended();
             self.weigh(Some((held, life)), now);
         } else {
             follower.watching = Watching::LastWords(sight, now.0, now.1.to_vec(), now.2);
@@ -230,7 +231,7 @@ impl World {
     fn weigh(&mut self, ended: Option<(Inode, Life)>, now: (Inode, &[u8], LockState)) {
         let rest = self.rest();
         let (file, text, evidence) = now;
-        let life = Life::judge(Tombstone::parse(text), evidence, false);
+        let life = Life::judge(Tombstone::parse(text), evidence, WriteState::Ongoing);
         let name = Name::new("n").unwrap();
         let condition = Condition {
             name: Some(name.clone()),

@@ -5,7 +5,7 @@ use super::follower::Sight;
 use super::kernel::{Inode, Who};
 use super::leader::Pulse;
 use super::world::{Lapse, Setup, Step, World};
-use crate::protocol::condition::{Death, Life, Liveness};
+use crate::protocol::life::{Death, Life, Liveness, WriteState};
 use crate::protocol::tombstone::{Tombstone, compose_append};
 use crate::store::announce::Announcement;
 
@@ -144,7 +144,7 @@ impl World {
         signaller.saying = match sight {
             Sight::Nothing => publish(None),
             Sight::Seen(file, text, evidence) => {
-                let life = Life::judge(Tombstone::parse(&text), evidence, false);
+                let life = Life::judge(Tombstone::parse(&text), evidence, WriteState::Ongoing);
                 let ready = life.is_alive() && life.tombstone.ready.is_some();
                 match life.liveness {
                     Liveness::Alive(_) if ready && word == Announcement::Ready => {

@@ -7,8 +7,9 @@
 //! back, so its old death does not count.
 
 use crate::exit;
-use crate::protocol::condition::{Condition, Death, Life, Observation};
+use crate::protocol::condition::Condition;
 use crate::protocol::evaluator::describe;
+use crate::protocol::life::{Death, Life, Observation};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,7 +129,7 @@ impl DeathDeps {
     fn evaluate_one(&mut self, name: &Name, life: &Life) {
         let found = self.conditions.iter().position(|condition| {
             condition.is_about(name)
-                && condition.state.matches(life)
+                && life.has_state(condition.state)
                 && self.counts(condition, name, life)
         });
         let Some((at, condition)) = found.and_then(|at| Some((at, self.conditions.get(at)?)))

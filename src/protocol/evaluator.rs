@@ -3,7 +3,8 @@
 //! A death that was seen stays seen, even if the next life has begun; what the living are is judged
 //! at the present moment, so `a:ready b:ready` means both at once.
 
-use crate::protocol::condition::{Condition, Death, Life, Liveness, Observation};
+use crate::protocol::condition::Condition;
+use crate::protocol::life::{Death, Life, Liveness, Observation};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
 use std::collections::BTreeMap;
@@ -213,7 +214,7 @@ impl ConditionState {
             if self.matched.is_some() {
                 return;
             }
-            if self.condition.state.matches(life) && (known || !need_code) {
+            if life.has_state(self.condition.state) && (known || !need_code) {
                 self.matched = Some(Match {
                     name: news.name.clone(),
                     life: life.clone(),
@@ -239,7 +240,7 @@ impl ConditionState {
         let holds = news
             .current
             .as_ref()
-            .filter(|life| self.condition.state.matches(life));
+            .filter(|life| life.has_state(self.condition.state));
         self.matched = match (self.matched.take(), holds) {
             // Of several, the first goes on to decide as long as it holds.
             (Some(old), Some(_)) if old.name != news.name => Some(old),
@@ -266,7 +267,7 @@ impl ConditionState {
         }
         let (name, life) = lives
             .iter()
-            .find(|(_, life)| self.condition.state.matches(life))?;
+            .find(|(_, life)| life.has_state(self.condition.state))?;
         Some(Match {
             name: name.clone(),
             life: life.clone(),

@@ -3,6 +3,8 @@
 pub(crate) mod condition;
 pub(crate) mod death_deps;
 pub(crate) mod evaluator;
+pub(crate) mod life;
 pub(crate) mod name;
+pub(crate) mod state;
 pub(crate) mod timestamp;
 pub(crate) mod tombstone;

@@ -6,8 +6,9 @@
 
 use crate::error::Error;
 use crate::exit;
-use crate::protocol::condition::{Life, Liveness, State};
+use crate::protocol::life::{Life, Liveness};
 use crate::protocol::name::Name;
+use crate::protocol::state::State;
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::{Line, Reason, compose};
 use crate::store::exit_dir::{ExitDir, FileId, TombstoneFile, WriteStability};
@@ -135,8 +136,8 @@ impl ExitDir {
     pub fn find_live(&self, name: &Name) -> Result<LiveHandle, Error> {
         let not_alive = || Error::NotAlive(name.clone());
         let (tombstone, snapshot) = self.read_current(name)?.ok_or_else(not_alive)?;
-        let settled = snapshot.is_old();
-        let life = Life::judge(snapshot.tombstone, snapshot.lock, settled);
+        let writing = snapshot.write_state();
+        let life = Life::judge(snapshot.tombstone, snapshot.lock, writing);
         if !life.is_alive() || life.tombstone.waiting.is_none() {
             return Err(not_alive());
         }
@@ -202,8 +203,8 @@ impl Announcer<'_> {
             return Ok(Some(SignalOutcome::Outdated));
         }
         let quiet = quiet.insert(WriteStability::after(*quiet, opened.id, &snapshot, false));
-        let settled = quiet.is_settled(&snapshot);
-        let life = Life::judge(snapshot.tombstone, snapshot.lock, settled);
+        let writing = quiet.write_state(&snapshot);
+        let life = Life::judge(snapshot.tombstone, snapshot.lock, writing);
         match life.liveness {
             Liveness::Unsettled => Ok(None),
             Liveness::Alive(_) if self.scope != Scope::Any && life.tombstone.waiting.is_none() => {
@@ -223,7 +224,7 @@ impl Announcer<'_> {
         match self.announcement {
             Announcement::Died(code) => {
                 life.death().is_some_and(|death| death.code() == Some(code))
-                    && !State::Lost.matches(life)
+                    && !life.has_state(State::Lost)
             }
             Announcement::Ready => life.is_alive() && life.tombstone.ready.is_some(),
         }

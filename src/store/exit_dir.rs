@@ -6,7 +6,7 @@
 //! opens it again.
 
 use crate::error::Error;
-use crate::protocol::condition::{Life, LockState, ReaderContext};
+use crate::protocol::life::{Life, LockState, ReaderContext, WriteState};
 use crate::protocol::name::Name;
 use crate::protocol::tombstone;
 use crate::protocol::tombstone::Tombstone;
@@ -292,8 +292,8 @@ impl ExitDir {
     pub fn life(&self, name: &Name) -> Result<Option<Life>, Error> {
         let sighted = self.read_current(name)?;
         Ok(sighted.map(|(_, snapshot)| {
-            let settled = snapshot.is_old();
-            Life::judge(snapshot.tombstone, snapshot.lock, settled)
+            let writing = snapshot.write_state();
+            Life::judge(snapshot.tombstone, snapshot.lock, writing)
         }))
     }
 
@@ -380,9 +380,13 @@ impl WriteStability {
         }
     }
 
-    /// Whether nobody can be in the middle of writing what the look has found.
-    pub(crate) fn is_settled(&self, snapshot: &Snapshot) -> bool {
-        self.finished || snapshot.is_old() || self.since.elapsed() >= SETTLE_TIME
+    /// Whether the writer may be in the middle of writing what `snapshot` shows.
+    pub(crate) fn write_state(&self, snapshot: &Snapshot) -> WriteState {
+        if self.finished || self.since.elapsed() >= SETTLE_TIME {
+            WriteState::Settled
+        } else {
+            snapshot.write_state()
+        }
     }
 
     /// When that will be clear at the latest.
@@ -403,11 +407,13 @@ fn with_umask_zero<T>(deed: impl FnOnce() -> T) -> T {
 }
 
 impl Snapshot {
-    /// Whether the last change is so long ago that nobody can be in the middle of it.
-    pub(crate) fn is_old(&self) -> bool {
-        SystemTime::now()
-            .duration_since(self.modified)
-            .is_ok_and(|age| age > SETTLE_TIME)
+    /// Whether the file changed so recently that its writer may be in the middle of writing it.
+    pub(crate) fn write_state(&self) -> WriteState {
+        match SystemTime::now().duration_since(self.modified) {
+            Ok(age) if age > SETTLE_TIME => WriteState::Settled,
+            // A time in the future is another machine's clock and proves nothing.
+            Ok(_) | Err(_) => WriteState::Ongoing,
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use crate::duration::Limit;
 use crate::error::Error;
-use crate::protocol::condition::{Life, Liveness, LockState, Observation};
+use crate::protocol::life::{Life, Liveness, LockState, Observation, WriteState};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
 use crate::store::exit_dir::{
@@ -265,11 +265,11 @@ impl Track {
         };
         let rewriting =
             before.filter(|old| same_file && ended.is_none() && is_being_rewritten(old, &snapshot));
-        let settled = self.settle(opened.id, &snapshot, finished);
+        let writing = self.settle(opened.id, &snapshot, finished);
         self.id = Some(opened.id);
         // kubexit empties its tombstone before it writes the death: until then it is what it was.
         let life =
-            rewriting.unwrap_or_else(|| Life::judge(snapshot.tombstone, snapshot.lock, settled));
+            rewriting.unwrap_or_else(|| Life::judge(snapshot.tombstone, snapshot.lock, writing));
         self.held = life.is_alive().then_some(opened);
         self.life = Some(life);
         Ok(ended)
@@ -290,7 +290,7 @@ impl Track {
             };
             return None;
         };
-        let life = Life::judge(snapshot.tombstone, snapshot.lock, true);
+        let life = Life::judge(snapshot.tombstone, snapshot.lock, WriteState::Settled);
         if life.death().is_some() {
             return Some(life);
         }
@@ -310,15 +310,17 @@ impl Track {
     fn last_words(&self, dir: &ExitDir, old: &Life, same_file: bool) -> Life {
         let held = if same_file { None } else { self.held.as_ref() };
         match held.map(|held| dir.read(held)) {
-            Some(Ok(snapshot)) => Life::judge(snapshot.tombstone, snapshot.lock, true).into_ended(),
+            Some(Ok(snapshot)) => {
+                Life::judge(snapshot.tombstone, snapshot.lock, WriteState::Settled).into_ended()
+            }
             Some(Err(_)) | None => old.clone().into_ended(),
         }
     }
 
-    fn settle(&mut self, id: FileId, snapshot: &Snapshot, finished: bool) -> bool {
+    fn settle(&mut self, id: FileId, snapshot: &Snapshot, finished: bool) -> WriteState {
         let quiet = WriteStability::after(self.quiet, id, snapshot, finished);
         self.quiet = Some(quiet);
-        quiet.is_settled(snapshot)
+        quiet.write_state(snapshot)
     }
 
     /// When a file that its writer may not have finished has been left alone for long enough.

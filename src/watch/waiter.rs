@@ -219,7 +219,7 @@ impl ExitDir {
         self.create()?;
         let anybody = [Condition {
             name: None,
-            state: crate::protocol::condition::State::Died,
+            state: crate::protocol::state::State::Died,
         }];
         let conditions = if conditions.is_empty() {
             &anybody[..]

@@ -1,5 +1,6 @@
 use super::*;
-use crate::protocol::condition::{LockState, State};
+use crate::protocol::life::{LockState, WriteState};
+use crate::protocol::state::State;
 use crate::protocol::tombstone::Tombstone;
 
 fn name(text: &str) -> Name {
@@ -27,7 +28,11 @@ fn life(text: &str) -> Life {
         Some("?") => file.push_str("Died: \"d\"\n"),
         Some(code) => file.push_str(&format!("ExitCode: {code}\nDied: \"d\"\n")),
     }
-    Life::judge(Tombstone::parse(file.as_bytes()), LockState::Unknown, false)
+    Life::judge(
+        Tombstone::parse(file.as_bytes()),
+        LockState::Unknown,
+        WriteState::Ongoing,
+    )
 }
 
 /// `x 3` is there; `x 3=1>4` was over and replaced; `x` is gone.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::protocol::condition::{LockState, State};
+use crate::protocol::life::{LockState, WriteState};
+use crate::protocol::state::State;
 use crate::protocol::tombstone::Tombstone;
 
 const ALL: Terms = Terms {
@@ -21,7 +22,11 @@ fn life(word: &str) -> Life {
         "pending" => "Born: \"b\"\nDied: \"d\"\n".to_owned(),
         code => format!("{ours}ExitCode: {code}\nDied: \"d\"\n"),
     };
-    Life::judge(Tombstone::parse(text.as_bytes()), LockState::Unknown, false)
+    Life::judge(
+        Tombstone::parse(text.as_bytes()),
+        LockState::Unknown,
+        WriteState::Ongoing,
+    )
 }
 
 fn now(who: &str, word: &str) -> Observation {

@@ -199,7 +199,7 @@ fn the_layering_is_read_as_the_code_is_written() {
     let uses = uses(&code).modules;
     for (from, to) in [
         ("run", "supervisor"),
-        ("protocol::condition", "protocol::tombstone"),
+        ("protocol::life", "protocol::tombstone"),
         ("sys", "signal"),
         ("applet::run", "applet::args"),
     ] {

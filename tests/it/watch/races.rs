@@ -159,7 +159,7 @@ fn compete(world: &World, round: usize) {
     };
     assert_eq!(winner.end().status, status, "round {round}");
     let dead = life();
-    assert!(state.matches(&dead), "round {round}: {dead:?}");
+    assert!(dead.has_state(state), "round {round}: {dead:?}");
     assert_eq!(world.entries(), ["main"], "round {round}");
 }
 
@@ -335,7 +335,7 @@ fn id_of(life: &Life) -> LifeId {
 
 fn end_of(life: &Life) -> Option<End> {
     let code = life.death()?.code().expect("our own ends have a code");
-    Some(if State::Lost.matches(life) {
+    Some(if life.has_state(State::Lost) {
         End::Lost
     } else {
         End::Code(code)

@@ -1,0 +1,251 @@
+//! Lives: what a tombstone and its lock mean together. Pure.
+//!
+//! [`crate::store::snapshot`] and [`crate::watch::tracker`] gather the evidence: the text, the lock,
+//! and whether the writer has finished. Every applet judges it here. `docs/tombstone.md` has the
+//! table of states.
+
+use crate::exit;
+use crate::protocol::name::Name;
+use crate::protocol::state::State;
+use crate::protocol::tombstone::{Lock, Tombstone};
+
+/// What the lock of a tombstone shows to a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum LockState {
+    /// A process holds it: the supervisor is alive, on whichever machine.
+    Held,
+    /// It is free, and the reader would see it if it were held: the supervisor is gone.
+    Released,
+    /// There is no lock, or the reader cannot tell whether it is held. This proves nothing.
+    Unknown,
+}
+
+/// What a reader sees of a tombstone's file. It decides whether a free lock means a death.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReaderContext<'a> {
+    /// The boot id of the reader's machine, if it can be read.
+    pub(crate) boot: Option<&'a str>,
+    /// The device of the file, as major and minor number.
+    pub(crate) device: (u32, u32),
+    /// The inode of the file.
+    pub(crate) inode: u64,
+    /// Whether the file system belongs to the reader's machine alone.
+    pub(crate) local: bool,
+}
+
+impl LockState {
+    /// Judges a lock that `reader` found held or free. `lock` is the tombstone's `Lock:` line.
+    pub(crate) fn judge(lock: Option<&Lock>, held: bool, reader: ReaderContext<'_>) -> LockState {
+        let Some(Lock::Fcntl(taken)) = lock else {
+            return LockState::Unknown;
+        };
+        if held {
+            return LockState::Held;
+        }
+        let Some(boot) = reader.boot else {
+            return LockState::Unknown;
+        };
+        let same_file = taken.device == reader.device && taken.inode == reader.inode;
+        let same_boot = taken.boot == boot;
+        // On a local disk, a lock of another boot ended with that boot: the machine was restarted.
+        if same_boot && same_file || !same_boot && reader.local {
+            LockState::Released
+        } else {
+            LockState::Unknown
+        }
+    }
+}
+
+/// Whether a tombstone's writer may be in the middle of writing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteState {
+    /// The file changed less than a second ago, and its writer has not closed it: more may follow.
+    Ongoing,
+    /// The writer has closed the file, or has not changed it for a second.
+    Settled,
+}
+
+/// A tombstone and what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// What the file says.
+    pub tombstone: Tombstone,
+    /// What it means, together with its lock.
+    pub liveness: Liveness,
+}
+
+/// Whether a life goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Liveness {
+    /// The file has no complete line, and its writer may be about to write one. Neither alive nor
+    /// dead; an empty file that stays empty for a second is dead.
+    Unsettled,
+    /// Not dead.
+    Alive(Phase),
+    /// Over.
+    Dead(Death),
+}
+
+/// How far a living life has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The supervisor waits; the command was not started.
+    Waiting,
+    /// The command was started.
+    Born,
+    /// The command is ready.
+    Ready,
+    /// The command is deactivated.
+    Inactive,
+}
+
+/// How a life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Death {
+    /// With this exit code.
+    Recorded(u8),
+    /// The tombstone says `Died`, and its writer may be about to add the exit code.
+    CodePending,
+    /// Without a death record: the supervisor was killed, or its machine restarted.
+    Lost,
+}
+
+impl Death {
+    /// The exit code that counts: 137 for a lost life, as if `KILL` had ended it. `None` while the
+    /// code is pending.
+    pub fn code(self) -> Option<u8> {
+        match self {
+            Death::Recorded(code) => Some(code),
+            Death::CodePending => None,
+            Death::Lost => Some(exit::LOST),
+        }
+    }
+}
+
+impl Life {
+    /// Judges a tombstone by its text, its lock, and whether its writer has finished.
+    pub(crate) fn judge(tombstone: Tombstone, lock: LockState, writing: WriteState) -> Life {
+        let liveness = liveness(&tombstone, lock, writing);
+        Life {
+            tombstone,
+            liveness,
+        }
+    }
+
+    /// The same life, known to be over for another reason: lost, unless it says how it died.
+    pub(crate) fn into_ended(self) -> Life {
+        let liveness = match self.liveness {
+            Liveness::Dead(death) => Liveness::Dead(death),
+            Liveness::Alive(_) | Liveness::Unsettled => Liveness::Dead(Death::Lost),
+        };
+        Life { liveness, ..self }
+    }
+
+    /// How the life ended, if it did.
+    pub fn death(&self) -> Option<Death> {
+        match self.liveness {
+            Liveness::Dead(death) => Some(death),
+            Liveness::Alive(_) | Liveness::Unsettled => None,
+        }
+    }
+
+    /// Whether the life goes on. False also for [`Liveness::Unsettled`].
+    pub fn is_alive(&self) -> bool {
+        matches!(self.liveness, Liveness::Alive(_))
+    }
+
+    /// The most specific state without the exit code, as `exitdir-status` prints it; `None` for
+    /// [`Liveness::Unsettled`].
+    pub fn state(&self) -> Option<State> {
+        Some(match self.liveness {
+            Liveness::Unsettled => return None,
+            Liveness::Alive(Phase::Waiting) => State::Waiting,
+            Liveness::Alive(Phase::Born) => State::Born,
+            Liveness::Alive(Phase::Ready) => State::Ready,
+            Liveness::Alive(Phase::Inactive) => State::Inactive,
+            Liveness::Dead(Death::Recorded(exit::SUCCESS)) => State::Ok,
+            Liveness::Dead(Death::Recorded(_)) => State::Failed,
+            Liveness::Dead(Death::CodePending) => State::Died,
+            Liveness::Dead(Death::Lost) => State::Lost,
+        })
+    }
+
+    /// Whether the life has this state. It can have several at once.
+    pub fn has_state(&self, state: State) -> bool {
+        match (self.liveness, state) {
+            (Liveness::Unsettled, _) => false,
+            (Liveness::Alive(phase), state) => phase_has_state(phase, state, &self.tombstone),
+            (Liveness::Dead(_), State::Died) => true,
+            (Liveness::Dead(death), State::Lost) => death == Death::Lost,
+            (Liveness::Dead(death), State::Ok) => death.code() == Some(exit::SUCCESS),
+            (Liveness::Dead(death), State::Failed) => {
+                death.code().is_some_and(|code| code != exit::SUCCESS)
+            }
+            (Liveness::Dead(death), State::Exit(code)) => death.code() == Some(code),
+            (Liveness::Dead(_), State::Waiting | State::Born | State::Ready | State::Inactive) => {
+                false
+            }
+        }
+    }
+}
+
+fn phase_has_state(phase: Phase, state: State, tombstone: &Tombstone) -> bool {
+    match state {
+        State::Waiting => tombstone.born.is_none(),
+        State::Born => tombstone.born.is_some(),
+        State::Ready => phase == Phase::Ready,
+        State::Inactive => phase == Phase::Inactive,
+        State::Ok | State::Failed | State::Lost | State::Died | State::Exit(_) => false,
+    }
+}
+
+fn liveness(tombstone: &Tombstone, lock: LockState, writing: WriteState) -> Liveness {
+    if tombstone.died.is_some() {
+        return Liveness::Dead(match (tombstone.exit_code, writing) {
+            (Some(code), _) => Death::Recorded(code),
+            (None, WriteState::Settled) => Death::Recorded(u8::MAX),
+            (None, WriteState::Ongoing) => Death::CodePending,
+        });
+    }
+    if lock == LockState::Released {
+        return Liveness::Dead(Death::Lost);
+    }
+    if tombstone.life().is_some() || tombstone.ready.is_some() {
+        return Liveness::Alive(phase(tombstone));
+    }
+    // An empty or foreign file means "exit", once its writer has written all of it.
+    if tombstone.has_line || writing == WriteState::Settled {
+        let code = tombstone.exit_code.unwrap_or(exit::SUCCESS);
+        return Liveness::Dead(Death::Recorded(code));
+    }
+    Liveness::Unsettled
+}
+
+fn phase(tombstone: &Tombstone) -> Phase {
+    if tombstone.inactive.is_some() {
+        return Phase::Inactive;
+    }
+    if tombstone.born.is_none() {
+        return Phase::Waiting;
+    }
+    // Without a Lock line it is another program's, and kubexit has no readiness: born means ready.
+    let ready = tombstone.ready.is_some() || tombstone.lock.is_none();
+    if ready && tombstone.cause.is_none() {
+        Phase::Ready
+    } else {
+        Phase::Born
+    }
+}
+
+/// What one read of a name found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Observation {
+    pub(crate) name: Name,
+    /// A life that was alive at the last read, and has ended and been replaced since.
+    pub(crate) ended: Option<Life>,
+    /// The life that is there now.
+    pub(crate) current: Option<Life>,
+}
+
+#[cfg(test)]
+mod tests;
