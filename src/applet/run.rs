@@ -195,9 +195,9 @@ fn rules(typed: &ParsedArgs, ready_on: &ReadyOn) -> Result<Rules, String> {
         restart_limit: typed.value(&RESTART_LIMIT, read_count)?,
         wait_descendants: typed.has(&WAIT_DESCENDANTS),
         pass_code: typed.has(&PASS_CODE),
-        expected: typed.list(&EXPECT_CODE, read_code)?,
+        expected_codes: typed.list(&EXPECT_CODE, read_code)?,
         ready_on_start: *ready_on == ReadyOn::Start,
-        ignored: ignored.fold(SignalSet::default(), SignalSet::with),
+        ignored_signals: ignored.fold(SignalSet::default(), SignalSet::with),
         on_config: on_config(typed, stop_signal)?,
     })
 }

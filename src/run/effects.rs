@@ -27,7 +27,7 @@ impl Supervisor<'_> {
             Action::Start => answers.push_back(self.start()),
             Action::Send(signal) => self.send(signal),
             Action::Pause(signal) => self.pause(signal),
-            Action::Clear(signal) => {
+            Action::SignalDescendants(signal) => {
                 if self.descendants.as_ref().map(Descendants::signal) != Some(signal) {
                     self.descendants = Some(Descendants::stop_with(signal));
                 }
@@ -114,7 +114,7 @@ impl Supervisor<'_> {
             | Report::Stopping(..)
             | Report::Killing
             | Report::Draining(_)
-            | Report::Hurried
+            | Report::StillDraining
             | Report::KillingDescendants
             | Report::Restarting(..)
             | Report::Reloading(_)
@@ -154,10 +154,10 @@ impl Supervisor<'_> {
 
     fn finish(&mut self, last: &FinalStatus) {
         let voice = self.plan.logger;
-        let said = self.wording().end(&last.why, || self.waiting_for());
+        let said = self.wording().end(&last.end_reason, || self.waiting_for());
         // For `kubectl describe pod`, and, where the record has no words of its own for it, in the tombstone.
-        let (noted, message) = match &last.why {
-            EndReason::ByItself(_) => (None, None),
+        let (noted, message) = match &last.end_reason {
+            EndReason::CommandEnded(_) => (None, None),
             EndReason::Stopped(_) => (self.stop_sentence.take(), None),
             EndReason::NotStarted(_) | EndReason::NotRestarted(_) => {
                 said.iter().for_each(|sentence| voice.info(sentence));

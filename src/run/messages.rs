@@ -32,7 +32,7 @@ impl Messages<'_> {
             Report::Draining(signal) => {
                 format!("stopping what {command} left behind with {signal}")
             }
-            Report::Hurried => {
+            Report::StillDraining => {
                 format!("still waiting for what {command} left behind: once more and it is killed")
             }
             Report::KillingDescendants => format!("killing what {command} left behind"),
@@ -65,7 +65,7 @@ impl Messages<'_> {
             StopReason::Dependency(fate) => {
                 format!("{}: stopping {command} {how}", fate.description)
             }
-            StopReason::Timeout => format!(
+            StopReason::RunTimeout => format!(
                 "{command} has run for {}: stopping it {how}",
                 self.rules.run_timeout
             ),
@@ -86,11 +86,11 @@ impl Messages<'_> {
     /// Why the command is down and will be back.
     fn down(&self, last: &FinalStatus) -> String {
         let command = &self.command;
-        match &last.why {
-            EndReason::ByItself(ExitStatus::Exited(code)) => {
+        match &last.end_reason {
+            EndReason::CommandEnded(ExitStatus::Exited(code)) => {
                 format!("{command} exited with {code}")
             }
-            EndReason::ByItself(ExitStatus::Signaled(signal)) => {
+            EndReason::CommandEnded(ExitStatus::Signaled(signal)) => {
                 format!("{command} was ended by {signal}")
             }
             EndReason::StartFailed(failure) => self.start(*failure),
@@ -120,7 +120,7 @@ impl Messages<'_> {
     pub(crate) fn end(&self, why: &EndReason, waiting: impl FnOnce() -> String) -> Option<String> {
         let command = &self.command;
         match why {
-            EndReason::ByItself(_) | EndReason::Stopped(_) => None,
+            EndReason::CommandEnded(_) | EndReason::Stopped(_) => None,
             EndReason::NotStarted(fate) => {
                 Some(format!("{}: not starting {command}", fate.description))
             }

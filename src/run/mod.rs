@@ -142,7 +142,7 @@ struct Supervisor<'p> {
 
 impl Supervisor<'_> {
     fn run(&mut self) -> u8 {
-        for action in self.machine.begin() {
+        for action in self.machine.initial_actions() {
             self.carry_out(action, &mut VecDeque::new());
         }
         self.look_around();
@@ -241,7 +241,7 @@ impl Supervisor<'_> {
 
     /// Whether the signal was passed on, and nothing else came of it.
     fn pass_on(&mut self, signal: Signal) -> bool {
-        if let Some(sent) = self.machine.pass_on_plainly(signal) {
+        if let Some(sent) = self.machine.forward_fast(signal) {
             self.forward(sent);
             return true;
         }
@@ -279,8 +279,8 @@ impl Supervisor<'_> {
         }
         if let Some(ending) = reaped.ended {
             // It has run for so long, even if nobody looked at the clock.
-            if self.timers.take(Timer::Steady) {
-                self.feed(Event::Expired(Timer::Steady));
+            if self.timers.take(Timer::SteadyRun) {
+                self.feed(Event::Expired(Timer::SteadyRun));
             }
             self.hear_last_words(command);
             // Closing a watch takes its time, and the record does not wait for it.
@@ -394,9 +394,9 @@ impl Supervisor<'_> {
 
     fn take_timers(&mut self) {
         // While a start is due, nothing is missing but a moment's rest.
-        let is_over = self.timers.is_over(Timer::Birth);
-        if is_over && self.start_due.is_none() && self.timers.take(Timer::Birth) {
-            self.feed(Event::Expired(Timer::Birth));
+        let is_over = self.timers.is_over(Timer::BirthTimeout);
+        if is_over && self.start_due.is_none() && self.timers.take(Timer::BirthTimeout) {
+            self.feed(Event::Expired(Timer::BirthTimeout));
         }
         while let Some(timer) = self.timers.take_due() {
             self.feed(Event::Expired(timer));

@@ -56,14 +56,14 @@ impl Timers {
         }
         let now = Instant::now();
         let slack = |timer: &Timer| {
-            if *timer == Timer::Notice {
+            if *timer == Timer::WaitNotice {
                 SLACK
             } else {
                 Duration::ZERO
             }
         };
         let is_due = |(timer, date): &(&Timer, &Instant)| {
-            !matches!(timer, Timer::Backoff | Timer::Birth) && **date <= now + slack(timer)
+            !matches!(timer, Timer::Backoff | Timer::BirthTimeout) && **date <= now + slack(timer)
         };
         let (timer, _) = self.dates.iter().find(is_due)?;
         let timer = *timer;
@@ -79,10 +79,10 @@ impl Timers {
         let strict = self
             .dates
             .iter()
-            .filter(|(timer, _)| **timer != Timer::Notice)
+            .filter(|(timer, _)| **timer != Timer::WaitNotice)
             .map(|(_, date)| *date);
         let strict = strict.chain(other).min();
-        match (strict, self.dates.get(&Timer::Notice)) {
+        match (strict, self.dates.get(&Timer::WaitNotice)) {
             (Some(strict), Some(notice)) if *notice + SLACK >= strict => Some(strict),
             (_, Some(notice)) => Some(*notice),
             (strict, None) => strict,

@@ -17,7 +17,7 @@ pub(crate) enum Action {
     /// The command was stopped by this signal: stop with it, so that job control sees it.
     Pause(Signal),
     /// Send the signal to every descendant that has not got it, and call [`Event::Alone`] when none is left.
-    Clear(Signal),
+    SignalDescendants(Signal),
     /// Call [`Event::Expired`] after this long, instead of any earlier date for the same timer.
     Arm(Timer, Limit),
     /// Forget the timer.

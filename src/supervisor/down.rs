@@ -10,9 +10,9 @@ use super::record::Record;
 use super::report::Report;
 use super::retries::STEADY;
 use super::rules::Restart;
-use super::state::{Draining, Next, Pace, Run, StartAttempt, State};
+use super::state::{Draining, MachineState, Next, Pace, Run, StartAttempt};
 use super::steps::{
-    MachineStep, back_off, cause, deactivate, disarm_run, disarm_stop, finish, start_again,
+    MachineStep, back_off, deactivate, disarm_run, disarm_stop, finish, record_cause, start_again,
 };
 use super::timer::Timer;
 use crate::duration::Limit;
@@ -21,14 +21,14 @@ use crate::signal::Signal;
 use std::time::Duration;
 
 /// Orphans are handed to us without a word, so those that come late are looked for this often.
-const PASS: Limit = Limit::After(Duration::from_millis(100));
+const ORPHAN_SCAN: Limit = Limit::After(Duration::from_millis(100));
 
 impl Machine {
     /// Nothing but the answer comes here: whoever drives the machine waits for it.
     pub(super) fn starting(&mut self, attempt: StartAttempt, event: Event) -> MachineStep {
         match event {
             Event::Started => {
-                let run = Action::Arm(Timer::Run, self.rules.run_timeout);
+                let run = Action::Arm(Timer::RunTimeout, self.rules.run_timeout);
                 let mut actions = vec![run];
                 match attempt {
                     StartAttempt::First => actions.push(Action::Record(Record::Born {
@@ -36,14 +36,14 @@ impl Machine {
                     })),
                     StartAttempt::Again => {
                         if self.rules.restart != Restart::Never {
-                            actions.push(Action::Arm(Timer::Steady, STEADY));
+                            actions.push(Action::Arm(Timer::SteadyRun, STEADY));
                         }
                         if self.rules.ready_on_start {
                             actions.push(Action::Record(Record::Ready));
                         }
                     }
                 }
-                (State::Running(Run::default()), actions)
+                (MachineState::Running(Run::default()), actions)
             }
             Event::StartFailed(failure) => {
                 let last = exit_table::start_failed(failure);
@@ -69,95 +69,107 @@ impl Machine {
             | Event::Activated
             | Event::Deactivated
             | Event::Reconfigured
-            | Event::Expired(_) => (State::Starting(attempt), Vec::new()),
+            | Event::Expired(_) => (MachineState::Starting(attempt), Vec::new()),
         }
     }
 
     pub(super) fn waiting(&mut self, event: Event) -> MachineStep {
         match event {
             Event::BirthDepsHold => (
-                State::Starting(StartAttempt::First),
+                MachineState::Starting(StartAttempt::First),
                 vec![
-                    Action::Disarm(Timer::Birth),
-                    Action::Disarm(Timer::Notice),
+                    Action::Disarm(Timer::BirthTimeout),
+                    Action::Disarm(Timer::WaitNotice),
                     Action::Start,
                 ],
             ),
             Event::Deactivated => {
-                let mut actions = vec![Action::Disarm(Timer::Birth), Action::Disarm(Timer::Notice)];
-                actions.extend(self.tell_activity());
+                let mut actions = vec![
+                    Action::Disarm(Timer::BirthTimeout),
+                    Action::Disarm(Timer::WaitNotice),
+                ];
+                actions.extend(self.report_activity());
                 deactivate(actions, None)
             }
             Event::DeathDepHolds(fate) => {
-                let cause = cause(&fate);
+                let cause = record_cause(&fate);
                 finish(vec![cause], exit_table::not_started(&self.rules, fate))
             }
             Event::Signal(signal) if self.rules.ends_wait(signal) => {
                 finish(Vec::new(), exit_table::interrupted(signal))
             }
-            Event::Signal(signal) => (State::Waiting, while_down(signal)),
-            Event::Expired(Timer::Birth) => finish(Vec::new(), exit_table::birth_timeout()),
-            Event::Expired(Timer::Notice) => (
-                State::Waiting,
+            Event::Signal(signal) => (MachineState::Waiting, signal_while_down(signal)),
+            Event::Expired(Timer::BirthTimeout) => finish(Vec::new(), exit_table::birth_timeout()),
+            Event::Expired(Timer::WaitNotice) => (
+                MachineState::Waiting,
                 vec![
                     Action::Report(Report::StillWaiting),
-                    Action::Arm(Timer::Notice, NEXT_NOTICE),
+                    Action::Arm(Timer::WaitNotice, NEXT_NOTICE),
                 ],
             ),
             // It is; and what is there counts when it is to be started.
-            Event::Activated | Event::Reconfigured => (State::Waiting, Vec::new()),
+            Event::Activated | Event::Reconfigured => (MachineState::Waiting, Vec::new()),
             // There is no command yet.
             Event::Started
             | Event::StartFailed(_)
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
-            | Event::NoDescendants => (State::Waiting, Vec::new()),
+            | Event::NoDescendants => (MachineState::Waiting, Vec::new()),
             // Timers of a command.
             Event::Expired(
-                Timer::Run
-                | Timer::Steady
-                | Timer::Delay
-                | Timer::Grace
-                | Timer::Pass
+                Timer::RunTimeout
+                | Timer::SteadyRun
+                | Timer::StopDelay
+                | Timer::GracePeriod
+                | Timer::OrphanScan
                 | Timer::Backoff,
-            ) => (State::Waiting, Vec::new()),
+            ) => (MachineState::Waiting, Vec::new()),
         }
     }
 
-    pub(super) fn clearing(&mut self, clearing: Draining, event: Event) -> MachineStep {
+    pub(super) fn draining(&mut self, draining: Draining, event: Event) -> MachineStep {
         match event {
-            Event::NoDescendants => self.enter(clearing.next),
-            Event::Expired(Timer::Grace) => kill_descendants(clearing.next),
-            Event::Expired(Timer::Pass) => {
-                let signal = match clearing.pace {
+            Event::NoDescendants => self.proceed(draining.next),
+            Event::Expired(Timer::GracePeriod) => kill_descendants(draining.next),
+            Event::Expired(Timer::OrphanScan) => {
+                let signal = match draining.pace {
                     Pace::Gentle | Pace::Warned => self.rules.stop_signal,
                     Pace::Killed => Signal::KILL,
                 };
-                let actions = vec![Action::Clear(signal), Action::Arm(Timer::Pass, PASS)];
-                (State::Draining(clearing), actions)
+                let actions = vec![
+                    Action::SignalDescendants(signal),
+                    Action::Arm(Timer::OrphanScan, ORPHAN_SCAN),
+                ];
+                (MachineState::Draining(draining), actions)
             }
-            Event::Signal(signal) if self.rules.ends_wait(signal) => hurry(clearing, signal),
-            Event::Signal(signal) => (State::Draining(clearing), while_down(signal)),
-            Event::DeathDepHolds(fate) => match clearing.next {
+            Event::Signal(signal) if self.rules.ends_wait(signal) => expedite(draining, signal),
+            Event::Signal(signal) => (MachineState::Draining(draining), signal_while_down(signal)),
+            Event::DeathDepHolds(fate) => match draining.next {
                 Next::Restart(last, _) | Next::Resume(last) => {
-                    let cause = cause(&fate);
+                    let cause = record_cause(&fate);
                     let last = exit_table::not_restarted(&self.rules, fate, &last);
                     let next = Next::Finish(last);
-                    (State::Draining(Draining { next, ..clearing }), vec![cause])
+                    (
+                        MachineState::Draining(Draining { next, ..draining }),
+                        vec![cause],
+                    )
                 }
                 Next::Finish(last) => {
                     let next = Next::Finish(last);
-                    (State::Draining(Draining { next, ..clearing }), Vec::new())
+                    (
+                        MachineState::Draining(Draining { next, ..draining }),
+                        Vec::new(),
+                    )
                 }
             },
-            Event::Activated | Event::Deactivated if clearing.next.is_no_end() => {
-                let told = self.tell_activity();
-                (State::Draining(clearing), told)
+            Event::Activated | Event::Deactivated if draining.next.continues() => {
+                let told = self.report_activity();
+                (MachineState::Draining(draining), told)
             }
             // What is there counts when nobody is left.
             Event::Activated | Event::Deactivated | Event::Reconfigured => {
-                (State::Draining(clearing), Vec::new())
+                (MachineState::Draining(draining), Vec::new())
             }
             // There is no command any more.
             Event::BirthDepsHold
@@ -165,39 +177,40 @@ impl Machine {
             | Event::StartFailed(_)
             | Event::Ready
             | Event::Paused(_)
-            | Event::Ended(..) => (State::Draining(clearing), Vec::new()),
+            | Event::Ended(..) => (MachineState::Draining(draining), Vec::new()),
             Event::Expired(
-                Timer::Birth
-                | Timer::Notice
-                | Timer::Run
-                | Timer::Steady
-                | Timer::Delay
+                Timer::BirthTimeout
+                | Timer::WaitNotice
+                | Timer::RunTimeout
+                | Timer::SteadyRun
+                | Timer::StopDelay
                 | Timer::Backoff,
-            ) => (State::Draining(clearing), Vec::new()),
+            ) => (MachineState::Draining(draining), Vec::new()),
         }
     }
 
     pub(super) fn backing_off(&mut self, last: FinalStatus, event: Event) -> MachineStep {
         match event {
-            Event::Expired(Timer::Backoff) => {
-                (State::Starting(StartAttempt::Again), vec![Action::Start])
-            }
+            Event::Expired(Timer::Backoff) => (
+                MachineState::Starting(StartAttempt::Again),
+                vec![Action::Start],
+            ),
             Event::DeathDepHolds(fate) => {
-                let cause = cause(&fate);
+                let cause = record_cause(&fate);
                 let last = exit_table::not_restarted(&self.rules, fate, &last);
                 finish(vec![cause], last)
             }
             Event::Signal(signal) if self.rules.ends_wait(signal) => {
                 finish(Vec::new(), exit_table::interrupted(signal))
             }
-            Event::Signal(signal) => (State::BackingOff(last), while_down(signal)),
+            Event::Signal(signal) => (MachineState::BackingOff(last), signal_while_down(signal)),
             Event::Deactivated => {
                 let mut actions = vec![Action::Disarm(Timer::Backoff)];
-                actions.extend(self.tell_activity());
+                actions.extend(self.report_activity());
                 deactivate(actions, Some(last))
             }
             // It will be started with what is there then.
-            Event::Activated | Event::Reconfigured => (State::BackingOff(last), Vec::new()),
+            Event::Activated | Event::Reconfigured => (MachineState::BackingOff(last), Vec::new()),
             // There is no command now.
             Event::BirthDepsHold
             | Event::Started
@@ -205,16 +218,16 @@ impl Machine {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
-            | Event::NoDescendants => (State::BackingOff(last), Vec::new()),
+            | Event::NoDescendants => (MachineState::BackingOff(last), Vec::new()),
             Event::Expired(
-                Timer::Birth
-                | Timer::Notice
-                | Timer::Run
-                | Timer::Steady
-                | Timer::Delay
-                | Timer::Grace
-                | Timer::Pass,
-            ) => (State::BackingOff(last), Vec::new()),
+                Timer::BirthTimeout
+                | Timer::WaitNotice
+                | Timer::RunTimeout
+                | Timer::SteadyRun
+                | Timer::StopDelay
+                | Timer::GracePeriod
+                | Timer::OrphanScan,
+            ) => (MachineState::BackingOff(last), Vec::new()),
         }
     }
 
@@ -222,17 +235,17 @@ impl Machine {
         match event {
             Event::Activated => {
                 let mut actions = vec![Action::Record(Record::Down)];
-                actions.extend(self.tell_activity());
+                actions.extend(self.report_activity());
                 if let Some(last) = last {
                     start_again(actions, last)
                 } else {
                     // For what it has not been waited for, or may not hold any more.
-                    actions.extend(self.begin_to_wait());
-                    (State::Waiting, actions)
+                    actions.extend(self.start_birth_wait());
+                    (MachineState::Waiting, actions)
                 }
             }
             Event::DeathDepHolds(fate) => {
-                let cause = cause(&fate);
+                let cause = record_cause(&fate);
                 let last = match last {
                     Some(last) => exit_table::not_restarted(&self.rules, fate, &last),
                     None => exit_table::not_started(&self.rules, fate),
@@ -242,9 +255,9 @@ impl Machine {
             Event::Signal(signal) if self.rules.ends_wait(signal) => {
                 finish(Vec::new(), exit_table::interrupted(signal))
             }
-            Event::Signal(signal) => (State::Inactive(last), while_down(signal)),
+            Event::Signal(signal) => (MachineState::Inactive(last), signal_while_down(signal)),
             // It is; and when it is not any more, what is there counts.
-            Event::Deactivated | Event::Reconfigured => (State::Inactive(last), Vec::new()),
+            Event::Deactivated | Event::Reconfigured => (MachineState::Inactive(last), Vec::new()),
             // There is no command now.
             Event::BirthDepsHold
             | Event::Started
@@ -252,22 +265,22 @@ impl Machine {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
-            | Event::NoDescendants => (State::Inactive(last), Vec::new()),
+            | Event::NoDescendants => (MachineState::Inactive(last), Vec::new()),
             Event::Expired(
-                Timer::Birth
-                | Timer::Notice
-                | Timer::Run
-                | Timer::Steady
-                | Timer::Delay
-                | Timer::Grace
-                | Timer::Pass
+                Timer::BirthTimeout
+                | Timer::WaitNotice
+                | Timer::RunTimeout
+                | Timer::SteadyRun
+                | Timer::StopDelay
+                | Timer::GracePeriod
+                | Timer::OrphanScan
                 | Timer::Backoff,
-            ) => (State::Inactive(last), Vec::new()),
+            ) => (MachineState::Inactive(last), Vec::new()),
         }
     }
 
     /// Nobody is left of the command.
-    fn enter(&self, next: Next) -> MachineStep {
+    fn proceed(&self, next: Next) -> MachineStep {
         match next {
             Next::Finish(last) => finish(Vec::new(), last),
             Next::Restart(last, _) | Next::Resume(last) if !self.active => {
@@ -283,57 +296,60 @@ impl Machine {
     }
 
     /// The command is gone; what it left behind comes first.
-    pub(super) fn leave(&mut self, next: Next, left: Remaining, run: &Run) -> MachineStep {
+    pub(super) fn leave_command(&mut self, next: Next, left: Remaining, run: &Run) -> MachineStep {
         if left == Remaining::Nothing || !self.rules.wait_descendants {
-            return self.enter(next);
+            return self.proceed(next);
         }
         let signal = self.rules.stop_signal;
         let mut actions = disarm_run();
         actions.extend([
             Action::Record(Record::Down),
             Action::Report(Report::Draining(signal)),
-            Action::Clear(signal),
-            Action::Arm(Timer::Grace, self.rules.grace_period),
-            Action::Arm(Timer::Pass, PASS),
+            Action::SignalDescendants(signal),
+            Action::Arm(Timer::GracePeriod, self.rules.grace_period),
+            Action::Arm(Timer::OrphanScan, ORPHAN_SCAN),
         ]);
-        let pace = if run.unwanted {
+        let pace = if run.stop_requested {
             Pace::Warned
         } else {
             Pace::Gentle
         };
-        (State::Draining(Draining { next, pace }), actions)
+        (MachineState::Draining(Draining { next, pace }), actions)
     }
 }
 
 fn kill_descendants(next: Next) -> MachineStep {
     let actions = vec![
-        Action::Disarm(Timer::Grace),
+        Action::Disarm(Timer::GracePeriod),
         Action::Report(Report::KillingDescendants),
-        Action::Clear(Signal::KILL),
+        Action::SignalDescendants(Signal::KILL),
     ];
     let pace = Pace::Killed;
-    (State::Draining(Draining { next, pace }), actions)
+    (MachineState::Draining(Draining { next, pace }), actions)
 }
 
 /// Somebody outside wants an end: the first word puts one to restarts, the second to all patience.
-fn hurry(clearing: Draining, signal: Signal) -> MachineStep {
-    let next = match clearing.next {
+fn expedite(draining: Draining, signal: Signal) -> MachineStep {
+    let next = match draining.next {
         Next::Restart(..) | Next::Resume(_) => Next::Finish(exit_table::interrupted(signal)),
         Next::Finish(last) => Next::Finish(last),
     };
-    match clearing.pace {
+    match draining.pace {
         Pace::Gentle => {
             let pace = Pace::Warned;
-            let told = vec![Action::Report(Report::Hurried)];
-            (State::Draining(Draining { next, pace }), told)
+            let told = vec![Action::Report(Report::StillDraining)];
+            (MachineState::Draining(Draining { next, pace }), told)
         }
         Pace::Warned => kill_descendants(next),
-        Pace::Killed => (State::Draining(Draining { next, ..clearing }), Vec::new()),
+        Pace::Killed => (
+            MachineState::Draining(Draining { next, ..draining }),
+            Vec::new(),
+        ),
     }
 }
 
 /// What a signal does that does not end us while there is no command to send it to.
-fn while_down(signal: Signal) -> Vec<Action> {
+fn signal_while_down(signal: Signal) -> Vec<Action> {
     match signal {
         Signal::TSTP => vec![Action::Pause(signal)],
         _ => vec![Action::Report(Report::Dropped(signal))],

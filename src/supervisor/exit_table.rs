@@ -11,16 +11,16 @@ use crate::protocol::tombstone::Reason;
 use crate::signal::{Signal, SignalSet};
 
 /// The command ended without being told to by us.
-pub(crate) fn by_itself(rules: &Rules, ending: ExitStatus, sent: SignalSet) -> FinalStatus {
+pub(crate) fn command_ended(rules: &Rules, ending: ExitStatus, sent: SignalSet) -> FinalStatus {
     let reason = match ending {
         ExitStatus::Signaled(signal) if !sent.contains(signal) => Reason::Signaled,
         ExitStatus::Signaled(_) | ExitStatus::Exited(_) => Reason::Exited,
     };
     FinalStatus {
-        code: rules.own_status(ending),
+        code: rules.counted_status(ending),
         signal: ending.signal(),
         reason,
-        why: EndReason::ByItself(ending),
+        end_reason: EndReason::CommandEnded(ending),
     }
 }
 
@@ -31,10 +31,10 @@ pub(crate) fn stopped(
     ending: ExitStatus,
     sent: SignalSet,
 ) -> FinalStatus {
-    let own = rules.own_status(ending);
+    let own = rules.counted_status(ending);
     let (code, reason) = match &stop.reason {
         StopReason::Deactivated | StopReason::Reconfigured => {
-            return by_itself(rules, ending, sent);
+            return command_ended(rules, ending, sent);
         }
         StopReason::Dependency(fate) => {
             let killed = stop.killed && ending == ExitStatus::Signaled(Signal::KILL);
@@ -45,29 +45,29 @@ pub(crate) fn stopped(
             };
             (after_stop(rules, fate.dependence, ending), reason)
         }
-        StopReason::Timeout => (exit::TIMED_OUT, Reason::Timeout),
+        StopReason::RunTimeout => (exit::TIMED_OUT, Reason::Timeout),
     };
     let code = if rules.pass_code { own } else { code };
     FinalStatus {
         code,
         signal: ending.signal(),
         reason,
-        why: EndReason::Stopped(stop.reason),
+        end_reason: EndReason::Stopped(stop.reason),
     }
 }
 
 /// The column of the exit table for a command that ran.
 fn after_stop(rules: &Rules, bond: Dependence, ending: ExitStatus) -> u8 {
-    let own = rules.own_status(ending);
+    let own = rules.counted_status(ending);
     match bond {
-        Dependence::Auxiliary if obeyed(rules, ending) => exit::SUCCESS,
+        Dependence::Auxiliary if is_stop_obeyed(rules, ending) => exit::SUCCESS,
         Dependence::Required if own == exit::SUCCESS => rules.stop_status(),
         Dependence::Auxiliary | Dependence::Required => own,
     }
 }
 
 /// Whether the command ended as one does that was asked to stop.
-fn obeyed(rules: &Rules, ending: ExitStatus) -> bool {
+fn is_stop_obeyed(rules: &Rules, ending: ExitStatus) -> bool {
     match ending {
         ExitStatus::Exited(code) => code == exit::SUCCESS || code == rules.stop_status(),
         ExitStatus::Signaled(signal) => signal == rules.stop_signal,
@@ -92,7 +92,7 @@ pub(crate) fn not_restarted(rules: &Rules, fate: StopCause, last: &FinalStatus) 
         } else {
             not_started.code
         },
-        why: EndReason::NotRestarted(fate),
+        end_reason: EndReason::NotRestarted(fate),
         ..not_started
     }
 }
@@ -125,11 +125,11 @@ pub(crate) fn start_failed(failure: StartFailure) -> FinalStatus {
     without_command(code, Reason::ExecFailed, EndReason::StartFailed(failure))
 }
 
-fn without_command(code: u8, reason: Reason, why: EndReason) -> FinalStatus {
+fn without_command(code: u8, reason: Reason, end_reason: EndReason) -> FinalStatus {
     FinalStatus {
         code,
         signal: None,
         reason,
-        why,
+        end_reason,
     }
 }

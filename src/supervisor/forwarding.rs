@@ -43,21 +43,25 @@ impl Forwarding {
         forwarding.plain = (1..=64)
             .filter_map(Signal::from_number)
             .filter(|signal| !SPECIAL.contains(signal))
-            .filter(|signal| forwarding.of(*signal).is_some_and(|sent| !special(&sent)))
+            .filter(|signal| {
+                forwarding
+                    .sent_for(*signal)
+                    .is_some_and(|sent| !special(&sent))
+            })
             .fold(SignalSet::default(), SignalSet::with);
         forwarding
     }
 
     /// What the command gets for the signal; `None` for nothing.
-    pub(super) fn of(&self, signal: Signal) -> Option<Signal> {
+    pub(super) fn sent_for(&self, signal: Signal) -> Option<Signal> {
         let sent = self.sent.get(usize::from(signal.number()))?;
         Signal::from_number(i32::from(*sent))
     }
 
     /// The same, if nothing more is to be done about it.
-    pub(super) fn plainly(&self, signal: Signal) -> Option<Signal> {
+    pub(super) fn sent_if_plain(&self, signal: Signal) -> Option<Signal> {
         if self.plain.contains(signal) {
-            self.of(signal)
+            self.sent_for(signal)
         } else {
             None
         }

@@ -4,7 +4,7 @@ use super::action::Action;
 use super::report::Report;
 use super::retries::Retries;
 use super::rules::Rules;
-use super::state::State;
+use super::state::MachineState;
 use super::timer::Timer;
 use crate::duration::Limit;
 use crate::signal::Signal;
@@ -18,7 +18,7 @@ pub(super) const NEXT_NOTICE: Limit = Limit::After(Duration::from_secs(60));
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(super) rules: Rules,
-    pub(super) state: State,
+    pub(super) state: MachineState,
     pub(super) retries: Retries,
     /// Whether a command may run at all.
     pub(super) active: bool,
@@ -29,46 +29,49 @@ impl Machine {
         Machine {
             retries: Retries::new(rules.restart_limit),
             rules,
-            state: State::Waiting,
+            state: MachineState::Waiting,
             active: true,
         }
     }
 
     /// What to do before the first event.
-    pub(crate) fn begin(&self) -> Vec<Action> {
-        self.begin_to_wait().to_vec()
+    pub(crate) fn initial_actions(&self) -> Vec<Action> {
+        self.start_birth_wait().to_vec()
     }
 
-    pub(super) fn begin_to_wait(&self) -> [Action; 2] {
+    pub(super) fn start_birth_wait(&self) -> [Action; 2] {
         [
-            Action::Arm(Timer::Birth, self.rules.birth_timeout),
-            Action::Arm(Timer::Notice, FIRST_NOTICE),
+            Action::Arm(Timer::BirthTimeout, self.rules.birth_timeout),
+            Action::Arm(Timer::WaitNotice, FIRST_NOTICE),
         ]
     }
 
     /// Whether the birth dependencies still matter.
     pub(crate) fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting)
+        matches!(self.state, MachineState::Waiting)
     }
 
     /// Whether they do, or will.
     pub(crate) fn may_wait(&self) -> bool {
-        matches!(self.state, State::Waiting | State::Inactive(None))
+        matches!(
+            self.state,
+            MachineState::Waiting | MachineState::Inactive(None)
+        )
     }
 
     /// What the command gets for a signal that is passed on at once and changes nothing else: the short way
     /// for the one event that can come a hundred thousand times. `None`: it is an event like others.
-    pub(crate) fn pass_on_plainly(&mut self, signal: Signal) -> Option<Signal> {
-        let (State::Running(run) | State::Stopping(run, _)) = &mut self.state else {
+    pub(crate) fn forward_fast(&mut self, signal: Signal) -> Option<Signal> {
+        let (MachineState::Running(run) | MachineState::Stopping(run, _)) = &mut self.state else {
             return None;
         };
-        let sent = self.rules.forwarding.plainly(signal)?;
+        let sent = self.rules.forwarding.sent_if_plain(signal)?;
         run.sent = run.sent.with(sent);
         Some(sent)
     }
 
     /// Tells people whether a command that does not run may.
-    pub(super) fn tell_activity(&self) -> Vec<Action> {
+    pub(super) fn report_activity(&self) -> Vec<Action> {
         let report = if self.active {
             Report::Activated
         } else {

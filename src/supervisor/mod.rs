@@ -25,24 +25,24 @@ pub(crate) mod timer;
 use action::Action;
 use event::Event;
 use machine::Machine;
-use state::State;
+use state::MachineState;
 use timer::Timer;
 
 impl Machine {
     /// Takes one event and says what to do.
     pub(crate) fn step(&mut self, event: Event) -> Vec<Action> {
         self.active = event.activity().unwrap_or(self.active);
-        let state = std::mem::replace(&mut self.state, State::Over);
+        let state = std::mem::replace(&mut self.state, MachineState::Finished);
         let (state, actions) = match state {
-            State::Waiting => self.waiting(event),
-            State::Starting(attempt) => self.starting(attempt, event),
-            State::Running(run) => self.running(run, event),
-            State::Delaying(run, held) => self.delaying(run, held, event),
-            State::Stopping(run, stop) => self.stopping(run, stop, event),
-            State::Draining(clearing) => self.clearing(clearing, event),
-            State::BackingOff(last) => self.backing_off(last, event),
-            State::Inactive(last) => self.inactive(last, event),
-            State::Over => (State::Over, over(&event)),
+            MachineState::Waiting => self.waiting(event),
+            MachineState::Starting(attempt) => self.starting(attempt, event),
+            MachineState::Running(run) => self.running(run, event),
+            MachineState::Delaying(run, held) => self.delaying(run, held, event),
+            MachineState::Stopping(run, stop) => self.stopping(run, stop, event),
+            MachineState::Draining(draining) => self.draining(draining, event),
+            MachineState::BackingOff(last) => self.backing_off(last, event),
+            MachineState::Inactive(last) => self.inactive(last, event),
+            MachineState::Finished => (MachineState::Finished, finished(&event)),
         };
         self.state = state;
         actions
@@ -50,7 +50,7 @@ impl Machine {
 }
 
 /// Nothing happens after the end.
-fn over(event: &Event) -> Vec<Action> {
+fn finished(event: &Event) -> Vec<Action> {
     match event {
         Event::BirthDepsHold
         | Event::DeathDepHolds(_)
@@ -65,13 +65,13 @@ fn over(event: &Event) -> Vec<Action> {
         | Event::Deactivated
         | Event::Reconfigured
         | Event::Expired(
-            Timer::Birth
-            | Timer::Notice
-            | Timer::Run
-            | Timer::Steady
-            | Timer::Delay
-            | Timer::Grace
-            | Timer::Pass
+            Timer::BirthTimeout
+            | Timer::WaitNotice
+            | Timer::RunTimeout
+            | Timer::SteadyRun
+            | Timer::StopDelay
+            | Timer::GracePeriod
+            | Timer::OrphanScan
             | Timer::Backoff,
         ) => Vec::new(),
     }

@@ -11,7 +11,7 @@ pub(crate) enum StopReason {
     /// A death dependency holds.
     Dependency(StopCause),
     /// It has run for as long as it may.
-    Timeout,
+    RunTimeout,
     /// It was deactivated.
     Deactivated,
     /// There is a new configuration.
@@ -20,9 +20,9 @@ pub(crate) enum StopReason {
 
 impl StopReason {
     /// Whether the life goes on after it.
-    pub(super) fn is_for_a_while(&self) -> bool {
+    pub(super) fn is_temporary(&self) -> bool {
         match self {
-            StopReason::Dependency(_) | StopReason::Timeout => false,
+            StopReason::Dependency(_) | StopReason::RunTimeout => false,
             StopReason::Deactivated | StopReason::Reconfigured => true,
         }
     }
@@ -32,7 +32,7 @@ impl StopReason {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum EndReason {
     /// The command ended.
-    ByItself(ExitStatus),
+    CommandEnded(ExitStatus),
     /// The command was told to stop.
     Stopped(StopReason),
     /// A death dependency held before the command was started.
@@ -55,5 +55,5 @@ pub(crate) struct FinalStatus {
     /// The signal that ended the command.
     pub(crate) signal: Option<Signal>,
     pub(crate) reason: Reason,
-    pub(crate) why: EndReason,
+    pub(crate) end_reason: EndReason,
 }

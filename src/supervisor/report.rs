@@ -16,7 +16,7 @@ pub(crate) enum Report {
     /// What the command left behind is being stopped, with this signal.
     Draining(Signal),
     /// Somebody wants an end while what the command left behind is being stopped.
-    Hurried,
+    StillDraining,
     /// What the command left behind had its time.
     KillingDescendants,
     /// The command has ended like this, and will be started again after this long.

@@ -35,7 +35,7 @@ impl Retries {
     }
 
     /// The command runs steadily.
-    pub(super) fn forgive(&mut self) {
+    pub(super) fn reset_backoff(&mut self) {
         self.delay = FIRST_DELAY;
     }
 }

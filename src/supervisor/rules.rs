@@ -18,11 +18,11 @@ pub(crate) struct Rules {
     pub(crate) forwarding: Forwarding,
     pub(crate) pass_code: bool,
     /// Final statuses that count as 0.
-    pub(crate) expected: Vec<u8>,
+    pub(crate) expected_codes: Vec<u8>,
     /// The command is ready as soon as it was executed.
     pub(crate) ready_on_start: bool,
     /// What we were started with ignored neither ends a wait nor counts as a stop.
-    pub(crate) ignored: SignalSet,
+    pub(crate) ignored_signals: SignalSet,
     pub(crate) restart: Restart,
     /// After this many restarts there is no other; `None` for no limit.
     pub(crate) restart_limit: Option<u32>,
@@ -53,18 +53,18 @@ impl Rules {
     /// Whether the signal ends us while no command runs.
     pub(crate) fn ends_wait(&self, signal: Signal) -> bool {
         let ending = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
-        ending.contains(&signal) && !self.ignored.contains(signal)
+        ending.contains(&signal) && !self.ignored_signals.contains(signal)
     }
 
     /// Whether somebody outside wants the command to stop, for good.
-    pub(super) fn is_stop(&self, signal: Signal) -> bool {
+    pub(super) fn is_stop_request(&self, signal: Signal) -> bool {
         let stops = [Signal::TERM, Signal::INT, Signal::QUIT];
-        stops.contains(&signal) && !self.ignored.contains(signal)
+        stops.contains(&signal) && !self.ignored_signals.contains(signal)
     }
 
     /// Whether a TERM from outside is held back for a while.
     pub(super) fn delays(&self, term: Signal) -> bool {
-        self.is_stop(term) && self.stop_delay != Limit::After(Duration::ZERO)
+        self.is_stop_request(term) && self.stop_delay != Limit::After(Duration::ZERO)
     }
 
     /// Whether a command that has ended with this status, as it counts, is to be started again.
@@ -77,9 +77,9 @@ impl Rules {
     }
 
     /// The command's status as it counts, with `--expect-code` applied.
-    pub(super) fn own_status(&self, ending: ExitStatus) -> u8 {
+    pub(super) fn counted_status(&self, ending: ExitStatus) -> u8 {
         let status = ending.status();
-        if self.expected.contains(&status) {
+        if self.expected_codes.contains(&status) {
             exit::SUCCESS
         } else {
             status

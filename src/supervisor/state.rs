@@ -6,7 +6,7 @@ use crate::signal::{Signal, SignalSet};
 
 /// Where the life stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum State {
+pub(super) enum MachineState {
     /// The birth dependencies do not hold yet.
     Waiting,
     /// The command is being executed; the next event is the answer.
@@ -24,7 +24,7 @@ pub(super) enum State {
     /// Deactivated: there is no command, and there will be none before it is activated. How it was last.
     Inactive(Option<FinalStatus>),
     /// The end; nothing happens any more.
-    Over,
+    Finished,
 }
 
 /// Whether the command is started for the first time.
@@ -40,9 +40,9 @@ pub(super) struct Run {
     /// What it was sent, by a stop or passed on from outside.
     pub(super) sent: SignalSet,
     /// It got the stop signal, or what stands for a TERM from outside.
-    pub(super) asked: bool,
+    pub(super) stop_sent: bool,
     /// Somebody outside wants it to stop for good, whatever it was sent for that.
-    pub(super) unwanted: bool,
+    pub(super) stop_requested: bool,
     /// It was last seen stopped, as by `^Z`.
     pub(super) paused: bool,
 }
@@ -82,7 +82,7 @@ pub(super) enum Next {
 
 impl Next {
     /// Whether the life goes on.
-    pub(super) fn is_no_end(&self) -> bool {
+    pub(super) fn continues(&self) -> bool {
         match self {
             Next::Finish(_) => false,
             Next::Restart(..) | Next::Resume(_) => true,

@@ -4,29 +4,29 @@ use super::action::Action;
 use super::outcome::FinalStatus;
 use super::record::Record;
 use super::report::Report;
-use super::state::State;
+use super::state::MachineState;
 use super::timer::Timer;
 use crate::duration::Limit;
 use crate::protocol::death_deps::StopCause;
 use std::time::Duration;
 
 /// A state, and what is to be done on the way to it.
-pub(super) type MachineStep = (State, Vec<Action>);
+pub(super) type MachineStep = (MachineState, Vec<Action>);
 
-pub(super) fn cause(fate: &StopCause) -> Action {
+pub(super) fn record_cause(fate: &StopCause) -> Action {
     Action::Record(Record::Cause(fate.cause.clone()))
 }
 
 /// The timers of a command that runs.
 pub(super) fn disarm_run() -> Vec<Action> {
-    [Timer::Run, Timer::Steady, Timer::Delay]
+    [Timer::RunTimeout, Timer::SteadyRun, Timer::StopDelay]
         .map(Action::Disarm)
         .to_vec()
 }
 
 pub(super) fn finish(mut actions: Vec<Action>, last: FinalStatus) -> MachineStep {
     actions.push(Action::Finish(last));
-    (State::Over, actions)
+    (MachineState::Finished, actions)
 }
 
 pub(super) fn back_off(last: FinalStatus, delay: Limit) -> MachineStep {
@@ -36,24 +36,24 @@ pub(super) fn back_off(last: FinalStatus, delay: Limit) -> MachineStep {
         Action::Report(Report::Restarting(last.clone(), delay)),
         Action::Arm(Timer::Backoff, delay),
     ]);
-    (State::BackingOff(last), actions)
+    (MachineState::BackingOff(last), actions)
 }
 
 /// A back-off of no time: whoever drives the machine looks at everything before it is over.
 pub(super) fn start_again(mut actions: Vec<Action>, last: FinalStatus) -> MachineStep {
     actions.push(Action::Arm(Timer::Backoff, Limit::After(Duration::ZERO)));
-    (State::BackingOff(last), actions)
+    (MachineState::BackingOff(last), actions)
 }
 
 /// The same, and those of its stop.
 pub(super) fn disarm_stop() -> Vec<Action> {
     let mut actions = disarm_run();
-    actions.extend([Timer::Grace, Timer::Pass].map(Action::Disarm));
+    actions.extend([Timer::GracePeriod, Timer::OrphanScan].map(Action::Disarm));
     actions
 }
 
 /// There will be no command before it is activated.
 pub(super) fn deactivate(mut actions: Vec<Action>, last: Option<FinalStatus>) -> MachineStep {
     actions.push(Action::Record(Record::Inactive));
-    (State::Inactive(last), actions)
+    (MachineState::Inactive(last), actions)
 }

@@ -3,7 +3,8 @@
 use super::action::Action;
 use super::event::Event;
 use super::record::Record;
-use super::state::State;
+use super::state::MachineState;
+use super::timer::Timer;
 use super::walk_tests::{alphabet, maps};
 use crate::exit::{Remaining, TerminalPlace};
 use crate::signal::Signal;
@@ -21,17 +22,17 @@ const STATES: [&str; 9] = [
     "Over",
 ];
 
-fn state_name(state: &State) -> &'static str {
+fn state_name(state: &MachineState) -> &'static str {
     match state {
-        State::Waiting => "Waiting",
-        State::Starting(_) => "Starting",
-        State::Running(_) => "Running",
-        State::Delaying(..) => "Delaying",
-        State::Stopping(..) => "Stopping",
-        State::Draining(_) => "Clearing",
-        State::BackingOff(_) => "BackingOff",
-        State::Inactive(_) => "Inactive",
-        State::Over => "Over",
+        MachineState::Waiting => "Waiting",
+        MachineState::Starting(_) => "Starting",
+        MachineState::Running(_) => "Running",
+        MachineState::Delaying(..) => "Delaying",
+        MachineState::Stopping(..) => "Stopping",
+        MachineState::Draining(_) => "Clearing",
+        MachineState::BackingOff(_) => "BackingOff",
+        MachineState::Inactive(_) => "Inactive",
+        MachineState::Finished => "Over",
     }
 }
 
@@ -51,7 +52,20 @@ fn event_name(event: &Event) -> String {
         Event::Activated => "Activated".to_owned(),
         Event::Deactivated => "Deactivated".to_owned(),
         Event::Reconfigured => "Reconfigured".to_owned(),
-        Event::Expired(timer) => format!("{timer:?} expired"),
+        Event::Expired(timer) => format!("{} expired", timer_name(*timer)),
+    }
+}
+
+fn timer_name(timer: Timer) -> &'static str {
+    match timer {
+        Timer::BirthTimeout => "Birth",
+        Timer::WaitNotice => "Notice",
+        Timer::RunTimeout => "Run",
+        Timer::SteadyRun => "Steady",
+        Timer::StopDelay => "Delay",
+        Timer::GracePeriod => "Grace",
+        Timer::OrphanScan => "Pass",
+        Timer::Backoff => "Backoff",
     }
 }
 
@@ -64,9 +78,9 @@ fn action_name(action: &Action) -> Option<String> {
         }
         Action::Send(_) => "send it".to_owned(),
         Action::Pause(_) => "pause".to_owned(),
-        Action::Clear(Signal::KILL) => "kill descendants".to_owned(),
-        Action::Clear(_) => "stop descendants".to_owned(),
-        Action::Arm(timer, _) => format!("arm {timer:?}"),
+        Action::SignalDescendants(Signal::KILL) => "kill descendants".to_owned(),
+        Action::SignalDescendants(_) => "stop descendants".to_owned(),
+        Action::Arm(timer, _) => format!("arm {}", timer_name(*timer)),
         Action::Record(Record::Born { .. }) => "record Born".to_owned(),
         Action::Record(Record::Ready) => "record Ready".to_owned(),
         Action::Record(Record::Down) => "take Ready back".to_owned(),

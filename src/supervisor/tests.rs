@@ -43,9 +43,9 @@ pub(super) fn rules() -> Rules {
         grace_period: Limit::After(Duration::from_secs(30)),
         stop_signal: Signal::TERM,
         pass_code: false,
-        expected: Vec::new(),
+        expected_codes: Vec::new(),
         ready_on_start: true,
-        ignored: SignalSet::default(),
+        ignored_signals: SignalSet::default(),
         stop_delay: Limit::After(Duration::ZERO),
         forwarding: Forwarding::new(Signal::TERM, &[]),
         restart: Restart::Never,
@@ -142,7 +142,7 @@ fn the_stop_signal_decides_what_obeying_is() {
 #[test]
 fn an_expected_code_counts_as_0_but_never_hides_that_we_were_needed() {
     let rules = Rules {
-        expected: vec![3, 143],
+        expected_codes: vec![3, 143],
         ..rules()
     };
     for (ending, alone, served, needed) in [
@@ -185,7 +185,7 @@ fn pass_code_passes_the_commands_own_status_after_every_stop() {
         let timeout = [
             Event::BirthDepsHold,
             Event::Started,
-            Event::Expired(Timer::Run),
+            Event::Expired(Timer::RunTimeout),
             ended(ending),
         ];
         assert_eq!(end(&rules, &timeout).code, own);
@@ -229,12 +229,15 @@ fn every_other_end_has_its_status_and_reason() {
         (138, Reason::Exited)
     );
     assert_eq!(
-        run(&[Event::Expired(Timer::Run), ended(ExitStatus::Exited(0))]),
+        run(&[
+            Event::Expired(Timer::RunTimeout),
+            ended(ExitStatus::Exited(0))
+        ]),
         (124, Reason::Timeout)
     );
     let killed = [
         Event::DeathDepHolds(fate(Dependence::Auxiliary)),
-        Event::Expired(Timer::Grace),
+        Event::Expired(Timer::GracePeriod),
         ended(ExitStatus::Signaled(Signal::KILL)),
     ];
     assert_eq!(run(&killed), (137, Reason::Killed));
@@ -244,7 +247,7 @@ fn every_other_end_has_its_status_and_reason() {
         (last.code, last.reason)
     };
     assert_eq!(
-        begin(&[Event::Expired(Timer::Birth)]),
+        begin(&[Event::Expired(Timer::BirthTimeout)]),
         (124, Reason::BirthTimeout)
     );
     assert_eq!(
@@ -272,7 +275,7 @@ fn only_four_signals_end_a_wait_and_none_of_them_if_it_was_ignored() {
         machine.step(Event::Signal(signal));
         assert_eq!(!machine.is_waiting(), ends, "{signal}");
         let deaf = Rules {
-            ignored: SignalSet::ALL,
+            ignored_signals: SignalSet::ALL,
             ..rules()
         };
         let mut machine = Machine::new(deaf);
@@ -298,7 +301,7 @@ fn a_stop_whose_signal_was_passed_on_already_sends_nothing_but_starts_the_grace_
             .any(|action| matches!(action, Action::Send(_))),
         "{actions:?}"
     );
-    assert!(actions.contains(&Action::Arm(Timer::Grace, rules().grace_period)));
+    assert!(actions.contains(&Action::Arm(Timer::GracePeriod, rules().grace_period)));
 }
 
 /// The signals that the events send to the command, after it was started.
@@ -370,7 +373,7 @@ fn a_term_is_held_back_until_the_delay_is_over_or_another_stop_comes() {
         (vec![arrive("TERM")], vec![]),
         (vec![arrive("TERM"), arrive("USR1")], vec!["USR1"]),
         (
-            vec![arrive("TERM"), Event::Expired(Timer::Delay)],
+            vec![arrive("TERM"), Event::Expired(Timer::StopDelay)],
             vec!["TERM"],
         ),
         (vec![arrive("TERM"), arrive("TERM")], vec!["TERM"]),
@@ -381,7 +384,7 @@ fn a_term_is_held_back_until_the_delay_is_over_or_another_stop_comes() {
             vec!["TERM", "INT"],
         ),
         (
-            vec![arrive("TERM"), Event::Expired(Timer::Run)],
+            vec![arrive("TERM"), Event::Expired(Timer::RunTimeout)],
             vec!["TERM"],
         ),
         (
@@ -450,7 +453,7 @@ fn restarts_are_spaced_out_and_counted() {
     );
     let on_failure = Rules {
         restart: Restart::OnFailure,
-        expected: vec![3],
+        expected_codes: vec![3],
         ..always(Some(1))
     };
     assert_eq!(
@@ -484,10 +487,10 @@ fn a_command_that_ran_steadily_is_restarted_soon_again() {
         let armed = machine.step(Event::Started);
         let watched = armed
             .iter()
-            .any(|action| matches!(action, Action::Arm(Timer::Steady, _)));
+            .any(|action| matches!(action, Action::Arm(Timer::SteadyRun, _)));
         if steady {
             assert!(watched, "{armed:?}");
-            machine.step(Event::Expired(Timer::Steady));
+            machine.step(Event::Expired(Timer::SteadyRun));
         }
         let actions = machine.step(ended(ExitStatus::Exited(1)));
         machine.step(Event::Expired(Timer::Backoff));
@@ -563,7 +566,7 @@ fn the_end_of_a_delay_does_not_say_the_same_twice() {
         (&usr1, "USR1", vec!["USR1"]),
         (&usr1, "INT", vec!["USR1", "INT"]),
     ] {
-        let expired = Event::Expired(Timer::Delay);
+        let expired = Event::Expired(Timer::StopDelay);
         let events = [arrive("TERM"), arrive(second), expired];
         assert_eq!(sent(rules, &events), expected, "{second}");
     }
@@ -628,7 +631,7 @@ fn a_stop_for_a_while_is_followed_by_what_holds_when_it_is_over_unless_it_has_be
     let killed = || ended(ExitStatus::Signaled(Signal::KILL));
     // A back-off of no time.
     let again = Event::Expired(Timer::Backoff);
-    let grace = Event::Expired(Timer::Grace);
+    let grace = Event::Expired(Timer::GracePeriod);
     let (served, needed) = (Dependence::Auxiliary, Dependence::Required);
     let dies = |bond| Event::DeathDepHolds(fate(bond));
     let term = || Event::Signal(Signal::TERM);

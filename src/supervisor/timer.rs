@@ -4,19 +4,19 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Timer {
     /// `--birth-timeout`.
-    Birth,
+    BirthTimeout,
     /// Time to say what is being waited for. It may come late.
-    Notice,
+    WaitNotice,
     /// `--timeout`.
-    Run,
+    RunTimeout,
     /// The command has run for long enough to be trusted again.
-    Steady,
+    SteadyRun,
     /// `--stop-delay`.
-    Delay,
+    StopDelay,
     /// `--grace-period`.
-    Grace,
+    GracePeriod,
     /// Time to look for orphans that came late.
-    Pass,
+    OrphanScan,
     /// Until the command is started again. What has happened before is fed before.
     Backoff,
 }

@@ -10,7 +10,7 @@ use super::record::Record;
 use super::report::Report;
 use super::retries::Retries;
 use super::rules::{OnConfig, Restart, Rules};
-use super::state::State;
+use super::state::MachineState;
 use super::tests::{fate, rules, signal};
 use super::timer::Timer;
 use crate::duration::Limit;
@@ -22,13 +22,13 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 const TIMERS: [Timer; 8] = [
-    Timer::Birth,
-    Timer::Notice,
-    Timer::Run,
-    Timer::Steady,
-    Timer::Delay,
-    Timer::Grace,
-    Timer::Pass,
+    Timer::BirthTimeout,
+    Timer::WaitNotice,
+    Timer::RunTimeout,
+    Timer::SteadyRun,
+    Timer::StopDelay,
+    Timer::GracePeriod,
+    Timer::OrphanScan,
     Timer::Backoff,
 ];
 
@@ -99,7 +99,7 @@ fn lives() -> Vec<Life> {
                 restart: Restart::Always,
                 restart_limit: Some(1),
                 stop_delay: delayed,
-                ignored: SignalSet::ALL,
+                ignored_signals: SignalSet::ALL,
                 ..rules()
             },
             UNMANAGED,
@@ -141,7 +141,7 @@ fn lives() -> Vec<Life> {
                 restart: Restart::OnFailure,
                 restart_limit: Some(1),
                 wait_descendants: true,
-                ignored: SignalSet::ALL,
+                ignored_signals: SignalSet::ALL,
                 ..rules()
             },
             UNMANAGED,
@@ -213,12 +213,12 @@ pub(super) struct World {
     trace: Vec<Event>,
 }
 
-type Key = (State, Retries, Monitor);
+type Key = (MachineState, Retries, Monitor);
 
 impl World {
     fn new(rules: Rules, managed: bool) -> World {
         let machine = Machine::new(rules.clone());
-        let first = machine.begin();
+        let first = machine.initial_actions();
         let mut world = World {
             rules,
             managed,
@@ -301,12 +301,12 @@ impl World {
             Event::NoDescendants => monitor.clearing = None,
             Event::Expired(timer) => {
                 monitor.armed.remove(timer);
-                monitor.grace_over |= *timer == Timer::Grace;
-                monitor.over |= *timer == Timer::Run;
+                monitor.grace_over |= *timer == Timer::GracePeriod;
+                monitor.over |= *timer == Timer::RunTimeout;
             }
             Event::Signal(signal) => {
                 let waited_for = monitor.starts > 0 || self.rules.ends_wait(*signal);
-                monitor.over |= self.rules.is_stop(*signal) && waited_for;
+                monitor.over |= self.rules.is_stop_request(*signal) && waited_for;
                 monitor.hurried |= monitor.clearing.is_some() && self.rules.ends_wait(*signal);
             }
             Event::DeathDepHolds(_) => monitor.over = true,
@@ -321,7 +321,10 @@ impl World {
             }
             Event::BirthDepsHold | Event::Ready | Event::Paused(_) => {}
         }
-        let running = matches!(self.machine.state, State::Running(_) | State::Delaying(..));
+        let running = matches!(
+            self.machine.state,
+            MachineState::Running(_) | MachineState::Delaying(..)
+        );
         let actions = self.machine.step(event.clone());
         if let (Event::Reconfigured, OnConfig::Send(signal)) = (event, self.rules.on_config) {
             let told = actions.contains(&Action::Send(signal));
@@ -337,12 +340,12 @@ impl World {
     /// A command that may not run, or not with what it has, is being stopped.
     fn look_at_activity(&self) {
         let monitor = &self.monitor;
-        let stopping = matches!(self.machine.state, State::Stopping(..));
+        let stopping = matches!(self.machine.state, MachineState::Stopping(..));
         let fine = !monitor.alive || stopping;
         self.demand(monitor.active || fine, "inactive, and it goes on");
         let fresh = !monitor.stale || monitor.over;
         self.demand(fresh || fine, "it goes on with an old configuration");
-        let inactive = matches!(self.machine.state, State::Inactive(_));
+        let inactive = matches!(self.machine.state, MachineState::Inactive(_));
         let known = !monitor.active && monitor.inactive;
         self.demand(!inactive || known, "inactive, and nobody can see it");
         self.demand(self.machine.active == monitor.active, "what may run");
@@ -358,9 +361,9 @@ impl World {
                     let alone = event == Some(&Event::Signal(Signal::TSTP));
                     self.demand(self.monitor.alive || alone, "paused without a command");
                 }
-                Action::Clear(signal) => self.clear(signal),
+                Action::SignalDescendants(signal) => self.clear(signal),
                 Action::Arm(timer, _) => {
-                    self.monitor.grace_over &= timer != Timer::Grace;
+                    self.monitor.grace_over &= timer != Timer::GracePeriod;
                     self.monitor.armed.insert(timer);
                 }
                 Action::Disarm(timer) => {
@@ -402,7 +405,7 @@ impl World {
         self.demand(!kill || due, "KILL too early");
         let asking = [
             Some(self.rules.stop_signal),
-            self.rules.forwarding.of(Signal::TERM),
+            self.rules.forwarding.sent_for(Signal::TERM),
         ];
         self.monitor.asked |= asking.contains(&Some(signal));
         self.monitor.interrupted |= signal == Signal::INT;
@@ -455,8 +458,8 @@ impl World {
     /// No status 0 after a failure that was not the consequence of our own stop.
     fn is_clean(&self, last: &FinalStatus) -> bool {
         let own = !self.monitor.failed;
-        match &last.why {
-            EndReason::ByItself(_) => own,
+        match &last.end_reason {
+            EndReason::CommandEnded(_) => own,
             EndReason::Stopped(_) if self.rules.pass_code => own,
             EndReason::Stopped(StopReason::Dependency(fate)) | EndReason::NotStarted(fate) => {
                 fate.dependence == Dependence::Auxiliary
@@ -465,7 +468,7 @@ impl World {
                 fate.dependence == Dependence::Auxiliary || self.rules.pass_code && own
             }
             EndReason::Stopped(
-                StopReason::Timeout | StopReason::Deactivated | StopReason::Reconfigured,
+                StopReason::RunTimeout | StopReason::Deactivated | StopReason::Reconfigured,
             )
             | EndReason::BirthTimeout
             | EndReason::Interrupted(_)
@@ -618,12 +621,12 @@ fn every_sequence_of_any_events_ends_at_most_once() {
             for (machine, count) in level.values() {
                 for event in &alphabet {
                     let mut machine = machine.clone();
-                    let over = machine.state == State::Over;
+                    let over = machine.state == MachineState::Finished;
                     let actions = machine.step(event.clone());
                     assert!(!over || actions.is_empty(), "{event:?} after the end");
                     let ends = |action: &&Action| matches!(action, Action::Finish(_));
                     let finishes = actions.iter().filter(ends).count();
-                    let ended = !over && machine.state == State::Over;
+                    let ended = !over && machine.state == MachineState::Finished;
                     assert_eq!(finishes, usize::from(ended), "{event:?}: {actions:?}");
                     sequences += count;
                     let same = next.entry(snapshot(&machine)).or_insert((machine, 0));
@@ -637,7 +640,7 @@ fn every_sequence_of_any_events_ends_at_most_once() {
     assert!(sequences > 100_000_000);
 }
 
-type Snapshot = (State, Retries, bool);
+type Snapshot = (MachineState, Retries, bool);
 
 fn snapshot(machine: &Machine) -> Snapshot {
     let state = machine.state.clone();
@@ -651,7 +654,7 @@ fn the_short_way_for_a_signal_leads_where_the_long_one_does() {
         for world in &map.worlds {
             for signal in (1..=64).filter_map(Signal::from_number) {
                 let mut short = world.machine.clone();
-                let Some(sent) = short.pass_on_plainly(signal) else {
+                let Some(sent) = short.forward_fast(signal) else {
                     assert_eq!(snapshot(&short), snapshot(&world.machine));
                     continue;
                 };
