@@ -25,7 +25,10 @@ use crate::run::termination_log;
 use crate::signal::{Signal, SignalSet};
 use crate::supervisor::forwarding::Forwarding;
 use crate::supervisor::rules::{OnConfig, Restart, Rules};
-use crate::sys::{self, CommandLine, Signals, Target};
+use crate::sys::command_line::CommandLine;
+use crate::sys::process::{SignalTarget, become_subreaper, parent_pid, set_parent_death_signal};
+use crate::sys::signals::Signals;
+use crate::sys::startup::is_ignored;
 use crate::{exit, run};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -61,7 +64,7 @@ impl Bootstrap {
             voice.error(format!("cannot block signals: {}", describe(&error)));
             exit::FAILURE
         })?;
-        let parent = sys::parent();
+        let parent = parent_pid();
         Ok(Bootstrap { signals, parent })
     }
 
@@ -130,11 +133,11 @@ impl ProcessOptions {
     /// Tells the kernel. `parent` is who was our parent at first.
     fn apply(&self, parent: i32) -> Result<(), String> {
         if self.adopt_orphans {
-            sys::adopt_orphans()
+            become_subreaper()
                 .map_err(|error| format!("cannot adopt orphans: {}", describe(&error)))?;
         }
         if let Some(signal) = self.parent_death_signal {
-            sys::ask_for_parent_death(signal, parent).map_err(|error| {
+            set_parent_death_signal(signal, parent).map_err(|error| {
                 let because = describe(&error);
                 format!("cannot set {signal} as the parent death signal: {because}")
             })?;
@@ -159,9 +162,9 @@ fn plan(typed: &ParsedArgs, voice: Logger) -> Result<Plan, String> {
         ready_on,
         management: management(typed)?,
         target: if typed.has(&GROUP) {
-            Target::Group
+            SignalTarget::Group
         } else {
-            Target::Process
+            SignalTarget::Process
         },
         command: command(typed)?,
         logger: voice.at(level(typed)),
@@ -178,7 +181,7 @@ fn rules(typed: &ParsedArgs, ready_on: &ReadyOn) -> Result<Rules, String> {
     };
     let ignored = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM]
         .into_iter()
-        .filter(|signal| sys::is_ignored(*signal));
+        .filter(|signal| is_ignored(*signal));
     let stop_signal = typed
         .value(&STOP_SIGNAL, read_signal)?
         .unwrap_or(Signal::TERM);

@@ -9,7 +9,10 @@ use crate::protocol::name::Name;
 use crate::signal::SignalSet;
 use crate::store::announce::{Announcement, SignalOutcome};
 use crate::store::exit_dir::ExitDir;
-use crate::sys::{self, CommandLine, Inherited, SpawnError, SpawnExtras, SpawnSetup};
+use crate::sys::command_line::CommandLine;
+use crate::sys::process::wait_for_exit;
+use crate::sys::spawn::{SpawnError, SpawnExtras, SpawnSetup, spawn};
+use crate::sys::startup::InheritedSignals;
 use std::ffi::OsString;
 
 const READY: Opt = flag(Some('r'), "ready", "record readiness instead of death");
@@ -136,7 +139,7 @@ fn run_probe(plan: &SignalPlan, probe: &CommandLine) -> u8 {
             return exit::FAILURE;
         }
     };
-    let inherited = match Inherited::take(SignalSet::default()) {
+    let inherited = match InheritedSignals::save_and_block(SignalSet::default()) {
         Ok(inherited) => inherited,
         Err(error) => {
             VOICE.error(format!(
@@ -151,8 +154,8 @@ fn run_probe(plan: &SignalPlan, probe: &CommandLine) -> u8 {
         own_group: false,
         terminal: None,
     };
-    let status = match sys::spawn(probe, setup, SpawnExtras::default()) {
-        Ok(pid) => sys::wait_for(pid),
+    let status = match spawn(probe, setup, SpawnExtras::default()) {
+        Ok(pid) => wait_for_exit(pid),
         Err(SpawnError::Fork(error)) => {
             VOICE.error(format!(
                 "cannot start a process: {}",

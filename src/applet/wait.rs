@@ -13,7 +13,10 @@ use crate::protocol::life::Death;
 use crate::protocol::state::State;
 use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
-use crate::sys::{self, CommandLine, Signals};
+use crate::sys::command_line::CommandLine;
+use crate::sys::signals::Signals;
+use crate::sys::spawn::exec;
+use crate::sys::startup::is_ignored;
 use crate::watch::waiter::{Request, WaitHooks, WaitOutcome, Waiter};
 use std::ffi::OsString;
 
@@ -173,7 +176,7 @@ fn keep(plan: WaitPlan, signals: Option<Signals>) -> u8 {
 
 /// What would have ended us, were we not PID 1.
 fn ending_signal(signal: Signal) -> bool {
-    signal.is_fatal_by_default() && !sys::is_ignored(signal)
+    signal.is_fatal_by_default() && !is_ignored(signal)
 }
 
 fn conclude(plan: &WaitPlan, deciders: &[Match], signals: Option<Signals>) -> u8 {
@@ -184,7 +187,7 @@ fn conclude(plan: &WaitPlan, deciders: &[Match], signals: Option<Signals>) -> u8
         }
     }
     if let Some(command) = &plan.command {
-        let error = sys::exec(command, signals);
+        let error = exec(command, signals.as_ref().map(Signals::inherited));
         VOICE.error(format!(
             "cannot run {}: {}",
             command.display(),

@@ -24,7 +24,7 @@ use crate::error::describe;
 use crate::exit::ExitStatus;
 use crate::managed::spec::ManagedSpec;
 use crate::store::exit_dir::{ExitDir, FileId, Locality};
-use crate::sys::Signals;
+use crate::sys::signals::Signals;
 use crate::watch::cpu_time::CpuTimer;
 use crate::watch::dir_watch::{self, DeferredClose};
 use crate::watch::nearest_dir;

@@ -3,7 +3,13 @@
 
 use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
 use crate::signal::Signal;
-use crate::sys::{self, CommandLine, Signals, SpawnError, SpawnExtras, SpawnSetup, Target};
+use crate::sys::command_line::CommandLine;
+use crate::sys::process::{SignalTarget, exit_status, kill};
+use crate::sys::signals::{SelfStop, Signals};
+use crate::sys::spawn::{SpawnError, SpawnExtras, SpawnSetup, spawn};
+use crate::sys::terminal::{
+    foreground_terminal, give_foreground, has_controlling_terminal, take_foreground_back,
+};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 use std::io;
 use std::os::fd::RawFd;
@@ -12,7 +18,7 @@ use std::os::fd::RawFd;
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: i32,
-    target: Target,
+    target: SignalTarget,
     /// The terminal whose foreground it was given.
     lent: Option<RawFd>,
     /// It was last seen stopped.
@@ -40,16 +46,16 @@ impl Child {
     pub(crate) fn start(
         command: &CommandLine,
         signals: &Signals,
-        target: Target,
+        target: SignalTarget,
         gifts: SpawnExtras<'_>,
     ) -> Result<Child, StartFailure> {
-        let lent = sys::foreground_terminal();
+        let lent = foreground_terminal();
         let setup = SpawnSetup {
             inherited: signals.inherited(),
             own_group: true,
             terminal: lent,
         };
-        match sys::spawn(command, setup, gifts) {
+        match spawn(command, setup, gifts) {
             Ok(pid) => Ok(Child {
                 pid,
                 target,
@@ -79,20 +85,20 @@ impl Child {
             Signal::CONT => {
                 self.lend_terminal();
                 if std::mem::take(&mut self.paused) || self.is_stopped() {
-                    target = Target::Group;
+                    target = SignalTarget::Group;
                 }
             }
             // A shell does not say CONT when it brings a job to the foreground that runs. What a key then
             // sends to our group is meant for the command's.
             Signal::INT | Signal::QUIT | Signal::TSTP if self.lend_terminal() => {
-                target = Target::Group;
+                target = SignalTarget::Group;
             }
             _ => {}
         }
-        if target == Target::Group && self.has_left_its_group() {
-            sys::kill(self.pid, Target::Process, signal).or_else(unless_nobody)?;
+        if target == SignalTarget::Group && self.has_left_its_group() {
+            kill(self.pid, SignalTarget::Process, signal).or_else(unless_nobody)?;
         }
-        sys::kill(self.pid, target, signal).or_else(unless_nobody)
+        kill(self.pid, target, signal).or_else(unless_nobody)
     }
 
     /// Whether it is stopped, which may not have been told to us yet.
@@ -114,7 +120,7 @@ impl Child {
     /// Where nobody could continue us (PID 1, an orphaned process group) the kernel does not stop us; then
     /// neither `^Z` may stop the command, and one that was stopped for the terminal gets it.
     pub(crate) fn pause(&mut self, signal: Signal, signals: &Signals) {
-        if !sys::has_terminal() {
+        if !has_controlling_terminal() {
             return;
         }
         if matches!(signal, Signal::TTIN | Signal::TTOU) && self.lend_terminal() {
@@ -128,7 +134,7 @@ impl Child {
             Signal::TTIN | Signal::TTOU => signal,
             _ => Signal::TSTP,
         };
-        if signals.stop(Target::Group, ours) {
+        if signals.stop_self(SignalTarget::Group, ours) == SelfStop::Continued {
             return;
         }
         let foreground = self.lend_terminal();
@@ -140,8 +146,8 @@ impl Child {
 
     /// Gives it the foreground of the terminal if that is our place.
     fn lend_terminal(&mut self) -> bool {
-        if let Some(terminal) = sys::foreground_terminal() {
-            sys::lend_terminal(terminal, self.pid);
+        if let Some(terminal) = foreground_terminal() {
+            give_foreground(terminal, self.pid);
             self.lent = Some(terminal);
             return true;
         }
@@ -150,7 +156,7 @@ impl Child {
 
     fn return_terminal(&mut self) {
         if let Some(terminal) = self.lent.take() {
-            sys::take_terminal_back(terminal, self.pid);
+            take_foreground_back(terminal, self.pid);
         }
     }
 
@@ -192,7 +198,7 @@ impl Reaped {
     fn note(&mut self, child: Option<&mut Child>, pid: i32, status: WaitStatus) {
         let Some(child) = child.filter(|child| child.pid == pid) else {
             if !status.stopped() {
-                self.others.push((pid, ending(status)));
+                self.others.push((pid, exit_status(status)));
             }
             return;
         };
@@ -202,7 +208,7 @@ impl Reaped {
                 self.paused = Some(signal);
             }
             None => {
-                self.ended = ending(status);
+                self.ended = exit_status(status);
                 self.paused = None;
             }
         }
@@ -220,16 +226,6 @@ fn unless_nobody(error: io::Error) -> io::Result<()> {
     } else {
         Err(error)
     }
-}
-
-fn ending(status: WaitStatus) -> Option<ExitStatus> {
-    if let Some(code) = status.exit_status() {
-        return u8::try_from(code).ok().map(ExitStatus::Exited);
-    }
-    status
-        .terminating_signal()
-        .and_then(Signal::from_number)
-        .map(ExitStatus::Signaled)
 }
 
 fn errno(error: &io::Error) -> i32 {

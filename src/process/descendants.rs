@@ -2,7 +2,7 @@
 //! become ours. Finds and signals them; when to do so is decided elsewhere.
 
 use crate::signal::Signal;
-use crate::sys::{self, Target};
+use crate::sys::process::{SignalTarget, kill};
 use std::collections::BTreeSet;
 
 /// Children of the only thread that this process has (proc(5)); each is ours until we reap it, so no
@@ -49,10 +49,10 @@ impl Descendants {
         for pid in list.split_ascii_whitespace().filter_map(parse) {
             if self.told.insert(pid) {
                 // That it may not be signalled (a set-uid program) is no reason not to wait for it.
-                let _ = sys::kill(pid, Target::Process, self.signal);
+                let _ = kill(pid, SignalTarget::Process, self.signal);
                 if self.signal != Signal::KILL {
                     // As with the command: what was stopped would never get it.
-                    let _ = sys::kill(pid, Target::Process, Signal::CONT);
+                    let _ = kill(pid, SignalTarget::Process, Signal::CONT);
                 }
             }
         }

@@ -3,7 +3,10 @@
 
 use crate::exit::ExitStatus;
 use crate::signal::Signal;
-use crate::sys::{self, CommandLine, Signals, SpawnError, SpawnExtras, SpawnSetup, Target};
+use crate::sys::command_line::CommandLine;
+use crate::sys::process::{SignalTarget, kill};
+use crate::sys::signals::Signals;
+use crate::sys::spawn::{SpawnError, SpawnExtras, SpawnSetup, spawn};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -71,7 +74,7 @@ impl Helper {
             descriptors: &[(null.as_fd(), 0), (printed, 1), (printed, 2)],
             variable: None,
         };
-        match sys::spawn(command, setup, gifts) {
+        match spawn(command, setup, gifts) {
             Ok(pid) => Ok(Helper { pid, outcome: None }),
             Err(SpawnError::Fork(error) | SpawnError::Exec(error)) => Err(failed(error)),
         }
@@ -97,7 +100,7 @@ impl Helper {
 
     fn kill_group(&self) {
         // Nobody is left of most of them.
-        let _ = sys::kill(self.pid, Target::Group, Signal::KILL);
+        let _ = kill(self.pid, SignalTarget::Group, Signal::KILL);
     }
 }
 

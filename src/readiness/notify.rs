@@ -2,7 +2,8 @@
 
 use super::ReadinessUpdate;
 use crate::store::exit_dir::{ExitDir, FileId};
-use crate::sys::{self, Datagram, random};
+use crate::sys::datagram::{self, Datagram};
+use crate::sys::random;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -82,7 +83,7 @@ impl Socket {
             }
             finding.is_cut_short = taken + 1 == BATCH;
             // Any other error than AGAIN would be the kernel's own, and gone the next time.
-            let Ok(datagram) = sys::receive(self.fd.as_fd()) else {
+            let Ok(datagram) = datagram::receive(self.fd.as_fd()) else {
                 finding.is_cut_short = false;
                 break;
             };

@@ -17,7 +17,8 @@ use crate::supervisor::action::Action;
 use crate::supervisor::event::Event;
 use crate::supervisor::outcome::{EndReason, FinalStatus};
 use crate::supervisor::report::Report;
-use crate::sys::{SpawnExtras, Target};
+use crate::sys::process::SignalTarget;
+use crate::sys::spawn::SpawnExtras;
 use std::collections::VecDeque;
 use std::io;
 
@@ -98,7 +99,9 @@ impl Supervisor<'_> {
         match &mut self.child {
             Some(child) => child.pause(signal, self.signals),
             // The terminal has told the rest of our group itself. Where we cannot be stopped nothing is lost.
-            None => drop(self.signals.stop(Target::Process, signal)),
+            None => {
+                let _ = self.signals.stop_self(SignalTarget::Process, signal);
+            }
         }
     }
 

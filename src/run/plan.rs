@@ -10,7 +10,8 @@ use crate::readiness::spec::ReadyOn;
 use crate::store::exit_dir::ExitDir;
 use crate::store::publish::{self, DeathRecord};
 use crate::supervisor::rules::Rules;
-use crate::sys::{CommandLine, Target};
+use crate::sys::command_line::CommandLine;
+use crate::sys::process::SignalTarget;
 
 /// Everything that the options say.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(crate) struct Plan {
     pub(crate) ready_on: ReadyOn,
     pub(crate) management: ManagedSpec,
     pub(crate) rules: Rules,
-    pub(crate) target: Target,
+    pub(crate) target: SignalTarget,
     pub(crate) command: CommandLine,
     pub(crate) logger: Logger,
 }

@@ -1,4 +1,4 @@
-//! Names that nobody can guess, and nobody else has chosen.
+//! Names that no other process can guess or has chosen.
 
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// `N` random bytes in hexadecimal.
 ///
 /// # Errors
-/// None on any kernel that has getrandom(2), once it has started.
+/// None on a kernel that has getrandom(2), once its random number generator is ready.
 pub(crate) fn hex<const N: usize>() -> Result<String, Errno> {
     let mut bytes = [0_u8; N];
     let mut length = 0;
@@ -15,7 +15,7 @@ pub(crate) fn hex<const N: usize>() -> Result<String, Errno> {
         length += getrandom(rest, GetRandomFlags::empty())?;
     }
     Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
+        // A write to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     }))

@@ -200,7 +200,7 @@ fn the_layering_is_read_as_the_code_is_written() {
     for (from, to) in [
         ("run", "supervisor"),
         ("protocol::life", "protocol::tombstone"),
-        ("sys", "signal"),
+        ("sys::signals", "signal"),
         ("applet::run", "applet::args"),
     ] {
         assert!(

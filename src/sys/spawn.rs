@@ -1,0 +1,220 @@
+//! Starting a command as a child, or in place of this process.
+//!
+//! The child shares the memory of this process until it executes the command, as after vfork(2), so
+//! that no page table is copied. The kernel suspends this process meanwhile, and the child calls
+//! only what is async-signal-safe. No signal handler runs in it: this program installs none.
+
+use super::command_line::CommandLine;
+use super::environment::{self, Environment};
+use super::raw::check;
+use super::startup::{InheritedSignals, restore};
+use super::{process, terminal};
+use crate::exit;
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, WaitOptions};
+use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// How a child is set up before it executes the command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SpawnSetup {
+    pub(crate) inherited: InheritedSignals,
+    /// It leads a process group of its own.
+    pub(crate) own_group: bool,
+    /// The terminal whose foreground the group takes.
+    pub(crate) terminal: Option<RawFd>,
+}
+
+/// File descriptors and environment passed to the child besides argv.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SpawnExtras<'a> {
+    /// Descriptors, each with the number that it has in the child.
+    pub(crate) descriptors: &'a [(BorrowedFd<'a>, RawFd)],
+    /// A variable and its value, which is added to the environment or replaces the one there.
+    pub(crate) variable: Option<(&'a str, &'a str)>,
+}
+
+/// Why a command could not be started.
+#[derive(Debug)]
+pub(crate) enum SpawnError {
+    /// There was no process or descriptor left.
+    Fork(io::Error),
+    /// The command could not be executed.
+    Exec(io::Error),
+}
+
+/// Everything that the child reads, in memory that it shares with its parent.
+struct ChildContext<'a> {
+    program: &'a CStr,
+    arguments: &'a [*const c_char],
+    environment: *const *const c_char,
+    descriptors: &'a [(OwnedFd, RawFd)],
+    setup: SpawnSetup,
+    parent: c_int,
+    /// Where the child writes the error that kept it from executing the command.
+    report: RawFd,
+}
+
+/// The size of the child's stack. execvp(3) puts a path of up to `PATH_MAX` (4096) bytes on it.
+const CHILD_STACK_SIZE: usize = 64 * 1024;
+
+/// Starts a command and waits until it was executed or has failed to. Returns its process id.
+///
+/// # Errors
+/// [`SpawnError::Exec`] with the answer of execve(2), [`SpawnError::Fork`] if there is no process or
+/// descriptor left.
+pub(crate) fn spawn(
+    command: &CommandLine,
+    setup: SpawnSetup,
+    extras: SpawnExtras<'_>,
+) -> Result<i32, SpawnError> {
+    let fork_error = |errno: rustix::io::Errno| SpawnError::Fork(errno.into());
+    let (reader, writer) = extras.report_pipe().map_err(fork_error)?;
+    let descriptors = extras.duplicates().map_err(fork_error)?;
+    let environment = extras.variable.and_then(Environment::with);
+    let mut context = ChildContext {
+        program: command.program(),
+        arguments: &command.pointers(),
+        environment: environment
+            .as_ref()
+            .map_or_else(environment::own, Environment::as_ptr),
+        descriptors: &descriptors,
+        setup,
+        parent: process::own_pid(),
+        report: writer.as_raw_fd(),
+    };
+    let pid = clone_child(&mut context).map_err(SpawnError::Fork)?;
+    drop(writer);
+    let Some(error) = read_exec_error(&reader) else {
+        return Ok(pid);
+    };
+    if let Some(terminal) = setup.terminal {
+        terminal::take_foreground_back(terminal, pid);
+    }
+    // The child has reported why it exits, so its status says nothing more.
+    let _ = rustix::process::waitpid(Pid::from_raw(pid), WaitOptions::empty());
+    Err(SpawnError::Exec(error))
+}
+
+impl SpawnExtras<'_> {
+    /// A pipe for the child's report. The write end is closed when the command is executed.
+    fn report_pipe(&self) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+        let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        let clear = self.dup_clear_of_targets(writer.as_fd())?;
+        Ok((reader, clear))
+    }
+
+    /// Copies of the descriptors for the child, with the numbers that they have there.
+    fn duplicates(&self) -> rustix::io::Result<Vec<(OwnedFd, RawFd)>> {
+        let pairs = self.descriptors.iter();
+        pairs
+            .map(|(fd, number)| Ok((self.dup_clear_of_targets(*fd)?, *number)))
+            .collect()
+    }
+
+    /// Duplicates a descriptor to a number that the child does not fill, so that the child does not
+    /// overwrite it before its use.
+    fn dup_clear_of_targets(&self, fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+        let mut floor = 0;
+        loop {
+            let copy = rustix::io::fcntl_dupfd_cloexec(fd, floor)?;
+            let number = copy.as_raw_fd();
+            if self.descriptors.iter().all(|(_, target)| *target != number) {
+                return Ok(copy);
+            }
+            floor = number + 1;
+        }
+    }
+}
+
+fn clone_child(context: &mut ChildContext<'_>) -> io::Result<i32> {
+    let mut stack: Vec<MaybeUninit<u8>> = Vec::with_capacity(CHILD_STACK_SIZE);
+    // The ABI wants a stack that is aligned to 16 bytes.
+    let top = stack.spare_capacity_mut().as_mut_ptr_range().end as usize & !15;
+    let argument = std::ptr::from_mut(context).cast::<c_void>();
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the child runs `child_main` on `stack` while CLONE_VFORK holds this process here, so
+    // that `stack`, `context` and what it points to outlive the child's use of them.
+    let pid = unsafe { libc::clone(child_main, top as *mut c_void, flags, argument) };
+    check(c_long::from(pid))?;
+    Ok(pid)
+}
+
+/// The error that the child has reported; `None` if it has executed the command.
+fn read_exec_error(reader: &OwnedFd) -> Option<io::Error> {
+    let mut errno = [0_u8; 4];
+    match rustix::io::read(reader, &mut errno) {
+        Ok(4) => Some(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// What the child does before it executes the command.
+extern "C" fn child_main(argument: *mut c_void) -> c_int {
+    // SAFETY: `clone_child` passes a pointer to a `ChildContext`, which outlives this use and which
+    // the parent does not touch meanwhile.
+    let context = unsafe { &*argument.cast::<ChildContext<'_>>() };
+    enter_group(context.setup);
+    end_with_parent(context.parent);
+    for (fd, number) in context.descriptors {
+        // SAFETY: dup2 touches no memory. The numbers differ, so the copy has no close-on-exec flag.
+        if unsafe { libc::dup2(fd.as_raw_fd(), *number) } < 0 {
+            report_exec_error(context.report);
+        }
+    }
+    restore(Some(context.setup.inherited), context.descriptors);
+    let (program, arguments) = (context.program.as_ptr(), context.arguments.as_ptr());
+    // SAFETY: all words end with NUL and both arrays with a null pointer. They live as long as
+    // `context` or, in the environment, as the process.
+    unsafe { libc::execvpe(program, arguments, context.environment) };
+    report_exec_error(context.report)
+}
+
+fn enter_group(setup: SpawnSetup) {
+    if setup.own_group {
+        // SAFETY: setpgid touches no memory. It cannot fail for a new child.
+        unsafe { libc::setpgid(0, 0) };
+    }
+    if let Some(terminal) = setup.terminal {
+        // The child has inherited a mask that blocks TTOU.
+        terminal::give_foreground(terminal, process::own_pid());
+    }
+}
+
+/// Makes the kernel kill the child when its parent ends.
+fn end_with_parent(parent: i32) {
+    // SAFETY: this prctl takes two numbers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong) };
+    let current = process::parent_pid();
+    // The parent may have ended before the call above. 0 is a parent outside of this PID namespace,
+    // which cannot have changed.
+    if current != parent && current != 0 {
+        // SAFETY: _exit does not return, and runs no code in the shared memory.
+        unsafe { libc::_exit(c_int::from(exit::LOST)) }
+    }
+}
+
+/// Writes the error of the last call to the parent, and exits. A write to shared memory would not
+/// do: some emulators copy the memory for the child.
+fn report_exec_error(report: RawFd) -> ! {
+    let errno = io::Error::last_os_error()
+        .raw_os_error()
+        .unwrap_or(libc::EINVAL)
+        .to_ne_bytes();
+    // SAFETY: the four bytes live across the call, and `report` is the pipe's write end.
+    unsafe { libc::write(report, errno.as_ptr().cast(), errno.len()) };
+    // SAFETY: _exit does not return, and runs no code in the shared memory.
+    unsafe { libc::_exit(c_int::from(exit::NOT_FOUND)) }
+}
+
+/// Replaces this process by a command, with signals and descriptors as they were at startup. Returns
+/// only on failure.
+pub(crate) fn exec(command: &CommandLine, inherited: Option<InheritedSignals>) -> io::Error {
+    restore(inherited, &[]);
+    let arguments = command.pointers();
+    // SAFETY: the words end with NUL and the array with a null pointer; both live across the call.
+    unsafe { libc::execvp(command.program().as_ptr(), arguments.as_ptr()) };
+    io::Error::last_os_error()
+}

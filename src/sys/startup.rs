@@ -1,0 +1,98 @@
+//! What this process was started with, noted before a runtime changes it, and its restoration for
+//! commands.
+//!
+//! Rust's runtime ignores `PIPE` and opens `/dev/null` on closed standard descriptors; musl unblocks
+//! the signals that it keeps for itself; `Signals` blocks the others. A command gets none of that.
+
+use super::raw::{self, KernelSigaction};
+use crate::signal::{Signal, SignalSet};
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+/// The disposition of `SIGPIPE` before Rust's runtime ignores it.
+static INHERITED_PIPE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+/// The mask of blocked signals before musl unblocks those that it keeps for itself.
+static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
+/// Bit n: descriptor n (0 to 2) was closed before Rust's runtime opened `/dev/null` on it.
+static INHERITED_CLOSED: AtomicU8 = AtomicU8::new(0);
+
+/// Runs before Rust's runtime, so it sees the state in which the process was started.
+extern "C" fn capture_startup_state() {
+    if let Ok(action) = raw::sigaction(Signal::PIPE, None) {
+        INHERITED_PIPE.store(action.handler, Ordering::Relaxed);
+    }
+    if let Ok(mask) = raw::mask() {
+        INHERITED_MASK.store(mask.bits(), Ordering::Relaxed);
+    }
+    for fd in 0..3_u8 {
+        // SAFETY: F_GETFD reads one flag of a descriptor number and touches no memory.
+        let flags = unsafe { libc::fcntl(RawFd::from(fd), libc::F_GETFD) };
+        if flags < 0 {
+            INHERITED_CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
+        }
+    }
+}
+
+// SAFETY: the section holds function pointers that the C library calls once before main. The
+// function above makes system calls and stores to atomics, which need no runtime.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CAPTURE_STARTUP_STATE: extern "C" fn() = capture_startup_state;
+
+/// Whether the signal is ignored; for `PIPE`, whether it was when this process was started.
+pub(crate) fn is_ignored(signal: Signal) -> bool {
+    if signal == Signal::PIPE {
+        return INHERITED_PIPE.load(Ordering::Relaxed) == libc::SIG_IGN;
+    }
+    raw::sigaction(signal, None).is_ok_and(|action| action.handler == libc::SIG_IGN)
+}
+
+/// The state of signals in which a command is started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InheritedSignals {
+    mask: SignalSet,
+    child_ignored: bool,
+}
+
+impl InheritedSignals {
+    /// Notes the inherited state, then blocks exactly the signals in `blocked` and makes children
+    /// waitable: the kernel itself reaps the children of a process that ignores `CHLD`.
+    pub(crate) fn save_and_block(blocked: SignalSet) -> io::Result<InheritedSignals> {
+        raw::set_mask(blocked)?;
+        let mask = SignalSet::from_bits(INHERITED_MASK.load(Ordering::Relaxed));
+        let child_ignored = is_ignored(Signal::CHLD);
+        if child_ignored {
+            let default = KernelSigaction::new(libc::SIG_DFL);
+            raw::sigaction(Signal::CHLD, Some(&default))?;
+        }
+        Ok(InheritedSignals {
+            mask,
+            child_ignored,
+        })
+    }
+}
+
+/// Restores what this process was started with: dispositions, closed descriptors, and last the
+/// mask. A closed number that is in `filled` stays open.
+///
+/// Async-signal-safe: a child calls it in memory that it shares with its parent. It has no result,
+/// because the command is executed whatever fails here.
+pub(super) fn restore(inherited: Option<InheritedSignals>, filled: &[(OwnedFd, RawFd)]) {
+    let pipe = KernelSigaction::new(INHERITED_PIPE.load(Ordering::Relaxed));
+    let _ = raw::sigaction(Signal::PIPE, Some(&pipe));
+    if inherited.is_some_and(|inherited| inherited.child_ignored) {
+        let ignore = KernelSigaction::new(libc::SIG_IGN);
+        let _ = raw::sigaction(Signal::CHLD, Some(&ignore));
+    }
+    let closed = INHERITED_CLOSED.load(Ordering::Relaxed);
+    let is_filled = |fd: &RawFd| filled.iter().any(|(_, number)| number == fd);
+    for fd in (0..3).filter(|fd| closed & (1 << fd) != 0 && !is_filled(fd)) {
+        // SAFETY: the descriptor is the runtime's /dev/null, which no value owns: because of it no
+        // file of this program has a number below 3.
+        unsafe { libc::close(fd) };
+    }
+    if let Some(inherited) = inherited {
+        let _ = raw::set_mask(inherited.mask);
+    }
+}
