@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+#[allow(unsafe_code)]
+#[cfg(all(target_env = "musl", panic = "abort"))]
+#[path = "sys/unwinder.rs"]
+mod unwinder;
+
 fn main() -> ExitCode {
     ExitCode::from(exitdir::applet::main())
 }

@@ -14,6 +14,4 @@ pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod startup;
 pub(crate) mod terminal;
-#[cfg(all(feature = "no-unwinder", target_env = "musl", panic = "abort"))]
-mod unwinder;
 pub(crate) mod write;
