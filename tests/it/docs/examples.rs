@@ -32,11 +32,14 @@ pages_with_examples! {
     the_page_of_exitdir_status_prints_what_it_shows: "docs/exitdir-status.md",
     the_page_of_exitdir_wait_prints_what_it_shows: "docs/exitdir-wait.md",
     the_page_of_kubexit_prints_what_it_shows: "docs/kubexit.md",
-    the_page_of_managed_applications_prints_what_it_shows: "docs/managed.md",
-    the_guide_to_migrating_prints_what_it_shows: "docs/migrating.md",
     the_page_of_the_tombstone_prints_what_it_shows: "docs/tombstone.md",
+    the_guide_to_configuration_prints_what_it_shows: "docs/guides/configuration.md",
+    the_guide_to_deployments_prints_what_it_shows: "docs/guides/deployments.md",
     the_guide_to_draining_prints_what_it_shows: "docs/guides/draining.md",
+    the_guide_to_jobs_prints_what_it_shows: "docs/guides/jobs.md",
+    the_guide_to_migrating_prints_what_it_shows: "docs/guides/migrating.md",
     the_guide_to_readiness_prints_what_it_shows: "docs/guides/readiness.md",
+    the_guide_to_scripts_prints_what_it_shows: "docs/guides/scripts.md",
 }
 
 #[test]

@@ -16,6 +16,11 @@ fn the_page_of_an_applet_has_the_options_of_help_and_its_words_for_them() {
     let mut expected = help_lines("run");
     expected.retain(|(head, _)| !head.contains("--help") && !head.contains("--version"));
     check_options(&read("README.md"), &expected, "README.md");
+    let managed = expected
+        .iter()
+        .position(|(head, _)| head.starts_with("--config "));
+    let managed = &expected[managed.expect("the first option of a managed application")..];
+    check_options(&read("docs/managed.md"), managed, "docs/managed.md");
 }
 
 /// The same options in the same order, each described by the words of `--help`; the page may add to them.
