@@ -20,7 +20,7 @@ pub(crate) struct Child {
     pid: i32,
     target: SignalTarget,
     /// The terminal whose foreground it was given.
-    lent: Option<RawFd>,
+    terminal: Option<RawFd>,
     /// It was last seen stopped.
     paused: bool,
 }
@@ -35,9 +35,9 @@ pub(crate) struct Reaped {
     /// Who else has ended, and how.
     pub(crate) others: Vec<(i32, Option<ExitStatus>)>,
     /// Whether any child is left.
-    pub(crate) left: Remaining,
+    pub(crate) remaining: Remaining,
     /// Where the command was.
-    pub(crate) place: TerminalPlace,
+    pub(crate) terminal_place: TerminalPlace,
 }
 
 impl Child {
@@ -47,19 +47,19 @@ impl Child {
         command: &CommandLine,
         signals: &Signals,
         target: SignalTarget,
-        gifts: SpawnExtras<'_>,
+        extras: SpawnExtras<'_>,
     ) -> Result<Child, StartFailure> {
-        let lent = foreground_terminal();
+        let terminal = foreground_terminal();
         let setup = SpawnSetup {
             inherited: signals.inherited(),
             own_group: true,
-            terminal: lent,
+            terminal,
         };
-        match spawn(command, setup, gifts) {
+        match spawn(command, setup, extras) {
             Ok(pid) => Ok(Child {
                 pid,
                 target,
-                lent,
+                terminal,
                 paused: false,
             }),
             Err(SpawnError::Fork(error)) => Err(StartFailure::System(errno(&error))),
@@ -148,14 +148,14 @@ impl Child {
     fn lend_terminal(&mut self) -> bool {
         if let Some(terminal) = foreground_terminal() {
             give_foreground(terminal, self.pid);
-            self.lent = Some(terminal);
+            self.terminal = Some(terminal);
             return true;
         }
         false
     }
 
     fn return_terminal(&mut self) {
-        if let Some(terminal) = self.lent.take() {
+        if let Some(terminal) = self.terminal.take() {
             take_foreground_back(terminal, self.pid);
         }
     }
@@ -166,8 +166,8 @@ impl Child {
             ended: None,
             paused: None,
             others: Vec::new(),
-            left: Remaining::Descendants,
-            place: TerminalPlace::Elsewhere,
+            remaining: Remaining::Descendants,
+            terminal_place: TerminalPlace::Elsewhere,
         };
         loop {
             match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
@@ -177,7 +177,7 @@ impl Child {
                 Ok(None) => break,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => {
-                    found.left = Remaining::Nothing;
+                    found.remaining = Remaining::Nothing;
                     break;
                 }
             }
@@ -185,8 +185,8 @@ impl Child {
         if found.ended.is_some()
             && let Some(mut child) = child.take()
         {
-            if child.lent.is_some() {
-                found.place = TerminalPlace::Foreground;
+            if child.terminal.is_some() {
+                found.terminal_place = TerminalPlace::Foreground;
             }
             child.return_terminal();
         }

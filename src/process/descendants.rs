@@ -15,15 +15,15 @@ const SELF: &str = "/proc/self";
 #[derive(Debug)]
 pub(crate) struct Descendants {
     signal: Signal,
-    told: BTreeSet<i32>,
+    signalled: BTreeSet<i32>,
 }
 
 impl Descendants {
     /// Nobody has got this signal yet.
-    pub(crate) fn stop_with(signal: Signal) -> Descendants {
+    pub(crate) fn new(signal: Signal) -> Descendants {
         Descendants {
             signal,
-            told: BTreeSet::new(),
+            signalled: BTreeSet::new(),
         }
     }
 
@@ -32,7 +32,7 @@ impl Descendants {
     }
 
     /// Whether anybody is left beside these helpers of ours, as far as that can be found out.
-    pub(crate) fn are_left_beside(helpers: &[i32]) -> bool {
+    pub(crate) fn exist_besides(helpers: &[i32]) -> bool {
         let list = children().unwrap_or_default();
         let mut pids = list.split_ascii_whitespace().filter_map(parse);
         list.is_empty() || pids.any(|pid| !helpers.contains(&pid))
@@ -42,12 +42,12 @@ impl Descendants {
     ///
     /// # Errors
     /// The sentence that says why they cannot be found.
-    pub(crate) fn tell(&mut self) -> Result<(), String> {
+    pub(crate) fn signal_new(&mut self) -> Result<(), String> {
         let list = children().map_err(|why| {
             format!("cannot find what the command left behind: {CHILDREN}: {why}")
         })?;
         for pid in list.split_ascii_whitespace().filter_map(parse) {
-            if self.told.insert(pid) {
+            if self.signalled.insert(pid) {
                 // That it may not be signalled (a set-uid program) is no reason not to wait for it.
                 let _ = kill(pid, SignalTarget::Process, self.signal);
                 if self.signal != Signal::KILL {
@@ -61,7 +61,7 @@ impl Descendants {
 
     /// A number that was reaped can be given to another process.
     pub(crate) fn forget(&mut self, pid: i32) {
-        self.told.remove(&pid);
+        self.signalled.remove(&pid);
     }
 }
 

@@ -29,8 +29,8 @@ pub(crate) enum HelperOutcome {
 }
 
 impl HelperOutcome {
-    fn of(ending: Option<ExitStatus>) -> HelperOutcome {
-        match ending {
+    fn of(status: Option<ExitStatus>) -> HelperOutcome {
+        match status {
             Some(ExitStatus::Exited(0)) => HelperOutcome::Succeeded,
             Some(ExitStatus::Signaled(
                 signal @ (Signal::KILL | Signal::TERM | Signal::INT | Signal::HUP),
@@ -70,11 +70,11 @@ impl Helper {
             own_group: true,
             terminal: None,
         };
-        let gifts = SpawnExtras {
+        let extras = SpawnExtras {
             descriptors: &[(null.as_fd(), 0), (printed, 1), (printed, 2)],
             variable: None,
         };
-        match spawn(command, setup, gifts) {
+        match spawn(command, setup, extras) {
             Ok(pid) => Ok(Helper { pid, outcome: None }),
             Err(SpawnError::Fork(error) | SpawnError::Exec(error)) => Err(failed(error)),
         }
@@ -85,9 +85,9 @@ impl Helper {
     }
 
     /// A child of ours has ended: perhaps this one.
-    pub(crate) fn reaped(&mut self, pid: i32, ending: Option<ExitStatus>) {
+    pub(crate) fn reaped(&mut self, pid: i32, status: Option<ExitStatus>) {
         if self.pid == pid && self.outcome.is_none() {
-            self.outcome = Some(HelperOutcome::of(ending));
+            self.outcome = Some(HelperOutcome::of(status));
             // What it has started ends with it, at once, while no other group can have its number.
             self.kill_group();
         }

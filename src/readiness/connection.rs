@@ -3,7 +3,7 @@
 //! An HTTP client of its own, because all that is wanted is the first line of an answer; a library would be
 //! larger than everything else in the binary.
 
-use crate::readiness::spec::Resource;
+use crate::readiness::spec::HttpTarget;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 /// How far a try has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    Open,
+    Pending,
     Succeeded,
     Failed,
 }
@@ -42,13 +42,13 @@ impl Connection {
         Connection::open(address, None)
     }
 
-    pub(super) fn http(resource: &Resource) -> Option<Connection> {
-        let Resource { host, path, .. } = resource;
+    pub(super) fn http(target: &HttpTarget) -> Option<Connection> {
+        let HttpTarget { host, path, .. } = target;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: exitdir/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
             env!("CARGO_PKG_VERSION")
         );
-        Connection::open(resource.address, Some(request.into_bytes()))
+        Connection::open(target.address, Some(request.into_bytes()))
     }
 
     fn open(address: SocketAddr, request: Option<Vec<u8>>) -> Option<Connection> {
@@ -69,7 +69,7 @@ impl Connection {
     }
 
     /// What to wait for.
-    pub(super) fn wanted(&self) -> PollFd<'_> {
+    pub(super) fn interest(&self) -> PollFd<'_> {
         let flags = match self.stage {
             ConnectionStage::Connecting | ConnectionStage::Sending(_) => PollFlags::OUT,
             ConnectionStage::Receiving(_) => PollFlags::IN,
@@ -78,7 +78,7 @@ impl Connection {
     }
 
     /// Goes as far as is possible without waiting.
-    pub(super) fn go_on(&mut self) -> Progress {
+    pub(super) fn proceed(&mut self) -> Progress {
         loop {
             let step = match &mut self.stage {
                 ConnectionStage::Connecting => self.connect(),
@@ -91,7 +91,7 @@ impl Connection {
             match step {
                 Ok(Some(next)) => self.stage = next,
                 Ok(None) => return Progress::Succeeded,
-                Err(Errno::AGAIN) => return Progress::Open,
+                Err(Errno::AGAIN) => return Progress::Pending,
                 Err(_) => return Progress::Failed,
             }
         }
@@ -140,7 +140,7 @@ fn receive(socket: &OwnedFd, answer: &mut Vec<u8>) -> Progress {
         match rustix::io::read(socket, &mut *room) {
             Ok(0) => return Progress::Failed,
             Ok(length) => answer.extend(room.iter().take(length)),
-            Err(Errno::AGAIN) => return Progress::Open,
+            Err(Errno::AGAIN) => return Progress::Pending,
             Err(Errno::INTR) => {}
             Err(_) => return Progress::Failed,
         }

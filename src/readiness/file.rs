@@ -3,7 +3,7 @@
 //! inotify watches the nearest directory on the way that exists; a look every second runs beside it,
 //! since some file systems drop events in silence.
 
-use super::ReadinessUpdate;
+use super::update::ReadinessUpdate;
 use crate::watch::nearest_dir::NearestDirWatch;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct FileWatch {
     path: PathBuf,
     watch: NearestDirWatch,
-    next_look: Instant,
+    next_check: Instant,
 }
 
 impl FileWatch {
@@ -23,7 +23,7 @@ impl FileWatch {
         FileWatch {
             path: path.to_owned(),
             watch: NearestDirWatch::new(path),
-            next_look: Instant::now(),
+            next_check: Instant::now(),
         }
     }
 
@@ -32,19 +32,19 @@ impl FileWatch {
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        self.next_look
+        self.next_check
     }
 
-    pub(super) fn look(&mut self) -> ReadinessUpdate {
-        self.next_look = Instant::now() + INTERVAL;
+    pub(super) fn poll(&mut self) -> ReadinessUpdate {
+        self.next_check = Instant::now() + INTERVAL;
         self.watch.drain();
-        let mut ready = self.is_there();
+        let mut is_ready = self.is_there();
         // Armed, then looked: what came in between is not missed. Directories may be made while we walk.
-        while !ready && self.watch.arm() {
-            ready = self.is_there();
+        while !is_ready && self.watch.arm() {
+            is_ready = self.is_there();
         }
         ReadinessUpdate {
-            ready,
+            is_ready,
             ..ReadinessUpdate::default()
         }
     }

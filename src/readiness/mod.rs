@@ -10,9 +10,11 @@ mod notify;
 mod pipe;
 mod probe;
 pub(crate) mod spec;
+pub(crate) mod update;
 
 use crate::exit::ExitStatus;
 use crate::readiness::spec::ReadyOn;
+use crate::readiness::update::ReadinessUpdate;
 use crate::store::exit_dir::ExitDir;
 use crate::sys::poll;
 use crate::sys::signals::Signals;
@@ -21,58 +23,47 @@ use rustix::io::Errno;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Instant;
 
-/// What one look found.
-#[derive(Debug, Default)]
-pub(crate) struct ReadinessUpdate {
-    pub(crate) ready: bool,
-    /// The newest that the command says about itself.
-    pub(crate) status: Option<String>,
-    pub(crate) complaint: Option<String>,
-    /// There may be more at once.
-    pub(crate) is_cut_short: bool,
-}
-
 /// A source in use.
 pub(crate) enum Readiness {
-    Notify(notify::Socket),
-    Pipe(pipe::Pipe),
+    Notify(notify::NotifySocket),
+    Pipe(pipe::ReadinessPipe),
     File(file::FileWatch),
     Probe(probe::Probe),
 }
 
 impl Readiness {
-    /// Makes what the command is to be started with; `None` where nothing has to be found out. `is_shown` is
+    /// Makes what the command is to be started with; `None` where nothing has to be found out. `has_tombstone` is
     /// whether anybody can see the answer: nobody is asked for nothing, but what a command was promised it gets.
     ///
     /// # Errors
     /// Why it cannot be made: there is no descriptor left, mostly.
-    pub(crate) fn prepare(on: &ReadyOn, is_shown: bool) -> Result<Option<Readiness>, Errno> {
+    pub(crate) fn prepare(on: &ReadyOn, has_tombstone: bool) -> Result<Option<Readiness>, Errno> {
         Ok(Some(match on {
             ReadyOn::Start | ReadyOn::Signal => return Ok(None),
             ReadyOn::File(_) | ReadyOn::Tcp(_) | ReadyOn::Http(_) | ReadyOn::Exec(_)
-                if !is_shown =>
+                if !has_tombstone =>
             {
                 return Ok(None);
             }
-            ReadyOn::Notify => Readiness::Notify(notify::Socket::open()?),
-            ReadyOn::Descriptor(number) => Readiness::Pipe(pipe::Pipe::open(*number)?),
+            ReadyOn::Notify => Readiness::Notify(notify::NotifySocket::open()?),
+            ReadyOn::Descriptor(number) => Readiness::Pipe(pipe::ReadinessPipe::open(*number)?),
             ReadyOn::File(path) => Readiness::File(file::FileWatch::new(path)),
             ReadyOn::Tcp(address) => Readiness::Probe(probe::Probe::tcp(*address)),
-            ReadyOn::Http(resource) => Readiness::Probe(probe::Probe::http(resource)),
+            ReadyOn::Http(target) => Readiness::Probe(probe::Probe::http(target)),
             ReadyOn::Exec(words) => Readiness::Probe(probe::Probe::exec(words)?),
         }))
     }
 
     /// A descriptor for the command, and the number under which it gets it.
-    pub(crate) fn descriptor(&self) -> Option<(BorrowedFd<'_>, RawFd)> {
+    pub(crate) fn command_descriptor(&self) -> Option<(BorrowedFd<'_>, RawFd)> {
         match self {
-            Readiness::Pipe(pipe) => pipe.for_the_command(),
+            Readiness::Pipe(pipe) => pipe.command_descriptor(),
             Readiness::Notify(_) | Readiness::File(_) | Readiness::Probe(_) => None,
         }
     }
 
     /// A variable for the command.
-    pub(crate) fn variable(&self) -> Option<(&'static str, &str)> {
+    pub(crate) fn command_variable(&self) -> Option<(&'static str, &str)> {
         match self {
             Readiness::Notify(socket) => Some((notify::VARIABLE, socket.address())),
             Readiness::Pipe(_) | Readiness::File(_) | Readiness::Probe(_) => None,
@@ -80,20 +71,20 @@ impl Readiness {
     }
 
     /// The command has what was made for it.
-    pub(crate) fn started(&mut self) {
+    pub(crate) fn command_started(&mut self) {
         match self {
-            Readiness::Pipe(pipe) => pipe.started(),
+            Readiness::Pipe(pipe) => pipe.command_started(),
             Readiness::Notify(_) | Readiness::File(_) | Readiness::Probe(_) => {}
         }
     }
 
     /// What to wait for.
-    pub(crate) fn wanted(&self) -> Option<PollFd<'_>> {
+    pub(crate) fn interest(&self) -> Option<PollFd<'_>> {
         match self {
             Readiness::Notify(socket) => socket.descriptor().map(poll::readable),
             Readiness::Pipe(pipe) => pipe.descriptor().map(poll::readable),
             Readiness::File(file) => file.descriptor().map(poll::readable),
-            Readiness::Probe(probe) => probe.wanted(),
+            Readiness::Probe(probe) => probe.interest(),
         }
     }
 
@@ -108,32 +99,32 @@ impl Readiness {
     }
 
     /// Looks whether the command is ready. `command` is its process id, `dir` the directory of our own tombstone.
-    pub(crate) fn look(
+    pub(crate) fn poll(
         &mut self,
         command: Option<i32>,
         dir: Option<&ExitDir>,
         signals: &Signals,
     ) -> ReadinessUpdate {
         match self {
-            Readiness::Notify(socket) => socket.look(command, dir),
-            Readiness::Pipe(pipe) => pipe.look(),
-            Readiness::File(file) => file.look(),
-            Readiness::Probe(probe) => probe.look(signals),
+            Readiness::Notify(socket) => socket.poll(command, dir),
+            Readiness::Pipe(pipe) => pipe.poll(),
+            Readiness::File(file) => file.poll(),
+            Readiness::Probe(probe) => probe.poll(signals),
         }
     }
 
     /// A child that is not the command has ended: perhaps a probe.
-    pub(crate) fn reaped(&mut self, pid: i32, ending: Option<ExitStatus>) {
+    pub(crate) fn reaped(&mut self, pid: i32, status: Option<ExitStatus>) {
         match self {
-            Readiness::Probe(probe) => probe.reaped(pid, ending),
+            Readiness::Probe(probe) => probe.reaped(pid, status),
             Readiness::Notify(_) | Readiness::Pipe(_) | Readiness::File(_) => {}
         }
     }
 
     /// The process of a probe that runs.
-    pub(crate) fn helper(&self) -> Option<i32> {
+    pub(crate) fn helper_pid(&self) -> Option<i32> {
         match self {
-            Readiness::Probe(probe) => probe.helper(),
+            Readiness::Probe(probe) => probe.helper_pid(),
             Readiness::Notify(_) | Readiness::Pipe(_) | Readiness::File(_) => None,
         }
     }

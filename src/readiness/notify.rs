@@ -1,6 +1,6 @@
 //! `$NOTIFY_SOCKET`: what a command says of itself (sd_notify(3)).
 
-use super::ReadinessUpdate;
+use super::update::ReadinessUpdate;
 use crate::store::exit_dir::{ExitDir, FileId};
 use crate::sys::datagram::{self, Datagram};
 use crate::sys::random;
@@ -29,7 +29,7 @@ const BOOKKEEPING: [&str; 6] = [
 /// Our end, with an address that nobody can guess. But the kernel lists it (`/proc/net/unix`): whoever is in
 /// the network namespace can send here, so only the sender's user protects what is believed, and nothing that
 /// comes may hold us up.
-pub(crate) struct Socket {
+pub(crate) struct NotifySocket {
     fd: OwnedFd,
     /// Descriptors of our own tombstone that somebody sent.
     kept: Vec<OwnedFd>,
@@ -47,15 +47,15 @@ struct Outer {
     address: SocketAddrUnix,
 }
 
-impl Socket {
-    pub(super) fn open() -> Result<Socket, Errno> {
+impl NotifySocket {
+    pub(super) fn open() -> Result<NotifySocket, Errno> {
         let name = format!("exitdir-notify-{}", random::hex::<16>()?);
         let fd = datagram_socket()?;
         // Before it has an address, so that there is no datagram of which nobody knows the sender.
         rustix::net::sockopt::set_socket_passcred(&fd, true)?;
         let address = SocketAddrUnix::new_abstract_name(name.as_bytes())?;
         rustix::net::bind(&fd, &address)?;
-        Ok(Socket {
+        Ok(NotifySocket {
             fd,
             kept: Vec::new(),
             address: format!("@{name}"),
@@ -73,25 +73,25 @@ impl Socket {
         (self.kept.len() < KEPT).then(|| self.fd.as_fd())
     }
 
-    pub(super) fn look(&mut self, command: Option<i32>, dir: Option<&ExitDir>) -> ReadinessUpdate {
-        let mut finding = ReadinessUpdate::default();
+    pub(super) fn poll(&mut self, command: Option<i32>, dir: Option<&ExitDir>) -> ReadinessUpdate {
+        let mut update = ReadinessUpdate::default();
         for taken in 0..BATCH {
             if self.kept.len() >= KEPT {
                 let sentence = "somebody sends our own tombstone to the notification socket";
-                finding.complaint = Some(format!("{sentence}: nobody is listened to any more"));
+                update.warning = Some(format!("{sentence}: nobody is listened to any more"));
                 break;
             }
-            finding.is_cut_short = taken + 1 == BATCH;
+            update.has_more = taken + 1 == BATCH;
             // Any other error than AGAIN would be the kernel's own, and gone the next time.
             let Ok(datagram) = datagram::receive(self.fd.as_fd()) else {
-                finding.is_cut_short = false;
+                update.has_more = false;
                 break;
             };
-            self.take(datagram, command, dir, &mut finding);
+            self.take(datagram, command, dir, &mut update);
         }
-        finding.ready &= !self.ready;
-        self.ready |= finding.ready;
-        finding
+        update.is_ready &= !self.ready;
+        self.ready |= update.is_ready;
+        update
     }
 
     fn take(
@@ -99,7 +99,7 @@ impl Socket {
         datagram: Datagram,
         command: Option<i32>,
         dir: Option<&ExitDir>,
-        finding: &mut ReadinessUpdate,
+        update: &mut ReadinessUpdate,
     ) {
         let own = rustix::process::geteuid().as_raw();
         let known = datagram.user == Some(own) || datagram.process == command;
@@ -107,8 +107,8 @@ impl Socket {
             let text = String::from_utf8_lossy(&datagram.text);
             for line in text.lines() {
                 match line.split_once('=') {
-                    Some(("READY", "1")) => finding.ready = true,
-                    Some(("STATUS", status)) => finding.status = Some(status.to_owned()),
+                    Some(("READY", "1")) => update.is_ready = true,
+                    Some(("STATUS", status)) => update.status = Some(status.to_owned()),
                     // The rest is for a manager of services: whose main process it is we know.
                     Some(_) | None => {}
                 }
@@ -117,7 +117,7 @@ impl Socket {
                 outer.tell(&text);
             }
         } else {
-            finding.complaint = Some(match datagram.user {
+            update.warning = Some(match datagram.user {
                 Some(user) => format!("a notification of user {user} was refused"),
                 None => "a notification of an unknown user was refused".to_owned(),
             });
@@ -141,7 +141,7 @@ impl Socket {
     }
 }
 
-impl Drop for Socket {
+impl Drop for NotifySocket {
     fn drop(&mut self) {
         // Until the end of the process, as above.
         self.kept.drain(..).for_each(std::mem::forget);

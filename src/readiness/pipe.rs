@@ -1,6 +1,6 @@
 //! A newline on a descriptor: s6's way to say that a service is up.
 
-use super::ReadinessUpdate;
+use super::update::ReadinessUpdate;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -12,37 +12,37 @@ const BATCH: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Our end of the pipe, until the other one is closed.
-pub(crate) struct Pipe {
+pub(crate) struct ReadinessPipe {
     reader: Option<OwnedFd>,
     /// The command's end, until it has it.
     writer: Option<OwnedFd>,
     number: RawFd,
     ready: bool,
     /// When to say that it was closed too early.
-    complain_at: Option<Instant>,
+    warn_at: Option<Instant>,
 }
 
-impl Pipe {
-    pub(super) fn open(number: u16) -> Result<Pipe, Errno> {
+impl ReadinessPipe {
+    pub(super) fn open(number: u16) -> Result<ReadinessPipe, Errno> {
         let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         // Our end alone: a command may not expect that its own does not block.
         let flags = rustix::fs::OFlags::NONBLOCK;
         rustix::fs::fcntl_setfl(&reader, flags)?;
-        Ok(Pipe {
+        Ok(ReadinessPipe {
             reader: Some(reader),
             writer: Some(writer),
             number: RawFd::from(number),
             ready: false,
-            complain_at: None,
+            warn_at: None,
         })
     }
 
-    pub(super) fn for_the_command(&self) -> Option<(BorrowedFd<'_>, RawFd)> {
+    pub(super) fn command_descriptor(&self) -> Option<(BorrowedFd<'_>, RawFd)> {
         self.writer.as_ref().map(|fd| (fd.as_fd(), self.number))
     }
 
     /// Without an end of our own we see when the last other one is closed.
-    pub(super) fn started(&mut self) {
+    pub(super) fn command_started(&mut self) {
         self.writer = None;
     }
 
@@ -51,12 +51,12 @@ impl Pipe {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.complain_at
+        self.warn_at
     }
 
     /// Reads what is there. After the newline too: a command that goes on writing must not be killed by `PIPE`.
-    pub(super) fn look(&mut self) -> ReadinessUpdate {
-        let mut finding = ReadinessUpdate::default();
+    pub(super) fn poll(&mut self) -> ReadinessUpdate {
+        let mut update = ReadinessUpdate::default();
         for _ in 0..BATCH {
             let Some(reader) = &self.reader else {
                 break;
@@ -65,23 +65,23 @@ impl Pipe {
             match rustix::io::read(reader, &mut buffer) {
                 Ok(0) => {
                     self.reader = None;
-                    self.complain_at = (!self.ready).then(|| Instant::now() + PATIENCE);
+                    self.warn_at = (!self.ready).then(|| Instant::now() + PATIENCE);
                 }
                 Ok(length) => {
                     let text = buffer.get(..length).unwrap_or_default();
-                    finding.ready |= !self.ready && text.contains(&b'\n');
-                    self.ready |= finding.ready;
+                    update.is_ready |= !self.ready && text.contains(&b'\n');
+                    self.ready |= update.is_ready;
                 }
                 // AGAIN, or a reason that will be gone the next time.
                 Err(_) => break,
             }
         }
-        let due = self.complain_at.take_if(|at| *at <= Instant::now());
-        finding.complaint = due.map(|_| self.complaint());
-        finding
+        let due = self.warn_at.take_if(|at| *at <= Instant::now());
+        update.warning = due.map(|_| self.warning());
+        update
     }
 
-    fn complaint(&self) -> String {
+    fn warning(&self) -> String {
         let number = self.number;
         format!("descriptor {number} was closed without a newline: the command is not ready")
     }

@@ -1,10 +1,10 @@
 //! Sources that tell nothing by themselves: tcp, http and exec are tried every second.
 
-use super::ReadinessUpdate;
 use super::connection::{Connection, Progress};
+use super::update::ReadinessUpdate;
 use crate::exit::ExitStatus;
 use crate::process::helper::{Helper, HelperOutcome, HelperOutput};
-use crate::readiness::spec::Resource;
+use crate::readiness::spec::HttpTarget;
 use crate::sys::command_line::CommandLine;
 use crate::sys::signals::Signals;
 use rustix::event::PollFd;
@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Probe {
-    what: ProbeKind,
+    kind: ProbeKind,
     attempt: Option<ProbeAttempt>,
     /// When the next try begins.
     next: Instant,
@@ -26,13 +26,13 @@ pub(crate) struct Probe {
 
 enum ProbeKind {
     Tcp(SocketAddr),
-    Http(Resource),
+    Http(HttpTarget),
     Exec(CommandLine),
 }
 
 /// A try under way.
 struct ProbeAttempt {
-    way: InFlight,
+    in_flight: InFlight,
     deadline: Instant,
 }
 
@@ -42,9 +42,9 @@ enum InFlight {
 }
 
 impl Probe {
-    fn new(what: ProbeKind) -> Probe {
+    fn new(kind: ProbeKind) -> Probe {
         Probe {
-            what,
+            kind,
             attempt: None,
             next: Instant::now(),
         }
@@ -54,8 +54,8 @@ impl Probe {
         Probe::new(ProbeKind::Tcp(address))
     }
 
-    pub(super) fn http(resource: &Resource) -> Probe {
-        Probe::new(ProbeKind::Http(resource.clone()))
+    pub(super) fn http(target: &HttpTarget) -> Probe {
+        Probe::new(ProbeKind::Http(target.clone()))
     }
 
     pub(super) fn exec(words: &[String]) -> Result<Probe, Errno> {
@@ -63,9 +63,9 @@ impl Probe {
         Ok(Probe::new(ProbeKind::Exec(command)))
     }
 
-    pub(super) fn wanted(&self) -> Option<PollFd<'_>> {
-        match &self.attempt.as_ref()?.way {
-            InFlight::Connection(connection) => Some(connection.wanted()),
+    pub(super) fn interest(&self) -> Option<PollFd<'_>> {
+        match &self.attempt.as_ref()?.in_flight {
+            InFlight::Connection(connection) => Some(connection.interest()),
             // Its end comes as a signal.
             InFlight::Helper(_) => None,
         }
@@ -77,66 +77,69 @@ impl Probe {
             .map_or(self.next, |attempt| attempt.deadline)
     }
 
-    pub(super) fn helper(&self) -> Option<i32> {
-        match &self.attempt.as_ref()?.way {
-            InFlight::Helper(program) => Some(program.pid()),
+    pub(super) fn helper_pid(&self) -> Option<i32> {
+        match &self.attempt.as_ref()?.in_flight {
+            InFlight::Helper(helper) => Some(helper.pid()),
             InFlight::Connection(_) => None,
         }
     }
 
-    pub(super) fn reaped(&mut self, pid: i32, ending: Option<ExitStatus>) {
+    pub(super) fn reaped(&mut self, pid: i32, status: Option<ExitStatus>) {
         let Some(ProbeAttempt {
-            way: InFlight::Helper(program),
+            in_flight: InFlight::Helper(helper),
             ..
         }) = &mut self.attempt
         else {
             return;
         };
-        program.reaped(pid, ending);
+        helper.reaped(pid, status);
     }
 
-    pub(super) fn look(&mut self, signals: &Signals) -> ReadinessUpdate {
-        let mut finding = ReadinessUpdate::default();
+    pub(super) fn poll(&mut self, signals: &Signals) -> ReadinessUpdate {
+        let mut update = ReadinessUpdate::default();
         let now = Instant::now();
         if self.attempt.is_none() && self.next <= now {
             self.next = now + INTERVAL;
             match self.begin(signals) {
-                Ok(way) => {
+                Ok(in_flight) => {
                     let deadline = now + TIMEOUT;
-                    self.attempt = way.map(|way| ProbeAttempt { way, deadline });
+                    self.attempt = in_flight.map(|in_flight| ProbeAttempt {
+                        in_flight,
+                        deadline,
+                    });
                 }
-                Err(complaint) => finding.complaint = Some(complaint),
+                Err(complaint) => update.warning = Some(complaint),
             }
         }
         let Some(attempt) = &mut self.attempt else {
-            return finding;
+            return update;
         };
-        let progress = match &mut attempt.way {
-            InFlight::Connection(connection) => connection.go_on(),
-            InFlight::Helper(program) => match program.outcome() {
-                None => Progress::Open,
+        let progress = match &mut attempt.in_flight {
+            InFlight::Connection(connection) => connection.proceed(),
+            InFlight::Helper(helper) => match helper.outcome() {
+                None => Progress::Pending,
                 Some(HelperOutcome::Succeeded) => Progress::Succeeded,
                 Some(HelperOutcome::Failed | HelperOutcome::Killed(_)) => Progress::Failed,
             },
         };
-        finding.ready = progress == Progress::Succeeded;
-        if progress != Progress::Open || attempt.deadline <= now {
+        update.is_ready = progress == Progress::Succeeded;
+        if progress != Progress::Pending || attempt.deadline <= now {
             self.attempt = None;
         }
-        finding
+        update
     }
 
     /// `None` if it has failed already.
     fn begin(&self, signals: &Signals) -> Result<Option<InFlight>, String> {
-        Ok(match &self.what {
+        Ok(match &self.kind {
             ProbeKind::Tcp(address) => Connection::tcp(*address).map(InFlight::Connection),
-            ProbeKind::Http(resource) => Connection::http(resource).map(InFlight::Connection),
+            ProbeKind::Http(target) => Connection::http(target).map(InFlight::Connection),
             ProbeKind::Exec(command) => {
                 // What a probe prints every second is not the command's.
-                let program = Helper::start(command, signals, HelperOutput::Discard);
+                let helper = Helper::start(command, signals, HelperOutput::Discard);
                 let failed =
                     |because| format!("cannot run the probe {}: {because}", command.display());
-                Some(InFlight::Helper(program.map_err(failed)?))
+                Some(InFlight::Helper(helper.map_err(failed)?))
             }
         })
     }

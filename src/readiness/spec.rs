@@ -19,14 +19,14 @@ pub(crate) enum ReadyOn {
     /// A connection is accepted.
     Tcp(SocketAddr),
     /// GET is answered with 2xx or 3xx.
-    Http(Resource),
+    Http(HttpTarget),
     /// The program, with its arguments, exits with 0.
     Exec(Vec<String>),
 }
 
 /// What to GET, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Resource {
+pub(crate) struct HttpTarget {
     pub(crate) address: SocketAddr,
     /// As it was written, for the `Host` header.
     pub(crate) host: String,
@@ -57,7 +57,7 @@ impl ReadyOn {
             ("fd", Some(number)) => descriptor(number),
             ("file", Some(path)) if !path.is_empty() => Ok(ReadyOn::File(PathBuf::from(path))),
             ("tcp", Some(address)) => read_address(address).map(ReadyOn::Tcp),
-            ("http", Some(rest)) => resource(rest).map(ReadyOn::Http),
+            ("http", Some(rest)) => target(rest).map(ReadyOn::Http),
             ("exec", Some(line)) => program(line),
             _ => Err(
                 "expected start, notify, fd[:N], file:PATH, tcp:[HOST:]PORT, http:[HOST:]PORT/PATH, \
@@ -93,7 +93,7 @@ fn read_address(text: &str) -> Result<SocketAddr, String> {
     Ok(address)
 }
 
-fn resource(text: &str) -> Result<Resource, String> {
+fn target(text: &str) -> Result<HttpTarget, String> {
     let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     let path = if path.is_empty() { "/" } else { path };
     // What would end the line of the request, or begin another one.
@@ -101,7 +101,7 @@ fn resource(text: &str) -> Result<Resource, String> {
         return Err("expected a path without spaces".to_owned());
     }
     let address = read_address(host)?;
-    Ok(Resource {
+    Ok(HttpTarget {
         address,
         host: address.to_string(),
         path: path.to_owned(),
@@ -124,7 +124,7 @@ mod tests {
     fn every_source_is_read_and_everything_else_is_refused() {
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
         let http = |at: &str, path: &str| {
-            ReadyOn::Http(Resource {
+            ReadyOn::Http(HttpTarget {
                 address: address(at),
                 host: at.to_owned(),
                 path: path.to_owned(),

@@ -30,7 +30,7 @@ impl Supervisor<'_> {
             Action::Pause(signal) => self.pause(signal),
             Action::SignalDescendants(signal) => {
                 if self.descendants.as_ref().map(Descendants::signal) != Some(signal) {
-                    self.descendants = Some(Descendants::stop_with(signal));
+                    self.descendants = Some(Descendants::new(signal));
                 }
                 answers.extend(self.tell_descendants());
             }
@@ -53,12 +53,12 @@ impl Supervisor<'_> {
                 return Event::StartFailed(StartFailure::System(errno.raw_os_error()));
             }
         };
-        let descriptor = readiness.as_ref().and_then(Readiness::descriptor);
-        let gifts = SpawnExtras {
+        let descriptor = readiness.as_ref().and_then(Readiness::command_descriptor);
+        let extras = SpawnExtras {
             descriptors: descriptor.as_slice(),
-            variable: readiness.as_ref().and_then(Readiness::variable),
+            variable: readiness.as_ref().and_then(Readiness::command_variable),
         };
-        match Child::start(&self.plan.command, self.signals, self.plan.target, gifts) {
+        match Child::start(&self.plan.command, self.signals, self.plan.target, extras) {
             Ok(child) => {
                 self.child = Some(child);
                 if let Some(own) = &mut self.own {
@@ -70,7 +70,7 @@ impl Supervisor<'_> {
                 }
                 // What an earlier run has said of itself says nothing about this one.
                 self.status = None;
-                readiness.iter_mut().for_each(Readiness::started);
+                readiness.iter_mut().for_each(Readiness::command_started);
                 self.readiness = readiness;
                 self.plan
                     .logger

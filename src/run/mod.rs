@@ -194,7 +194,7 @@ impl Supervisor<'_> {
         let look = society.and_then(|society| society.follower.deadline());
         let heard = society.and_then(|society| society.follower.descriptor());
         let readiness = self.readiness.as_ref();
-        let asked = readiness.and_then(Readiness::wanted);
+        let asked = readiness.and_then(Readiness::interest);
         let managed = self.managed.as_ref();
         let told = managed.and_then(ManagedApp::descriptor);
         let dates = [
@@ -265,7 +265,7 @@ impl Supervisor<'_> {
         let command = self.child.as_ref().map(Child::pid);
         let mut reaped = Child::reap(&mut self.child);
         if reaped.ended.is_some() && self.has_left_helpers_alone() {
-            reaped.left = Remaining::Nothing;
+            reaped.remaining = Remaining::Nothing;
         }
         for (pid, ending) in &reaped.others {
             if let Some(readiness) = &mut self.readiness {
@@ -286,7 +286,11 @@ impl Supervisor<'_> {
             self.hear_last_words(command);
             // Closing a watch takes its time, and the record does not wait for it.
             let _source = self.readiness.take();
-            self.feed(Event::Ended(ending, reaped.left, reaped.place));
+            self.feed(Event::Ended(
+                ending,
+                reaped.remaining,
+                reaped.terminal_place,
+            ));
         }
         if let Some(signal) = reaped.paused {
             self.feed(Event::Paused(signal));
@@ -294,7 +298,7 @@ impl Supervisor<'_> {
         if self.descendants.is_none() {
             return;
         }
-        if reaped.left == Remaining::Nothing {
+        if reaped.remaining == Remaining::Nothing {
             self.descendants = None;
             self.feed(Event::NoDescendants);
         } else if let Some(event) = self.tell_descendants() {
@@ -306,9 +310,9 @@ impl Supervisor<'_> {
     /// Whether the children that we have are a check and a probe, and nobody whom the command has left behind.
     fn has_left_helpers_alone(&self) -> bool {
         let check = self.managed.as_ref().and_then(ManagedApp::check_pid);
-        let probe = self.readiness.as_ref().and_then(Readiness::helper);
+        let probe = self.readiness.as_ref().and_then(Readiness::helper_pid);
         let helpers: Vec<i32> = check.into_iter().chain(probe).collect();
-        !helpers.is_empty() && !Descendants::are_left_beside(&helpers)
+        !helpers.is_empty() && !Descendants::exist_besides(&helpers)
     }
 
     fn status_may_come(&self) -> bool {
@@ -336,21 +340,21 @@ impl Supervisor<'_> {
             return false;
         };
         let dir = self.plan.membership.as_ref();
-        let finding = readiness.look(command, dir.map(|dir| &dir.dir), self.signals);
-        if let Some(complaint) = finding.complaint {
+        let finding = readiness.poll(command, dir.map(|dir| &dir.dir), self.signals);
+        if let Some(complaint) = finding.warning {
             self.complain(complaint);
         }
         if finding.status.is_some() {
             self.status = finding.status;
         }
-        if finding.ready {
+        if finding.is_ready {
             self.feed(Event::Ready);
             if !self.status_may_come() {
                 // After the record: closing a watch takes its time.
                 self.readiness = None;
             }
         }
-        finding.is_cut_short
+        finding.has_more
     }
 
     fn take_configuration(&mut self) {
@@ -387,7 +391,7 @@ impl Supervisor<'_> {
 
     /// Those who cannot be found are not waited for.
     fn tell_descendants(&mut self) -> Option<Event> {
-        let sentence = self.descendants.as_mut()?.tell().err()?;
+        let sentence = self.descendants.as_mut()?.signal_new().err()?;
         self.descendants = None;
         self.complain(sentence);
         Some(Event::NoDescendants)
