@@ -17,6 +17,7 @@ pub(crate) mod spec;
 mod staging;
 mod tree;
 pub(crate) mod update;
+mod watch_set;
 mod watcher;
 
 use crate::duration::Limit;
@@ -30,13 +31,13 @@ use crate::watch::dir_watch::{self, DeferredClose};
 use crate::watch::nearest_dir;
 use batch::Batch;
 use debounce::DEBOUNCE_LIMIT;
-use scan::WatchSet;
 use source::{Source, SourceChange};
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use update::ManagedUpdate;
+use watch_set::WatchSet;
 use watcher::Watcher;
 
 /// Changes that follow each other sooner than that are one.

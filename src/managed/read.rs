@@ -2,8 +2,9 @@
 //!
 //! It is surveyed before and after: what has changed meanwhile is not taken.
 
-use super::scan::{WatchSet, names, survey, there};
+use super::scan::{names, survey, there};
 use super::tree::{Attributes, DEPTH_LIMIT, Node, SIZE_LIMIT, Tree};
+use super::watch_set::WatchSet;
 use crate::error::describe;
 use crate::store::exit_dir::{ExitDir, FileId};
 use rustix::fs::{FileType, Mode, OFlags, Stat};

@@ -5,31 +5,19 @@
 //! the kubelet's own.
 
 use super::tree::{DEPTH_LIMIT, ENTRY_LIMIT};
+use super::watch_set::{WatchSet, content_events, entry_events};
 use crate::store::exit_dir::FileId;
-use rustix::fs::inotify::WatchFlags;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::hash::{Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// As many links as the kernel follows (path_resolution(7)).
-const LINK_LIMIT: usize = 40;
 /// A change that is younger may be followed by another with the same time.
 const CLOCK_TICK: Duration = Duration::from_millis(50);
-
-/// What is to be watched.
-#[derive(Debug, Default)]
-pub(super) struct WatchSet {
-    /// Where, and for what.
-    pub(super) flags: BTreeMap<PathBuf, WatchFlags>,
-    /// The files, and the directories with all that is in them, whose content matters.
-    pub(super) contents: BTreeSet<PathBuf>,
-}
 
 /// What a look from outside finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,21 +26,6 @@ pub(super) struct Scan {
     pub(super) signature: Option<u64>,
     /// So young that the next change may have the same signature.
     pub(super) is_young: bool,
-}
-
-/// Entries come and go.
-fn in_directory() -> WatchFlags {
-    WatchFlags::CREATE
-        | WatchFlags::MOVED_TO
-        | WatchFlags::MOVED_FROM
-        | WatchFlags::DELETE
-        | WatchFlags::DELETE_SELF
-        | WatchFlags::MOVE_SELF
-}
-
-/// Somebody writes, or changes the mode.
-fn in_file() -> WatchFlags {
-    WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE | WatchFlags::ATTRIB
 }
 
 /// Looks at what is there without reading it. `apart` is a directory that is no part of it: tombstones are no
@@ -75,7 +48,7 @@ pub(super) fn survey(path: &Path, places: &mut WatchSet, apart: Option<FileId>) 
 
 /// Whether the file is there; an error if that cannot be said.
 pub(super) fn exists(path: &Path, places: &mut WatchSet) -> Result<bool, Errno> {
-    route(path, places);
+    places.add_route(path);
     match rustix::fs::stat(path) {
         Ok(_) => Ok(true),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
@@ -114,9 +87,11 @@ impl Scanner<'_> {
         }
         match FileType::from_raw_mode(stat.st_mode) {
             // No watch on a directory that we know of hears of what is written into it.
-            FileType::RegularFile if is_source || is_link => watch(self.places, path, in_file()),
+            FileType::RegularFile if is_source || is_link => {
+                self.places.add(path, content_events());
+            }
             FileType::Directory if !above.contains(&id) && above.len() <= DEPTH_LIMIT => {
-                watch(self.places, path, in_directory() | in_file());
+                self.places.add(path, entry_events() | content_events());
                 above.push(id);
                 for name in names(path).unwrap_or_default() {
                     // Reading it will say that there are too many.
@@ -149,12 +124,6 @@ impl Scanner<'_> {
     }
 }
 
-fn watch(places: &mut WatchSet, path: &Path, flags: WatchFlags) {
-    let known = places.flags.get(path).copied();
-    let known = known.unwrap_or(WatchFlags::empty());
-    places.flags.insert(path.to_owned(), known | flags);
-}
-
 /// What the path leads to, and whether it is a link; `None` if there is nothing. Where it is a link, or the source
 /// itself, a change on the way is to be heard of too.
 fn look_at(
@@ -166,7 +135,7 @@ fn look_at(
     let is_link =
         link.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
     if is_source || is_link {
-        route(path, places);
+        places.add_route(path);
     }
     let stat = if is_link {
         there(rustix::fs::stat(path))?
@@ -183,66 +152,6 @@ pub(super) fn there(stat: Result<Stat, Errno>) -> Result<Option<Stat>, Errno> {
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
         Err(errno) => Err(errno),
     }
-}
-
-/// Notes the directories in which a change of an entry would lead elsewhere: those of the links on the way, of
-/// the last entry, or of the first one that is missing.
-fn route(path: &Path, places: &mut WatchSet) {
-    let mut at = PathBuf::from(if path.is_absolute() { "/" } else { "." });
-    let mut ahead: Vec<OsString> = components(path);
-    ahead.reverse();
-    let mut links = 0;
-    while let Some(name) = ahead.pop() {
-        // That it is not the one any more that the path leads to.
-        watch(places, &at, WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF);
-        if name == ".." {
-            // Its links are resolved, so that is its parent.
-            at = match at.file_name() {
-                Some(last) if last != ".." => at.parent().map(Path::to_owned).unwrap_or_default(),
-                _ => at.join(".."),
-            };
-            continue;
-        }
-        let next = at.join(&name);
-        let Ok(stat) = rustix::fs::lstat(&next) else {
-            watch(places, &at, in_directory() | WatchFlags::CLOSE_WRITE);
-            places.contents.insert(next);
-            return;
-        };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            if ahead.is_empty() {
-                // Whoever has made it may not have written it yet, and then closes it later.
-                // Or it is opened to us.
-                let flags = WatchFlags::CLOSE_WRITE | WatchFlags::ATTRIB;
-                watch(places, &at, in_directory() | flags);
-                places.contents.insert(next);
-                return;
-            }
-            at = next;
-            continue;
-        }
-        watch(places, &at, in_directory());
-        links += 1;
-        let Ok(target) = std::fs::read_link(&next) else {
-            return;
-        };
-        if links > LINK_LIMIT {
-            return;
-        }
-        if target.is_absolute() {
-            at = PathBuf::from("/");
-        }
-        ahead.extend(components(&target).into_iter().rev());
-    }
-}
-
-fn components(path: &Path) -> Vec<OsString> {
-    let named = |component: Component<'_>| match component {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some(OsString::from("..")),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    };
-    path.components().filter_map(named).collect()
 }
 
 /// The entries of a directory that are not the kubelet's own, sorted.

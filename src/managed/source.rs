@@ -3,10 +3,11 @@
 use super::archive;
 use super::read::{self, Content, ReadContext};
 use super::replace::{self, Candidate};
-use super::scan::{self, WatchSet};
+use super::scan;
 use super::staging::parent;
 use super::tree::{Node, Tree, TreeFingerprint};
 use super::update::ManagedUpdate;
+use super::watch_set::WatchSet;
 use crate::managed::spec::{ConfigItem, Usage};
 use crate::store::exit_dir::{ExitDir, FileId};
 use std::path::{Path, PathBuf};

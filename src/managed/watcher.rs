@@ -1,7 +1,7 @@
 //! "Look again": inotify on many paths. What was heard is only a rumour, and forgotten at once, but for one thing
 //! that cannot be seen: that somebody has begun to write and has not finished.
 
-use super::scan::WatchSet;
+use super::watch_set::WatchSet;
 use crate::watch::inotify::{Inotify, WatchId};
 use rustix::fs::FileType;
 use rustix::fs::inotify::{ReadFlags, WatchFlags};
