@@ -1,5 +1,6 @@
 //! What has changed together: checked one after the other, put in place, and told once.
 
+use super::exclusion::Exclusion;
 use super::replace::Candidate;
 use super::source::Source;
 use super::tree::TreeFingerprint;
@@ -7,7 +8,6 @@ use super::update::ManagedUpdate;
 use crate::duration::Limit;
 use crate::exit::ExitStatus;
 use crate::process::helper::{Helper, HelperOutcome, HelperOutput};
-use crate::store::exit_dir::{ExitDir, FileId};
 use crate::sys::command_line::CommandLine;
 use crate::sys::signals::Signals;
 use std::collections::VecDeque;
@@ -96,13 +96,12 @@ impl Batch {
         self.check = None;
     }
 
-    /// Goes on as far as that goes without waiting. Whether the round is over. The exit directory, `apart`, is no
-    /// part of any source.
+    /// Goes on as far as that goes without waiting. Whether the round is over.
     pub(super) fn go_on(
         &mut self,
         items: &mut [Source<'_>],
         check: Option<&[String]>,
-        (dir, apart): (Option<&ExitDir>, Option<FileId>),
+        exclusion: Exclusion<'_>,
         signals: &Signals,
         finding: &mut ManagedUpdate,
     ) -> bool {
@@ -110,7 +109,7 @@ impl Batch {
             let Some(item) = items.get_mut(proposal.item) else {
                 break;
             };
-            let subject = item.subject(proposal.candidate.as_ref());
+            let subject = item.path_to_check(proposal.candidate.as_ref());
             let answer = match check {
                 None => Some(CheckResult::Yes),
                 Some(words) => self.ask(words, subject, signals),
@@ -123,16 +122,16 @@ impl Batch {
                 break;
             };
             let reads_source = candidate.is_none() && check.is_some() && !self.in_haste;
-            if reads_source && item.is_another_by_now(print, dir, apart) {
+            if reads_source && item.may_have_changed(print, exclusion) {
                 // Nobody knows which of the two the check has seen.
-                item.ask_again();
+                item.mark_dirty();
                 continue;
             }
             match answer {
                 CheckResult::Yes => self.changed |= item.accept(print, candidate, finding),
-                CheckResult::No(why) => finding.warnings.push(item.refuse(print, &why)),
+                CheckResult::No(why) => finding.warnings.push(item.reject(print, &why)),
                 CheckResult::NotRun(complaint) => {
-                    item.has_failed = true;
+                    item.mark_failed();
                     finding.warnings_once.push(complaint);
                 }
             }

@@ -32,7 +32,7 @@ impl Changes {
     }
 
     /// A line for each.
-    pub(super) fn tell(&self, place: &Path) -> Vec<String> {
+    pub(super) fn lines(&self, place: &Path) -> Vec<String> {
         let kinds = [
             ("created", &self.created),
             ("modified", &self.modified),

@@ -8,6 +8,7 @@ mod archive;
 mod batch;
 mod build;
 pub(crate) mod debounce;
+mod exclusion;
 mod overlap;
 mod read;
 mod replace;
@@ -24,13 +25,15 @@ use crate::duration::Limit;
 use crate::error::describe;
 use crate::exit::ExitStatus;
 use crate::managed::spec::ManagedSpec;
-use crate::store::exit_dir::{ExitDir, FileId, Locality};
+use crate::store::exit_dir::{ExitDir, Locality};
 use crate::sys::signals::Signals;
 use crate::watch::cpu_time::CpuTimer;
 use crate::watch::dir_watch::{self, DeferredClose};
 use crate::watch::nearest_dir;
 use batch::Batch;
 use debounce::DEBOUNCE_LIMIT;
+use exclusion::Exclusion;
+use rustix::io::Errno;
 use source::{Source, SourceChange};
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -99,7 +102,7 @@ impl<'p> ManagedApp<'p> {
     ) -> Result<ManagedApp<'p>, String> {
         // First: what is refused here must not even be tried out there.
         overlap::check(&plan.items, dir.map(ExitDir::path))?;
-        for place in plan.items.iter().filter_map(|item| item.usage.place()) {
+        for place in plan.items.iter().filter_map(|item| item.usage.target()) {
             replace::check(place)?;
         }
         Ok(ManagedApp {
@@ -145,13 +148,16 @@ impl<'p> ManagedApp<'p> {
 
     /// Whether there is a configuration to start the command with.
     pub(crate) fn is_complete(&self) -> bool {
-        self.items.iter().all(Source::is_there)
+        self.items.iter().all(Source::is_available)
     }
 
     /// What is missing for that.
     pub(crate) fn missing(&self) -> String {
-        let missing = self.items.iter().filter(|item| !item.is_there());
-        missing.map(Source::explain).collect::<Vec<_>>().join(", ")
+        let missing = self.items.iter().filter(|item| !item.is_available());
+        missing
+            .map(Source::unavailable)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// The process of a check that runs.
@@ -188,7 +194,7 @@ impl<'p> ManagedApp<'p> {
         }
         self.begin_round(now, &mut finding);
         self.go_on(signals, &mut finding);
-        if self.items.iter().any(|item| item.has_failed) {
+        if self.items.iter().any(Source::has_failed) {
             self.retry = self.retry.or(Some(now + RETRY));
         }
         finding
@@ -214,13 +220,13 @@ impl<'p> ManagedApp<'p> {
 
     fn survey(&mut self, began: Instant, finding: &mut ManagedUpdate) {
         let effort = CpuTimer::begin();
-        let apart = self.apart();
+        let exclusion = Exclusion::new(self.dir);
         self.has_heard = false;
         // Watched, then looked: what came in between is not missed.
         for _ in 0..ATTEMPTS {
             let mut places = WatchSet::default();
             for item in &mut self.items {
-                if item.survey(&mut places, apart) {
+                if item.scan(&mut places, exclusion) {
                     Debounce::add(&mut self.unrest, began);
                 }
             }
@@ -242,11 +248,6 @@ impl<'p> ManagedApp<'p> {
         self.surveyed = Some(began);
         let interval = dir_watch::interval(self.poll, blind, locality);
         self.next_look = dir_watch::next_look(interval, cost, ended);
-    }
-
-    /// The exit directory is no part of any source.
-    fn apart(&self) -> Option<FileId> {
-        self.dir.and_then(|dir| dir.identity().ok())
     }
 
     fn locality(&self) -> Locality {
@@ -278,7 +279,7 @@ impl<'p> ManagedApp<'p> {
         let Some(file) = &self.plan.active_while else {
             return;
         };
-        match scan::exists(file, places) {
+        match exists(file, places) {
             Ok(active) if active == self.active => {}
             Ok(active) => {
                 self.active = active;
@@ -300,7 +301,7 @@ impl<'p> ManagedApp<'p> {
     /// Reads what has changed, if it is time to.
     fn begin_round(&mut self, now: Instant, finding: &mut ManagedUpdate) {
         // Where nobody can be in the middle of anything there is nothing to wait for.
-        let at_once = std::mem::take(&mut self.is_new) && !self.items.iter().any(Source::is_young);
+        let at_once = std::mem::take(&mut self.is_new) && !self.items.iter().any(Source::is_racy);
         let rested = self.unrest.is_some_and(|unrest| self.end_of(unrest) <= now);
         if self.round.is_some() || !(at_once || rested || self.retries(now)) {
             return;
@@ -313,7 +314,7 @@ impl<'p> ManagedApp<'p> {
             self.watcher.give_up_waiting();
         }
         self.was_in_haste = in_haste;
-        let apart = self.apart();
+        let exclusion = Exclusion::new(self.dir);
         let mut round = Batch::new(unrest.map(|unrest| unrest.since), in_haste);
         for (number, item) in self.items.iter_mut().enumerate() {
             // Reading the one before may have taken its time.
@@ -322,25 +323,25 @@ impl<'p> ManagedApp<'p> {
                 Debounce::add(&mut self.unrest, now);
                 continue;
             }
-            let (news, unsteady) = item.news(self.dir, apart, in_haste);
-            if unsteady {
+            let change = item.read_change(exclusion, in_haste);
+            if item.is_dirty() {
                 Debounce::add(&mut self.unrest, now);
             }
-            match news {
+            match change {
                 SourceChange::None => {}
-                SourceChange::Candidate(print, candidate) => round.add(number, print, candidate),
+                SourceChange::New(print, candidate) => round.add(number, print, candidate),
                 SourceChange::Warning(sentence) => finding.warnings.push(sentence),
-                SourceChange::Complaint(sentence) => finding.warnings_once.push(sentence),
+                SourceChange::WarningOnce(sentence) => finding.warnings_once.push(sentence),
             }
         }
         self.round = Some(round);
     }
 
     fn go_on(&mut self, signals: &Signals, finding: &mut ManagedUpdate) {
-        let place = (self.dir, self.apart());
+        let exclusion = Exclusion::new(self.dir);
         let check = self.plan.check.as_deref();
         let Some(round) = &mut self.round else { return };
-        if !round.go_on(&mut self.items, check, place, signals, finding) {
+        if !round.go_on(&mut self.items, check, exclusion, signals, finding) {
             return;
         }
         let (since, now) = (round.since(), Instant::now());
@@ -373,4 +374,14 @@ impl Debounce {
 fn locality(path: &Path) -> Locality {
     let nearest = nearest_dir::ancestors(path).find(|path| path.exists());
     Locality::of_path(nearest.unwrap_or(Path::new(".")))
+}
+
+/// Whether the file is there; an error if that cannot be said.
+fn exists(path: &Path, places: &mut WatchSet) -> Result<bool, Errno> {
+    places.add_route(path);
+    match rustix::fs::stat(path) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(errno) => Err(errno),
+    }
 }

@@ -20,7 +20,7 @@ pub(super) fn check(items: &[ConfigItem], dir: Option<&Path>) -> Result<(), Stri
                 "{source} is the exit directory, and no configuration"
             ));
         }
-        let Some(place) = item.usage.place() else {
+        let Some(place) = item.usage.target() else {
             continue;
         };
         let sources = items.iter().map(|item| item.source.as_path());
@@ -28,7 +28,7 @@ pub(super) fn check(items: &[ConfigItem], dir: Option<&Path>) -> Result<(), Stri
             .iter()
             .enumerate()
             .filter(|(other, _)| *other != number);
-        let places = places.filter_map(|(_, item)| item.usage.place());
+        let places = places.filter_map(|(_, item)| item.usage.target());
         let mut others = sources.chain(places).chain(dir);
         let name = real(place);
         let collides = |other: &PathBuf| name.starts_with(other) || other.starts_with(&name);

@@ -182,7 +182,7 @@ impl Candidate {
     ///
     /// # Errors
     /// Why it cannot be; what was there is there still.
-    pub(super) fn put_in_place(self) -> Result<Changes, String> {
+    pub(super) fn install(self) -> Result<Changes, String> {
         let done = match self.way {
             ReplaceMethod::Rename => {
                 rustix::fs::renameat(&self.staging.fd, self.name(), CWD, &self.place)

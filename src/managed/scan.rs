@@ -1,9 +1,11 @@
-//! A look at a source from outside: whether it has changed, and what has to be watched to hear of the next change.
+//! A scan of a source from outside: whether it has changed, and what must be watched to notice the
+//! next change.
 //!
-//! It asks the kernel alone and reads nothing, which is cheap. Kubernetes' volumes are directories of links
-//! through `..data`, which is replaced as a whole: links are followed, and entries that begin with `..` are
-//! the kubelet's own.
+//! A scan asks the kernel for attributes and reads no file, which is cheap. Kubernetes builds its
+//! volumes from links through `..data`, which it replaces as a whole: a scan follows links, and skips
+//! entries that begin with `..`, which are the kubelet's own.
 
+use super::exclusion::Exclusion;
 use super::tree::{DEPTH_LIMIT, ENTRY_LIMIT};
 use super::watch_set::{WatchSet, content_events, entry_events};
 use crate::store::exit_dir::FileId;
@@ -16,90 +18,76 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A change that is younger may be followed by another with the same time.
+/// A change younger than this may be followed by another one with the same time.
 const CLOCK_TICK: Duration = Duration::from_millis(50);
 
-/// What a look from outside finds.
+/// What a scan finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Scan {
-    /// Another one means that something may have changed; `None` if nothing is there.
+    /// Another signature means that something may have changed; `None` if nothing exists.
     pub(super) signature: Option<u64>,
-    /// So young that the next change may have the same signature.
-    pub(super) is_young: bool,
+    /// The last change is so recent that the next one may leave the signature as it is.
+    pub(super) is_racy: bool,
 }
 
-/// Looks at what is there without reading it. `apart` is a directory that is no part of it: tombstones are no
-/// configuration.
-pub(super) fn survey(path: &Path, places: &mut WatchSet, apart: Option<FileId>) -> Scan {
-    let mut surveyor = Scanner {
-        places,
-        apart,
+/// Scans what the path leads to, and adds to `watch_set` what must be watched for it.
+pub(super) fn scan(path: &Path, watch_set: &mut WatchSet, exclusion: Exclusion<'_>) -> Scan {
+    let mut scanner = Scanner {
+        watch_set,
+        exclusion,
         hasher: DefaultHasher::new(),
         newest: UNIX_EPOCH,
         entries: 0,
     };
-    let found = surveyor.visit(path, Path::new(""), &mut Vec::new());
-    let age = SystemTime::now().duration_since(surveyor.newest);
+    let found = scanner.visit(path, Path::new(""), &mut Vec::new());
+    let age = SystemTime::now().duration_since(scanner.newest);
     Scan {
-        signature: found.then(|| surveyor.hasher.finish()),
-        is_young: found && age.is_ok_and(|age| age < CLOCK_TICK),
+        signature: found.then(|| scanner.hasher.finish()),
+        is_racy: found && age.is_ok_and(|age| age < CLOCK_TICK),
     }
 }
 
-/// Whether the file is there; an error if that cannot be said.
-pub(super) fn exists(path: &Path, places: &mut WatchSet) -> Result<bool, Errno> {
-    places.add_route(path);
-    match rustix::fs::stat(path) {
-        Ok(_) => Ok(true),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-        Err(errno) => Err(errno),
-    }
-}
-
-struct Scanner<'p> {
-    places: &'p mut WatchSet,
-    apart: Option<FileId>,
+struct Scanner<'s> {
+    watch_set: &'s mut WatchSet,
+    exclusion: Exclusion<'s>,
     hasher: DefaultHasher,
+    /// The newest change of anything that was found.
     newest: SystemTime,
     entries: usize,
 }
 
 impl Scanner<'_> {
-    /// Whether there is anything. `above` are the directories that it is in.
+    /// Visits one entry, whose path inside the source is `relative`, and what is below it. `above`
+    /// are the directories that contain it. Returns whether it exists.
     fn visit(&mut self, path: &Path, relative: &Path, above: &mut Vec<FileId>) -> bool {
         let is_source = above.is_empty();
-        let (stat, is_link) = match look_at(path, self.places, is_source) {
+        let (stat, is_link) = match self.follow(path, is_source) {
             Ok(Some(found)) => found,
             Ok(None) => return false,
-            // Reading it will say so.
+            // Reading the source reports it.
             Err(errno) => {
                 (relative, errno.raw_os_error()).hash(&mut self.hasher);
                 return true;
             }
         };
-        let id = FileId::of(&stat);
-        if self.apart == Some(id) {
+        if self.exclusion.is_exit_dir(&stat) {
             return true;
         }
-        self.note(relative, &stat);
+        self.hash(relative, &stat);
         if is_source || is_link {
-            self.places.contents.insert(path.to_owned());
+            self.watch_set.contents.insert(path.to_owned());
         }
+        let id = FileId::of(&stat);
         match FileType::from_raw_mode(stat.st_mode) {
-            // No watch on a directory that we know of hears of what is written into it.
+            // The watch on a directory reports writes to its files. This file is in no directory that
+            // is watched for writes.
             FileType::RegularFile if is_source || is_link => {
-                self.places.add(path, content_events());
+                self.watch_set.add(path, content_events());
             }
             FileType::Directory if !above.contains(&id) && above.len() <= DEPTH_LIMIT => {
-                self.places.add(path, entry_events() | content_events());
+                self.watch_set.add(path, entry_events() | content_events());
                 above.push(id);
-                for name in names(path).unwrap_or_default() {
-                    // Reading it will say that there are too many.
-                    if self.entries > ENTRY_LIMIT {
-                        break;
-                    }
-                    self.visit(&path.join(&name), &relative.join(&name), above);
-                }
+                self.visit_entries(path, relative, above);
                 above.pop();
             }
             _ => {}
@@ -107,46 +95,53 @@ impl Scanner<'_> {
         true
     }
 
-    fn note(&mut self, relative: &Path, stat: &Stat) {
+    fn visit_entries(&mut self, path: &Path, relative: &Path, above: &mut Vec<FileId>) {
+        for name in names(path).unwrap_or_default() {
+            // Reading the source reports that there are too many.
+            if self.entries > ENTRY_LIMIT {
+                break;
+            }
+            self.visit(&path.join(&name), &relative.join(&name), above);
+        }
+    }
+
+    /// What the path leads to, and whether it is a link; `None` if nothing exists. For a link, and
+    /// for the source itself, a change on the way must be noticed too.
+    fn follow(&mut self, path: &Path, is_source: bool) -> Result<Option<(Stat, bool)>, Errno> {
+        let entry = if_exists(rustix::fs::lstat(path))?;
+        let is_symlink = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+        let is_link = entry.is_some_and(is_symlink);
+        if is_source || is_link {
+            self.watch_set.add_route(path);
+        }
+        let stat = if is_link {
+            if_exists(rustix::fs::stat(path))?
+        } else {
+            entry
+        };
+        Ok(stat.map(|stat| (stat, is_link)))
+    }
+
+    fn hash(&mut self, relative: &Path, stat: &Stat) {
         self.entries += 1;
         relative.hash(&mut self.hasher);
         let (seconds, fraction) = (stat.st_mtime, stat.st_mtime_nsec);
         (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mode).hash(&mut self.hasher);
         (seconds, fraction, stat.st_ctime, stat.st_ctime_nsec).hash(&mut self.hasher);
-        let time = |seconds: i64, fraction: u64| {
-            let whole =
-                UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))?;
-            whole.checked_add(Duration::from_nanos(fraction))
-        };
         #[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // by architecture
         let changed = time(stat.st_ctime as i64, stat.st_ctime_nsec as u64);
         self.newest = self.newest.max(changed.unwrap_or(UNIX_EPOCH));
     }
 }
 
-/// What the path leads to, and whether it is a link; `None` if there is nothing. Where it is a link, or the source
-/// itself, a change on the way is to be heard of too.
-fn look_at(
-    path: &Path,
-    places: &mut WatchSet,
-    is_source: bool,
-) -> Result<Option<(Stat, bool)>, Errno> {
-    let link = there(rustix::fs::lstat(path))?;
-    let is_link =
-        link.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
-    if is_source || is_link {
-        places.add_route(path);
-    }
-    let stat = if is_link {
-        there(rustix::fs::stat(path))?
-    } else {
-        link
-    };
-    Ok(stat.map(|stat| (stat, is_link)))
+fn time(seconds: i64, fraction: u64) -> Option<SystemTime> {
+    let whole = UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))?;
+    whole.checked_add(Duration::from_nanos(fraction))
 }
 
-/// What is there, if anything. A link that leads nowhere is what editors leave beside what is being edited.
-pub(super) fn there(stat: Result<Stat, Errno>) -> Result<Option<Stat>, Errno> {
+/// `None` if nothing exists. A link that leads nowhere counts as nothing: editors leave one beside
+/// the file that is being edited.
+pub(super) fn if_exists(stat: Result<Stat, Errno>) -> Result<Option<Stat>, Errno> {
     match stat {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
@@ -154,7 +149,8 @@ pub(super) fn there(stat: Result<Stat, Errno>) -> Result<Option<Stat>, Errno> {
     }
 }
 
-/// The entries of a directory that are not the kubelet's own, sorted.
+/// The entries of a directory that are not the kubelet's own, sorted. One more than
+/// [`ENTRY_LIMIT`] at most.
 pub(super) fn names(path: &Path) -> std::io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(path)? {

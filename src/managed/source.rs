@@ -1,208 +1,213 @@
-//! One source: what is known of it, and what is new about it.
+//! One source: what is known about it, and what is new.
 
 use super::archive;
+use super::exclusion::Exclusion;
 use super::read::{self, Content, ReadContext};
 use super::replace::{self, Candidate};
-use super::scan;
+use super::scan::scan;
+use super::spec::{ConfigItem, Usage};
 use super::staging::parent;
 use super::tree::{Node, Tree, TreeFingerprint};
 use super::update::ManagedUpdate;
 use super::watch_set::WatchSet;
-use crate::managed::spec::{ConfigItem, Usage};
-use crate::store::exit_dir::{ExitDir, FileId};
+use crate::store::exit_dir::FileId;
 use std::path::{Path, PathBuf};
 
 /// One source.
 pub(super) struct Source<'p> {
-    what: &'p ConfigItem,
-    /// As of the last look: `None` if nothing is there.
+    spec: &'p ConfigItem,
+    /// As of the last scan: `None` if nothing exists.
     signature: Option<u64>,
-    /// It was not read since it has changed.
+    /// As of the last scan: it may change again with the same signature.
+    is_racy: bool,
+    /// It was not read since it changed.
     is_dirty: bool,
-    /// As of the last look: it may change again with the same signature.
-    is_young: bool,
+    /// The last operation on it failed, for no fault of its content.
+    has_failed: bool,
     accepted: Option<TreeFingerprint>,
-    /// The last that was not accepted: it is not asked about twice.
-    refused: Option<TreeFingerprint>,
-    /// The last that cannot be used, and what was said about it: that is not said twice.
-    unusable: Option<(Option<TreeFingerprint>, String)>,
-    /// The one whose answer was not taken, because the check may have seen something else.
-    doubted: Option<TreeFingerprint>,
-    /// That it is gone was said.
-    is_missed: bool,
-    /// The last that was new could not be put in place, for no fault of its own.
-    pub(super) has_failed: bool,
+    /// The content that was rejected last: the check is not run on it again.
+    rejected: Option<TreeFingerprint>,
+    /// The content whose check was repeated, because it may have seen other content.
+    rechecked: Option<TreeFingerprint>,
+    /// The archive that was reported as unusable last, and the warning: it is not repeated.
+    reported: Option<(Option<TreeFingerprint>, String)>,
+    /// The source is missing, and that was reported.
+    is_reported_missing: bool,
 }
 
 /// What is new about a source.
 pub(super) enum SourceChange {
     None,
-    /// To be checked and put in place; without a candidate the command reads it where it is.
-    Candidate(TreeFingerprint, Option<Candidate>),
-    /// To be said.
+    /// Content to check and install. Without a candidate the command reads it from the source.
+    New(TreeFingerprint, Option<Candidate>),
+    /// A sentence to write each time.
     Warning(String),
-    /// To be said once.
-    Complaint(String),
+    /// A sentence to write only the first time.
+    WarningOnce(String),
 }
 
 impl<'p> Source<'p> {
-    pub(super) fn new(what: &'p ConfigItem) -> Source<'p> {
+    pub(super) fn new(spec: &'p ConfigItem) -> Source<'p> {
         Source {
-            what,
+            spec,
             signature: None,
+            is_racy: false,
             is_dirty: true,
-            is_young: false,
-            accepted: None,
-            refused: None,
-            unusable: None,
-            doubted: None,
-            is_missed: false,
             has_failed: false,
+            accepted: None,
+            rejected: None,
+            rechecked: None,
+            reported: None,
+            is_reported_missing: false,
         }
     }
 
-    pub(super) fn source(&self) -> &Path {
-        &self.what.source
+    fn path(&self) -> &Path {
+        &self.spec.source
     }
 
-    /// Whether there is something of it to start with: what was accepted, in a copy or where it is.
-    pub(super) fn is_there(&self) -> bool {
-        let is_kept = self.what.usage.place().is_some() || self.signature.is_some();
+    /// Whether accepted content is there for the command to start with, in a copy or in the source.
+    pub(super) fn is_available(&self) -> bool {
+        let is_kept = self.spec.usage.target().is_some() || self.signature.is_some();
         self.accepted.is_some() && is_kept
     }
 
-    pub(super) fn is_young(&self) -> bool {
-        self.is_young
-    }
-
-    /// Looks at it from outside. Whether it has changed.
-    pub(super) fn survey(&mut self, places: &mut WatchSet, apart: Option<FileId>) -> bool {
-        let now = scan::survey(self.source(), places, apart);
-        let changed = self.signature != now.signature;
-        self.signature = now.signature;
-        self.is_young = now.is_young;
-        self.is_dirty |= changed;
-        changed
-    }
-
-    /// Why there is nothing of it to start with.
-    pub(super) fn explain(&self) -> String {
-        let source = self.source().display();
+    /// Why it is not available.
+    pub(super) fn unavailable(&self) -> String {
+        let source = self.path().display();
         match self.signature {
             Some(_) => format!("{source} is not accepted"),
             None => format!("{source} does not exist"),
         }
     }
 
-    /// What could not be done is done again.
-    pub(super) fn retry(&mut self) {
-        self.is_dirty |= std::mem::take(&mut self.has_failed);
-    }
-
-    /// Reads it if it has changed. With what is new: whether it goes on changing, which counts only if there is
-    /// no haste.
-    pub(super) fn news(
-        &mut self,
-        dir: Option<&ExitDir>,
-        apart: Option<FileId>,
-        in_haste: bool,
-    ) -> (SourceChange, bool) {
-        if !std::mem::take(&mut self.is_dirty) {
-            return (SourceChange::None, false);
-        }
-        let source = self.what.source.display();
-        let (content, raw) = self.read(dir, apart);
-        self.has_failed = false;
-        if self.goes_on(apart) && !in_haste {
-            // Its writer may have just begun, and nothing was heard of him yet.
-            return (SourceChange::None, true);
-        }
-        match content {
-            Content::Missing if self.accepted.is_some() && !self.is_missed => {
-                let sentence = format!("{source} is gone{}", self.consequence());
-                self.is_missed = true;
-                (SourceChange::Warning(sentence), self.is_dirty)
-            }
-            Content::Missing => (SourceChange::None, self.is_dirty),
-            Content::Changed => {
-                self.is_dirty = true;
-                (SourceChange::None, true)
-            }
-            Content::Failed(why) => {
-                self.has_failed = true;
-                let sentence = format!("cannot read {source}: {why}");
-                (SourceChange::Complaint(sentence), self.is_dirty)
-            }
-            Content::Refused(why) => {
-                let unusable = Some((raw, self.refusal(&why)));
-                let sentence = unusable.as_ref().filter(|_| unusable != self.unusable);
-                let news = sentence.map_or(SourceChange::None, |(_, said)| {
-                    SourceChange::Warning(said.clone())
-                });
-                self.unusable = unusable;
-                self.is_missed = false;
-                (news, self.is_dirty)
-            }
-            Content::Tree(tree) => {
-                self.unusable = None;
-                self.is_missed = false;
-                (self.propose(&tree), self.is_dirty)
-            }
-        }
-    }
-
-    /// Whether it is not what it was when it had come to rest, or may change without a trace: then it is read
-    /// again. Half-way through a truncation the kernel shows an empty file with its old times.
-    fn goes_on(&mut self, apart: Option<FileId>) -> bool {
-        let now = scan::survey(self.source(), &mut WatchSet::default(), apart);
-        self.is_dirty = now.is_young || now.signature != self.signature;
-        self.signature = now.signature;
-        self.is_dirty
-    }
-
-    /// Whether the check may have seen another content than what was proposed. Where it is that again, or was only
-    /// touched, as by the check itself, the check is asked once more and not twice.
-    pub(super) fn is_another_by_now(
-        &mut self,
-        print: TreeFingerprint,
-        dir: Option<&ExitDir>,
-        apart: Option<FileId>,
-    ) -> bool {
-        let now = scan::survey(self.source(), &mut WatchSet::default(), apart);
-        if !self.is_dirty && now.signature == self.signature {
-            return false;
-        }
-        let is_same = match self.read(dir, apart).0 {
-            Content::Tree(tree) => tree.fingerprint(self.what.usage.place().is_some()) == print,
-            Content::Missing | Content::Changed | Content::Failed(_) | Content::Refused(_) => false,
-        };
-        !is_same || self.doubted.replace(print) != Some(print)
-    }
-
-    /// What is known of it is not enough to go by.
-    pub(super) fn ask_again(&mut self) {
-        self.is_dirty = true;
+    pub(super) fn is_racy(&self) -> bool {
+        self.is_racy
     }
 
     pub(super) fn is_dirty(&self) -> bool {
         self.is_dirty
     }
 
-    /// What there is, and if that is an archive: which.
-    fn read(
-        &self,
-        dir: Option<&ExitDir>,
-        apart: Option<FileId>,
-    ) -> (Content, Option<TreeFingerprint>) {
-        let place = self.what.usage.place();
-        let parent = place.and_then(|place| rustix::fs::stat(parent(place)).ok());
-        let surroundings = ReadContext {
-            apart,
-            dir,
-            copy: parent.map(|stat| FileId::of(&stat)),
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// Scans it, and returns whether it has changed since the last scan.
+    pub(super) fn scan(&mut self, watch_set: &mut WatchSet, exclusion: Exclusion<'_>) -> bool {
+        let now = scan(self.path(), watch_set, exclusion);
+        let changed = self.signature != now.signature;
+        self.signature = now.signature;
+        self.is_racy = now.is_racy;
+        self.is_dirty |= changed;
+        changed
+    }
+
+    /// Reads it again if the last operation on it failed.
+    pub(super) fn retry(&mut self) {
+        self.is_dirty |= std::mem::take(&mut self.has_failed);
+    }
+
+    /// Reads it if it has changed. It is dirty afterwards if it goes on changing; what was read then
+    /// counts only `in_haste`.
+    pub(super) fn read_change(&mut self, exclusion: Exclusion<'_>, in_haste: bool) -> SourceChange {
+        if !std::mem::take(&mut self.is_dirty) {
+            return SourceChange::None;
+        }
+        let (content, archive) = self.read(exclusion);
+        self.has_failed = false;
+        if self.is_still_changing(exclusion) && !in_haste {
+            // Its writer may have just begun, and no event of that was read yet.
+            return SourceChange::None;
+        }
+        match content {
+            Content::Missing => self.report_missing(),
+            Content::Changed => {
+                self.is_dirty = true;
+                SourceChange::None
+            }
+            Content::Failed(why) => {
+                self.has_failed = true;
+                let source = self.path().display();
+                SourceChange::WarningOnce(format!("cannot read {source}: {why}"))
+            }
+            Content::Refused(why) => self.report_unusable(archive, &why),
+            Content::Tree(tree) => {
+                self.reported = None;
+                self.is_reported_missing = false;
+                self.stage(&tree)
+            }
+        }
+    }
+
+    /// Whether it differs from what it was when it had settled, or may change without a trace: then
+    /// it is read again. In the middle of a truncation the kernel shows an empty file with its old
+    /// times.
+    fn is_still_changing(&mut self, exclusion: Exclusion<'_>) -> bool {
+        let now = scan(self.path(), &mut WatchSet::default(), exclusion);
+        self.is_dirty = now.is_racy || now.signature != self.signature;
+        self.signature = now.signature;
+        self.is_dirty
+    }
+
+    fn report_missing(&mut self) -> SourceChange {
+        if self.accepted.is_none() || self.is_reported_missing {
+            return SourceChange::None;
+        }
+        self.is_reported_missing = true;
+        let source = self.path().display();
+        SourceChange::Warning(format!("{source} is gone{}", self.consequence()))
+    }
+
+    fn report_unusable(&mut self, archive: Option<TreeFingerprint>, why: &str) -> SourceChange {
+        self.is_reported_missing = false;
+        let sentence = self.rejection(why);
+        let report = Some((archive, sentence.clone()));
+        if self.reported == report {
+            return SourceChange::None;
+        }
+        self.reported = report;
+        SourceChange::Warning(sentence)
+    }
+
+    /// Whether the check may have seen other content than this. Where the content is the same again,
+    /// or the source was only touched, as by the check itself, the check is repeated once.
+    pub(super) fn may_have_changed(
+        &mut self,
+        checked: TreeFingerprint,
+        exclusion: Exclusion<'_>,
+    ) -> bool {
+        let now = scan(self.path(), &mut WatchSet::default(), exclusion);
+        if !self.is_dirty && now.signature == self.signature {
+            return false;
+        }
+        let is_same = match self.read(exclusion).0 {
+            Content::Tree(tree) => tree.fingerprint(self.spec.usage.target().is_some()) == checked,
+            Content::Missing | Content::Changed | Content::Failed(_) | Content::Refused(_) => false,
         };
-        let content = read::read(self.source(), &surroundings);
-        match (&self.what.usage, content) {
+        !is_same || self.rechecked.replace(checked) != Some(checked)
+    }
+
+    /// What is known about it is not enough to decide: it is read again.
+    pub(super) fn mark_dirty(&mut self) {
+        self.is_dirty = true;
+    }
+
+    /// An operation on it failed, for no fault of its content.
+    pub(super) fn mark_failed(&mut self) {
+        self.has_failed = true;
+    }
+
+    /// Its content, and for an archive the fingerprint of the file.
+    fn read(&self, exclusion: Exclusion<'_>) -> (Content, Option<TreeFingerprint>) {
+        let target = self.spec.usage.target();
+        let parent = target.and_then(|target| rustix::fs::stat(parent(target)).ok());
+        let context = ReadContext {
+            exclusion,
+            copy_parent: parent.map(|stat| FileId::of(&stat)),
+        };
+        let content = read::read(self.path(), &context);
+        match (&self.spec.usage, content) {
             (Usage::Unpacked(_), Content::Tree(tree)) => {
                 let unpacked = match tree.root() {
                     Some(Node::File(_, bytes)) => archive::read(bytes),
@@ -215,69 +220,73 @@ impl<'p> Source<'p> {
         }
     }
 
-    fn propose(&mut self, tree: &Tree) -> SourceChange {
-        let place = self.what.usage.place();
-        // The command sees the modes of copies only.
-        let print = tree.fingerprint(place.is_some());
-        if self.refused == Some(print) {
+    /// Builds a copy of new content beside its target.
+    fn stage(&mut self, tree: &Tree) -> SourceChange {
+        let target = self.spec.usage.target();
+        // Modes count for a copy only: the command does not see those of the source otherwise.
+        let fingerprint = tree.fingerprint(target.is_some());
+        if self.rejected == Some(fingerprint) {
             return SourceChange::None;
         }
-        self.refused = None;
-        if self.accepted == Some(print) {
+        self.rejected = None;
+        if self.accepted == Some(fingerprint) {
             return SourceChange::None;
         }
-        match place.map(|place| replace::stage(tree, place)).transpose() {
-            Ok(candidate) => SourceChange::Candidate(print, candidate),
-            Err(complaint) => {
+        match target
+            .map(|target| replace::stage(tree, target))
+            .transpose()
+        {
+            Ok(candidate) => SourceChange::New(fingerprint, candidate),
+            Err(sentence) => {
                 self.has_failed = true;
-                SourceChange::Complaint(complaint)
+                SourceChange::WarningOnce(sentence)
             }
         }
     }
 
-    /// What the check is asked about.
-    pub(super) fn subject(&self, candidate: Option<&Candidate>) -> PathBuf {
-        candidate.map_or_else(|| self.source().to_owned(), Candidate::path)
+    /// The path that the check gets.
+    pub(super) fn path_to_check(&self, candidate: Option<&Candidate>) -> PathBuf {
+        candidate.map_or_else(|| self.path().to_owned(), Candidate::path)
     }
 
-    /// The check has said yes, or there is none: it is put in place. Whether it is there.
+    /// Installs content that the check has accepted, or for which there is no check. Returns whether
+    /// it is installed.
     pub(super) fn accept(
         &mut self,
-        print: TreeFingerprint,
+        fingerprint: TreeFingerprint,
         candidate: Option<Candidate>,
-        finding: &mut ManagedUpdate,
+        update: &mut ManagedUpdate,
     ) -> bool {
-        self.doubted = None;
-        let changes = candidate.map(Candidate::put_in_place).transpose();
-        match changes {
+        self.rechecked = None;
+        match candidate.map(Candidate::install).transpose() {
             Ok(changes) => {
-                let told = self.what.usage.place().zip(changes);
-                let details = told.map(|(place, changes)| changes.tell(place));
-                finding.details.extend(details.into_iter().flatten());
-                self.accepted = Some(print);
+                let copied = self.spec.usage.target().zip(changes);
+                let details = copied.map(|(target, changes)| changes.lines(target));
+                update.details.extend(details.into_iter().flatten());
+                self.accepted = Some(fingerprint);
                 true
             }
-            Err(complaint) => {
+            Err(sentence) => {
                 self.has_failed = true;
-                finding.warnings_once.push(complaint);
+                update.warnings_once.push(sentence);
                 false
             }
         }
     }
 
-    /// The check has said no. The sentence about it.
-    pub(super) fn refuse(&mut self, print: TreeFingerprint, why: &str) -> String {
-        (self.refused, self.doubted) = (Some(print), None);
-        self.refusal(why)
+    /// Remembers content that the check has rejected, and returns the warning about it.
+    pub(super) fn reject(&mut self, fingerprint: TreeFingerprint, why: &str) -> String {
+        (self.rejected, self.rechecked) = (Some(fingerprint), None);
+        self.rejection(why)
     }
 
-    fn refusal(&self, why: &str) -> String {
-        let source = self.source().display();
+    fn rejection(&self, why: &str) -> String {
+        let source = self.path().display();
         format!("{source} is refused: {why}{}", self.consequence())
     }
 
     fn consequence(&self) -> &'static str {
-        if self.is_there() {
+        if self.is_available() {
             ": keeping the old one"
         } else {
             ""

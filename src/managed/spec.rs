@@ -32,7 +32,7 @@ pub(crate) struct ManagedSpec {
 
 impl Usage {
     /// Where the command finds it, if not at its source.
-    pub(crate) fn place(&self) -> Option<&Path> {
+    pub(crate) fn target(&self) -> Option<&Path> {
         match self {
             Usage::Watched => None,
             Usage::Copied(place) | Usage::Unpacked(place) => Some(place),
@@ -112,7 +112,7 @@ impl ManagedSpec {
         let places: Vec<&Path> = self
             .items
             .iter()
-            .filter_map(|item| item.usage.place())
+            .filter_map(|item| item.usage.target())
             .collect();
         let inside_another = |(at, place): &(usize, &&Path)| {
             let others = places.iter().enumerate().filter(|(other, _)| other != at);

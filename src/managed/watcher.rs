@@ -130,6 +130,8 @@ impl Watcher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::managed::exclusion::Exclusion;
+    use crate::managed::scan::scan;
     use std::fs::{File, OpenOptions};
     use std::io::Write as _;
     use std::path::Path;
@@ -151,7 +153,7 @@ mod tests {
             std::fs::create_dir(&dir).unwrap();
             std::fs::write(dir.join("file"), "text").unwrap();
             let mut places = WatchSet::default();
-            super::super::scan::survey(&dir, &mut places, None);
+            scan(&dir, &mut places, Exclusion::new(None));
             let mut watcher = Watcher::new();
             assert!(watcher.set(&places));
             Scene {
