@@ -1,9 +1,9 @@
 //! Every world that can come about, shortest way first, and what must hold in each of them.
 
-use super::deed::{LEADERS_CODE, mark};
 use super::follower::{Sight, Watching};
 use super::kernel::{Entry, File, Inode, Who};
 use super::leader::Pulse;
+use super::publish::{LEADERS_CODE, mark};
 use super::signaller::Saying;
 use super::world::{Lapse, Setup, Step, World};
 use crate::protocol::life::{Death, Life, LockState, WriteState};

@@ -2,8 +2,8 @@
 //!
 //! What a text and a lock mean, and what to make of it, is asked of the crate itself.
 
-use super::deed::{BOOT, DEVICE};
 use super::kernel::{Entry, Event, Inode, Who};
+use super::publish::{BOOT, DEVICE};
 use super::world::{Lapse, Setup, Step, World};
 use crate::protocol::condition::Condition;
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};

@@ -1,7 +1,7 @@
 //! Supervisors: their programs, and what the kernel does at their end.
 
-use super::deed::{Course, Deed, Outcome};
 use super::kernel::Who;
+use super::publish::{Course, Deed, Outcome};
 use super::world::{Lapse, Setup, Step, World};
 
 /// A process' end takes two steps of the kernel: `filp_close` lets go of the lock, then tells the watchers.

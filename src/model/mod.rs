@@ -6,7 +6,7 @@
 //! `next_lives_on` only the first one can, and a signaller is never killed, to keep the worlds few. A leader may
 //! replace its own tombstone when its command goes down: [`replacement_tests`] tells of that.
 //!
-//! [`world`] says who is there, [`deed`] and [`replacement`] have the steps of whoever makes a tombstone,
+//! [`world`] says who is there, [`publish`] and [`replacement`] have the steps of whoever makes a tombstone,
 //! [`leader`], [`signaller`] and [`follower`] what each of them does, [`kernel`] what they share, [`explore`] the
 //! promises.
 //!
@@ -18,19 +18,19 @@
 //! one machine. The slow look can come at any time, and is there only where events are dropped: anywhere
 //! else the promises hold without it.
 
-mod deed;
 mod explore;
 mod follower;
 mod kernel;
 mod leader;
+mod publish;
 mod replacement;
 mod replacement_tests;
 mod signaller;
 mod world;
 
 use crate::store::announce::Announcement;
-use deed::{Deed, LEADER};
 use explore::explore;
+use publish::{Deed, LEADER};
 use world::{Lapse, Setup};
 
 fn setup() -> Setup {

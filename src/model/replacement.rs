@@ -1,7 +1,7 @@
 //! What a leader does with its own tombstone when its command goes down (`OwnTombstone::replace`).
 
-use super::deed::{Course, Deed, Outcome};
 use super::kernel::{Inode, Who};
+use super::publish::{Course, Deed, Outcome};
 use super::world::{Lapse, World};
 use crate::protocol::tombstone::Tombstone;
 

@@ -3,7 +3,7 @@
 //! The story begins with a leader that was born, so that only the replacement and what comes after it is
 //! walked through; births are the business of the tests in [`super`].
 
-use super::deed::{Deed, LEADER};
+use super::publish::{Deed, LEADER};
 use super::replacement::REPLACEMENT;
 use super::world::{Lapse, Setup};
 use super::{breaks, holds, setup};

@@ -1,9 +1,9 @@
 //! The signaller, as `say.rs` has it.
 
-use super::deed::{Course, Outcome, SIGNALLER, said};
 use super::follower::Sight;
 use super::kernel::{Inode, Who};
 use super::leader::Pulse;
+use super::publish::{Course, Outcome, SIGNALLER, said};
 use super::world::{Lapse, Setup, Step, World};
 use crate::protocol::life::{Death, Life, Liveness, WriteState};
 use crate::protocol::tombstone::{Tombstone, compose_append};

@@ -1,9 +1,9 @@
 //! Everybody in the directory. [`World::next`] takes any one step of anybody.
 
-use super::deed::{Course, Deed};
 use super::follower::{Follower, Sight, Watching};
 use super::kernel::{Entry, Event, Kernel, Who};
 use super::leader::{Leader, Pulse};
+use super::publish::{Course, Deed};
 use super::signaller::{Saying, Signaller};
 use crate::store::announce::Announcement;
 
