@@ -1,14 +1,15 @@
-//! What the protocol takes from the kernel: one directory, its files, their locks, one inotify queue.
+//! What the protocol takes from the kernel: one directory, its files, their locks, one inotify
+//! queue.
 //!
-//! Every method is one system call, so it happens at once. Only a write takes time: it becomes visible
-//! in two pieces, and until it has ended other writers wait.
+//! Each method is one system call and happens at once. Only a write takes time: it becomes visible
+//! in two pieces, and other writers of the file wait until the second piece is written.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// Who does something.
+/// The process that takes a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Who {
+pub(super) enum Actor {
     Leader(usize),
     Signaller,
     Follower,
@@ -22,47 +23,58 @@ pub(super) enum Entry {
     /// `NAME`, the tombstone.
     Name,
     /// `.NAME.new`, in which it is prepared.
-    Nursery,
-    /// Somebody else's.
+    Staging,
+    /// A neighbour's file.
     Other,
 }
 
-/// Numbers are never used again: whoever compares them has the file open.
+/// Numbers are not reused: a process that compares them has the file open.
 pub(super) type Inode = usize;
 
+/// What inotify reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Event {
+pub(super) enum FileEvent {
     /// `IN_CREATE`, `IN_MODIFY`, `IN_MOVED_TO`.
     Changed(Entry),
     /// `IN_CLOSE_WRITE`.
     Closed(Entry),
-    /// `IN_Q_OVERFLOW`: what came after it is gone.
+    /// `IN_Q_OVERFLOW`: the events after it are lost.
     Overflow,
+}
+
+/// How far a call to `write` has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteProgress {
+    Complete,
+    /// The next call writes the rest.
+    Half,
+    /// Another process is writing to the file.
+    Blocked,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct File {
     pub(super) text: Vec<u8>,
-    /// What a write that goes on has not written yet, and whose it is.
-    writing: Option<(Who, Vec<u8>)>,
-    pub(super) lock: Option<Who>,
-    /// The last name it had: its events are raised under that, even when another file has the name.
+    /// The second piece of a write that is not complete, and its writer.
+    writing: Option<(Actor, Vec<u8>)>,
+    pub(super) lock: Option<Actor>,
+    /// The file's last name. Its events carry this name even when another file has it by then.
     pub(super) entry: Entry,
-    /// For the checker alone: the supervisor that filled it.
+    /// Only for the invariants: the leader whose life the file describes.
     pub(super) life: Option<usize>,
-    /// For the checker alone: how much of it its successor accounts for.
-    pub(super) seen: Option<usize>,
+    /// Only for the invariants: how many of its bytes its successor accounts for.
+    pub(super) accounted: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Kernel {
-    /// Most steps change none of them.
+    /// Shared between worlds, because most steps change none of them.
     pub(super) files: Vec<Rc<File>>,
     pub(super) name: Option<Inode>,
-    pub(super) nursery: Option<Inode>,
+    pub(super) staging: Option<Inode>,
     pub(super) armed: bool,
-    /// A follower takes all events at once, so neither their order nor their number makes a difference.
-    pub(super) queue: BTreeSet<Event>,
+    /// A set, because the follower takes all events at once: their order and number do not matter.
+    pub(super) queue: BTreeSet<FileEvent>,
     pub(super) queue_limit: usize,
     /// By how many bytes the first piece of a write is longer than the second.
     pub(super) tear: usize,
@@ -72,7 +84,7 @@ impl Kernel {
     pub(super) fn entry(&self, entry: Entry) -> Option<Inode> {
         match entry {
             Entry::Name => self.name,
-            Entry::Nursery => self.nursery,
+            Entry::Staging => self.staging,
             Entry::Other => None,
         }
     }
@@ -81,73 +93,72 @@ impl Kernel {
         Rc::make_mut(&mut self.files[inode])
     }
 
-    pub(super) fn raise(&mut self, event: Event) {
+    pub(super) fn raise(&mut self, event: FileEvent) {
         if !self.armed || self.queue.contains(&event) {
             return;
         }
         let full = self.queue.len() >= self.queue_limit;
         self.queue
-            .insert(if full { Event::Overflow } else { event });
+            .insert(if full { FileEvent::Overflow } else { event });
     }
 
     /// `open(".NAME.new", O_CREAT)`, never `O_EXCL`.
-    pub(super) fn open_nursery(&mut self) -> Inode {
-        if let Some(inode) = self.nursery {
+    pub(super) fn open_staging(&mut self) -> Inode {
+        if let Some(inode) = self.staging {
             return inode;
         }
         self.files.push(Rc::new(File {
             text: Vec::new(),
             writing: None,
             lock: None,
-            entry: Entry::Nursery,
+            entry: Entry::Staging,
             life: None,
-            seen: None,
+            accounted: None,
         }));
-        self.nursery = Some(self.files.len() - 1);
-        self.raise(Event::Changed(Entry::Nursery));
+        self.staging = Some(self.files.len() - 1);
+        self.raise(FileEvent::Changed(Entry::Staging));
         self.files.len() - 1
     }
 
-    /// `fcntl(F_SETLK)` for writing; false if somebody else holds it.
-    pub(super) fn lock(&mut self, inode: Inode, who: Who) -> bool {
+    /// `fcntl(F_SETLK)` for writing; false if another process holds the lock.
+    pub(super) fn lock(&mut self, inode: Inode, actor: Actor) -> bool {
         let lock = &mut self.file(inode).lock;
-        *lock = lock.or(Some(who));
-        *lock == Some(who)
+        *lock = lock.or(Some(actor));
+        *lock == Some(actor)
     }
 
     pub(super) fn truncate(&mut self, inode: Inode) {
         self.file(inode).text.clear();
-        self.raise(Event::Changed(self.files[inode].entry));
+        self.raise(FileEvent::Changed(self.files[inode].entry));
     }
 
-    /// The next half of a `write` with `O_APPEND`. True when it has ended; `None` while another write to
-    /// the file goes on.
-    pub(super) fn write(&mut self, inode: Inode, who: Who, text: &[u8]) -> Option<bool> {
+    /// The next piece of a `write` with `O_APPEND`.
+    pub(super) fn write(&mut self, inode: Inode, actor: Actor, text: &[u8]) -> WriteProgress {
         let middle = (text.len() + self.tear) / 2;
         let file = self.file(inode);
         match file.writing.take() {
             None => {
                 let (first, second) = text.split_at(middle.min(text.len()));
                 file.text.extend_from_slice(first);
-                file.writing = Some((who, second.to_vec()));
-                Some(false)
+                file.writing = Some((actor, second.to_vec()));
+                WriteProgress::Half
             }
-            Some((writer, second)) if writer == who => {
+            Some((writer, second)) if writer == actor => {
                 file.text.extend_from_slice(&second);
-                self.raise(Event::Changed(self.files[inode].entry));
-                Some(true)
+                self.raise(FileEvent::Changed(self.files[inode].entry));
+                WriteProgress::Complete
             }
-            others => {
-                file.writing = others;
-                None
+            other => {
+                file.writing = other;
+                WriteProgress::Blocked
             }
         }
     }
 
-    /// The write of somebody who was killed ends with what was written by then.
-    pub(super) fn cut(&mut self, inode: Inode, who: Who) {
+    /// The write of a killed process ends with the bytes that were written before.
+    pub(super) fn cut_write(&mut self, inode: Inode, actor: Actor) {
         let file = self.file(inode);
-        file.writing = file.writing.take().filter(|(writer, _)| *writer != who);
+        file.writing = file.writing.take().filter(|(writer, _)| *writer != actor);
     }
 
     pub(super) fn is_writing(&self) -> bool {
@@ -156,23 +167,23 @@ impl Kernel {
 
     /// `rename(".NAME.new", "NAME")`; false if there is no such file.
     pub(super) fn rename(&mut self) -> bool {
-        let Some(inode) = self.nursery.take() else {
+        let Some(inode) = self.staging.take() else {
             return false;
         };
         self.name = Some(inode);
         self.file(inode).entry = Entry::Name;
-        self.raise(Event::Changed(Entry::Name));
+        self.raise(FileEvent::Changed(Entry::Name));
         true
     }
 
     /// A process that closes any descriptor of a file loses its lock on it (fcntl(2)).
-    pub(super) fn unlock(&mut self, inode: Inode, who: Who) {
+    pub(super) fn unlock(&mut self, inode: Inode, actor: Actor) {
         let lock = &mut self.file(inode).lock;
-        *lock = lock.filter(|holder| *holder != who);
+        *lock = lock.filter(|holder| *holder != actor);
     }
 
-    /// What watchers hear when a descriptor for writing is closed.
-    pub(super) fn tell_close(&mut self, inode: Inode) {
-        self.raise(Event::Closed(self.files[inode].entry));
+    /// Tells watchers that a descriptor for writing was closed.
+    pub(super) fn notify_close(&mut self, inode: Inode) {
+        self.raise(FileEvent::Closed(self.files[inode].entry));
     }
 }

@@ -1,296 +1,114 @@
-//! One step at a time on the way to a tombstone, and the texts that are written on it.
-//!
-//! The programs are lists of deeds, so that a variant of the protocol is another list. They follow
-//! `birth.rs` step by step.
+//! The steps by which a tombstone is published and added to.
 
-use super::kernel::{Inode, Who};
-use super::replacement::Old;
-use super::world::{Lapse, World};
-use crate::protocol::timestamp::Timestamp;
-use crate::protocol::tombstone::{Line, Lock, LockIdentity, Tombstone, compose};
-use crate::store::announce::Announcement;
-
-/// The exit code of every leader; signallers say 0.
-pub(super) const LEADERS_CODE: u8 = 7;
-pub(super) const BOOT: &str = "b";
-pub(super) const DEVICE: (u32, u32) = (0, 1);
-
-/// One step of somebody who publishes a tombstone, and of a leader's life behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Deed {
-    OpenNursery,
-    LockNursery,
-    CompareNursery,
-    Truncate,
-    OpenName,
-    AskNameLock,
-    /// A signaller's: is the corpse that is to be replaced still there?
-    CompareCorpse,
-    Fill,
-    Rename,
-    CompareName,
-    WriteBorn,
-    WriteReady,
-    /// The command is down: here a tombstone that says ready begins to be replaced.
-    ReadOld,
-    /// Is the tombstone that is to be replaced still there?
-    CompareOld,
-    /// The same life without `Ready`.
-    FillAnew,
-    ReadOldAgain,
-    /// What others have appended to the old file since it was read first.
-    CarryOver,
-    CloseOld,
-    ReadOwn,
-    WriteDeath,
-    /// The same lines, in the wrong order.
-    WriteDeathDiedFirst,
-}
-
-impl Deed {
-    pub(super) fn what(self) -> &'static str {
-        match self {
-            Deed::OpenNursery => "opens or creates .NAME.new",
-            Deed::LockNursery => "tries to lock it",
-            Deed::CompareNursery => "compares it with .NAME.new",
-            Deed::Truncate => "truncates it",
-            Deed::OpenName => "opens NAME",
-            Deed::AskNameLock => "asks for the lock of that, and closes it",
-            Deed::CompareCorpse => "compares NAME with the corpse",
-            Deed::Fill => "writes half of the first record",
-            Deed::Rename => "renames .NAME.new to NAME",
-            Deed::CompareName => "compares its file with NAME",
-            Deed::WriteBorn => "writes half of Born",
-            Deed::WriteReady => "writes half of Ready",
-            Deed::ReadOld => "reads its tombstone, which is to be replaced",
-            Deed::CompareOld => "compares NAME with its old file",
-            Deed::FillAnew => "writes half of the same life without Ready",
-            Deed::ReadOldAgain => "reads its old file again",
-            Deed::CarryOver => "writes half of what others have appended to the old file",
-            Deed::CloseOld => "closes its old file",
-            Deed::ReadOwn => "reads whether it was said dead",
-            Deed::WriteDeath | Deed::WriteDeathDiedFirst => "writes half of the death record",
-        }
-    }
-}
-
-/// A supervisor's life. From `LockNursery` on nobody else is being born.
-pub(super) const LEADER: &[Deed] = &[
-    Deed::OpenNursery,
-    Deed::LockNursery,
-    Deed::CompareNursery,
-    Deed::Truncate,
-    Deed::OpenName,
-    Deed::AskNameLock,
-    Deed::Fill,
-    Deed::Rename,
-    Deed::CompareName,
-    Deed::WriteBorn,
-    Deed::ReadOwn,
-    Deed::WriteDeath,
-];
-
-/// A signaller in whose eyes the name is dead or absent.
-pub(super) const SIGNALLER: &[Deed] = &[
-    Deed::OpenNursery,
-    Deed::LockNursery,
-    Deed::CompareNursery,
-    Deed::Truncate,
-    Deed::CompareCorpse,
-    Deed::Fill,
-    Deed::Rename,
-    Deed::CompareName,
-];
-
-/// Somebody on the way through a list of deeds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Course {
-    pub(super) at: usize,
-    /// The file being made, open.
-    pub(super) file: Option<Inode>,
-    /// One's own tombstone while its successor is made.
-    pub(super) old: Option<Old>,
-    /// What stood under the name: opened by a leader, the corpse that a signaller found.
-    pub(super) other: Option<Inode>,
-}
-
-/// How a deed went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Done,
-    /// The next step ends the same write.
-    Half,
-    /// Somebody else is writing the file.
-    Blocked,
-    /// Somebody else holds the lock.
-    Refused,
-    /// The file was taken away: begin again.
-    Again,
-    /// Our life was said dead.
-    SaidDead,
-    /// There is nothing to replace, or it cannot be: what stands there stays.
-    Kept,
-    Failed,
-}
+use super::kernel::{Actor, Inode};
+use super::process::{Caller, Execution};
+use super::records::{leader_record, signaller_tombstone};
+use super::steps::{Step, StepResult};
+use super::world::World;
+use crate::protocol::tombstone::Tombstone;
 
 impl World {
-    /// One deed, and where it leaves the one who did it.
-    pub(super) fn deed(
+    /// Takes one step. `execution` is where it leaves its caller.
+    pub(super) fn perform(
         &mut self,
-        who: Who,
-        deed: Deed,
-        course: &mut Course,
-        word: Option<Announcement>,
-        lapse: Option<Lapse>,
-    ) -> Outcome {
+        caller: Caller,
+        step: Step,
+        execution: &mut Execution,
+    ) -> StepResult {
+        let result = self.result(caller, step, execution);
+        if result == StepResult::Done {
+            execution.position += 1;
+        }
+        result
+    }
+
+    fn result(&mut self, caller: Caller, step: Step, execution: &mut Execution) -> StepResult {
         let kernel = &mut self.kernel;
-        let file = course.file.unwrap_or(0);
-        let outcome = match deed {
-            Deed::OpenNursery => {
-                course.file = Some(kernel.open_nursery());
-                Outcome::Done
+        let actor = caller.actor;
+        let file = execution.file.unwrap_or(0);
+        match step {
+            Step::OpenStaging => {
+                execution.file = Some(kernel.open_staging());
+                StepResult::Done
             }
-            Deed::LockNursery if kernel.lock(file, who) => Outcome::Done,
-            Deed::LockNursery => Outcome::Refused,
-            Deed::CompareNursery if kernel.nursery == Some(file) => Outcome::Done,
-            // It was renamed or removed between the open and the lock.
-            Deed::CompareNursery => {
-                self.close(course, who);
-                Outcome::Again
+            Step::LockStaging if kernel.lock(file, actor) => StepResult::Done,
+            Step::LockStaging => StepResult::Refused,
+            Step::CompareStaging if kernel.staging == Some(file) => StepResult::Done,
+            Step::CompareStaging => {
+                // It was renamed or removed between the open and the lock.
+                self.close(execution, actor);
+                StepResult::StartOver
             }
-            Deed::ReadOld
-            | Deed::CompareOld
-            | Deed::ReadOldAgain
-            | Deed::CarryOver
-            | Deed::CloseOld => self.replace(who, deed, course, lapse),
-            Deed::Truncate => {
+            Step::Truncate => {
                 kernel.truncate(file);
-                Outcome::Done
+                StepResult::Done
             }
-            Deed::OpenName => {
-                course.other = kernel.name;
-                Outcome::Done
+            Step::OpenName => {
+                execution.other = kernel.name;
+                StepResult::Done
             }
-            Deed::AskNameLock => {
-                let other = course.other.take();
-                let held = other.and_then(|other| kernel.files[other].lock);
-                if let Some(other) = other {
-                    kernel.unlock(other, who);
-                }
-                if held.is_some_and(|holder| holder != who) {
-                    Outcome::Refused
-                } else {
-                    Outcome::Done
-                }
+            Step::QueryNameLock => self.query_name_lock(actor, execution),
+            Step::CompareTarget if kernel.name == execution.other => StepResult::Done,
+            Step::CompareTarget => {
+                self.remove_staging(execution, actor);
+                self.close(execution, actor);
+                StepResult::StartOver
             }
-            Deed::CompareCorpse if kernel.name == course.other => Outcome::Done,
-            Deed::CompareCorpse => {
-                self.give_up(course, who);
-                self.close(course, who);
-                Outcome::Again
+            Step::Rename if kernel.rename() => StepResult::Done,
+            Step::Rename => StepResult::Failed,
+            Step::CompareName if kernel.name == Some(file) => StepResult::Done,
+            Step::CompareName => StepResult::Failed,
+            Step::ReadOwn if Tombstone::parse(&kernel.files[file].text).died.is_some() => {
+                StepResult::AlreadyDead
             }
-            Deed::Rename if kernel.rename() => Outcome::Done,
-            Deed::Rename => Outcome::Failed,
-            Deed::CompareName if kernel.name == Some(file) => Outcome::Done,
-            Deed::CompareName => Outcome::Failed,
-            Deed::ReadOwn if Tombstone::parse(&kernel.files[file].text).died.is_some() => {
-                Outcome::SaidDead
-            }
-            Deed::ReadOwn => Outcome::Done,
-            Deed::Fill
-            | Deed::FillAnew
-            | Deed::WriteBorn
-            | Deed::WriteReady
-            | Deed::WriteDeath
-            | Deed::WriteDeathDiedFirst => {
-                if matches!(deed, Deed::Fill | Deed::FillAnew) {
-                    kernel.file(file).life = match who {
-                        Who::Leader(at) => Some(at),
-                        _ => None,
-                    };
-                }
-                // As `compose_append` does: after half a record of somebody who was killed.
-                let text = &kernel.files[file].text;
-                let start = text.last().is_some_and(|last| *last != b'\n');
-                let start = if start { "\n" } else { "" };
-                let record = format!("{start}{}", record(who, deed, file, word));
-                match kernel.write(file, who, record.as_bytes()) {
-                    Some(true) => Outcome::Done,
-                    Some(false) => Outcome::Half,
-                    None => Outcome::Blocked,
-                }
-            }
+            Step::ReadOwn => StepResult::Done,
+            Step::ReadOld
+            | Step::CompareOld
+            | Step::ReadOldAgain
+            | Step::CarryOver
+            | Step::CloseOld => self.replacement_result(caller, step, execution),
+            Step::Fill
+            | Step::FillUnready
+            | Step::WriteBorn
+            | Step::WriteReady
+            | Step::WriteDeath
+            | Step::WriteDeathDiedFirst => self.write_record(caller, step, file),
+        }
+    }
+
+    fn query_name_lock(&mut self, actor: Actor, execution: &mut Execution) -> StepResult {
+        let Some(other) = execution.other.take() else {
+            return StepResult::Done;
         };
-        if outcome == Outcome::Done {
-            course.at += 1;
-        }
-        outcome
-    }
-
-    /// Whoever gives up removes the nursery while holding its lock.
-    pub(super) fn give_up(&mut self, course: &Course, who: Who) {
-        let holds = |file: Inode| self.kernel.files[file].lock == Some(who);
-        if course.file.is_some_and(holds) {
-            self.kernel.nursery = None;
+        let lock = self.kernel.files[other].lock;
+        self.kernel.unlock(other, actor);
+        if lock.is_some_and(|holder| holder != actor) {
+            StepResult::Refused
+        } else {
+            StepResult::Done
         }
     }
 
-    pub(super) fn close(&mut self, course: &mut Course, who: Who) {
-        if let Some(file) = course.file.take() {
-            self.kernel.unlock(file, who);
-            self.kernel.tell_close(file);
+    fn write_record(&mut self, caller: Caller, step: Step, file: Inode) -> StepResult {
+        let kernel = &mut self.kernel;
+        if matches!(step, Step::Fill | Step::FillUnready) {
+            kernel.file(file).life = match caller.actor {
+                Actor::Leader(at) => Some(at),
+                _ => None,
+            };
         }
+        // As `compose_append` does: a killed process may have left half a line.
+        let last = kernel.files[file].text.last();
+        let mut record = String::from(if last.is_some_and(|last| *last != b'\n') {
+            "\n"
+        } else {
+            ""
+        });
+        record.push_str(&match (caller.actor, caller.announcement) {
+            (Actor::Leader(at), _) => leader_record(at, step, file),
+            (_, Some(announcement)) => signaller_tombstone(announcement),
+            (_, None) => String::new(),
+        });
+        kernel.write(file, caller.actor, record.as_bytes()).into()
     }
-}
-
-/// A signaller's record, ready to be written.
-pub(super) struct Record(Announcement, Timestamp);
-
-impl Record {
-    pub(super) fn lines(&self) -> Vec<Line<'_>> {
-        match self.0 {
-            Announcement::Died(code) => vec![Line::ExitCode(code), Line::Died(&self.1)],
-            Announcement::Ready => vec![Line::Ready(&self.1)],
-        }
-    }
-}
-
-pub(super) fn said(word: Announcement) -> Record {
-    Record(word, stamp("s"))
-}
-
-/// The line by which a signaller's word is known again.
-pub(super) fn mark(word: Announcement) -> String {
-    compose(&said(word).lines())
-}
-
-/// The text that a deed writes.
-fn record(who: Who, deed: Deed, inode: Inode, word: Option<Announcement>) -> String {
-    let Who::Leader(at) = who else {
-        let (word, time) = (word.map(said), stamp("s"));
-        let word = word.as_ref().map(Record::lines).unwrap_or_default();
-        let born = matches!(word.first(), Some(Line::Ready(_))).then_some(Line::Born(&time));
-        return compose(&born.into_iter().chain(word).collect::<Vec<_>>());
-    };
-    let time = stamp(at);
-    let lock = Lock::Fcntl(LockIdentity {
-        boot: BOOT.to_owned(),
-        device: DEVICE,
-        inode: inode as u64,
-    });
-    let code = Line::ExitCode(LEADERS_CODE);
-    match deed {
-        Deed::Fill => compose(&[Line::Waiting(&time), Line::Lock(&lock)]),
-        // The command's message, if it had one, has nothing to do with the protocol.
-        Deed::FillAnew => compose(&[Line::Waiting(&time), Line::Lock(&lock), Line::Born(&time)]),
-        Deed::WriteBorn => compose(&[Line::Born(&time)]),
-        Deed::WriteReady => compose(&[Line::Ready(&time)]),
-        Deed::WriteDeath => compose(&[code, Line::Died(&time)]),
-        Deed::WriteDeathDiedFirst => compose(&[Line::Died(&time), code]),
-        _ => String::new(),
-    }
-}
-
-pub(super) fn stamp(text: impl ToString) -> Timestamp {
-    Timestamp::from_text(text.to_string())
 }

@@ -1,76 +1,71 @@
 //! A life that replaces its own tombstone, because its command went down and will be started again.
 //!
-//! The story begins with a leader that was born, so that only the replacement and what comes after it is
-//! walked through; births are the business of the tests in [`super`].
+//! A world begins with a leader that is born already, so that the search covers only the
+//! replacement and what comes after it. The tests in [`super::tests`] cover births.
 
-use super::publish::{Deed, LEADER};
-use super::replacement::REPLACEMENT;
-use super::world::{Lapse, Setup};
-use super::{breaks, holds, setup};
+use super::check::{breaks, holds};
+use super::setup::{Killable, Mutation, Setup};
+use super::steps::{LEADER, Program, REPLACEMENT, Step};
 use crate::store::announce::Announcement;
 
-/// A supervisor whose command is ready, and goes down and is ready again as often as `times` says.
-fn restarting(times: usize) -> Vec<Deed> {
-    let end = place_of(Deed::ReadOwn, LEADER);
-    let mut deeds = LEADER[..end].to_vec();
-    deeds.push(Deed::WriteReady);
-    for _ in 0..times {
-        deeds.extend_from_slice(REPLACEMENT);
-        deeds.push(Deed::WriteReady);
-    }
-    deeds.extend_from_slice(&LEADER[end..]);
-    deeds
+const ANNOUNCEMENTS: [Announcement; 2] = [Announcement::Died(0), Announcement::Ready];
+
+/// A leader whose command becomes ready, goes down, and becomes ready again after each replacement.
+fn restarting(replacements: &[Program]) -> Program {
+    let (born, end) = birth_and_end();
+    let ready = Program::new(born).then(&[Step::WriteReady]);
+    let life = replacements.iter().fold(ready, |life, replacement| {
+        life.then(replacement.steps()).then(&[Step::WriteReady])
+    });
+    life.then(end)
 }
 
-fn place_of(deed: Deed, deeds: &[Deed]) -> usize {
-    deeds.iter().position(|other| *other == deed).unwrap()
+/// A leader whose command does not become ready again: the shortest life with a replacement.
+fn not_ready_again() -> Program {
+    let (born, end) = birth_and_end();
+    Program::new(born)
+        .then(&[Step::WriteReady])
+        .then(REPLACEMENT)
+        .then(end)
 }
 
-/// The story of `leader`, from where its command has gone down.
-fn story(leader: Vec<Deed>) -> Setup {
+/// The program of a leader until its command is started, and from the command's end.
+fn birth_and_end() -> (&'static [Step], &'static [Step]) {
+    LEADER.split_at(Program::new(LEADER).position_of(Step::ReadOwn))
+}
+
+fn replacement() -> Program {
+    Program::new(REPLACEMENT)
+}
+
+/// A world with this leader that begins when its command has gone down.
+fn down(program: Program) -> Setup {
     Setup {
-        begun: place_of(Deed::ReadOld, &leader),
-        leader,
-        ..setup()
+        steps_taken: program.position_of(Step::ReadOld),
+        program,
+        ..Setup::default()
     }
 }
 
 fn replacing(times: usize) -> Setup {
-    story(restarting(times))
+    down(restarting(&vec![replacement(); times]))
 }
 
-/// One whose command does not become ready again: the shortest life with a replacement.
-fn replacing_last_of_all() -> Setup {
-    let mut leader = restarting(1);
-    let again = leader.iter().rposition(|deed| *deed == Deed::WriteReady);
-    leader.remove(again.unwrap());
-    story(leader)
-}
-
-/// With a signaller, who may come before the command was ready: only then can it find the life not ready,
-/// and say so when that is being taken back.
-fn signalled(word: Announcement) -> Setup {
-    let mut setup = Setup {
-        signaller: Some(word),
+/// With a signaller that may come before the command is ready. Only then can it find a life that is
+/// not ready, and announce readiness while the leader takes it back.
+fn signalled(announcement: Announcement, replacement: Program) -> Setup {
+    let program = restarting(&[replacement]);
+    Setup {
+        signaller: Some(announcement),
         follower: false,
-        ..replacing(1)
-    };
-    setup.begun = place_of(Deed::WriteReady, &setup.leader);
-    setup
-}
-
-/// The same with the first `deed` of the replacement at another place: before `other`.
-fn early(deed: Deed, other: Deed) -> Vec<Deed> {
-    let mut leader = restarting(1);
-    leader.remove(place_of(deed, &leader));
-    let begun = place_of(Deed::ReadOld, &leader);
-    let place = begun + place_of(other, &leader[begun..]);
-    leader.insert(place, deed);
-    leader
+        steps_taken: program.position_of(Step::WriteReady),
+        program,
+        ..Setup::default()
+    }
 }
 
 #[test]
-fn a_follower_hears_of_the_end_of_a_life_that_replaces_its_tombstone_and_not_before() {
+fn a_follower_learns_of_the_end_of_a_life_that_replaces_its_tombstone_and_not_earlier() {
     for times in [1, 2] {
         holds(
             &format!("leader that replaces {times} times, follower"),
@@ -86,7 +81,7 @@ fn a_newcomer_waits_or_is_refused_while_a_life_replaces_its_tombstone() {
         &Setup {
             leaders: 2,
             follower: false,
-            next_lives_on: false,
+            killable: Killable::LeadersAndSignaller,
             ..replacing(1)
         },
     );
@@ -94,20 +89,22 @@ fn a_newcomer_waits_or_is_refused_while_a_life_replaces_its_tombstone() {
         "leader that replaces, newcomer, follower",
         &Setup {
             leaders: 2,
-            ..replacing_last_of_all()
+            ..down(not_ready_again())
         },
     );
 }
 
 #[test]
-fn what_a_signaller_says_survives_the_replacement() {
-    for word in [Announcement::Died(0), Announcement::Ready] {
+fn a_signallers_record_survives_the_replacement() {
+    for announcement in ANNOUNCEMENTS {
         for tear in [0, 2] {
             holds(
-                &format!("leader that replaces, signaller ({word:?}), writes torn by {tear}"),
+                &format!(
+                    "leader that replaces, signaller ({announcement:?}), writes torn by {tear}"
+                ),
                 &Setup {
                     tear,
-                    ..signalled(word)
+                    ..signalled(announcement, replacement())
                 },
             );
         }
@@ -116,135 +113,128 @@ fn what_a_signaller_says_survives_the_replacement() {
         "leader that replaces, newcomer, signaller",
         &Setup {
             leaders: 2,
-            ..signalled(Announcement::Died(0))
+            ..signalled(Announcement::Died(0), replacement())
         },
     );
 }
 
 #[test]
-fn what_a_signaller_says_during_a_replacement_reaches_the_follower() {
-    for word in [Announcement::Died(0), Announcement::Ready] {
+fn a_signallers_record_written_during_a_replacement_reaches_the_follower() {
+    for announcement in ANNOUNCEMENTS {
         holds(
-            &format!("leader that replaces, signaller ({word:?}), follower"),
+            &format!("leader that replaces, signaller ({announcement:?}), follower"),
             &Setup {
-                signaller: Some(word),
-                ..replacing_last_of_all()
+                signaller: Some(announcement),
+                ..down(not_ready_again())
             },
         );
     }
 }
 
 #[test]
-fn an_old_file_not_read_again_swallows_a_word() {
-    let mut leader = restarting(1);
-    leader.retain(|deed| !matches!(deed, Deed::ReadOldAgain | Deed::CarryOver));
-    for word in [Announcement::Died(0), Announcement::Ready] {
+fn an_old_file_not_read_again_loses_a_record() {
+    let replacement = replacement()
+        .without(Step::ReadOldAgain)
+        .without(Step::CarryOver);
+    for announcement in ANNOUNCEMENTS {
         breaks(
             "old file not read again",
             "lost with the tombstone",
-            &Setup {
-                leader: leader.clone(),
-                ..signalled(word)
-            },
+            &signalled(announcement, replacement.clone()),
         );
     }
 }
 
 #[test]
-fn an_old_file_read_again_before_the_rename_swallows_a_word() {
-    for word in [Announcement::Died(0), Announcement::Ready] {
+fn an_old_file_read_again_before_the_rename_loses_a_record() {
+    for announcement in ANNOUNCEMENTS {
         breaks(
             "old file read again before the rename",
             "lost with the tombstone",
-            &Setup {
-                leader: early(Deed::ReadOldAgain, Deed::Rename),
-                ..signalled(word)
-            },
+            &signalled(
+                announcement,
+                replacement().moved_before(Step::ReadOldAgain, Step::Rename),
+            ),
         );
     }
 }
 
 #[test]
-fn an_old_file_closed_before_its_successor_stands_there_is_seen_unlocked() {
-    for other in [Deed::LockNursery, Deed::Rename] {
+fn an_old_file_closed_before_the_rename_leaves_the_tombstone_unlocked() {
+    for other in [Step::LockStaging, Step::Rename] {
+        let replacement = replacement().moved_before(Step::CloseOld, other);
         breaks(
             &format!("old file closed before {other:?}"),
             "unlocked",
-            &story(early(Deed::CloseOld, other)),
+            &down(restarting(&[replacement])),
         );
     }
 }
 
 #[test]
-fn a_successor_that_is_not_locked_is_seen_unlocked() {
-    let mut leader = restarting(1);
-    let lock = leader.iter().rposition(|deed| *deed == Deed::LockNursery);
-    leader.remove(lock.unwrap());
-    breaks("successor not locked", "unlocked", &story(leader));
-}
-
-#[test]
-fn a_free_lock_believed_of_a_file_that_was_replaced_is_no_death() {
+fn a_successor_that_is_not_locked_is_visible_unlocked() {
+    let replacement = replacement().without(Step::LockStaging);
     breaks(
-        "name not compared before lost is believed",
-        "which goes on",
-        &Setup {
-            lapse: Some(Lapse::NoCompareBeforeLost),
-            ..replacing(1)
-        },
+        "successor not locked",
+        "unlocked",
+        &down(restarting(&[replacement])),
     );
 }
 
 #[test]
-fn a_death_believed_of_a_file_that_was_replaced_may_be_none() {
+fn a_released_lock_of_a_file_that_was_replaced_is_no_death() {
     breaks(
-        "name not compared before Died is believed",
-        "which goes on",
+        "name not compared before lost is reported",
+        "goes on",
+        &replacing(1).with_mutation(Mutation::NoCompareBeforeLost),
+    );
+}
+
+#[test]
+fn a_recorded_death_in_a_file_that_was_replaced_may_be_none() {
+    breaks(
+        "name not compared before Died is reported",
+        "goes on",
         &Setup {
             signaller: Some(Announcement::Died(0)),
-            lapse: Some(Lapse::NoCompareBeforeDied),
-            ..replacing_last_of_all()
+            ..down(not_ready_again()).with_mutation(Mutation::NoCompareBeforeDied)
         },
     );
 }
 
 #[test]
-fn a_word_not_compared_after_it_was_said_may_be_lost_on_a_replaced_file() {
-    for word in [Announcement::Died(0), Announcement::Ready] {
+fn a_name_not_compared_after_an_append_loses_the_record_on_a_replaced_file() {
+    for announcement in ANNOUNCEMENTS {
         breaks(
             "name not compared after the append",
-            "never stood",
-            &Setup {
-                lapse: Some(Lapse::NoCompareAfterSaying),
-                ..signalled(word)
-            },
+            "never visible",
+            &signalled(announcement, replacement()).with_mutation(Mutation::NoCompareAfterAppend),
         );
     }
 }
 
 #[test]
-fn a_death_record_of_which_half_counts_as_seen_is_carried_over_by_halves() {
+fn a_death_record_that_is_half_accounted_for_is_carried_over_by_halves() {
     breaks(
-        "half a record counts as seen",
+        "half a record is accounted for",
         "half written",
         &Setup {
             tear: 2,
-            lapse: Some(Lapse::SplitRecord),
-            ..signalled(Announcement::Died(0))
+            ..signalled(Announcement::Died(0), replacement()).with_mutation(Mutation::SplitRecord)
         },
     );
 }
 
-/// The one thing that is known and left: the word goes with the life that it was said to, which is lost.
+/// A known limitation: the record is lost together with the life that it is about.
 #[test]
-fn only_a_leader_killed_between_the_rename_and_the_carrying_over_takes_a_word_with_it() {
-    for word in [Announcement::Died(0), Announcement::Ready] {
+fn only_a_leader_killed_between_the_rename_and_the_carrying_over_loses_a_record() {
+    for announcement in ANNOUNCEMENTS {
         breaks(
             "leader killed before it carries over",
             "lost with the tombstone",
             &Setup {
-                strict: true,
-                ..signalled(word)
+                no_excuse: true,
+                ..signalled(announcement, replacement())
             },
         );
     }
