@@ -78,7 +78,7 @@ impl Child {
 
     /// Sends a signal. After a stop `CONT` goes to the whole group, as the stop did, and to where the
     /// terminal is if that is ours again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send(&mut self, signal: Signal) -> io::Result<()> {
         let mut target = self.target;
         match signal {
@@ -98,7 +98,10 @@ impl Child {
         if target == SignalTarget::Group && self.has_left_its_group() {
             kill(self.pid, SignalTarget::Process, signal).or_else(unless_nobody)?;
         }
-        kill(self.pid, target, signal).or_else(unless_nobody)
+        match kill(self.pid, target, signal) {
+            Err(error) => unless_nobody(error),
+            sent => sent,
+        }
     }
 
     /// Whether it is stopped, which may not have been told to us yet.

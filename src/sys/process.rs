@@ -30,7 +30,7 @@ pub(crate) fn parent_pid() -> i32 {
 }
 
 /// Sends a signal to a child that was not reaped yet.
-#[inline]
+#[inline(always)]
 pub(crate) fn kill(pid: i32, target: SignalTarget, signal: Signal) -> io::Result<()> {
     let pid = match target {
         SignalTarget::Process => pid,
@@ -49,7 +49,7 @@ pub(super) fn raise(target: SignalTarget, signal: Signal) -> io::Result<()> {
     kill_raw(pid, signal)
 }
 
-#[inline]
+#[inline(always)]
 fn kill_raw(pid: i32, signal: Signal) -> io::Result<()> {
     // SAFETY: kill touches no memory.
     match unsafe { libc::kill(pid, c_int::from(signal.number())) } {
