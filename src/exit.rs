@@ -29,7 +29,7 @@ pub(crate) enum ExitStatus {
 
 impl ExitStatus {
     /// The status that a shell would report.
-    pub(crate) fn status(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             ExitStatus::Exited(code) => code,
             ExitStatus::Signaled(signal) => signal.exit_status(),

@@ -1,4 +1,4 @@
-//! What the state machine asks for: one action after another.
+//! What the state machine asks its caller to do.
 
 use super::outcome::FinalStatus;
 use super::record::Record;
@@ -7,24 +7,27 @@ use super::timer::Timer;
 use crate::duration::Limit;
 use crate::signal::Signal;
 
-/// Something to be done.
+/// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Execute the command and answer with `Started` or `StartFailed`.
+    /// Start the command. Answer with [`Event::Started`](super::event::Event::Started) or
+    /// [`Event::StartFailed`](super::event::Event::StartFailed).
     Start,
     /// Send the signal to the command.
     Send(Signal),
-    /// The command was stopped by this signal: stop with it, so that job control sees it.
+    /// The signal suspended the command: suspend exitdir-run too, so that job control sees it.
     Pause(Signal),
-    /// Send the signal to every descendant that has not got it, and call [`Event::Alone`] when none is left.
+    /// Send the signal to every descendant that has not got it. Answer with
+    /// [`Event::NoDescendants`](super::event::Event::NoDescendants) when none is left.
     SignalDescendants(Signal),
-    /// Call [`Event::Expired`] after this long, instead of any earlier date for the same timer.
+    /// Send [`Event::Expired`](super::event::Event::Expired) after this long. An earlier deadline
+    /// of the same timer is void.
     Arm(Timer, Limit),
-    /// Forget the timer.
+    /// Clear the timer.
     Disarm(Timer),
-    /// Write into the tombstone.
+    /// Write this into the tombstone.
     Record(Record),
-    /// Tell people.
+    /// Print a notice.
     Report(Report),
     /// Write the death record and exit.
     Finish(FinalStatus),

@@ -1,4 +1,4 @@
-//! What the state machine is told: one event at a time.
+//! What the caller tells the state machine, one event at a time.
 
 use super::timer::Timer;
 use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
@@ -8,23 +8,23 @@ use crate::signal::Signal;
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The birth dependencies hold (or there are none).
+    /// The birth dependencies hold, or there are none.
     BirthDepsHold,
     /// A death dependency holds.
     DeathDepHolds(StopCause),
-    /// A signal came from outside.
+    /// exitdir-run received a signal.
     Signal(Signal),
-    /// The command was executed.
+    /// The command was started.
     Started,
-    /// It could not be.
+    /// The command could not be started.
     StartFailed(StartFailure),
-    /// The command was found to be ready.
+    /// The command is ready.
     Ready,
-    /// The command was stopped by this signal, as by `^Z`. It may go on without a word.
+    /// This signal suspended the command, as by `^Z`. No event says that the command continues.
     Paused(Signal),
     /// The command has ended and was reaped.
     Ended(ExitStatus, Remaining, TerminalPlace),
-    /// Nobody is left of what the command left behind.
+    /// No process is left of those that the command left behind.
     NoDescendants,
     /// A command may run.
     Activated,
@@ -32,13 +32,13 @@ pub(crate) enum Event {
     Deactivated,
     /// A new configuration was put in place.
     Reconfigured,
-    /// A timer that was armed has run out.
+    /// An armed timer has expired.
     Expired(Timer),
 }
 
 impl Event {
-    /// Whether it says that a command may run, or that none may.
-    pub(super) fn activity(&self) -> Option<bool> {
+    /// Whether a command may run from now on; `None` if the event does not change that.
+    pub(super) fn activates(&self) -> Option<bool> {
         match self {
             Event::Activated => Some(true),
             Event::Deactivated => Some(false),

@@ -1,6 +1,9 @@
-//! With which status a life ends, and why: the exit table of `exitdir-run`. Pure.
+//! The exit table of `exitdir-run`: with which status a life ends, and why. Pure.
 //!
-//! A stop is as clean as the death that caused it; a failure is never turned into a success.
+//! If the dependency that stopped the command exited 0, a command that obeys the stop ends with 0. If
+//! the dependency failed, or is a birth dependency too, the status is never 0. A failure of the
+//! command that does not come from the stop is never turned into a success. `--pass-code` replaces
+//! all of this by the command's own status.
 
 use super::outcome::{EndReason, FinalStatus, StopReason};
 use super::rules::Rules;
@@ -10,95 +13,98 @@ use crate::protocol::death_deps::{Dependence, StopCause};
 use crate::protocol::tombstone::Reason;
 use crate::signal::{Signal, SignalSet};
 
-/// The command ended without being told to by us.
-pub(crate) fn command_ended(rules: &Rules, ending: ExitStatus, sent: SignalSet) -> FinalStatus {
-    let reason = match ending {
+/// The command ended, and exitdir-run had not begun to stop it.
+pub(super) fn command_ended(rules: &Rules, status: ExitStatus, sent: SignalSet) -> FinalStatus {
+    let reason = match status {
         ExitStatus::Signaled(signal) if !sent.contains(signal) => Reason::Signaled,
         ExitStatus::Signaled(_) | ExitStatus::Exited(_) => Reason::Exited,
     };
     FinalStatus {
-        code: rules.counted_status(ending),
-        signal: ending.signal(),
+        code: rules.counted_status(status),
+        signal: status.signal(),
         reason,
-        end_reason: EndReason::CommandEnded(ending),
+        end_reason: EndReason::CommandEnded(status),
     }
 }
 
-/// The command ended after we had begun to stop it. If that was for a while it counts as its own end.
-pub(crate) fn stopped(
+/// The command ended after exitdir-run had begun to stop it. If the stop was temporary, the command
+/// counts as having ended by itself.
+pub(super) fn stopped(
     rules: &Rules,
     stop: Stop,
-    ending: ExitStatus,
+    status: ExitStatus,
     sent: SignalSet,
 ) -> FinalStatus {
-    let own = rules.counted_status(ending);
     let (code, reason) = match &stop.reason {
         StopReason::Deactivated | StopReason::Reconfigured => {
-            return command_ended(rules, ending, sent);
+            return command_ended(rules, status, sent);
         }
-        StopReason::Dependency(fate) => {
-            let killed = stop.killed && ending == ExitStatus::Signaled(Signal::KILL);
+        StopReason::Dependency(cause) => {
+            let killed = stop.killed && status == ExitStatus::Signaled(Signal::KILL);
             let reason = if killed {
                 Reason::Killed
             } else {
                 Reason::Stopped
             };
-            (after_stop(rules, fate.dependence, ending), reason)
+            (after_stop(rules, cause.dependence, status), reason)
         }
         StopReason::RunTimeout => (exit::TIMED_OUT, Reason::Timeout),
     };
-    let code = if rules.pass_code { own } else { code };
     FinalStatus {
-        code,
-        signal: ending.signal(),
+        code: if rules.pass_code {
+            rules.counted_status(status)
+        } else {
+            code
+        },
+        signal: status.signal(),
         reason,
         end_reason: EndReason::Stopped(stop.reason),
     }
 }
 
 /// The column of the exit table for a command that ran.
-fn after_stop(rules: &Rules, bond: Dependence, ending: ExitStatus) -> u8 {
-    let own = rules.counted_status(ending);
-    match bond {
-        Dependence::Auxiliary if is_stop_obeyed(rules, ending) => exit::SUCCESS,
-        Dependence::Required if own == exit::SUCCESS => rules.stop_status(),
-        Dependence::Auxiliary | Dependence::Required => own,
+fn after_stop(rules: &Rules, dependence: Dependence, status: ExitStatus) -> u8 {
+    let counted = rules.counted_status(status);
+    match dependence {
+        Dependence::Auxiliary if is_stop_obeyed(rules, status) => exit::SUCCESS,
+        Dependence::Required if counted == exit::SUCCESS => rules.stop_status(),
+        Dependence::Auxiliary | Dependence::Required => counted,
     }
 }
 
-/// Whether the command ended as one does that was asked to stop.
-fn is_stop_obeyed(rules: &Rules, ending: ExitStatus) -> bool {
-    match ending {
+/// Whether the command ended as programs do that obey a stop signal.
+fn is_stop_obeyed(rules: &Rules, status: ExitStatus) -> bool {
+    match status {
         ExitStatus::Exited(code) => code == exit::SUCCESS || code == rules.stop_status(),
         ExitStatus::Signaled(signal) => signal == rules.stop_signal,
     }
 }
 
 /// The column of the exit table for a command that was never started.
-pub(crate) fn not_started(rules: &Rules, fate: StopCause) -> FinalStatus {
-    let code = match fate.dependence {
-        Dependence::Auxiliary => exit::SUCCESS,
-        Dependence::Required => rules.stop_status(),
-    };
-    without_command(code, Reason::Stopped, EndReason::NotStarted(fate))
+pub(super) fn not_started(rules: &Rules, cause: StopCause) -> FinalStatus {
+    let code = status_without_start(rules, cause.dependence);
+    without_command(code, Reason::Stopped, EndReason::NotStarted(cause))
 }
 
-/// The same for a command that ran, and was to be started again.
-pub(crate) fn not_restarted(rules: &Rules, fate: StopCause, last: &FinalStatus) -> FinalStatus {
-    let not_started = not_started(rules, fate.clone());
-    FinalStatus {
-        code: if rules.pass_code {
-            last.code
-        } else {
-            not_started.code
-        },
-        end_reason: EndReason::NotRestarted(fate),
-        ..not_started
+/// The same column, for a command that ran and was to be started again.
+pub(super) fn not_restarted(rules: &Rules, cause: StopCause, last: &FinalStatus) -> FinalStatus {
+    let code = if rules.pass_code {
+        last.code
+    } else {
+        status_without_start(rules, cause.dependence)
+    };
+    without_command(code, Reason::Stopped, EndReason::NotRestarted(cause))
+}
+
+fn status_without_start(rules: &Rules, dependence: Dependence) -> u8 {
+    match dependence {
+        Dependence::Auxiliary => exit::SUCCESS,
+        Dependence::Required => rules.stop_status(),
     }
 }
 
-/// A signal came while the command was down.
-pub(crate) fn interrupted(signal: Signal) -> FinalStatus {
+/// A signal arrived while the command was down.
+pub(super) fn interrupted(signal: Signal) -> FinalStatus {
     without_command(
         signal.exit_status(),
         Reason::Interrupted,
@@ -107,7 +113,7 @@ pub(crate) fn interrupted(signal: Signal) -> FinalStatus {
 }
 
 /// The birth dependencies did not hold in time.
-pub(crate) fn birth_timeout() -> FinalStatus {
+pub(super) fn birth_timeout() -> FinalStatus {
     without_command(
         exit::TIMED_OUT,
         Reason::BirthTimeout,
@@ -116,7 +122,7 @@ pub(crate) fn birth_timeout() -> FinalStatus {
 }
 
 /// The command could not be started.
-pub(crate) fn start_failed(failure: StartFailure) -> FinalStatus {
+pub(super) fn start_failed(failure: StartFailure) -> FinalStatus {
     let code = match failure {
         StartFailure::NotFound(_) => exit::NOT_FOUND,
         StartFailure::NotExecutable(_) => exit::NOT_EXECUTABLE,

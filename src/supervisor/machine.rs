@@ -1,4 +1,4 @@
-//! The machine: its rules and its state, and what can be asked of it between two events.
+//! The machine's data: its rules, its state, and what the caller can ask between two events.
 
 use super::action::Action;
 use super::report::Report;
@@ -10,11 +10,12 @@ use crate::duration::Limit;
 use crate::signal::Signal;
 use std::time::Duration;
 
-/// After this long of waiting people are told what for, and then at every [`NEXT_NOTICE`].
-const FIRST_NOTICE: Limit = Limit::After(Duration::from_secs(10));
-pub(super) const NEXT_NOTICE: Limit = Limit::After(Duration::from_secs(60));
+/// After this long of waiting, the first notice says what exitdir-run waits for.
+const FIRST_WAIT_NOTICE: Limit = Limit::After(Duration::from_secs(10));
+/// The interval of the notices after the first.
+pub(super) const WAIT_NOTICE_INTERVAL: Limit = Limit::After(Duration::from_secs(60));
 
-/// The machine.
+/// The state machine of one life.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(super) rules: Rules,
@@ -42,16 +43,16 @@ impl Machine {
     pub(super) fn start_birth_wait(&self) -> [Action; 2] {
         [
             Action::Arm(Timer::BirthTimeout, self.rules.birth_timeout),
-            Action::Arm(Timer::WaitNotice, FIRST_NOTICE),
+            Action::Arm(Timer::WaitNotice, FIRST_WAIT_NOTICE),
         ]
     }
 
-    /// Whether the birth dependencies still matter.
+    /// Whether the life waits for its birth dependencies.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.state, MachineState::Waiting)
     }
 
-    /// Whether they do, or will.
+    /// Whether the life waits for its birth dependencies, or will when it is activated.
     pub(crate) fn may_wait(&self) -> bool {
         matches!(
             self.state,
@@ -59,8 +60,9 @@ impl Machine {
         )
     }
 
-    /// What the command gets for a signal that is passed on at once and changes nothing else: the short way
-    /// for the one event that can come a hundred thousand times. `None`: it is an event like others.
+    /// What the command gets for a signal that is only forwarded. This is the fast path for the one
+    /// event that can come a hundred thousand times. If it returns `None`, the signal goes to
+    /// [`Machine::step`] like any other event.
     pub(crate) fn forward_fast(&mut self, signal: Signal) -> Option<Signal> {
         let (MachineState::Running(run) | MachineState::Stopping(run, _)) = &mut self.state else {
             return None;
@@ -70,13 +72,12 @@ impl Machine {
         Some(sent)
     }
 
-    /// Tells people whether a command that does not run may.
-    pub(super) fn report_activity(&self) -> Vec<Action> {
-        let report = if self.active {
+    /// Reports whether a command that is down may be started.
+    pub(super) fn report_activity(&self) -> Action {
+        Action::Report(if self.active {
             Report::Activated
         } else {
             Report::Inactive
-        };
-        vec![Action::Report(report)]
+        })
     }
 }

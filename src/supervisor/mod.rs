@@ -1,13 +1,15 @@
-//! The life of a command as a pure state machine: events in, actions out, no clock, no I/O.
+//! The life of a command as a pure state machine: events in, actions out; no clock and no I/O.
 //!
-//! [`Machine::step`] is the whole policy of `exitdir-run`. Whoever drives it carries out the actions in
-//! their order, and feeds the result of [`Action::Start`] back before any other event. Every pair of
-//! state and event is written out; the same table stands in DESIGN.md.
+//! [`Machine::step`] is the whole policy of `exitdir-run`. The caller performs the actions in their
+//! order. It passes the answer to [`Action::Start`] to the machine before any other event. Every
+//! pair of state and event is written out, so that a new event does not compile until each state
+//! says what it does; docs/state-machine.md shows all pairs.
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub(crate) mod action;
 mod down;
+mod draining;
 pub(crate) mod event;
 mod exit_table;
 pub(crate) mod forwarding;
@@ -29,9 +31,9 @@ use state::MachineState;
 use timer::Timer;
 
 impl Machine {
-    /// Takes one event and says what to do.
+    /// Takes one event and returns what to do for it.
     pub(crate) fn step(&mut self, event: Event) -> Vec<Action> {
-        self.active = event.activity().unwrap_or(self.active);
+        self.active = event.activates().unwrap_or(self.active);
         let state = std::mem::replace(&mut self.state, MachineState::Finished);
         let (state, actions) = match state {
             MachineState::Waiting => self.waiting(event),
@@ -49,7 +51,7 @@ impl Machine {
     }
 }
 
-/// Nothing happens after the end.
+/// Nothing happens after the end of the life.
 fn finished(event: &Event) -> Vec<Action> {
     match event {
         Event::BirthDepsHold

@@ -5,12 +5,12 @@ use crate::protocol::death_deps::StopCause;
 use crate::protocol::tombstone::Reason;
 use crate::signal::Signal;
 
-/// Why a command is told to stop.
+/// Why exitdir-run stops the command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum StopReason {
     /// A death dependency holds.
     Dependency(StopCause),
-    /// It has run for as long as it may.
+    /// It has run for as long as `--timeout` allows.
     RunTimeout,
     /// It was deactivated.
     Deactivated,
@@ -19,7 +19,7 @@ pub(crate) enum StopReason {
 }
 
 impl StopReason {
-    /// Whether the life goes on after it.
+    /// Whether the life continues after the stop.
     pub(super) fn is_temporary(&self) -> bool {
         match self {
             StopReason::Dependency(_) | StopReason::RunTimeout => false,
@@ -31,9 +31,9 @@ impl StopReason {
 /// Why a life ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum EndReason {
-    /// The command ended.
+    /// The command ended by itself.
     CommandEnded(ExitStatus),
-    /// The command was told to stop.
+    /// exitdir-run stopped the command.
     Stopped(StopReason),
     /// A death dependency held before the command was started.
     NotStarted(StopCause),
@@ -41,19 +41,20 @@ pub(crate) enum EndReason {
     NotRestarted(StopCause),
     /// The birth dependencies did not hold in time.
     BirthTimeout,
-    /// A signal came while the command was down.
+    /// A signal arrived while the command was down.
     Interrupted(Signal),
-    /// The command could not be executed.
+    /// The command could not be started.
     StartFailed(StartFailure),
 }
 
-/// The end of a life.
+/// How a life ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FinalStatus {
-    /// What exitdir-run exits with.
+    /// The exit status of exitdir-run.
     pub(crate) code: u8,
     /// The signal that ended the command.
     pub(crate) signal: Option<Signal>,
+    /// The reason that the tombstone gives.
     pub(crate) reason: Reason,
     pub(crate) end_reason: EndReason,
 }

@@ -1,18 +1,18 @@
-//! What the state machine writes into the tombstone before the end.
+//! What the state machine writes into the tombstone before the death record.
 
 use crate::protocol::name::Name;
 
-/// What goes into the tombstone before the end.
+/// A change of the tombstone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
     /// The command was started; with `ready` it is ready too.
     Born { ready: bool },
-    /// It is ready.
+    /// The command is ready.
     Ready,
-    /// The command is down and will be back: it is neither ready any more nor inactive.
+    /// The command is down and will be started again: it is not ready any more, and not inactive.
     Down,
     /// The command is down because it was deactivated.
     Inactive,
-    /// A stop for a death dependency has begun.
+    /// A stop for a death dependency has begun; this name is its cause.
     Cause(Name),
 }

@@ -1,36 +1,37 @@
-//! What the state machine reports to people.
+//! What the state machine reports to the user.
 
 use super::outcome::{FinalStatus, StopReason};
 use crate::duration::Limit;
 use crate::signal::Signal;
 
-/// What people are told about.
+/// Something that the user is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// The birth dependencies have been waited for for some time.
+    /// exitdir-run has waited for the birth dependencies for some time.
     StillWaiting,
-    /// The command is being stopped, for this reason, with this signal if it was not sent before.
+    /// exitdir-run stops the command for this reason. The signal is `None` if the command got it
+    /// before.
     Stopping(StopReason, Option<Signal>),
-    /// The grace period is over.
+    /// The grace period of the command is over.
     Killing,
-    /// What the command left behind is being stopped, with this signal.
+    /// exitdir-run stops the descendants that the command left behind, with this signal.
     Draining(Signal),
-    /// Somebody wants an end while what the command left behind is being stopped.
+    /// A stop was requested while exitdir-run waits for descendants; the next request kills them.
     StillDraining,
-    /// What the command left behind had its time.
+    /// The descendants are killed.
     KillingDescendants,
-    /// The command has ended like this, and will be started again after this long.
+    /// The command has ended like this and will be started again after this long.
     Restarting(FinalStatus, Limit),
     /// There is a new configuration, and the command gets this signal for it.
     Reloading(Signal),
-    /// There is no command, and will be none until it is activated.
+    /// The command is down until it is activated.
     Inactive,
     /// The command is activated.
     Activated,
     /// The signal is held back for the stop delay.
     Delaying(Signal),
-    /// The signal was passed on.
+    /// The signal was forwarded.
     Forwarded(Signal),
-    /// The signal was dropped, because there is no command to send it to, or it was asked for.
+    /// The signal was dropped: there is no command, or `--rewrite` drops it.
     Dropped(Signal),
 }

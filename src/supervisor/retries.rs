@@ -1,41 +1,43 @@
-//! How often, and how soon, a command that has ended is started again. Pure.
+//! How often, and after which delay, a command that has ended is started again. Pure.
 
 use crate::duration::Limit;
 use std::time::Duration;
 
-/// What is left of `--restart-limit`, and how long the next restart is to be waited for.
+/// The delay before the first restart. It is doubled for each one after it.
+const FIRST_RESTART_DELAY: Duration = Duration::from_secs(1);
+/// The delay is not doubled beyond this.
+const LONGEST_RESTART_DELAY: Duration = Duration::from_secs(60);
+/// After a run of this long, the next delay is [`FIRST_RESTART_DELAY`] again.
+pub(super) const STEADY_RUN: Limit = Limit::After(Duration::from_secs(10));
+
+/// The restarts that `--restart-limit` leaves, and the delay before the next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Retries {
     left: Option<u32>,
     delay: Duration,
 }
 
-/// Before the first restart; doubled for each one after it.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
-const LONGEST_DELAY: Duration = Duration::from_secs(60);
-/// A command that has run for this long is restarted after [`FIRST_DELAY`] again.
-pub(super) const STEADY: Limit = Limit::After(Duration::from_secs(10));
-
 impl Retries {
+    /// `None` is no limit.
     pub(super) fn new(limit: Option<u32>) -> Retries {
         Retries {
             left: limit,
-            delay: FIRST_DELAY,
+            delay: FIRST_RESTART_DELAY,
         }
     }
 
-    /// Uses up one restart, and says how long to wait for it; `None` if none is left.
+    /// Uses one restart and returns the delay before it; `None` if no restart is left.
     pub(super) fn take(&mut self) -> Option<Limit> {
         if let Some(left) = &mut self.left {
             *left = left.checked_sub(1)?;
         }
         let delay = self.delay;
-        self.delay = delay.saturating_mul(2).min(LONGEST_DELAY);
+        self.delay = delay.saturating_mul(2).min(LONGEST_RESTART_DELAY);
         Some(Limit::After(delay))
     }
 
-    /// The command runs steadily.
+    /// The command runs steadily: its next restart comes after the shortest delay.
     pub(super) fn reset_backoff(&mut self) {
-        self.delay = FIRST_DELAY;
+        self.delay = FIRST_RESTART_DELAY;
     }
 }

@@ -1,4 +1,4 @@
-//! What the options say about a life, as far as it is decided here. Pure.
+//! What the options of `exitdir-run` say, as far as the state machine needs it. Pure.
 
 use super::forwarding::Forwarding;
 use crate::duration::Limit;
@@ -12,29 +12,30 @@ pub(crate) struct Rules {
     pub(crate) birth_timeout: Limit,
     pub(crate) run_timeout: Limit,
     pub(crate) grace_period: Limit,
-    /// How long a TERM from outside is held back.
+    /// How long a received TERM is held back.
     pub(crate) stop_delay: Limit,
     pub(crate) stop_signal: Signal,
     pub(crate) forwarding: Forwarding,
     pub(crate) pass_code: bool,
-    /// Final statuses that count as 0.
+    /// Exit statuses of the command that count as 0.
     pub(crate) expected_codes: Vec<u8>,
-    /// The command is ready as soon as it was executed.
+    /// The command is ready as soon as it was started.
     pub(crate) ready_on_start: bool,
-    /// What we were started with ignored neither ends a wait nor counts as a stop.
+    /// Signals that were ignored when exitdir-run started: they neither end a wait nor count as a
+    /// stop.
     pub(crate) ignored_signals: SignalSet,
     pub(crate) restart: Restart,
-    /// After this many restarts there is no other; `None` for no limit.
+    /// How many restarts are allowed; `None` for no limit.
     pub(crate) restart_limit: Option<u32>,
-    /// What the command leaves behind is stopped and waited for.
+    /// Processes that the command leaves behind are stopped and waited for.
     pub(crate) wait_descendants: bool,
     pub(crate) on_config: OnConfig,
 }
 
-/// `--on-config`: what is done when a new configuration was put in place.
+/// `--on-config`: what the command gets for a new configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnConfig {
-    /// The command is stopped and started again.
+    /// It is stopped and started again.
     Restart,
     /// It gets this signal.
     Send(Signal),
@@ -44,49 +45,49 @@ pub(crate) enum OnConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Restart {
     Never,
-    /// After a final status other than 0.
+    /// After a status other than 0.
     OnFailure,
     Always,
 }
 
 impl Rules {
-    /// Whether the signal ends us while no command runs.
+    /// Whether the signal ends exitdir-run while no command runs.
     pub(crate) fn ends_wait(&self, signal: Signal) -> bool {
         let ending = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
         ending.contains(&signal) && !self.ignored_signals.contains(signal)
     }
 
-    /// Whether somebody outside wants the command to stop, for good.
+    /// Whether the signal, received from outside, asks for a stop of the command for good.
     pub(super) fn is_stop_request(&self, signal: Signal) -> bool {
         let stops = [Signal::TERM, Signal::INT, Signal::QUIT];
         stops.contains(&signal) && !self.ignored_signals.contains(signal)
     }
 
-    /// Whether a TERM from outside is held back for a while.
+    /// Whether a received TERM is held back.
     pub(super) fn delays(&self, term: Signal) -> bool {
         self.is_stop_request(term) && self.stop_delay != Limit::After(Duration::ZERO)
     }
 
-    /// Whether a command that has ended with this status, as it counts, is to be started again.
-    pub(super) fn restarts_after(&self, status: u8) -> bool {
+    /// Whether a command that has ended with this counted status is started again.
+    pub(super) fn restarts_after(&self, counted: u8) -> bool {
         match self.restart {
             Restart::Never => false,
-            Restart::OnFailure => status != exit::SUCCESS,
+            Restart::OnFailure => counted != exit::SUCCESS,
             Restart::Always => true,
         }
     }
 
-    /// The command's status as it counts, with `--expect-code` applied.
-    pub(super) fn counted_status(&self, ending: ExitStatus) -> u8 {
-        let status = ending.status();
-        if self.expected_codes.contains(&status) {
+    /// The command's exit status with `--expect-code` applied.
+    pub(super) fn counted_status(&self, status: ExitStatus) -> u8 {
+        let code = status.code();
+        if self.expected_codes.contains(&code) {
             exit::SUCCESS
         } else {
-            status
+            code
         }
     }
 
-    /// What tells an orchestrator that the work was not done.
+    /// The status that tells an orchestrator that a stop has left work undone.
     pub(super) fn stop_status(&self) -> u8 {
         self.stop_signal.exit_status()
     }

@@ -1,4 +1,5 @@
-//! What each event does while a command runs: it is left alone, about to be told to stop, or told.
+//! What each event does while a command runs: normally, while a received TERM is held back, and
+//! while exitdir-run stops the command.
 
 use super::action::Action;
 use super::event::Event;
@@ -18,33 +19,16 @@ use crate::signal::Signal;
 impl Machine {
     pub(super) fn running(&mut self, mut run: Run, event: Event) -> MachineStep {
         match event {
-            Event::DeathDepHolds(fate) => self.stop_for(run, fate),
+            Event::DeathDepHolds(cause) => self.stop_for(run, cause),
             Event::Expired(Timer::RunTimeout) => self.stop(run, StopReason::RunTimeout, Vec::new()),
             Event::Expired(Timer::SteadyRun) => {
                 self.retries.reset_backoff();
                 (MachineState::Running(run), Vec::new())
             }
-            Event::Signal(signal) => {
-                let first_term = signal == Signal::TERM && !run.stop_sent;
-                match self.rules.forwarding.sent_for(signal) {
-                    Some(held) if first_term && self.rules.delays(signal) => {
-                        run.stop_requested = true;
-                        let delay = self.rules.stop_delay;
-                        let actions = vec![
-                            Action::Report(Report::Delaying(held)),
-                            Action::Arm(Timer::StopDelay, delay),
-                        ];
-                        (MachineState::Delaying(run, held), actions)
-                    }
-                    Some(_) | None => {
-                        let actions = self.forward(&mut run, signal);
-                        (MachineState::Running(run), actions)
-                    }
-                }
-            }
+            Event::Signal(signal) => self.signal_while_running(run, signal),
             Event::Deactivated => self.stop(run, StopReason::Deactivated, Vec::new()),
             Event::Reconfigured => match self.rules.on_config {
-                // It is about to end for good, in its own time.
+                // The command was asked to stop for good and ends in its own time.
                 OnConfig::Restart if run.stop_requested => (MachineState::Running(run), Vec::new()),
                 OnConfig::Restart => self.stop(run, StopReason::Reconfigured, Vec::new()),
                 OnConfig::Send(signal) => {
@@ -52,7 +36,7 @@ impl Machine {
                     (MachineState::Running(run), actions)
                 }
             },
-            // It is.
+            // It is active already.
             Event::Activated => (MachineState::Running(run), Vec::new()),
             Event::Ready => (
                 MachineState::Running(run),
@@ -62,14 +46,14 @@ impl Machine {
                 run.paused = true;
                 (MachineState::Running(run), vec![Action::Pause(signal)])
             }
-            Event::Ended(ending, left, place) => self.ended(run, ending, left, place),
-            // They held when the command was started, and are not asked again.
+            Event::Ended(status, remaining, place) => self.ended(run, status, remaining, place),
+            // They held when the command was started, and are not checked again.
             Event::BirthDepsHold => (MachineState::Running(run), Vec::new()),
-            // It runs already, and is a child itself.
+            // It is started already, and is a child itself.
             Event::Started | Event::StartFailed(_) | Event::NoDescendants => {
                 (MachineState::Running(run), Vec::new())
             }
-            // Disarmed, or of something that has not begun.
+            // Disarmed, or timers of something that has not begun.
             Event::Expired(
                 Timer::BirthTimeout
                 | Timer::WaitNotice
@@ -83,7 +67,7 @@ impl Machine {
 
     pub(super) fn delaying(&mut self, mut run: Run, held: Signal, event: Event) -> MachineStep {
         match event {
-            Event::DeathDepHolds(fate) => self.stop_for(run, fate),
+            Event::DeathDepHolds(cause) => self.stop_for(run, cause),
             Event::Expired(Timer::RunTimeout) => self.stop(run, StopReason::RunTimeout, Vec::new()),
             Event::Expired(Timer::SteadyRun) => {
                 self.retries.reset_backoff();
@@ -93,34 +77,17 @@ impl Machine {
                 let actions = run.send(held, Signal::TERM, &self.rules);
                 (MachineState::Running(run), actions)
             }
-            Event::Signal(Signal::TERM) => {
-                let mut actions = vec![Action::Disarm(Timer::StopDelay)];
-                actions.extend(run.send(held, Signal::TERM, &self.rules));
-                (MachineState::Running(run), actions)
-            }
-            Event::Signal(signal) if self.ends_delay(signal, held) => {
-                let mut actions = vec![Action::Disarm(Timer::StopDelay)];
-                // A second one means "drop everything" to many programs.
-                if self.rules.forwarding.sent_for(signal) != Some(held) {
-                    actions.extend(run.send(held, Signal::TERM, &self.rules));
-                }
-                actions.extend(self.forward(&mut run, signal));
-                run.stop_sent = true;
-                (MachineState::Running(run), actions)
-            }
-            Event::Signal(signal) => {
-                let actions = self.forward(&mut run, signal);
-                (MachineState::Delaying(run, held), actions)
-            }
+            Event::Signal(signal) => self.signal_while_delaying(run, held, signal),
             Event::Deactivated => self.stop(run, StopReason::Deactivated, Vec::new()),
             Event::Reconfigured => match self.rules.on_config {
-                // As above.
+                // The command is about to be asked to stop for good.
                 OnConfig::Restart => (MachineState::Delaying(run, held), Vec::new()),
                 OnConfig::Send(signal) => {
                     let actions = run.reload(signal);
                     (MachineState::Delaying(run, held), actions)
                 }
             },
+            // It is active already.
             Event::Activated => (MachineState::Delaying(run, held), Vec::new()),
             Event::Ready => (
                 MachineState::Delaying(run, held),
@@ -128,12 +95,10 @@ impl Machine {
             ),
             Event::Paused(signal) => {
                 run.paused = true;
-                (
-                    MachineState::Delaying(run, held),
-                    vec![Action::Pause(signal)],
-                )
+                let actions = vec![Action::Pause(signal)];
+                (MachineState::Delaying(run, held), actions)
             }
-            Event::Ended(ending, left, place) => self.ended(run, ending, left, place),
+            Event::Ended(status, remaining, place) => self.ended(run, status, remaining, place),
             Event::BirthDepsHold
             | Event::Started
             | Event::StartFailed(_)
@@ -157,36 +122,28 @@ impl Machine {
             Event::Expired(Timer::GracePeriod) => {
                 run.sent = run.sent.with(Signal::KILL);
                 let actions = vec![Action::Report(Report::Killing), Action::Send(Signal::KILL)];
-                let killed = Stop {
+                let stop = Stop {
                     killed: true,
                     ..stop
                 };
-                (MachineState::Stopping(run, killed), actions)
+                (MachineState::Stopping(run, stop), actions)
             }
-            // A command that reads the terminal from the background would be stopped again at once.
+            // A command that uses the terminal from the background would be suspended again at once.
             Event::Paused(Signal::TTIN | Signal::TTOU) => {
                 (MachineState::Stopping(run, stop), Vec::new())
             }
-            // What has been sent waits for it to go on.
+            // A suspended command does not handle the signals that it was sent.
             Event::Paused(_) => (
                 MachineState::Stopping(run, stop),
                 vec![Action::Send(Signal::CONT)],
             ),
-            Event::Ended(ending, left, place) => {
-                run.stop_requested |= run.is_ended_by_key(ending, place);
-                let resumes = stop.reason.is_temporary() && !run.stop_requested;
-                let last = exit_table::stopped(&self.rules, stop, ending, run.sent);
-                let next = if resumes {
-                    Next::Resume(last)
-                } else {
-                    Next::Finish(last)
-                };
-                self.leave_command(next, left, &run)
+            Event::Ended(status, remaining, place) => {
+                self.ended_after_stop(run, stop, status, remaining, place)
             }
-            Event::DeathDepHolds(fate) if stop.reason.is_temporary() => {
-                let reason = StopReason::Dependency(fate.clone());
+            Event::DeathDepHolds(cause) if stop.reason.is_temporary() => {
+                let reason = StopReason::Dependency(cause.clone());
                 let actions = vec![
-                    record_cause(&fate),
+                    record_cause(&cause),
                     Action::Report(Report::Stopping(reason.clone(), None)),
                 ];
                 (
@@ -194,17 +151,17 @@ impl Machine {
                     actions,
                 )
             }
-            // Nobody is to begin on something that is going down.
+            // Other programs must not start to use a command that is being stopped.
             Event::Ready => (MachineState::Stopping(run, stop), Vec::new()),
-            // The first reason for a stop is the one that counts.
+            // The first reason for a stop for good is the one that counts.
             Event::DeathDepHolds(_) | Event::Expired(Timer::RunTimeout) => {
                 (MachineState::Stopping(run, stop), Vec::new())
             }
-            // What is there counts when it has ended.
             Event::Activated | Event::Deactivated if stop.reason.is_temporary() => {
-                let told = self.report_activity();
-                (MachineState::Stopping(run, stop), told)
+                let actions = vec![self.report_activity()];
+                (MachineState::Stopping(run, stop), actions)
             }
+            // What holds when the command has ended counts.
             Event::Activated | Event::Deactivated | Event::Reconfigured => {
                 (MachineState::Stopping(run, stop), Vec::new())
             }
@@ -223,18 +180,56 @@ impl Machine {
         }
     }
 
-    /// Another stop, or the same word for another reason.
+    fn signal_while_running(&self, mut run: Run, signal: Signal) -> MachineStep {
+        let first_term = signal == Signal::TERM && !run.stop_sent;
+        match self.rules.forwarding.sent_for(signal) {
+            Some(held) if first_term && self.rules.delays(signal) => {
+                run.stop_requested = true;
+                let actions = vec![
+                    Action::Report(Report::Delaying(held)),
+                    Action::Arm(Timer::StopDelay, self.rules.stop_delay),
+                ];
+                (MachineState::Delaying(run, held), actions)
+            }
+            Some(_) | None => {
+                let actions = self.forward(&mut run, signal);
+                (MachineState::Running(run), actions)
+            }
+        }
+    }
+
+    fn signal_while_delaying(&self, mut run: Run, held: Signal, signal: Signal) -> MachineStep {
+        if signal == Signal::TERM {
+            let mut actions = vec![Action::Disarm(Timer::StopDelay)];
+            actions.extend(run.send(held, Signal::TERM, &self.rules));
+            return (MachineState::Running(run), actions);
+        }
+        if !self.ends_delay(signal, held) {
+            let actions = self.forward(&mut run, signal);
+            return (MachineState::Delaying(run, held), actions);
+        }
+        let mut actions = vec![Action::Disarm(Timer::StopDelay)];
+        // Many programs take a second signal of the same kind as "drop everything".
+        if self.rules.forwarding.sent_for(signal) != Some(held) {
+            actions.extend(run.send(held, Signal::TERM, &self.rules));
+        }
+        actions.extend(self.forward(&mut run, signal));
+        run.stop_sent = true;
+        (MachineState::Running(run), actions)
+    }
+
+    /// Whether the signal is another request to stop, or reaches the command as the held one would.
     fn ends_delay(&self, signal: Signal, held: Signal) -> bool {
         self.rules.is_stop_request(signal) || self.rules.forwarding.sent_for(signal) == Some(held)
     }
 
-    fn stop_for(&mut self, run: Run, fate: StopCause) -> MachineStep {
-        let cause = record_cause(&fate);
-        self.stop(run, StopReason::Dependency(fate), vec![cause])
+    fn stop_for(&mut self, run: Run, cause: StopCause) -> MachineStep {
+        let actions = vec![record_cause(&cause)];
+        self.stop(run, StopReason::Dependency(cause), actions)
     }
 
     fn stop(&mut self, mut run: Run, reason: StopReason, mut actions: Vec<Action>) -> MachineStep {
-        // Many programs take a second one as "drop everything".
+        // Many programs take a second stop signal as "drop everything".
         let signal = Some(self.rules.stop_signal).filter(|_| !run.stop_sent);
         actions.push(Action::Disarm(Timer::RunTimeout));
         actions.push(Action::Disarm(Timer::StopDelay));
@@ -255,42 +250,65 @@ impl Machine {
         (MachineState::Stopping(run, stop), actions)
     }
 
-    /// Passes on a signal from outside.
-    fn forward(&self, run: &mut Run, signal: Signal) -> Vec<Action> {
-        run.stop_requested |= self.rules.is_stop_request(signal);
-        match self.rules.forwarding.sent_for(signal) {
-            Some(sent) => run.send(sent, signal, &self.rules),
-            None => vec![Action::Report(Report::Dropped(signal))],
+    /// Sends the command what it gets for a received signal.
+    fn forward(&self, run: &mut Run, received: Signal) -> Vec<Action> {
+        run.stop_requested |= self.rules.is_stop_request(received);
+        match self.rules.forwarding.sent_for(received) {
+            Some(sent) => run.send(sent, received, &self.rules),
+            None => vec![Action::Report(Report::Dropped(received))],
         }
     }
 
-    /// The command has ended without being told to by us.
+    /// The command has ended, and exitdir-run had not begun to stop it.
     fn ended(
         &mut self,
         mut run: Run,
-        ending: ExitStatus,
-        left: Remaining,
+        status: ExitStatus,
+        remaining: Remaining,
         place: TerminalPlace,
     ) -> MachineStep {
-        let last = exit_table::command_ended(&self.rules, ending, run.sent);
-        run.stop_requested |= run.is_ended_by_key(ending, place);
+        let last = exit_table::command_ended(&self.rules, status, run.sent);
+        run.stop_requested |= run.is_ended_by_key(status, place);
         let restarts = self.rules.restarts_after(last.code) && !run.stop_requested;
         let delay = if restarts { self.retries.take() } else { None };
         let next = match delay {
             Some(delay) => Next::Restart(last, delay),
             None => Next::Finish(last),
         };
-        self.leave_command(next, left, &run)
+        self.leave_command(next, remaining, &run)
+    }
+
+    /// The command has ended after exitdir-run had begun to stop it.
+    fn ended_after_stop(
+        &mut self,
+        mut run: Run,
+        stop: Stop,
+        status: ExitStatus,
+        remaining: Remaining,
+        place: TerminalPlace,
+    ) -> MachineStep {
+        run.stop_requested |= run.is_ended_by_key(status, place);
+        let resumes = stop.reason.is_temporary() && !run.stop_requested;
+        let last = exit_table::stopped(&self.rules, stop, status, run.sent);
+        let next = if resumes {
+            Next::Resume(last)
+        } else {
+            Next::Finish(last)
+        };
+        self.leave_command(next, remaining, &run)
     }
 }
 
 impl Run {
-    /// `^C` and `^\` go to the command and not through us.
-    fn is_ended_by_key(&self, ending: ExitStatus, place: TerminalPlace) -> bool {
-        let keys = [Signal::INT, Signal::QUIT];
-        let signal = ending.signal().filter(|signal| keys.contains(signal));
-        let unsent = signal.is_some_and(|signal| !self.sent.contains(signal));
-        place == TerminalPlace::Foreground && unsent
+    /// Whether a key of the terminal ended the command: `^C` and `^\` send their signals to the
+    /// command directly.
+    fn is_ended_by_key(&self, status: ExitStatus, place: TerminalPlace) -> bool {
+        let key_signals = [Signal::INT, Signal::QUIT];
+        let signal = status
+            .signal()
+            .filter(|signal| key_signals.contains(signal));
+        let is_unsent = signal.is_some_and(|signal| !self.sent.contains(signal));
+        place == TerminalPlace::Foreground && is_unsent
     }
 
     /// Tells the command that there is a new configuration.
@@ -302,14 +320,11 @@ impl Run {
         ]
     }
 
-    /// Sends the command what it is to get for a signal from outside.
-    fn send(&mut self, signal: Signal, arrived: Signal, rules: &Rules) -> Vec<Action> {
-        self.sent = self.sent.with(signal);
-        self.stop_sent |= arrived == Signal::TERM || signal == rules.stop_signal;
-        self.paused &= signal != Signal::CONT;
-        vec![
-            Action::Send(signal),
-            Action::Report(Report::Forwarded(signal)),
-        ]
+    /// Sends the command `sent` because exitdir-run received `received`.
+    fn send(&mut self, sent: Signal, received: Signal, rules: &Rules) -> Vec<Action> {
+        self.sent = self.sent.with(sent);
+        self.stop_sent |= received == Signal::TERM || sent == rules.stop_signal;
+        self.paused &= sent != Signal::CONT;
+        vec![Action::Send(sent), Action::Report(Report::Forwarded(sent))]
     }
 }

@@ -1,29 +1,32 @@
-//! The states of the machine. Data alone: what an event does in them is in `running.rs` and `down.rs`.
+//! The states of the machine: data alone. `running.rs`, `down.rs` and `draining.rs` say what each
+//! event does in them.
 
 use super::outcome::{FinalStatus, StopReason};
 use crate::duration::Limit;
 use crate::signal::{Signal, SignalSet};
 
-/// Where the life stands.
+/// The state of a life.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum MachineState {
     /// The birth dependencies do not hold yet.
     Waiting,
-    /// The command is being executed; the next event is the answer.
+    /// The command is being started. The next event is the answer.
     Starting(StartAttempt),
     /// The command runs.
     Running(Run),
-    /// The command runs, and what it is to get for a TERM from outside is held back.
+    /// The command runs. A TERM was received, and the signal that the command gets for it is held
+    /// back.
     Delaying(Run, Signal),
-    /// The command was told to stop.
+    /// exitdir-run stops the command.
     Stopping(Run, Stop),
-    /// The command has ended; what it left behind is being stopped.
+    /// The command has ended. exitdir-run stops the processes that it left behind.
     Draining(Draining),
-    /// The command is down and will be started again. This would be the end if it were not.
+    /// The command is down and will be started again. This is how its last run ended.
     BackingOff(FinalStatus),
-    /// Deactivated: there is no command, and there will be none before it is activated. How it was last.
+    /// The command is down, and stays down until it is activated. This is how its last run ended,
+    /// if there was one.
     Inactive(Option<FinalStatus>),
-    /// The end; nothing happens any more.
+    /// The life has ended; nothing happens any more.
     Finished,
 }
 
@@ -37,51 +40,56 @@ pub(super) enum StartAttempt {
 /// A command that runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Run {
-    /// What it was sent, by a stop or passed on from outside.
+    /// The signals that it was sent, by a stop or forwarded.
     pub(super) sent: SignalSet,
-    /// It got the stop signal, or what stands for a TERM from outside.
+    /// It was sent the stop signal, or the signal that it gets for a received TERM.
     pub(super) stop_sent: bool,
-    /// Somebody outside wants it to stop for good, whatever it was sent for that.
+    /// A received signal or a key of the terminal asks for a stop for good, whatever the command
+    /// got for it.
     pub(super) stop_requested: bool,
-    /// It was last seen stopped, as by `^Z`.
+    /// It was last seen suspended, as by `^Z`.
     pub(super) paused: bool,
 }
 
-/// A stop under way.
+/// A stop in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stop {
     pub(super) reason: StopReason,
+    /// The grace period is over and the command was sent KILL.
     pub(super) killed: bool,
 }
 
-/// The stop of what a command left behind.
+/// The stop of the processes that a command left behind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Draining {
     pub(super) next: Next,
-    pub(super) pace: Pace,
+    pub(super) phase: DrainPhase,
 }
 
-/// How much patience there is with what a command left behind.
+/// How far the stop of these processes has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Pace {
-    /// It has its grace period.
-    Gentle,
-    /// The same, and somebody outside wants an end: the next word from there is the last.
-    Warned,
+pub(super) enum DrainPhase {
+    /// They have their grace period.
+    Grace,
+    /// The same, but a stop was requested from outside: the next request kills them.
+    StopRequested,
+    /// They were sent KILL.
     Killed,
 }
 
-/// What comes after a command that has ended.
+/// What follows after a command has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Next {
+    /// The life ends.
     Finish(FinalStatus),
+    /// The command is started again after this delay.
     Restart(FinalStatus, Limit),
-    /// It was stopped so that it can be started again, which it is at once, unless it was deactivated.
+    /// The stop was temporary: the command is started again at once, unless it is inactive.
     Resume(FinalStatus),
 }
 
 impl Next {
-    /// Whether the life goes on.
+    /// Whether the life continues.
     pub(super) fn continues(&self) -> bool {
         match self {
             Next::Finish(_) => false,

@@ -8,27 +8,19 @@ use super::state::MachineState;
 use super::timer::Timer;
 use crate::duration::Limit;
 use crate::protocol::death_deps::StopCause;
+use crate::signal::Signal;
 use std::time::Duration;
 
-/// A state, and what is to be done on the way to it.
+/// The next state, and what to do on the way to it.
 pub(super) type MachineStep = (MachineState, Vec<Action>);
 
-pub(super) fn record_cause(fate: &StopCause) -> Action {
-    Action::Record(Record::Cause(fate.cause.clone()))
-}
-
-/// The timers of a command that runs.
-pub(super) fn disarm_run() -> Vec<Action> {
-    [Timer::RunTimeout, Timer::SteadyRun, Timer::StopDelay]
-        .map(Action::Disarm)
-        .to_vec()
-}
-
+/// Ends the life.
 pub(super) fn finish(mut actions: Vec<Action>, last: FinalStatus) -> MachineStep {
     actions.push(Action::Finish(last));
     (MachineState::Finished, actions)
 }
 
+/// Starts the command again after a delay.
 pub(super) fn back_off(last: FinalStatus, delay: Limit) -> MachineStep {
     let mut actions = disarm_stop();
     actions.extend([
@@ -39,21 +31,42 @@ pub(super) fn back_off(last: FinalStatus, delay: Limit) -> MachineStep {
     (MachineState::BackingOff(last), actions)
 }
 
-/// A back-off of no time: whoever drives the machine looks at everything before it is over.
+/// Starts the command again at once. The delay of 0 lets the caller feed all other events first.
 pub(super) fn start_again(mut actions: Vec<Action>, last: FinalStatus) -> MachineStep {
     actions.push(Action::Arm(Timer::Backoff, Limit::After(Duration::ZERO)));
     (MachineState::BackingOff(last), actions)
 }
 
-/// The same, and those of its stop.
+/// Starts no command until it is activated.
+pub(super) fn deactivate(mut actions: Vec<Action>, last: Option<FinalStatus>) -> MachineStep {
+    actions.push(Action::Record(Record::Inactive));
+    (MachineState::Inactive(last), actions)
+}
+
+/// Records why exitdir-run stops the command or does not start it.
+pub(super) fn record_cause(cause: &StopCause) -> Action {
+    Action::Record(Record::Cause(cause.cause.clone()))
+}
+
+/// What a signal does that does not end exitdir-run while there is no command to send it to.
+pub(super) fn signal_while_down(signal: Signal) -> Vec<Action> {
+    if signal == Signal::TSTP {
+        vec![Action::Pause(signal)]
+    } else {
+        vec![Action::Report(Report::Dropped(signal))]
+    }
+}
+
+/// Disarms the timers of a command that runs.
+pub(super) fn disarm_run() -> Vec<Action> {
+    [Timer::RunTimeout, Timer::SteadyRun, Timer::StopDelay]
+        .map(Action::Disarm)
+        .to_vec()
+}
+
+/// Disarms the timers of a command that runs, and those of its stop.
 pub(super) fn disarm_stop() -> Vec<Action> {
     let mut actions = disarm_run();
     actions.extend([Timer::GracePeriod, Timer::OrphanScan].map(Action::Disarm));
     actions
-}
-
-/// There will be no command before it is activated.
-pub(super) fn deactivate(mut actions: Vec<Action>, last: Option<FinalStatus>) -> MachineStep {
-    actions.push(Action::Record(Record::Inactive));
-    (MachineState::Inactive(last), actions)
 }

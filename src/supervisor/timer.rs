@@ -1,22 +1,23 @@
 //! The timers of the state machine.
 
-/// What can run out.
+/// A timer; there is one of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Timer {
     /// `--birth-timeout`.
     BirthTimeout,
-    /// Time to say what is being waited for. It may come late.
+    /// Time for a notice that says what exitdir-run waits for. It may be late.
     WaitNotice,
     /// `--timeout`.
     RunTimeout,
-    /// The command has run for long enough to be trusted again.
+    /// The command has run long enough that its next restart need not be delayed for long.
     SteadyRun,
     /// `--stop-delay`.
     StopDelay,
     /// `--grace-period`.
     GracePeriod,
-    /// Time to look for orphans that came late.
+    /// Time to look for descendants that have become orphans since the last scan.
     OrphanScan,
-    /// Until the command is started again. What has happened before is fed before.
+    /// The delay before the command is started again. The caller feeds events that happened before
+    /// it expires first.
     Backoff,
 }

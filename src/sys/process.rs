@@ -88,7 +88,7 @@ pub(crate) fn wait_for_exit(pid: i32) -> u8 {
     loop {
         match rustix::process::waitpid(Pid::from_raw(pid), WaitOptions::empty()) {
             Ok(Some((_, status))) => {
-                return exit_status(status).map_or(exit::FAILURE, ExitStatus::status);
+                return exit_status(status).map_or(exit::FAILURE, ExitStatus::code);
             }
             Ok(None) | Err(Errno::INTR) => {}
             // The child was reaped elsewhere, so its status is unknown.
