@@ -25,7 +25,7 @@ fn page(applet: &str) -> String {
 
 /// Every page that is written for users.
 fn pages() -> Vec<String> {
-    let mut pages = vec!["README.md".to_owned()];
+    let mut pages = vec!["README.md".to_owned(), "SECURITY.md".to_owned()];
     for dir in ["docs", "docs/guides"] {
         let names = entries(&root().join(dir));
         let pages_here = names.iter().filter(|name| name.ends_with(".md"));

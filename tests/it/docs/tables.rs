@@ -98,7 +98,7 @@ fn the_page_of_the_tombstone_has_every_key_reason_and_state_that_the_code_knows(
         .expect("a table of reasons");
     assert_eq!(first_cells(table, "\n```"), reasons, "reasons");
 
-    let words = between(&read("src/protocol/condition.rs"), "const WORDS", "];");
+    let words = between(&read("src/protocol/state.rs"), "const WORDS", "];");
     let mut states = strings(&words, "\", State");
     states.push("exit=N".to_owned());
     let mut documented = first_cells(&section(&page, "States"), "It is **dead**");
