@@ -2,7 +2,8 @@
 
 use crate::engine::{find, repository};
 use crate::harness::{Machine, Obstacle, Verdict};
-use crate::world::{Ended, Start, World};
+use crate::support::sandbox::{Ended, Start, World};
+use crate::support::signals::{KILL, TERM};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -105,7 +106,7 @@ pub fn a_signal_is_passed_on(machine: &Machine) -> Verdict {
         .applet(&world, ["run", "-n", "main", "--", "/bin/sleep", "600"])
         .start();
     world.await_key("main", "Born");
-    run.kill(rustix::process::Signal::TERM.as_raw());
+    run.send(TERM);
     check(&run.end(), 143);
     assert_eq!(world.key("main", "Signal").as_deref(), Some("TERM"));
     Ok(())
@@ -130,7 +131,7 @@ pub fn a_killed_supervisor_is_lost(machine: &Machine) -> Verdict {
     world.await_key("main", "Born");
     let follower = emulator.applet(&world, follower).start();
     world.await_key("proxy", "Born");
-    main.kill(rustix::process::Signal::KILL.as_raw());
+    main.send(KILL);
     check(&follower.end(), 143);
     check(
         &emulator

@@ -2,7 +2,7 @@
 //! that do not outlive their test.
 
 use crate::harness::Obstacle;
-use crate::world::{Ended, PATIENCE, Start};
+use crate::support::sandbox::{Ended, PATIENCE, Start};
 use exitdir::Timestamp;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, HARDENED, SCRATCH, find_all};
 use crate::harness::{Machine, Obstacle, Verdict};
-use crate::world::{Start, World};
+use crate::support::sandbox::{Start, World};
 use std::path::Path;
 use std::process::{Command, Stdio};
 

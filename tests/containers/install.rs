@@ -2,7 +2,7 @@
 
 use crate::engine::{Container, Engine, FOREIGN, HARDENED, SCRATCH};
 use crate::harness::{Machine, Verdict};
-use crate::world::{World, entries};
+use crate::support::sandbox::{World, entries};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 

@@ -7,7 +7,7 @@
 
 use crate::engine::{Container, Engine, FOREIGN, HARDENED, SCRATCH, SHELL};
 use crate::harness::{Machine, Verdict};
-use crate::world::{Ended, Start, World};
+use crate::support::sandbox::{Ended, Start, World};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;

@@ -28,10 +28,9 @@ mod readiness;
 mod restart;
 mod status;
 mod stop;
+#[allow(dead_code)] // the tests of plain processes use the rest
+mod support;
 mod termination_log;
-#[path = "../it/support/sandbox.rs"]
-#[allow(dead_code)] // what the tests of plain processes need besides
-mod world;
 mod zombies;
 
 use harness::{Machine, Test, tests};

@@ -3,7 +3,7 @@
 
 use crate::engine::{Container, SHELL};
 use crate::harness::{Machine, Verdict};
-use crate::world::{World, eventually};
+use crate::support::sandbox::{World, eventually};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@
 
 use crate::engine::{Container, Engine, SCRATCH, SHELL, find};
 use crate::harness::{Machine, Obstacle, Verdict};
-use crate::world::eventually;
+use crate::support::sandbox::eventually;
 use std::path::Path;
 
 const APP: u32 = 10_001;

@@ -28,7 +28,7 @@ pub fn a_command_is_restarted_in_place_while_its_follower_goes_on(machine: &Mach
         "-c",
         FLAKY,
     ]);
-    crate::world::eventually("it was started three times", || {
+    crate::support::sandbox::eventually("it was started three times", || {
         let starts = main.exec(["/bin/cat", "/exit/.starts"]).stdout;
         (starts.lines().count() == 3).then_some(())
     });

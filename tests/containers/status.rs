@@ -2,7 +2,7 @@
 
 use crate::engine::{HARDENED, SCRATCH};
 use crate::harness::{Machine, Verdict};
-use crate::world::Ended;
+use crate::support::sandbox::Ended;
 
 pub fn status_looks_into_a_scratch_container_from_inside_and_from_beside(
     machine: &Machine,

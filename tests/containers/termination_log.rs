@@ -3,7 +3,7 @@
 
 use crate::engine::{HARDENED, Recipe, SHELL};
 use crate::harness::{Machine, Obstacle, Verdict};
-use crate::world::World;
+use crate::support::sandbox::World;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 

@@ -42,7 +42,7 @@ pub fn orphans_are_reaped_by_pid_1(machine: &Machine) -> Verdict {
         .options(["--entrypoint", "/bin/sleep"])
         .start(["600"]);
     assert_eq!(careless.exec(["/bin/sh", "-c", LITTER]).status, 0);
-    crate::world::eventually("a hundred zombies", || {
+    crate::support::sandbox::eventually("a hundred zombies", || {
         (zombies(&careless) >= 100).then_some(())
     });
 
@@ -62,7 +62,7 @@ pub fn orphans_are_reaped_by_pid_1(machine: &Machine) -> Verdict {
         &work,
     ]);
     careful.awaits("main:ready");
-    crate::world::eventually("no zombies", || (zombies(&careful) == 0).then_some(()));
+    crate::support::sandbox::eventually("no zombies", || (zombies(&careful) == 0).then_some(()));
     assert!(careful.is_running());
     Ok(())
 }

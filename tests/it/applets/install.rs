@@ -3,6 +3,7 @@
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::requirements::{as_nobody, installed, nobody_is_permitted};
 use crate::support::sandbox::{Start, World, binary, entries};
+use crate::support::signals::KILL;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -159,7 +160,7 @@ fn a_sweep_removes_the_tombstones_that_nobody_holds_a_lock_on() {
         world.await_key(name, "Ready");
     }
     world.await_key("unborn", "Lock");
-    lost.kill(9);
+    lost.send(KILL);
     lost.end();
     world.signal(["-c", "3", "said"]).finish();
     world.signal(["-c", "3", "living"]).finish();

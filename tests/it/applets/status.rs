@@ -2,6 +2,7 @@
 
 use crate::support::inspect::assert_sentence;
 use crate::support::sandbox::{Start, World};
+use crate::support::signals::KILL;
 
 /// A directory with one life in each state.
 fn populated() -> (World, Vec<crate::support::sandbox::Running>) {
@@ -20,7 +21,7 @@ fn populated() -> (World, Vec<crate::support::sandbox::Running>) {
     }
     let lost = world.run(["-n", "lost", "--", "sleep", "60"]).start();
     world.await_key("lost", "Ready");
-    lost.kill(9);
+    lost.send(KILL);
     lost.end();
     world.run(["-n", "ok", "--", "true"]).finish();
     world

@@ -2,13 +2,12 @@
 //! kind; its leader creates `exitFile` and never closes it. Both are played here, and ours live among them.
 
 use crate::support::sandbox::{Running, Start, World, entries, eventually};
+use crate::support::signals::TERM;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime};
-
-const TERM: i32 = 15;
 
 /// The library's follower. The kernel keeps for it every name that ever entered the directory, so
 /// nothing that came and went between two questions is missed.
@@ -139,7 +138,7 @@ fn an_exit_only_life_that_runs_for_long_is_not_seen_before_it_is_told_to_stop() 
     let mut main = exit_only(&world, "", SERVE);
     await_up(&world);
     assert!(main.is_running() && !follower.exits());
-    main.kill(TERM);
+    main.send(TERM);
     assert_eq!(main.end().status, 0);
     assert_eq!(follower.entered(), ["last", END[0], END[1]]);
 }

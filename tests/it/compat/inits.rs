@@ -5,6 +5,7 @@
 use crate::support::inspect::is_gone;
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Running, Start, World, binary, eventually};
+use crate::support::signals::{CONT, LAST, TERM, TSTP, TTIN, TTOU, USR1, send_all};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -13,14 +14,6 @@ const TINI: &str = "tini";
 const DUMB_INIT: &str = "dumb-init";
 const CATATONIT: &str = "catatonit";
 const ALL: [&str; 4] = [OURS, TINI, DUMB_INIT, CATATONIT];
-
-const USR1: i32 = 10;
-const TERM: i32 = 15;
-const TSTP: i32 = 20;
-const TTIN: i32 = 21;
-const TTOU: i32 = 22;
-/// Nothing overtakes it: of the signals that are pending the kernel delivers the lowest first.
-const LAST: i32 = 64;
 
 fn is_here(program: &str) -> bool {
     let mut look = Command::new("sh");
@@ -98,14 +91,6 @@ fn let_go(world: &World) {
     std::fs::remove_file(world.path("go")).unwrap();
 }
 
-/// Sends any signal, real-time ones too.
-fn send(world: &World, pid: i32, signal: i32) {
-    let mut kill = world.command("sh");
-    kill.args(["-c", &format!("kill -{signal} {pid}")]);
-    let ended = kill.finish();
-    assert_eq!(ended.status, 0, "{ended:?}");
-}
-
 /// What arrives at the command when these signals are sent, one after the other.
 fn passed_on(name: &str, options: &[&str], sent: &[i32], listened: &[i32]) -> (Vec<i32>, i32) {
     let world = stage();
@@ -114,9 +99,9 @@ fn passed_on(name: &str, options: &[&str], sent: &[i32], listened: &[i32]) -> (V
     let running = init(&world, name, &words).start();
     await_heard(&world, "ready");
     for signal in sent {
-        send(&world, running.pid(), *signal);
+        send_all(running.pid(), &[*signal]);
     }
-    send(&world, running.pid(), LAST);
+    send_all(running.pid(), &[LAST]);
     await_heard(&world, &LAST.to_string());
     let_go(&world);
     let status = running.end().status;
@@ -303,7 +288,7 @@ fn a_signal_goes_to_the_group_by_default_only_with_dumb_init() {
         let running = init(&world, name, &words).start();
         await_heard(&world, "ready");
         await_heard(&world, "inside");
-        send(&world, running.pid(), USR1);
+        send_all(running.pid(), &[USR1]);
         await_heard(&world, "outer");
         if to_group {
             await_heard(&world, "inner");
@@ -397,7 +382,7 @@ fn dumb_init_makes_of_a_stop_from_the_terminal_one_that_no_program_can_catch() {
     let running = init(&world, DUMB_INIT, &["--", "sh", "-c", &script]).start();
     await_heard(&world, "ready");
     let child = child_of(running.pid());
-    send(&world, running.pid(), TSTP);
+    send_all(running.pid(), &[TSTP]);
     eventually("it is stopped", || {
         field(running.pid(), STATE).filter(|state| state == "T")
     });
@@ -405,7 +390,7 @@ fn dumb_init_makes_of_a_stop_from_the_terminal_one_that_no_program_can_catch() {
     eventually("the command is stopped", || {
         field(child, STATE).filter(|state| ["T", "D"].contains(&state.as_str()))
     });
-    send(&world, running.pid(), 18);
+    send_all(running.pid(), &[CONT]);
     let_go(&world);
     assert_eq!(running.end().status, 9);
     assert_eq!(heard(&world), []);
@@ -427,7 +412,7 @@ fn a_fault_that_somebody_sends_ends_tini_and_catatonit_and_leaves_their_command(
             let running = behind(&world, &before, name, &["--", "sh", "-c", &script]).start();
             await_heard(&world, "ready");
             let child = child_of(running.pid());
-            send(&world, running.pid(), signal);
+            send_all(running.pid(), &[signal]);
             assert_eq!(running.end().status, 128 + signal, "{name}");
             assert!(!is_gone(&child.to_string()), "{name} and {signal}");
             let_go(&world);
@@ -558,7 +543,7 @@ fn tini_wakes_every_second_and_nobody_else() {
         assert!(count(name).is_none_or(|woken| woken == 0), "{name}");
     }
     for (_, running, child) in all {
-        send(&world, child, TERM);
+        send_all(child, &[TERM]);
         assert_eq!(running.end().status, 143);
     }
 }
@@ -641,7 +626,7 @@ fn s6_supervise_passes_on_a_term_only_and_ends_with_0_whatever_its_service_says(
     let world = stage();
     let (running, child) = service(&world, &[TERM, LAST]);
     assert_eq!(field(child, SESSION), Some(child.to_string()), "a session");
-    running.kill(TERM);
+    running.send(TERM);
     await_heard(&world, &TERM.to_string());
     let_go(&world);
     let Ended { status, .. } = running.end();
@@ -656,7 +641,7 @@ fn s6_supervise_dies_of_a_usr1_and_leaves_its_service() {
     }
     let world = stage();
     let (running, child) = service(&world, &[USR1]);
-    running.kill(USR1);
+    running.send(USR1);
     assert_eq!(running.end().status, 128 + USR1);
     assert!(!is_gone(&child.to_string()));
     let_go(&world);

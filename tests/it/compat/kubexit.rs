@@ -3,6 +3,7 @@
 
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::signals::{KILL, TERM};
 use std::fs::File;
 use std::io::Write as _;
 use std::ops::Range;
@@ -107,7 +108,7 @@ fn variables_of_exitdir_run_work_beside_its_own() {
     world.await_key("main", "Born");
     assert_eq!(world.key("main", "Ready"), None);
     assert_eq!(world.signal(["--ready", "main"]).finish().status, 0);
-    running.kill(15);
+    running.send(TERM);
     assert_eq!(running.end().status, 138);
 }
 
@@ -292,7 +293,7 @@ fn a_supervisor_that_is_killed_is_seen_by_its_followers() {
     let variables = [("NAME", "follower"), ("DEATH_DEPS", "leader")];
     let follower = kubexit(&world, &variables).args(["sleep", "60"]).start();
     world.await_key("follower", "Ready");
-    leader.kill(9);
+    leader.send(KILL);
     // Reaped, so that nothing of it is left.
     leader.end();
     assert_eq!(follower.end().status, 143);

@@ -5,11 +5,9 @@ use crate::support::inspect::keys;
 use crate::support::readiness_life::{life, perl_is_here};
 use crate::support::recorder::dead;
 use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::signals::{KILL, TERM};
 use std::collections::BTreeMap;
 use yaml_rust2::{Yaml, YamlLoader};
-
-const TERM: i32 = 15;
-const KILL: i32 = 9;
 
 /// What a parser finds in a tombstone: its strings. That the rest is of the right type is checked here.
 #[track_caller]
@@ -126,7 +124,7 @@ fn whatever_a_command_says_of_itself_stands_in_its_death_record_alone() {
         eventually("it is said", || world.path("said").exists().then_some(()));
         world.await_key("x", "Ready");
         assert_eq!(strings(&world, "x").get("Message"), None);
-        running.kill(TERM);
+        running.send(TERM);
         assert_eq!(running.end().status, 143);
         assert_eq!(strings(&world, "x")["Message"], message);
         assert!(keys(&world, "x").ends_with("Ready ExitCode Signal Reason Message Died"));
@@ -209,7 +207,7 @@ fn a_tombstone_is_yaml_whatever_a_life_ends_with() {
             "true",
             |world, life| {
                 world.await_key("x", "Lock");
-                life.kill(TERM);
+                life.send(TERM);
             },
             "interrupted",
         ),
@@ -220,7 +218,7 @@ fn a_tombstone_is_yaml_whatever_a_life_ends_with() {
                 await_up(world);
                 world.await_key("x", "Ready");
                 world.signal(["-m", "by: \"hand\"\n", "x"]).finish();
-                life.kill(KILL);
+                life.send(KILL);
             },
             "said",
         ),

@@ -9,6 +9,7 @@ use crate::faults::kills::{
 };
 use crate::support::inspect::sleeps;
 use crate::support::sandbox::{Ended, PATIENCE, Running, Start, World, eventually};
+use crate::support::signals::{KILL, send_if_there};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -78,7 +79,7 @@ const SERVER: &str = "trap 'echo ended >>\"$MARK\"; exit 0' TERM; echo began >>\
 
 fn somebody_lost(world: &World) -> Option<Running> {
     let life = somebody(world)?;
-    life.kill(9);
+    life.send(KILL);
     life.end();
     None
 }
@@ -127,8 +128,8 @@ fn end(mut process: Running) -> Option<Ended> {
     while process.is_running() {
         if began.elapsed() > PATIENCE / 2 {
             // Killing strace would set the process free.
-            let child = traced_child(&process).and_then(rustix::process::Pid::from_raw)?;
-            let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+            let child = traced_child(&process)?;
+            send_if_there(child, KILL);
             process.end();
             return None;
         }

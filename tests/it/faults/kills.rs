@@ -7,6 +7,7 @@
 
 use crate::support::inspect::await_sleep;
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::signals::TERM;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::process::Command;
@@ -249,7 +250,7 @@ impl Life {
     fn next_life(&self, world: &World, before: Option<Running>, tale: &str) {
         if let Some(mut living) = before {
             assert!(living.is_running(), "{tale}");
-            living.kill(15);
+            living.send(TERM);
             living.end();
         }
         let next = world.run(["-n", "x", "--", "true"]).finish();

@@ -1,8 +1,9 @@
 //! To whom signals go with `--group`: everybody in the command's process group, and a command that has left it.
 
 use crate::support::inspect::{children, is_gone, only_child};
-use crate::support::listener::{KILL, LAST, Life, TERM, USR1, can_listen, send_to};
+use crate::support::listener::{Life, can_listen};
 use crate::support::sandbox::eventually;
+use crate::support::signals::{KILL, LAST, TERM, USR1, send_all};
 
 #[test]
 fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it() {
@@ -23,7 +24,7 @@ fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it
         let command = only_child("the command", life.pid);
         for (child, name) in children(command).iter().zip(["member", "leaver"]) {
             // Comes after everything that it should not have got.
-            send_to(*child, &[LAST]);
+            send_all(*child, &[LAST]);
             let mut expected = if name == "member" {
                 in_group.clone()
             } else {

@@ -2,16 +2,16 @@
 
 use crate::support::inspect::{children, is_exitdir, is_gone, only_child, state_of};
 use crate::support::listener::{
-    CONT, HUP, INT, KILL, LAST, Life, QUIT, STOP, TERM, TSTP, USR1, all_passed_on, blocked,
-    can_listen, command_of, listening, send_to, words,
+    Life, all_passed_on, blocked, can_listen, command_of, listening, words,
 };
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::signals::{
+    CONT, FPE, HUP, INT, KILL, LAST, QUIT, STOP, TERM, TSTP, USR1, send_all,
+};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
-
-const FPE: i32 = 8;
 
 #[test]
 fn the_command_gets_the_whole_mask_that_exitdir_run_was_started_with() {
@@ -44,7 +44,7 @@ fn signal_before_exec(delay: &str) -> Option<Vec<i32>> {
     });
     let child = only_child("exitdir-run has a child", pid);
     // A stop signal takes away a CONT that is pending, and this one comes last.
-    send_to(pid, &all_passed_on());
+    send_all(pid, &all_passed_on());
     let in_time = is_exitdir(child);
     let life = Life {
         running,

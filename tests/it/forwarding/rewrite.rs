@@ -1,11 +1,9 @@
 //! `--rewrite` and `--stop-signal`: under which number a signal that comes from outside reaches the command.
 
 use crate::support::inspect::assert_sentence;
-use crate::support::listener::{
-    CHLD, CONT, HUP, INT, KILL, Life, QUIT, TERM, TSTP, TTIN, USR1, USR2, can_listen, command_of,
-    listening,
-};
+use crate::support::listener::{Life, can_listen, command_of, listening};
 use crate::support::sandbox::{Start, World};
+use crate::support::signals::{CHLD, CONT, HUP, INT, KILL, QUIT, TERM, TSTP, TTIN, USR1, USR2};
 
 /// Options, and which number the command gets for which; 0 for nothing.
 type Rewriting = (&'static str, &'static [(i32, i32)]);

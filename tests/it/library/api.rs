@@ -1,6 +1,7 @@
 //! The crate as a library, in the hands of a program.
 
 use crate::support::sandbox::{PATIENCE, Start, World, eventually};
+use crate::support::signals::TERM;
 use exitdir::{
     Announcement, Condition, Error, ExitDir, Name, SignalOutcome, State, Verdict, Watch,
 };
@@ -147,7 +148,7 @@ fn words_of_the_library_reach_a_living_supervisor_and_its_followers() {
         (life.state(), life.tombstone.message.as_deref()),
         (Some(State::Ready), Some("up"))
     );
-    main.kill(15);
+    main.send(TERM);
     assert_eq!(main.end().status, 143);
     assert_eq!(
         dir.life(&name("main")).unwrap().unwrap().state(),

@@ -1,9 +1,10 @@
 //! A command that runs while a file exists and has a configuration too, which comes while there is no command, or while
 //! it is being stopped.
 
-use crate::support::active_app::{App, FAIL, INT, QUIT, SLOW, TERM, at_once};
+use crate::support::active_app::{App, FAIL, SLOW, at_once};
 use crate::support::recorder::lines;
 use crate::support::sandbox::World;
+use crate::support::signals::{INT, QUIT, TERM};
 use exitdir::State;
 use std::fs;
 
@@ -110,7 +111,7 @@ fn a_stop_from_outside_while_the_command_is_stopped_for_a_while_is_for_good() {
             app.deactivate();
         }
         app.await_word("TERM");
-        app.running.kill(*signal);
+        app.running.send(*signal);
         app.await_said("passed ", 1);
         app.touch("go");
         let (ended, world) = app.ended();

@@ -1,21 +1,20 @@
 //! A command that runs while a file exists: how the file comes and goes, and what ends the life while it is missing.
 //! Chance tries the same in `managed_walk`.
 
-use crate::support::active_app::{App, INT, QUIT, SERVE, TERM, at_once};
+use crate::support::active_app::{App, SERVE, at_once};
 use crate::support::inspect::{is_gone, keys};
 use crate::support::recorder::{dead, lines};
 use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
 };
 use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::signals::{HUP, INT, QUIT, TERM, send};
 use crate::watch::races::open_to_all;
 use exitdir::State;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::{Duration, Instant};
-
-const HUP: i32 = 1;
 
 // ---------------------------------------------------------------- how the file comes and goes
 
@@ -211,8 +210,7 @@ fn as_pid_1_it_stays_when_its_command_goes() {
     app.await_state(State::Inactive);
     let first = app.running.pid();
     let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
-    let pid = rustix::process::Pid::from_raw(children.trim().parse().unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    send(children.trim().parse().unwrap(), TERM);
     let (ended, world) = app.ended();
     assert_eq!(ended.status, 143, "{}", ended.stderr);
     assert_eq!(world.key("x", "Reason").as_deref(), Some("interrupted"));

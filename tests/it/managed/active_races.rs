@@ -1,10 +1,11 @@
 //! The file that a command runs for comes and goes at a moment when something is under way already: a start, a stop,
 //! a back-off, a stop delay, a grace period.
 
-use crate::support::active_app::{App, FAIL, SERVE, SLOW, TERM};
+use crate::support::active_app::{App, FAIL, SERVE, SLOW};
 use crate::support::inspect::is_gone;
 use crate::support::recorder::lines;
 use crate::support::sandbox::{World, eventually};
+use crate::support::signals::TERM;
 use exitdir::State;
 use std::fs;
 
@@ -108,7 +109,7 @@ fn a_file_that_goes_while_descendants_are_stopped_leaves_the_life_inactive_when_
 fn a_file_that_goes_during_the_stop_delay_ends_the_delay_and_the_life_ends_as_it_was_told_to() {
     let app = App::active("--stop-delay 1h", SERVE);
     app.await_state(State::Ready);
-    app.running.kill(TERM);
+    app.running.send(TERM);
     app.await_said("told to stop: passing TERM on to sh in 3600s", 1);
     app.deactivate();
     let (ended, world) = app.ended();

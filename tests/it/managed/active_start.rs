@@ -1,9 +1,10 @@
 //! What a command waits for each time that the file it runs for comes, and from when its timeouts count.
 
-use crate::support::active_app::{App, SERVE, TERM, at_once};
+use crate::support::active_app::{App, SERVE, at_once};
 use crate::support::recorder::dead;
 use crate::support::requirements::{ONE_INSTANCE, deprived};
 use crate::support::sandbox::{Start, World, binary};
+use crate::support::signals::TERM;
 use exitdir::State;
 use std::fs;
 use std::process::Command;

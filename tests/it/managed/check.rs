@@ -2,18 +2,17 @@
 
 use crate::support::inspect::is_gone;
 use crate::support::managed_app::{
-    App, QUIET, TERM, Way, await_rest, make_fifo, replace, write, write_check,
+    App, QUIET, Way, await_rest, make_fifo, replace, write, write_check,
 };
 use crate::support::recorder::lines;
 use crate::support::sandbox::{PATIENCE, Start, World, entries, eventually};
+use crate::support::signals::{KILL, TERM};
 use crate::watch::races::long;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-const KILL: i32 = 9;
 
 /// A check, which is a script that gets the candidate as `$1`.
 fn checked(way: Way, script: &str) -> App {
@@ -121,7 +120,7 @@ fn hanging(way: Way) -> (App, Vec<String>) {
 fn a_stop_ends_a_check_and_what_it_was_asked_about() {
     let (app, pids) = hanging(Way::Restart);
     assert_eq!(app.log(), ["started 1"]);
-    app.running.kill(TERM);
+    app.running.send(TERM);
     let App { running, world, .. } = app;
     assert_eq!(running.end().status, 143);
     for pid in pids {
@@ -137,7 +136,7 @@ fn a_stop_ends_a_check_and_what_it_was_asked_about() {
 #[test]
 fn a_check_is_gone_with_exitdir_run() {
     let (app, pids) = hanging(Way::Restart);
-    app.running.kill(KILL);
+    app.running.send(KILL);
     assert_eq!(app.running.end().status, 137);
     // What it has started itself nobody could tell from anything else.
     eventually("the check is gone", || is_gone(&pids[0]).then_some(()));
@@ -239,7 +238,7 @@ fn a_term_while_the_first_configuration_is_checked_ends_everything() {
     let hanging = eventually("the check hangs", || {
         lines(&app.world.path("hanging")).first().cloned()
     });
-    app.running.kill(TERM);
+    app.running.send(TERM);
     let App { running, world, .. } = app;
     assert_eq!(running.end().status, 143);
     assert_eq!(lines(&world.path("log")), [""; 0]);

@@ -3,14 +3,13 @@
 //! look, so that nothing makes good for an event that was missed.
 
 use crate::support::inspect::assert_sentence;
-use crate::support::managed_app::{
-    App, QUIET, TERM, Way, await_rest, make_fifo, mode, replace, write,
-};
+use crate::support::managed_app::{App, QUIET, Way, await_rest, make_fifo, mode, replace, write};
 use crate::support::requirements::{
     NO_INSTANCES, NO_WATCHES, as_nobody, deprived, installed, is_permitted, nobody_is_permitted,
     set_mode,
 };
 use crate::support::sandbox::{Ended, Running, Start, World, binary, entries, eventually};
+use crate::support::signals::TERM;
 use std::fs;
 use std::io::Write as _;
 use std::os::fd::AsRawFd;
@@ -722,7 +721,7 @@ fn a_configuration_inside_of_the_exit_directory_costs_nobody_his_lock() {
         replace(&app.world, &file, "2");
         app.await_log(&["started 1", "reloaded 2"]);
         assert_eq!(state().as_deref(), Some("ready"), "{source}");
-        app.running.kill(TERM);
+        app.running.send(TERM);
         let App { running, world, .. } = app;
         assert_eq!(running.end().status, 143, "{source}");
         assert_eq!(

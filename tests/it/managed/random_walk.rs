@@ -7,6 +7,7 @@
 use crate::support::inspect::{is_gone, sleeps};
 use crate::support::recorder::lines;
 use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::signals::TERM;
 use crate::watch::races::long;
 use exitdir::{ExitDir, Name, State};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -658,7 +659,7 @@ impl<'g> Walk<'g> {
     fn end(mut self) {
         let run = self.run.take().unwrap();
         let predicted = self.predicted();
-        run.kill(15);
+        run.send(TERM);
         let ended = run.end();
         assert_eq!(ended.status, 143, "{}", self.label);
         self.assert_sound();

@@ -4,13 +4,14 @@
 use crate::managed::check::HANGING;
 use crate::support::inspect::{assert_sentence, is_gone};
 use crate::support::managed_app::{
-    App, TERM, Way, await_rest, make_fifo, mode, replace, write, write_check,
+    App, Way, await_rest, make_fifo, mode, replace, write, write_check,
 };
 use crate::support::recorder::lines;
 use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
 };
 use crate::support::sandbox::{Running, Start, World, binary, entries, eventually};
+use crate::support::signals::TERM;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::Path;
@@ -377,7 +378,7 @@ fn a_fifo_where_an_archive_has_a_file_or_a_link_to_one_hangs_nobody() {
     let words = ["--config-tar", "app.tar=copy"];
     let app = App::start(world, Way::Restart, "copy/link", &words);
     app.await_log(&["started 1"]);
-    app.running.kill(TERM);
+    app.running.send(TERM);
     let App { running, .. } = app;
     assert_eq!(running.end().status, 143);
 }
@@ -576,6 +577,6 @@ fn an_archive_that_is_refused_is_said_once_for_each_content() {
         await_rest(&run);
         assert_eq!(count(), expected, "{}", said(&world));
     }
-    run.kill(TERM);
+    run.send(TERM);
     assert_eq!(run.end().status, 143);
 }

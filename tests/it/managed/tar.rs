@@ -9,6 +9,7 @@ use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
 };
 use crate::support::sandbox::{Running, Start, World, entries, eventually};
+use crate::support::signals::TERM;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -172,7 +173,7 @@ impl Drop for Scene {
     fn drop(&mut self) {
         // So that the command goes with it.
         if self.run.is_running() {
-            self.run.kill(15);
+            self.run.send(TERM);
             eventually("it has ended", || (!self.run.is_running()).then_some(()));
         }
     }
@@ -572,7 +573,7 @@ fn a_full_disk_leaves_the_old_tree_and_what_fits_comes_in_later() {
     assert_eq!(entries(&out), ["app"]);
     deliver(&world, &version(3));
     await_version(3);
-    run.kill(15);
+    run.send(TERM);
     assert_eq!(run.end().status, 143);
 }
 

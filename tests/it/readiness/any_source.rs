@@ -3,10 +3,11 @@
 
 use crate::support::inspect::{assert_sentence, is_gone, keys};
 use crate::support::readiness_life::{
-    TERM, await_file, life, life_with, perl_is_here, port, probe, touch,
+    await_file, life, life_with, perl_is_here, port, probe, touch,
 };
 use crate::support::recorder::{dead, lines};
 use crate::support::sandbox::{Start, World, eventually};
+use crate::support::signals::TERM;
 use std::fs;
 use std::net::SocketAddr;
 
@@ -27,7 +28,7 @@ fn a_term_from_outside_before_a_command_is_ready_reaches_it_and_leaves_nothing_b
         if source == probe {
             await_file(&world, "probed");
         }
-        life.kill(TERM);
+        life.send(TERM);
         let ended = life.end();
         assert_eq!(ended.status, 143, "{source}");
         // Closed without a newline: that is said, whatever the reason.
@@ -71,7 +72,7 @@ fn after_a_restart_in_place_the_command_is_asked_again() {
         assert_eq!(world.key("x", "Ready"), None, "{}", world.tombstone("x"));
         touch(world, "say2");
         world.await_key("x", "Ready");
-        life.kill(TERM);
+        life.send(TERM);
     }
     for (_, life) in lives {
         assert_eq!(life.end().status, 143);

@@ -1,7 +1,8 @@
 //! `--ready-on fd`: a newline on a descriptor, which the command gets and nobody else.
 
-use crate::support::readiness_life::{TERM, await_file, life, touch};
+use crate::support::readiness_life::{await_file, life, touch};
 use crate::support::sandbox::{Start, World};
+use crate::support::signals::TERM;
 use std::collections::BTreeSet;
 
 #[test]
@@ -13,7 +14,7 @@ fn the_highest_descriptor_that_the_limit_allows_is_one_to_say_it_on() {
     limited.arg(run.get_program()).args(run.get_args());
     let life = limited.env("W", world.path(".")).start();
     world.await_key("x", "Born");
-    life.kill(TERM);
+    life.send(TERM);
     assert_eq!(life.end().status, 143);
 }
 
@@ -32,7 +33,7 @@ fn a_newline_on_the_descriptor_makes_ready_and_who_goes_on_writing_is_not_held_u
         touch(&world, "go");
         world.await_key("x", "Ready");
         await_file(&world, "more");
-        life.kill(TERM);
+        life.send(TERM);
         assert_eq!(life.end().stderr, "");
     }
 }

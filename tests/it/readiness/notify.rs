@@ -5,10 +5,11 @@
 //! read before the death is recorded, so the whole life can be judged.
 
 use crate::support::inspect::state_of;
-use crate::support::readiness_life::{TERM, await_file, life, life_with, perl_is_here, touch};
+use crate::support::readiness_life::{await_file, life, life_with, perl_is_here, touch};
 use crate::support::recorder::lines;
 use crate::support::requirements::{NOBODY, is_permitted, nobody_is_permitted};
 use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
+use crate::support::signals::{CONT, STOP, TERM};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType,
@@ -22,9 +23,6 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::process::Command;
 use std::time::Duration;
-
-const CONT: i32 = 18;
-const STOP: i32 = 19;
 
 fn systemd_notify_is_here() -> bool {
     is_permitted(
@@ -54,7 +52,7 @@ fn systemd_notify_makes_ready_and_its_barrier_returns_since_what_it_sends_along_
     touch(&world, "go");
     await_file(&world, "again");
     assert_eq!(descriptors(life.pid()), before, "nothing is kept");
-    life.kill(TERM);
+    life.send(TERM);
     assert_eq!(life.end().stderr, "");
     assert_eq!(world.key("x", "Message").unwrap(), "\"two\"");
 }
@@ -94,7 +92,7 @@ fn a_descriptor_that_is_sent_to_be_stored_is_closed_and_says_nothing_of_readines
     }
     assert_eq!(descriptors(life.pid()), before);
     assert_eq!(world.key("x", "Ready"), None);
-    life.kill(TERM);
+    life.send(TERM);
     assert_eq!(life.end().stderr, "");
 }
 
@@ -111,7 +109,7 @@ fn a_thousand_statuses_do_not_grow_the_tombstone_and_the_newest_is_told_with_the
     let before = world.tombstone("x");
     touch(&world, "go");
     await_file(&world, "said");
-    life.kill(TERM);
+    life.send(TERM);
     let ended = life.end();
     assert_eq!((ended.status, ended.stderr.as_str()), (143, ""));
     let after = world.tombstone("x");
@@ -200,15 +198,15 @@ fn a_connection_that_is_sent_along_and_lingers_holds_nobody_up() {
     // Whoever closes it last waits until what was written has been read.
     rustix::net::sockopt::set_socket_linger(&connection, Some(Duration::from_secs(600))).unwrap();
     // So that it is the last to close it.
-    life.kill(STOP);
+    life.send(STOP);
     eventually("it is stopped", || {
         (state_of(life.pid()) == Some('T')).then_some(())
     });
     send_along(&address, "READY=1", &connection);
     drop(connection);
-    life.kill(CONT);
+    life.send(CONT);
     world.await_key("x", "Ready");
-    life.kill(TERM);
+    life.send(TERM);
     assert_eq!(
         (life.end().status, world.key("x", "Signal")),
         (143, Some("TERM".to_owned()))
@@ -231,7 +229,7 @@ fn our_own_tombstone_sent_along_again_and_again_neither_costs_the_lock_nor_all_d
     send_along(&address, "READY=1", &tombstone);
     let waited = world.wait(["-t", "0", "x:born"]).finish();
     assert_eq!(waited.status, 0, "{}", waited.stderr);
-    life.kill(TERM);
+    life.send(TERM);
     let ended = life.end();
     assert_eq!((ended.status, ended.stderr.lines().count()), (143, 1));
     assert!(

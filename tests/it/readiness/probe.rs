@@ -1,10 +1,11 @@
 //! `--ready-on tcp`, `http` and `exec`: the command is asked again and again until an answer says that it is ready.
 
 use crate::support::inspect::{assert_sentence, is_gone};
-use crate::support::readiness_life::{TERM, life, port, probe, unready};
+use crate::support::readiness_life::{life, port, probe, unready};
 use crate::support::recorder::lines;
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{PATIENCE, Start, World, eventually};
+use crate::support::signals::TERM;
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
@@ -140,7 +141,7 @@ fn only_an_answer_of_success_makes_ready_whatever_else_a_server_does() {
                 "{request}"
             );
         }
-        life.kill(TERM);
+        life.send(TERM);
         assert_eq!(life.end().stderr, "");
     }
 }
@@ -155,7 +156,7 @@ fn a_probe_is_repeated_until_it_succeeds_and_what_it_prints_is_not_seen() {
     let life = life(&world, &probe(&world, script), "exec sleep 60").start();
     world.await_key("x", "Ready");
     assert_eq!(lines(&world.path("tries")).len(), 2);
-    life.kill(TERM);
+    life.send(TERM);
     let ended = life.end();
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
 }
@@ -169,7 +170,7 @@ fn a_probe_that_prints_has_somewhere_to_print_also_where_we_had_not() {
     closed.arg(run.get_program()).args(run.get_args());
     let life = closed.env("W", world.path(".")).start();
     world.await_key("x", "Ready");
-    life.kill(TERM);
+    life.send(TERM);
     assert_eq!(life.end().status, 143);
 }
 

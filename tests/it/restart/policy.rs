@@ -5,15 +5,14 @@ use crate::faults::kills::for_each;
 use crate::support::inspect::await_sleep;
 use crate::support::requirements::{NO_INSTANCES, deprived};
 use crate::support::restart_life::{
-    FAIL, SERVE, TERM, assert_once, await_down, await_log, await_up, holds, is_down, kill_command,
-    life, log, nameless, starts, with_log, with_variables,
+    FAIL, SERVE, assert_once, await_down, await_log, await_up, holds, is_down, kill_command, life,
+    log, nameless, starts, with_log, with_variables,
 };
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::signals::{CONT, KILL, STOP, TERM};
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
-
-const KILL: i32 = 9;
 
 // ---------------------------------------------------------------- when, how often, how soon
 
@@ -155,7 +154,7 @@ fn one_life_goes_on_through_restarts_and_is_ready_only_while_its_command_runs() 
     }
     await_up(&world, 3);
     assert!(holds(&world, "x:ready"));
-    run.kill(TERM);
+    run.send(TERM);
     let ended = run.end();
     assert_eq!(ended.status, 143);
     let killed = "exitdir-run: sh was ended by KILL: restarting it in";
@@ -271,19 +270,19 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
     // One that looks late: it holds files that are not there any more.
     let late = crowd_follower(&world, true, &["wait", "--any"], &crowd(""));
     await_sleep(&late.process);
-    late.process.kill(19);
+    late.process.send(STOP);
     (0..CROWD).for_each(|at| {
         eventually("two restarts", || (count(at) >= 3).then_some(()));
         eventually("it is down", || {
             (!world.tombstone(&format!("x{at}")).contains("\nReady: ")).then_some(())
         });
     });
-    late.process.kill(18);
+    late.process.send(CONT);
     let mut followers = followers;
     for one in &mut followers {
         assert!(one.process.is_running(), "told of a restart: {}", one.what);
     }
-    lives[0].kill(KILL);
+    lives[0].send(KILL);
     for CrowdFollower {
         what,
         process,
@@ -299,7 +298,7 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
         );
     }
     for life in lives.drain(1..) {
-        life.kill(TERM);
+        life.send(TERM);
         assert_eq!(life.end().status, 143);
     }
 }

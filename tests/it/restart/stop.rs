@@ -3,10 +3,11 @@
 
 use crate::faults::kills::for_each;
 use crate::support::restart_life::{
-    FAIL, SERVE, TERM, assert_once, await_down, await_log, await_up, kill_command, life, log,
-    starts, with_log,
+    FAIL, SERVE, assert_once, await_down, await_log, await_up, kill_command, life, log, starts,
+    with_log,
 };
 use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::signals::{HUP, INT, QUIT, TERM, USR1, send};
 
 #[test]
 fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
@@ -31,7 +32,7 @@ fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
         let mut run = life(&world, &format!("--restart always {options}"), FAIL).start();
         await_down(&world, 1);
         match deed.strip_prefix("kill -") {
-            Some(name) => send(&run, name),
+            Some(name) => send_named(&run, name),
             None => assert_eq!(
                 world
                     .signal(["-c", deed.strip_prefix("y ").unwrap(), "y"])
@@ -58,16 +59,16 @@ fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
     });
 }
 
-fn send(process: &Running, name: &str) {
+fn send_named(process: &Running, name: &str) {
     let signal = match name {
         "TERM" => TERM,
-        "INT" => 2,
-        "QUIT" => 3,
-        "HUP" => 1,
-        "USR1" => 10,
+        "INT" => INT,
+        "QUIT" => QUIT,
+        "HUP" => HUP,
+        "USR1" => USR1,
         other => panic!("{other}"),
     };
-    process.kill(signal);
+    process.send(signal);
 }
 
 #[test]
@@ -78,11 +79,11 @@ fn any_other_signal_during_the_back_off_is_dropped_and_the_command_comes_back() 
     kill_command(&world);
     await_log(&world, "restarting it in 1s");
     for name in ["USR1", "USR1"] {
-        send(&run, name);
+        send_named(&run, name);
     }
     await_log(&world, "dropped USR1");
     await_up(&world, 2);
-    run.kill(TERM);
+    run.send(TERM);
     assert_eq!(run.end().status, 143);
 }
 
@@ -115,7 +116,7 @@ fn a_stop_while_the_command_runs_is_not_followed_by_a_restart() {
         match *deed {
             "" => {}
             "y" => assert_eq!(world.signal(["y"]).finish().status, 0),
-            name => send(&run, name),
+            name => send_named(&run, name),
         }
         let ended = run.end();
         let tale = format!("{options:?} {deed:?} {script:?}: {ended:?}");
@@ -132,7 +133,7 @@ fn a_command_that_did_not_get_the_stop_is_not_restarted_when_it_ends() {
     let options = "-v --restart always --rewrite TERM:0";
     let run = with_log(&world, life(&world, options, SERVE));
     await_up(&world, 1);
-    run.kill(TERM);
+    run.send(TERM);
     await_log(&world, "dropped TERM");
     kill_command(&world);
     assert_eq!(run.end().status, 137);
@@ -148,14 +149,13 @@ fn hup_is_followed_by_a_restart_and_so_is_a_stop_that_did_not_come_through_us() 
         let run = with_log(&world, life(&world, "--restart on-failure", SERVE));
         await_up(&world, 1);
         if name.is_empty() {
-            let pid = rustix::process::Pid::from_raw(starts(&world)[0].parse().unwrap()).unwrap();
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+            send(starts(&world)[0].parse().unwrap(), TERM);
         } else {
-            send(&run, name);
+            send_named(&run, name);
         }
         await_log(&world, &format!("{said}: restarting it in 1s"));
         await_up(&world, 2);
-        run.kill(TERM);
+        run.send(TERM);
         assert_eq!(run.end().status, 143);
     });
 }

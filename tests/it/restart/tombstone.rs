@@ -4,10 +4,11 @@
 use crate::faults::kills::{can_inject, for_each};
 use crate::support::requirements::is_permitted;
 use crate::support::restart_life::{
-    FAIL, SERVE, TERM, assert_once, await_down, await_log, await_starts, await_up, holds, is_down,
+    FAIL, SERVE, assert_once, await_down, await_log, await_starts, await_up, holds, is_down,
     kill_command, life, log, starts, with_log, with_variables,
 };
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::signals::{KILL, TERM, send_if_there};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,7 +39,7 @@ fn a_life_that_was_said_dead_keeps_its_file_and_its_command_goes_on_being_restar
             again.stderr.contains("already recorded as dead"),
             "{again:?}"
         );
-        run.kill(TERM);
+        run.send(TERM);
         assert_eq!(run.end().status, 143);
         assert_eq!(inode(), number);
         assert_eq!(
@@ -76,7 +77,7 @@ fn a_message_goes_with_the_readiness_it_came_with_and_both_have_to_be_said_again
     say("third");
     await_starts(&world, 3);
     assert!(holds(&world, "x:ready"));
-    run.kill(TERM);
+    run.send(TERM);
     assert_eq!(run.end().status, 143);
 }
 
@@ -175,9 +176,7 @@ impl Drop for Traced {
         let pid = self.0.pid();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         for child in children.unwrap_or_default().split_whitespace() {
-            if let Some(pid) = child.parse().ok().and_then(rustix::process::Pid::from_raw) {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-            }
+            send_if_there(child.parse().unwrap(), KILL);
         }
     }
 }
@@ -251,7 +250,7 @@ fn whatever_happens_to_the_directory_while_the_command_is_down_the_life_goes_on(
         if *what == "put back" {
             std::fs::rename(&away, world.dir()).unwrap();
         }
-        run.kill(TERM);
+        run.send(TERM);
         assert_eq!(run.end().status, 143, "{what}");
         let told = log(&world);
         let unfamiliar = told.lines().filter(|line| {
@@ -317,7 +316,7 @@ fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_disturbs_nobody()
     let refused = refused.into_inner();
     println!("{refused} were refused");
     assert!(refused >= 2);
-    run.kill(TERM);
+    run.send(TERM);
     let ended = run.end();
     assert_eq!(ended.status, 143);
     let killed = "exitdir-run: sh was ended by KILL: restarting it in";

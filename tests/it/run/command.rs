@@ -3,6 +3,7 @@
 use crate::support::inspect::{is_gone, keys};
 use crate::support::recorder::{Diarist, dead, lines};
 use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::signals::{KILL, USR1, USR2, send_all};
 
 #[test]
 fn the_command_gets_its_words_environment_and_standard_streams_as_they_are() {
@@ -161,12 +162,7 @@ fn every_signal_is_passed_on() {
         let world = World::new();
         let main = world.run(["-n", "main", "--", "sleep", "60"]).start();
         world.await_key("main", "Born");
-        let pid = main.pid().to_string();
-        let sent = world
-            .command("kill")
-            .args([&format!("-{number}"), &pid])
-            .finish();
-        assert_eq!(sent.status, 0, "kill -{number}: {}", sent.stderr);
+        send_all(main.pid(), &[number]);
         assert_eq!(main.end().status, 128 + number, "signal {number}");
         assert_eq!(
             world.key("main", "ExitCode"),
@@ -193,8 +189,8 @@ fn with_group_signals_go_to_everybody_in_it() {
                 &["-n", "main"]
             })
         });
-        diarist.running.kill(10);
-        diarist.running.kill(12);
+        diarist.running.send(USR1);
+        diarist.running.send(USR2);
         eventually("the second signal came", || {
             diarist.world.path("diary.done").exists().then_some(())
         });
@@ -217,7 +213,7 @@ fn the_command_dies_with_a_supervisor_that_is_killed() {
     });
     let pid = std::fs::read_to_string(diarist.world.path("diary.pid")).unwrap();
     assert!(!is_gone(&pid));
-    diarist.running.kill(9);
+    diarist.running.send(KILL);
     let Diarist { world, running } = diarist;
     assert_eq!(running.end().status, 137);
     eventually("CMD is gone", || is_gone(&pid).then_some(()));

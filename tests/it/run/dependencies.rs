@@ -5,6 +5,7 @@ use crate::support::inspect::{await_sleep, keys};
 use crate::support::recorder::dead;
 use crate::support::requirements::{as_nobody, installed, nobody_is_permitted, set_mode};
 use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::signals::TERM;
 use crate::watch::races::open_to_all;
 use std::io::{BufRead as _, BufReader};
 
@@ -91,7 +92,7 @@ fn a_name_that_is_both_dependencies_is_expected_to_come_back() {
     world.await_key("app", "Lock");
     let db = world.run(["-n", "db", "--", "sleep", "60"]).start();
     world.await_key("app", "Ready");
-    db.kill(15);
+    db.send(TERM);
     assert_eq!((db.end().status, app.end().status), (143, 143));
 }
 
@@ -186,7 +187,7 @@ fn a_dependency_that_dies_while_it_is_waited_for_is_waited_for_again() {
     };
     for signal in [15, 9, 15] {
         let db = db();
-        db.kill(signal);
+        db.send(signal);
         assert_eq!(db.end().status, 128 + signal);
         await_sleep(&app);
     }
@@ -213,7 +214,7 @@ fn after_ten_seconds_one_line_says_what_is_waited_for_and_what_is_there_instead(
     let table = world.applet("status").finish().stdout;
     let row = table.lines().find(|row| row.starts_with("app "));
     assert!(row.is_some_and(|row| row.contains(" waiting ")), "{table}");
-    app.kill(15);
+    app.send(TERM);
     assert_eq!(app.end().status, 143);
 }
 

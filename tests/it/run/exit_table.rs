@@ -4,16 +4,10 @@
 //! time, and all that are wrong are told at the end.
 
 use crate::support::sandbox::{Ended, Running, Start, World, binary};
+use crate::support::signals::{HUP, INT, KILL, QUIT, TERM, USR1, USR2};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-const HUP: i32 = 1;
-const INT: i32 = 2;
-const QUIT: i32 = 3;
-const KILL: i32 = 9;
-const USR1: i32 = 10;
-const USR2: i32 = 12;
-const TERM: i32 = 15;
 /// How many cells are played at the same time.
 const HANDS: usize = 4;
 
@@ -187,9 +181,9 @@ impl Dep {
     /// Makes it hold.
     fn strike(self, world: &World, dep: &Running) {
         match self {
-            Dep::Ok | Dep::OkAndBirth => dep.kill(USR1),
-            Dep::Failed => dep.kill(USR2),
-            Dep::Lost => dep.kill(KILL),
+            Dep::Ok | Dep::OkAndBirth => dep.send(USR1),
+            Dep::Failed => dep.send(USR2),
+            Dep::Lost => dep.send(KILL),
             Dep::Ready | Dep::ReadyAndBirth => {
                 assert_eq!(world.signal(["--ready", "dep"]).finish().status, 0)
             }
@@ -583,7 +577,7 @@ fn play_life(life: &Life, time: &str) -> Option<(End, String)> {
     let running = script_of(&world, "life", &options, &script);
     if let Some(signal) = life.kill {
         world.await_key("life", "Ready");
-        running.kill(signal);
+        running.send(signal);
     }
     let ended = running.end();
     let begun = !life.script.contains("BEGUN") || world.path("begun").exists();
@@ -645,7 +639,7 @@ fn a_life_that_waits_is_ended_by_term_int_hup_and_quit() {
             let world = World::new();
             let life = never_started(&world, &format!("--birth-deps dep {options}"));
             world.await_key("life", "Waiting");
-            life.kill(signal);
+            life.send(signal);
             let ended = life.end();
             let expected = End::expected(128 + signal, "interrupted", None).unborn();
             assert_eq!(
@@ -671,7 +665,7 @@ fn status_when_signaled_before_its_start(prelude: &str, signal: i32) -> i32 {
         .env("exitdir", binary())
         .start();
     world.await_key("life", "Waiting");
-    life.kill(signal);
+    life.send(signal);
     assert_eq!(world.signal(["--ready", "dep"]).finish().status, 0);
     life.end().status
 }

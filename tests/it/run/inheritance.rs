@@ -4,6 +4,7 @@
 use crate::support::inspect::{assert_sentence, await_sleep, is_gone};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Start, World, binary, eventually};
+use crate::support::signals::KILL;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -134,7 +135,7 @@ fn a_restarted_command_does_not_outlive_a_supervisor_that_is_killed() {
         text.lines().nth(1).map(str::to_owned)
     });
     world.await_key("main", "Ready");
-    main.kill(9);
+    main.send(KILL);
     assert_eq!(main.end().status, 137);
     eventually("CMD is gone", || is_gone(&pid).then_some(()));
 }

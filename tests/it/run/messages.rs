@@ -4,6 +4,7 @@ use crate::support::inspect::{assert_sentence, keys};
 use crate::support::recorder::{Diarist, dead};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World, binary};
+use crate::support::signals::USR1;
 use rustix::fs::OFlags;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
@@ -95,7 +96,7 @@ fn a_standard_error_that_takes_nothing_disturbs_nobody() {
             }
         });
         // Each of these is worth a line to -v.
-        diarist.running.kill(10);
+        diarist.running.send(USR1);
         diarist.await_entry("USR1");
         dead(&diarist.world, "dep", "0");
         diarist.await_entry("TERM");

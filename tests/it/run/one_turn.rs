@@ -1,19 +1,16 @@
 //! What happens at the same moment: the supervisor stands still meanwhile, and finds all of it in one turn of its
 //! loop. Whatever the order in which it looks, nothing is started on what does not hold any more.
 
-use crate::support::active_app::{App, SERVE, SLOW, TERM};
+use crate::support::active_app::{App, SERVE, SLOW};
 use crate::support::inspect::{is_gone, state_of};
 use crate::support::recorder::dead;
 use crate::support::requirements::{ONE_INSTANCE, deprived};
 use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::signals::{CONT, KILL, STOP, TERM, send};
 use exitdir::State;
 use rustix::fs::FlockOperation;
 use std::fs;
 use std::time::Duration;
-
-const KILL: i32 = 9;
-const STOP: i32 = 19;
-const CONT: i32 = 18;
 
 /// A command that says what it was started with, and would be ended by a HUP.
 const READER: &str =
@@ -21,12 +18,12 @@ const READER: &str =
 
 /// Does all of it while the supervisor stands still.
 fn at_once(app: &App, deeds: impl FnOnce()) {
-    app.running.kill(STOP);
+    app.running.send(STOP);
     eventually("it stands still", || {
         (state_of(app.running.pid()) == Some('T')).then_some(())
     });
     deeds();
-    app.running.kill(CONT);
+    app.running.send(CONT);
 }
 
 fn await_gone(pid: &str) {
@@ -115,7 +112,7 @@ fn a_signal_that_came_while_the_command_was_down_is_not_for_the_next_one() {
         // Not every kernel tells everybody.
         (place == "0" || place.contains("nanosleep")).then_some(())
     });
-    app.running.kill(TERM);
+    app.running.send(TERM);
     drop(next);
     let (ended, world) = app.ended();
     assert_eq!(ended.status, 143, "{ended:?}");
@@ -216,11 +213,7 @@ fn a_command_that_ran_for_ten_seconds_is_forgiven_even_if_nobody_looked_at_the_c
     app.await_state(State::Ready);
     at_once(&app, || {
         std::thread::sleep(Duration::from_millis(10_200));
-        let pid = app.starts()[1]
-            .parse()
-            .ok()
-            .and_then(rustix::process::Pid::from_raw);
-        rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL).unwrap();
+        send(app.starts()[1].parse().unwrap(), KILL);
         await_gone(&app.starts()[1]);
     });
     app.await_said("restarting it in", 2);
@@ -247,15 +240,7 @@ fn nothing_is_put_in_place_after_the_death() {
         Some(app.read("checking").trim().to_owned()).filter(|pid| !pid.is_empty())
     });
     at_once(&app, || {
-        let pid = app.starts()[0]
-            .parse()
-            .ok()
-            .and_then(rustix::process::Pid::from_raw);
-        rustix::process::kill_process(
-            pid.unwrap(),
-            rustix::process::Signal::from_named_raw(KILL).unwrap(),
-        )
-        .unwrap();
+        send(app.starts()[0].parse().unwrap(), KILL);
         await_gone(&app.starts()[0]);
         app.touch("go");
         await_gone(&checking);

@@ -6,6 +6,7 @@
 use crate::support::inspect::{await_sleep, is_gone};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::signals::{KILL, QUIT, TERM, USR1, send};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::time::Duration;
@@ -79,8 +80,8 @@ impl Life {
         }
     }
 
-    fn signal(&self, number: i32) {
-        kill(number, self.supervisor());
+    fn send(&self, signal: i32) {
+        send(self.supervisor(), signal);
     }
 
     /// Lets go of who waits for this file.
@@ -103,12 +104,6 @@ impl Life {
         let text = std::fs::read_to_string(self.world.path(name)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
-}
-
-fn kill(number: i32, pid: i32) {
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    let signal = rustix::process::Signal::from_named_raw(number).unwrap();
-    rustix::process::kill_process(pid, signal).expect("a process that was not reaped");
 }
 
 fn children(pid: i32) -> Vec<i32> {
@@ -185,7 +180,7 @@ fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
         });
         let before = await_rest(supervisor);
         for orphan in &orphans {
-            kill(9, *orphan);
+            send(*orphan, KILL);
             eventually("it was reaped", || {
                 (!children(supervisor).contains(orphan)).then_some(())
             });
@@ -198,7 +193,7 @@ fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
         );
         std::thread::sleep(Duration::from_millis(1200));
         assert_eq!(sleeps(supervisor), after, "{place:?}: a timer");
-        life.signal(15);
+        life.send(TERM);
         assert_eq!(life.running.end().status, 143, "{place:?}");
     }
 }
@@ -471,7 +466,7 @@ fn without_wait_descendants_nobody_is_told_anything() {
     let pid = std::fs::read_to_string(world.path("pid")).unwrap();
     assert!(!is_gone(&pid));
     std::fs::write(world.path("let-go"), "").unwrap();
-    kill(15, pid.trim().parse().unwrap());
+    send(pid.trim().parse().unwrap(), TERM);
     eventually("the daemon is gone", || is_gone(&pid).then_some(()));
 }
 
@@ -491,9 +486,9 @@ fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
                 (life.has("up") && world.key("main", "Ready").is_none()).then_some(())
             });
             // What is no such word changes nothing.
-            life.signal(10);
-            life.signal(first);
-            life.signal(second);
+            life.send(USR1);
+            life.send(first);
+            life.send(second);
             let Life { world, running, .. } = life;
             let ended = running.end();
             assert_eq!(ended.status, 3, "{place:?} {first}: {}", ended.stderr);
@@ -511,7 +506,7 @@ fn a_word_from_outside_leaves_what_is_being_stopped_its_grace_period() {
     let script = format!("{}; exit 3", LEAVE);
     let life = Life::leaving(Place::Inside, &["--wait-descendants"], CAREFUL, &script);
     life.await_file("told");
-    life.signal(15);
+    life.send(TERM);
     eventually("the word was read", || {
         (!pending(life.running.pid(), 15)).then_some(())
     });
@@ -617,8 +612,8 @@ fn a_term_while_clearing_before_a_restart_ends_the_life() {
     });
     // The first word decides the status, and the second ends the patience with what is left. Where both
     // come together the lower number is read first.
-    life.signal(15);
-    life.signal(3);
+    life.send(TERM);
+    life.send(QUIT);
     let Life { world, running, .. } = life;
     let ended = running.end();
     assert!([143, 131].contains(&ended.status), "{}", ended.stderr);

@@ -1,7 +1,8 @@
 //! `--stop-delay`: how long a TERM is held back, and what ends that.
 
-use crate::support::listener::{HUP, INT, LAST, LET_GO, Life, QUIT, TERM, USR1, USR2, can_listen};
+use crate::support::listener::{LET_GO, Life, can_listen};
 use crate::support::sandbox::eventually;
+use crate::support::signals::{HUP, INT, LAST, QUIT, TERM, USR1, USR2};
 use std::time::{Duration, Instant};
 
 /// What happens to a life that holds a TERM back.

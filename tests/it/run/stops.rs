@@ -2,9 +2,10 @@
 //! its own is tried in `signals`.
 
 use crate::support::inspect::await_sleep;
-use crate::support::listener::{HUP, INT, LAST, Life, QUIT, TERM, USR1, can_listen};
+use crate::support::listener::{Life, can_listen};
 use crate::support::recorder::{Diarist, dead, lines};
 use crate::support::sandbox::{Start, World, binary};
+use crate::support::signals::{HUP, INT, LAST, QUIT, TERM, USR1};
 
 #[test]
 fn a_term_from_outside_becomes_the_stop_signal_and_others_stay_what_they_are() {
@@ -13,7 +14,7 @@ fn a_term_from_outside_becomes_the_stop_signal_and_others_stay_what_they_are() {
         world.run(["-n", "main", "--stop-signal", "INT"])
     });
     for (sent, received) in [(15, "INT"), (1, "HUP"), (10, "USR1")] {
-        diarist.running.kill(sent);
+        diarist.running.send(sent);
         diarist.await_entry(received);
     }
     assert_eq!(diarist.diary(), ["up", "INT", "HUP", "USR1"]);
@@ -27,12 +28,12 @@ fn a_stop_sends_nothing_if_its_signal_was_passed_on_before() {
     let diarist = Diarist::start(traps, |world| {
         world.run(["-n", "main", "--death-deps", "dep"])
     });
-    diarist.running.kill(15);
+    diarist.running.send(TERM);
     diarist.await_entry("TERM");
     dead(&diarist.world, "dep", "0");
     diarist.world.await_key("main", "Cause");
     // Whatever was sent with the stop comes before this.
-    diarist.running.kill(10);
+    diarist.running.send(USR1);
     diarist.await_entry("USR1");
     diarist.let_go();
     let Diarist { world, running } = diarist;
@@ -135,7 +136,7 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
     let diarist = Diarist::start("trap 'echo TERM >> \"$DIARY\"' TERM", |world| {
         world.run(["-n", "main", "--grace-period", "0"])
     });
-    diarist.running.kill(15);
+    diarist.running.send(TERM);
     diarist.await_entry("TERM");
     diarist.let_go();
     assert_eq!(diarist.running.end().status, 5);
@@ -160,8 +161,8 @@ fn what_we_were_started_with_ignored_does_not_end_a_wait() {
         ])
         .start();
     await_sleep(&waiting);
-    waiting.kill(1);
-    waiting.kill(2);
+    waiting.send(HUP);
+    waiting.send(INT);
     world.signal(["--ready", "db"]).finish();
     let ended = waiting.end();
     assert_eq!(

@@ -4,6 +4,7 @@
 use crate::support::inspect::{assert_sentence, await_sleep, keys};
 use crate::support::recorder::{Diarist, dead};
 use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::signals::TERM;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
 #[test]
@@ -110,9 +111,9 @@ fn every_ending_has_its_reason_in_the_tombstone() {
         world.await_key("main", "Lock");
         await_sleep(&waiting);
         for dropped in [10, 12, 28] {
-            waiting.kill(dropped);
+            waiting.send(dropped);
         }
-        waiting.kill(signal);
+        waiting.send(signal);
         let ended = waiting.end();
         assert_sentence(&ended, "exitdir-run", 128 + signal);
         assert_eq!(ended.stdout, "");
@@ -184,7 +185,7 @@ fn with_exit_only_nothing_is_written_until_death() {
         .start();
     await_sleep(&main);
     assert!(world.entries().is_empty());
-    main.kill(15);
+    main.send(TERM);
     assert_eq!(main.end().status, 143);
     assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
 }
@@ -214,7 +215,7 @@ fn names_of_every_length_work_and_leave_nothing_else_behind() {
         .run(["--death-deps", longest, "--", "sleep", "60"])
         .start();
     await_sleep(&follower);
-    lives.iter().for_each(|life| life.kill(15));
+    lives.iter().for_each(|life| life.send(TERM));
     lives
         .into_iter()
         .for_each(|life| assert_eq!(life.end().status, 143));

@@ -9,7 +9,7 @@ use crate::support::pod::scripts::{SERVE, becomes_ready, for_the_first, pause, t
 use crate::support::pod::servers::ReadyOn;
 use crate::support::random_rounds::{Round, SOON, rounds};
 use crate::support::sandbox::Start;
-use rustix::process::Signal;
+use crate::support::signals::{KILL, TERM, USR1};
 use std::time::{Duration, Instant};
 
 /// The word is main's own about when it goes down, or comes from outside at any time.
@@ -46,7 +46,7 @@ fn a_death_that_is_said_during_restarts_in_place_is_not_lost() {
             "said dead, and not stopped"
         );
         std::thread::sleep(round.millis("main goes on for", 0, 1200));
-        assert!(pod.kill("main", Signal::TERM));
+        assert!(pod.send("main", TERM));
         pod.await_end();
         // It may have been about to end by itself.
         let main = pod.statuses("main");
@@ -83,7 +83,7 @@ fn when_mains_supervisor_is_killed_main_is_lost_and_the_proxy_stops_at_once() {
         bring_main_to(&pod, doing);
         std::thread::sleep(round.millis("the kill comes after", 0, 400));
         let killed = Instant::now();
-        assert!(pod.kill("main", Signal::KILL));
+        assert!(pod.send("main", KILL));
         pod.await_end();
         assert_eq!(pod.statuses("main"), [137]);
         let [
@@ -151,9 +151,9 @@ fn bring_main_to(pod: &Pod, doing: Doing) {
     pod.await_ready();
     match doing {
         Doing::Waiting | Doing::Running => {}
-        Doing::Stopping => assert!(pod.kill("main", Signal::TERM)),
+        Doing::Stopping => assert!(pod.send("main", TERM)),
         Doing::StoppingForAnother => {
-            assert!(pod.kill("other", Signal::USR1));
+            assert!(pod.send("other", USR1));
             assert_eq!(pod.world.await_key("main", "Cause"), "other");
         }
     }

@@ -9,7 +9,7 @@ use crate::support::pod::scripts::{ACCIDENTS, MANNERS, Manner, SERVE, becomes_re
 use crate::support::pod::servers::{ReadyOn, call};
 use crate::support::random_rounds::{Round, rounds};
 use crate::support::sandbox::Start;
-use rustix::process::Signal;
+use crate::support::signals::TERM;
 use std::time::Duration;
 
 /// How many lives of a container have ended so far.
@@ -217,10 +217,10 @@ fn while_a_pod_drains_main_keeps_its_proxy() {
         pod.await_ready();
         std::thread::sleep(round.millis("the end comes after", 0, 300));
         let pre_stop = pod.world.wait(["main", "-t", "25s"]).start();
-        assert!(pod.kill("main", Signal::TERM));
+        assert!(pod.send("main", TERM));
         assert_eq!(pre_stop.end().status, 0);
         // It may be over already: it follows main.
-        pod.kill("proxy", Signal::TERM);
+        pod.send("proxy", TERM);
         pod.await_end();
         assert_eq!(
             pod.statuses("main"),

@@ -7,7 +7,7 @@ use crate::support::pod::main_and_proxy::{
 use crate::support::pod::scripts::SERVE;
 use crate::support::random_rounds::Round;
 use crate::support::sandbox::{Start, World};
-use rustix::process::Signal;
+use crate::support::signals::KILL;
 
 /// A tombstone that somebody else left, in every state there is.
 fn foreign_corpses() -> Vec<(&'static str, &'static str)> {
@@ -72,7 +72,7 @@ fn leave_lost_ones(round: &Round, world: World) -> World {
     };
     pod.world.await_key("main", key);
     pod.world.await_key("proxy", "Born");
-    assert!(pod.kill("main", Signal::KILL) && pod.kill("proxy", Signal::KILL));
+    assert!(pod.send("main", KILL) && pod.send("proxy", KILL));
     pod.await_end();
     pod.into_world()
 }

@@ -3,6 +3,7 @@
 use crate::support::inspect::{assert_sentence, is_gone};
 use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
 use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::signals::{KILL, TERM};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 #[test]
@@ -456,7 +457,7 @@ fn a_probe_without_a_living_exitdir_run_does_not_run() {
     .unwrap();
     let main = world.run(["-n", "lost", "--", "sleep", "60"]).start();
     world.await_key("lost", "Born");
-    main.kill(9);
+    main.send(KILL);
     main.end();
     for name in ["absent", "corpse", "foreign", "lost"] {
         let before = world.tombstone(name);
@@ -485,7 +486,7 @@ fn a_probe_that_outlives_its_life_does_not_raise_the_dead() {
         .stdin(reader)
         .start();
     eventually("the probe runs", || marker.exists().then_some(()));
-    main.kill(15);
+    main.send(TERM);
     assert_eq!(main.end().status, 143);
     let corpse = world.tombstone("main");
     drop(writer);
@@ -512,7 +513,7 @@ fn a_probe_dies_with_exitdir_signal() {
             .arg(&marker)
             .start();
         let pid = eventually("the probe runs", || std::fs::read_to_string(&marker).ok());
-        probe.kill(signal);
+        probe.send(signal);
         assert_eq!(probe.end().status, 128 + signal);
         eventually("the probe is gone", || is_gone(&pid).then_some(()));
     }

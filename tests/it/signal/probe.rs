@@ -4,6 +4,7 @@
 use crate::support::inspect::{assert_sentence, is_gone};
 use crate::support::recorder::lines;
 use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
+use crate::support::signals::{KILL, TERM, send};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
@@ -101,8 +102,7 @@ fn after_a_restart_in_place_the_next_probe_says_ready_again() {
     assert_eq!(probe(), 0);
     assert!(world.key("db", "Ready").is_some());
     let pid = starts().trim().parse().unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    send(pid, KILL);
     eventually("the second start", || {
         (starts().lines().count() == 2).then_some(())
     });
@@ -151,7 +151,7 @@ fn a_probe_that_ignores_signals_dies_with_its_caller() {
             .stderr(Stdio::null())
             .start();
         let pid = eventually("the probe runs", || std::fs::read_to_string(&marker).ok());
-        caller.kill(signal);
+        caller.send(signal);
         assert_eq!(caller.end().status, 128 + signal);
         eventually("the probe is gone", || is_gone(&pid).then_some(()));
     }
@@ -170,7 +170,7 @@ fn a_caller_that_is_killed_at_any_moment_leaves_no_probe_behind() {
             .stderr(Stdio::null())
             .start();
         std::thread::sleep(Duration::from_micros(moment * 75));
-        caller.kill(9);
+        caller.send(KILL);
         assert_eq!(caller.end().status, 137);
     }
     drop(writer);
@@ -209,11 +209,7 @@ fn what_a_probe_has_found_of_a_command_that_is_gone_says_nothing_of_the_next_one
     eventually("the probe runs", || {
         world.path("probing").exists().then_some(())
     });
-    let command = starts()[0]
-        .parse()
-        .ok()
-        .and_then(rustix::process::Pid::from_raw);
-    rustix::process::kill_process(command.unwrap(), rustix::process::Signal::KILL).unwrap();
+    send(starts()[0].parse().unwrap(), KILL);
     eventually("it runs again", || (starts().len() == 2).then_some(()));
     std::fs::write(world.path("go"), "").unwrap();
     let ended = probe.end();
@@ -224,6 +220,6 @@ fn what_a_probe_has_found_of_a_command_that_is_gone_says_nothing_of_the_next_one
     // The next probe is about the next command.
     assert_eq!(world.signal(["-r", "db", "--", "true"]).finish().status, 0);
     assert!(world.key("db", "Ready").is_some());
-    run.kill(15);
+    run.send(TERM);
     assert_eq!(run.end().status, 143);
 }

@@ -4,15 +4,11 @@
 use crate::support::inspect::is_gone;
 use crate::support::recorder::lines;
 use crate::support::sandbox::{Ended, Running, Start, World, eventually};
+use crate::support::signals::USR1;
 use exitdir::{ExitDir, Name, State};
 use std::fmt::{Display, Formatter};
 use std::fs;
 use std::process::{Command, Stdio};
-
-pub const INT: i32 = 2;
-pub const QUIT: i32 = 3;
-const USR1: i32 = 10;
-pub const TERM: i32 = 15;
 
 /// A command that runs until it is told to stop.
 pub const SERVE: &str = "echo $$ >>starts; exec sleep 60";
@@ -166,7 +162,7 @@ impl App {
     pub fn await_look(&self) {
         for _ in 0..2 {
             let count = self.read("stderr").matches("dropped USR1").count();
-            self.running.kill(USR1);
+            self.running.send(USR1);
             self.await_said("dropped USR1", count + 1);
         }
     }
@@ -179,7 +175,7 @@ impl App {
 
     /// Ends it with a signal, and checks that no command is left.
     pub fn end(self, signal: i32) -> (Ended, World) {
-        self.running.kill(signal);
+        self.running.send(signal);
         self.ended()
     }
 

@@ -7,23 +7,9 @@
 
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Running, Start, World, binary, eventually};
+use crate::support::signals::{CHLD, KILL, LAST, STOP, send_all};
 use std::process::Command;
 
-pub const HUP: i32 = 1;
-pub const INT: i32 = 2;
-pub const QUIT: i32 = 3;
-pub const KILL: i32 = 9;
-pub const USR1: i32 = 10;
-pub const USR2: i32 = 12;
-pub const TERM: i32 = 15;
-pub const CHLD: i32 = 17;
-pub const CONT: i32 = 18;
-pub const STOP: i32 = 19;
-pub const TSTP: i32 = 20;
-pub const TTIN: i32 = 21;
-pub const TTOU: i32 = 22;
-/// The last that is handed out.
-pub const LAST: i32 = 64;
 /// What the listener ends with when it is let go.
 pub const LET_GO: i32 = 5;
 
@@ -154,17 +140,6 @@ pub fn command_of(world: &World, before: &[&str], line: &[String]) -> Command {
     command
 }
 
-/// Sends signals in this order. rustix cannot name those that a C library keeps for itself.
-pub fn send_to(pid: i32, signals: &[i32]) {
-    let sent = Command::new("perl")
-        .args(["-e", "my $pid = shift; kill $_, $pid or die $! for @ARGV"])
-        .arg(pid.to_string())
-        .args(signals.iter().map(i32::to_string))
-        .output()
-        .unwrap();
-    assert!(sent.status.success(), "{sent:?}");
-}
-
 impl Life {
     pub fn start(options: &str) -> Life {
         Life::start_as(options, "")
@@ -213,7 +188,7 @@ impl Life {
     }
 
     pub fn send(&self, signals: &[i32]) {
-        send_to(self.pid, signals);
+        send_all(self.pid, signals);
     }
 
     /// Sends a signal and waits until the command has another one of the number.

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 /// Two changes that are further apart than that may be two; those that are to be one must be much closer.
 pub const QUIET: Duration = Duration::from_millis(100);
-pub const TERM: i32 = 15;
 
 /// What the command says in its log: how it came to its configuration, and what that is.
 pub const SERVER: &str = "trap 'echo reloaded $(cat $CONF) >>\"$LOG\"' HUP; \

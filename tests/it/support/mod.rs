@@ -13,3 +13,4 @@ pub mod recorder;
 pub mod requirements;
 pub mod restart_life;
 pub mod sandbox;
+pub mod signals;

@@ -2,8 +2,8 @@
 //! who has the foreground. Echo is off, so what is shown is output alone.
 
 use crate::support::sandbox::{Running, Start, eventually};
+use crate::support::signals::{KILL, send_if_there};
 use rustix::fs::OFlags;
-use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::OpenptFlags;
 use rustix::termios::{LocalModes, OptionalActions};
 use std::os::fd::OwnedFd;
@@ -170,7 +170,7 @@ impl Drop for Terminal {
         eventually("nobody is left in the session", || {
             let left: Vec<Process> = sessions.into_iter().flat_map(processes_of).collect();
             for process in &left {
-                let _ = kill_process(Pid::from_raw(process.pid)?, Signal::KILL);
+                send_if_there(process.pid, KILL);
             }
             left.is_empty().then_some(())
         });

@@ -8,8 +8,6 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 
-pub const TERM: i32 = 15;
-
 /// Sends each of its words as a datagram, with perl, which every Debian has, since no shell can.
 const SAY: &str = r#"use Socket; socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die "$!"; (my $a = $ENV{NOTIFY_SOCKET}) =~ s/^@/\0/;
 connect($s, pack_sockaddr_un($a)) or die "connect: $!"; for (@ARGV) { send($s, $_, 0) // die "send: $!" }"#;

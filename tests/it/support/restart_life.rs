@@ -5,10 +5,9 @@
 //! with the process id for each start of the command.
 
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::signals::{KILL, send};
 use std::fs::File;
 use std::process::Command;
-
-pub const TERM: i32 = 15;
 
 /// A command that runs until it is told to end, or killed.
 pub const SERVE: &str = "echo $$ >>\"$mark\"; exec sleep 60";
@@ -65,8 +64,7 @@ pub fn is_down(world: &World) -> bool {
 /// Kills the command as it runs now.
 pub fn kill_command(world: &World) {
     let pid = starts(world).last().unwrap().parse().unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    send(pid, KILL);
 }
 
 /// Sends standard error to a file that can be read while the process lives.

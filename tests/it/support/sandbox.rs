@@ -1,6 +1,7 @@
 //! What every test needs: a directory of its own, the binary under test, processes that end with
 //! the test, and waiting for a condition with a generous deadline. Nothing here sleeps and hopes.
 
+use crate::support::signals::send;
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Read;
@@ -173,10 +174,10 @@ impl Running {
         self.child.as_ref().expect("running").id() as i32
     }
 
-    pub fn kill(&self, signal: i32) {
-        let pid = rustix::process::Pid::from_raw(self.pid()).expect("a process id");
-        let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal with a name");
-        rustix::process::kill_process(pid, signal).expect("a process that was not reaped");
+    /// Sends a signal that has a name.
+    #[track_caller]
+    pub fn send(&self, signal: i32) {
+        send(self.pid(), signal);
     }
 
     pub fn is_running(&mut self) -> bool {

@@ -5,7 +5,8 @@ use crate::support::inspect::{is_gone, sleeps, sleeps_in_its_watch};
 use crate::support::pty::{CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, Process, Terminal};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World, binary, eventually};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use crate::support::signals::{CONT, KILL, STOP, TERM, TSTP, USR1, send};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Command;
 
 const PROMPT: &str = "outer> ";
@@ -117,11 +118,6 @@ fn with_exitdir_run(world: &World, program: &str) -> Command {
         .current_dir(world.path("."))
         .env("PATH", format!("{}:{path}", bin.display()));
     command
-}
-
-fn kill(pid: i32, signal: Signal) {
-    let pid = Pid::from_raw(pid).unwrap();
-    kill_process(pid, signal).expect("a process that was not reaped");
 }
 
 fn terminals_are_possible() -> bool {
@@ -353,7 +349,7 @@ fn started_in_the_background_it_never_takes_the_terminal() {
         assert!(shell.has_terminal());
         shell.terminal.enter("cat");
         let cat = shell.terminal.await_foreground("cat");
-        kill(sleep.pid, Signal::TERM);
+        send(sleep.pid, TERM);
         eventually("only cat is left", || {
             (shell.jobs().len() == 1).then_some(())
         });
@@ -507,14 +503,14 @@ fn assert_cont_wakes_both(options: &str, stop_command: impl Fn(i32)) {
         let watches = options.is_empty() || asleep > 500 || sleeps_in_its_watch(run.pid);
         (asleep > 0 && watches).then_some(())
     });
-    kill(run.pid, Signal::STOP);
+    send(run.pid, STOP);
     shell.terminal.await_stopped("exitdir-run");
     stop_command(command.pid);
     shell.terminal.await_stopped("sh");
-    kill(run.pid, Signal::CONT);
+    send(run.pid, CONT);
     shell.await_all_running();
     // Nor has anything been stopped since: it obeys.
-    kill(run.pid, Signal::TERM);
+    send(run.pid, TERM);
     eventually("exitdir-run and its command end", || {
         let jobs = shell.jobs();
         jobs.iter().all(|job| job.name == "sleep").then_some(())
@@ -527,7 +523,7 @@ fn a_cont_for_exitdir_run_that_waits_while_its_command_is_stopped_wakes_both() {
         return;
     }
     for options in ["", "--death-deps nobody"] {
-        assert_cont_wakes_both(options, |command| kill(command, Signal::TSTP));
+        assert_cont_wakes_both(options, |command| send(command, TSTP));
     }
 }
 
@@ -566,21 +562,21 @@ fn a_cont_that_waits_for_exitdir_run_is_not_lost_to_a_stop_that_it_gets_to_know_
         .parse()
         .unwrap();
     let run = shell.terminal.process("exitdir-run").unwrap();
-    kill(run.pid, Signal::USR1);
+    send(run.pid, USR1);
     eventually("USR1 has come", || is_there("got"));
-    kill(command, Signal::TSTP);
+    send(command, TSTP);
     eventually("the command is stopped", || {
         let mut jobs = shell.jobs().into_iter();
         jobs.any(|job| job.pid == command && job.is_stopped())
             .then_some(())
     });
-    kill(run.pid, Signal::CONT);
+    send(run.pid, CONT);
     eventually("the command goes on", || {
         let mut jobs = shell.jobs().into_iter();
         jobs.any(|job| job.pid == command && !job.is_stopped())
             .then_some(())
     });
-    kill(run.pid, Signal::TERM);
+    send(run.pid, TERM);
     eventually("exitdir-run and its command end", || {
         let jobs = shell.jobs();
         jobs.iter().all(|job| job.name == "sleep").then_some(())
@@ -783,7 +779,7 @@ fn where_nobody_could_continue_exitdir_run_a_command_that_was_stopped_waits_for_
         (sleeps(terminal.pid()) && terminal.foreground() != 0).then_some(())
     });
     assert!(terminal.process("sh").unwrap().is_stopped());
-    kill(terminal.pid(), Signal::CONT);
+    send(terminal.pid(), CONT);
     terminal.shown_until("back\n");
     assert_eq!(terminal.end(), 0);
 }
@@ -802,16 +798,16 @@ fn a_shell_that_was_killed_while_its_job_had_the_terminal_is_restarted_in_the_fo
         terminal.enter("sleep 1000");
         let sleep = terminal.await_foreground("sleep");
         let shell = terminal.process("bash").unwrap();
-        kill(shell.pid, Signal::KILL);
+        send(shell.pid, KILL);
         terminal.shown_until("restarting it in ");
-        kill(sleep.pid, Signal::KILL);
+        send(sleep.pid, KILL);
         terminal.shown_until(PROMPT);
         terminal.await_foreground("bash");
         terminal.enter("echo again");
         assert_eq!(terminal.shown_until(PROMPT), "again\n");
         terminal.enter("exit 3");
         terminal.shown_until("restarting it in ");
-        kill(terminal.process("exitdir-run").unwrap().pid, Signal::TERM);
+        send(terminal.process("exitdir-run").unwrap().pid, TERM);
         assert_eq!(terminal.end(), 143);
     }
 }

@@ -3,6 +3,7 @@
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::signals::{CONT, KILL, STOP, TERM};
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::time::{Duration, SystemTime};
@@ -72,7 +73,7 @@ fn every_state_holds_for_the_lives_that_it_describes() {
     ] {
         world.await_key(name, key);
     }
-    lost.kill(9);
+    lost.send(KILL);
     lost.end();
     assert_eq!(world.run(["-n", "o", "--", "true"]).finish().status, 0);
     assert_eq!(
@@ -293,7 +294,7 @@ fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
         .start();
     world.await_key("db", "Born");
     await_states(&dying, &world);
-    db.kill(15);
+    db.send(TERM);
     assert_eq!(db.end().status, 143);
     assert_sentence(&dying.end(), "exitdir-wait", 1);
 
@@ -324,7 +325,7 @@ fn the_exit_code_is_that_of_the_tombstone_that_decided_last() {
     write(&world, "r", "Born: T\n");
     let lost = world.run(["-n", "l", "--", "sleep", "60"]).start();
     world.await_key("l", "Ready");
-    lost.kill(9);
+    lost.send(KILL);
     lost.end();
     for (arguments, status) in [
         (&["a"][..], 3),
@@ -544,7 +545,7 @@ fn a_signal_ends_a_wait_also_as_pid_1() {
     let world = World::new();
     for signal in [1, 2, 15] {
         let waiter = start_wait(&world, &["main"]);
-        waiter.kill(signal);
+        waiter.send(signal);
         assert_eq!(waiter.end().status, 128 + signal);
     }
     let mut trial = world.command("unshare");
@@ -605,14 +606,14 @@ fn a_death_is_not_missed_although_the_next_life_began_before_anybody_looked() {
             .start();
         world.await_key("main", "Ready");
         let waiter = start_wait(&world, &["-x", "--print", "main"]);
-        waiter.kill(19);
+        waiter.send(STOP);
         drop(writer);
         main.end();
         let _next = world.run(["-n", "main", "--", "sleep", "60"]).start();
         eventually("the next life is ready", || {
             holds(&world, "main:ready").then_some(())
         });
-        waiter.kill(18);
+        waiter.send(CONT);
         let ended = waiter.end();
         let expected = if end == "exit 3" {
             (3, "main failed 3\n")

@@ -4,15 +4,13 @@
 use crate::support::inspect::await_sleep;
 use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
 use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::signals::{CONT, STOP, TERM};
 use exitdir::{Announcement, ExitDir, Name, Tombstone};
 use std::process::Command;
 
-const STOP: i32 = 19;
-const CONT: i32 = 18;
-
 /// Stops a follower, lets something happen, and lets it go on.
 fn meanwhile(follower: &Running, happen: impl FnOnce()) {
-    follower.kill(STOP);
+    follower.send(STOP);
     eventually("it stands still", || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", follower.pid())).unwrap();
         stat.rsplit(')')
@@ -23,7 +21,7 @@ fn meanwhile(follower: &Running, happen: impl FnOnce()) {
             .then_some(())
     });
     happen();
-    follower.kill(CONT);
+    follower.send(CONT);
 }
 
 fn follower(world: &World, words: &[&str]) -> Running {
@@ -50,7 +48,7 @@ fn the_end_of_a_life_is_read_from_its_own_file_however_soon_the_next_begins() {
     let fails = follower(&world, &["x:exit=143", "--print"]);
     let mut second = None;
     meanwhile(&fails, || {
-        first.kill(15);
+        first.send(TERM);
         assert_eq!(first.end().status, 143);
         let run = world.run(["-n", "x", "--", "sleep", "60"]).start();
         eventually("the next life is there", || {
@@ -87,7 +85,7 @@ fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
     meanwhile(&fails, || {
         // read meets the end of its input and fails; -e is not given, so say 0 for it.
         assert_eq!(world.signal(["-c", "0", "zz"]).finish().status, 0);
-        run.kill(15);
+        run.send(TERM);
         run.end();
         second = Some(world.run(["-n", "zz", "--", "sleep", "60"]).start());
         eventually("the next life is there", || {

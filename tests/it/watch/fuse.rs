@@ -5,6 +5,7 @@
 use crate::support::inspect::await_sleep;
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Running, Start, World, eventually};
+use crate::support::signals::{KILL, TERM};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -133,7 +134,7 @@ fn life(world: &World, mirror: &Mirror, side: Side, name: &str) -> Running {
 }
 
 fn kill(life: Running) {
-    life.kill(9);
+    life.send(KILL);
     assert_eq!(life.end().status, 137);
 }
 
@@ -174,7 +175,7 @@ fn assert_that_followers_in_front_see_what_happens_behind(options: &[&str]) {
     assert_eq!(world.signal(["-c", "3", "said"]).finish().status, 0);
     assert_eq!(world.signal(["-c", "4", "other"]).finish().status, 0);
     assert_eq!(world.signal(["late"]).finish().status, 0);
-    main.kill(15);
+    main.send(TERM);
     assert_eq!(main.end().status, 143);
     let ended = ends_soon(waiting, since);
     let seen: Vec<(i32, &str)> = ended
@@ -243,7 +244,7 @@ fn assert_that_the_living_are_never_lost(options: &[&str], home: Side) {
         assert_eq!(state(&world, &mirror, side, "main"), "ready", "{side:?}");
     }
     let since = Instant::now();
-    main.kill(15);
+    main.send(TERM);
     assert_eq!(main.end().status, 143);
     let ended = ends_soon(vec![("run", follower), ("wait", waits)], since);
     assert_eq!((ended[0].status, ended[1].status), (143, 143), "{ended:?}");
@@ -389,7 +390,7 @@ fn the_next_life_in_front_of_a_mount_means_that_the_last_one_is_over() {
         await_sleep(&waits);
         await_sleep(&follower);
         let since = Instant::now();
-        first.kill(15);
+        first.send(TERM);
         assert_eq!(first.end().status, 143);
         let _second = life(&world, &mirror, Side::Behind, "main");
         let ended = ends_soon(vec![("wait", waits), ("run", follower)], since);

@@ -3,15 +3,13 @@
 use crate::support::inspect::{assert_sentence, await_sleep, sleeps};
 use crate::support::requirements::{NO_INSTANCES, NO_WATCHES, deprived, is_permitted};
 use crate::support::sandbox::{Ended, Running, Start, World, binary, entries, eventually};
+use crate::support::signals::{CONT, KILL, STOP, TERM};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-
-const STOP: i32 = 19;
-const CONT: i32 = 18;
 
 /// Far more than 250 ms on a busy machine, and less than the 10 s of a local slow look.
 const SOON: Duration = Duration::from_secs(5);
@@ -156,7 +154,7 @@ fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
     let since = Instant::now();
     match main {
         Some(main) => {
-            main.kill(9);
+            main.send(KILL);
             main.end();
         }
         None => assert_eq!(world.signal(["-c", "137", "main"]).finish().status, 0),
@@ -241,7 +239,7 @@ fn overheard(fd: &OwnedFd, name: &str) -> (bool, bool) {
 }
 
 fn stop(process: &Running) {
-    process.kill(STOP);
+    process.send(STOP);
     eventually("it stands still", || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap();
         let state = stat.rsplit(')').next().unwrap().trim_start().to_owned();
@@ -268,7 +266,7 @@ fn a_death_among_more_events_than_the_kernel_keeps_is_not_lost() {
     assert_eq!(world.signal(["-c", "3", "main"]).finish().status, 0);
     make_noise(&world.dir(), 100);
     assert_eq!(overheard(&witness, "main"), (true, false));
-    followers.iter().for_each(|follower| follower.kill(CONT));
+    followers.iter().for_each(|follower| follower.send(CONT));
     let [wait, anybody, run] = followers.map(Running::end);
     assert_eq!((wait.status, wait.stdout.as_str()), (3, "main failed 3\n"));
     assert_eq!(
@@ -304,7 +302,7 @@ fn a_supervisor_that_stands_still_is_alive_and_lost_at_once_when_it_is_killed() 
         "the name is taken"
     );
     // KILL needs no CONT.
-    main.kill(9);
+    main.send(KILL);
     assert_eq!(main.end().status, 137);
     let (wait, run) = (wait.end(), run.end());
     assert_eq!(
@@ -592,7 +590,7 @@ fn a_death_in_a_directory_that_was_moved_away_is_seen_by_those_who_follow_that_l
         let (run, _) = supervisor(&place, &options, "exec sleep 60");
         place.sh("mv \"$EXIT_DIR\" \"$0\"");
         run.await_words(GONE);
-        x.kill(how);
+        x.send(how);
         x.end();
         let text = std::fs::read_to_string(place.world.path("aside").join("x")).unwrap();
         assert!(code.is_none_or(|code| text.contains(code)), "{text}");
@@ -625,7 +623,7 @@ fn followers_of_a_directory_that_becomes_read_only_see_the_same() {
     place.sh("mount -o remount,bind,ro \"$EXIT_DIR\"");
     assert!(std::fs::write(place.dir.join("z"), "").is_err());
     assert!(is_alive(command));
-    x.kill(15);
+    x.send(TERM);
     assert_eq!(x.end().status, 143);
     let ends = [wait.end(), slow.end()];
     for ended in &ends {
@@ -664,7 +662,7 @@ fn the_death_record_is_written_though_the_directory_is_mounted_read_only_by_then
     let (run, _) = supervisor(&place, &options, "exec sleep 60");
     place.sh("mount --bind \"$EXIT_DIR\" \"$EXIT_DIR\" && mount -o remount,bind,ro \"$EXIT_DIR\"");
     assert!(std::fs::write(place.dir.join("z"), "").is_err());
-    run.process.kill(15);
+    run.process.send(TERM);
     let stderr = run.stderr.clone();
     assert_eq!(run.process.end().status, 143);
     let text = place.text("me");

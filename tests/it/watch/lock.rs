@@ -3,6 +3,7 @@
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::signals::{KILL, TERM};
 use rustix::fs::FlockOperation;
 
 fn start(world: &World, name: &str) -> Running {
@@ -12,7 +13,7 @@ fn start(world: &World, name: &str) -> Running {
 }
 
 fn kill(life: Running) {
-    life.kill(9);
+    life.send(KILL);
     assert_eq!(life.end().status, 137);
 }
 
@@ -146,7 +147,7 @@ fn the_said_dead_are_dead_but_their_name_is_taken_until_the_lock_is_free() {
         125,
     );
     assert!(holds(&world, "main:exit=3"));
-    main.kill(15);
+    main.send(TERM);
     assert_eq!(main.end().status, 143);
     assert_eq!(world.run(["-n", "main", "--", "true"]).finish().status, 0);
     assert!(holds(&world, "main:ok"));
@@ -321,7 +322,7 @@ fn of_many_supervisors_of_one_name_exactly_one_lives() {
         }
         assert_eq!(world.entries(), ["main"], "nothing is left behind");
         assert!(holds(&world, "main:ready"));
-        winner.kill(15);
+        winner.send(TERM);
         assert_eq!(winner.end().status, 143);
         assert_eq!(
             world.key("main", "ExitCode").as_deref(),

@@ -3,6 +3,7 @@
 use crate::support::inspect::assert_sentence;
 use crate::support::requirements::installed;
 use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
+use crate::support::signals::KILL;
 use exitdir::{Announcement, Condition, ExitDir, Life, Liveness, Match, Name, State, Verdict};
 use std::collections::BTreeMap;
 use std::io::{PipeReader, PipeWriter};
@@ -154,7 +155,7 @@ fn compete(world: &World, round: usize) {
         drop(writer);
         (0, State::Ok)
     } else {
-        winner.kill(9);
+        winner.send(KILL);
         (137, State::Lost)
     };
     assert_eq!(winner.end().status, status, "round {round}");
@@ -280,7 +281,7 @@ fn live(world: &World, stage: &Phase, first: Started, lives: usize) -> BTreeMap<
         let code = code_of(life);
         let (status, end) = match life % 4 {
             0 => {
-                run.kill(9);
+                run.send(KILL);
                 (137, End::Lost)
             }
             1 => {

@@ -7,6 +7,7 @@
 //! grows; here a container waits for those that were due a whole back-off before it.
 
 use crate::support::sandbox::{PATIENCE, World};
+use crate::support::signals::send;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{PipeReader, PipeWriter};
@@ -287,7 +288,7 @@ impl Pod {
     }
 
     /// Sends a signal to the process of a container, if it runs.
-    pub fn kill(&self, name: &str, signal: rustix::process::Signal) -> bool {
+    pub fn send(&self, name: &str, signal: i32) -> bool {
         let mut tenants = self.lock();
         let tenant = tenants
             .iter_mut()
@@ -297,7 +298,7 @@ impl Pod {
             return false;
         };
         // It was not reaped, so the id is still its own.
-        rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+        send(child.id() as i32, signal);
         true
     }
 

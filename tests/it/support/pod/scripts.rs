@@ -1,7 +1,7 @@
 //! What the containers of a pod do, in the shell: how they stop, which accidents they have, and how they pass the time.
 
 use crate::support::pod::kubelet::Pod;
-use rustix::process::Signal;
+use crate::support::signals::{KILL, USR1, USR2};
 use std::time::Duration;
 
 /// What a command does when it is told to stop.
@@ -56,11 +56,11 @@ impl Accident {
     /// Brings it about in a container whose script is a server of [`crate::support::pod::servers`].
     pub fn strike(self, pod: &Pod, name: &str) -> bool {
         let signal = match self {
-            Accident::Crash => Signal::USR1,
-            Accident::CommandKilled => Signal::USR2,
-            Accident::SupervisorKilled => Signal::KILL,
+            Accident::Crash => USR1,
+            Accident::CommandKilled => USR2,
+            Accident::SupervisorKilled => KILL,
         };
-        pod.kill(name, signal)
+        pod.send(name, signal)
     }
 
     /// The status that the kubelet sees.
