@@ -2,7 +2,7 @@
 //! be the same is held against theirs; where they differ both sides are asserted, as docs/other-inits.md
 //! has it.
 
-use crate::support::inspect::is_gone;
+use crate::support::proc::{Process, await_gone, is_gone, only_child, sleep_count, state_of};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Running, Start, World, binary, eventually};
 use crate::support::signals::{CONT, LAST, TERM, TSTP, TTIN, TTOU, USR1, send_all};
@@ -110,28 +110,14 @@ fn passed_on(name: &str, options: &[&str], sent: &[i32], listened: &[i32]) -> (V
     (heard, status)
 }
 
-fn field(pid: i32, index: usize) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    // The fields behind the name begin with the third, which is the state.
-    rest.split_whitespace().nth(index - 3).map(str::to_owned)
+fn child_of(pid: i32) -> i32 {
+    only_child("it has a child", pid)
 }
 
-const STATE: usize = 3;
-const PARENT: usize = 4;
-const GROUP: usize = 5;
-const SESSION: usize = 6;
-
-/// The only child of a process.
-fn child_of(pid: i32) -> i32 {
-    eventually("it has a child", || {
-        let path = format!("/proc/{pid}/task/{pid}/children");
-        read(Path::new(&path))
-            .split_whitespace()
-            .next()?
-            .parse()
-            .ok()
-    })
+fn await_state(pid: i32, state: char) {
+    eventually(format!("its state is {state}"), || {
+        (state_of(pid) == Some(state)).then_some(())
+    });
 }
 
 // ---------------------------------------------------------------- what is the same
@@ -246,7 +232,7 @@ fn a_parent_death_signal_is_passed_on_as_tini_does() {
         drop(parent);
         await_heard(&world, &USR1.to_string());
         let_go(&world);
-        eventually("it ends", || is_gone(&job).then_some(()));
+        await_gone(&job);
     }
 }
 
@@ -325,7 +311,7 @@ fn orphans_are_adopted_when_asked_for_but_by_catatonit_always_and_by_dumb_init_n
         assert_eq!(ours == parent, adopted, "{name} {options:?}: {ended:?}");
         let_go(&world);
         let orphan = read(&world.path("orphan"));
-        eventually("the orphan ends", || is_gone(&orphan).then_some(()));
+        await_gone(&orphan);
     }
 }
 
@@ -383,12 +369,10 @@ fn dumb_init_makes_of_a_stop_from_the_terminal_one_that_no_program_can_catch() {
     await_heard(&world, "ready");
     let child = child_of(running.pid());
     send_all(running.pid(), &[TSTP]);
-    eventually("it is stopped", || {
-        field(running.pid(), STATE).filter(|state| state == "T")
-    });
+    await_state(running.pid(), 'T');
     // A shell that is stopped while it starts a process sleeps until that one, which is stopped too, goes on.
     eventually("the command is stopped", || {
-        field(child, STATE).filter(|state| ["T", "D"].contains(&state.as_str()))
+        state_of(child).filter(|state| ['T', 'D'].contains(state))
     });
     send_all(running.pid(), &[CONT]);
     let_go(&world);
@@ -414,11 +398,9 @@ fn a_fault_that_somebody_sends_ends_tini_and_catatonit_and_leaves_their_command(
             let child = child_of(running.pid());
             send_all(running.pid(), &[signal]);
             assert_eq!(running.end().status, 128 + signal, "{name}");
-            assert!(!is_gone(&child.to_string()), "{name} and {signal}");
+            assert!(!is_gone(child), "{name} and {signal}");
             let_go(&world);
-            eventually("its command ends", || {
-                is_gone(&child.to_string()).then_some(())
-            });
+            await_gone(child);
             assert_eq!(heard(&world), [], "{name}");
         }
     }
@@ -434,11 +416,11 @@ fn the_command_dies_with_a_killed_supervisor_only_here() {
         let child = child_of(running.pid()).to_string();
         drop(running);
         if name == OURS {
-            eventually("the command is killed", || is_gone(&child).then_some(()));
+            await_gone(&child);
         } else {
             assert!(!is_gone(&child), "{name}");
             let_go(&world);
-            eventually("the command ends", || is_gone(&child).then_some(()));
+            await_gone(&child);
         }
     }
 }
@@ -490,19 +472,14 @@ fn tini_and_catatonit_never_end_if_they_were_started_with_chld_ignored() {
         await_heard(&world, "ready");
         let (pid, child) = (running.pid(), child_of(running.pid()).to_string());
         // catatonit looks whether its command is there, and fails if that has ended already.
-        let await_sleep = || {
-            eventually("it sleeps", || {
-                field(pid, STATE).filter(|state| state == "S")
-            })
-        };
-        await_sleep();
+        await_state(pid, 'S');
         let_go(&world);
         if [OURS, DUMB_INIT].contains(&name) {
             assert_eq!(running.end().status, 9, "{name}");
             continue;
         }
-        eventually("the command has ended", || is_gone(&child).then_some(()));
-        await_sleep();
+        await_gone(&child);
+        await_state(pid, 'S');
         assert!(running.is_running(), "{name}");
     }
 }
@@ -510,23 +487,16 @@ fn tini_and_catatonit_never_end_if_they_were_started_with_chld_ignored() {
 #[test]
 fn tini_wakes_every_second_and_nobody_else() {
     let world = World::new();
-    let sleeps = |running: &Running| -> u64 {
-        let status = read(Path::new(&format!("/proc/{}/status", running.pid())));
-        let mut lines = status.lines();
-        let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        line.unwrap().trim().parse().unwrap()
-    };
+    let sleeps = |running: &Running| sleep_count(running.pid());
     let mut all = Vec::new();
     for name in here(&ALL) {
         let running = init(&world, name, &["--", "sleep", "60"]).start();
         let child = child_of(running.pid());
         eventually("its command runs", || {
-            (read(Path::new(&format!("/proc/{child}/comm"))) == "sleep\n").then_some(())
+            Process::of(child).filter(|process| process.name == "sleep")
         });
         for pid in [running.pid(), child] {
-            eventually("it sleeps", || {
-                field(pid, STATE).filter(|state| state == "S")
-            });
+            await_state(pid, 'S');
         }
         all.push((name, running, child));
     }
@@ -583,10 +553,11 @@ fn the_command_leads_a_group_of_its_own_and_with_dumb_init_a_session() {
         let running = init(&world, name, &["--", "sh", "-c", &listener(&[])]).start();
         await_heard(&world, "ready");
         let child = child_of(running.pid());
-        assert_eq!(field(child, GROUP), Some(child.to_string()), "{name}");
-        let own = field(child, SESSION) == Some(child.to_string());
+        let process = Process::of(child).unwrap();
+        assert_eq!(process.group, child, "{name}");
+        let own = process.session == child;
         assert_eq!(own, name == DUMB_INIT, "{name}");
-        assert_eq!(field(child, PARENT), Some(running.pid().to_string()));
+        assert_eq!(process.parent, running.pid());
         let_go(&world);
         running.end();
     }
@@ -625,7 +596,8 @@ fn s6_supervise_passes_on_a_term_only_and_ends_with_0_whatever_its_service_says(
     }
     let world = stage();
     let (running, child) = service(&world, &[TERM, LAST]);
-    assert_eq!(field(child, SESSION), Some(child.to_string()), "a session");
+    let session = Process::of(child).unwrap().session;
+    assert_eq!(session, child, "a session of its own");
     running.send(TERM);
     await_heard(&world, &TERM.to_string());
     let_go(&world);
@@ -643,11 +615,9 @@ fn s6_supervise_dies_of_a_usr1_and_leaves_its_service() {
     let (running, child) = service(&world, &[USR1]);
     running.send(USR1);
     assert_eq!(running.end().status, 128 + USR1);
-    assert!(!is_gone(&child.to_string()));
+    assert!(!is_gone(child));
     let_go(&world);
-    eventually("the service ends", || {
-        is_gone(&child.to_string()).then_some(())
-    });
+    await_gone(child);
     assert_eq!(heard(&world), []);
 }
 

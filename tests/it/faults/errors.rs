@@ -8,6 +8,7 @@ use crate::faults::kills::{
     traced,
 };
 use crate::support::inspect::sleeps;
+use crate::support::proc::children;
 use crate::support::sandbox::{Ended, PATIENCE, Running, Start, World, eventually};
 use crate::support::signals::{KILL, send_if_there};
 use std::collections::BTreeMap;
@@ -117,9 +118,7 @@ fn x_dies(world: &World, wait: &mut Running) {
 
 /// The process that strace watches.
 fn traced_child(strace: &Running) -> Option<i32> {
-    let pid = strace.pid();
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok()
+    children(strace.pid()).first().copied()
 }
 
 /// Waits for the end, with a deadline. `None`: it hung, and was killed.

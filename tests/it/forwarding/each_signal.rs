@@ -1,7 +1,7 @@
 //! Which signals reach the command, under which number and how often, and what becomes of the others.
 
-use crate::support::inspect::{children, is_exitdir, is_gone, only_child, state_of};
 use crate::support::listener::{Life, all_passed_on, can_listen, command_of, listening, words};
+use crate::support::proc::{children, is_exitdir, is_gone, only_child, state_of};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World, binary, eventually};
 use crate::support::signals::{CHLD, CONT, KILL, LAST, STOP, TSTP, TTIN, TTOU};
@@ -53,7 +53,7 @@ fn try_each(life: &Life) {
 
     life.send(&[KILL]);
     eventually("KILL ends exitdir-run, and the kernel its command", || {
-        (is_gone(&life.pid.to_string()) && is_gone(&command.to_string())).then_some(())
+        (is_gone(life.pid) && is_gone(command)).then_some(())
     });
 }
 

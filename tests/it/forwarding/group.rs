@@ -1,7 +1,7 @@
 //! To whom signals go with `--group`: everybody in the command's process group, and a command that has left it.
 
-use crate::support::inspect::{children, is_gone, only_child};
 use crate::support::listener::{Life, can_listen};
+use crate::support::proc::{await_gone, children, is_gone, only_child};
 use crate::support::sandbox::eventually;
 use crate::support::signals::{KILL, LAST, TERM, USR1, send_all};
 
@@ -93,7 +93,7 @@ fn with_group_a_command_that_has_left_its_group_to_others_is_killed_with_them_af
     let Life { running, world, .. } = life;
     let ended = running.end();
     assert_eq!(ended.status, 128 + KILL, "{ended:?}");
-    eventually("the member is killed", || is_gone(&member).then_some(()));
+    await_gone(&member);
     drop(world);
 }
 
@@ -108,10 +108,8 @@ fn with_group_kill_after_the_grace_period_is_for_the_whole_group() {
         (up("member") && up("leaver")).then(|| children(only_child("the command", life.pid)))
     });
     life.strike();
-    eventually("the member is killed", || {
-        is_gone(&family[0].to_string()).then_some(())
-    });
-    assert!(!is_gone(&family[1].to_string()), "the leaver is not");
+    await_gone(family[0]);
+    assert!(!is_gone(family[1]), "the leaver is not");
     let (ended, _) = life.end();
     assert_eq!(ended.status, 128 + KILL, "{ended:?}");
 }

@@ -1,9 +1,9 @@
 //! Signals in each phase of a life: before the command was executed, while it is being stopped, and while it is down.
 
-use crate::support::inspect::{children, is_exitdir, is_gone, only_child, state_of};
 use crate::support::listener::{
     Life, all_passed_on, blocked, can_listen, command_of, listening, words,
 };
+use crate::support::proc::{children, is_exitdir, is_gone, only_child, pending_signals, state_of};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World, binary, eventually};
 use crate::support::signals::{
@@ -128,14 +128,6 @@ fn in_time<T>(scene: impl Fn() -> Option<T>) -> T {
         .expect("a signal that does what it should, on a machine that sends one within a second")
 }
 
-/// Whether nothing waits to be taken by a process.
-fn has_taken_all(pid: i32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status
-        .lines()
-        .any(|line| line.strip_prefix("ShdPnd:").map(str::trim) == Some("0000000000000000"))
-}
-
 #[test]
 fn during_a_back_off_term_int_hup_and_quit_end_the_life() {
     if !can_listen() {
@@ -147,7 +139,7 @@ fn during_a_back_off_term_int_hup_and_quit_end_the_life() {
             life.send(&[signal]);
             let is_down = || {
                 let text = life.log("cmd");
-                is_gone(&life.pid.to_string()).then_some(text == "brief\n")
+                is_gone(life.pid).then_some(text == "brief\n")
             };
             let down = eventually("it ends, or the command is back", || {
                 is_down().or_else(|| (life.times_up() > 0).then_some(false))
@@ -173,7 +165,7 @@ fn during_a_back_off_other_signals_are_dropped_and_the_next_command_never_gets_t
         let life = start_backing_off();
         life.send(&dropped);
         eventually("everything was taken", || {
-            has_taken_all(life.pid).then_some(())
+            (pending_signals(life.pid) == 0).then_some(())
         });
         children(life.pid).is_empty().then_some(life)
     });

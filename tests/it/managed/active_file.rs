@@ -2,7 +2,8 @@
 //! Chance tries the same in `managed_walk`.
 
 use crate::support::active_app::{App, SERVE, at_once};
-use crate::support::inspect::{is_gone, keys};
+use crate::support::inspect::keys;
+use crate::support::proc::{is_gone, only_child};
 use crate::support::recorder::{dead, lines};
 use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
@@ -208,9 +209,7 @@ fn as_pid_1_it_stays_when_its_command_goes() {
         app.deactivate();
     }
     app.await_state(State::Inactive);
-    let first = app.running.pid();
-    let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
-    send(children.trim().parse().unwrap(), TERM);
+    send(only_child("the supervisor", app.running.pid()), TERM);
     let (ended, world) = app.ended();
     assert_eq!(ended.status, 143, "{}", ended.stderr);
     assert_eq!(world.key("x", "Reason").as_deref(), Some("interrupted"));

@@ -2,7 +2,7 @@
 //! a back-off, a stop delay, a grace period.
 
 use crate::support::active_app::{App, FAIL, SERVE, SLOW};
-use crate::support::inspect::is_gone;
+use crate::support::proc::is_gone;
 use crate::support::recorder::lines;
 use crate::support::sandbox::{World, eventually};
 use crate::support::signals::TERM;

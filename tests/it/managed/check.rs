@@ -1,9 +1,9 @@
 //! `--config-check`: what a check is asked, what its answer is good for, and how it ends.
 
-use crate::support::inspect::is_gone;
 use crate::support::managed_app::{
     App, QUIET, Way, await_rest, make_fifo, replace, write, write_check,
 };
+use crate::support::proc::await_gone;
 use crate::support::recorder::lines;
 use crate::support::sandbox::{PATIENCE, Start, World, entries, eventually};
 use crate::support::signals::{KILL, TERM};
@@ -97,7 +97,7 @@ fn what_a_check_has_started_ends_with_it() {
     let forked = lines(&app.world.path("forked"));
     assert_eq!(forked.len(), 2);
     for pid in forked {
-        eventually("it is gone", || is_gone(&pid).then_some(()));
+        await_gone(&pid);
     }
 }
 
@@ -124,7 +124,7 @@ fn a_stop_ends_a_check_and_what_it_was_asked_about() {
     let App { running, world, .. } = app;
     assert_eq!(running.end().status, 143);
     for pid in pids {
-        eventually("it is gone", || is_gone(&pid).then_some(()));
+        await_gone(&pid);
     }
     assert_eq!(entries(&world.path("run")), ["app.conf"]);
     assert_eq!(
@@ -139,7 +139,7 @@ fn a_check_is_gone_with_exitdir_run() {
     app.running.send(KILL);
     assert_eq!(app.running.end().status, 137);
     // What it has started itself nobody could tell from anything else.
-    eventually("the check is gone", || is_gone(&pids[0]).then_some(()));
+    await_gone(&pids[0]);
     let _ = Command::new("kill").arg(&pids[1]).status();
 }
 
@@ -156,7 +156,7 @@ fn a_check_that_does_not_answer_in_30_s_does_not_accept() {
     }
     assert_eq!(app.said(), format!("{refused}\n"));
     for pid in pids {
-        eventually("it is gone", || is_gone(&pid).then_some(()));
+        await_gone(&pid);
     }
     app.await_change("1.1");
 }
@@ -244,7 +244,7 @@ fn a_term_while_the_first_configuration_is_checked_ends_everything() {
     assert_eq!(lines(&world.path("log")), [""; 0]);
     assert_eq!(world.key("app", "Reason").as_deref(), Some("interrupted"));
     for pid in hanging.split(' ') {
-        eventually("it is gone", || is_gone(pid).then_some(()));
+        await_gone(pid);
     }
     assert_eq!(entries(&world.path("run")), [""; 0]);
 }

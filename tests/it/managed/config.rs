@@ -4,11 +4,12 @@
 
 use crate::support::inspect::assert_sentence;
 use crate::support::managed_app::{App, QUIET, Way, await_rest, make_fifo, mode, replace, write};
+use crate::support::proc::sleep_count;
 use crate::support::requirements::{
     NO_INSTANCES, NO_WATCHES, as_nobody, deprived, installed, is_permitted, nobody_is_permitted,
     set_mode,
 };
-use crate::support::sandbox::{Ended, Running, Start, World, binary, entries, eventually};
+use crate::support::sandbox::{Ended, Start, World, binary, entries, eventually};
 use crate::support::signals::TERM;
 use std::fs;
 use std::io::Write as _;
@@ -762,12 +763,12 @@ fn an_idle_managed_application_is_not_woken_and_a_missing_source_is_said_after_1
     waiting.world.await_key("app", "Lock");
     await_rest(&unheard.running);
     let before = (
-        count_sleeps(&unheard.running),
-        count_sleeps(&looking.running),
+        sleep_count(unheard.running.pid()),
+        sleep_count(looking.running.pid()),
     );
     waiting.await_words("still waiting");
-    assert_eq!(count_sleeps(&unheard.running), before.0);
-    let woken = count_sleeps(&looking.running) - before.1;
+    assert_eq!(sleep_count(unheard.running.pid()), before.0);
+    let woken = sleep_count(looking.running.pid()) - before.1;
     assert!(woken <= ALLOWED, "woke {woken} times");
     assert_eq!(
         waiting.said(),
@@ -777,13 +778,4 @@ fn an_idle_managed_application_is_not_woken_and_a_missing_source_is_said_after_1
     fs::create_dir_all(waiting.world.path("not/yet")).unwrap();
     write(&waiting.world, "not/yet/app.conf", "1");
     waiting.await_log(&["started 1"]);
-}
-
-/// How often a process went to sleep of its own accord, and so how often it woke.
-fn count_sleeps(process: &Running) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    line.unwrap().trim().parse().unwrap()
 }

@@ -4,7 +4,8 @@
 //! `EXITDIR_TEST_SEED` repeats a run; a round that fails prints it, with everything it knows. What the
 //! walk waits for is what the model predicts, and there is no other pause but to vary the moments.
 
-use crate::support::inspect::{is_gone, sleeps};
+use crate::support::inspect::sleeps;
+use crate::support::proc::{Process, await_gone, is_gone};
 use crate::support::recorder::lines;
 use crate::support::sandbox::{Running, Start, World, eventually};
 use crate::support::signals::TERM;
@@ -475,7 +476,7 @@ impl<'g> Walk<'g> {
             {
                 let _ = pidfd_send_signal(fd, Signal::KILL);
                 // Until then it looks like one that runs as predicted.
-                eventually("it is killed", || is_gone(&seen).then_some(()));
+                await_gone(&seen);
             }
         }
     }
@@ -648,12 +649,7 @@ impl<'g> Walk<'g> {
     }
 
     fn is_command(&self, pid: i32) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let parent = stat
-            .rsplit(')')
-            .next()
-            .and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
-        parent == self.run.as_ref().map(Running::pid)
+        Process::of(pid).map(|process| process.parent) == self.run.as_ref().map(Running::pid)
     }
 
     fn end(mut self) {

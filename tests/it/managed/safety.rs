@@ -2,10 +2,11 @@
 //! is in a hurry, or is merely unusual. Without the slow look.
 
 use crate::managed::check::HANGING;
-use crate::support::inspect::{assert_sentence, is_gone};
+use crate::support::inspect::assert_sentence;
 use crate::support::managed_app::{
     App, Way, await_rest, make_fifo, mode, replace, write, write_check,
 };
+use crate::support::proc::{await_gone, descriptors};
 use crate::support::recorder::lines;
 use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
@@ -390,15 +391,15 @@ fn an_exit_directory_inside_of_the_source_costs_no_descriptors() {
     let words = ["-n", "app", "--config", "tree"];
     let app = App::start(world, Way::Hup, "tree/app.conf", &words);
     app.await_log(&["started 1"]);
-    let descriptors = || entries(Path::new(&format!("/proc/{}/fd", app.running.pid())));
-    let before = descriptors();
+    let count = || descriptors(app.running.pid()).len();
+    let before = count();
     for number in 2..17 {
         write(&app.world, "tree/app.conf", &number.to_string());
         let line = format!("reloaded {number}");
         eventually(&line, || app.log().contains(&line).then_some(()));
     }
     await_rest(&app.running);
-    assert_eq!(descriptors(), before);
+    assert_eq!(count(), before);
 }
 
 #[test]
@@ -514,7 +515,7 @@ fn a_check_is_nothing_that_the_command_has_left_behind() {
     assert_eq!(running.end().status, 0);
     assert_eq!(said(&world), "");
     for pid in lines(&world.path("hanging"))[0].split(' ') {
-        eventually("it is gone", || is_gone(pid).then_some(()));
+        await_gone(pid);
     }
 }
 

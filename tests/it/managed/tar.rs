@@ -4,6 +4,7 @@
 use crate::faults::kills::{NONE, Point, can_inject, for_each, points_since, traced};
 use crate::support::archives::{FILE, Tar, hostile};
 use crate::support::inspect::assert_sentence;
+use crate::support::proc::is_gone;
 use crate::support::recorder::lines;
 use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
@@ -165,7 +166,7 @@ impl Scene {
         let mut top = entries(&self.world.path("."));
         top.retain(|name| name != "graveyard");
         let out = tree(&self.world.path("out"));
-        (out, top, crate::support::inspect::is_gone(&pid))
+        (out, top, is_gone(&pid))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What makes a command ready, as far as it is the same for every source that `--ready-on` knows: a source that makes
 //! no sense, a stop, an end, and a restart in place.
 
-use crate::support::inspect::{assert_sentence, is_gone, keys};
+use crate::support::inspect::{assert_sentence, keys};
+use crate::support::proc::await_gone;
 use crate::support::readiness_life::{
     await_file, life, life_with, perl_is_here, port, probe, touch,
 };
@@ -41,7 +42,7 @@ fn a_term_from_outside_before_a_command_is_ready_reaches_it_and_leaves_nothing_b
         }
     }
     for pid in lines(&world.path("pids")) {
-        eventually("the probe is gone", || is_gone(&pid).then_some(()));
+        await_gone(&pid);
     }
 }
 

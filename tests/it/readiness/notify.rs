@@ -4,12 +4,13 @@
 //! Where something must not become ready, the command ends by itself: what it said before its end is
 //! read before the death is recorded, so the whole life can be judged.
 
-use crate::support::inspect::state_of;
+use crate::support::inspect::while_stopped;
+use crate::support::proc::descriptors;
 use crate::support::readiness_life::{await_file, life, life_with, perl_is_here, touch};
 use crate::support::recorder::lines;
 use crate::support::requirements::{NOBODY, is_permitted, nobody_is_permitted};
 use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
-use crate::support::signals::{CONT, STOP, TERM};
+use crate::support::signals::TERM;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType,
@@ -31,10 +32,6 @@ fn systemd_notify_is_here() -> bool {
     )
 }
 
-fn descriptors(pid: i32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
-}
-
 #[test]
 fn systemd_notify_makes_ready_and_its_barrier_returns_since_what_it_sends_along_is_closed() {
     if !systemd_notify_is_here() {
@@ -48,10 +45,10 @@ fn systemd_notify_makes_ready_and_its_barrier_returns_since_what_it_sends_along_
     world.await_key("x", "Ready");
     assert_eq!(world.key("x", "Message"), None, "it would be old soon");
     await_file(&world, "sent");
-    let before = descriptors(life.pid());
+    let before = descriptors(life.pid()).len();
     touch(&world, "go");
     await_file(&world, "again");
-    assert_eq!(descriptors(life.pid()), before, "nothing is kept");
+    assert_eq!(descriptors(life.pid()).len(), before, "nothing is kept");
     life.send(TERM);
     assert_eq!(life.end().stderr, "");
     assert_eq!(world.key("x", "Message").unwrap(), "\"two\"");
@@ -79,7 +76,7 @@ fn a_descriptor_that_is_sent_to_be_stored_is_closed_and_says_nothing_of_readines
     await_file(&world, "address");
     world.await_key("x", "Born");
     let address = lines(&world.path("address")).remove(0);
-    let before = descriptors(life.pid());
+    let before = descriptors(life.pid()).len();
     for text in ["FDSTORE=1\nFDNAME=x", "FDSTORE=1", "BARRIER=1", ""] {
         let (reader, writer) = std::io::pipe().unwrap();
         send_along(&address, text, &writer);
@@ -90,7 +87,7 @@ fn a_descriptor_that_is_sent_to_be_stored_is_closed_and_says_nothing_of_readines
         let heard = rustix::event::poll(&mut closed, Some(&patience)).unwrap();
         assert_eq!(heard, 1, "{text:?}: it is kept");
     }
-    assert_eq!(descriptors(life.pid()), before);
+    assert_eq!(descriptors(life.pid()).len(), before);
     assert_eq!(world.key("x", "Ready"), None);
     life.send(TERM);
     assert_eq!(life.end().stderr, "");
@@ -198,13 +195,10 @@ fn a_connection_that_is_sent_along_and_lingers_holds_nobody_up() {
     // Whoever closes it last waits until what was written has been read.
     rustix::net::sockopt::set_socket_linger(&connection, Some(Duration::from_secs(600))).unwrap();
     // So that it is the last to close it.
-    life.send(STOP);
-    eventually("it is stopped", || {
-        (state_of(life.pid()) == Some('T')).then_some(())
+    while_stopped(&life, || {
+        send_along(&address, "READY=1", &connection);
+        drop(connection);
     });
-    send_along(&address, "READY=1", &connection);
-    drop(connection);
-    life.send(CONT);
     world.await_key("x", "Ready");
     life.send(TERM);
     assert_eq!(
@@ -217,13 +211,13 @@ fn a_connection_that_is_sent_along_and_lingers_holds_nobody_up() {
 fn our_own_tombstone_sent_along_again_and_again_neither_costs_the_lock_nor_all_descriptors() {
     let world = World::new();
     let (life, address) = silent(&world);
-    let before = descriptors(life.pid());
+    let before = descriptors(life.pid()).len();
     let tombstone = fs::File::open(world.dir().join("x")).unwrap();
     for _ in 0..8 {
         send_along(&address, "STATUS=look", &tombstone);
     }
     eventually("all of them are kept", || {
-        (descriptors(life.pid()) == before + 8).then_some(())
+        (descriptors(life.pid()).len() == before + 8).then_some(())
     });
     // Nobody hears any more, so nobody has to keep it.
     send_along(&address, "READY=1", &tombstone);

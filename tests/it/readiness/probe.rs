@@ -1,6 +1,7 @@
 //! `--ready-on tcp`, `http` and `exec`: the command is asked again and again until an answer says that it is ready.
 
-use crate::support::inspect::{assert_sentence, is_gone};
+use crate::support::inspect::assert_sentence;
+use crate::support::proc::await_gone;
 use crate::support::readiness_life::{life, port, probe, unready};
 use crate::support::recorder::lines;
 use crate::support::requirements::is_permitted;
@@ -184,7 +185,7 @@ fn a_probe_that_hangs_is_killed_with_its_forks_and_one_that_succeeds_leaves_none
     let pids = lines(&world.path("pids"));
     assert_eq!(pids.len(), 4, "{pids:?}");
     for pid in pids {
-        eventually(format!("{pid} is gone"), || is_gone(&pid).then_some(()));
+        await_gone(&pid);
     }
 }
 
@@ -197,7 +198,7 @@ fn a_probe_ends_with_the_command() {
     assert_eq!((ended.status, ended.stderr.as_str()), (4, ""));
     assert_eq!(world.key("x", "Ready"), None);
     for pid in lines(&world.path("pids")) {
-        eventually("the probe is gone", || is_gone(&pid).then_some(()));
+        await_gone(&pid);
     }
 }
 

@@ -2,7 +2,7 @@
 //! tombstone says of it, what followers make of it, and a command that cannot be executed any more.
 
 use crate::faults::kills::for_each;
-use crate::support::inspect::await_sleep;
+use crate::support::inspect::{await_any_sleep, await_sleep};
 use crate::support::requirements::{NO_INSTANCES, deprived};
 use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_up, holds, is_down, kill_command, life,
@@ -266,7 +266,7 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
     let followers = crowd_followers(&world);
     followers
         .iter()
-        .for_each(|one| await_sleep_or_poll(&one.process));
+        .for_each(|one| await_any_sleep(&one.process));
     // One that looks late: it holds files that are not there any more.
     let late = crowd_follower(&world, true, &["wait", "--any"], &crowd(""));
     await_sleep(&late.process);
@@ -301,13 +301,6 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
         life.send(TERM);
         assert_eq!(life.end().status, 143);
     }
-}
-
-/// Waits until a follower has looked around. One without inotify wakes up fifty times a second.
-fn await_sleep_or_poll(process: &Running) {
-    eventually("it sleeps", || {
-        crate::support::inspect::sleeps(process.pid()).then_some(())
-    });
 }
 
 // ---------------------------------------------------------------- a command that cannot be executed

@@ -2,6 +2,7 @@
 //! happens when the disk is full, the directory goes away, or another life wants the name.
 
 use crate::faults::kills::{can_inject, for_each};
+use crate::support::proc::children;
 use crate::support::requirements::is_permitted;
 use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_starts, await_up, holds, is_down,
@@ -174,9 +175,8 @@ struct Traced(Running);
 impl Drop for Traced {
     fn drop(&mut self) {
         let pid = self.0.pid();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        for child in children.unwrap_or_default().split_whitespace() {
-            send_if_there(child.parse().unwrap(), KILL);
+        for child in children(pid) {
+            send_if_there(child, KILL);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the command of `exitdir-run` is given, and what reaches it: words, environment, streams, mask, group, signals.
 
-use crate::support::inspect::{is_gone, keys};
+use crate::support::inspect::keys;
+use crate::support::proc::{await_gone, is_gone};
 use crate::support::recorder::{Diarist, dead, lines};
 use crate::support::sandbox::{Start, World, binary, eventually};
 use crate::support::signals::{KILL, USR1, USR2, send_all};
@@ -216,6 +217,6 @@ fn the_command_dies_with_a_supervisor_that_is_killed() {
     diarist.running.send(KILL);
     let Diarist { world, running } = diarist;
     assert_eq!(running.end().status, 137);
-    eventually("CMD is gone", || is_gone(&pid).then_some(()));
+    await_gone(&pid);
     assert_eq!(keys(&world, "main"), "Waiting Lock Born Ready");
 }

@@ -1,7 +1,8 @@
 //! What a command inherits: everything that exitdir-run was started with, at the first start and after a restart in
 //! place, also while others are followed. Who inherits the wish to end with one's parent is told here too.
 
-use crate::support::inspect::{assert_sentence, await_sleep, is_gone};
+use crate::support::inspect::{assert_sentence, await_sleep};
+use crate::support::proc::await_gone;
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Start, World, binary, eventually};
 use crate::support::signals::KILL;
@@ -137,7 +138,7 @@ fn a_restarted_command_does_not_outlive_a_supervisor_that_is_killed() {
     world.await_key("main", "Ready");
     main.send(KILL);
     assert_eq!(main.end().status, 137);
-    eventually("CMD is gone", || is_gone(&pid).then_some(()));
+    await_gone(&pid);
 }
 
 /// A shell that starts exitdir-run in the background, and ends when it is let go.

@@ -2,11 +2,12 @@
 //! loop. Whatever the order in which it looks, nothing is started on what does not hold any more.
 
 use crate::support::active_app::{App, SERVE, SLOW};
-use crate::support::inspect::{is_gone, state_of};
+use crate::support::inspect::while_stopped;
+use crate::support::proc::{await_gone, may_sleep_in};
 use crate::support::recorder::dead;
 use crate::support::requirements::{ONE_INSTANCE, deprived};
 use crate::support::sandbox::{Start, World, binary, eventually};
-use crate::support::signals::{CONT, KILL, STOP, TERM, send};
+use crate::support::signals::{KILL, TERM, send};
 use exitdir::State;
 use rustix::fs::FlockOperation;
 use std::fs;
@@ -15,20 +16,6 @@ use std::time::Duration;
 /// A command that says what it was started with, and would be ended by a HUP.
 const READER: &str =
     "cat file >>saw; echo $$ >>starts; test -e fail && rm fail && exit 3; exec sleep 60";
-
-/// Does all of it while the supervisor stands still.
-fn at_once(app: &App, deeds: impl FnOnce()) {
-    app.running.send(STOP);
-    eventually("it stands still", || {
-        (state_of(app.running.pid()) == Some('T')).then_some(())
-    });
-    deeds();
-    app.running.send(CONT);
-}
-
-fn await_gone(pid: &str) {
-    eventually("the command has ended", || is_gone(pid).then_some(()));
-}
 
 /// A life that was active, with its configuration `1` in place.
 fn configured(options: &str, script: &str) -> App {
@@ -52,7 +39,7 @@ fn reloading(options: &str) -> App {
 #[test]
 fn a_command_that_was_stopped_for_a_reload_stays_down_if_the_file_went_meanwhile() {
     let app = reloading("-v");
-    at_once(&app, || {
+    while_stopped(&app.running, || {
         app.deactivate();
         app.touch("go");
         await_gone(&app.starts()[0]);
@@ -66,7 +53,7 @@ fn a_command_that_was_stopped_for_a_reload_stays_down_if_the_file_went_meanwhile
 #[test]
 fn a_command_that_is_down_is_not_started_on_a_death_of_the_same_moment() {
     let app = reloading("--death-deps dep");
-    at_once(&app, || {
+    while_stopped(&app.running, || {
         dead(&app.world, "dep", "0");
         app.touch("go");
         await_gone(&app.starts()[0]);
@@ -78,7 +65,7 @@ fn a_command_that_is_down_is_not_started_on_a_death_of_the_same_moment() {
     let app = configured("--death-deps dep", SERVE);
     app.deactivate();
     app.await_inactive();
-    at_once(&app, || {
+    while_stopped(&app.running, || {
         app.activate();
         dead(&app.world, "dep", "1");
     });
@@ -106,11 +93,8 @@ fn a_signal_that_came_while_the_command_was_down_is_not_for_the_next_one() {
     let next = fs::File::create(app.world.dir().join(".x.new")).unwrap();
     rustix::fs::fcntl_lock(&next, FlockOperation::NonBlockingLockExclusive).unwrap();
     app.activate();
-    let place = format!("/proc/{}/wchan", app.running.pid());
     eventually("its replacement is held up", || {
-        let place = fs::read_to_string(&place).unwrap();
-        // Not every kernel tells everybody.
-        (place == "0" || place.contains("nanosleep")).then_some(())
+        may_sleep_in(app.running.pid(), "nanosleep").then_some(())
     });
     app.running.send(TERM);
     drop(next);
@@ -152,7 +136,7 @@ fn what_a_command_is_configured_with_just_before_its_start_is_what_it_is_started
         App::begin(world, options, READER)
     };
     app.await_said("restarting it in 1s", 1);
-    at_once(&app, || {
+    while_stopped(&app.running, || {
         // Its back-off is over when it goes on.
         std::thread::sleep(Duration::from_millis(1_100));
         app.configure("2\n");
@@ -211,7 +195,7 @@ fn a_command_that_ran_for_ten_seconds_is_forgiven_even_if_nobody_looked_at_the_c
     app.await_starts(2);
     // By then its ten seconds have begun.
     app.await_state(State::Ready);
-    at_once(&app, || {
+    while_stopped(&app.running, || {
         std::thread::sleep(Duration::from_millis(10_200));
         send(app.starts()[1].parse().unwrap(), KILL);
         await_gone(&app.starts()[1]);
@@ -239,7 +223,7 @@ fn nothing_is_put_in_place_after_the_death() {
     let checking = eventually("the check runs", || {
         Some(app.read("checking").trim().to_owned()).filter(|pid| !pid.is_empty())
     });
-    at_once(&app, || {
+    while_stopped(&app.running, || {
         send(app.starts()[0].parse().unwrap(), KILL);
         await_gone(&app.starts()[0]);
         app.touch("go");

@@ -3,7 +3,10 @@
 //! What goes for PID 1 and for a subreaper is tried as both; a descendant then tells what it met in files,
 //! since its number means nothing outside of its PID namespace.
 
-use crate::support::inspect::{await_sleep, is_gone};
+use crate::support::inspect::await_sleep;
+use crate::support::proc::{
+    Process, await_gone, children, is_gone, is_pending, only_child, sleep_count,
+};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
 use crate::support::signals::{KILL, QUIT, TERM, USR1, send};
@@ -74,9 +77,7 @@ impl Life {
     fn supervisor(&self) -> i32 {
         match self.place {
             Place::Inside => self.running.pid(),
-            Place::Pid1 => eventually("the namespace has a PID 1", || {
-                children(self.running.pid()).first().copied()
-            }),
+            Place::Pid1 => only_child("the namespace has a PID 1", self.running.pid()),
         }
     }
 
@@ -106,28 +107,11 @@ impl Life {
     }
 }
 
-fn children(pid: i32) -> Vec<i32> {
-    std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
-        .unwrap_or_default()
-        .split_ascii_whitespace()
-        .map(|word| word.parse().unwrap())
-        .collect()
-}
-
-/// How often a process went to sleep of its own accord, and so how often it woke.
-fn sleeps(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let count = status
-        .lines()
-        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    count.unwrap().trim().parse().unwrap()
-}
-
 /// Waits until a process sleeps for good, and returns how often it has slept.
-fn await_rest(pid: i32) -> u64 {
+fn await_no_wakes(pid: i32) -> u64 {
     let mut before = None;
     eventually("it rests", || {
-        let now = Some(sleeps(pid));
+        let now = Some(sleep_count(pid));
         let rests = now == before;
         before = now;
         std::thread::sleep(Duration::from_millis(50));
@@ -172,27 +156,25 @@ fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
         };
         let orphans = eventually("twenty orphans beside the command", orphans);
         eventually("each sleeps in its own program", || {
-            let comm = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm"));
-            orphans
-                .iter()
-                .all(|pid| comm(pid).is_ok_and(|comm| comm == "sleep\n"))
-                .then_some(())
+            let sleeps =
+                |pid: &i32| Process::of(*pid).is_some_and(|process| process.name == "sleep");
+            orphans.iter().all(sleeps).then_some(())
         });
-        let before = await_rest(supervisor);
+        let before = await_no_wakes(supervisor);
         for orphan in &orphans {
             send(*orphan, KILL);
             eventually("it was reaped", || {
                 (!children(supervisor).contains(orphan)).then_some(())
             });
         }
-        let after = await_rest(supervisor);
+        let after = await_no_wakes(supervisor);
         assert!(
             after - before <= 20,
             "{place:?}: woke {} times for 20 orphans",
             after - before
         );
         std::thread::sleep(Duration::from_millis(1200));
-        assert_eq!(sleeps(supervisor), after, "{place:?}: a timer");
+        assert_eq!(sleep_count(supervisor), after, "{place:?}: a timer");
         life.send(TERM);
         assert_eq!(life.running.end().status, 143, "{place:?}");
     }
@@ -467,7 +449,7 @@ fn without_wait_descendants_nobody_is_told_anything() {
     assert!(!is_gone(&pid));
     std::fs::write(world.path("let-go"), "").unwrap();
     send(pid.trim().parse().unwrap(), TERM);
-    eventually("the daemon is gone", || is_gone(&pid).then_some(()));
+    await_gone(&pid);
 }
 
 #[test]
@@ -508,24 +490,13 @@ fn a_word_from_outside_leaves_what_is_being_stopped_its_grace_period() {
     life.await_file("told");
     life.send(TERM);
     eventually("the word was read", || {
-        (!pending(life.running.pid(), 15)).then_some(())
+        (!is_pending(life.running.pid(), TERM)).then_some(())
     });
     life.touch("let-go");
     let Life { world, running, .. } = life;
     let ended = running.end();
     assert_eq!(ended.status, 3, "{}", ended.stderr);
     assert!(world.path("finished").exists(), "it was killed");
-}
-
-/// Whether a signal has come that nobody has taken yet.
-fn pending(pid: i32, signal: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let masks = status.lines().filter_map(|line| {
-        line.strip_prefix("ShdPnd:")
-            .or(line.strip_prefix("SigPnd:"))
-    });
-    let mut masks = masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    masks.any(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
 #[test]
@@ -639,7 +610,7 @@ fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_resta
         let life = Life::leaving(Place::Inside, &words, CAREFUL, &script);
         life.await_file("told");
         await_sleep(&life.running);
-        let before = sleeps(life.supervisor());
+        let before = sleep_count(life.supervisor());
         let dead = life.world.signal(["-c", dep, "dep"]).finish();
         assert_eq!(dead.status, 0);
         if reason == "stopped" {
@@ -647,7 +618,7 @@ fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_resta
         } else {
             // Where nothing is to be seen of it, it has at least been noticed.
             eventually("it has looked around since", || {
-                (sleeps(life.supervisor()) > before + 2).then_some(())
+                (sleep_count(life.supervisor()) > before + 2).then_some(())
             });
         }
         assert!(!life.has("finished"), "it is not killed for that");

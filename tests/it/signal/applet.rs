@@ -1,6 +1,7 @@
 //! `exitdir-signal` as its users see it.
 
-use crate::support::inspect::{assert_sentence, is_gone};
+use crate::support::inspect::assert_sentence;
+use crate::support::proc::await_gone;
 use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
 use crate::support::sandbox::{Start, World, binary, eventually};
 use crate::support::signals::{KILL, TERM};
@@ -515,6 +516,6 @@ fn a_probe_dies_with_exitdir_signal() {
         let pid = eventually("the probe runs", || std::fs::read_to_string(&marker).ok());
         probe.send(signal);
         assert_eq!(probe.end().status, 128 + signal);
-        eventually("the probe is gone", || is_gone(&pid).then_some(()));
+        await_gone(&pid);
     }
 }

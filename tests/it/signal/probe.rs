@@ -1,7 +1,8 @@
 //! `exitdir-signal ... -- PROBE` as a probe of Kubernetes runs it: every few seconds, for months, and
 //! ended by whoever called it when it takes too long.
 
-use crate::support::inspect::{assert_sentence, is_gone};
+use crate::support::inspect::assert_sentence;
+use crate::support::proc::await_gone;
 use crate::support::recorder::lines;
 use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
 use crate::support::signals::{KILL, TERM, send};
@@ -153,7 +154,7 @@ fn a_probe_that_ignores_signals_dies_with_its_caller() {
         let pid = eventually("the probe runs", || std::fs::read_to_string(&marker).ok());
         caller.send(signal);
         assert_eq!(caller.end().status, 128 + signal);
-        eventually("the probe is gone", || is_gone(&pid).then_some(()));
+        await_gone(&pid);
     }
     assert_eq!(world.key("db", "Ready"), None);
 }

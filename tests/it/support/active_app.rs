@@ -1,7 +1,7 @@
 //! An application for the tests of `--active-while`: a command that runs while a file exists and leaves a trace of each
 //! of its starts, and a supervisor without the slow look, so that nothing makes good for an event that was missed.
 
-use crate::support::inspect::is_gone;
+use crate::support::proc::is_gone;
 use crate::support::recorder::lines;
 use crate::support::sandbox::{Ended, Running, Start, World, eventually};
 use crate::support::signals::USR1;

@@ -1,8 +1,8 @@
-//! What can be seen of a process from outside: the sentence and the keys it leaves, whether it sleeps, whether it is
-//! gone, what it executes, and its children.
+//! What can be seen of an applet from outside: the sentence and the keys it leaves, and whether it sleeps.
 
-use crate::support::sandbox::{Ended, Running, World, binary, eventually};
-use std::fmt::Display;
+use crate::support::proc::{Process, has_inotify, state_of};
+use crate::support::sandbox::{Ended, Running, World, eventually};
+use crate::support::signals::{CONT, STOP};
 
 /// Checks the status, and that standard error is one sentence of this applet.
 #[track_caller]
@@ -27,26 +27,30 @@ pub fn sleeps_in_its_watch(pid: i32) -> bool {
     has_inotify(pid) && sleeps(pid)
 }
 
-fn has_inotify(pid: i32) -> bool {
-    let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
-        return false;
-    };
-    fds.flatten().any(|fd| {
-        std::fs::read_link(fd.path())
-            .is_ok_and(|target| target.to_string_lossy() == "anon_inode:inotify")
-    })
-}
-
 /// Whether an applet sleeps.
 pub fn sleeps(pid: i32) -> bool {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    name.starts_with("exitdir") && state_of(pid) == Some('S')
+    let process = Process::of(pid);
+    process.is_some_and(|process| process.name.starts_with("exitdir") && process.state == 'S')
 }
 
-/// The state of a process, as in `ps`.
-pub fn state_of(pid: impl Display) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(')').next()?.trim_start().chars().next()
+/// Waits until an applet sleeps that may have nothing to watch with. One without inotify wakes up four times a second.
+pub fn await_any_sleep(process: &Running) {
+    eventually("it sleeps", || sleeps(process.pid()).then_some(()));
+}
+
+/// Stops a process with a signal, and waits until it stands still.
+pub fn stop(process: &Running) {
+    process.send(STOP);
+    eventually("it stands still", || {
+        (state_of(process.pid()) == Some('T')).then_some(())
+    });
+}
+
+/// Does something while a process stands still, so that the process finds all of it at once.
+pub fn while_stopped(process: &Running, deed: impl FnOnce()) {
+    stop(process);
+    deed();
+    process.send(CONT);
 }
 
 /// Waits until an applet watches its directory and sleeps.
@@ -58,31 +62,6 @@ pub fn await_sleep(process: &Running) {
         asleep += u32::from(sleeps(process.pid()));
         (asleep > 500 || sleeps_in_its_watch(process.pid())).then_some(())
     });
-}
-
-/// Whether no process of this id is left but perhaps one that nobody has reaped.
-pub fn is_gone(pid: &str) -> bool {
-    assert!(!pid.trim().is_empty(), "nobody was named");
-    matches!(state_of(pid.trim()), None | Some('Z' | 'X'))
-}
-
-/// Whether a process executes the binary under test.
-pub fn is_exitdir(pid: i32) -> bool {
-    let program = std::fs::read_link(format!("/proc/{pid}/exe"));
-    program.is_ok_and(|program| program == binary().canonicalize().unwrap())
-}
-
-/// The children of a process.
-pub fn children(pid: i32) -> Vec<i32> {
-    let text =
-        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
-}
-
-pub fn only_child(what: &str, pid: i32) -> i32 {
-    eventually(what, || children(pid).first().copied())
 }
 
 /// The keys of a tombstone, in their order.

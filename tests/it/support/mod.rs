@@ -6,6 +6,7 @@ pub mod inspect;
 pub mod listener;
 pub mod managed_app;
 pub mod pod;
+pub mod proc;
 pub mod pty;
 pub mod random_rounds;
 pub mod readiness_life;

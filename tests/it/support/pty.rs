@@ -1,6 +1,7 @@
 //! A pseudo-terminal that a test drives as a person would: it types, presses keys, reads what is shown, and looks
 //! who has the foreground. Echo is off, so what is shown is output alone.
 
+use crate::support::proc::Process;
 use crate::support::sandbox::{Running, Start, eventually};
 use crate::support::signals::{KILL, send_if_there};
 use rustix::fs::OFlags;
@@ -24,22 +25,6 @@ pub struct Terminal {
     shown: String,
     /// All that was shown, for a test that fails.
     transcript: String,
-}
-
-/// A process as /proc shows it.
-#[derive(Debug, Clone)]
-pub struct Process {
-    pub pid: i32,
-    pub group: i32,
-    pub state: char,
-    pub name: String,
-    session: i32,
-}
-
-impl Process {
-    pub fn is_stopped(&self) -> bool {
-        self.state == 'T'
-    }
 }
 
 impl Terminal {
@@ -178,32 +163,7 @@ impl Drop for Terminal {
 }
 
 fn processes_of(session: i32) -> Vec<Process> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(process)
-        .filter(|process| process.session == session && !['Z', 'X'].contains(&process.state))
-        .collect()
-}
-
-/// What /proc/PID/stat says (proc(5)); the name, which may hold anything, stands in parentheses.
-fn process(pid: i32) -> Option<Process> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (before, after) = stat.rsplit_once(") ")?;
-    let (_, name) = before.split_once('(')?;
-    let mut fields = after.split(' ');
-    let state = fields.next()?.chars().next()?;
-    let mut number = || fields.next()?.parse().ok();
-    let _parent: i32 = number()?;
-    let (group, session) = (number()?, number()?);
-    Some(Process {
-        pid,
-        group,
-        state,
-        name: name.to_owned(),
-        session,
-    })
+    let mut processes = Process::all();
+    processes.retain(|process| process.session == session && !process.has_ended());
+    processes
 }

@@ -1,8 +1,9 @@
 //! Job control under a real terminal: what a person at a shell sees with `exitdir-run` before a command is what
 //! they see without it. Scenes are played both ways where that must hold, and what was shown is compared.
 
-use crate::support::inspect::{is_gone, sleeps, sleeps_in_its_watch};
-use crate::support::pty::{CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, Process, Terminal};
+use crate::support::inspect::{sleeps, sleeps_in_its_watch};
+use crate::support::proc::{Process, is_gone, state_of};
+use crate::support::pty::{CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, Terminal};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World, binary, eventually};
 use crate::support::signals::{CONT, KILL, STOP, TERM, TSTP, USR1, send};
@@ -681,8 +682,8 @@ fn without_a_terminal_a_stop_continues_a_stopped_command_after_the_stop_signal()
         .start();
     let pid = eventually("it is stopped", || {
         let pid = std::fs::read_to_string(world.path("pid")).ok()?;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).ok()?;
-        stat.contains(") T ").then_some(pid)
+        let state = state_of(pid.trim().parse().ok()?);
+        (state == Some('T')).then_some(pid)
     });
     assert_eq!(world.signal(["main"]).finish().status, 0);
     let ended = running.end();

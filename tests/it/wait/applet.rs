@@ -1,6 +1,7 @@
 //! `exitdir-wait` as its users see it, also beside programs that write their tombstones in other ways.
 
-use crate::support::inspect::{assert_sentence, await_sleep};
+use crate::support::inspect::{assert_sentence, await_sleep, sleeps, sleeps_in_its_watch};
+use crate::support::proc::{children, descriptors};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
 use crate::support::signals::{CONT, KILL, STOP, TERM};
@@ -309,10 +310,7 @@ fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
 fn await_states(waiter: &Running, world: &World) {
     let held = world.dir().join("db");
     eventually("the waiter holds the tombstone open", || {
-        let fds = std::fs::read_dir(format!("/proc/{}/fd", waiter.pid())).ok()?;
-        fds.flatten()
-            .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target == held))
-            .then_some(())
+        descriptors(waiter.pid()).contains(&held).then_some(())
     });
     await_sleep(waiter);
 }
@@ -502,7 +500,7 @@ fn without_inotify_there_is_one_warning_and_looks_alone() {
     }
     let waiter = inside(&["wait", "-x", "main"]).start();
     eventually("it has looked, and sleeps", || {
-        crate::support::inspect::sleeps(waiter.pid()).then_some(())
+        sleeps(waiter.pid()).then_some(())
     });
     let follower = inside(&[
         "run",
@@ -563,14 +561,9 @@ fn a_signal_ends_a_wait_also_as_pid_1() {
             .arg(binary())
             .args(["wait", "main"])
             .start();
-        let children = format!("/proc/{0}/task/{0}/children", outer.pid());
         let inner = eventually("PID 1 sleeps in its watch", || {
-            let pid = std::fs::read_to_string(&children)
-                .ok()?
-                .trim()
-                .parse()
-                .ok()?;
-            crate::support::inspect::sleeps_in_its_watch(pid).then_some(pid.to_string())
+            let pid = children(outer.pid()).first().copied()?;
+            sleeps_in_its_watch(pid).then_some(pid.to_string())
         });
         for harmless in ["CHLD", "WINCH", "CONT"] {
             assert_eq!(

@@ -1,18 +1,9 @@
 //! How often a waiting applet wakes.
 
 use crate::support::inspect::await_sleep;
+use crate::support::proc::sleep_count;
 use crate::support::sandbox::{Running, Start, World, eventually};
 use std::time::Duration;
-
-/// How often a process went to sleep of its own accord, and so how often it woke.
-fn count_sleeps(process: &Running) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
-        .unwrap();
-    line.trim().parse().unwrap()
-}
 
 #[test]
 fn a_waiting_applet_wakes_at_most_once_in_10_seconds_and_an_idle_supervisor_not_once_in_30() {
@@ -61,7 +52,9 @@ fn a_waiting_applet_wakes_at_most_once_in_10_seconds_and_an_idle_supervisor_not_
         .iter()
         .for_each(|(_, process)| await_sleep(process));
     let count = |processes: &[(&str, Running)]| -> Vec<u64> {
-        let counts = processes.iter().map(|(_, process)| count_sleeps(process));
+        let counts = processes
+            .iter()
+            .map(|(_, process)| sleep_count(process.pid()));
         counts.collect()
     };
     // What the others did while they began was news; from here on nothing happens. The last
@@ -77,7 +70,7 @@ fn a_waiting_applet_wakes_at_most_once_in_10_seconds_and_an_idle_supervisor_not_
     std::thread::sleep(WINDOW);
     let woken = |processes: &[(&str, Running)], before: &[u64], allowed: u64| {
         for ((what, process), before) in processes.iter().zip(before) {
-            let woken = count_sleeps(process) - before;
+            let woken = sleep_count(process.pid()) - before;
             assert!(woken <= allowed, "{what} woke {woken} times in {WINDOW:?}");
         }
     };

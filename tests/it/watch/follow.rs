@@ -1,28 +1,13 @@
 //! Lives that come and go between two looks, directories that are replaced, and files in the way:
 //! what a follower makes of it. A stopped follower is one that looks late, however fast the machine.
 
-use crate::support::inspect::await_sleep;
+use crate::support::inspect::{await_sleep, while_stopped};
+use crate::support::proc::only_child;
 use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
 use crate::support::sandbox::{Running, Start, World, eventually};
-use crate::support::signals::{CONT, STOP, TERM};
+use crate::support::signals::TERM;
 use exitdir::{Announcement, ExitDir, Name, Tombstone};
 use std::process::Command;
-
-/// Stops a follower, lets something happen, and lets it go on.
-fn meanwhile(follower: &Running, happen: impl FnOnce()) {
-    follower.send(STOP);
-    eventually("it stands still", || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", follower.pid())).unwrap();
-        stat.rsplit(')')
-            .next()
-            .unwrap()
-            .trim_start()
-            .starts_with('T')
-            .then_some(())
-    });
-    happen();
-    follower.send(CONT);
-}
 
 fn follower(world: &World, words: &[&str]) -> Running {
     let follower = world.wait(words).start();
@@ -34,7 +19,7 @@ fn follower(world: &World, words: &[&str]) -> Running {
 fn a_life_that_comes_and_goes_between_two_looks_has_died_while_we_waited() {
     let world = World::new();
     let waits = follower(&world, &["x:ready"]);
-    meanwhile(&waits, || {
+    while_stopped(&waits, || {
         assert_eq!(world.run(["-n", "x", "--", "false"]).finish().status, 1)
     });
     assert_eq!(waits.end().status, 1);
@@ -47,7 +32,7 @@ fn the_end_of_a_life_is_read_from_its_own_file_however_soon_the_next_begins() {
     world.await_key("x", "Ready");
     let fails = follower(&world, &["x:exit=143", "--print"]);
     let mut second = None;
-    meanwhile(&fails, || {
+    while_stopped(&fails, || {
         first.send(TERM);
         assert_eq!(first.end().status, 143);
         let run = world.run(["-n", "x", "--", "sleep", "60"]).start();
@@ -82,7 +67,7 @@ fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
     world.await_key("zz", "Ready");
     let fails = follower(&world, &[":failed", ":exit=7", "--any", "--print"]);
     let mut second = None;
-    meanwhile(&fails, || {
+    while_stopped(&fails, || {
         // read meets the end of its input and fails; -e is not given, so say 0 for it.
         assert_eq!(world.signal(["-c", "0", "zz"]).finish().status, 0);
         run.send(TERM);
@@ -240,14 +225,7 @@ fn a_wait_that_slept_ends_in_a_substitution_and_where_no_further_process_is_allo
         .arg(&binary)
         .start();
     await_sleep(&script);
-    eventually("the substituted wait is there", || {
-        std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", plain.pid()))
-            .unwrap()
-            .split(' ')
-            .next()?
-            .parse::<i32>()
-            .ok()
-    });
+    only_child("the substituted wait is there", plain.pid());
     assert_eq!(world.signal(["x"]).finish().status, 0);
     assert_eq!(script.end().stdout, "x ok 0\n");
     assert_eq!(plain.end().stdout, "found x ok 0\n");

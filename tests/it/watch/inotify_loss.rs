@@ -1,9 +1,10 @@
 //! inotify taken away, events lost, the watched directory's own fate, and supervisors that stand still.
 
-use crate::support::inspect::{assert_sentence, await_sleep, sleeps};
+use crate::support::inspect::{assert_sentence, await_any_sleep, await_sleep, sleeps, stop};
+use crate::support::proc::is_gone;
 use crate::support::requirements::{NO_INSTANCES, NO_WATCHES, deprived, is_permitted};
 use crate::support::sandbox::{Ended, Running, Start, World, binary, entries, eventually};
-use crate::support::signals::{CONT, KILL, STOP, TERM};
+use crate::support::signals::{CONT, KILL, TERM};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -20,11 +21,6 @@ fn warnings(ended: &Ended) -> usize {
     ended.stderr.lines().filter(about).count()
 }
 
-/// Waits until an applet without a watch has looked around and sleeps.
-fn await_sleep_without_a_watch(process: &Running) {
-    eventually("it sleeps", || sleeps(process.pid()).then_some(()));
-}
-
 #[test]
 fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
     for script in [NO_INSTANCES, NO_WATCHES] {
@@ -37,7 +33,7 @@ fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
         let words = ["run", "-n", "proxy", "--death-deps", "main", "--"];
         let run = run.args(words).args(["sleep", "60"]).start();
         world.await_key("proxy", "Ready");
-        await_sleep_without_a_watch(&wait);
+        await_any_sleep(&wait);
         let since = Instant::now();
         assert_eq!(world.signal(["-c", "3", "main"]).finish().status, 0);
         let (wait, run) = (wait.end(), run.end());
@@ -236,15 +232,6 @@ fn overheard(fd: &OwnedFd, name: &str) -> (bool, bool) {
             .is_some_and(|entry| entry.to_bytes() == name.as_bytes());
     }
     (lost, told)
-}
-
-fn stop(process: &Running) {
-    process.send(STOP);
-    eventually("it stands still", || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap();
-        let state = stat.rsplit(')').next().unwrap().trim_start().to_owned();
-        state.starts_with('T').then_some(())
-    });
 }
 
 #[test]
@@ -474,10 +461,6 @@ fn supervisor(place: &Place, options: &[&str], script: &str) -> (Talker, i32) {
     (run, pid.trim().parse().unwrap())
 }
 
-fn is_alive(pid: i32) -> bool {
-    rustix::process::test_kill_process(rustix::process::Pid::from_raw(pid).unwrap()).is_ok()
-}
-
 /// The fates that can be played here, each in a place of its own.
 fn fates() -> impl Iterator<Item = (&'static Fate, Place)> {
     FATES.iter().filter_map(|fate| {
@@ -525,7 +508,7 @@ fn a_run_warns_keeps_its_command_and_buries_itself_in_the_directory_that_came_ba
         run.await_words(GONE);
         place.sh(fate.come_back);
         run.await_words(BACK);
-        assert!(run.process.is_running() && is_alive(command), "{what}");
+        assert!(run.process.is_running() && !is_gone(command), "{what}");
         let mut signal = place.world.signal(["-c", "1", "y"]);
         assert_eq!(place.here(&mut signal).finish().status, 0, "{what}");
         let stderr = run.stderr.clone();
@@ -622,7 +605,7 @@ fn followers_of_a_directory_that_becomes_read_only_see_the_same() {
     await_sleep(&slow);
     place.sh("mount -o remount,bind,ro \"$EXIT_DIR\"");
     assert!(std::fs::write(place.dir.join("z"), "").is_err());
-    assert!(is_alive(command));
+    assert!(!is_gone(command));
     x.send(TERM);
     assert_eq!(x.end().status, 143);
     let ends = [wait.end(), slow.end()];

@@ -3,7 +3,8 @@
 //! Instructions are counted by valgrind, in the program and not in the kernel: unlike time they are the
 //! same on a busy machine. The cost of one event is the difference between many and twice as many.
 
-use crate::support::inspect::sleeps;
+use crate::support::inspect::await_any_sleep;
+use crate::support::proc::{has_inotify, may_sleep_in, sleep_count, state_of};
 use crate::support::requirements::{installed, is_permitted};
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
 use crate::watch::races::{as_user, long, open_to_all};
@@ -178,18 +179,11 @@ fn await_watch(process: &Running) -> u64 {
 
 /// Waits until a process has gone to sleep more often than that, and sleeps.
 fn await_sleep_after(process: &Running, wakes: u64) -> u64 {
-    let status = format!("/proc/{}/status", process.pid());
+    let pid = process.pid();
     eventually("it wakes and sleeps again", || {
-        let text = std::fs::read_to_string(&status).unwrap();
-        let value = |key: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(key));
-            line.unwrap().trim().to_owned()
-        };
-        let now: u64 = value("voluntary_ctxt_switches:").parse().unwrap();
-        let polls = std::fs::read_to_string(format!("/proc/{}/wchan", process.pid()));
-        // Where the kernel does not tell in what it sleeps, that it sleeps must do.
-        let polls = polls.is_ok_and(|place| place == "0" || place.contains("poll"));
-        (now > wakes && value("State:").starts_with('S') && polls).then_some(now)
+        let now = sleep_count(pid);
+        let polls = may_sleep_in(pid, "poll");
+        (now > wakes && state_of(pid) == Some('S') && polls).then_some(now)
     })
 }
 
@@ -295,7 +289,7 @@ fn a_thousand_waiters_on_one_directory_all_end_after_the_signal() {
         })
         .collect();
     for waiter in &waiters {
-        eventually("it sleeps", || sleeps(waiter.pid()).then_some(()));
+        await_any_sleep(waiter);
     }
     let watching = waiters.iter().filter(|waiter| has_inotify(waiter.pid()));
     println!(
@@ -307,13 +301,4 @@ fn a_thousand_waiters_on_one_directory_all_end_after_the_signal() {
         let ended = waiter.end();
         assert_eq!(ended.status, 0, "{ended:?}");
     }
-}
-
-fn has_inotify(pid: i32) -> bool {
-    let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
-        return false;
-    };
-    fds.flatten().any(|fd| {
-        std::fs::read_link(fd.path()).is_ok_and(|target| target.ends_with("anon_inode:inotify"))
-    })
 }

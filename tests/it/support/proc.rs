@@ -1,0 +1,144 @@
+//! What /proc says of a process (proc(5)).
+
+use crate::support::sandbox::{binary, eventually};
+use std::fmt::Display;
+use std::fs::{read_dir, read_link, read_to_string};
+use std::path::PathBuf;
+
+/// A process as `/proc/PID/stat` shows it.
+#[derive(Debug, Clone)]
+pub struct Process {
+    pub pid: i32,
+    pub name: String,
+    /// As in `ps`.
+    pub state: char,
+    pub parent: i32,
+    pub group: i32,
+    pub session: i32,
+}
+
+impl Process {
+    /// `None` if there is no process of this id.
+    pub fn of(pid: i32) -> Option<Process> {
+        let stat = read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name stands in parentheses and may hold anything.
+        let (before, after) = stat.rsplit_once(") ")?;
+        let (_, name) = before.split_once('(')?;
+        let mut fields = after.split(' ');
+        let state = fields.next()?.chars().next()?;
+        let mut number = || fields.next()?.parse().ok();
+        Some(Process {
+            pid,
+            name: name.to_owned(),
+            state,
+            parent: number()?,
+            group: number()?,
+            session: number()?,
+        })
+    }
+
+    /// All that there are.
+    pub fn all() -> Vec<Process> {
+        let Ok(entries) = read_dir("/proc") else {
+            return Vec::new();
+        };
+        entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter_map(Process::of)
+            .collect()
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.state == 'T'
+    }
+
+    /// Whether it has ended, and was perhaps not reaped.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// The state of a process, as in `ps`.
+pub fn state_of(pid: i32) -> Option<char> {
+    Process::of(pid).map(|process| process.state)
+}
+
+/// Whether no process of this id is left but perhaps one that was not reaped.
+#[track_caller]
+pub fn is_gone(pid: impl Display) -> bool {
+    let pid = pid.to_string();
+    let pid = pid.trim().parse().expect("a process id");
+    Process::of(pid).is_none_or(|process| process.has_ended())
+}
+
+#[track_caller]
+pub fn await_gone(pid: impl Display) {
+    eventually(format!("{pid} is gone"), || is_gone(&pid).then_some(()));
+}
+
+/// Whether a process executes the binary under test.
+pub fn is_exitdir(pid: i32) -> bool {
+    let program = read_link(format!("/proc/{pid}/exe"));
+    program.is_ok_and(|program| program == binary().canonicalize().unwrap())
+}
+
+/// The children of a process.
+pub fn children(pid: i32) -> Vec<i32> {
+    let text = read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+pub fn only_child(what: &str, pid: i32) -> i32 {
+    eventually(what, || children(pid).first().copied())
+}
+
+/// The value of a key in `/proc/PID/status`.
+pub fn status(pid: i32, key: &str) -> Option<String> {
+    let text = read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    Some(line?.strip_prefix(':')?.trim().to_owned())
+}
+
+/// How often a process went to sleep of its own accord, and so how often it woke.
+#[track_caller]
+pub fn sleep_count(pid: i32) -> u64 {
+    let count = status(pid, "voluntary_ctxt_switches").expect("a process");
+    count.parse().expect("a number")
+}
+
+/// Whether a signal is pending for a process.
+pub fn is_pending(pid: i32, signal: i32) -> bool {
+    pending_signals(pid) & (1 << (signal - 1)) != 0
+}
+
+/// The mask of the signals that are pending for a process.
+pub fn pending_signals(pid: i32) -> u64 {
+    ["SigPnd", "ShdPnd"]
+        .iter()
+        .filter_map(|key| u64::from_str_radix(&status(pid, key)?, 16).ok())
+        .fold(0, |all, mask| all | mask)
+}
+
+/// What the descriptors of a process refer to.
+pub fn descriptors(pid: i32) -> Vec<PathBuf> {
+    let Ok(fds) = read_dir(format!("/proc/{pid}/fd")) else {
+        return Vec::new();
+    };
+    fds.flatten()
+        .filter_map(|fd| read_link(fd.path()).ok())
+        .collect()
+}
+
+pub fn has_inotify(pid: i32) -> bool {
+    let of_inotify = |target: &PathBuf| target.as_os_str() == "anon_inode:inotify";
+    descriptors(pid).iter().any(of_inotify)
+}
+
+/// Whether a process sleeps in a kernel function whose name holds this word. Where the kernel does not tell, it may.
+pub fn may_sleep_in(pid: i32, word: &str) -> bool {
+    let place = read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    place == "0" || place.contains(word)
+}
