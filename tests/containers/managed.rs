@@ -3,7 +3,7 @@
 
 use crate::engine::{Container, SHELL};
 use crate::harness::{Machine, Verdict};
-use crate::support::sandbox::{World, eventually};
+use crate::support::sandbox::{World, wait_until};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -44,9 +44,7 @@ fn mounted(path: &Path, at: &str) -> [String; 2] {
 }
 
 fn await_log(container: &Container<'_>, text: &str) {
-    eventually(format!("it says {text}"), || {
-        container.log().contains(text).then_some(())
-    });
+    wait_until(format!("it says {text}"), || container.log().contains(text));
 }
 
 pub fn a_config_map_is_followed_on_a_read_only_root_by_a_user_without_rights(
@@ -151,8 +149,8 @@ pub fn a_standby_is_alive_and_inactive_until_it_is_activated(machine: &Machine) 
         let made = standby.exec(["/bin/sh", "-c", ": >/exit/.leader"]);
         assert_eq!(made.status, 0, "{}", made.stderr);
         standby.awaits("app:ready");
-        eventually("it says up", || {
-            (standby.log().matches("up\n").count() == round).then_some(())
+        wait_until("it says up", || {
+            standby.log().matches("up\n").count() == round
         });
         assert_eq!(
             standby.exec(["/bin/busybox", "rm", "/exit/.leader"]).status,

@@ -6,7 +6,7 @@
 
 use crate::engine::{Container, Engine, SCRATCH, SHELL, find};
 use crate::harness::{Machine, Obstacle, Verdict};
-use crate::support::sandbox::eventually;
+use crate::support::sandbox::wait_until;
 use std::path::Path;
 
 const APP: u32 = 10_001;
@@ -128,9 +128,7 @@ pub fn an_answer_on_the_containers_own_loopback_makes_ready_and_a_404_does_not(
     let serve = "busybox httpd -f -vv -p 127.0.0.1:8080 -h /tmp";
     let work = format!("{serve} & {LET}; : >/tmp/healthz; wait");
     let pod = Pod::start(machine.engine()?, "http:8080/healthz", &work, &[]);
-    eventually("it was asked", || {
-        pod.db.log().contains("response:404").then_some(())
-    });
+    wait_until("it was asked", || pod.db.log().contains("response:404"));
     let early = pod.app.exec(["/exitdir-wait", "-t", "0", "db:ready"]);
     assert_eq!(early.status, 124, "{}", early.stderr);
     pod.let_it();

@@ -28,9 +28,9 @@ pub fn a_command_is_restarted_in_place_while_its_follower_goes_on(machine: &Mach
         "-c",
         FLAKY,
     ]);
-    crate::support::sandbox::eventually("it was started three times", || {
+    crate::support::sandbox::wait_until("it was started three times", || {
         let starts = main.exec(["/bin/cat", "/exit/.starts"]).stdout;
-        (starts.lines().count() == 3).then_some(())
+        starts.lines().count() == 3
     });
     main.awaits("main:ready");
     assert!(follower.is_running(), "{}", follower.log());

@@ -67,12 +67,11 @@ pub fn docker_stop_ends_a_wait_as_pid_1_with_143(machine: &Machine) -> Verdict {
     let recipe = engine.container(SCRATCH).shares(&engine.memory_volume());
     let container = recipe.start(["wait", "--dir", "/exit/made", "doomsday"]);
     // It makes its directory only once it listens to signals.
-    crate::support::sandbox::eventually("the wait has made its directory", || {
-        (container
+    crate::support::sandbox::wait_until("the wait has made its directory", || {
+        container
             .exec(["/exitdir", "status", "--dir", "/exit/made"])
             .status
-            == 0)
-            .then_some(())
+            == 0
     });
     container.stop();
     assert_eq!(container.end(), 143, "{}", container.log());

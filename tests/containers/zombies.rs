@@ -42,9 +42,7 @@ pub fn orphans_are_reaped_by_pid_1(machine: &Machine) -> Verdict {
         .options(["--entrypoint", "/bin/sleep"])
         .start(["600"]);
     assert_eq!(careless.exec(["/bin/sh", "-c", LITTER]).status, 0);
-    crate::support::sandbox::eventually("a hundred zombies", || {
-        (zombies(&careless) >= 100).then_some(())
-    });
+    crate::support::sandbox::wait_until("a hundred zombies", || zombies(&careless) >= 100);
 
     let work = format!("{LITTER}; /exitdir-signal --ready main; exec sleep 600");
     let recipe = engine
@@ -62,7 +60,7 @@ pub fn orphans_are_reaped_by_pid_1(machine: &Machine) -> Verdict {
         &work,
     ]);
     careful.awaits("main:ready");
-    crate::support::sandbox::eventually("no zombies", || (zombies(&careful) == 0).then_some(()));
+    crate::support::sandbox::wait_until("no zombies", || zombies(&careful) == 0);
     assert!(careful.is_running());
     Ok(())
 }

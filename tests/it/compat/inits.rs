@@ -4,7 +4,7 @@
 
 use crate::support::proc::{Process, await_gone, is_gone, only_child, sleep_count, state_of};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Ended, Running, Start, World, binary, eventually};
+use crate::support::sandbox::{Ended, Running, Start, World, binary, eventually, wait_until};
 use crate::support::signals::{CONT, LAST, TERM, TSTP, TTIN, TTOU, USR1, send_all};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -115,8 +115,8 @@ fn child_of(pid: i32) -> i32 {
 }
 
 fn await_state(pid: i32, state: char) {
-    eventually(format!("its state is {state}"), || {
-        (state_of(pid) == Some(state)).then_some(())
+    wait_until(format!("its state is {state}"), || {
+        state_of(pid) == Some(state)
     });
 }
 

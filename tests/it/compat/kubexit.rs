@@ -2,7 +2,7 @@
 //! it creates its tombstone empty, then truncates and writes it, with its keys sorted, and never renames.
 
 use crate::support::inspect::{assert_sentence, await_sleep};
-use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::sandbox::{Running, Start, World, binary, eventually, wait_until};
 use crate::support::signals::{KILL, TERM};
 use std::fs::File;
 use std::io::Write as _;
@@ -263,8 +263,8 @@ fn a_tombstone_that_the_original_writes_anew_is_no_death_however_long_that_takes
         .collect();
     // Longer than the second after which an empty file that nobody finishes is a death.
     let began = Instant::now();
-    eventually("a good second has passed", || {
-        (began.elapsed() > Duration::from_millis(1200)).then_some(())
+    wait_until("a good second has passed", || {
+        began.elapsed() > Duration::from_millis(1200)
     });
     original_writes(&world, "whole", &text);
     assert_eq!(world.await_key("ours", "Cause"), "whole");

@@ -4,7 +4,7 @@
 use crate::support::inspect::keys;
 use crate::support::readiness_life::{life, perl_is_here};
 use crate::support::recorder::dead;
-use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::{KILL, TERM};
 use std::collections::BTreeMap;
 use yaml_rust2::{Yaml, YamlLoader};
@@ -121,7 +121,7 @@ fn whatever_a_command_says_of_itself_stands_in_its_death_record_alone() {
         })
         .collect();
     for (world, message, running) in lives {
-        eventually("it is said", || world.path("said").exists().then_some(()));
+        wait_until("it is said", || world.path("said").exists());
         world.await_key("x", "Ready");
         assert_eq!(strings(&world, "x").get("Message"), None);
         running.send(TERM);
@@ -142,7 +142,7 @@ fn run(world: &World, options: &str, script: &str) -> Running {
 }
 
 fn await_up(world: &World) {
-    eventually("it runs", || world.path("up").exists().then_some(()));
+    wait_until("it runs", || world.path("up").exists());
 }
 
 #[test]
@@ -248,9 +248,9 @@ fn a_tombstone_is_yaml_after_every_restart_in_place() {
     let options = "--restart always --restart-limit 1 --ready-on signal";
     let life = run(&world, options, script);
     for start in 1..=2 {
-        eventually("one more start", || {
+        wait_until("one more start", || {
             let starts = std::fs::read_to_string(world.path("up")).unwrap_or_default();
-            (starts.len() == start).then_some(())
+            starts.len() == start
         });
         world.await_key("x", "Born");
         strings(&world, "x");

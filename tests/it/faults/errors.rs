@@ -9,7 +9,7 @@ use crate::faults::kills::{
 };
 use crate::support::inspect::sleeps;
 use crate::support::proc::children;
-use crate::support::sandbox::{Ended, PATIENCE, Running, Start, World, eventually};
+use crate::support::sandbox::{Ended, PATIENCE, Running, Start, World, wait_until};
 use crate::support::signals::{KILL, send_if_there};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -101,17 +101,17 @@ fn mark(world: &World) -> String {
 
 /// Says that `y` is dead as soon as the command runs, or never will.
 fn y_dies(world: &World, run: &mut Running) {
-    eventually("the command runs, or exitdir-run is gone", || {
-        (mark(world).contains("began") || !run.is_running()).then_some(())
+    wait_until("the command runs, or exitdir-run is gone", || {
+        mark(world).contains("began") || !run.is_running()
     });
     assert_eq!(world.signal(["y"]).finish().status, 0);
 }
 
 /// Says that `x` is dead as soon as somebody waits for it, or does no more.
 fn x_dies(world: &World, wait: &mut Running) {
-    eventually("it waits, or is gone", || {
+    wait_until("it waits, or is gone", || {
         let asleep = traced_child(wait).is_some_and(sleeps);
-        (asleep || !wait.is_running()).then_some(())
+        asleep || !wait.is_running()
     });
     assert_eq!(world.signal(["-c", "3", "x"]).finish().status, 0);
 }

@@ -6,7 +6,7 @@
 //! strike is what followers must have heard.
 
 use crate::support::inspect::await_sleep;
-use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::sandbox::{Running, Start, World, binary, wait_until};
 use crate::support::signals::TERM;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -164,8 +164,8 @@ pub fn somebody(world: &World) -> Option<Running> {
 
 /// Says that `y` is dead as soon as `x` lives, or lives no more.
 fn y_dies(world: &World, run: &mut Running) {
-    eventually("x is ready or gone", || {
-        (world.key("x", "Ready").is_some() || !run.is_running()).then_some(())
+    wait_until("x is ready or gone", || {
+        world.key("x", "Ready").is_some() || !run.is_running()
     });
     assert_eq!(world.signal(["y"]).finish().status, 0);
 }

@@ -3,7 +3,7 @@
 use crate::support::listener::{Life, all_passed_on, can_listen, command_of, listening, words};
 use crate::support::proc::{children, is_exitdir, is_gone, only_child, state_of};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
 use crate::support::signals::{CHLD, CONT, KILL, LAST, STOP, TSTP, TTIN, TTOU};
 use std::process::{Command, Stdio};
 
@@ -45,15 +45,13 @@ fn try_each(life: &Life) {
 
     let command = only_child("the command", life.pid);
     life.send(&[STOP]);
-    eventually("STOP stops exitdir-run", || {
-        (state_of(life.pid) == Some('T')).then_some(())
-    });
+    wait_until("STOP stops exitdir-run", || state_of(life.pid) == Some('T'));
     assert_ne!(state_of(command), Some('T'), "and not the command");
     life.send_and_await(CONT, CONT);
 
     life.send(&[KILL]);
-    eventually("KILL ends exitdir-run, and the kernel its command", || {
-        (is_gone(life.pid) && is_gone(command)).then_some(())
+    wait_until("KILL ends exitdir-run, and the kernel its command", || {
+        is_gone(life.pid) && is_gone(command)
     });
 }
 
@@ -88,9 +86,7 @@ fn as_pid_1_each_signal_from_its_own_container_is_passed_on_and_kill_and_stop_do
         std::fs::write(&unfinished, text.join(" ")).unwrap();
         std::fs::rename(&unfinished, life.world.path("tell")).unwrap();
         let last = batch.last().unwrap();
-        eventually(format!("{last} comes back"), || {
-            life.heard().contains(last).then_some(())
-        });
+        wait_until(format!("{last} comes back"), || life.heard().contains(last));
     }
     let mut heard = life.heard();
     heard.sort_unstable();
@@ -201,9 +197,7 @@ fn what_was_sent_several_times_before_it_was_read_comes_once_or_if_queued_each_t
     }
     let life = Life::start("");
     life.send(&[STOP]);
-    eventually("exitdir-run is stopped", || {
-        (state_of(life.pid) == Some('T')).then_some(())
-    });
+    wait_until("exitdir-run is stopped", || state_of(life.pid) == Some('T'));
     let numbers: Vec<i32> = burst_numbers().into_iter().filter(|s| *s != CONT).collect();
     let thrice: Vec<i32> = numbers.iter().flat_map(|signal| [*signal; 3]).collect();
     life.send(&thrice);

@@ -2,7 +2,7 @@
 
 use crate::support::listener::{Life, can_listen};
 use crate::support::proc::{await_gone, children, is_gone, only_child};
-use crate::support::sandbox::eventually;
+use crate::support::sandbox::{eventually, wait_until};
 use crate::support::signals::{KILL, LAST, TERM, USR1, send_all};
 
 #[test]
@@ -13,9 +13,7 @@ fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it
     for (options, in_group) in [("-g", vec![TERM, USR1, 32, 64]), ("", Vec::new())] {
         let life = Life::start_as(options, "family");
         for name in ["member", "leaver"] {
-            eventually(format!("the {name} listens"), || {
-                (life.log(name) == "up\n").then_some(())
-            });
+            wait_until(format!("the {name} listens"), || life.log(name) == "up\n");
         }
         for signal in [TERM, USR1, 32, 64] {
             life.send_and_await(signal, signal);
@@ -31,10 +29,9 @@ fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it
                 Vec::new()
             };
             expected.push(LAST);
-            eventually(format!("the {name} has what was sent"), || {
-                (life.heard_by(name).iter().filter(|s| **s == LAST).count()
-                    == expected.iter().filter(|s| **s == LAST).count())
-                .then_some(())
+            wait_until(format!("the {name} has what was sent"), || {
+                life.heard_by(name).iter().filter(|s| **s == LAST).count()
+                    == expected.iter().filter(|s| **s == LAST).count()
             });
             assert_eq!(life.heard_by(name), expected, "{options} {name}");
         }
@@ -57,9 +54,7 @@ fn with_group_a_command_that_has_left_its_group_empty_gets_its_signals_all_the_s
 
 fn start_deserter(options: &str) -> (Life, String) {
     let life = Life::start_as(options, "deserter");
-    eventually("the member listens", || {
-        (life.log("member") == "up\n").then_some(())
-    });
+    wait_until("the member listens", || life.log("member") == "up\n");
     let member = only_child("the member", only_child("the command", life.pid));
     (life, member.to_string())
 }
@@ -76,8 +71,8 @@ fn with_group_a_command_that_has_left_its_group_to_others_gets_each_signal_once_
     life.strike();
     life.await_times(TERM, 1);
     assert_eq!(life.all_heard(), [USR1, 64, TERM]);
-    eventually("the member has what was sent", || {
-        (life.heard_by("member") == [USR1, 64, TERM, LAST]).then_some(())
+    wait_until("the member has what was sent", || {
+        life.heard_by("member") == [USR1, 64, TERM, LAST]
     });
     life.assert_ends_by_itself();
 }

@@ -5,7 +5,7 @@ use crate::support::listener::{
 };
 use crate::support::proc::{children, is_exitdir, is_gone, only_child, pending_signals, state_of};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
 use crate::support::signals::{
     CONT, FPE, HUP, INT, KILL, LAST, QUIT, STOP, TERM, TSTP, USR1, send_all,
 };
@@ -113,9 +113,9 @@ fn start_backing_off() -> Life {
         running,
         world,
     };
-    eventually("the command is down", || {
+    wait_until("the command is down", || {
         let key = |key| life.world.key("main", key);
-        (key("Born").is_some() && key("Ready").is_none() || life.times_up() > 0).then_some(())
+        key("Born").is_some() && key("Ready").is_none() || life.times_up() > 0
     });
     life
 }
@@ -164,9 +164,7 @@ fn during_a_back_off_other_signals_are_dropped_and_the_next_command_never_gets_t
     let life = in_time(|| {
         let life = start_backing_off();
         life.send(&dropped);
-        eventually("everything was taken", || {
-            (pending_signals(life.pid) == 0).then_some(())
-        });
+        wait_until("everything was taken", || pending_signals(life.pid) == 0);
         children(life.pid).is_empty().then_some(life)
     });
     life.await_up();

@@ -8,7 +8,7 @@ use crate::support::recorder::{dead, lines};
 use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
 };
-use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::sandbox::{Start, World, binary, wait_until};
 use crate::support::signals::{HUP, INT, QUIT, TERM, send};
 use crate::watch::races::open_to_all;
 use exitdir::State;
@@ -177,9 +177,7 @@ fn without_a_name_and_a_directory_the_command_comes_and_goes_all_the_same() {
         app.activate();
         app.await_starts(round);
         app.deactivate();
-        eventually("it is stopped", || {
-            is_gone(app.starts().last().unwrap()).then_some(())
-        });
+        wait_until("it is stopped", || is_gone(app.starts().last().unwrap()));
     }
     assert_eq!(app.end(TERM).0.status, 143);
 }
@@ -203,8 +201,8 @@ fn as_pid_1_it_stays_when_its_command_goes() {
         app.await_state(State::Inactive);
         app.activate();
         app.await_state(State::Ready);
-        eventually("it is started", || {
-            (lines(&app.world.path("inside")).len() == round).then_some(())
+        wait_until("it is started", || {
+            lines(&app.world.path("inside")).len() == round
         });
         app.deactivate();
     }

@@ -4,7 +4,7 @@
 use crate::support::active_app::{App, FAIL, SERVE, SLOW};
 use crate::support::proc::is_gone;
 use crate::support::recorder::lines;
-use crate::support::sandbox::{World, eventually};
+use crate::support::sandbox::{World, wait_until};
 use crate::support::signals::TERM;
 use exitdir::State;
 use std::fs;
@@ -158,7 +158,7 @@ fn a_file_that_comes_and_goes_as_fast_as_it_can_leaves_what_there_is_at_the_end(
     app.activate();
     app.await_state(State::Ready);
     let runs = || app.starts().iter().filter(|pid| !is_gone(pid)).count();
-    eventually("one runs", || (runs() == 1).then_some(()));
+    wait_until("one runs", || runs() == 1);
     assert_eq!(app.read("said"), "", "two at a time");
     assert_eq!(app.world.key("x", "Waiting").unwrap(), life);
     let (ended, world) = app.end(TERM);

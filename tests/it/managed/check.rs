@@ -5,7 +5,7 @@ use crate::support::managed_app::{
 };
 use crate::support::proc::await_gone;
 use crate::support::recorder::lines;
-use crate::support::sandbox::{PATIENCE, Start, World, entries, eventually};
+use crate::support::sandbox::{PATIENCE, Start, World, entries, eventually, wait_until};
 use crate::support::signals::{KILL, TERM};
 use crate::watch::races::long;
 use std::fs;
@@ -64,8 +64,8 @@ fn what_was_refused_is_asked_about_again_after_another_content() {
     let app = checked(Way::Hup, STRICT);
     for refusals in [1, 2] {
         replace(&app.world, "app.conf", "bad");
-        eventually("it is refused", || {
-            (app.said().matches("refused").count() == refusals).then_some(())
+        wait_until("it is refused", || {
+            app.said().matches("refused").count() == refusals
         });
         // What is in place is not asked about, but was there.
         replace(&app.world, "app.conf", "1");
@@ -264,8 +264,8 @@ fn the_answer_of_a_check_that_read_something_else_meanwhile_counts_for_nothing()
         let app = App::start(world, Way::Hup, "app.conf", &words);
         app.await_log(&["started 1"]);
         replace(&app.world, "app.conf", asked_about);
-        eventually("the check was asked", || {
-            (app.text("asked") == format!("{asked_about}\n")).then_some(())
+        wait_until("the check was asked", || {
+            app.text("asked") == format!("{asked_about}\n")
         });
         // It sees the other one, and then the first is back.
         write(&app.world, "app.conf.next", asked_about);
@@ -293,8 +293,8 @@ fn a_check_that_somebody_ends_has_said_nothing_and_is_asked_again() {
     );
     replace(&app.world, "app.conf", "2");
     app.await_words("./check was ended by KILL");
-    eventually("it is asked again", || {
-        app.log().contains(&"reloaded 2".to_owned()).then_some(())
+    wait_until("it is asked again", || {
+        app.log().contains(&"reloaded 2".to_owned())
     });
     assert!(!app.said().contains("refused"), "{}", app.said());
 }

@@ -9,7 +9,7 @@ use crate::support::requirements::{
     NO_INSTANCES, NO_WATCHES, as_nobody, deprived, installed, is_permitted, nobody_is_permitted,
     set_mode,
 };
-use crate::support::sandbox::{Ended, Start, World, binary, entries, eventually};
+use crate::support::sandbox::{Ended, Start, World, binary, entries, wait_until};
 use crate::support::signals::TERM;
 use std::fs;
 use std::io::Write as _;
@@ -449,7 +449,7 @@ fn a_reader_of_a_copied_directory_never_sees_a_mixture() {
                 .unwrap();
                 fs::rename(app.world.path("next"), app.world.path("tree")).unwrap();
                 let line = format!("reloaded {text}");
-                eventually(&line, || app.log().contains(&line).then_some(()));
+                wait_until(&line, || app.log().contains(&line));
             }
             drop(at_end);
             assert_eq!(reader.join().unwrap(), "4");
@@ -689,7 +689,7 @@ fn without_inotify_there_is_one_warning_and_changes_are_seen_soon() {
         let app = App::of(world, run, Way::Hup, "run/app.conf", &words);
         for (text, expected) in [("2", "started 1"), ("3", "reloaded 2"), ("4", "reloaded 3")] {
             let line = expected.to_owned();
-            eventually(expected, || app.log().contains(&line).then_some(()));
+            wait_until(expected, || app.log().contains(&line));
             replace(&app.world, "app.conf", text);
         }
         let said = app.said();

@@ -7,7 +7,7 @@
 use crate::support::inspect::sleeps;
 use crate::support::proc::{Process, await_gone, is_gone};
 use crate::support::recorder::lines;
-use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::TERM;
 use crate::watch::races::long;
 use exitdir::{ExitDir, Name, State};
@@ -531,7 +531,7 @@ impl<'g> Walk<'g> {
             "{}: {predicted:?}, {:?} of {:?}, {:?} of {:?}",
             self.label, self.file.content, self.file.possible, self.tar.content, self.tar.possible
         );
-        eventually(&what, || self.is_at_rest(predicted).then_some(()));
+        wait_until(&what, || self.is_at_rest(predicted));
         self.file.settle();
         self.tar.settle();
         if self.tar.is_certain {

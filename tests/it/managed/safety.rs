@@ -11,7 +11,7 @@ use crate::support::recorder::lines;
 use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
 };
-use crate::support::sandbox::{Running, Start, World, binary, entries, eventually};
+use crate::support::sandbox::{Running, Start, World, binary, entries, eventually, wait_until};
 use crate::support::signals::TERM;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
@@ -38,7 +38,7 @@ fn said(world: &World) -> String {
 }
 
 fn await_file(world: &World, name: &str) {
-    eventually(name, || world.path(name).exists().then_some(()));
+    wait_until(name, || world.path(name).exists());
 }
 
 /// A source `tree`, which is a directory with a file.
@@ -284,9 +284,7 @@ fn a_change_while_descendants_are_stopped_does_not_take_the_cpu() {
         "app.conf=run/app.conf",
     ];
     let mut running = supervise(&world, &words, script);
-    eventually("the stop", || {
-        said(&world).contains("left behind").then_some(())
-    });
+    wait_until("the stop", || said(&world).contains("left behind"));
     replace(&world, "app.conf", "2");
     // Much longer than changes are waited for.
     assert_calm_while(&running, || std::thread::sleep(Duration::from_millis(800)));
@@ -396,7 +394,7 @@ fn an_exit_directory_inside_of_the_source_costs_no_descriptors() {
     for number in 2..17 {
         write(&app.world, "tree/app.conf", &number.to_string());
         let line = format!("reloaded {number}");
-        eventually(&line, || app.log().contains(&line).then_some(()));
+        wait_until(&line, || app.log().contains(&line));
     }
     await_rest(&app.running);
     assert_eq!(count(), before);
@@ -574,7 +572,7 @@ fn an_archive_that_is_refused_is_said_once_for_each_content() {
     for (round, garbage) in ["one", "one", "two", "two", "one"].iter().enumerate() {
         replace(&world, "in/a.tar", garbage);
         let expected = [1, 1, 2, 2, 3][round];
-        eventually("it is said", || (count() == expected).then_some(()));
+        wait_until("it is said", || count() == expected);
         await_rest(&run);
         assert_eq!(count(), expected, "{}", said(&world));
     }

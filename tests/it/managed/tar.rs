@@ -9,7 +9,7 @@ use crate::support::recorder::lines;
 use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
 };
-use crate::support::sandbox::{Running, Start, World, entries, eventually};
+use crate::support::sandbox::{Running, Start, World, entries, eventually, wait_until};
 use crate::support::signals::TERM;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -137,16 +137,16 @@ impl Scene {
     fn refuses(&self, what: &str, archive: &[u8]) -> String {
         // What was replaced goes a moment after it.
         let is_staging = |name: &String| name.starts_with(".app.exitdir-") && name.len() > 20;
-        eventually("nothing is under way", || {
+        wait_until("nothing is under way", || {
             let names = entries(&self.world.path("out"));
-            (!names.iter().any(is_staging)).then_some(())
+            !names.iter().any(is_staging)
         });
         let before = self.state();
         let count = lines(&self.world.path("err")).len();
         deliver(&self.world, archive);
-        eventually(format!("{what} is refused"), || {
+        wait_until(format!("{what} is refused"), || {
             assert_eq!(before, self.state(), "{what}");
-            (lines(&self.world.path("err")).len() > count).then_some(())
+            lines(&self.world.path("err")).len() > count
         });
         let said = lines(&self.world.path("err")).split_off(count);
         assert_eq!(said.len(), 1, "{what}: {said:?}");
@@ -175,7 +175,7 @@ impl Drop for Scene {
         // So that the command goes with it.
         if self.run.is_running() {
             self.run.send(TERM);
-            eventually("it has ended", || (!self.run.is_running()).then_some(()));
+            wait_until("it has ended", || !self.run.is_running());
         }
     }
 }

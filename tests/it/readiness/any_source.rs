@@ -7,7 +7,7 @@ use crate::support::readiness_life::{
     await_file, life, life_with, perl_is_here, port, probe, touch,
 };
 use crate::support::recorder::{dead, lines};
-use crate::support::sandbox::{Start, World, eventually};
+use crate::support::sandbox::{Start, World, wait_until};
 use crate::support::signals::TERM;
 use std::fs;
 use std::net::SocketAddr;
@@ -67,9 +67,7 @@ fn after_a_restart_in_place_the_command_is_asked_again() {
         touch(world, "end1");
     }
     for (world, life) in &lives {
-        eventually("a second start", || {
-            (lines(&world.path("mark")).len() == 2).then_some(())
-        });
+        wait_until("a second start", || lines(&world.path("mark")).len() == 2);
         assert_eq!(world.key("x", "Ready"), None, "{}", world.tombstone("x"));
         touch(world, "say2");
         world.await_key("x", "Ready");

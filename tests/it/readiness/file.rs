@@ -2,7 +2,7 @@
 
 use crate::support::inspect::await_sleep;
 use crate::support::readiness_life::{life, touch, unready};
-use crate::support::sandbox::{Start, World, eventually};
+use crate::support::sandbox::{Start, World, eventually, wait_until};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -86,13 +86,13 @@ fn the_nearest_directory_on_the_way_to_a_file_is_watched_so_that_it_is_heard_at_
     for path in [".", "a", "a/b"] {
         fs::create_dir_all(world.path(path)).unwrap();
         let inode = fs::metadata(world.path(path)).unwrap().ino();
-        eventually(format!("{path} is watched"), || {
-            (watched(life.pid()) == BTreeSet::from([inode])).then_some(())
+        wait_until(format!("{path} is watched"), || {
+            watched(life.pid()) == BTreeSet::from([inode])
         });
     }
     touch(&world, "a/b/file");
     world.await_key("x", "Ready");
-    eventually("nothing is watched any more", || {
-        watched(life.pid()).is_empty().then_some(())
+    wait_until("nothing is watched any more", || {
+        watched(life.pid()).is_empty()
     });
 }

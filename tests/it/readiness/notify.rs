@@ -9,7 +9,7 @@ use crate::support::proc::descriptors;
 use crate::support::readiness_life::{await_file, life, life_with, perl_is_here, touch};
 use crate::support::recorder::lines;
 use crate::support::requirements::{NOBODY, is_permitted, nobody_is_permitted};
-use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
+use crate::support::sandbox::{PATIENCE, Running, Start, World, wait_until};
 use crate::support::signals::TERM;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{
@@ -216,8 +216,8 @@ fn our_own_tombstone_sent_along_again_and_again_neither_costs_the_lock_nor_all_d
     for _ in 0..8 {
         send_along(&address, "STATUS=look", &tombstone);
     }
-    eventually("all of them are kept", || {
-        (descriptors(life.pid()).len() == before + 8).then_some(())
+    wait_until("all of them are kept", || {
+        descriptors(life.pid()).len() == before + 8
     });
     // Nobody hears any more, so nobody has to keep it.
     send_along(&address, "READY=1", &tombstone);

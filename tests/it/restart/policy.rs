@@ -8,7 +8,7 @@ use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_up, holds, is_down, kill_command, life,
     log, nameless, starts, with_log, with_variables,
 };
-use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::sandbox::{Running, Start, World, binary, wait_until};
 use crate::support::signals::{CONT, KILL, STOP, TERM};
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -272,9 +272,9 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
     await_sleep(&late.process);
     late.process.send(STOP);
     (0..CROWD).for_each(|at| {
-        eventually("two restarts", || (count(at) >= 3).then_some(()));
-        eventually("it is down", || {
-            (!world.tombstone(&format!("x{at}")).contains("\nReady: ")).then_some(())
+        wait_until("two restarts", || count(at) >= 3);
+        wait_until("it is down", || {
+            !world.tombstone(&format!("x{at}")).contains("\nReady: ")
         });
     });
     late.process.send(CONT);

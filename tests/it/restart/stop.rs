@@ -6,7 +6,7 @@ use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_up, kill_command, life, log, starts,
     with_log,
 };
-use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::{HUP, INT, QUIT, TERM, USR1, send};
 
 #[test]
@@ -42,7 +42,7 @@ fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
             ),
         }
         let tale = format!("{options:?} {deed:?}");
-        eventually("the end", || (!run.is_running()).then_some(()));
+        wait_until("the end", || !run.is_running());
         let text = world.tombstone("x");
         let ended = run.end();
         assert_eq!(ended.status, *status, "{tale}: {ended:?}");

@@ -8,7 +8,7 @@ use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_starts, await_up, holds, is_down,
     kill_command, life, log, starts, with_log, with_variables,
 };
-use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::sandbox::{Running, Start, World, binary, wait_until};
 use crate::support::signals::{KILL, TERM, send_if_there};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
@@ -112,8 +112,8 @@ fn a_death_that_is_said_at_any_moment_of_a_replacement_stands_there_once() {
         let mut run = delayed(&world, "run.strace", SLOW_REPLACEMENT);
         run.args("run -q -n x --restart always --restart-limit 1 -- sh -c".split(' '));
         let run = run.arg(FAIL).start();
-        eventually("the replacement is under way", || {
-            (starts(&world).len() == 1 && world.entries().len() == 2).then_some(())
+        wait_until("the replacement is under way", || {
+            starts(&world).len() == 1 && world.entries().len() == 2
         });
         let injection = format!("write:delay_enter={delay}:when=1");
         let mut signal = delayed(&world, "signal.strace", &injection);

@@ -3,7 +3,7 @@
 use crate::support::inspect::keys;
 use crate::support::proc::{await_gone, is_gone};
 use crate::support::recorder::{Diarist, dead, lines};
-use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::sandbox::{Start, World, binary, wait_until};
 use crate::support::signals::{KILL, USR1, USR2, send_all};
 
 #[test]
@@ -192,8 +192,8 @@ fn with_group_signals_go_to_everybody_in_it() {
         });
         diarist.running.send(USR1);
         diarist.running.send(USR2);
-        eventually("the second signal came", || {
-            diarist.world.path("diary.done").exists().then_some(())
+        wait_until("the second signal came", || {
+            diarist.world.path("diary.done").exists()
         });
         if group {
             diarist.await_entry("child");

@@ -4,7 +4,7 @@
 use crate::support::inspect::{await_sleep, keys};
 use crate::support::recorder::dead;
 use crate::support::requirements::{as_nobody, installed, nobody_is_permitted, set_mode};
-use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::TERM;
 use crate::watch::races::open_to_all;
 use std::io::{BufRead as _, BufReader};
@@ -239,9 +239,9 @@ fn a_dependency_that_cannot_be_read_any_more_does_not_go_on_holding() {
     await_sleep(&run);
     set_mode(&world.dir().join("a"), 0);
     said(&["-c", "1", "a"]);
-    eventually("it cannot be read", || {
+    wait_until("it cannot be read", || {
         let text = std::fs::read_to_string(world.path("stderr")).unwrap();
-        text.contains("cannot read").then_some(())
+        text.contains("cannot read")
     });
     said(&["--ready", "b"]);
     await_sleep(&run);

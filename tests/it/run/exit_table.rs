@@ -155,9 +155,7 @@ impl Dep {
         let script =
             format!("trap 'exit 0' USR1; trap 'exit 7' USR2; : >\"$here/dep-trapped\"; {WAIT}");
         let dep = script_of(world, "dep", "--ready-on signal", &script);
-        crate::support::sandbox::eventually("dep has set its traps", || {
-            trapped.exists().then_some(())
-        });
+        crate::support::sandbox::wait_until("dep has set its traps", || trapped.exists());
         // The command can be quicker than the record of its birth, and nobody is ready before that.
         world.await_key("dep", "Born");
         dep

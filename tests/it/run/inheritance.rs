@@ -4,7 +4,7 @@
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::proc::await_gone;
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Ended, Start, World, binary, eventually};
+use crate::support::sandbox::{Ended, Start, World, binary, eventually, wait_until};
 use crate::support::signals::KILL;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -155,9 +155,7 @@ fn the_death_of_the_parent_is_passed_on_to_the_command() {
         .args(["run", "-p", "USR1", "-n", "main", "--", "sh", "-c", cmd])
         .env("W", world.path("."))
         .start();
-    eventually("CMD has set its trap", || {
-        world.path("up").exists().then_some(())
-    });
+    wait_until("CMD has set its trap", || world.path("up").exists());
     assert!(!world.path("told").exists());
     std::fs::write(world.path("parent-ends"), "").unwrap();
     assert_eq!(parent.end().status, 0);
@@ -226,9 +224,9 @@ fn a_parent_that_died_before_the_kernel_was_asked_is_noticed() {
         ])
         .env("W", world.path("."))
         .start();
-    eventually("it knows its parent", || {
+    wait_until("it knows its parent", || {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
-        text.contains("getppid()").then_some(())
+        text.contains("getppid()")
     });
     std::fs::write(world.path("parent-ends"), "").unwrap();
     assert_eq!(parent.end().status, 0);

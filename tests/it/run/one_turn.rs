@@ -6,7 +6,7 @@ use crate::support::inspect::while_stopped;
 use crate::support::proc::{await_gone, may_sleep_in};
 use crate::support::recorder::dead;
 use crate::support::requirements::{ONE_INSTANCE, deprived};
-use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
 use crate::support::signals::{KILL, TERM, send};
 use exitdir::State;
 use rustix::fs::FlockOperation;
@@ -93,8 +93,8 @@ fn a_signal_that_came_while_the_command_was_down_is_not_for_the_next_one() {
     let next = fs::File::create(app.world.dir().join(".x.new")).unwrap();
     rustix::fs::fcntl_lock(&next, FlockOperation::NonBlockingLockExclusive).unwrap();
     app.activate();
-    eventually("its replacement is held up", || {
-        may_sleep_in(app.running.pid(), "nanosleep").then_some(())
+    wait_until("its replacement is held up", || {
+        may_sleep_in(app.running.pid(), "nanosleep")
     });
     app.running.send(TERM);
     drop(next);
@@ -146,8 +146,8 @@ fn what_a_command_is_configured_with_just_before_its_start_is_what_it_is_started
 }
 
 fn assert_started_with(app: App, saw: &str) {
-    eventually("it has read", || {
-        (app.read("saw").lines().count() >= saw.lines().count()).then_some(())
+    wait_until("it has read", || {
+        app.read("saw").lines().count() >= saw.lines().count()
     });
     app.await_placed("2\n");
     app.await_state(State::Ready);

@@ -8,7 +8,7 @@ use crate::support::proc::{
     Process, await_gone, children, is_gone, is_pending, only_child, sleep_count,
 };
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::sandbox::{Running, Start, World, binary, eventually, wait_until};
 use crate::support::signals::{KILL, QUIT, TERM, USR1, send};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
@@ -91,8 +91,8 @@ impl Life {
     }
 
     fn await_file(&self, name: &str) {
-        eventually(format!("{name} ({:?})", self.place), || {
-            self.world.path(name).exists().then_some(())
+        wait_until(format!("{name} ({:?})", self.place), || {
+            self.world.path(name).exists()
         });
     }
 
@@ -110,12 +110,12 @@ impl Life {
 /// Waits until a process sleeps for good, and returns how often it has slept.
 fn await_no_wakes(pid: i32) -> u64 {
     let mut before = None;
-    eventually("it rests", || {
+    wait_until("it rests", || {
         let now = Some(sleep_count(pid));
         let rests = now == before;
         before = now;
         std::thread::sleep(Duration::from_millis(50));
-        rests.then_some(())
+        rests
     });
     before.unwrap()
 }
@@ -130,12 +130,12 @@ fn ten_thousand_orphans_are_reaped_and_none_stays_a_zombie() {
     for place in places() {
         let life = Life::start(place, &["-s"], STORM);
         life.await_file("storm-over");
-        eventually("all orphans have come to their end", || {
-            (life.lines("marks").len() == 10_000).then_some(())
+        wait_until("all orphans have come to their end", || {
+            life.lines("marks").len() == 10_000
         });
         let supervisor = life.supervisor();
-        eventually("nobody but the command is left", || {
-            (children(supervisor).len() == 1).then_some(())
+        wait_until("nobody but the command is left", || {
+            children(supervisor).len() == 1
         });
         life.touch("end");
         assert_eq!(life.running.end().status, 5, "{place:?}");
@@ -155,17 +155,15 @@ fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
             (children.len() == 21).then_some(children[1..].to_vec())
         };
         let orphans = eventually("twenty orphans beside the command", orphans);
-        eventually("each sleeps in its own program", || {
+        wait_until("each sleeps in its own program", || {
             let sleeps =
                 |pid: &i32| Process::of(*pid).is_some_and(|process| process.name == "sleep");
-            orphans.iter().all(sleeps).then_some(())
+            orphans.iter().all(sleeps)
         });
         let before = await_no_wakes(supervisor);
         for orphan in &orphans {
             send(*orphan, KILL);
-            eventually("it was reaped", || {
-                (!children(supervisor).contains(orphan)).then_some(())
-            });
+            wait_until("it was reaped", || !children(supervisor).contains(orphan));
         }
         let after = await_no_wakes(supervisor);
         assert!(
@@ -221,8 +219,8 @@ fn the_tombstone_says_died_only_when_all_that_was_left_behind_is_gone() {
         let life = Life::leaving(place, &["--wait-descendants"], CAREFUL, &script);
         life.await_file("told");
         let world = &life.world;
-        eventually("readiness is taken back", || {
-            world.key("main", "Ready").is_none().then_some(())
+        wait_until("readiness is taken back", || {
+            world.key("main", "Ready").is_none()
         });
         let text = world.tombstone("main");
         assert!(text.contains("\nBorn: "), "{place:?}: {text}");
@@ -259,8 +257,8 @@ fn readiness_is_taken_back_by_a_new_file_of_the_same_life() {
         .start();
     life.touch("end");
     life.await_file("told");
-    eventually("readiness is taken back", || {
-        world.key("main", "Ready").is_none().then_some(())
+    wait_until("readiness is taken back", || {
+        world.key("main", "Ready").is_none()
     });
     assert_eq!(start(), before);
     let now = std::fs::metadata(&file).unwrap().ino();
@@ -464,8 +462,8 @@ fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
             );
             let world = &life.world;
             world.await_key("main", "Born");
-            eventually("it clears", || {
-                (life.has("up") && world.key("main", "Ready").is_none()).then_some(())
+            wait_until("it clears", || {
+                life.has("up") && world.key("main", "Ready").is_none()
             });
             // What is no such word changes nothing.
             life.send(USR1);
@@ -489,8 +487,8 @@ fn a_word_from_outside_leaves_what_is_being_stopped_its_grace_period() {
     let life = Life::leaving(Place::Inside, &["--wait-descendants"], CAREFUL, &script);
     life.await_file("told");
     life.send(TERM);
-    eventually("the word was read", || {
-        (!is_pending(life.running.pid(), TERM)).then_some(())
+    wait_until("the word was read", || {
+        !is_pending(life.running.pid(), TERM)
     });
     life.touch("let-go");
     let Life { world, running, .. } = life;
@@ -578,9 +576,7 @@ fn a_term_while_clearing_before_a_restart_ends_the_life() {
     let life = Life::leaving(Place::Inside, &options, DEAF, &script);
     life.await_file("up");
     life.world.await_key("main", "Born");
-    eventually("it clears", || {
-        life.world.key("main", "Ready").is_none().then_some(())
-    });
+    wait_until("it clears", || life.world.key("main", "Ready").is_none());
     // The first word decides the status, and the second ends the patience with what is left. Where both
     // come together the lower number is read first.
     life.send(TERM);
@@ -617,8 +613,8 @@ fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_resta
             assert_eq!(life.world.await_key("main", "Cause"), "dep");
         } else {
             // Where nothing is to be seen of it, it has at least been noticed.
-            eventually("it has looked around since", || {
-                (sleep_count(life.supervisor()) > before + 2).then_some(())
+            wait_until("it has looked around since", || {
+                sleep_count(life.supervisor()) > before + 2
             });
         }
         assert!(!life.has("finished"), "it is not killed for that");

@@ -1,7 +1,7 @@
 //! `--stop-delay`: how long a TERM is held back, and what ends that.
 
 use crate::support::listener::{LET_GO, Life, can_listen};
-use crate::support::sandbox::eventually;
+use crate::support::sandbox::wait_until;
 use crate::support::signals::{HUP, INT, LAST, QUIT, TERM, USR1, USR2};
 use std::time::{Duration, Instant};
 
@@ -95,9 +95,7 @@ fn a_timeout_ends_the_stop_delay() {
     // The listener is up well before; if not, TERM comes from the stop alone, which is the same here.
     let life = Life::start("--stop-delay 1h --timeout 500ms --grace-period 1h");
     life.send(&[TERM]);
-    eventually("the time is over", || {
-        life.heard().contains(&TERM).then_some(())
-    });
+    wait_until("the time is over", || life.heard().contains(&TERM));
     let (ended, world) = life.end();
     assert_eq!(ended.status, 124, "{ended:?}");
     assert_eq!(world.key("main", "Reason").as_deref(), Some("timeout"));

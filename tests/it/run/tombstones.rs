@@ -3,7 +3,7 @@
 
 use crate::support::inspect::{assert_sentence, await_sleep, keys};
 use crate::support::recorder::{Diarist, dead};
-use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::TERM;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
@@ -156,7 +156,7 @@ fn with_exit_only_nothing_is_written_until_death() {
             .arg(&marker)
             .stdin(reader)
             .start();
-        eventually("CMD runs", || marker.exists().then_some(()));
+        wait_until("CMD runs", || marker.exists());
         assert_eq!(
             rustix::io::read(&watch, &mut [0_u8; 512]).unwrap_err(),
             rustix::io::Errno::AGAIN,

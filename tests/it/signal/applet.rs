@@ -3,7 +3,7 @@
 use crate::support::inspect::assert_sentence;
 use crate::support::proc::await_gone;
 use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
-use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
 use crate::support::signals::{KILL, TERM};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -486,7 +486,7 @@ fn a_probe_that_outlives_its_life_does_not_raise_the_dead() {
         .arg(&marker)
         .stdin(reader)
         .start();
-    eventually("the probe runs", || marker.exists().then_some(()));
+    wait_until("the probe runs", || marker.exists());
     main.send(TERM);
     assert_eq!(main.end().status, 143);
     let corpse = world.tombstone("main");

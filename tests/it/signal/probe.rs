@@ -4,7 +4,7 @@
 use crate::support::inspect::assert_sentence;
 use crate::support::proc::await_gone;
 use crate::support::recorder::lines;
-use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
+use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually, wait_until};
 use crate::support::signals::{KILL, TERM, send};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::os::unix::fs::MetadataExt;
@@ -97,16 +97,14 @@ fn after_a_restart_in_place_the_next_probe_says_ready_again() {
         .env("mark", &mark)
         .start();
     let starts = || std::fs::read_to_string(&mark).unwrap_or_default();
-    eventually("the first start", || starts().ends_with('\n').then_some(()));
+    wait_until("the first start", || starts().ends_with('\n'));
     world.await_key("db", "Born");
     let probe = || world.signal(["-r", "db", "--", "true"]).finish().status;
     assert_eq!(probe(), 0);
     assert!(world.key("db", "Ready").is_some());
     let pid = starts().trim().parse().unwrap();
     send(pid, KILL);
-    eventually("the second start", || {
-        (starts().lines().count() == 2).then_some(())
-    });
+    wait_until("the second start", || starts().lines().count() == 2);
     assert_eq!(world.key("db", "Ready"), None);
     assert_eq!(probe(), 0);
     assert!(world.key("db", "Ready").is_some());
@@ -123,7 +121,7 @@ fn a_life_that_was_said_dead_while_the_probe_ran_stays_dead() {
         .arg(&marker)
         .stdin(reader)
         .start();
-    eventually("the probe runs", || marker.exists().then_some(()));
+    wait_until("the probe runs", || marker.exists());
     assert_eq!(world.signal(["-c", "3", "db"]).finish().status, 0);
     let said = world.tombstone("db");
     drop(writer);
@@ -201,17 +199,15 @@ fn what_a_probe_has_found_of_a_command_that_is_gone_says_nothing_of_the_next_one
         .current_dir(world.path("."));
     let run = run.start();
     let starts = || lines(&world.path("starts"));
-    eventually("it runs", || (starts().len() == 1).then_some(()));
+    wait_until("it runs", || starts().len() == 1);
     let mut probe = world.signal(["--ready", "db", "--", "sh", "-c"]);
     let probe = probe
         .arg(": >probing; until test -e go; do sleep 0.01; done")
         .current_dir(world.path("."))
         .start();
-    eventually("the probe runs", || {
-        world.path("probing").exists().then_some(())
-    });
+    wait_until("the probe runs", || world.path("probing").exists());
     send(starts()[0].parse().unwrap(), KILL);
-    eventually("it runs again", || (starts().len() == 2).then_some(()));
+    wait_until("it runs again", || starts().len() == 2);
     std::fs::write(world.path("go"), "").unwrap();
     let ended = probe.end();
     let sentence =

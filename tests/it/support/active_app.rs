@@ -3,7 +3,7 @@
 
 use crate::support::proc::is_gone;
 use crate::support::recorder::lines;
-use crate::support::sandbox::{Ended, Running, Start, World, eventually};
+use crate::support::sandbox::{Ended, Running, Start, World, wait_until};
 use crate::support::signals::USR1;
 use exitdir::{ExitDir, Name, State};
 use std::fmt::{Display, Formatter};
@@ -98,9 +98,7 @@ impl App {
     }
 
     pub fn await_placed(&self, text: &str) {
-        eventually(format!("{text} is in place"), || {
-            (self.read("file") == text).then_some(())
-        });
+        wait_until(format!("{text} is in place"), || self.read("file") == text);
     }
 
     pub fn read(&self, name: &str) -> String {
@@ -117,8 +115,8 @@ impl App {
     }
 
     pub fn await_starts(&self, count: usize) {
-        eventually(self.as_it_stands(format!("start {count}")), || {
-            (self.starts().len() >= count).then_some(())
+        wait_until(self.as_it_stands(format!("start {count}")), || {
+            self.starts().len() >= count
         });
     }
 
@@ -131,8 +129,8 @@ impl App {
 
     #[track_caller]
     pub fn await_state(&self, state: State) {
-        eventually(self.as_it_stands(format!("{state:?}")), || {
-            (self.state() == Some(state)).then_some(())
+        wait_until(self.as_it_stands(format!("{state:?}")), || {
+            self.state() == Some(state)
         });
     }
 
@@ -145,15 +143,13 @@ impl App {
 
     pub fn await_said(&self, words: &str, count: usize) {
         let what = self.as_it_stands(format!("{words}, {count} times"));
-        eventually(what, || {
-            (self.read("stderr").matches(words).count() >= count).then_some(())
-        });
+        wait_until(what, || self.read("stderr").matches(words).count() >= count);
     }
 
     /// What the command says.
     pub fn await_word(&self, word: &str) {
-        eventually(format!("the command says {word}"), || {
-            self.read("said").contains(word).then_some(())
+        wait_until(format!("the command says {word}"), || {
+            self.read("said").contains(word)
         });
     }
 

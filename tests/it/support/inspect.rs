@@ -1,7 +1,7 @@
 //! What can be seen of an applet from outside: the sentence and the keys it leaves, and whether it sleeps.
 
 use crate::support::proc::{Process, has_inotify, state_of};
-use crate::support::sandbox::{Ended, Running, World, eventually};
+use crate::support::sandbox::{Ended, Running, World, wait_until};
 use crate::support::signals::{CONT, STOP};
 
 /// Checks the status, and that standard error is one sentence of this applet.
@@ -35,15 +35,13 @@ pub fn sleeps(pid: i32) -> bool {
 
 /// Waits until an applet sleeps that may have nothing to watch with. One without inotify wakes up four times a second.
 pub fn await_any_sleep(process: &Running) {
-    eventually("it sleeps", || sleeps(process.pid()).then_some(()));
+    wait_until("it sleeps", || sleeps(process.pid()));
 }
 
 /// Stops a process with a signal, and waits until it stands still.
 pub fn stop(process: &Running) {
     process.send(STOP);
-    eventually("it stands still", || {
-        (state_of(process.pid()) == Some('T')).then_some(())
-    });
+    wait_until("it stands still", || state_of(process.pid()) == Some('T'));
 }
 
 /// Does something while a process stands still, so that the process finds all of it at once.
@@ -58,9 +56,9 @@ pub fn await_sleep(process: &Running) {
     // A user has 128 inotify instances by default, which other tests may be using up. An applet that
     // got none looks four times a second, and between these looks it is seen sleeping all the time.
     let mut asleep = 0;
-    eventually("it sleeps in its watch", || {
+    wait_until("it sleeps in its watch", || {
         asleep += u32::from(sleeps(process.pid()));
-        (asleep > 500 || sleeps_in_its_watch(process.pid())).then_some(())
+        asleep > 500 || sleeps_in_its_watch(process.pid())
     });
 }
 

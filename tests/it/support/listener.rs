@@ -6,7 +6,7 @@
 //! everything that was there before it.
 
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Ended, Running, Start, World, binary, eventually};
+use crate::support::sandbox::{Ended, Running, Start, World, binary, wait_until};
 use crate::support::signals::{CHLD, KILL, LAST, STOP, send_all};
 use std::process::Command;
 
@@ -160,9 +160,7 @@ impl Life {
     }
 
     pub fn await_up(&self) {
-        eventually("the command listens", || {
-            (self.times_up() > 0).then_some(())
-        });
+        wait_until("the command listens", || self.times_up() > 0);
         // The command can be quicker than the record of its birth.
         self.world.await_key("main", "Ready");
     }
@@ -196,16 +194,16 @@ impl Life {
         let count = |heard: Vec<i32>| heard.into_iter().filter(|s| *s == number).count();
         let before = count(self.heard());
         self.send(&[signal]);
-        eventually(format!("{number} comes for {signal}"), || {
-            (count(self.heard()) > before).then_some(())
+        wait_until(format!("{number} comes for {signal}"), || {
+            count(self.heard()) > before
         });
     }
 
     /// Waits until the command has got a signal as often as that.
     pub fn await_times(&self, number: i32, times: usize) {
-        eventually(format!("{number} comes {times} times"), || {
+        wait_until(format!("{number} comes {times} times"), || {
             let heard = self.heard().into_iter().filter(|s| *s == number);
-            (heard.count() >= times).then_some(())
+            heard.count() >= times
         });
     }
 

@@ -3,7 +3,7 @@
 
 use crate::support::inspect::{sleeps, sleeps_in_its_watch};
 use crate::support::recorder::lines;
-use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::sandbox::{Running, Start, World, eventually, wait_until};
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -95,8 +95,8 @@ impl App {
     /// Waits for as many lines, and compares when nothing is under way any more.
     #[track_caller]
     pub fn await_log(&self, expected: &[&str]) {
-        eventually(format!("{expected:?}; {:?}", self.log()), || {
-            (self.log().len() >= expected.len()).then_some(())
+        wait_until(format!("{expected:?}; {:?}", self.log()), || {
+            self.log().len() >= expected.len()
         });
         await_rest(&self.running);
         assert_eq!(self.log(), expected, "{}", self.said());
@@ -113,8 +113,8 @@ impl App {
 
     #[track_caller]
     pub fn await_words(&self, words: &str) {
-        eventually(format!("{words:?} in {:?}", self.said()), || {
-            self.said().contains(words).then_some(())
+        wait_until(format!("{words:?} in {:?}", self.said()), || {
+            self.said().contains(words)
         });
     }
 

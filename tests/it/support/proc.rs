@@ -1,6 +1,6 @@
 //! What /proc says of a process (proc(5)).
 
-use crate::support::sandbox::{binary, eventually};
+use crate::support::sandbox::{binary, eventually, wait_until};
 use std::fmt::Display;
 use std::fs::{read_dir, read_link, read_to_string};
 use std::path::PathBuf;
@@ -74,7 +74,7 @@ pub fn is_gone(pid: impl Display) -> bool {
 
 #[track_caller]
 pub fn await_gone(pid: impl Display) {
-    eventually(format!("{pid} is gone"), || is_gone(&pid).then_some(()));
+    wait_until(format!("{pid} is gone"), || is_gone(&pid));
 }
 
 /// Whether a process executes the binary under test.

@@ -2,7 +2,7 @@
 //! who has the foreground. Echo is off, so what is shown is output alone.
 
 use crate::support::proc::Process;
-use crate::support::sandbox::{Running, Start, eventually};
+use crate::support::sandbox::{Running, Start, eventually, wait_until};
 use crate::support::signals::{KILL, send_if_there};
 use rustix::fs::OFlags;
 use rustix::pty::OpenptFlags;
@@ -120,12 +120,11 @@ impl Terminal {
     /// Waits until the leader of the foreground sleeps, as a shell does once it is done with its prompt: a key
     /// that makes a signal is held back by readline before.
     pub fn await_reader(&self) {
-        eventually("the leader of the foreground sleeps", || {
+        wait_until("the leader of the foreground sleeps", || {
             let foreground = self.foreground();
             self.processes()
                 .iter()
                 .any(|process| process.pid == foreground && process.state == 'S')
-                .then_some(())
         });
     }
 
@@ -152,12 +151,12 @@ impl Drop for Terminal {
         let Some(started) = &self.session else { return };
         // What was started is reaped after this, so nobody else can lead a session of its number.
         let sessions = [self.session_id(), started.pid()];
-        eventually("nobody is left in the session", || {
+        wait_until("nobody is left in the session", || {
             let left: Vec<Process> = sessions.into_iter().flat_map(processes_of).collect();
             for process in &left {
                 send_if_there(process.pid, KILL);
             }
-            left.is_empty().then_some(())
+            left.is_empty()
         });
     }
 }

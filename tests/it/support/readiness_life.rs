@@ -1,7 +1,7 @@
 //! A life for the tests of `--ready-on`: a command that says for itself when it is ready, or does not.
 
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::sandbox::{Running, Start, World, wait_until};
 use rustix::net::{AddressFamily, SocketType};
 use std::fs;
 use std::net::SocketAddr;
@@ -40,9 +40,7 @@ pub fn touch(world: &World, name: &str) {
 }
 
 pub fn await_file(world: &World, name: &str) {
-    eventually(format!("there is {name}"), || {
-        world.path(name).exists().then_some(())
-    });
+    wait_until(format!("there is {name}"), || world.path(name).exists());
 }
 
 pub fn perl_is_here() -> bool {

@@ -1,6 +1,6 @@
 //! Who plays in many tests: a command that keeps a diary, and the dead.
 
-use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::sandbox::{Running, Start, World, wait_until};
 use std::process::Command;
 
 pub fn lines(path: &std::path::Path) -> Vec<String> {
@@ -40,11 +40,10 @@ impl Diarist {
     }
 
     pub fn await_entry(&self, entry: &str) {
-        eventually(format!("the diary says {entry}"), || {
+        wait_until(format!("the diary says {entry}"), || {
             lines(&self.world.path("diary"))
                 .iter()
                 .any(|line| line == entry)
-                .then_some(())
         });
     }
 

@@ -4,7 +4,7 @@
 //! Each restart takes a second at least, so lives are lived side by side. A file `mark` has a line
 //! with the process id for each start of the command.
 
-use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::sandbox::{Running, Start, World, binary, wait_until};
 use crate::support::signals::{KILL, send};
 use std::fs::File;
 use std::process::Command;
@@ -39,9 +39,7 @@ pub fn starts(world: &World) -> Vec<String> {
 }
 
 pub fn await_starts(world: &World, count: usize) {
-    eventually(format!("start {count}"), || {
-        (starts(world).len() >= count).then_some(())
-    });
+    wait_until(format!("start {count}"), || starts(world).len() >= count);
 }
 
 /// Waits until the command was started this often, and the tombstone says that it is ready.
@@ -53,7 +51,7 @@ pub fn await_up(world: &World, count: usize) {
 /// Waits until the command, started this often so far, is down, and the tombstone says so.
 pub fn await_down(world: &World, count: usize) {
     await_starts(world, count);
-    eventually("the command is down", || is_down(world).then_some(()));
+    wait_until("the command is down", || is_down(world));
 }
 
 pub fn is_down(world: &World) -> bool {
@@ -79,7 +77,7 @@ pub fn log(world: &World) -> String {
 }
 
 pub fn await_log(world: &World, words: &str) {
-    eventually(words, || log(world).contains(words).then_some(()));
+    wait_until(words, || log(world).contains(words));
 }
 
 /// Whether a condition holds at this moment.

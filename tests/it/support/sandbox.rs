@@ -144,6 +144,7 @@ pub fn entries(dir: &Path) -> Vec<String> {
 }
 
 /// Asks until there is an answer. `what` is written out where there is none, and may say how it stands then.
+#[track_caller]
 pub fn eventually<T>(what: impl Display, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -153,6 +154,12 @@ pub fn eventually<T>(what: impl Display, mut ask: impl FnMut() -> Option<T>) -> 
         assert!(began.elapsed() < PATIENCE, "never came true: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub fn wait_until(what: impl Display, mut holds: impl FnMut() -> bool) {
+    eventually(what, || holds().then_some(()));
 }
 
 /// A process that does not outlive its test.

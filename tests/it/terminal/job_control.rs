@@ -5,7 +5,7 @@ use crate::support::inspect::{sleeps, sleeps_in_its_watch};
 use crate::support::proc::{Process, is_gone, state_of};
 use crate::support::pty::{CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, Terminal};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary, eventually};
+use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
 use crate::support::signals::{CONT, KILL, STOP, TERM, TSTP, USR1, send};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Command;
@@ -75,21 +75,21 @@ impl Shell<'_> {
 
     /// Waits until everybody but the shell is stopped, and there is somebody.
     fn await_all_stopped(&self) {
-        eventually("all jobs are stopped", || {
+        wait_until("all jobs are stopped", || {
             let jobs = self.jobs();
-            (!jobs.is_empty() && jobs.iter().all(Process::is_stopped)).then_some(())
+            !jobs.is_empty() && jobs.iter().all(Process::is_stopped)
         });
     }
 
     fn await_all_running(&self) {
-        eventually("all jobs run", || {
+        wait_until("all jobs run", || {
             let jobs = self.jobs();
-            (!jobs.is_empty() && !jobs.iter().any(Process::is_stopped)).then_some(())
+            !jobs.is_empty() && !jobs.iter().any(Process::is_stopped)
         });
     }
 
     fn await_nobody(&self) {
-        eventually("all jobs are gone", || self.jobs().is_empty().then_some(()));
+        wait_until("all jobs are gone", || self.jobs().is_empty());
     }
 }
 
@@ -211,9 +211,7 @@ fn ctrl_z_stops_the_job_and_fg_and_bg_continue_it() {
             seen.push(shell.ask("jobs"));
             assert!(shell.has_terminal());
             shell.terminal.enter("fg");
-            eventually("it is brought to the foreground", || {
-                (!shell.has_terminal()).then_some(())
-            });
+            wait_until("it is brought to the foreground", || !shell.has_terminal());
             seen.push(shell.press(CTRL_C));
             seen.push(shell.ask("echo $?"));
             shell.await_nobody();
@@ -237,17 +235,13 @@ fn ctrl_c_and_ctrl_z_reach_all_of_a_job_that_was_started_in_the_background_and_b
         let mut seen = vec![shell.ask(&format!("{with}sh -c 'sleep 1000; :' &"))];
         eventually("it runs", || shell.terminal.process("sleep"));
         shell.terminal.enter("fg");
-        eventually("it is brought to the foreground", || {
-            (!shell.has_terminal()).then_some(())
-        });
+        wait_until("it is brought to the foreground", || !shell.has_terminal());
         seen.push(shell.press(CTRL_Z));
         shell.await_all_stopped();
         seen.push(shell.ask("bg"));
         shell.await_all_running();
         shell.terminal.enter("fg");
-        eventually("it is brought to the foreground", || {
-            (!shell.has_terminal()).then_some(())
-        });
+        wait_until("it is brought to the foreground", || !shell.has_terminal());
         seen.push(shell.press(CTRL_C));
         shell.await_nobody();
         seen.push(shell.ask("echo $?"));
@@ -266,11 +260,9 @@ fn a_running_job_that_is_brought_to_the_foreground_may_read_the_terminal() {
         let script = "echo ready >ready; read go <go; read line; echo got $line";
         shell.ask(&format!("{with}sh -c '{script}' &"));
         let ready = shell.world.path("ready");
-        eventually("it is ready", || ready.exists().then_some(()));
+        wait_until("it is ready", || ready.exists());
         shell.terminal.enter("fg");
-        eventually("it is brought to the foreground", || {
-            (!shell.has_terminal()).then_some(())
-        });
+        wait_until("it is brought to the foreground", || !shell.has_terminal());
         std::fs::write(shell.world.path("go"), "go\n").unwrap();
         shell.terminal.enter("words");
         seen.push(shell.prompt());
@@ -351,9 +343,7 @@ fn started_in_the_background_it_never_takes_the_terminal() {
         shell.terminal.enter("cat");
         let cat = shell.terminal.await_foreground("cat");
         send(sleep.pid, TERM);
-        eventually("only cat is left", || {
-            (shell.jobs().len() == 1).then_some(())
-        });
+        wait_until("only cat is left", || shell.jobs().len() == 1);
         assert_eq!(shell.terminal.foreground(), cat.group);
         shell.terminal.enter("a line");
         shell.terminal.shown_until("a line\n");
@@ -499,10 +489,10 @@ fn assert_cont_wakes_both(options: &str, stop_command: impl Fn(i32)) {
     let command = shell.terminal.process("sh").unwrap();
     let run = shell.terminal.process("exitdir-run").unwrap();
     let mut asleep = 0;
-    eventually("exitdir-run has settled down", || {
+    wait_until("exitdir-run has settled down", || {
         asleep += u32::from(sleeps(run.pid));
         let watches = options.is_empty() || asleep > 500 || sleeps_in_its_watch(run.pid);
-        (asleep > 0 && watches).then_some(())
+        asleep > 0 && watches
     });
     send(run.pid, STOP);
     shell.terminal.await_stopped("exitdir-run");
@@ -512,9 +502,9 @@ fn assert_cont_wakes_both(options: &str, stop_command: impl Fn(i32)) {
     shell.await_all_running();
     // Nor has anything been stopped since: it obeys.
     send(run.pid, TERM);
-    eventually("exitdir-run and its command end", || {
+    wait_until("exitdir-run and its command end", || {
         let jobs = shell.jobs();
-        jobs.iter().all(|job| job.name == "sleep").then_some(())
+        jobs.iter().all(|job| job.name == "sleep")
     });
 }
 
@@ -566,21 +556,19 @@ fn a_cont_that_waits_for_exitdir_run_is_not_lost_to_a_stop_that_it_gets_to_know_
     send(run.pid, USR1);
     eventually("USR1 has come", || is_there("got"));
     send(command, TSTP);
-    eventually("the command is stopped", || {
+    wait_until("the command is stopped", || {
         let mut jobs = shell.jobs().into_iter();
         jobs.any(|job| job.pid == command && job.is_stopped())
-            .then_some(())
     });
     send(run.pid, CONT);
-    eventually("the command goes on", || {
+    wait_until("the command goes on", || {
         let mut jobs = shell.jobs().into_iter();
         jobs.any(|job| job.pid == command && !job.is_stopped())
-            .then_some(())
     });
     send(run.pid, TERM);
-    eventually("exitdir-run and its command end", || {
+    wait_until("exitdir-run and its command end", || {
         let jobs = shell.jobs();
-        jobs.iter().all(|job| job.name == "sleep").then_some(())
+        jobs.iter().all(|job| job.name == "sleep")
     });
 }
 
@@ -776,8 +764,8 @@ fn where_nobody_could_continue_exitdir_run_a_command_that_was_stopped_waits_for_
     let mut terminal = Terminal::start(leader.args(["--", "sh", "-c", script]));
     terminal.shown_until("ready\n");
     terminal.await_stopped("sh");
-    eventually("exitdir-run has seen it and sleeps", || {
-        (sleeps(terminal.pid()) && terminal.foreground() != 0).then_some(())
+    wait_until("exitdir-run has seen it and sleeps", || {
+        sleeps(terminal.pid()) && terminal.foreground() != 0
     });
     assert!(terminal.process("sh").unwrap().is_stopped());
     send(terminal.pid(), CONT);

@@ -3,7 +3,7 @@
 use crate::support::inspect::{assert_sentence, await_sleep, sleeps, sleeps_in_its_watch};
 use crate::support::proc::{children, descriptors};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::sandbox::{Running, Start, World, binary, eventually, wait_until};
 use crate::support::signals::{CONT, KILL, STOP, TERM};
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
@@ -309,8 +309,8 @@ fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
 /// Waits until a waiter has seen all that has happened so far: it has nothing to read and sleeps.
 fn await_states(waiter: &Running, world: &World) {
     let held = world.dir().join("db");
-    eventually("the waiter holds the tombstone open", || {
-        descriptors(waiter.pid()).contains(&held).then_some(())
+    wait_until("the waiter holds the tombstone open", || {
+        descriptors(waiter.pid()).contains(&held)
     });
     await_sleep(waiter);
 }
@@ -499,9 +499,7 @@ fn without_inotify_there_is_one_warning_and_looks_alone() {
         return;
     }
     let waiter = inside(&["wait", "-x", "main"]).start();
-    eventually("it has looked, and sleeps", || {
-        sleeps(waiter.pid()).then_some(())
-    });
+    wait_until("it has looked, and sleeps", || sleeps(waiter.pid()));
     let follower = inside(&[
         "run",
         "-n",
@@ -603,9 +601,7 @@ fn a_death_is_not_missed_although_the_next_life_began_before_anybody_looked() {
         drop(writer);
         main.end();
         let _next = world.run(["-n", "main", "--", "sleep", "60"]).start();
-        eventually("the next life is ready", || {
-            holds(&world, "main:ready").then_some(())
-        });
+        wait_until("the next life is ready", || holds(&world, "main:ready"));
         waiter.send(CONT);
         let ended = waiter.end();
         let expected = if end == "exit 3" {
@@ -689,8 +685,8 @@ fn a_tombstone_that_is_being_rewritten_is_what_it_was() {
     let mut file = File::create(&path).unwrap();
     // Longer than the second after which an empty file that nobody finished is a death.
     let began = std::time::Instant::now();
-    eventually("a good second has passed", || {
-        (began.elapsed() > Duration::from_millis(1200)).then_some(())
+    wait_until("a good second has passed", || {
+        began.elapsed() > Duration::from_millis(1200)
     });
     file.write_all(format!("Born: {TIME}\nDied: {TIME}\nExitCode: 3\n").as_bytes())
         .unwrap();

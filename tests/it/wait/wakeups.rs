@@ -2,7 +2,7 @@
 
 use crate::support::inspect::await_sleep;
 use crate::support::proc::sleep_count;
-use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::sandbox::{Running, Start, World, wait_until};
 use std::time::Duration;
 
 #[test]
@@ -60,12 +60,12 @@ fn a_waiting_applet_wakes_at_most_once_in_10_seconds_and_an_idle_supervisor_not_
     // What the others did while they began was news; from here on nothing happens. The last
     // moments of a start are over when the count stands still.
     let mut before = (Vec::new(), Vec::new());
-    eventually("all of them sleep", || {
+    wait_until("all of them sleep", || {
         let now = (count(&watching), count(&idle));
         let still = now == before;
         before = now;
         std::thread::sleep(Duration::from_millis(50));
-        still.then_some(())
+        still
     });
     std::thread::sleep(WINDOW);
     let woken = |processes: &[(&str, Running)], before: &[u64], allowed: u64| {

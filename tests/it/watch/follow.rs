@@ -4,7 +4,7 @@
 use crate::support::inspect::{await_sleep, while_stopped};
 use crate::support::proc::only_child;
 use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
-use crate::support::sandbox::{Running, Start, World, eventually};
+use crate::support::sandbox::{Running, Start, World, eventually, wait_until};
 use crate::support::signals::TERM;
 use exitdir::{Announcement, ExitDir, Name, Tombstone};
 use std::process::Command;
@@ -36,8 +36,8 @@ fn the_end_of_a_life_is_read_from_its_own_file_however_soon_the_next_begins() {
         first.send(TERM);
         assert_eq!(first.end().status, 143);
         let run = world.run(["-n", "x", "--", "sleep", "60"]).start();
-        eventually("the next life is there", || {
-            (!world.tombstone("x").contains("Died")).then_some(())
+        wait_until("the next life is there", || {
+            !world.tombstone("x").contains("Died")
         });
         second = Some(run);
     });
@@ -73,8 +73,8 @@ fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
         run.send(TERM);
         run.end();
         second = Some(world.run(["-n", "zz", "--", "sleep", "60"]).start());
-        eventually("the next life is there", || {
-            (!world.tombstone("zz").contains("Died")).then_some(())
+        wait_until("the next life is there", || {
+            !world.tombstone("zz").contains("Died")
         });
     });
     // Whatever it made of it, this comes after.
@@ -255,9 +255,7 @@ fn threads_that_create_directories_at_once_leave_the_umask_alone() {
             }
         });
     }
-    eventually("the umask is what it was", || {
-        (umask() == before).then_some(())
-    });
+    wait_until("the umask is what it was", || umask() == before);
 }
 
 #[test]

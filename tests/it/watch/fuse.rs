@@ -4,7 +4,7 @@
 
 use crate::support::inspect::await_sleep;
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Ended, Running, Start, World, eventually};
+use crate::support::sandbox::{Ended, Running, Start, World, eventually, wait_until};
 use crate::support::signals::{KILL, TERM};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -115,12 +115,12 @@ fn state(world: &World, mirror: &Mirror, side: Side, name: &str) -> String {
 
 /// Waits until somebody on this side sees the state: a mount may withhold it for a while.
 fn await_state(world: &World, mirror: &Mirror, side: Side, name: &str, wanted: &str) {
-    eventually(format!("{name} is {wanted} seen from {side:?}"), || {
+    wait_until(format!("{name} is {wanted} seen from {side:?}"), || {
         let ended = side
             .of(mirror, &mut world.wait(["-t", "0"]))
             .arg(format!("{name}:{wanted}"))
             .finish();
-        (ended.status == 0).then_some(())
+        ended.status == 0
     });
     assert_eq!(state(world, mirror, side, name), wanted);
 }

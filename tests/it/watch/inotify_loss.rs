@@ -3,7 +3,9 @@
 use crate::support::inspect::{assert_sentence, await_any_sleep, await_sleep, sleeps, stop};
 use crate::support::proc::is_gone;
 use crate::support::requirements::{NO_INSTANCES, NO_WATCHES, deprived, is_permitted};
-use crate::support::sandbox::{Ended, Running, Start, World, binary, entries, eventually};
+use crate::support::sandbox::{
+    Ended, Running, Start, World, binary, entries, eventually, wait_until,
+};
 use crate::support::signals::{CONT, KILL, TERM};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use std::mem::MaybeUninit;
@@ -100,8 +102,8 @@ fn without_inotify_nobody_sleeps_longer_than_250_ms() {
             .args(words)
             .start();
         let text = || std::fs::read_to_string(&trace).unwrap_or_default();
-        eventually("it has looked five times", || {
-            (text().matches("(Timeout)").count() >= 5).then_some(())
+        wait_until("it has looked five times", || {
+            text().matches("(Timeout)").count() >= 5
         });
         assert_eq!(world.signal(["main"]).finish().status, 0);
         process.end();
@@ -143,9 +145,9 @@ fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
         .args(words)
         .start();
     let mut asleep = 0;
-    eventually(format!("it sleeps for good or has ended: {what}"), || {
+    wait_until(format!("it sleeps for good or has ended: {what}"), || {
         asleep += u32::from(sleeps(follower.pid()));
-        (asleep > 50 || !follower.is_running()).then_some(())
+        asleep > 50 || !follower.is_running()
     });
     let since = Instant::now();
     match main {
@@ -429,9 +431,7 @@ impl Talker {
     }
 
     fn await_words(&self, words: &str) {
-        eventually(format!("it says {words:?}"), || {
-            self.said().contains(words).then_some(())
-        });
+        wait_until(format!("it says {words:?}"), || self.said().contains(words));
     }
 }
 
@@ -442,9 +442,7 @@ const BACK: &str = "is back and watched again";
 fn life(place: &Place, name: &str) -> Running {
     let mut command = place.world.run(["-n", name, "--", "sleep", "60"]);
     let run = place.here(&mut command).start();
-    eventually("it is ready", || {
-        place.text(name).contains("Ready").then_some(())
-    });
+    wait_until("it is ready", || place.text(name).contains("Ready"));
     run
 }
 
@@ -591,9 +589,7 @@ fn followers_of_a_directory_that_becomes_read_only_see_the_same() {
     let aside = place.world.path("aside");
     let mut command = place.world.run(["-n", "x", "--", "sleep", "60"]);
     let x = command.env("EXIT_DIR", &aside).start();
-    eventually("x is ready", || {
-        place.text("x").contains("Ready").then_some(())
-    });
+    wait_until("x is ready", || place.text("x").contains("Ready"));
     // What was watched before is still watched: nothing but the kernel tells them.
     let mut wait = place.world.wait(["--poll", "off", "-x", "x"]);
     let wait = place.here(&mut wait).start();

@@ -2,7 +2,7 @@
 
 use crate::support::inspect::assert_sentence;
 use crate::support::requirements::installed;
-use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually};
+use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually, wait_until};
 use crate::support::signals::KILL;
 use exitdir::{Announcement, Condition, ExitDir, Life, Liveness, Match, Name, State, Verdict};
 use std::collections::BTreeMap;
@@ -135,11 +135,11 @@ fn compete(world: &World, round: usize) {
         })
         .collect();
     drop(reader);
-    eventually("nine of ten have ended", || {
+    wait_until("nine of ten have ended", || {
         let living = crowd
             .iter_mut()
             .filter_map(|run| run.is_running().then_some(()));
-        (living.count() <= 1).then_some(())
+        living.count() <= 1
     });
     let winner = crowd.iter_mut().position(Running::is_running);
     let winner = crowd.remove(winner.unwrap_or_else(|| panic!("round {round}: nobody lives")));

@@ -6,7 +6,7 @@
 use crate::support::inspect::await_any_sleep;
 use crate::support::proc::{has_inotify, may_sleep_in, sleep_count, state_of};
 use crate::support::requirements::{installed, is_permitted};
-use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::sandbox::{Running, Start, World, binary, eventually, wait_until};
 use crate::watch::races::{as_user, long, open_to_all};
 use rustix::fs::FlockOperation;
 use rustix::process::{Resource, Rlimit};
@@ -63,9 +63,7 @@ impl Crowd {
             .env(HOLDER_SIZE, size.to_string())
             .stdout(Stdio::null())
             .start();
-        eventually("all locks are held", || {
-            world.path("held").exists().then_some(())
-        });
+        wait_until("all locks are held", || world.path("held").exists());
         let open = |at| File::options().write(true).open(world.dir().join(name(at)));
         let files = (0..9).map(|at| open(at).unwrap()).collect();
         Crowd {
@@ -173,7 +171,7 @@ fn live(path: &Path, model: &str) -> File {
 /// Waits until a process watches its directory and sleeps; returns how often it has gone to sleep.
 fn await_watch(process: &Running) -> u64 {
     let pid = process.pid();
-    eventually("it watches", || has_inotify(pid).then_some(()));
+    wait_until("it watches", || has_inotify(pid));
     await_sleep_after(process, 0)
 }
 
