@@ -220,7 +220,7 @@ fn a_sweep_goes_together_with_an_installation_and_needs_no_directory_that_is_the
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
     assert!(!world.dir().exists(), "nothing is created");
     std::fs::create_dir(world.path("other")).unwrap();
-    std::fs::write(world.path("other/corpse"), "").unwrap();
+    world.touch("other/corpse");
     let mut both = world.applet("install");
     let ended = both
         .args(["--sweep", "--dir"])

@@ -1,7 +1,7 @@
 //! The world of the Go library: its follower ends at any entry of the directory, whatever its name and
 //! kind; its leader creates `exitFile` and never closes it. Both are played here, and ours live among them.
 
-use crate::support::sandbox::{Running, Start, World, entries, wait_until};
+use crate::support::sandbox::{Running, Start, World, entries};
 use crate::support::signals::TERM;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use std::fs::File;
@@ -62,7 +62,7 @@ fn exit_only(world: &World, options: &str, script: &str) -> Running {
 }
 
 fn await_up(world: &World) {
-    wait_until("CMD is up", || world.path("up").exists());
+    world.await_file("up");
 }
 
 /// Serves until it is told to stop, and is slow to stop.

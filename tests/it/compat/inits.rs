@@ -57,7 +57,7 @@ fn read(path: &Path) -> String {
 /// A world in which a [`listener`] goes on: until the file is gone, or all of the world is.
 fn stage() -> World {
     let world = World::new();
-    std::fs::write(world.path("go"), "").unwrap();
+    world.touch("go");
     world
 }
 

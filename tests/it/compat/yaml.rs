@@ -121,7 +121,7 @@ fn whatever_a_command_says_of_itself_stands_in_its_death_record_alone() {
         })
         .collect();
     for (world, message, running) in lives {
-        wait_until("it is said", || world.path("said").exists());
+        world.await_file("said");
         world.await_key("x", "Ready");
         assert_eq!(strings(&world, "x").get("Message"), None);
         running.send(TERM);
@@ -142,7 +142,7 @@ fn run(world: &World, options: &str, script: &str) -> Running {
 }
 
 fn await_up(world: &World) {
-    wait_until("it runs", || world.path("up").exists());
+    world.await_file("up");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_tombstone_is_yaml_after_every_restart_in_place() {
     let life = run(&world, options, script);
     for start in 1..=2 {
         wait_until("one more start", || {
-            let starts = std::fs::read_to_string(world.path("up")).unwrap_or_default();
+            let starts = world.read("up");
             starts.len() == start
         });
         world.await_key("x", "Born");
@@ -258,7 +258,7 @@ fn a_tombstone_is_yaml_after_every_restart_in_place() {
         world.signal(["--ready", "x", "-m", "a: \"b\"\n"]).finish();
         assert_eq!(strings(&world, "x")["Message"], "a: \"b\"\n");
         assert_eq!(keys(&world, "x"), "Waiting Lock Born Ready Message");
-        std::fs::write(world.path(&format!("up.{start}")), "").unwrap();
+        world.touch(&format!("up.{start}"));
     }
     assert_eq!(life.end().status, 3);
     assert_eq!(strings(&world, "x")["Reason"], "exited");

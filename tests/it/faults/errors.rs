@@ -96,7 +96,7 @@ fn of_another_boot(world: &World) -> Option<Running> {
 }
 
 fn mark(world: &World) -> String {
-    std::fs::read_to_string(world.path("mark")).unwrap_or_default()
+    world.read("mark")
 }
 
 /// Says that `y` is dead as soon as the command runs, or never will.

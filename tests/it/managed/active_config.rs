@@ -2,7 +2,6 @@
 //! it is being stopped.
 
 use crate::support::active_app::{App, FAIL, SLOW, at_once};
-use crate::support::recorder::lines;
 use crate::support::sandbox::World;
 use crate::support::signals::{INT, QUIT, TERM};
 use exitdir::State;
@@ -10,7 +9,7 @@ use std::fs;
 
 impl App {
     fn with_configuration(world: World, action: &str, options: &str, script: &str) -> App {
-        fs::write(world.path("a"), "").unwrap();
+        world.touch("a");
         fs::write(world.path("f"), "1\n").unwrap();
         let options = format!("--config f=file --on-config {action} {options}");
         App::begin(world, &options, script)
@@ -40,8 +39,8 @@ fn a_configuration_that_comes_while_the_life_is_inactive_is_what_the_command_is_
         app.activate();
         app.await_starts(2);
         app.await_state(State::Ready);
-        assert_eq!(lines(&app.world.path("seen")), ["1", "3"]);
-        assert_eq!(lines(&app.world.path("said")), ["TERM", "bye"]);
+        assert_eq!(app.world.lines("seen"), ["1", "3"]);
+        assert_eq!(app.world.lines("said"), ["TERM", "bye"]);
         let said = app.read("stderr");
         assert!(!said.contains("a new configuration"), "{said}");
     });
@@ -60,7 +59,7 @@ fn a_configuration_that_comes_in_the_back_off_is_what_the_command_is_restarted_w
         app.await_placed("2\n");
         app.await_starts(3);
         app.await_state(State::Ready);
-        assert_eq!(lines(&app.world.path("seen")), ["1", "1", "2"]);
+        assert_eq!(app.world.lines("seen"), ["1", "1", "2"]);
         let said = app.read("stderr");
         assert!(!said.contains("a new configuration"), "{said}");
         assert_eq!(app.starts().len(), 3);
@@ -76,7 +75,7 @@ fn a_command_that_is_stopping_is_not_told_of_a_configuration() {
     app.await_placed("2\n");
     app.touch("go");
     app.await_inactive();
-    assert_eq!(lines(&app.world.path("said")), ["TERM", "bye"]);
+    assert_eq!(app.world.lines("said"), ["TERM", "bye"]);
     let said = app.read("stderr");
     assert!(!said.contains("a new configuration"), "{said}");
 }
@@ -95,7 +94,7 @@ fn a_file_that_goes_while_the_command_is_restarted_leaves_the_life_inactive() {
     app.activate();
     app.await_starts(2);
     app.await_state(State::Ready);
-    assert_eq!(lines(&app.world.path("seen")), ["1", "3"]);
+    assert_eq!(app.world.lines("seen"), ["1", "3"]);
 }
 
 #[test]
@@ -116,7 +115,7 @@ fn a_stop_from_outside_while_the_command_is_stopped_for_a_while_is_for_good() {
         app.touch("go");
         let (ended, world) = app.ended();
         assert_eq!(ended.status, 5, "{}", ended.stderr);
-        assert_eq!(lines(&world.path("starts")).len(), 1);
+        assert_eq!(world.lines("starts").len(), 1);
         assert_eq!(world.key("x", "Reason").as_deref(), Some("exited"));
         assert_eq!(world.key("x", "Inactive"), None);
     });

@@ -4,7 +4,7 @@
 use crate::support::active_app::{App, SERVE, at_once};
 use crate::support::inspect::keys;
 use crate::support::proc::{is_gone, only_child};
-use crate::support::recorder::{dead, lines};
+use crate::support::recorder::dead;
 use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
 };
@@ -201,9 +201,7 @@ fn as_pid_1_it_stays_when_its_command_goes() {
         app.await_state(State::Inactive);
         app.activate();
         app.await_state(State::Ready);
-        wait_until("it is started", || {
-            lines(&app.world.path("inside")).len() == round
-        });
+        wait_until("it is started", || app.world.lines("inside").len() == round);
         app.deactivate();
     }
     app.await_state(State::Inactive);
@@ -317,7 +315,7 @@ fn a_look_that_was_held_up_does_not_put_off_the_next_one() {
     if !is_permitted("strace", world.command("strace").arg("--version")) {
         return;
     }
-    fs::write(world.path("a"), "").unwrap();
+    world.touch("a");
     // Looking takes a second, and no processor time.
     let mut run = world.command("strace");
     run.args(["-e", "inject=newfstatat:delay_enter=300000", "-o", "trace"])
@@ -348,7 +346,7 @@ fn a_tombstone_that_cannot_be_replaced_is_replaced_when_it_can_be() {
     let binary = installed(&world);
     open_to_all(&world);
     set_mode(&world.path("."), 0o777);
-    fs::write(world.path("a"), "").unwrap();
+    world.touch("a");
     let mut run = as_nobody(&world, &binary);
     run.arg("run");
     let app = App::of(world, run, "-n x --active-while a", SERVE);

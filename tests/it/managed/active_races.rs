@@ -3,7 +3,6 @@
 
 use crate::support::active_app::{App, FAIL, SERVE, SLOW};
 use crate::support::proc::is_gone;
-use crate::support::recorder::lines;
 use crate::support::sandbox::{World, wait_until};
 use crate::support::signals::TERM;
 use exitdir::State;
@@ -36,7 +35,7 @@ fn a_file_that_comes_back_during_the_stop_starts_the_command_at_once_and_the_las
             assert_eq!(app.starts().len(), 1);
         }
         // Told once.
-        assert_eq!(lines(&app.world.path("said"))[..2], ["TERM", "bye"]);
+        assert_eq!(app.world.lines("said")[..2], ["TERM", "bye"]);
     }
 }
 
@@ -54,7 +53,7 @@ fn a_command_that_removes_the_file_itself_is_stopped_however_early_that_is() {
 fn a_file_that_goes_in_the_back_off_ends_it_and_the_command_is_started_once_when_it_is_back() {
     let world = World::new();
     fs::write(world.path("failures"), "1\n").unwrap();
-    fs::write(world.path("a"), "").unwrap();
+    world.touch("a");
     let app = App::begin(world, "--restart always", FAIL);
     app.await_said("sh exited with 3: restarting it in 1s", 1);
     app.deactivate();

@@ -4,7 +4,6 @@ use crate::support::managed_app::{
     App, QUIET, Way, await_rest, make_fifo, replace, write, write_check,
 };
 use crate::support::proc::await_gone;
-use crate::support::recorder::lines;
 use crate::support::sandbox::{PATIENCE, Start, World, entries, eventually, wait_until};
 use crate::support::signals::{KILL, TERM};
 use crate::watch::races::long;
@@ -45,7 +44,7 @@ fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
         replace(&app.world, "app.conf", "bad");
         app.await_log(&["started 1"]);
         app.await_change("2");
-        let asked = lines(&app.world.path("asked"));
+        let asked = app.world.lines("asked");
         assert!(asked[0].starts_with("1 in place of "), "{asked:?}");
         assert_eq!(asked[1..], ["bad in place of 1", "2 in place of 1"]);
         let said = app.said();
@@ -71,7 +70,7 @@ fn what_was_refused_is_asked_about_again_after_another_content() {
         replace(&app.world, "app.conf", "1");
         app.await_log(&["started 1"]);
     }
-    assert_eq!(lines(&app.world.path("asked")).len(), 3);
+    assert_eq!(app.world.lines("asked").len(), 3);
 }
 
 #[test]
@@ -84,7 +83,7 @@ fn a_check_gets_a_directory_as_a_whole_and_the_source_itself_where_there_is_no_c
         let words = ["--config", config, "--config-check", "./check"];
         let app = App::start(world, Way::Hup, "tree/app.conf", &words);
         app.await_log(&["started 1"]);
-        let asked = lines(&app.world.path("asked"));
+        let asked = app.world.lines("asked");
         assert!(asked[0].ends_with(&format!("{candidate} 1")), "{asked:?}");
         assert_eq!(asked.len(), 1);
     }
@@ -94,7 +93,7 @@ fn a_check_gets_a_directory_as_a_whole_and_the_source_itself_where_there_is_no_c
 fn what_a_check_has_started_ends_with_it() {
     let app = checked(Way::Hup, "sleep 60 & echo $! >>forked");
     app.await_change("2");
-    let forked = lines(&app.world.path("forked"));
+    let forked = app.world.lines("forked");
     assert_eq!(forked.len(), 2);
     for pid in forked {
         await_gone(&pid);
@@ -110,7 +109,7 @@ fn hanging(way: Way) -> (App, Vec<String>) {
     let app = checked(way, HANGING);
     replace(&app.world, "app.conf", "2");
     let hanging = eventually("the check hangs", || {
-        lines(&app.world.path("hanging")).first().cloned()
+        app.world.lines("hanging").first().cloned()
     });
     let pids = hanging.split(' ').map(str::to_owned).collect();
     (app, pids)
@@ -208,7 +207,7 @@ fn without_a_configuration_that_is_accepted_the_command_is_never_started() {
         ];
         let App { running, world, .. } = App::start(world, Way::Restart, "run/app.conf", &words);
         assert_eq!(running.end().status, 124, "{what}");
-        assert_eq!(lines(&world.path("log")), [""; 0], "{what}");
+        assert_eq!(world.lines("log"), [""; 0], "{what}");
         let said = fs::read_to_string(world.path("stderr")).unwrap();
         let gave_up = format!("exitdir-run: gave up after 300ms: {because}\n");
         assert!(said.ends_with(&gave_up), "{what}: {said}");
@@ -236,12 +235,12 @@ fn a_term_while_the_first_configuration_is_checked_ends_everything() {
     ];
     let app = App::start(world, Way::Restart, "run/app.conf", &words);
     let hanging = eventually("the check hangs", || {
-        lines(&app.world.path("hanging")).first().cloned()
+        app.world.lines("hanging").first().cloned()
     });
     app.running.send(TERM);
     let App { running, world, .. } = app;
     assert_eq!(running.end().status, 143);
-    assert_eq!(lines(&world.path("log")), [""; 0]);
+    assert_eq!(world.lines("log"), [""; 0]);
     assert_eq!(world.key("app", "Reason").as_deref(), Some("interrupted"));
     for pid in hanging.split(' ') {
         await_gone(pid);
@@ -265,7 +264,7 @@ fn the_answer_of_a_check_that_read_something_else_meanwhile_counts_for_nothing()
         app.await_log(&["started 1"]);
         replace(&app.world, "app.conf", asked_about);
         wait_until("the check was asked", || {
-            app.text("asked") == format!("{asked_about}\n")
+            app.world.read("asked") == format!("{asked_about}\n")
         });
         // It sees the other one, and then the first is back.
         write(&app.world, "app.conf.next", asked_about);
@@ -347,7 +346,7 @@ fn a_check_that_touches_the_source_or_is_slower_than_its_changes_gets_an_answer_
             let all = (ended.status, ended.stdout.as_str(), ended.stderr.as_str());
             assert_eq!(all, (0, "started\n", ""), "{check}");
         });
-        let asked = lines(&world.path("asked")).len();
+        let asked = world.lines("asked").len();
         assert!(asked <= 2, "{check}: asked {asked} times");
     }
 }

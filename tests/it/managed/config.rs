@@ -499,7 +499,7 @@ fn a_copied_directory_is_what_its_source_is() {
         let kind = fs::symlink_metadata(copy.join(file)).unwrap();
         assert!(kind.is_file(), "{file}: links are followed");
     }
-    assert_eq!(app.text("copy/sub/link"), "y\n");
+    assert_eq!(app.world.read("copy/sub/link"), "y\n");
     // What the command wrote goes with the next change.
     write(&app.world, "copy/own", "z");
     fs::remove_file(app.world.path("volume/sub/gone")).unwrap();
@@ -509,7 +509,7 @@ fn a_copied_directory_is_what_its_source_is() {
     // What a link leads to is watched as well.
     write(&app.world, "outside", "changed");
     app.await_log(&["started 1", "reloaded 1", "reloaded 1"]);
-    assert_eq!(app.text("copy/sub/link"), "changed\n");
+    assert_eq!(app.world.read("copy/sub/link"), "changed\n");
     assert_eq!(app.said().matches("refused").count(), 0, "{}", app.said());
 }
 
@@ -545,7 +545,7 @@ fn a_fifo_in_place_of_a_source_is_one_sentence_and_the_old_copy_stays() {
         app.said(),
         "app.conf is refused: it is neither a file nor a directory: keeping the old one\n"
     );
-    assert_eq!(app.text("run/app.conf"), "1\n");
+    assert_eq!(app.world.read("run/app.conf"), "1\n");
     app.await_change("2");
 }
 
@@ -581,7 +581,7 @@ fn a_source_that_cannot_be_read_is_one_sentence_and_the_old_copy_stays() {
         app.said(),
         "app.conf is refused: Permission denied: keeping the old one\n"
     );
-    assert_eq!(app.text("run/app.conf"), "1\n");
+    assert_eq!(app.world.read("run/app.conf"), "1\n");
     set_mode(&app.world.path("app.conf"), 0o644);
     app.await_log(&["started 1", "reloaded 2"]);
 }
@@ -669,7 +669,7 @@ fn a_source_that_is_removed_is_said_once_and_the_command_lives_on() {
     fs::rename(app.world.path("other"), app.world.path("another")).unwrap();
     app.await_log(&["started 1"]);
     assert_eq!(app.said(), "app.conf is gone: keeping the old one\n");
-    assert_eq!(app.text("run/app.conf"), "1\n");
+    assert_eq!(app.world.read("run/app.conf"), "1\n");
     // The same one is back: nothing is new.
     write(&app.world, "app.conf", "1");
     app.await_log(&["started 1"]);

@@ -6,7 +6,6 @@
 
 use crate::support::inspect::sleeps;
 use crate::support::proc::{Process, await_gone, is_gone};
-use crate::support::recorder::lines;
 use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::TERM;
 use crate::watch::races::long;
@@ -376,7 +375,7 @@ impl<'g> Walk<'g> {
         self.assert_frozen();
         self.frozen = None;
         self.active = true;
-        std::fs::write(self.world.path("a"), "").unwrap();
+        self.world.touch("a");
     }
 
     fn deactivate(&mut self) {
@@ -544,7 +543,7 @@ impl<'g> Walk<'g> {
         self.life = life;
         if predicted == State::Inactive {
             self.assert_frozen();
-            self.frozen = Some(lines(&self.world.path("log")).len());
+            self.frozen = Some(self.world.lines("log").len());
         }
         self.trace.push("settled".to_owned());
     }
@@ -575,7 +574,7 @@ impl<'g> Walk<'g> {
 
     /// What must hold at any moment.
     fn assert_sound(&self) {
-        for line in lines(&self.world.path("log")) {
+        for line in self.world.lines("log") {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words[..] {
                 ["start" | "reload", _, _, a, b] => assert_eq!(a, b, "a mixture: {line}"),
@@ -589,7 +588,7 @@ impl<'g> Walk<'g> {
     /// What is inactive does nothing.
     fn assert_frozen(&self) {
         if let Some(count) = self.frozen {
-            assert_eq!(lines(&self.world.path("log")).len(), count, "inactive");
+            assert_eq!(self.world.lines("log").len(), count, "inactive");
         }
     }
 
@@ -625,14 +624,15 @@ impl<'g> Walk<'g> {
     // ------------------------------------------------------------ what was seen
 
     fn looks(&self) -> usize {
-        lines(&self.world.path("log"))
+        self.world
+            .lines("log")
             .iter()
             .filter(|line| line.starts_with("start") || line.starts_with("reload"))
             .count()
     }
 
     fn last_seen(&self) -> Option<Seen> {
-        let log = lines(&self.world.path("log"));
+        let log = self.world.lines("log");
         let line = log.last()?;
         let words: Vec<&str> = line.split_whitespace().collect();
         let number = |at: usize| {
@@ -663,7 +663,7 @@ impl<'g> Walk<'g> {
             assert!(is_gone(&seen.pid), "it was left running");
         }
         if predicted == State::Ready {
-            let log = lines(&self.world.path("log"));
+            let log = self.world.lines("log");
             assert!(log.last().unwrap().starts_with("stop"), "{log:?}");
         }
         let text = self.world.tombstone("x");
@@ -687,7 +687,7 @@ impl Drop for Walk<'_> {
         let tree = self.world.path("tree");
         self.guard.trees.lock().unwrap().remove(&tree);
         if std::thread::panicking() {
-            let read = |name| std::fs::read_to_string(self.world.path(name)).unwrap_or_default();
+            let read = |name| self.world.read(name);
             eprintln!(
                 "{}\n{}\n--- log\n{}--- stderr\n{}--- tombstone\n{}",
                 self.label,

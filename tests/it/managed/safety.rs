@@ -7,7 +7,6 @@ use crate::support::managed_app::{
     App, Way, await_rest, make_fifo, mode, replace, write, write_check,
 };
 use crate::support::proc::{await_gone, descriptors};
-use crate::support::recorder::lines;
 use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
 };
@@ -34,11 +33,7 @@ fn supervise(world: &World, words: &[&str], script: &str) -> Running {
 }
 
 fn said(world: &World) -> String {
-    fs::read_to_string(world.path("stderr")).unwrap_or_default()
-}
-
-fn await_file(world: &World, name: &str) {
-    wait_until(name, || world.path(name).exists());
+    world.read("stderr")
 }
 
 /// A source `tree`, which is a directory with a file.
@@ -151,7 +146,7 @@ fn in_a_directory_open_to_all_root_is_led_nowhere_else() {
     let words = ["--config", &configs, "--on-config", "HUP"];
     let script = "trap : HUP; touch started; while test -e started; do sleep 0.02; done";
     let running = supervise(&world, &words, script);
-    await_file(&world, "started");
+    world.await_file("started");
     let mut attacker = as_nobody(&world, "perl");
     attacker
         .args(["-e", ATTACKER])
@@ -160,7 +155,7 @@ fn in_a_directory_open_to_all_root_is_led_nowhere_else() {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let _attacker = attacker.start();
-    await_file(&world, "open/attacking");
+    world.await_file("open/attacking");
     for round in 0..ROUNDS {
         lay(["b", "c"][round as usize % 2]);
         await_rest(&running);
@@ -218,11 +213,11 @@ fn a_directory_with_a_part_that_cannot_be_read_is_refused_until_it_can_be() {
     await_rest(&opened.running);
     set_mode(&opened.world.path("tree/sub"), 0o755);
     opened.await_log(&["started 1"]);
-    assert_eq!(opened.text("copy/sub/part"), "x\n");
+    assert_eq!(opened.world.read("copy/sub/part"), "x\n");
     assert_eq!(opened.said(), refused);
     let App { running, world, .. } = waiting;
     assert_eq!(running.end().status, 124);
-    assert_eq!(lines(&world.path("log")), [""; 0]);
+    assert_eq!(world.lines("log"), [""; 0]);
     assert!(said(&world).contains(refused), "{}", said(&world));
     assert!(!world.path("copy").exists());
 }
@@ -261,7 +256,7 @@ fn a_second_one_of_a_name_that_is_alive_leaves_the_first_ones_candidate_alone() 
     let check = ["--config-check", "./check"];
     let all = [&words[..], &check].concat();
     let app = App::start(world, Way::Hup, "copy/app.conf", &all);
-    await_file(&app.world, "asked");
+    app.world.await_file("asked");
     let mut second = app.world.run(words);
     second.args(["--", "true"]);
     let ended = second.current_dir(app.world.path(".")).finish();
@@ -326,7 +321,7 @@ fn what_cannot_be_put_in_place_beside_its_source_is_tried_a_few_times_only() {
     replace(&app.world, "run/app.conf", "2");
     app.await_words("cannot replace run/copy: ");
     // There is no rest for one that goes on trying, but while a check runs, which has its candidate.
-    let count = || lines(&app.world.path("asked")).len();
+    let count = || app.world.lines("asked").len();
     let asked = eventually("a rest without a check", || {
         let asked = count();
         let is_checking = entries(&app.world.path("run")) != ["app.conf", "copy"];
@@ -487,7 +482,7 @@ fn a_check_sees_the_name_that_the_copy_will_have_and_not_the_source() {
     ];
     let app = App::start(world, Way::Hup, "run/app.json", &words);
     app.await_log(&["started 1"]);
-    let asked = app.text("asked");
+    let asked = app.world.read("asked");
     assert!(asked.ends_with("/app.json\n"), "{asked}");
     assert_ne!(asked, "run/app.json\n");
 }
@@ -506,13 +501,13 @@ fn a_check_is_nothing_that_the_command_has_left_behind() {
     ];
     let script = "touch started; while test -e started && ! test -e end; do sleep 0.02; done";
     let running = supervise(&world, &words, script);
-    await_file(&world, "started");
+    world.await_file("started");
     replace(&world, "app.conf", "2");
-    await_file(&world, "hanging");
+    world.await_file("hanging");
     write(&world, "end", "");
     assert_eq!(running.end().status, 0);
     assert_eq!(said(&world), "");
-    for pid in lines(&world.path("hanging"))[0].split(' ') {
+    for pid in world.lines("hanging")[0].split(' ') {
         await_gone(pid);
     }
 }
@@ -567,7 +562,7 @@ fn an_archive_that_is_refused_is_said_once_for_each_content() {
     pack("in/a.tar");
     let words = ["--config-tar", "in/a.tar=out/a", "--on-config", "HUP"];
     let run = supervise(&world, &words, "trap '' HUP; echo >up; exec sleep 60");
-    await_file(&world, "up");
+    world.await_file("up");
     let count = || said(&world).matches("is refused").count();
     for (round, garbage) in ["one", "one", "two", "two", "one"].iter().enumerate() {
         replace(&world, "in/a.tar", garbage);

@@ -5,7 +5,6 @@ use crate::faults::kills::{NONE, Point, can_inject, for_each, points_since, trac
 use crate::support::archives::{FILE, Tar, hostile};
 use crate::support::inspect::assert_sentence;
 use crate::support::proc::is_gone;
-use crate::support::recorder::lines;
 use crate::support::requirements::{
     as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
 };
@@ -121,7 +120,7 @@ impl Scene {
     }
 
     fn said(&self, words: &str) -> Vec<String> {
-        let mut said = lines(&self.world.path("err"));
+        let mut said = self.world.lines("err");
         said.retain(|line| line.contains(words));
         said
     }
@@ -142,13 +141,13 @@ impl Scene {
             !names.iter().any(is_staging)
         });
         let before = self.state();
-        let count = lines(&self.world.path("err")).len();
+        let count = self.world.lines("err").len();
         deliver(&self.world, archive);
         wait_until(format!("{what} is refused"), || {
             assert_eq!(before, self.state(), "{what}");
-            lines(&self.world.path("err")).len() > count
+            self.world.lines("err").len() > count
         });
-        let said = lines(&self.world.path("err")).split_off(count);
+        let said = self.world.lines("err").split_off(count);
         assert_eq!(said.len(), 1, "{what}: {said:?}");
         let refused = format!("{} is refused: ", self.world.path("in/app.tar").display());
         let is_sentence = said[0].starts_with("exitdir-run: ")
@@ -566,7 +565,8 @@ fn a_full_disk_leaves_the_old_tree_and_what_fits_comes_in_later() {
             .end(),
     );
     eventually("it is said", || {
-        lines(&world.path("err"))
+        world
+            .lines("err")
             .into_iter()
             .find(|line| line.contains("No space left"))
     });

@@ -3,10 +3,8 @@
 
 use crate::support::inspect::{assert_sentence, keys};
 use crate::support::proc::await_gone;
-use crate::support::readiness_life::{
-    await_file, life, life_with, perl_is_here, port, probe, touch,
-};
-use crate::support::recorder::{dead, lines};
+use crate::support::readiness_life::{life, life_with, perl_is_here, port, probe};
+use crate::support::recorder::dead;
 use crate::support::sandbox::{Start, World, wait_until};
 use crate::support::signals::TERM;
 use std::fs;
@@ -24,10 +22,10 @@ fn a_term_from_outside_before_a_command_is_ready_reaches_it_and_leaves_nothing_b
     for source in ["notify", "fd", &nowhere, &tcp, &http, &probe, "signal"] {
         let got = "trap 'touch $W/got; trap - TERM; kill -TERM $$' TERM; touch $W/up; while :; do sleep 0.01; done";
         let life = life(&world, source, got).start();
-        await_file(&world, "up");
+        world.await_file("up");
         world.await_key("x", "Born");
         if source == probe {
-            await_file(&world, "probed");
+            world.await_file("probed");
         }
         life.send(TERM);
         let ended = life.end();
@@ -41,7 +39,7 @@ fn a_term_from_outside_before_a_command_is_ready_reaches_it_and_leaves_nothing_b
             fs::remove_file(world.path(file)).expect("CMD got it");
         }
     }
-    for pid in lines(&world.path("pids")) {
+    for pid in world.lines("pids") {
         await_gone(&pid);
     }
 }
@@ -62,14 +60,14 @@ fn after_a_restart_in_place_the_command_is_asked_again() {
         return;
     }
     for (world, _) in &lives {
-        touch(world, "say1");
+        world.touch("say1");
         world.await_key("x", "Ready");
-        touch(world, "end1");
+        world.touch("end1");
     }
     for (world, life) in &lives {
-        wait_until("a second start", || lines(&world.path("mark")).len() == 2);
+        wait_until("a second start", || world.lines("mark").len() == 2);
         assert_eq!(world.key("x", "Ready"), None, "{}", world.tombstone("x"));
-        touch(world, "say2");
+        world.touch("say2");
         world.await_key("x", "Ready");
         life.send(TERM);
     }
@@ -136,7 +134,7 @@ fn a_command_that_is_being_stopped_is_not_made_ready_any_more() {
             format!("trap '{ready}; exit 0' TERM; touch $W/up; while :; do sleep 0.01; done");
         let options = ["-n", "x", "--ready-on", source, "--death-deps", "dep"];
         let life = life_with(&world, &options, &script).start();
-        await_file(&world, "up");
+        world.await_file("up");
         world.await_key("x", "Born");
         dead(&world, "dep", "0");
         assert_eq!(life.end().status, 0);

@@ -1,6 +1,6 @@
 //! `--ready-on fd`: a newline on a descriptor, which the command gets and nobody else.
 
-use crate::support::readiness_life::{await_file, life, touch};
+use crate::support::readiness_life::life;
 use crate::support::sandbox::{Start, World};
 use crate::support::signals::TERM;
 use std::collections::BTreeSet;
@@ -27,12 +27,12 @@ fn a_newline_on_the_descriptor_makes_ready_and_who_goes_on_writing_is_not_held_u
              printf ' a line\\nand' >&{number}; head -c 300000 /dev/zero >&{number} && touch $W/more; exec sleep 60"
         );
         let life = life(&world, source, &script).start();
-        await_file(&world, "half");
+        world.await_file("half");
         world.await_key("x", "Born");
         assert_eq!(world.key("x", "Ready"), None);
-        touch(&world, "go");
+        world.touch("go");
         world.await_key("x", "Ready");
-        await_file(&world, "more");
+        world.await_file("more");
         life.send(TERM);
         assert_eq!(life.end().stderr, "");
     }

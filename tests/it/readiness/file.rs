@@ -1,7 +1,7 @@
 //! `--ready-on file`: a file makes ready when it appears, however that is.
 
 use crate::support::inspect::await_sleep;
-use crate::support::readiness_life::{life, touch, unready};
+use crate::support::readiness_life::{life, unready};
 use crate::support::sandbox::{Start, World, eventually, wait_until};
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,12 +10,12 @@ use std::os::unix::fs::MetadataExt;
 #[test]
 fn a_file_makes_ready_however_it_appears() {
     let cases: [(&str, fn(&World), fn(&World)); 5] = [
-        ("file", |_| (), |world| touch(world, "file")),
+        ("file", |_| (), |world| world.touch("file")),
         (
             "file",
             |_| (),
             |world| {
-                touch(world, "other");
+                world.touch("other");
                 fs::rename(world.path("other"), world.path("file")).unwrap();
             },
         ),
@@ -30,7 +30,7 @@ fn a_file_makes_ready_however_it_appears() {
             |world| {
                 fs::create_dir(world.path("a")).unwrap();
                 fs::create_dir(world.path("a/b")).unwrap();
-                touch(world, "a/b/file");
+                world.touch("a/b/file");
             },
         ),
         (
@@ -39,7 +39,7 @@ fn a_file_makes_ready_however_it_appears() {
             |world| {
                 fs::remove_dir(world.path("a")).unwrap();
                 fs::create_dir(world.path("a")).unwrap();
-                touch(world, "a/file");
+                world.touch("a/file");
             },
         ),
     ];
@@ -55,7 +55,7 @@ fn a_file_makes_ready_however_it_appears() {
         });
     }
     let world = World::new();
-    touch(&world, "file");
+    world.touch("file");
     let source = format!("file:{}", world.path("file").display());
     let _life = life(&world, &source, "exec sleep 60").start();
     world.await_key("x", "Ready");
@@ -90,7 +90,7 @@ fn the_nearest_directory_on_the_way_to_a_file_is_watched_so_that_it_is_heard_at_
             watched(life.pid()) == BTreeSet::from([inode])
         });
     }
-    touch(&world, "a/b/file");
+    world.touch("a/b/file");
     world.await_key("x", "Ready");
     wait_until("nothing is watched any more", || {
         watched(life.pid()).is_empty()

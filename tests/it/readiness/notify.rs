@@ -6,8 +6,7 @@
 
 use crate::support::inspect::while_stopped;
 use crate::support::proc::descriptors;
-use crate::support::readiness_life::{await_file, life, life_with, perl_is_here, touch};
-use crate::support::recorder::lines;
+use crate::support::readiness_life::{life, life_with, perl_is_here};
 use crate::support::requirements::{NOBODY, is_permitted, nobody_is_permitted};
 use crate::support::sandbox::{PATIENCE, Running, Start, World, wait_until};
 use crate::support::signals::TERM;
@@ -44,10 +43,10 @@ fn systemd_notify_makes_ready_and_its_barrier_returns_since_what_it_sends_along_
     let life = life(&world, "notify", script).start();
     world.await_key("x", "Ready");
     assert_eq!(world.key("x", "Message"), None, "it would be old soon");
-    await_file(&world, "sent");
+    world.await_file("sent");
     let before = descriptors(life.pid()).len();
-    touch(&world, "go");
-    await_file(&world, "again");
+    world.touch("go");
+    world.await_file("again");
     assert_eq!(descriptors(life.pid()).len(), before, "nothing is kept");
     life.send(TERM);
     assert_eq!(life.end().stderr, "");
@@ -73,9 +72,9 @@ fn a_descriptor_that_is_sent_to_be_stored_is_closed_and_says_nothing_of_readines
     let world = World::new();
     let script = "echo $NOTIFY_SOCKET >$W/new; mv $W/new $W/address; exec sleep 60";
     let life = life(&world, "notify", script).start();
-    await_file(&world, "address");
+    world.await_file("address");
     world.await_key("x", "Born");
-    let address = lines(&world.path("address")).remove(0);
+    let address = world.lines("address").remove(0);
     let before = descriptors(life.pid()).len();
     for text in ["FDSTORE=1\nFDNAME=x", "FDSTORE=1", "BARRIER=1", ""] {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -104,8 +103,8 @@ fn a_thousand_statuses_do_not_grow_the_tombstone_and_the_newest_is_told_with_the
     let life = life(&world, "notify", script).start();
     world.await_key("x", "Ready");
     let before = world.tombstone("x");
-    touch(&world, "go");
-    await_file(&world, "said");
+    world.touch("go");
+    world.await_file("said");
     life.send(TERM);
     let ended = life.end();
     assert_eq!((ended.status, ended.stderr.as_str()), (143, ""));
@@ -178,9 +177,9 @@ fn a_notification_of_another_user_is_refused_with_one_complaint_unless_it_is_the
 fn silent(world: &World) -> (Running, String) {
     let script = "echo $NOTIFY_SOCKET >$W/new; mv $W/new $W/address; exec sleep 60";
     let life = life(world, "notify", script).start();
-    await_file(world, "address");
+    world.await_file("address");
     world.await_key("x", "Born");
-    (life, lines(&world.path("address")).remove(0))
+    (life, world.lines("address").remove(0))
 }
 
 #[test]

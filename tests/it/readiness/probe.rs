@@ -3,7 +3,6 @@
 use crate::support::inspect::assert_sentence;
 use crate::support::proc::await_gone;
 use crate::support::readiness_life::{life, port, probe, unready};
-use crate::support::recorder::lines;
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{PATIENCE, Start, World, eventually};
 use crate::support::signals::TERM;
@@ -156,7 +155,7 @@ fn a_probe_is_repeated_until_it_succeeds_and_what_it_prints_is_not_seen() {
         "echo try >>$W/tries; echo noise; echo noise >&2; cat; test $(wc -l <$W/tries) -ge 2";
     let life = life(&world, &probe(&world, script), "exec sleep 60").start();
     world.await_key("x", "Ready");
-    assert_eq!(lines(&world.path("tries")).len(), 2);
+    assert_eq!(world.lines("tries").len(), 2);
     life.send(TERM);
     let ended = life.end();
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
@@ -182,7 +181,7 @@ fn a_probe_that_hangs_is_killed_with_its_forks_and_one_that_succeeds_leaves_none
         test -e $W/second && exit 0; touch $W/second; exec sleep 60";
     let _life = life(&world, &probe(&world, script), "exec sleep 60").start();
     world.await_key("x", "Ready");
-    let pids = lines(&world.path("pids"));
+    let pids = world.lines("pids");
     assert_eq!(pids.len(), 4, "{pids:?}");
     for pid in pids {
         await_gone(&pid);
@@ -197,7 +196,7 @@ fn a_probe_ends_with_the_command() {
     let ended = life(&world, &probe(&world, script), command).finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (4, ""));
     assert_eq!(world.key("x", "Ready"), None);
-    for pid in lines(&world.path("pids")) {
+    for pid in world.lines("pids") {
         await_gone(&pid);
     }
 }

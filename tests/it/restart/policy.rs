@@ -5,8 +5,8 @@ use crate::faults::kills::for_each;
 use crate::support::inspect::{await_any_sleep, await_sleep};
 use crate::support::requirements::{NO_INSTANCES, deprived};
 use crate::support::restart_life::{
-    FAIL, SERVE, assert_once, await_down, await_log, await_up, holds, is_down, kill_command, life,
-    log, nameless, starts, with_log, with_variables,
+    FAIL, SERVE, assert_once, await_down, await_log, await_up, is_down, kill_command, life, log,
+    nameless, starts, with_log, with_variables,
 };
 use crate::support::sandbox::{Running, Start, World, binary, wait_until};
 use crate::support::signals::{CONT, KILL, STOP, TERM};
@@ -129,13 +129,13 @@ fn one_life_goes_on_through_restarts_and_is_ready_only_while_its_command_runs() 
         assert_eq!(found.permissions().mode() & 0o777, 0o666);
         assert_eq!(world.entries(), ["x"]);
         for (condition, expected) in [("x:born", true), ("x", false), ("x:lost", false)] {
-            assert_eq!(holds(&world, condition), expected, "{condition}: {text}");
+            assert_eq!(world.holds(condition), expected, "{condition}: {text}");
         }
     };
     for count in 1..=2 {
         await_up(&world, count);
         assert_one_life();
-        assert!(holds(&world, "x:ready"));
+        assert!(world.holds("x:ready"));
         let inode = || std::fs::metadata(world.dir().join("x")).unwrap().ino();
         let before = inode();
         // A file that somebody holds open is there until he closes it, and its number is nobody else's.
@@ -145,7 +145,7 @@ fn one_life_goes_on_through_restarts_and_is_ready_only_while_its_command_runs() 
         assert_one_life();
         assert_ne!(inode(), before);
         // On a machine so busy that the delay is over by now there is nothing to be seen.
-        let ready = holds(&world, "x:ready");
+        let ready = world.holds("x:ready");
         let table = world.applet("status").finish().stdout;
         if starts(&world).len() == count {
             assert!(!ready && table.contains(" born "), "{table}");
@@ -153,7 +153,7 @@ fn one_life_goes_on_through_restarts_and_is_ready_only_while_its_command_runs() 
         drop(held);
     }
     await_up(&world, 3);
-    assert!(holds(&world, "x:ready"));
+    assert!(world.holds("x:ready"));
     run.send(TERM);
     let ended = run.end();
     assert_eq!(ended.status, 143);
@@ -333,7 +333,7 @@ fn a_command_that_is_away_at_a_restart_is_tried_again_until_it_is_back() {
         program.display()
     );
     await_log(&world, "restarting it in 2s");
-    assert!(is_down(&world) && holds(&world, "x:born"));
+    assert!(is_down(&world) && world.holds("x:born"));
     let mut copy = Command::new("cp");
     copy.arg("-p").arg(world.path("program.away")).arg(&program);
     assert!(copy.status().unwrap().success());

@@ -5,8 +5,8 @@ use crate::faults::kills::{can_inject, for_each};
 use crate::support::proc::children;
 use crate::support::requirements::is_permitted;
 use crate::support::restart_life::{
-    FAIL, SERVE, assert_once, await_down, await_log, await_starts, await_up, holds, is_down,
-    kill_command, life, log, starts, with_log, with_variables,
+    FAIL, SERVE, assert_once, await_down, await_log, await_starts, await_up, is_down, kill_command,
+    life, log, starts, with_log, with_variables,
 };
 use crate::support::sandbox::{Running, Start, World, binary, wait_until};
 use crate::support::signals::{KILL, TERM, send_if_there};
@@ -71,13 +71,13 @@ fn a_message_goes_with_the_readiness_it_came_with_and_both_have_to_be_said_again
     await_starts(&world, 2);
     assert!(is_down(&world), "nobody has said that it is ready");
     say("second");
-    assert!(holds(&world, "x:ready"));
+    assert!(world.holds("x:ready"));
     kill_command(&world);
     await_down(&world, 2);
     // Said while the command is down: whoever said it meant the one that comes.
     say("third");
     await_starts(&world, 3);
-    assert!(holds(&world, "x:ready"));
+    assert!(world.holds("x:ready"));
     run.send(TERM);
     assert_eq!(run.end().status, 143);
 }
@@ -163,7 +163,7 @@ fn readiness_that_is_said_as_soon_as_it_was_taken_back_stands_there_afterwards()
         assert_eq!(signal.args(words).finish().status, 0);
         await_starts(&world, 2);
         let text = world.tombstone("x");
-        assert!(holds(&world, "x:ready"), "{delay}: {text}");
+        assert!(world.holds("x:ready"), "{delay}: {text}");
         assert_once(&text);
         assert_eq!(world.key("x", "Message").as_deref(), Some("\"said\""));
     });

@@ -2,8 +2,8 @@
 
 use crate::support::inspect::keys;
 use crate::support::proc::{await_gone, is_gone};
-use crate::support::recorder::{Diarist, dead, lines};
-use crate::support::sandbox::{Start, World, binary, wait_until};
+use crate::support::recorder::{Diarist, dead};
+use crate::support::sandbox::{Start, World, binary};
 use crate::support::signals::{KILL, USR1, USR2, send_all};
 
 #[test]
@@ -192,16 +192,14 @@ fn with_group_signals_go_to_everybody_in_it() {
         });
         diarist.running.send(USR1);
         diarist.running.send(USR2);
-        wait_until("the second signal came", || {
-            diarist.world.path("diary.done").exists()
-        });
+        diarist.world.await_file("diary.done");
         if group {
             diarist.await_entry("child");
         }
         diarist.let_go();
         let Diarist { world, running } = diarist;
         assert_eq!(running.end().status, 5);
-        let mut diary = lines(&world.path("diary"));
+        let mut diary = world.lines("diary");
         diary.sort();
         assert_eq!(diary, expected);
     }

@@ -132,7 +132,7 @@ fn a_restarted_command_does_not_outlive_a_supervisor_that_is_killed() {
         .env("W", world.path("."))
         .start();
     let pid = eventually("the second start", || {
-        let text = std::fs::read_to_string(world.path("pids")).unwrap_or_default();
+        let text = world.read("pids");
         text.lines().nth(1).map(str::to_owned)
     });
     world.await_key("main", "Ready");
@@ -155,9 +155,9 @@ fn the_death_of_the_parent_is_passed_on_to_the_command() {
         .args(["run", "-p", "USR1", "-n", "main", "--", "sh", "-c", cmd])
         .env("W", world.path("."))
         .start();
-    wait_until("CMD has set its trap", || world.path("up").exists());
+    world.await_file("up");
     assert!(!world.path("told").exists());
-    std::fs::write(world.path("parent-ends"), "").unwrap();
+    world.touch("parent-ends");
     assert_eq!(parent.end().status, 0);
     world.await_key("main", "Died");
     assert!(world.path("told").exists());
@@ -185,7 +185,7 @@ fn the_death_of_the_parent_ends_a_wait() {
         .env("W", world.path("."))
         .start();
     world.await_key("main", "Lock");
-    std::fs::write(world.path("parent-ends"), "").unwrap();
+    world.touch("parent-ends");
     assert_eq!(parent.end().status, 0);
     world.await_key("main", "Died");
     assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
@@ -228,7 +228,7 @@ fn a_parent_that_died_before_the_kernel_was_asked_is_noticed() {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         text.contains("getppid()")
     });
-    std::fs::write(world.path("parent-ends"), "").unwrap();
+    world.touch("parent-ends");
     assert_eq!(parent.end().status, 0);
     world.await_key("main", "Died");
     assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));

@@ -21,7 +21,7 @@ const READER: &str =
 fn configured(options: &str, script: &str) -> App {
     let world = World::new();
     fs::write(world.path("f"), "1\n").unwrap();
-    fs::write(world.path("a"), "").unwrap();
+    world.touch("a");
     let app = App::begin(world, &format!("--config f=file {options}"), script);
     app.await_starts(1);
     app
@@ -117,7 +117,7 @@ fn what_a_command_is_configured_with_just_before_its_start_is_what_it_is_started
     let app = {
         let world = World::new();
         fs::write(world.path("f"), "1\n").unwrap();
-        fs::write(world.path("a"), "").unwrap();
+        world.touch("a");
         let options = "--config f=file --on-config HUP --birth-deps dep";
         App::begin(world, options, READER)
     };

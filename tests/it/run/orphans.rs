@@ -87,7 +87,7 @@ impl Life {
 
     /// Lets go of who waits for this file.
     fn touch(&self, name: &str) {
-        std::fs::write(self.world.path(name), "").unwrap();
+        self.world.touch(name);
     }
 
     fn await_file(&self, name: &str) {
@@ -102,8 +102,7 @@ impl Life {
 
     /// The lines of a file.
     fn lines(&self, name: &str) -> Vec<String> {
-        let text = std::fs::read_to_string(self.world.path(name)).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        self.world.lines(name)
     }
 }
 
@@ -445,7 +444,7 @@ fn without_wait_descendants_nobody_is_told_anything() {
     assert_eq!((ended.status, ended.stderr.as_str()), (3, ""));
     let pid = std::fs::read_to_string(world.path("pid")).unwrap();
     assert!(!is_gone(&pid));
-    std::fs::write(world.path("let-go"), "").unwrap();
+    world.touch("let-go");
     send(pid.trim().parse().unwrap(), TERM);
     await_gone(&pid);
 }

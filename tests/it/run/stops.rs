@@ -3,7 +3,7 @@
 
 use crate::support::inspect::await_sleep;
 use crate::support::listener::{Life, can_listen};
-use crate::support::recorder::{Diarist, dead, lines};
+use crate::support::recorder::{Diarist, dead};
 use crate::support::sandbox::{Start, World, binary};
 use crate::support::signals::{HUP, INT, LAST, QUIT, TERM, USR1};
 
@@ -38,7 +38,7 @@ fn a_stop_sends_nothing_if_its_signal_was_passed_on_before() {
     diarist.let_go();
     let Diarist { world, running } = diarist;
     assert_eq!(running.end().status, 5);
-    assert_eq!(lines(&world.path("diary")), ["up", "TERM", "USR1"]);
+    assert_eq!(world.lines("diary"), ["up", "TERM", "USR1"]);
 }
 
 /// Options, what came from outside and what the command got for it, and what the stop sends then.

@@ -3,7 +3,6 @@
 
 use crate::support::inspect::assert_sentence;
 use crate::support::proc::await_gone;
-use crate::support::recorder::lines;
 use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually, wait_until};
 use crate::support::signals::{KILL, TERM, send};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -198,17 +197,17 @@ fn what_a_probe_has_found_of_a_command_that_is_gone_says_nothing_of_the_next_one
         .args(["--", "sh", "-c", script])
         .current_dir(world.path("."));
     let run = run.start();
-    let starts = || lines(&world.path("starts"));
+    let starts = || world.lines("starts");
     wait_until("it runs", || starts().len() == 1);
     let mut probe = world.signal(["--ready", "db", "--", "sh", "-c"]);
     let probe = probe
         .arg(": >probing; until test -e go; do sleep 0.01; done")
         .current_dir(world.path("."))
         .start();
-    wait_until("the probe runs", || world.path("probing").exists());
+    world.await_file("probing");
     send(starts()[0].parse().unwrap(), KILL);
     wait_until("it runs again", || starts().len() == 2);
-    std::fs::write(world.path("go"), "").unwrap();
+    world.touch("go");
     let ended = probe.end();
     let sentence =
         "exitdir-signal: the command of db has ended meanwhile: readiness not recorded\n";

@@ -2,7 +2,6 @@
 //! of its starts, and a supervisor without the slow look, so that nothing makes good for an event that was missed.
 
 use crate::support::proc::is_gone;
-use crate::support::recorder::lines;
 use crate::support::sandbox::{Ended, Running, Start, World, wait_until};
 use crate::support::signals::USR1;
 use exitdir::{ExitDir, Name, State};
@@ -46,7 +45,7 @@ impl App {
 
     pub fn active(options: &str, script: &str) -> App {
         let world = World::new();
-        fs::write(world.path("a"), "").unwrap();
+        world.touch("a");
         let app = App::begin(world, options, script);
         app.await_starts(1);
         app
@@ -76,7 +75,7 @@ impl App {
     }
 
     pub fn touch(&self, name: &str) {
-        fs::write(self.world.path(name), "").unwrap();
+        self.world.touch(name);
     }
 
     pub fn remove(&self, name: &str) {
@@ -102,11 +101,11 @@ impl App {
     }
 
     pub fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.world.path(name)).unwrap_or_default()
+        self.world.read(name)
     }
 
     pub fn starts(&self) -> Vec<String> {
-        lines(&self.world.path("starts"))
+        self.world.lines("starts")
     }
 
     /// What is waited for, and, when it is written out, how things stand instead.
@@ -179,7 +178,7 @@ impl App {
         let App { running, world } = self;
         let mut ended = running.end();
         ended.stderr = fs::read_to_string(world.path("stderr")).unwrap();
-        for pid in lines(&world.path("starts")) {
+        for pid in world.lines("starts") {
             assert!(is_gone(&pid), "{pid} was left: {ended:?}");
         }
         (ended, world)

@@ -2,7 +2,6 @@
 //! without the slow look, so that nothing makes good for an event that was missed.
 
 use crate::support::inspect::{sleeps, sleeps_in_its_watch};
-use crate::support::recorder::lines;
 use crate::support::sandbox::{Running, Start, World, eventually, wait_until};
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -89,7 +88,7 @@ impl App {
     }
 
     pub fn log(&self) -> Vec<String> {
-        lines(&self.world.path("log"))
+        self.world.lines("log")
     }
 
     /// Waits for as many lines, and compares when nothing is under way any more.
@@ -107,7 +106,7 @@ impl App {
 
     /// What `exitdir-run` has said, a line each, without who says it.
     pub fn said(&self) -> String {
-        let text = fs::read_to_string(self.world.path("stderr")).unwrap_or_default();
+        let text = self.world.read("stderr");
         text.replace("exitdir-run: ", "")
     }
 
@@ -126,10 +125,6 @@ impl App {
         expected.push(line);
         replace(&self.world, "app.conf", text);
         self.await_log(&expected.iter().map(String::as_str).collect::<Vec<_>>());
-    }
-
-    pub fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.world.path(name)).unwrap_or_default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A life for the tests of `--ready-on`: a command that says for itself when it is ready, or does not.
 
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Running, Start, World, wait_until};
+use crate::support::sandbox::{Running, Start, World};
 use rustix::net::{AddressFamily, SocketType};
 use std::fs;
 use std::net::SocketAddr;
@@ -33,14 +33,6 @@ pub fn unready(world: &World, source: &str) -> Running {
     world.await_key("x", "Born");
     assert_eq!(world.key("x", "Ready"), None, "{source}");
     life
-}
-
-pub fn touch(world: &World, name: &str) {
-    fs::write(world.path(name), "").unwrap();
-}
-
-pub fn await_file(world: &World, name: &str) {
-    wait_until(format!("there is {name}"), || world.path(name).exists());
 }
 
 pub fn perl_is_here() -> bool {

@@ -3,14 +3,6 @@
 use crate::support::sandbox::{Running, Start, World, wait_until};
 use std::process::Command;
 
-pub fn lines(path: &std::path::Path) -> Vec<String> {
-    std::fs::read_to_string(path)
-        .unwrap_or_default()
-        .lines()
-        .map(str::to_owned)
-        .collect()
-}
-
 /// A command that says in a file what happens to it, and ends when a file called `end` appears.
 pub struct Diarist {
     pub world: World,
@@ -41,18 +33,16 @@ impl Diarist {
 
     pub fn await_entry(&self, entry: &str) {
         wait_until(format!("the diary says {entry}"), || {
-            lines(&self.world.path("diary"))
-                .iter()
-                .any(|line| line == entry)
+            self.world.lines("diary").iter().any(|line| line == entry)
         });
     }
 
     pub fn diary(&self) -> Vec<String> {
-        lines(&self.world.path("diary"))
+        self.world.lines("diary")
     }
 
     pub fn let_go(&self) {
-        std::fs::write(self.world.path("end"), "").unwrap();
+        self.world.touch("end");
     }
 }
 

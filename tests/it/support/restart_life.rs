@@ -34,7 +34,7 @@ pub fn with_variables(world: &World, command: &mut Command) {
 
 /// The process ids of the command so far.
 pub fn starts(world: &World) -> Vec<String> {
-    let text = std::fs::read_to_string(world.path("mark")).unwrap_or_default();
+    let text = world.read("mark");
     text.lines().map(str::to_owned).collect()
 }
 
@@ -78,13 +78,6 @@ pub fn log(world: &World) -> String {
 
 pub fn await_log(world: &World, words: &str) {
     wait_until(words, || log(world).contains(words));
-}
-
-/// Whether a condition holds at this moment.
-pub fn holds(world: &World, condition: &str) -> bool {
-    let ended = world.wait([condition, "-t", "0"]).finish();
-    assert!([0, 124].contains(&ended.status), "{condition}: {ended:?}");
-    ended.status == 0
 }
 
 /// No key stands there twice.

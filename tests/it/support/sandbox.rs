@@ -41,6 +41,27 @@ impl World {
         self.root.join(name)
     }
 
+    /// The text of a file; empty if there is none.
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// The lines of a file; none if there is no file.
+    pub fn lines(&self, name: &str) -> Vec<String> {
+        self.read(name).lines().map(str::to_owned).collect()
+    }
+
+    /// Makes an empty file.
+    #[track_caller]
+    pub fn touch(&self, name: &str) {
+        std::fs::write(self.path(name), "").expect("a file");
+    }
+
+    #[track_caller]
+    pub fn await_file(&self, name: &str) {
+        wait_until(format!("there is {name}"), || self.path(name).exists());
+    }
+
     /// An executable file, written by a process of its own: while ours has it open for writing, so has every child
     /// that another test is just forking, and then it cannot be executed.
     pub fn program(&self, name: &str, text: &str) -> PathBuf {
@@ -117,6 +138,18 @@ impl World {
     /// Waits until a tombstone has a key.
     pub fn await_key(&self, name: &str, key: &str) -> String {
         eventually(format!("{name} has {key}"), || self.key(name, key))
+    }
+
+    /// Whether a condition holds at this moment.
+    #[track_caller]
+    pub fn holds(&self, condition: &str) -> bool {
+        let ended = self.wait([condition, "-t", "0"]).finish();
+        // 1: it can no longer hold.
+        assert!(
+            [0, 1, 124].contains(&ended.status),
+            "{condition}: {ended:?}"
+        );
+        ended.status == 0
     }
 
     /// The names of everything in the exit directory, hidden or not, sorted.

@@ -21,14 +21,6 @@ fn write(world: &World, name: &str, text: &str) {
         .unwrap();
 }
 
-fn holds(world: &World, condition: &str) -> bool {
-    match world.wait(["-t", "0", condition]).finish().status {
-        0 => true,
-        1 | 124 => false,
-        other => panic!("{condition}: {other}"),
-    }
-}
-
 /// Starts a wait, and lets it look around before anything else happens.
 fn start_wait(world: &World, arguments: &[&str]) -> Running {
     let waiter = world.wait(arguments).start();
@@ -45,7 +37,7 @@ const WORDS: [&str; 9] = [
 fn assert_states(world: &World, name: &str, expected: &str) {
     let found: Vec<&str> = WORDS
         .into_iter()
-        .filter(|word| holds(world, &format!("{name}:{word}")))
+        .filter(|word| world.holds(&format!("{name}:{word}")))
         .collect();
     assert_eq!(
         found.join(" "),
@@ -601,7 +593,7 @@ fn a_death_is_not_missed_although_the_next_life_began_before_anybody_looked() {
         drop(writer);
         main.end();
         let _next = world.run(["-n", "main", "--", "sleep", "60"]).start();
-        wait_until("the next life is ready", || holds(&world, "main:ready"));
+        wait_until("the next life is ready", || world.holds("main:ready"));
         waiter.send(CONT);
         let ended = waiter.end();
         let expected = if end == "exit 3" {
@@ -743,5 +735,5 @@ fn an_exit_file_that_is_touched_is_a_death_when_it_is_closed_or_left_alone() {
     }
     // Touched long ago: at the first look.
     write(&world, "old", "");
-    assert!(holds(&world, "old:ok"));
+    assert!(world.holds("old:ok"));
 }

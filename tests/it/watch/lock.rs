@@ -17,29 +17,19 @@ fn kill(life: Running) {
     assert_eq!(life.end().status, 137);
 }
 
-fn holds(world: &World, condition: &str) -> bool {
-    let ended = world.wait(["-t", "0", condition]).finish();
-    assert!(
-        [0, 1, 124].contains(&ended.status),
-        "{condition}: {}",
-        ended.stderr
-    );
-    ended.status == 0
-}
-
 #[test]
 fn a_copy_of_a_tombstone_is_never_lost() {
     let world = World::new();
     let main = start(&world, "main");
     let copy = |to: &str| std::fs::copy(world.dir().join("main"), world.dir().join(to)).unwrap();
     copy("copy");
-    assert!(holds(&world, "copy:ready") && !holds(&world, "copy:died"));
+    assert!(world.holds("copy:ready") && !world.holds("copy:died"));
     kill(main);
     copy("late");
-    assert!(holds(&world, "main:lost"));
+    assert!(world.holds("main:lost"));
     for name in ["copy", "late"] {
         assert!(
-            holds(&world, &format!("{name}:ready")) && !holds(&world, &format!("{name}:died")),
+            world.holds(&format!("{name}:ready")) && !world.holds(&format!("{name}:died")),
             "{name}"
         );
     }
@@ -71,9 +61,9 @@ fn a_free_lock_is_a_death_only_to_a_reader_that_sees_the_same_place() {
     ] {
         // The same file, so that its inode stays.
         std::fs::write(world.dir().join("main"), text.replace(&lock, &line)).unwrap();
-        assert_eq!(holds(&world, "main:lost"), lost, "Lock: {line}");
-        assert_eq!(holds(&world, "main:died"), lost, "Lock: {line}");
-        assert_eq!(holds(&world, "main:ready"), !lost, "Lock: {line}");
+        assert_eq!(world.holds("main:lost"), lost, "Lock: {line}");
+        assert_eq!(world.holds("main:died"), lost, "Lock: {line}");
+        assert_eq!(world.holds("main:ready"), !lost, "Lock: {line}");
     }
 }
 
@@ -86,7 +76,7 @@ fn a_held_lock_is_life_wherever_it_was_taken() {
     for line in ["fcntl 00000000-0000-4000-8000-000000000000 1:1 1", "none"] {
         std::fs::write(world.dir().join("main"), text.replace(&lock, line)).unwrap();
         assert!(
-            holds(&world, "main:ready") && !holds(&world, "main:died"),
+            world.holds("main:ready") && !world.holds("main:died"),
             "Lock: {line}"
         );
     }
@@ -140,17 +130,17 @@ fn the_said_dead_are_dead_but_their_name_is_taken_until_the_lock_is_free() {
     let world = World::new();
     let main = start(&world, "main");
     world.signal(["-c", "3", "main"]).finish();
-    assert!(holds(&world, "main:exit=3") && !holds(&world, "main:lost"));
+    assert!(world.holds("main:exit=3") && !world.holds("main:lost"));
     assert_sentence(
         &world.run(["-n", "main", "--", "echo", "started"]).finish(),
         "exitdir-run",
         125,
     );
-    assert!(holds(&world, "main:exit=3"));
+    assert!(world.holds("main:exit=3"));
     main.send(TERM);
     assert_eq!(main.end().status, 143);
     assert_eq!(world.run(["-n", "main", "--", "true"]).finish().status, 0);
-    assert!(holds(&world, "main:ok"));
+    assert!(world.holds("main:ok"));
     assert_eq!(world.entries(), ["main"]);
 }
 
@@ -160,7 +150,7 @@ fn a_read_lock_of_anybody_neither_keeps_the_dead_alive_nor_refuses_a_birth() {
     kill(start(&world, "main"));
     let reader = std::fs::File::open(world.dir().join("main")).unwrap();
     rustix::fs::fcntl_lock(&reader, FlockOperation::NonBlockingLockShared).unwrap();
-    assert!(holds(&world, "main:lost"));
+    assert!(world.holds("main:lost"));
     assert_eq!(world.run(["-n", "main", "--", "true"]).finish().status, 0);
 }
 
@@ -289,16 +279,16 @@ fn a_supervisor_keeps_its_lock_although_it_follows_everybody_and_other_names_of_
                 .open(world.dir().join("alias"))
                 .unwrap(),
         );
-        assert!(!holds(&world, "main:lost"));
+        assert!(!world.holds("main:lost"));
     }
     // When it has seen this, it has seen all that was before.
     world.signal(["-c", "9", "peer"]).finish();
     world.await_key("main", "Cause");
-    assert!(holds(&world, "main:born") && !holds(&world, "main:died"));
+    assert!(world.holds("main:born") && !world.holds("main:died"));
     assert!(main.is_running());
     drop(writer);
     main.end();
-    assert!(holds(&world, "main:died") && !holds(&world, "main:lost"));
+    assert!(world.holds("main:died") && !world.holds("main:lost"));
 }
 
 #[test]
@@ -321,7 +311,7 @@ fn of_many_supervisors_of_one_name_exactly_one_lives() {
             assert_sentence(&loser.end(), "exitdir-run", 125);
         }
         assert_eq!(world.entries(), ["main"], "nothing is left behind");
-        assert!(holds(&world, "main:ready"));
+        assert!(world.holds("main:ready"));
         winner.send(TERM);
         assert_eq!(winner.end().status, 143);
         assert_eq!(
@@ -356,7 +346,7 @@ fn what_a_crash_left_half_born_is_adopted() {
         let ended = world.run(["-n", "main", "--", "true"]).finish();
         assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{what}");
         assert!(
-            holds(&world, "main:ok"),
+            world.holds("main:ok"),
             "{what}: {}",
             world.tombstone("main")
         );

@@ -63,7 +63,7 @@ impl Crowd {
             .env(HOLDER_SIZE, size.to_string())
             .stdout(Stdio::null())
             .start();
-        wait_until("all locks are held", || world.path("held").exists());
+        world.await_file("held");
         let open = |at| File::options().write(true).open(world.dir().join(name(at)));
         let files = (0..9).map(|at| open(at).unwrap()).collect();
         Crowd {

@@ -397,7 +397,7 @@ impl Pod {
                     .map(|(at, status)| (at.duration_since(self.began), status));
                 let _ = writeln!(text, "process {}, ended {end:?}", life.pid);
             }
-            let log = std::fs::read_to_string(self.world.path(&log_name(name))).unwrap_or_default();
+            let log = self.world.read(&log_name(name));
             let _ = write!(
                 text,
                 "tombstone:\n{}output:\n{log}",
