@@ -2,10 +2,10 @@
 //! and a directory, a tombstone that says died, so that nobody waits for ever.
 
 use crate::support::inspect::assert_sentence;
-use crate::support::requirements::{
-    as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
-};
+use crate::support::namespaces::{READ_ONLY, with_mounts};
+use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World, binary, entries};
+use crate::support::users::{as_nobody, installed, nobody_is_permitted, set_mode};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
@@ -420,13 +420,9 @@ fn a_directory_without_permission_is_one_sentence_and_125() {
 fn a_read_only_directory_is_one_sentence_and_125_for_those_who_write() {
     let world = World::new();
     std::fs::create_dir(world.dir()).unwrap();
-    let readonly = "mount --bind \"$EXIT_DIR\" \"$EXIT_DIR\" && mount -o remount,bind,ro \"$EXIT_DIR\" && exec \"$@\"";
     let inside = |case: &str| {
-        let mut command = world.command("unshare");
-        command
-            .args(["-m", "sh", "-c", readonly, "sh"])
-            .arg(binary())
-            .args(words(case));
+        let mut command = with_mounts(&world, READ_ONLY, binary());
+        command.args(words(case));
         command
     };
     if !is_permitted("a mount", &mut inside("--version")) {

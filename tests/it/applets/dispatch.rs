@@ -1,8 +1,8 @@
 //! Which applet is called, and what all of them answer.
 
 use crate::support::inspect::assert_sentence;
-use crate::support::requirements::installed;
 use crate::support::sandbox::{Start, World, binary};
+use crate::support::users::installed;
 use std::os::unix::process::CommandExt as _;
 
 const APPLETS: [&str; 6] = [

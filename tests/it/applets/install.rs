@@ -1,9 +1,9 @@
 //! `exitdir-install` as its users see it.
 
 use crate::support::inspect::{assert_sentence, await_sleep};
-use crate::support::requirements::{as_nobody, installed, nobody_is_permitted};
 use crate::support::sandbox::{Start, World, binary, entries};
 use crate::support::signals::KILL;
+use crate::support::users::{as_nobody, installed, nobody_is_permitted};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 

@@ -2,6 +2,7 @@
 //! be the same is held against theirs; where they differ both sides are asserted, as docs/other-inits.md
 //! has it.
 
+use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
 use crate::support::proc::{Process, await_gone, is_gone, only_child, sleep_count, state_of};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Running, Start, World, binary, eventually, wait_until};
@@ -157,10 +158,7 @@ fn the_signals_that_matter_are_passed_on_as_the_peers_do() {
 #[test]
 fn an_orphan_of_pid_1_is_reaped_as_the_peers_do() {
     let world = World::new();
-    let namespace = ["unshare", "-pf", "--mount-proc", "--kill-child"];
-    let mut trial = world.command(namespace[0]);
-    trial.args(&namespace[1..]).arg("true");
-    if !is_permitted("a PID namespace", &mut trial) {
+    if !pid_namespace_is_permitted() {
         return;
     }
     // Each says who it is, or whoever looks too soon would see none of them.
@@ -175,7 +173,12 @@ fn an_orphan_of_pid_1_is_reaped_as_the_peers_do() {
     for name in here(&ALL) {
         let orphans = world.path(name);
         std::fs::write(&orphans, "").unwrap();
-        let mut command = behind(&world, &namespace, name, &["--", "sh", "-c", script, "sh"]);
+        let mut command = behind(
+            &world,
+            &PID_NAMESPACE,
+            name,
+            &["--", "sh", "-c", script, "sh"],
+        );
         let ended = command.arg(&orphans).finish();
         assert_eq!(
             (ended.status, ended.stdout.as_str()),

@@ -2,8 +2,9 @@
 //! value of the type that its key promises, whatever a message holds.
 
 use crate::support::inspect::keys;
-use crate::support::readiness_life::{life, perl_is_here};
+use crate::support::readiness_life::life;
 use crate::support::recorder::dead;
+use crate::support::requirements::perl_is_here;
 use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::{KILL, TERM};
 use std::collections::BTreeMap;

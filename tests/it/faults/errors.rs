@@ -3,14 +3,14 @@
 //!
 //! strace makes a call fail (`inject=CALL:error=ERRNO:when=N`), one call and one errno for a run.
 
-use crate::faults::kills::{
-    Point, a_corpse, can_inject, for_each_by, log, nobody, nothing, points, points_since, somebody,
-    traced,
-};
+use crate::faults::kills::{a_corpse, nobody, nothing, somebody};
 use crate::support::inspect::sleeps;
+use crate::support::parallel::{WORKERS, for_each};
 use crate::support::proc::children;
+use crate::support::requirements::{is_long_run, strace_can_inject};
 use crate::support::sandbox::{Ended, PATIENCE, Running, Start, World, wait_until};
 use crate::support::signals::{KILL, send_if_there};
+use crate::support::syscalls::{Point, points, points_since, strace_log, traced};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -270,7 +270,7 @@ impl Trial {
         let options = if lasting { paths(&world) } else { Vec::new() };
         let ended = self.live(&world, &options).expect("an end");
         assert!(ended.status != 125, "{}: {}", self.what, ended.stderr);
-        let mut points = points_since(self.since, points(&log(&world)));
+        let mut points = points_since(self.since, points(&strace_log(&world)));
         points.retain(|point| lasting && is_important(point) || !lasting && concerns_files(point));
         points
     }
@@ -284,7 +284,7 @@ impl Trial {
             errnos.retain(|(errno, _)| !(lasting && *errno == "EINTR"));
             let count = errnos.len();
             errnos.rotate_left(at % count);
-            if !long() {
+            if !is_long_run() {
                 let one = lasting || !is_important(&point);
                 errnos.truncate(if one { 1 } else { self.errnos });
             }
@@ -303,7 +303,7 @@ impl Trial {
         let world = World::new();
         let before = (self.before)(&world);
         let ended = self.live(&world, &fault.options(&world));
-        let log = log(&world);
+        let log = strace_log(&world);
         let verdict = match &ended {
             None => Err("it hung".to_owned()),
             Some(ended) => (self.judge)(&world, ended, fault),
@@ -376,16 +376,12 @@ fn concerns_files(point: &Point) -> bool {
             .any(|what| line.contains(what))
 }
 
-fn long() -> bool {
-    std::env::var_os("EXITDIR_TEST_LONG").is_some()
-}
-
 fn suffer_everything(trials: &[Trial]) {
-    suffer_everything_by(6, trials);
+    suffer_everything_by(WORKERS, trials);
 }
 
 fn suffer_everything_by(workers: usize, trials: &[Trial]) {
-    if !can_inject() {
+    if !strace_can_inject() {
         return;
     }
     let faults: Vec<(&Trial, Fault)> = trials
@@ -404,7 +400,7 @@ fn suffer_everything_by(workers: usize, trials: &[Trial]) {
         .collect();
     let hits: Mutex<BTreeMap<String, usize>> = Mutex::default();
     let wrongs: Mutex<Vec<String>> = Mutex::default();
-    for_each_by(workers, &faults, |(trial, fault)| {
+    for_each(workers, &faults, |(trial, fault)| {
         let (hit, wrong) = trial.suffer(fault);
         wrongs.lock().unwrap().extend(wrong);
         let mut hits = hits.lock().unwrap();

@@ -6,103 +6,19 @@
 //! strike is what followers must have heard.
 
 use crate::support::inspect::await_sleep;
-use crate::support::sandbox::{Running, Start, World, binary, wait_until};
+use crate::support::parallel::{SetOnDrop, WORKERS, for_each};
+use crate::support::requirements::strace_can_inject;
+use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::TERM;
-use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::process::Command;
+use crate::support::syscalls::{NONE, Point, points, points_since, strace_log, traced};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-
-/// Whether strace is here and may trace; says so loudly if not.
-pub fn can_inject() -> bool {
-    let world = World::new();
-    let mut trial = world.command("strace");
-    trial.args(["-o", "/dev/null", "-e", "inject=getpid:error=EIO", "true"]);
-    crate::support::requirements::is_permitted("injecting faults with strace", &mut trial)
-}
-
-/// One system call of a process: its name, and how many of that name it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Point {
-    pub call: String,
-    pub when: usize,
-    /// The call as strace shows it, with the paths of its descriptors.
-    pub line: String,
-}
-
-/// The binary under test under strace. `-f` is not given: the command is another process.
-pub fn traced<S: AsRef<OsStr>>(world: &World, options: &[S], words: &[&str]) -> Command {
-    let mut command = world.command("strace");
-    command.args(["-y", "-s", "300", "-o"]).arg(log_path(world));
-    command.args(options).arg(binary()).args(words);
-    command
-}
-
-/// No options for strace.
-pub const NONE: &[&str] = &[];
 
 /// strace's option that kills a process at a point.
 fn strike_at(point: &Point) -> [String; 2] {
     let Point { call, when, .. } = point;
     let injection = format!("inject={call}:signal=SIGKILL:when={when}");
     ["-e".to_owned(), injection]
-}
-
-fn log_path(world: &World) -> std::path::PathBuf {
-    world.path("strace.log")
-}
-
-/// What strace saw.
-pub fn log(world: &World) -> String {
-    let bytes = std::fs::read(log_path(world)).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// The calls of a log in their order, but for the `execve` that began the process.
-pub fn points(log: &str) -> Vec<Point> {
-    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-    let calls = log.lines().filter_map(|line| {
-        let (call, _) = line.split_once('(')?;
-        let is_name = call.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        (is_name && call != "execve").then_some((call, line))
-    });
-    calls
-        .map(|(call, line)| {
-            let when = count.entry(call).or_default();
-            *when += 1;
-            Point {
-                call: call.to_owned(),
-                when: *when,
-                line: line.to_owned(),
-            }
-        })
-        .collect()
-}
-
-/// The points behind the first call that has these words.
-pub fn points_since(words: &str, mut points: Vec<Point>) -> Vec<Point> {
-    let first = points.iter().position(|point| point.line.contains(words));
-    points.split_off(first.expect("a call with these words"))
-}
-
-/// Does something for each of many, a few at a time.
-pub fn for_each<T: Sync>(all: &[T], work: impl Fn(&T) + Sync) {
-    for_each_by(6, all, work);
-}
-
-/// The same, this many at a time: more where most of the time is slept.
-pub fn for_each_by<T: Sync>(workers: usize, all: &[T], work: impl Fn(&T) + Sync) {
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..workers.min(all.len()) {
-            scope.spawn(|| {
-                while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    work(one);
-                }
-            });
-        }
-    });
 }
 
 /// A life that is struck down at each of its calls.
@@ -201,7 +117,7 @@ impl Life {
         (self.meanwhile)(&world, &mut process);
         let ended = process.end();
         assert_eq!(ended.status, 0, "{}: {}", self.what, ended.stderr);
-        let log = log(&world);
+        let log = strace_log(&world);
         assert!((self.heard)(&log).is_some(), "{}: {log}", self.what);
         points_since(self.since, points(&log))
     }
@@ -220,7 +136,7 @@ impl Life {
             (self.meanwhile)(&world, &mut process);
             process.end()
         });
-        let log = log(&world);
+        let log = strace_log(&world);
         let hit = log.contains("+++ killed by SIGKILL +++");
         let tale = format!("{}, killed by {injection:?}:\n{log}", self.what);
         assert_eq!(ended.status, if hit { 137 } else { 0 }, "{tale}");
@@ -273,20 +189,12 @@ fn watched<T>(world: &World, happen: impl FnOnce() -> T) -> T {
             }
         });
         // Also when what happens panics, or the watcher would never end.
-        let _stop = Stop(&over);
+        let _stop = SetOnDrop(&over);
         let result = happen();
         over.store(true, Ordering::Relaxed);
         watcher.join().expect("no reader saw half a tombstone");
         result
     })
-}
-
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// A supervisor's tombstone has its first two lines from the first moment; a word that was said
@@ -305,11 +213,11 @@ fn is_whole(text: &str) -> bool {
 }
 
 fn strike_everywhere(lives: &[Life]) {
-    strike_everywhere_by(6, lives);
+    strike_everywhere_by(WORKERS, lives);
 }
 
 fn strike_everywhere_by(workers: usize, lives: &[Life]) {
-    if !can_inject() {
+    if !strace_can_inject() {
         return;
     }
     let strikes: Vec<(&Life, Point)> = lives
@@ -317,7 +225,7 @@ fn strike_everywhere_by(workers: usize, lives: &[Life]) {
         .flat_map(|life| life.points().into_iter().map(move |point| (life, point)))
         .collect();
     let hits = AtomicUsize::new(0);
-    for_each_by(workers, &strikes, |(life, point)| {
+    for_each(workers, &strikes, |(life, point)| {
         hits.fetch_add(usize::from(life.strike(point)), Ordering::Relaxed);
     });
     let hits = hits.into_inner();
@@ -422,7 +330,7 @@ fn a_signal_that_is_killed_at_any_system_call_is_heard_if_and_only_if_it_was_wri
 
 #[test]
 fn a_directory_whose_maker_was_killed_is_open_to_everybody_all_the_same() {
-    if !can_inject() {
+    if !strace_can_inject() {
         return;
     }
     let undisturbed = World::new();
@@ -430,18 +338,18 @@ fn a_directory_whose_maker_was_killed_is_open_to_everybody_all_the_same() {
         traced(&undisturbed, NONE, RUN.words).finish().status,
         0,
         "{}",
-        log(&undisturbed)
+        strace_log(&undisturbed)
     );
-    let making: Vec<Point> = points(&log(&undisturbed))
+    let making: Vec<Point> = points(&strace_log(&undisturbed))
         .into_iter()
         .filter(|point| point.line.contains("graveyard\"") || point.line.contains(".x.new"))
         .collect();
     assert!(making.iter().any(|point| point.call.starts_with("mkdir")));
-    for_each(&making, |point| {
+    for_each(WORKERS, &making, |point| {
         let world = World::new();
         let injection = strike_at(point);
         let struck = traced(&world, &injection, RUN.words).finish();
-        assert_eq!(struck.status, 137, "{injection:?}: {}", log(&world));
+        assert_eq!(struck.status, 137, "{injection:?}: {}", strace_log(&world));
         assert_eq!(world.run(["-n", "x", "--", "true"]).finish().status, 0);
         assert_eq!(world.entries(), ["x"], "{injection:?}");
         let of = |path: std::path::PathBuf| {

@@ -1,4 +1,4 @@
 //! A kill or an error at every system call.
 
 mod errors;
-pub mod kills;
+mod kills;

@@ -1,6 +1,7 @@
 //! Which signals reach the command, under which number and how often, and what becomes of the others.
 
 use crate::support::listener::{Life, all_passed_on, can_listen, command_of, listening, words};
+use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
 use crate::support::proc::{children, is_exitdir, is_gone, only_child, state_of};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
@@ -8,16 +9,6 @@ use crate::support::signals::{CHLD, CONT, KILL, LAST, STOP, TSTP, TTIN, TTOU};
 use std::process::{Command, Stdio};
 
 // ---------------------------------------------------------------- each signal
-
-const PID_NAMESPACE: [&str; 4] = ["unshare", "-pf", "--mount-proc", "--kill-child"];
-
-fn pid_namespace_is_permitted() -> bool {
-    let [program, options @ ..] = PID_NAMESPACE;
-    is_permitted(
-        "a PID namespace",
-        Command::new(program).args(options).arg("true"),
-    )
-}
 
 fn start_as_pid_1() -> Life {
     let world = World::new();

@@ -1,7 +1,8 @@
 //! A command that runs while a file exists and has a configuration too, which comes while there is no command, or while
 //! it is being stopped.
 
-use crate::support::active_app::{App, FAIL, SLOW, at_once};
+use crate::support::active_app::{App, FAIL, SLOW};
+use crate::support::parallel::at_once;
 use crate::support::sandbox::World;
 use crate::support::signals::{INT, QUIT, TERM};
 use exitdir::State;

@@ -1,16 +1,16 @@
 //! A command that runs while a file exists: how the file comes and goes, and what ends the life while it is missing.
 //! Chance tries the same in `managed_walk`.
 
-use crate::support::active_app::{App, SERVE, at_once};
+use crate::support::active_app::{App, SERVE};
 use crate::support::inspect::keys;
+use crate::support::namespaces::{in_pid_namespace, pid_namespace_is_permitted};
+use crate::support::parallel::at_once;
 use crate::support::proc::{is_gone, only_child};
 use crate::support::recorder::dead;
-use crate::support::requirements::{
-    as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
-};
+use crate::support::requirements::strace_is_here;
 use crate::support::sandbox::{Start, World, binary, wait_until};
 use crate::support::signals::{HUP, INT, QUIT, TERM, send};
-use crate::watch::races::open_to_all;
+use crate::support::users::{as_nobody, installed, nobody_is_permitted, open_to_all, set_mode};
 use exitdir::State;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -184,16 +184,12 @@ fn without_a_name_and_a_directory_the_command_comes_and_goes_all_the_same() {
 
 #[test]
 fn as_pid_1_it_stays_when_its_command_goes() {
-    const NAMESPACE: [&str; 3] = ["-pf", "--mount-proc", "--kill-child"];
-    let mut trial = Command::new("unshare");
-    if !is_permitted("a PID namespace", trial.args(NAMESPACE).arg("true")) {
+    if !pid_namespace_is_permitted() {
         return;
     }
     let world = World::new();
-    let mut run = world.command("unshare");
-    run.args(NAMESPACE)
-        .arg(crate::support::sandbox::binary())
-        .arg("run");
+    let mut run = in_pid_namespace(&world, binary());
+    run.arg("run");
     // What the first command leaves behind is ours to reap, and no command.
     let script = "sleep 0.01 & echo $$ >>inside; exec sleep 60";
     let app = App::of(world, run, "-n x --active-while a", script);
@@ -312,7 +308,7 @@ fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
 #[test]
 fn a_look_that_was_held_up_does_not_put_off_the_next_one() {
     let world = World::new();
-    if !is_permitted("strace", world.command("strace").arg("--version")) {
+    if !strace_is_here() {
         return;
     }
     world.touch("a");

@@ -1,8 +1,9 @@
 //! What a command waits for each time that the file it runs for comes, and from when its timeouts count.
 
-use crate::support::active_app::{App, SERVE, at_once};
+use crate::support::active_app::{App, SERVE};
+use crate::support::namespaces::{ONE_INSTANCE, with_less_inotify};
+use crate::support::parallel::at_once;
 use crate::support::recorder::dead;
-use crate::support::requirements::{ONE_INSTANCE, deprived};
 use crate::support::sandbox::{Start, World, binary};
 use crate::support::signals::TERM;
 use exitdir::State;
@@ -89,7 +90,7 @@ fn supervisor(world: &World, one: bool) -> Option<Command> {
     if !one {
         return Some(world.applet("run"));
     }
-    let mut command = deprived(world, ONE_INSTANCE, &binary())?;
+    let mut command = with_less_inotify(world, ONE_INSTANCE, &binary())?;
     command.arg("run");
     Some(command)
 }

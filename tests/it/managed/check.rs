@@ -4,9 +4,9 @@ use crate::support::managed_app::{
     App, QUIET, Way, await_rest, make_fifo, replace, write, write_check,
 };
 use crate::support::proc::await_gone;
+use crate::support::requirements::is_long_run;
 use crate::support::sandbox::{PATIENCE, Start, World, entries, eventually, wait_until};
 use crate::support::signals::{KILL, TERM};
-use crate::watch::races::long;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -144,7 +144,7 @@ fn a_check_is_gone_with_exitdir_run() {
 
 #[test]
 fn a_check_that_does_not_answer_in_30_s_does_not_accept() {
-    if !long() {
+    if !is_long_run() {
         return;
     }
     let (app, pids) = hanging(Way::Hup);

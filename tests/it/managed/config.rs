@@ -4,13 +4,13 @@
 
 use crate::support::inspect::assert_sentence;
 use crate::support::managed_app::{App, QUIET, Way, await_rest, make_fifo, mode, replace, write};
+use crate::support::namespaces::{NO_INSTANCES, NO_WATCHES, with_less_inotify, with_mounts};
+use crate::support::parallel::SetOnDrop;
 use crate::support::proc::sleep_count;
-use crate::support::requirements::{
-    NO_INSTANCES, NO_WATCHES, as_nobody, deprived, installed, is_permitted, nobody_is_permitted,
-    set_mode,
-};
+use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Start, World, binary, entries, wait_until};
 use crate::support::signals::TERM;
+use crate::support::users::{as_nobody, installed, nobody_is_permitted, set_mode};
 use std::fs;
 use std::io::Write as _;
 use std::os::fd::AsRawFd;
@@ -219,8 +219,8 @@ fn change_plain(world: &World, text: &str) {
 
 #[test]
 fn a_file_or_a_volume_that_is_mounted_is_followed_also_where_it_is_read_only() {
-    const MOUNT: &str = "mount --bind \"$FROM\" \"$TO\" && \
-                         if test -n \"$MODE\"; then mount -o remount,bind,ro \"$TO\"; fi && exec \"$@\"";
+    const MOUNT: &str = "mount --bind \"$FROM\" \"$TO\"; \
+                         if test -n \"$MODE\"; then mount -o remount,bind,ro \"$TO\"; fi";
     for (from, to, mode, change) in MOUNTS {
         let world = World::new();
         lay_volume(&world, "1");
@@ -228,13 +228,12 @@ fn a_file_or_a_volume_that_is_mounted_is_followed_also_where_it_is_read_only() {
         fs::create_dir(world.path("mounted")).unwrap();
         write(&world, "mounted.conf", "nothing is mounted");
         let inside = |words: &[&str]| {
-            let mut command = world.command("unshare");
-            command
-                .args(["-m", "sh", "-c", MOUNT, "sh"])
-                .arg(binary())
-                .args(words)
-                .current_dir(world.path("."))
-                .envs([("FROM", from), ("TO", to), ("MODE", mode)]);
+            let mut command = with_mounts(&world, MOUNT, binary());
+            command.args(words).current_dir(world.path(".")).envs([
+                ("FROM", from),
+                ("TO", to),
+                ("MODE", mode),
+            ]);
             command
         };
         if !is_permitted("a mount", &mut inside(&["--version"])) {
@@ -341,15 +340,6 @@ fn several_sources_that_change_together_are_one_reload_with_all_of_them() {
     }
 }
 
-/// A flag that goes up at the end, also when the test fails.
-struct AtEnd<'f>(&'f AtomicBool);
-
-impl Drop for AtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// A text that shows when it is cut or mixed.
 fn whole(generation: &str) -> String {
     format!("{generation} ").repeat(30_000)
@@ -374,7 +364,7 @@ fn a_reader_of_the_copy_never_sees_a_part_or_a_mixture_of_what_is_written_slowly
         let over = AtomicBool::new(false);
         let copy = app.world.path("run/app.conf");
         std::thread::scope(|scope| {
-            let at_end = AtEnd(&over);
+            let at_end = SetOnDrop(&over);
             let reader = scope.spawn(|| read_until(&over, &copy));
             let mut is_close = true;
             for (number, text) in GENERATIONS.iter().enumerate() {
@@ -438,7 +428,7 @@ fn a_reader_of_a_copied_directory_never_sees_a_mixture() {
         let over = AtomicBool::new(false);
         let copy = app.world.path("copy");
         std::thread::scope(|scope| {
-            let at_end = AtEnd(&over);
+            let at_end = SetOnDrop(&over);
             let reader = scope.spawn(|| read_trees_until(&over, &copy));
             for text in ["2", "3", "4"] {
                 lay(&app.world, text);
@@ -613,24 +603,21 @@ fn a_copy_keeps_its_mode_and_for_root_its_owner_and_for_others_that_is_no_error(
 
 #[test]
 fn a_full_disk_is_one_sentence_and_the_old_copy_stays() {
-    const MOUNT: &str = "mount -t tmpfs -o size=64k tmpfs run && exec \"$@\"";
+    const MOUNT: &str = "mount -t tmpfs -o size=64k tmpfs run";
     for config in ["app.conf=run/copy", "run/app.conf=run/copy"] {
         let world = World::new();
         fs::create_dir(world.path("run")).unwrap();
         write(&world, "app.conf", "1");
-        let inside = |script: String| {
-            let mut command = world.command("unshare");
-            command
-                .args(["-m", "sh", "-c", &script, "sh"])
-                .arg(binary())
-                .current_dir(world.path("."));
+        let inside = |script: &str| {
+            let mut command = with_mounts(&world, script, binary());
+            command.current_dir(world.path("."));
             command
         };
-        if !is_permitted("a mount", inside(MOUNT.to_owned()).arg("--version")) {
+        if !is_permitted("a mount", inside(MOUNT).arg("--version")) {
             return;
         }
         // A source there, too: what is built beside it is heard where it is watched.
-        let mut run = inside(MOUNT.replace("&& exec", "&& cp app.conf run && exec"));
+        let mut run = inside(&format!("{MOUNT}; cp app.conf run"));
         run.arg("run");
         let app = App::of(world, run, Way::Hup, "run/copy", &["--config", config]);
         app.await_log(&["started 1"]);
@@ -681,7 +668,7 @@ fn without_inotify_there_is_one_warning_and_changes_are_seen_soon() {
     for script in [NO_INSTANCES, NO_WATCHES] {
         let world = World::new();
         write(&world, "app.conf", "1");
-        let Some(mut run) = deprived(&world, script, &binary()) else {
+        let Some(mut run) = with_less_inotify(&world, script, &binary()) else {
             return;
         };
         run.arg("run");

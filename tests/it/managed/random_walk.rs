@@ -5,10 +5,12 @@
 //! walk waits for is what the model predicts, and there is no other pause but to vary the moments.
 
 use crate::support::inspect::sleeps;
+use crate::support::parallel::{SetOnDrop, failed_rounds};
 use crate::support::proc::{Process, await_gone, is_gone};
+use crate::support::random::{Random, seed};
+use crate::support::requirements::is_long_run;
 use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::TERM;
-use crate::watch::races::long;
 use exitdir::{ExitDir, Name, State};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::BTreeSet;
@@ -17,7 +19,7 @@ use std::io::PipeWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const EVENTS: usize = 40;
 /// So many rounds are played at the same time.
@@ -29,29 +31,15 @@ const BURST: Duration = Duration::from_millis(90);
 
 #[test]
 fn in_random_walks_the_command_runs_while_it_may_with_the_newest_configuration() {
-    let rounds = if long() { 2_000 } else { BATCH };
-    let seed = match std::env::var("EXITDIR_TEST_SEED") {
-        Ok(seed) => seed.parse().expect("EXITDIR_TEST_SEED is a number"),
-        Err(_) => now().as_nanos() as u64 % 1_000_000_007,
-    };
+    let rounds = if is_long_run() { 2_000 } else { BATCH };
+    let seed = seed();
     for first in (0..rounds).step_by(BATCH as usize) {
         let numbers = first..(first + BATCH).min(rounds);
         let guard = Guard::default();
-        let failed: Vec<u64> = std::thread::scope(|scope| {
-            let guard = &guard;
-            let started: Vec<_> = numbers
-                .map(|number| {
-                    let round = move || Walk::new(seed, number, guard).play();
-                    (number, scope.spawn(round))
-                })
-                .collect();
+        let failed = std::thread::scope(|scope| {
+            let _over = SetOnDrop(&guard.is_over);
             scope.spawn(|| guard.keep());
-            let failed = started
-                .into_iter()
-                .filter_map(|(number, round)| round.join().err().map(|_| number))
-                .collect();
-            guard.is_over.store(true, Ordering::Relaxed);
-            failed
+            failed_rounds(numbers, |number| Walk::new(seed, number, &guard).play())
         });
         let missed = guard.missed.into_inner().unwrap();
         assert!(
@@ -63,10 +51,6 @@ fn in_random_walks_the_command_runs_while_it_may_with_the_newest_configuration()
             "rounds {failed:?} failed; EXITDIR_TEST_SEED={seed} repeats them"
         );
     }
-}
-
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }
 
 // ---------------------------------------------------------------- the guard
@@ -91,36 +75,6 @@ impl Guard {
             // The walks need the processor too.
             std::thread::sleep(Duration::from_micros(50));
         }
-    }
-}
-
-// ---------------------------------------------------------------- chance
-
-/// A source of chance.
-struct Chance(u64);
-
-impl Chance {
-    fn new(seed: u64, number: u64) -> Chance {
-        // FNV-1a; never 0, which xorshift cannot leave.
-        let bytes = [seed.to_le_bytes(), number.to_le_bytes()].concat();
-        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        Chance(bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, mix) | 1)
-    }
-
-    /// xorshift64* (Vigna): a number below `end`.
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % end
-    }
-
-    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u64) as usize]
-    }
-
-    fn half(&mut self) -> bool {
-        self.below(2) == 0
     }
 }
 
@@ -248,7 +202,7 @@ const ALPHABET: [Event; 15] = [
 struct Walk<'g> {
     guard: &'g Guard,
     label: String,
-    chance: Chance,
+    chance: Random,
     trace: Vec<String>,
     checks: bool,
     version: Version,
@@ -267,10 +221,10 @@ struct Walk<'g> {
 
 impl<'g> Walk<'g> {
     fn new(seed: u64, number: u64, guard: &'g Guard) -> Walk<'g> {
-        let mut chance = Chance::new(seed, number);
+        let mut chance = Random::new(&format!("seed {seed}, round {number}"));
         let world = World::new();
         let (reader, writer) = std::io::pipe().unwrap();
-        let checks = chance.half();
+        let checks = chance.flip();
         let takes = chance.pick(&["0", "0.05", "0.2"]);
         let restart = chance.pick(&["always", "on-failure"]);
         // Half of the rounds each, whatever the seed.
@@ -279,7 +233,7 @@ impl<'g> Walk<'g> {
         } else {
             "HUP"
         };
-        let is_directory = chance.half();
+        let is_directory = chance.flip();
         if is_directory {
             std::fs::create_dir(world.path("tree")).unwrap();
         }
@@ -327,7 +281,7 @@ impl<'g> Walk<'g> {
         };
         // Something may be there from the start.
         for event in [Event::Activate, Event::NewFile, Event::NewTar] {
-            if walk.chance.half() {
+            if walk.chance.flip() {
                 walk.happen(event);
             }
         }
@@ -385,14 +339,14 @@ impl<'g> Walk<'g> {
 
     fn new_file(&mut self) {
         let version = self.next();
-        let by_rename = self.chance.half();
+        let by_rename = self.chance.flip();
         self.put("f", format!("{version}\n").as_bytes(), by_rename);
         self.file.offer(version);
     }
 
     fn new_tar(&mut self) {
         let version = self.next();
-        let by_rename = self.chance.half();
+        let by_rename = self.chance.flip();
         self.put("t", &tree(&version.to_string()), by_rename);
         self.tar.offer(version);
     }
@@ -437,7 +391,7 @@ impl<'g> Walk<'g> {
     }
 
     fn delete(&mut self) {
-        let source = if self.chance.half() {
+        let source = if self.chance.flip() {
             Walk::file
         } else {
             Walk::tar
@@ -455,7 +409,7 @@ impl<'g> Walk<'g> {
     fn make_clear(&mut self, source: fn(&mut Self) -> &mut Source) {
         let source = source(self);
         let is_first = !source.is_certain && !source.possible.is_empty();
-        if is_first || source.possible.len() > 1 && self.chance.half() {
+        if is_first || source.possible.len() > 1 && self.chance.flip() {
             self.settle();
         }
     }

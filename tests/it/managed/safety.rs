@@ -7,11 +7,10 @@ use crate::support::managed_app::{
     App, Way, await_rest, make_fifo, mode, replace, write, write_check,
 };
 use crate::support::proc::{await_gone, descriptors};
-use crate::support::requirements::{
-    as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
-};
+use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Start, World, binary, entries, eventually, wait_until};
 use crate::support::signals::TERM;
+use crate::support::users::{as_nobody, installed, nobody_is_permitted, set_mode};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::Path;

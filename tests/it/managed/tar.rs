@@ -1,15 +1,16 @@
 //! `--config-tar`: archives as GNU tar makes them, archives that mean harm, and what a reader of the directory
 //! sees meanwhile, also when the supervisor is struck down.
 
-use crate::faults::kills::{NONE, Point, can_inject, for_each, points_since, traced};
 use crate::support::archives::{FILE, Tar, hostile};
 use crate::support::inspect::assert_sentence;
+use crate::support::namespaces::with_mounts;
+use crate::support::parallel::{WORKERS, for_each};
 use crate::support::proc::is_gone;
-use crate::support::requirements::{
-    as_nobody, installed, is_permitted, nobody_is_permitted, set_mode,
-};
-use crate::support::sandbox::{Running, Start, World, entries, eventually, wait_until};
+use crate::support::requirements::{is_permitted, strace_can_inject};
+use crate::support::sandbox::{Running, Start, World, binary, entries, eventually, wait_until};
 use crate::support::signals::TERM;
+use crate::support::syscalls::{NONE, Point, points, points_since, strace_log, traced};
+use crate::support::users::{as_nobody, installed, nobody_is_permitted, set_mode};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -399,7 +400,7 @@ fn whole_version(place: &Path) -> Option<usize> {
 }
 
 fn assert_that_a_kill_is_survived(place: Place) {
-    if !can_inject() {
+    if !strace_can_inject() {
         return;
     }
     let scene = || {
@@ -431,13 +432,10 @@ fn assert_that_a_kill_is_survived(place: Place) {
         "open",
         "utimensat",
     ];
-    let mut points: Vec<Point> = points_since(
-        ".exitdir-",
-        crate::faults::kills::points(&crate::faults::kills::log(&world)),
-    );
+    let mut points: Vec<Point> = points_since(".exitdir-", points(&strace_log(&world)));
     points.retain(|point| changing.iter().any(|call| point.call.starts_with(call)));
     assert!(points.len() > 20, "{points:?}");
-    for_each(&points, |point| {
+    for_each(WORKERS, &points, |point| {
         let (world, item) = scene();
         let words = ["run", "--config-tar", &item, "--", "true"];
         let strike = format!("inject={}:signal=SIGKILL:when={}", point.call, point.when);
@@ -467,12 +465,9 @@ fn a_supervisor_that_is_killed_while_it_replaces_a_link_leaves_no_mixture_and_th
 }
 
 /// The same words behind a script that makes the mounts, in a mount namespace of its own.
-fn among_mounts(world: &World, mounts: &str) -> Command {
-    let script = format!("set -e; mount --make-rprivate /; {mounts}; exec \"$@\"");
-    let mut command = world.command("unshare");
-    command
-        .args(["-m", "sh", "-c", &script, "sh"])
-        .current_dir(world.path("."));
+fn among_mounts(world: &World, mounts: &str, program: impl AsRef<OsStr>) -> Command {
+    let mut command = with_mounts(world, mounts, program);
+    command.current_dir(world.path("."));
     command
 }
 
@@ -508,18 +503,12 @@ fn what_cannot_be_replaced_is_refused_at_the_start() {
         };
         if !is_permitted(
             "mounting",
-            among_mounts(&prepare(Place::Directory, b""), &mounts).arg("true"),
+            &mut among_mounts(&prepare(Place::Directory, b""), &mounts, "true"),
         ) {
             return;
         }
-        let mut command = among_mounts(&world, &mounts);
-        command.arg(crate::support::sandbox::binary()).args([
-            "run",
-            "--config-tar",
-            &item(&world),
-            "--",
-            "true",
-        ]);
+        let mut command = among_mounts(&world, &mounts, binary());
+        command.args(["run", "--config-tar", &item(&world), "--", "true"]);
         let ended = command.finish();
         assert_sentence(&ended, "exitdir-run", 125);
         assert!(ended.stderr.contains(why), "{ended:?}");
@@ -531,11 +520,10 @@ fn what_cannot_be_replaced_is_refused_at_the_start() {
 fn a_full_disk_leaves_the_old_tree_and_what_fits_comes_in_later() {
     let world = prepare(Place::Directory, &version(1));
     let mounts = "mount -t tmpfs -o size=128k tmpfs out; mkdir out/app";
-    if !is_permitted("mounting", among_mounts(&world, mounts).arg("true")) {
+    if !is_permitted("mounting", &mut among_mounts(&world, mounts, "true")) {
         return;
     }
-    let mut command = among_mounts(&world, mounts);
-    command.arg(crate::support::sandbox::binary());
+    let mut command = among_mounts(&world, mounts, binary());
     command.args([
         "run",
         "--on-config",

@@ -3,8 +3,9 @@
 
 use crate::support::inspect::{assert_sentence, keys};
 use crate::support::proc::await_gone;
-use crate::support::readiness_life::{life, life_with, perl_is_here, port, probe};
+use crate::support::readiness_life::{life, life_with, port, probe};
 use crate::support::recorder::dead;
+use crate::support::requirements::perl_is_here;
 use crate::support::sandbox::{Start, World, wait_until};
 use crate::support::signals::TERM;
 use std::fs;

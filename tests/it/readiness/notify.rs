@@ -6,10 +6,11 @@
 
 use crate::support::inspect::while_stopped;
 use crate::support::proc::descriptors;
-use crate::support::readiness_life::{life, life_with, perl_is_here};
-use crate::support::requirements::{NOBODY, is_permitted, nobody_is_permitted};
+use crate::support::readiness_life::{life, life_with};
+use crate::support::requirements::{is_permitted, perl_is_here};
 use crate::support::sandbox::{PATIENCE, Running, Start, World, wait_until};
 use crate::support::signals::TERM;
+use crate::support::users::{NOBODY, nobody_is_permitted};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType,

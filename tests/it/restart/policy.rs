@@ -1,9 +1,9 @@
 //! Restarts in place: one life goes on while its command comes and goes. When and how often that is, what its
 //! tombstone says of it, what followers make of it, and a command that cannot be executed any more.
 
-use crate::faults::kills::for_each;
 use crate::support::inspect::{await_any_sleep, await_sleep};
-use crate::support::requirements::{NO_INSTANCES, deprived};
+use crate::support::namespaces::{NO_INSTANCES, with_less_inotify};
+use crate::support::parallel::{WORKERS, for_each};
 use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_up, is_down, kill_command, life, log,
     nameless, starts, with_log, with_variables,
@@ -67,29 +67,35 @@ fn a_command_is_restarted_as_restart_and_its_limit_say() {
         ),
         Case("-q --restart on-failure", FAILS_ONCE, 0, 2, ""),
     ];
-    for_each(&cases, |Case(options, script, status, count, said)| {
-        for named in [true, false] {
-            let world = World::new();
-            let mut command = if named {
-                life(&world, options, script)
-            } else {
-                nameless(&world, options, script)
-            };
-            let ended = command.finish();
-            let tale = format!("{options:?} {script:?} named {named}: {ended:?}");
-            assert_eq!(ended.status, *status, "{tale}");
-            assert_eq!(ended.stderr, *said, "{tale}");
-            assert_eq!(starts(&world).len(), *count, "{tale}");
-            if named {
-                let text = world.tombstone("x");
-                assert_once(&text);
-                assert!(text.contains(&format!("\nExitCode: {status}\nReason: exited\nDied: ")));
-                assert_eq!(world.entries(), ["x"], "{tale}");
-            } else {
-                assert_eq!(world.entries(), [""; 0], "{tale}");
+    for_each(
+        WORKERS,
+        &cases,
+        |Case(options, script, status, count, said)| {
+            for named in [true, false] {
+                let world = World::new();
+                let mut command = if named {
+                    life(&world, options, script)
+                } else {
+                    nameless(&world, options, script)
+                };
+                let ended = command.finish();
+                let tale = format!("{options:?} {script:?} named {named}: {ended:?}");
+                assert_eq!(ended.status, *status, "{tale}");
+                assert_eq!(ended.stderr, *said, "{tale}");
+                assert_eq!(starts(&world).len(), *count, "{tale}");
+                if named {
+                    let text = world.tombstone("x");
+                    assert_once(&text);
+                    assert!(
+                        text.contains(&format!("\nExitCode: {status}\nReason: exited\nDied: "))
+                    );
+                    assert_eq!(world.entries(), ["x"], "{tale}");
+                } else {
+                    assert_eq!(world.entries(), [""; 0], "{tale}");
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 #[test]
@@ -207,7 +213,7 @@ fn crowd_follower(
     let mut command = if sees {
         world.command(binary())
     } else {
-        deprived(world, NO_INSTANCES, &binary()).unwrap()
+        with_less_inotify(world, NO_INSTANCES, &binary()).unwrap()
     };
     command.args(words).args(["--poll", "20ms"]);
     let hears = if words[0] == "run" {
@@ -226,7 +232,7 @@ fn crowd_follower(
 }
 
 fn crowd_followers(world: &World) -> Vec<CrowdFollower> {
-    let blind = deprived(world, NO_INSTANCES, &binary()).is_some();
+    let blind = with_less_inotify(world, NO_INSTANCES, &binary()).is_some();
     let any = [":died".to_owned()];
     let kinds = [true, false];
     let kinds = kinds.into_iter().filter(|sees| *sees || blind);
@@ -349,7 +355,7 @@ fn a_command_that_stays_away_uses_up_the_limit_and_its_status_is_that_of_the_las
         ("", 127, "No such file or directory"),
         ("yes", 126, "Permission denied"),
     ];
-    for_each(&cases, |(closes, status, because)| {
+    for_each(WORKERS, &cases, |(closes, status, because)| {
         let world = World::new();
         let mut command = run_fickle(&world, &["--restart-limit", "2"]);
         let ended = command.env("closes", closes).finish();

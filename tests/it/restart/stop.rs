@@ -1,7 +1,7 @@
 //! What ends a life whose command is restarted in place: a stop during the back-off and one while the command runs,
 //! and what is no stop at all.
 
-use crate::faults::kills::for_each;
+use crate::support::parallel::{WORKERS, for_each};
 use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_up, kill_command, life, log, starts,
     with_log,
@@ -25,7 +25,7 @@ fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
         Case("--death-deps y --birth-deps y:born", "y 0", 143, "stopped"),
         Case("--death-deps y --pass-code", "y 0", 3, "stopped"),
     ];
-    for_each(&cases, |Case(options, deed, status, reason)| {
+    for_each(WORKERS, &cases, |Case(options, deed, status, reason)| {
         let world = World::new();
         let mut y = world.run(["-n", "y", "--", "sleep", "60"]).start();
         world.await_key("y", "Ready");
@@ -107,7 +107,7 @@ fn a_stop_while_the_command_runs_is_not_followed_by_a_restart() {
         Case("--death-deps y:exit=0", SERVE, "y", 0),
         Case("--death-deps y --birth-deps y:born", OBEYS, "y", 143),
     ];
-    for_each(&cases, |Case(options, script, deed, status)| {
+    for_each(WORKERS, &cases, |Case(options, script, deed, status)| {
         let world = World::new();
         let _y = world.run(["-n", "y", "--", "sleep", "60"]).start();
         world.await_key("y", "Ready");
@@ -144,7 +144,7 @@ fn a_command_that_did_not_get_the_stop_is_not_restarted_when_it_ends() {
 #[test]
 fn hup_is_followed_by_a_restart_and_so_is_a_stop_that_did_not_come_through_us() {
     let cases = [("HUP", "sh was ended by HUP"), ("", "sh was ended by TERM")];
-    for_each(&cases, |(name, said)| {
+    for_each(WORKERS, &cases, |(name, said)| {
         let world = World::new();
         let run = with_log(&world, life(&world, "--restart on-failure", SERVE));
         await_up(&world, 1);

@@ -1,9 +1,9 @@
 //! The tombstone of a life that is restarted in place is replaced each time: whose words survive that, and what
 //! happens when the disk is full, the directory goes away, or another life wants the name.
 
-use crate::faults::kills::{can_inject, for_each};
+use crate::support::parallel::{SetOnDrop, WORKERS, for_each};
 use crate::support::proc::children;
-use crate::support::requirements::is_permitted;
+use crate::support::requirements::{is_permitted, strace_can_inject};
 use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_starts, await_up, is_down, kill_command,
     life, log, starts, with_log, with_variables,
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 #[test]
 fn a_life_that_was_said_dead_keeps_its_file_and_its_command_goes_on_being_restarted() {
-    for_each(&[true, false], |while_up| {
+    for_each(WORKERS, &[true, false], |while_up| {
         let world = World::new();
         let run = life(&world, "-q --restart always", SERVE).start();
         await_up(&world, 1);
@@ -97,14 +97,14 @@ const SLOW_REPLACEMENT: &str = "renameat:delay_enter=1000000:delay_exit=300000:w
 
 #[test]
 fn a_death_that_is_said_at_any_moment_of_a_replacement_stands_there_once() {
-    if !can_inject() {
+    if !strace_can_inject() {
         return;
     }
     // Before the rename, across it, and after it.
     let delays = [
         0, 800_000, 950_000, 1_050_000, 1_150_000, 1_250_000, 1_400_000,
     ];
-    for_each(&delays, |delay| {
+    for_each(WORKERS, &delays, |delay| {
         let world = World::new();
         let follower = world
             .wait(["x:exit=5", "--keep-waiting", "--print"])
@@ -144,11 +144,11 @@ fn a_death_that_is_said_at_any_moment_of_a_replacement_stands_there_once() {
 
 #[test]
 fn readiness_that_is_said_as_soon_as_it_was_taken_back_stands_there_afterwards() {
-    if !can_inject() {
+    if !strace_can_inject() {
         return;
     }
     let delays = [0, 100_000, 400_000];
-    for_each(&delays, |delay| {
+    for_each(WORKERS, &delays, |delay| {
         let world = World::new();
         let mut run = delayed(&world, "run.strace", SLOW_REPLACEMENT);
         run.args("run -q -n x --restart always --ready-on signal -- sh -c".split(' '));
@@ -228,7 +228,7 @@ fn a_full_disk_leaves_the_old_tombstone_and_one_complaint_and_the_life_goes_on()
 #[test]
 fn whatever_happens_to_the_directory_while_the_command_is_down_the_life_goes_on() {
     let cases = ["removed", "moved", "replaced", "put back", "emptied"];
-    for_each(&cases, |what| {
+    for_each(WORKERS, &cases, |what| {
         let world = World::new();
         let run = with_log(&world, life(&world, "--restart always", SERVE));
         await_up(&world, 1);
@@ -305,7 +305,7 @@ fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_disturbs_nobody()
                 }
             });
         }
-        let _over = Over(&over);
+        let _over = SetOnDrop(&over);
         for count in 1..=2 {
             await_up(&world, count);
             kill_command(&world);
@@ -323,13 +323,4 @@ fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_disturbs_nobody()
     assert_eq!(ended.stderr, format!("{killed} 1s\n{killed} 2s\n"));
     assert_once(&world.tombstone("x"));
     assert_eq!(world.entries(), ["x"]);
-}
-
-/// Tells the others that it is over, also when a test panics.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

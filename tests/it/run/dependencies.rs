@@ -3,10 +3,9 @@
 
 use crate::support::inspect::{await_sleep, keys};
 use crate::support::recorder::dead;
-use crate::support::requirements::{as_nobody, installed, nobody_is_permitted, set_mode};
 use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::TERM;
-use crate::watch::races::open_to_all;
+use crate::support::users::{as_nobody, installed, nobody_is_permitted, open_to_all, set_mode};
 use std::io::{BufRead as _, BufReader};
 
 #[test]

@@ -1,33 +1,28 @@
 //! Every status that a command can end with, and every reason why it cannot be executed.
 
-use crate::support::requirements::{is_permitted, set_mode};
+use crate::support::parallel::for_each;
+use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World};
+use crate::support::users::set_mode;
 use std::process::Command;
 
 /// What a shell with no arrangements of its own does, and which status and tombstone it leaves.
 fn lives(cases: &[(String, i32, Option<String>)], options: &[&str]) {
-    let half = cases.len().div_ceil(2);
-    std::thread::scope(|scope| {
-        for part in cases.chunks(half) {
-            scope.spawn(move || {
-                for (script, status, signal) in part {
-                    let world = World::new();
-                    let ended = world
-                        .run(["-n", "main"])
-                        .args(options)
-                        .args(["--", "env", "--default-signal", "sh", "-c", script])
-                        .current_dir(world.path("."))
-                        .finish();
-                    assert_eq!(ended.status, *status, "{script}: {}", ended.stderr);
-                    assert_eq!(
-                        world.key("main", "ExitCode"),
-                        Some(status.to_string()),
-                        "{script}"
-                    );
-                    assert_eq!(world.key("main", "Signal"), *signal, "{script}");
-                }
-            });
-        }
+    for_each(2, cases, |(script, status, signal)| {
+        let world = World::new();
+        let ended = world
+            .run(["-n", "main"])
+            .args(options)
+            .args(["--", "env", "--default-signal", "sh", "-c", script])
+            .current_dir(world.path("."))
+            .finish();
+        assert_eq!(ended.status, *status, "{script}: {}", ended.stderr);
+        assert_eq!(
+            world.key("main", "ExitCode"),
+            Some(status.to_string()),
+            "{script}"
+        );
+        assert_eq!(world.key("main", "Signal"), *signal, "{script}");
     });
 }
 

@@ -3,13 +3,13 @@
 //! Each cell is a pair of processes, `dep` and `life`; the cells of a table are played several at a
 //! time, and all that are wrong are told at the end.
 
+use crate::support::parallel::check_each;
 use crate::support::sandbox::{Ended, Running, Start, World, binary};
 use crate::support::signals::{HUP, INT, KILL, QUIT, TERM, USR1, USR2};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many cells are played at the same time.
-const HANDS: usize = 4;
+const CELLS_AT_ONCE: usize = 4;
 
 /// What a life left behind.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,32 +65,6 @@ impl End {
             ..self
         }
     }
-}
-
-/// Plays all cells and tells of those that came out wrong.
-fn play<C: Sync>(cells: &[C], one: impl Fn(&C) -> Result<(), String> + Sync) {
-    let next = AtomicUsize::new(0);
-    let hand = || {
-        let mut wrong = Vec::new();
-        while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-            wrong.extend(one(cell).err());
-        }
-        wrong
-    };
-    let wrong: Vec<String> = std::thread::scope(|scope| {
-        let hands: Vec<_> = (0..HANDS).map(|_| scope.spawn(hand)).collect();
-        hands
-            .into_iter()
-            .flat_map(|hand| hand.join().unwrap())
-            .collect()
-    });
-    assert!(
-        wrong.is_empty(),
-        "{} of {} cells:\n{}",
-        wrong.len(),
-        cells.len(),
-        wrong.join("\n")
-    );
 }
 
 fn compare(cell: &str, actual: &End, expected: &End, stderr: &str) -> Result<(), String> {
@@ -319,7 +293,7 @@ fn a_command_that_runs_when_a_dependency_stops_it_ends_as_the_table_says() {
         .iter()
         .flat_map(|(dep, bond)| RUNNING.iter().map(|cell| (*dep, *bond, cell)))
         .collect();
-    play(&cells, |(dep, bond, cell)| {
+    check_each(CELLS_AT_ONCE, &cells, |(dep, bond, cell)| {
         let world = World::new();
         let other = dep.start(&world);
         let life = script_of(
@@ -380,36 +354,40 @@ fn a_command_that_was_never_started_when_a_dependency_holds_ends_as_the_table_sa
         .filter(|(dep, _, when)| *when == When::WhileWaiting || !dep.is_birth_dep())
         .flat_map(|(dep, bond, when)| DOWN.iter().map(move |row| (dep, bond, when, row)))
         .collect();
-    play(&cells, |(dep, bond, when, (options, served, needed))| {
-        let world = World::new();
-        let other = dep.start(&world);
-        let options = format!("{} {options}", dep.options());
-        let ended = match when {
-            When::Before => {
-                dep.strike(&world, &other);
-                let other = dep.await_hold(other);
-                let ended = never_started(&world, &options).end();
-                drop(other);
-                ended
-            }
-            When::WhileWaiting => strike_until_it_ends(*dep, &world, other, &options),
-        };
-        assert!(!world.path("started").exists(), "{dep:?} {when:?}");
-        let status = if *bond == Bond::Served {
-            *served
-        } else {
-            *needed
-        };
-        let expected = End::expected(status, "stopped", None)
-            .stopped_by("dep")
-            .unborn();
-        compare(
-            &format!("{dep:?} {when:?}, {options}"),
-            &End::of(&world, &ended),
-            &expected,
-            &ended.stderr,
-        )
-    });
+    check_each(
+        CELLS_AT_ONCE,
+        &cells,
+        |(dep, bond, when, (options, served, needed))| {
+            let world = World::new();
+            let other = dep.start(&world);
+            let options = format!("{} {options}", dep.options());
+            let ended = match when {
+                When::Before => {
+                    dep.strike(&world, &other);
+                    let other = dep.await_hold(other);
+                    let ended = never_started(&world, &options).end();
+                    drop(other);
+                    ended
+                }
+                When::WhileWaiting => strike_until_it_ends(*dep, &world, other, &options),
+            };
+            assert!(!world.path("started").exists(), "{dep:?} {when:?}");
+            let status = if *bond == Bond::Served {
+                *served
+            } else {
+                *needed
+            };
+            let expected = End::expected(status, "stopped", None)
+                .stopped_by("dep")
+                .unborn();
+            compare(
+                &format!("{dep:?} {when:?}, {options}"),
+                &End::of(&world, &ended),
+                &expected,
+                &ended.stderr,
+            )
+        },
+    );
 }
 
 fn never_started(world: &World, options: &str) -> Running {
@@ -552,7 +530,7 @@ fn without_a_dependency_a_life_ends_with_the_status_of_its_command_or_124() {
         ),
         ends("--timeout 1h", "exit 2", None, (2, "exited", None)),
     ];
-    play(&lives, |life| {
+    check_each(CELLS_AT_ONCE, &lives, |life| {
         // On a busy machine the time can be over before the command has set its trap: then again with more.
         let times = ["50ms", "500ms", "5s", "25s"];
         let played = times.iter().find_map(|time| play_life(life, time));
@@ -675,7 +653,8 @@ fn a_life_that_waits_drops_every_other_signal_but_tstp_and_its_command_never_get
         USR1, USR2, 14, 13, 26, 27, 29, 30, 18, 28, 23, 21, 22, 16, 31, 5, 6, 24, 7,
     ];
     let cells: Vec<(&str, i32)> = words(names).into_iter().zip(numbers).collect();
-    play(
+    check_each(
+        CELLS_AT_ONCE,
         &cells,
         |(name, number)| match status_when_signaled_before_its_start("", *number) {
             9 => Ok(()),
@@ -687,7 +666,8 @@ fn a_life_that_waits_drops_every_other_signal_but_tstp_and_its_command_never_get
 #[test]
 fn a_signal_that_exitdir_run_was_started_with_ignored_does_not_end_its_wait() {
     let cells = [("TERM", TERM), ("INT", INT), ("HUP", HUP), ("QUIT", QUIT)];
-    play(
+    check_each(
+        CELLS_AT_ONCE,
         &cells,
         |(name, number)| match status_when_signaled_before_its_start(
             &format!("trap '' {name};"),

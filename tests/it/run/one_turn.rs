@@ -3,9 +3,9 @@
 
 use crate::support::active_app::{App, SERVE, SLOW};
 use crate::support::inspect::while_stopped;
+use crate::support::namespaces::{ONE_INSTANCE, with_less_inotify};
 use crate::support::proc::{await_gone, may_sleep_in};
 use crate::support::recorder::dead;
-use crate::support::requirements::{ONE_INSTANCE, deprived};
 use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
 use crate::support::signals::{KILL, TERM, send};
 use exitdir::State;
@@ -165,7 +165,7 @@ fn a_dependency_that_dies_before_the_configuration_is_complete_is_waited_for() {
     // The configuration has the only instance of inotify: what is known of the dependency is old.
     for pause in [0, 40, 80] {
         let world = World::new();
-        let Some(mut run) = deprived(&world, ONE_INSTANCE, &binary()) else {
+        let Some(mut run) = with_less_inotify(&world, ONE_INSTANCE, &binary()) else {
             return;
         };
         run.arg("run");

@@ -4,6 +4,7 @@
 //! since its number means nothing outside of its PID namespace.
 
 use crate::support::inspect::await_sleep;
+use crate::support::namespaces::{in_pid_namespace, pid_namespace_is_permitted};
 use crate::support::proc::{
     Process, await_gone, children, is_gone, is_pending, only_child, sleep_count,
 };
@@ -22,13 +23,9 @@ enum Place {
     Inside,
 }
 
-const INTO_A_NAMESPACE: [&str; 4] = ["unshare", "-pf", "--mount-proc", "--kill-child"];
-
 /// All places that there are on this machine.
 fn places() -> Vec<Place> {
-    let mut trial = Command::new(INTO_A_NAMESPACE[0]);
-    trial.args(&INTO_A_NAMESPACE[1..]).arg("true");
-    if is_permitted("a PID namespace", &mut trial) {
+    if pid_namespace_is_permitted() {
         vec![Place::Inside, Place::Pid1]
     } else {
         vec![Place::Inside]
@@ -53,11 +50,7 @@ impl Life {
         let world = World::new();
         let mut command = match place {
             Place::Inside => world.command(binary()),
-            Place::Pid1 => {
-                let mut command = world.command(INTO_A_NAMESPACE[0]);
-                command.args(&INTO_A_NAMESPACE[1..]).arg(binary());
-                command
-            }
+            Place::Pid1 => in_pid_namespace(&world, binary()),
         };
         command
             .args(["run", "-n", "main"])

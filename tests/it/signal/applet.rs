@@ -2,9 +2,10 @@
 
 use crate::support::inspect::assert_sentence;
 use crate::support::proc::await_gone;
-use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
+use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
 use crate::support::signals::{KILL, TERM};
+use crate::support::users::{as_nobody, installed, nobody_is_permitted};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 #[test]

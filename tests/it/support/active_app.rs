@@ -184,12 +184,3 @@ impl App {
         (ended, world)
     }
 }
-
-/// Plays all of them at the same time.
-pub fn at_once<C: Sync>(cases: &[C], play: impl Fn(&C) + Sync) {
-    std::thread::scope(|scope| {
-        for case in cases {
-            scope.spawn(|| play(case));
-        }
-    });
-}

@@ -1,6 +1,5 @@
 //! A life for the tests of `--ready-on`: a command that says for itself when it is ready, or does not.
 
-use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Start, World};
 use rustix::net::{AddressFamily, SocketType};
 use std::fs;
@@ -33,10 +32,6 @@ pub fn unready(world: &World, source: &str) -> Running {
     world.await_key("x", "Born");
     assert_eq!(world.key("x", "Ready"), None, "{source}");
     life
-}
-
-pub fn perl_is_here() -> bool {
-    is_permitted("perl", Command::new("perl").args(["-MSocket", "-e1"]))
 }
 
 /// A port on which nobody listens yet, and nobody else can.

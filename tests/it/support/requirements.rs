@@ -1,10 +1,6 @@
-//! What a test may do on this machine, and running the binary as somebody without any rights.
+//! What a test may do on this machine. A test that cannot run says so and counts as skipped.
 
-use crate::support::sandbox::{Start, World, binary};
-use std::ffi::OsStr;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Whether something can be done here at all. If not, the test is skipped in the open; under CI that is a failure.
@@ -25,56 +21,23 @@ pub fn is_permitted(what: &str, trial: &mut Command) -> bool {
     permitted
 }
 
-/// The words before a command that make it run as a user without any rights.
-pub const NOBODY: [&str; 6] = [
-    "setpriv",
-    "--reuid=65534",
-    "--regid=65534",
-    "--clear-groups",
-    "--no-new-privs",
-    "--",
-];
+/// Whether what takes too long for every change is asked for.
+pub fn is_long_run() -> bool {
+    std::env::var_os("EXITDIR_TEST_LONG").is_some()
+}
 
-pub fn nobody_is_permitted() -> bool {
+pub fn perl_is_here() -> bool {
+    is_permitted("perl", Command::new("perl").args(["-MSocket", "-e1"]))
+}
+
+pub fn strace_is_here() -> bool {
+    is_permitted("strace", Command::new("strace").arg("--version"))
+}
+
+/// Whether strace may trace here, and change what system calls do.
+pub fn strace_can_inject() -> bool {
     is_permitted(
-        "running as another user",
-        Command::new(NOBODY[0]).args(&NOBODY[1..]).arg("true"),
+        "injecting faults with strace",
+        Command::new("strace").args(["-o", "/dev/null", "-e", "inject=getpid:error=EIO", "true"]),
     )
-}
-
-/// A program as a user without any rights.
-pub fn as_nobody(world: &World, program: impl AsRef<OsStr>) -> Command {
-    let mut command = world.command(NOBODY[0]);
-    command.args(&NOBODY[1..]).arg(program);
-    command
-}
-
-/// The binary where every user can execute it.
-pub fn installed(world: &World) -> PathBuf {
-    let bin = world.path("bin");
-    let ended = world.command(binary()).arg("install").arg(&bin).finish();
-    assert_eq!(ended.status, 0, "{}", ended.stderr);
-    set_mode(world.path(".").as_path(), 0o755);
-    set_mode(&bin, 0o755);
-    bin.join("exitdir")
-}
-
-pub fn set_mode(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-}
-
-/// How inotify is taken away from one tree of processes.
-pub const NO_INSTANCES: &str = "echo 0 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
-pub const ONE_INSTANCE: &str = "echo 1 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
-pub const NO_WATCHES: &str = "echo 0 >/proc/sys/user/max_inotify_watches && exec \"$@\"";
-
-/// A program that finds no inotify; `None`, said loudly, where that is not possible.
-pub fn deprived(world: &World, script: &str, program: &Path) -> Option<Command> {
-    let inside = |program: &Path| {
-        let mut command = world.command("unshare");
-        command.args(["-Ur", "sh", "-c", script, "sh"]).arg(program);
-        command
-    };
-    let trial = &mut inside(&binary());
-    is_permitted("a user namespace", trial.arg("--version")).then(|| inside(program))
 }

@@ -2,6 +2,7 @@
 //! they see without it. Scenes are played both ways where that must hold, and what was shown is compared.
 
 use crate::support::inspect::{sleeps, sleeps_in_its_watch};
+use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
 use crate::support::proc::{Process, is_gone, state_of};
 use crate::support::pty::{CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, Terminal};
 use crate::support::requirements::is_permitted;
@@ -687,13 +688,11 @@ fn without_a_terminal_a_stop_continues_a_stopped_command_after_the_stop_signal()
 fn leaders(world: &World) -> Vec<Command> {
     let mut leader = with_exitdir_run(world, "setsid");
     leader.arg("--ctty");
-    let mut first = with_exitdir_run(world, "unshare");
-    first.args(["-pf", "--mount-proc", "--kill-child"]);
+    let [program, options @ ..] = PID_NAMESPACE;
+    let mut first = with_exitdir_run(world, program);
+    first.args(options);
     let mut leaders = vec![leader];
-    if is_permitted(
-        "a PID namespace",
-        Command::new("unshare").args(["-pf", "--mount-proc", "--kill-child", "true"]),
-    ) {
+    if pid_namespace_is_permitted() {
         first.args(["setsid", "--ctty"]);
         leaders.push(first);
     }

@@ -1,8 +1,10 @@
 //! `exitdir-wait` as its users see it, also beside programs that write their tombstones in other ways.
 
 use crate::support::inspect::{assert_sentence, await_sleep, sleeps, sleeps_in_its_watch};
+use crate::support::namespaces::{
+    NO_INSTANCES, in_pid_namespace, pid_namespace_is_permitted, with_less_inotify,
+};
 use crate::support::proc::{children, descriptors};
-use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Start, World, binary, eventually, wait_until};
 use crate::support::signals::{CONT, KILL, STOP, TERM};
 use std::fs::File;
@@ -478,18 +480,14 @@ fn a_directory_that_goes_away_while_it_is_watched_is_125() {
 #[test]
 fn without_inotify_there_is_one_warning_and_looks_alone() {
     let world = World::new();
-    let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"";
-    let inside = |arguments: &[&str]| {
-        let mut command = world.command("unshare");
-        command
-            .args(["-Ur", "sh", "-c", script, "sh"])
-            .arg(binary())
-            .args(arguments);
-        command
-    };
-    if !is_permitted("a user namespace", &mut inside(&["--version"])) {
+    if with_less_inotify(&world, NO_INSTANCES, &binary()).is_none() {
         return;
     }
+    let inside = |arguments: &[&str]| {
+        let mut command = with_less_inotify(&world, NO_INSTANCES, &binary()).unwrap();
+        command.args(arguments);
+        command
+    };
     let waiter = inside(&["wait", "-x", "main"]).start();
     wait_until("it has looked, and sleeps", || sleeps(waiter.pid()));
     let follower = inside(&[
@@ -536,19 +534,12 @@ fn a_signal_ends_a_wait_also_as_pid_1() {
         waiter.send(signal);
         assert_eq!(waiter.end().status, 128 + signal);
     }
-    let mut trial = world.command("unshare");
-    if !is_permitted(
-        "a PID namespace",
-        trial.args(["-pf", "--mount-proc", "true"]),
-    ) {
+    if !pid_namespace_is_permitted() {
         return;
     }
     // The shell outside the namespace learns its PID 1 from the child that unshare has forked.
     for (signal, status) in [("TERM", 143), ("INT", 130), ("USR1", 138), ("RTMIN", 162)] {
-        let outer = world
-            .command("unshare")
-            .args(["-pf", "--mount-proc"])
-            .arg(binary())
+        let outer = in_pid_namespace(&world, binary())
             .args(["wait", "main"])
             .start();
         let inner = eventually("PID 1 sleeps in its watch", || {

@@ -3,9 +3,10 @@
 
 use crate::support::inspect::{await_sleep, while_stopped};
 use crate::support::proc::only_child;
-use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
+use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Start, World, eventually, wait_until};
 use crate::support::signals::TERM;
+use crate::support::users::{as_nobody, installed, nobody_is_permitted};
 use exitdir::{Announcement, ExitDir, Name, Tombstone};
 use std::process::Command;
 

@@ -1,8 +1,9 @@
 //! inotify taken away, events lost, the watched directory's own fate, and supervisors that stand still.
 
 use crate::support::inspect::{assert_sentence, await_any_sleep, await_sleep, sleeps, stop};
+use crate::support::namespaces::{NO_INSTANCES, NO_WATCHES, with_less_inotify};
 use crate::support::proc::is_gone;
-use crate::support::requirements::{NO_INSTANCES, NO_WATCHES, deprived, is_permitted};
+use crate::support::requirements::{is_permitted, strace_is_here};
 use crate::support::sandbox::{
     Ended, Running, Start, World, binary, entries, eventually, wait_until,
 };
@@ -27,10 +28,10 @@ fn warnings(ended: &Ended) -> usize {
 fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
     for script in [NO_INSTANCES, NO_WATCHES] {
         let world = World::new();
-        let Some(mut wait) = deprived(&world, script, &binary()) else {
+        let Some(mut wait) = with_less_inotify(&world, script, &binary()) else {
             return;
         };
-        let mut run = deprived(&world, script, &binary()).unwrap();
+        let mut run = with_less_inotify(&world, script, &binary()).unwrap();
         let wait = wait.args(["wait", "-x", "--print", "main"]).start();
         let words = ["run", "-n", "proxy", "--death-deps", "main", "--"];
         let run = run.args(words).args(["sleep", "60"]).start();
@@ -54,10 +55,10 @@ fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
 fn a_look_that_was_held_up_makes_nobody_deaf() {
     let world = World::new();
     let strace = PathBuf::from("strace");
-    if !is_permitted("strace", world.command("strace").arg("--version")) {
+    if !strace_is_here() {
         return;
     }
-    let Some(mut command) = deprived(&world, NO_INSTANCES, &strace) else {
+    let Some(mut command) = with_less_inotify(&world, NO_INSTANCES, &strace) else {
         return;
     };
     let trace = world.path("trace");
@@ -82,7 +83,7 @@ fn a_look_that_was_held_up_makes_nobody_deaf() {
 fn without_inotify_nobody_sleeps_longer_than_250_ms() {
     let world = World::new();
     let strace = PathBuf::from("strace");
-    if !is_permitted("strace", world.command("strace").arg("--version")) {
+    if !strace_is_here() {
         return;
     }
     let trace = world.path("trace");
@@ -92,7 +93,7 @@ fn without_inotify_nobody_sleeps_longer_than_250_ms() {
         &["wait", "--poll", "off", "main"],
         &["run", "--death-deps", "main", "--", "sleep", "60"],
     ] {
-        let Some(mut command) = deprived(&world, NO_INSTANCES, &strace) else {
+        let Some(mut command) = with_less_inotify(&world, NO_INSTANCES, &strace) else {
             return;
         };
         let process = command

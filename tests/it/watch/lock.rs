@@ -1,9 +1,11 @@
 //! The lock on a tombstone: who is lost, and who only looks like it.
 
 use crate::support::inspect::{assert_sentence, await_sleep};
-use crate::support::requirements::{as_nobody, installed, is_permitted, nobody_is_permitted};
+use crate::support::namespaces::{READ_ONLY, with_mounts};
+use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Start, World, binary, eventually};
 use crate::support::signals::{KILL, TERM};
+use crate::support::users::{as_nobody, installed, nobody_is_permitted};
 use rustix::fs::FlockOperation;
 
 fn start(world: &World, name: &str) -> Running {
@@ -158,13 +160,9 @@ fn a_read_lock_of_anybody_neither_keeps_the_dead_alive_nor_refuses_a_birth() {
 fn a_follower_with_a_read_only_mount_sees_the_same() {
     let world = World::new();
     std::fs::create_dir(world.dir()).unwrap();
-    let readonly = "mount --bind \"$EXIT_DIR\" \"$EXIT_DIR\" && mount -o remount,bind,ro \"$EXIT_DIR\" && exec \"$@\"";
     let inside = |arguments: &[&str]| {
-        let mut command = world.command("unshare");
-        command
-            .args(["-m", "sh", "-c", readonly, "sh"])
-            .arg(binary())
-            .args(arguments);
+        let mut command = with_mounts(&world, READ_ONLY, binary());
+        command.args(arguments);
         command
     };
     if !is_permitted("a mount", &mut inside(&["--version"])) {

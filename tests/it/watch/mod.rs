@@ -4,5 +4,5 @@ mod follow;
 mod fuse;
 mod inotify_loss;
 mod lock;
-pub mod races;
+mod races;
 mod scale;

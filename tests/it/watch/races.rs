@@ -1,46 +1,26 @@
 //! Races: a signal against a wait, births against births, and lives in quick succession before many eyes.
 
 use crate::support::inspect::assert_sentence;
-use crate::support::requirements::installed;
+use crate::support::parallel::SetOnDrop;
+use crate::support::requirements::is_long_run;
 use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually, wait_until};
 use crate::support::signals::KILL;
+use crate::support::users::{as_user, installed, open_to_all};
 use exitdir::{Announcement, Condition, ExitDir, Life, Liveness, Match, Name, State, Verdict};
 use std::collections::BTreeMap;
 use std::io::{PipeReader, PipeWriter};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
-
-/// Whether what takes too long for every change is asked for.
-pub fn long() -> bool {
-    std::env::var_os("EXITDIR_TEST_LONG").is_some()
-}
-
-/// Makes a command another user's, if we may: a user's inotify instances are few, and those that the
-/// tests beside this one use are ours.
-pub fn as_user(command: &mut Command, user: u32) -> &mut Command {
-    if rustix::process::geteuid().is_root() {
-        command.uid(user).gid(user);
-    }
-    command
-}
-
-/// An exit directory that is there, for every user.
-pub fn open_to_all(world: &World) {
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
-    std::fs::create_dir(world.dir()).unwrap();
-    std::fs::set_permissions(world.dir(), mode).unwrap();
-}
 
 const FIRST_USER: u32 = 64_100;
 
 #[test]
 fn no_signal_is_lost_to_a_wait_that_starts_at_the_same_instant() {
     const THREADS: usize = 4;
-    let rounds = if long() { 100_000 } else { 2_000 };
+    let rounds = if is_long_run() { 100_000 } else { 2_000 };
     let next = AtomicUsize::new(0);
     let duel_all = |user: u32| {
         // Of its own: what happens to other names would wake a wait that has missed its own event.
@@ -106,7 +86,7 @@ fn spin(gap: Duration) {
 #[test]
 fn of_ten_supervisors_that_are_started_at_once_exactly_one_lives() {
     const THREADS: usize = 6;
-    let rounds = if long() { 500 } else { 120 };
+    let rounds = if is_long_run() { 500 } else { 120 };
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -196,7 +176,7 @@ struct Phase {
 
 #[test]
 fn every_death_is_heard_also_when_the_next_life_begins_at_once() {
-    let lives = if long() { 2_000 } else { 300 };
+    let lives = if is_long_run() { 2_000 } else { 300 };
     let world = World::new();
     let stage = Phase::default();
     let dir = world.dir();
@@ -204,7 +184,7 @@ fn every_death_is_heard_also_when_the_next_life_begins_at_once() {
     let mut first = begin_life(&world, 0);
     publication_after(&world, None, &mut first);
     let (ends, heard, looks) = std::thread::scope(|scope| {
-        let over = Over(&stage);
+        let over = SetOnDrop(&stage.over);
         let woken: Vec<_> = (0..WOKEN)
             .map(|_| scope.spawn(|| be_woken(&stage, &dir)))
             .collect();
@@ -227,15 +207,6 @@ fn every_death_is_heard_also_when_the_next_life_begins_at_once() {
     }
     assert!(heard >= lives * WITNESSES, "{heard} deaths heard");
     println!("{lives} lives, {heard} deaths heard by those who had seen the life, {looks} looks");
-}
-
-/// Sends the watchers home, also when the driver fails.
-struct Over<'s>(&'s Phase);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.over.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Every life has a code that none of its neighbours has.

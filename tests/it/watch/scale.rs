@@ -5,9 +5,9 @@
 
 use crate::support::inspect::await_any_sleep;
 use crate::support::proc::{has_inotify, may_sleep_in, sleep_count, state_of};
-use crate::support::requirements::{installed, is_permitted};
+use crate::support::requirements::{is_long_run, is_permitted};
 use crate::support::sandbox::{Running, Start, World, binary, eventually, wait_until};
-use crate::watch::races::{as_user, long, open_to_all};
+use crate::support::users::{as_user, installed, open_to_all};
 use rustix::fs::FlockOperation;
 use rustix::process::{Resource, Rlimit};
 use std::fs::File;
@@ -216,7 +216,7 @@ fn an_event_costs_the_same_in_a_directory_of_ten_and_of_ten_thousand() {
         &crowds,
     );
     // It has to look at all of them once, which takes its time where instructions are counted.
-    let few = if long() { SIZES.len() } else { 2 };
+    let few = if is_long_run() { SIZES.len() } else { 2 };
     for_one(&["wait", "--poll", "off", ":died"], &crowds[..few]);
 }
 

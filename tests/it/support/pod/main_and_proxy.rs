@@ -8,9 +8,8 @@ use crate::support::pod::kubelet::{Container, Pod};
 use crate::support::pod::scripts::{MANNERS, Manner, pause};
 use crate::support::pod::servers::ReadyOn;
 use crate::support::random_rounds::{Round, rounds};
-use crate::support::requirements::is_permitted;
+use crate::support::requirements::perl_is_here;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ pub const JOB_PROXY: &str = "--death-deps main";
 
 /// Plays a scenario in many rounds, half of them with a proxy that listens, if that is possible here.
 pub fn rounds_with_a_proxy(scenario: &str, play: impl Fn(&Round, ReadyOn) + Sync) {
-    let perl = is_permitted("perl", Command::new("perl").args(["-MSocket", "-e1"]));
+    let perl = perl_is_here();
     rounds(scenario, |round| {
         let listens = perl && round.chance("the proxy listens");
         let ready_on = if listens {

@@ -1,0 +1,53 @@
+//! Commands in namespaces of their own: as PID 1, among mounts that only they see, and with less inotify.
+
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{World, binary};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
+/// The words before a command that make it PID 1 of a namespace. It is a child of what is started.
+pub const PID_NAMESPACE: [&str; 4] = ["unshare", "-pf", "--mount-proc", "--kill-child"];
+
+pub fn pid_namespace_is_permitted() -> bool {
+    let [program, options @ ..] = PID_NAMESPACE;
+    is_permitted(
+        "a PID namespace",
+        Command::new(program).args(options).arg("true"),
+    )
+}
+
+pub fn in_pid_namespace(world: &World, program: impl AsRef<OsStr>) -> Command {
+    let mut command = world.command(PID_NAMESPACE[0]);
+    command.args(&PID_NAMESPACE[1..]).arg(program);
+    command
+}
+
+/// A program behind a script that mounts something, in a mount namespace. If a step of the script fails, the program
+/// does not run.
+pub fn with_mounts(world: &World, script: &str, program: impl AsRef<OsStr>) -> Command {
+    let mut command = world.command("unshare");
+    let script = format!("set -e; {script}; exec \"$@\"");
+    command.args(["-m", "sh", "-c", &script, "sh"]).arg(program);
+    command
+}
+
+/// Makes the exit directory read-only.
+pub const READ_ONLY: &str =
+    "mount --bind \"$EXIT_DIR\" \"$EXIT_DIR\"; mount -o remount,bind,ro \"$EXIT_DIR\"";
+
+/// How inotify is taken away from one tree of processes.
+pub const NO_INSTANCES: &str = "echo 0 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
+pub const ONE_INSTANCE: &str = "echo 1 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
+pub const NO_WATCHES: &str = "echo 0 >/proc/sys/user/max_inotify_watches && exec \"$@\"";
+
+/// A program with one of these limits; `None`, said loudly, where that is not possible.
+pub fn with_less_inotify(world: &World, script: &str, program: &Path) -> Option<Command> {
+    let inside = |program: &Path| {
+        let mut command = world.command("unshare");
+        command.args(["-Ur", "sh", "-c", script, "sh"]).arg(program);
+        command
+    };
+    let trial = &mut inside(&binary());
+    is_permitted("a user namespace", trial.arg("--version")).then(|| inside(program))
+}

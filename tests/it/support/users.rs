@@ -1,0 +1,62 @@
+//! Running commands as other users, with a binary and a directory that they may use.
+
+use crate::support::requirements::is_permitted;
+use crate::support::sandbox::{Start, World, binary};
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The words before a command that make it run as a user without any rights.
+pub const NOBODY: [&str; 6] = [
+    "setpriv",
+    "--reuid=65534",
+    "--regid=65534",
+    "--clear-groups",
+    "--no-new-privs",
+    "--",
+];
+
+pub fn nobody_is_permitted() -> bool {
+    is_permitted(
+        "running as another user",
+        Command::new(NOBODY[0]).args(&NOBODY[1..]).arg("true"),
+    )
+}
+
+/// A program as a user without any rights.
+pub fn as_nobody(world: &World, program: impl AsRef<OsStr>) -> Command {
+    let mut command = world.command(NOBODY[0]);
+    command.args(&NOBODY[1..]).arg(program);
+    command
+}
+
+/// Makes a command another user's, if we may: a user's inotify instances are few, and those that the
+/// tests beside this one use are ours.
+pub fn as_user(command: &mut Command, user: u32) -> &mut Command {
+    if rustix::process::geteuid().is_root() {
+        command.uid(user).gid(user);
+    }
+    command
+}
+
+/// The binary where every user can execute it.
+pub fn installed(world: &World) -> PathBuf {
+    let bin = world.path("bin");
+    let ended = world.command(binary()).arg("install").arg(&bin).finish();
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    set_mode(world.path(".").as_path(), 0o755);
+    set_mode(&bin, 0o755);
+    bin.join("exitdir")
+}
+
+/// An exit directory that is there, for every user.
+pub fn open_to_all(world: &World) {
+    std::fs::create_dir(world.dir()).unwrap();
+    set_mode(&world.dir(), 0o777);
+}
+
+pub fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
