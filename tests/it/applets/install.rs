@@ -178,12 +178,7 @@ fn a_sweep_removes_the_tombstones_that_nobody_holds_a_lock_on() {
     rustix::fs::mkfifoat(rustix::fs::CWD, dir.join("fifo"), 0o666.into()).unwrap();
 
     let ended = world.applet("install").arg("--sweep").finish();
-    assert_eq!(
-        (ended.status, ended.stdout.as_str()),
-        (0, ""),
-        "{}",
-        ended.stderr
-    );
+    ended.assert_output(0, "");
     let left = [
         "-dash",
         ".hidden",

@@ -178,5 +178,5 @@ fn nothing_is_created_and_an_empty_directory_is_an_empty_table() {
     let ended = world.applet("status").finish();
     assert_eq!((ended.status, ended.stdout.lines().count()), (0, 1));
     let ended = world.applet("status").arg("--json").finish();
-    assert_eq!((ended.status, ended.stdout.as_str()), (0, ""));
+    ended.assert_output(0, "");
 }

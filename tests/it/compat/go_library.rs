@@ -250,11 +250,7 @@ fn the_leaders_open_exit_file_is_a_death_once_it_has_settled() {
     assert_eq!(printed, ["exitFile ok 0\n", "", ""]);
     let (death, birth) = (death.end(), birth.end());
     assert_eq!(death.status, 0, "{death:?}");
-    assert_eq!(
-        (birth.status, birth.stdout.as_str()),
-        (0, "born\n"),
-        "{birth:?}"
-    );
+    birth.assert_output(0, "born\n");
     drop(open);
 }
 
@@ -274,5 +270,5 @@ fn the_leaders_open_exit_file_counts_at_once_only_if_it_is_old() {
     let never = world
         .run(["--death-deps", "exitFile", "--", "echo", "started"])
         .finish();
-    assert_eq!((never.status, never.stdout.as_str()), (0, ""), "{never:?}");
+    never.assert_output(0, "");
 }

@@ -107,7 +107,7 @@ fn variables_of_exitdir_run_work_beside_its_own() {
         .start();
     world.await_key("main", "Born");
     assert_eq!(world.key("main", "Ready"), None);
-    assert_eq!(world.signal(["--ready", "main"]).finish().status, 0);
+    world.record_ready("main");
     running.send(TERM);
     assert_eq!(running.end().status, 138);
 }

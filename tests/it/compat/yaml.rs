@@ -3,7 +3,6 @@
 
 use crate::support::inspect::keys;
 use crate::support::readiness_life::life;
-use crate::support::recorder::dead;
 use crate::support::requirements::perl_is_here;
 use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::{KILL, TERM};
@@ -168,7 +167,7 @@ fn a_tombstone_is_yaml_in_every_state_of_a_life() {
     await_up(&world);
     world.signal(["--ready", "x"]).finish();
     state("Ready", "Waiting Lock WaitingFor Born Ready");
-    dead(&world, "gone", "0");
+    world.record_death("gone", "0");
     let cause = world.await_key("x", "Cause");
     assert_eq!(
         (strings(&world, "x")["Cause"].as_str(), cause.as_str()),
@@ -192,7 +191,7 @@ fn a_tombstone_is_yaml_whatever_a_life_ends_with() {
             "up; exec sleep 60",
             |world, _| {
                 await_up(world);
-                dead(world, "dep", "3");
+                world.record_death("dep", "3");
             },
             "stopped",
         ),

@@ -104,7 +104,7 @@ fn y_dies(world: &World, run: &mut Running) {
     wait_until("the command runs, or exitdir-run is gone", || {
         mark(world).contains("began") || !run.is_running()
     });
-    assert_eq!(world.signal(["y"]).finish().status, 0);
+    world.record_death("y", "0");
 }
 
 /// Says that `x` is dead as soon as somebody waits for it, or does no more.
@@ -113,7 +113,7 @@ fn x_dies(world: &World, wait: &mut Running) {
         let asleep = traced_child(wait).is_some_and(sleeps);
         asleep || !wait.is_running()
     });
-    assert_eq!(world.signal(["-c", "3", "x"]).finish().status, 0);
+    world.record_death("x", "3");
 }
 
 /// The process that strace watches.
@@ -436,7 +436,7 @@ fn an_error_at_any_file_system_call_of_a_run_is_told_and_never_harms_the_command
         Trial {
             what: "exitdir-run with dependencies",
             before: |world| {
-                assert_eq!(world.signal(["b"]).finish().status, 0);
+                world.record_death("b", "0");
                 None
             },
             words: &[

@@ -1,10 +1,10 @@
 //! Which signals reach the command, under which number and how often, and what becomes of the others.
 
-use crate::support::listener::{Life, all_passed_on, can_listen, command_of, listening, words};
+use crate::support::listener::{Life, all_passed_on, can_listen, command_of, listening};
 use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
 use crate::support::proc::{children, is_exitdir, is_gone, only_child, state_of};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
+use crate::support::sandbox::{Start, World, binary, eventually, wait_until, words};
 use crate::support::signals::{CHLD, CONT, KILL, LAST, STOP, TSTP, TTIN, TTOU};
 use std::process::{Command, Stdio};
 

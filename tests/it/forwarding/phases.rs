@@ -1,11 +1,9 @@
 //! Signals in each phase of a life: before the command was executed, while it is being stopped, and while it is down.
 
-use crate::support::listener::{
-    Life, all_passed_on, blocked, can_listen, command_of, listening, words,
-};
+use crate::support::listener::{Life, all_passed_on, blocked, can_listen, command_of, listening};
 use crate::support::proc::{children, is_exitdir, is_gone, only_child, pending_signals, state_of};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
+use crate::support::sandbox::{Start, World, binary, eventually, wait_until, words};
 use crate::support::signals::{
     CONT, FPE, HUP, INT, KILL, LAST, QUIT, STOP, TERM, TSTP, USR1, send_all,
 };

@@ -6,7 +6,6 @@ use crate::support::inspect::keys;
 use crate::support::namespaces::{in_pid_namespace, pid_namespace_is_permitted};
 use crate::support::parallel::at_once;
 use crate::support::proc::{is_gone, only_child};
-use crate::support::recorder::dead;
 use crate::support::requirements::strace_is_here;
 use crate::support::sandbox::{Start, World, binary, wait_until};
 use crate::support::signals::{HUP, INT, QUIT, TERM, send};
@@ -223,7 +222,7 @@ fn readiness_is_taken_back_with_the_command_and_has_to_be_said_again() {
                 app.await_starts(round);
                 app.await_state(State::Born);
                 if *source == "signal" {
-                    assert_eq!(app.world.signal(["--ready", "x"]).finish().status, 0);
+                    app.world.record_ready("x");
                 } else {
                     app.touch("speak");
                 }
@@ -293,7 +292,7 @@ fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
                 app.deactivate();
                 app.await_inactive();
             }
-            dead(&app.world, "dep", code);
+            app.world.record_death("dep", code);
             let (ended, world) = app.ended();
             assert_eq!(ended.status, *status, "{options}: {}", ended.stderr);
             let deed = if is_fresh { "starting" } else { "restarting" };
@@ -329,7 +328,7 @@ fn a_look_that_was_held_up_does_not_put_off_the_next_one() {
         "{:?}",
         since.elapsed()
     );
-    dead(&app.world, "dep", "0");
+    app.world.record_death("dep", "0");
     assert_eq!(app.ended().0.status, 0);
 }
 

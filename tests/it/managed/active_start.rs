@@ -3,7 +3,6 @@
 use crate::support::active_app::{App, SERVE};
 use crate::support::namespaces::{ONE_INSTANCE, with_less_inotify};
 use crate::support::parallel::at_once;
-use crate::support::recorder::dead;
 use crate::support::sandbox::{Start, World, binary};
 use crate::support::signals::TERM;
 use exitdir::State;
@@ -49,7 +48,7 @@ fn a_command_is_started_when_it_is_active_and_what_it_waits_for_is_there_in_any_
         app.deactivate();
         app.await_inactive();
         if options.contains("dep") {
-            dead(&app.world, "dep", "0");
+            app.world.record_death("dep", "0");
         } else {
             app.remove("f");
         }
@@ -76,7 +75,7 @@ fn what_does_not_hold_any_more_when_it_is_activated_is_waited_for() {
             app.await_inactive();
             // None is wrong; the longer one is harder.
             std::thread::sleep(Duration::from_millis(pause));
-            dead(&app.world, "dep", "0");
+            app.world.record_death("dep", "0");
             app.activate();
             app.await_said("a exists", 1);
             app.await_state(State::Waiting);

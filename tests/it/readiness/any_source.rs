@@ -4,7 +4,6 @@
 use crate::support::inspect::{assert_sentence, keys};
 use crate::support::proc::await_gone;
 use crate::support::readiness_life::{life, life_with, port, probe};
-use crate::support::recorder::dead;
 use crate::support::requirements::perl_is_here;
 use crate::support::sandbox::{Start, World, wait_until};
 use crate::support::signals::TERM;
@@ -137,7 +136,7 @@ fn a_command_that_is_being_stopped_is_not_made_ready_any_more() {
         let life = life_with(&world, &options, &script).start();
         world.await_file("up");
         world.await_key("x", "Born");
-        dead(&world, "dep", "0");
+        world.record_death("dep", "0");
         assert_eq!(life.end().status, 0);
         let text = world.tombstone("x");
         assert_eq!(world.key("x", "Ready"), None, "{text}");

@@ -105,7 +105,7 @@ fn with_exit_only_restarts_leave_nothing_until_the_end() {
     let script = "echo $$ >>\"$mark\"; ls -A \"$EXIT_DIR\"; echo .; exit 3";
     let options = "--exit-only --restart on-failure --restart-limit 1";
     let ended = life(&world, options, script).finish();
-    assert_eq!((ended.status, ended.stdout.as_str()), (3, ".\n.\n"));
+    ended.assert_output(3, ".\n.\n");
     assert_eq!(world.entries(), ["x"]);
     assert_eq!(world.key("x", "ExitCode").as_deref(), Some("3"));
     assert_once(&world.tombstone("x"));

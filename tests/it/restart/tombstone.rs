@@ -22,7 +22,7 @@ fn a_life_that_was_said_dead_keeps_its_file_and_its_command_goes_on_being_restar
         let world = World::new();
         let run = life(&world, "-q --restart always", SERVE).start();
         await_up(&world, 1);
-        let say = || assert_eq!(world.signal(["-c", "5", "x"]).finish().status, 0);
+        let say = || world.record_death("x", "5");
         if *while_up {
             say();
         }
@@ -292,11 +292,7 @@ fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_disturbs_nobody()
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
                     let ended = world.run(["-n", "x", "--", "echo", "born"]).finish();
-                    assert_eq!(
-                        (ended.status, ended.stdout.as_str()),
-                        (125, ""),
-                        "{ended:?}"
-                    );
+                    ended.assert_output(125, "");
                     assert!(
                         ended.stderr.contains("another exitdir-run lives"),
                         "{ended:?}"

@@ -2,7 +2,7 @@
 
 use crate::support::inspect::keys;
 use crate::support::proc::{await_gone, is_gone};
-use crate::support::recorder::{Diarist, dead};
+use crate::support::recorder::Diarist;
 use crate::support::sandbox::{Start, World, binary};
 use crate::support::signals::{KILL, USR1, USR2, send_all};
 
@@ -56,7 +56,7 @@ fn closed_standard_streams_are_handed_on_closed_and_never_become_a_tombstone() {
     ] {
         for applet in ["run -n main --death-deps never --", "wait :ok --"] {
             let world = World::new();
-            dead(&world, "corpse", "0");
+            world.record_death("corpse", "0");
             let expected = if expected == "101" {
                 "011"
             } else if expected == "011" {
@@ -119,7 +119,7 @@ fn signal_mask_and_dispositions_are_those_that_we_were_started_with() {
         ],
     ] {
         let world = World::new();
-        dead(&world, "corpse", "0");
+        world.record_death("corpse", "0");
         let plain = world
             .command(preparation[0])
             .args(&preparation[1..])

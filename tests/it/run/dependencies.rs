@@ -2,7 +2,6 @@
 //! which dependency is told in the exit table.
 
 use crate::support::inspect::{await_sleep, keys};
-use crate::support::recorder::dead;
 use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::TERM;
 use crate::support::users::{as_nobody, installed, nobody_is_permitted, open_to_all, set_mode};
@@ -11,8 +10,8 @@ use std::io::{BufRead as _, BufReader};
 #[test]
 fn a_command_is_never_started_after_the_death_of_what_it_depends_on() {
     let world = World::new();
-    dead(&world, "gone", "0");
-    dead(&world, "there", "0");
+    world.record_death("gone", "0");
+    world.record_death("there", "0");
     // Both hold at the first look.
     let ended = world
         .run([
@@ -27,7 +26,7 @@ fn a_command_is_never_started_after_the_death_of_what_it_depends_on() {
             "started",
         ])
         .finish();
-    assert_eq!((ended.status, ended.stdout.as_str()), (0, ""));
+    ended.assert_output(0, "");
     assert!(
         ended
             .stderr
@@ -50,9 +49,9 @@ fn a_command_is_never_started_after_the_death_of_what_it_depends_on() {
         ])
         .start();
     world.await_key("b", "Lock");
-    dead(&world, "later", "3");
+    world.record_death("later", "3");
     let ended = waiting.end();
-    assert_eq!((ended.status, ended.stdout.as_str()), (143, ""));
+    ended.assert_output(143, "");
     assert_eq!(world.key("b", "Cause").as_deref(), Some("later"));
 }
 
@@ -74,7 +73,7 @@ fn a_command_that_did_not_have_to_wait_has_its_death_dependencies_watched_when_i
 #[test]
 fn a_name_that_is_both_dependencies_is_expected_to_come_back() {
     let world = World::new();
-    dead(&world, "db", "3");
+    world.record_death("db", "3");
     let app = world
         .run([
             "-n",
@@ -197,7 +196,7 @@ fn a_dependency_that_dies_while_it_is_waited_for_is_waited_for_again() {
 #[test]
 fn after_ten_seconds_one_line_says_what_is_waited_for_and_what_is_there_instead() {
     let world = World::new();
-    dead(&world, "migrate", "3");
+    world.record_death("migrate", "3");
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let app = world
         .run(["-n", "app", "--birth-deps", "db,migrate:ok"])

@@ -1,7 +1,7 @@
 //! What `exitdir-run` says, how much of it, and where: a standard error that takes nothing, and the termination log.
 
 use crate::support::inspect::{assert_sentence, keys};
-use crate::support::recorder::{Diarist, dead};
+use crate::support::recorder::Diarist;
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World, binary};
 use crate::support::signals::USR1;
@@ -13,7 +13,7 @@ use std::process::Stdio;
 fn quiet_says_errors_only_and_verbose_more() {
     let said = |options: &[&str], deps: &str| {
         let world = World::new();
-        dead(&world, "dep", "0");
+        world.record_death("dep", "0");
         let ended = world
             .run(options)
             .args(["--death-deps", deps, "--", "true"])
@@ -98,7 +98,7 @@ fn a_standard_error_that_takes_nothing_disturbs_nobody() {
         // Each of these is worth a line to -v.
         diarist.running.send(USR1);
         diarist.await_entry("USR1");
-        dead(&diarist.world, "dep", "0");
+        diarist.world.record_death("dep", "0");
         diarist.await_entry("TERM");
         assert_eq!(diarist.diary(), ["up", "USR1", "TERM"], "{kind}");
         diarist.let_go();
@@ -140,7 +140,7 @@ fn a_long_line_to_a_pipe_that_is_almost_full_does_not_block_either() {
 #[test]
 fn why_we_ended_the_container_is_left_in_the_termination_log() {
     let world = World::new();
-    dead(&world, "dep", "3");
+    world.record_death("dep", "3");
     let inside = |before: &str, words: &str| {
         let mut command = world.command("unshare");
         let script = format!(

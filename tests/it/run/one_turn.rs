@@ -5,7 +5,6 @@ use crate::support::active_app::{App, SERVE, SLOW};
 use crate::support::inspect::while_stopped;
 use crate::support::namespaces::{ONE_INSTANCE, with_less_inotify};
 use crate::support::proc::{await_gone, may_sleep_in};
-use crate::support::recorder::dead;
 use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
 use crate::support::signals::{KILL, TERM, send};
 use exitdir::State;
@@ -54,7 +53,7 @@ fn a_command_that_was_stopped_for_a_reload_stays_down_if_the_file_went_meanwhile
 fn a_command_that_is_down_is_not_started_on_a_death_of_the_same_moment() {
     let app = reloading("--death-deps dep");
     while_stopped(&app.running, || {
-        dead(&app.world, "dep", "0");
+        app.world.record_death("dep", "0");
         app.touch("go");
         await_gone(&app.starts()[0]);
     });
@@ -67,7 +66,7 @@ fn a_command_that_is_down_is_not_started_on_a_death_of_the_same_moment() {
     app.await_inactive();
     while_stopped(&app.running, || {
         app.activate();
-        dead(&app.world, "dep", "1");
+        app.world.record_death("dep", "1");
     });
     let (ended, world) = app.ended();
     let starts = fs::read_to_string(world.path("starts")).unwrap();
@@ -180,7 +179,7 @@ fn a_dependency_that_dies_before_the_configuration_is_complete_is_waited_for() {
         std::thread::sleep(Duration::from_millis(300));
         app.configure("1\n");
         std::thread::sleep(Duration::from_millis(pause));
-        dead(&app.world, "dep", "0");
+        app.world.record_death("dep", "0");
         app.await_placed("1\n");
         app.await_look();
         assert_eq!((app.state(), app.starts().len()), (Some(State::Waiting), 0));
@@ -250,7 +249,7 @@ fn a_copy_beside_its_source_is_no_reason_to_give_up() {
 #[test]
 fn a_readiness_that_was_signalled_stays_also_where_the_tombstone_could_not_be_replaced() {
     let app = configured("--ready-on signal", SERVE);
-    let ready = || assert_eq!(app.world.signal(["--ready", "x"]).finish().status, 0);
+    let ready = || app.world.record_ready("x");
     app.await_state(State::Born);
     ready();
     let next = fs::File::create(app.world.dir().join(".x.new")).unwrap();

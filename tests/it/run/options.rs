@@ -1,6 +1,5 @@
 //! The options of `exitdir-run`, as words and as variables. What bad ones lead to is in `applets/bad_input.rs`.
 
-use crate::support::recorder::dead;
 use crate::support::sandbox::{Start, World};
 
 /// Variables without their `EXITDIR_`, with their values.
@@ -66,7 +65,7 @@ fn every_option_can_be_given_as_a_variable() {
     ];
     for (variables, command, status) in cases {
         let world = World::new();
-        dead(&world, "dead", "3");
+        world.record_death("dead", "3");
         let mut run = world.run(command.split(' '));
         run.envs(
             variables
@@ -153,7 +152,7 @@ fn the_command_line_wins_over_variables_and_an_empty_variable_is_none() {
     ];
     for (options, variables, command, status) in cases {
         let world = World::new();
-        dead(&world, "dead", "3");
+        world.record_death("dead", "3");
         let mut run = world.run(options);
         run.args(command.split(' ')).envs(
             variables
@@ -194,7 +193,7 @@ fn lists_are_separated_by_commas_and_options_may_be_repeated() {
         &["--death-deps=dead", "--death-deps=a"],
     ] {
         let world = World::new();
-        dead(&world, "dead", "3");
+        world.record_death("dead", "3");
         assert_eq!(
             world.run(options).args(["--", "true"]).finish().status,
             143,
@@ -215,7 +214,7 @@ fn lists_are_separated_by_commas_and_options_may_be_repeated() {
         );
     }
     let world = World::new();
-    dead(&world, "a", "0");
+    world.record_death("a", "0");
     let both = [
         "--birth-deps",
         "a:ok,b:ok",
@@ -229,10 +228,10 @@ fn lists_are_separated_by_commas_and_options_may_be_repeated() {
         124,
         "all birth dependencies must hold"
     );
-    dead(&world, "b", "0");
+    world.record_death("b", "0");
     assert_eq!(world.run(both).finish().status, 0);
     // Of several that hold at once, the first in the order of the options decides.
-    dead(&world, "c", "3");
+    world.record_death("c", "3");
     for (order, status, cause) in [("a,c", 0, "a"), ("c,a", 143, "c"), ("x,c,a", 143, "c")] {
         let ended = world
             .run(["-n", "main", "--death-deps", order, "--", "true"])

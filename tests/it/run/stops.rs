@@ -3,7 +3,7 @@
 
 use crate::support::inspect::await_sleep;
 use crate::support::listener::{Life, can_listen};
-use crate::support::recorder::{Diarist, dead};
+use crate::support::recorder::Diarist;
 use crate::support::sandbox::{Start, World, binary};
 use crate::support::signals::{HUP, INT, LAST, QUIT, TERM, USR1};
 
@@ -30,7 +30,7 @@ fn a_stop_sends_nothing_if_its_signal_was_passed_on_before() {
     });
     diarist.running.send(TERM);
     diarist.await_entry("TERM");
-    dead(&diarist.world, "dep", "0");
+    diarist.world.record_death("dep", "0");
     diarist.world.await_key("main", "Cause");
     // Whatever was sent with the stop comes before this.
     diarist.running.send(USR1);
@@ -100,7 +100,7 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
         let diarist = Diarist::start(traps, |world| {
             world.run(["-n", "main", "--death-deps", "dep", "--grace-period", grace])
         });
-        dead(&diarist.world, "dep", "3");
+        diarist.world.record_death("dep", "3");
         let Diarist { world, running } = diarist;
         let ended = running.end();
         let (status, reason) = if deaf {
@@ -165,10 +165,5 @@ fn what_we_were_started_with_ignored_does_not_end_a_wait() {
     waiting.send(INT);
     world.signal(["--ready", "db"]).finish();
     let ended = waiting.end();
-    assert_eq!(
-        (ended.status, ended.stdout.as_str()),
-        (0, "started\n"),
-        "{}",
-        ended.stderr
-    );
+    ended.assert_output(0, "started\n");
 }

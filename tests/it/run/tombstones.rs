@@ -2,7 +2,7 @@
 //! files and directories that somebody takes away.
 
 use crate::support::inspect::{assert_sentence, await_sleep, keys};
-use crate::support::recorder::{Diarist, dead};
+use crate::support::recorder::Diarist;
 use crate::support::sandbox::{Running, Start, World, wait_until};
 use crate::support::signals::TERM;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -77,8 +77,8 @@ fn every_ending_has_its_reason_in_the_tombstone() {
     ];
     for (options, command, status, expected) in cases {
         let world = World::new();
-        dead(&world, "dead", "3");
-        dead(&world, "ok", "0");
+        world.record_death("dead", "3");
+        world.record_death("ok", "0");
         let ended = world
             .run(["-n", "main"])
             .args(options)
@@ -220,7 +220,7 @@ fn names_of_every_length_work_and_leave_nothing_else_behind() {
         .into_iter()
         .for_each(|life| assert_eq!(life.end().status, 143));
     assert_eq!(follower.end().status, 143);
-    assert_eq!(world.signal(["-c", "3", longest]).finish().status, 0);
+    world.record_death(longest, "3");
     assert_eq!(world.wait(["-x", longest]).finish().status, 3);
     assert_eq!(world.entries(), names);
 }
@@ -232,8 +232,8 @@ fn a_directory_that_goes_away_does_not_end_the_command() {
     });
     std::fs::rename(diarist.world.dir(), diarist.world.path("old")).unwrap();
     // When it is back it is watched again, and the end goes to the directory that is there.
-    dead(&diarist.world, "other", "0");
-    dead(&diarist.world, "dep", "3");
+    diarist.world.record_death("other", "0");
+    diarist.world.record_death("dep", "3");
     let Diarist { world, running } = diarist;
     let ended = running.end();
     assert_eq!(ended.status, 6, "{}", ended.stderr);

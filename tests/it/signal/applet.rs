@@ -143,7 +143,7 @@ fn a_living_life_is_appended_to_and_its_first_death_counts() {
         0
     );
     assert_eq!(world.wait(["main:ready", "-t", "0"]).finish().status, 0);
-    assert_eq!(world.signal(["--ready", "main"]).finish().status, 0);
+    world.record_ready("main");
     assert_eq!(
         world.tombstone("main").matches("Ready: ").count(),
         1,
@@ -200,7 +200,7 @@ fn another_programs_living_tombstone_is_appended_to_also_without_its_last_newlin
         let world = World::new();
         std::fs::create_dir(world.dir()).unwrap();
         std::fs::write(world.dir().join("main"), text).unwrap();
-        assert_eq!(world.signal(["-c", "3", "main"]).finish().status, 0);
+        world.record_death("main", "3");
         assert!(world.tombstone("main").starts_with(text));
         assert_eq!(
             world.wait(["-x", "main", "-t", "0"]).finish().status,
@@ -247,7 +247,7 @@ fn a_corpse_is_replaced_unless_it_says_the_same() {
         let world = World::new();
         std::fs::create_dir(world.dir()).unwrap();
         std::fs::write(world.dir().join("main"), text).unwrap();
-        assert_eq!(world.signal(["--ready", "main"]).finish().status, 0);
+        world.record_ready("main");
         assert_eq!(
             world.wait(["main:ready", "-t", "0"]).finish().status,
             0,

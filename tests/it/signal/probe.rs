@@ -78,10 +78,7 @@ fn a_probe_has_the_input_output_and_words_of_its_caller() {
     std::io::Write::write_all(&mut &writer, b"in;").unwrap();
     drop(writer);
     let ended = probe.end();
-    assert_eq!(
-        (ended.status, ended.stdout.as_str()),
-        (4, "in;3|--ready|a b||w|")
-    );
+    ended.assert_output(4, "in;3|--ready|a b||w|");
     assert_eq!(ended.stderr, "e".repeat(300_000));
 }
 
@@ -121,14 +118,14 @@ fn a_life_that_was_said_dead_while_the_probe_ran_stays_dead() {
         .stdin(reader)
         .start();
     wait_until("the probe runs", || marker.exists());
-    assert_eq!(world.signal(["-c", "3", "db"]).finish().status, 0);
+    world.record_death("db", "3");
     let said = world.tombstone("db");
     drop(writer);
     // The probe's own status, and a sentence about the word that came too late.
     assert_sentence(&probe.end(), "exitdir-signal", 0);
     assert!(db.is_running());
     let late = world.signal(["-r", "db", "--", "echo", "ran"]).finish();
-    assert_eq!((late.status, late.stdout.as_str()), (125, ""));
+    late.assert_output(125, "");
     assert_eq!(world.tombstone("db"), said);
     assert_eq!(world.wait(["-x", "db", "-t", "0"]).finish().status, 3);
 }

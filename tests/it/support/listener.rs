@@ -6,7 +6,7 @@
 //! everything that was there before it.
 
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Ended, Running, Start, World, binary, wait_until};
+use crate::support::sandbox::{Ended, Running, Start, World, binary, wait_until, words};
 use crate::support::signals::{CHLD, KILL, LAST, STOP, send_all};
 use std::process::Command;
 
@@ -72,10 +72,6 @@ const CALLS: [&str; 2] = if cfg!(target_arch = "x86_64") {
 } else {
     ["135", "137"]
 };
-
-pub fn words(text: &str) -> Vec<&str> {
-    text.split_whitespace().collect()
-}
 
 /// Whether a listener can be had.
 pub fn can_listen() -> bool {

@@ -45,7 +45,3 @@ impl Diarist {
         self.world.touch("end");
     }
 }
-
-pub fn dead(world: &World, name: &str, code: &str) {
-    assert_eq!(world.signal(["-c", code, name]).finish().status, 0);
-}

@@ -121,6 +121,20 @@ impl World {
         command
     }
 
+    /// `exitdir-signal -c CODE NAME`.
+    #[track_caller]
+    pub fn record_death(&self, name: &str, code: &str) {
+        self.signal(["-c", code, name])
+            .finish()
+            .assert_output(0, "");
+    }
+
+    /// `exitdir-signal --ready NAME`.
+    #[track_caller]
+    pub fn record_ready(&self, name: &str) {
+        self.signal(["--ready", name]).finish().assert_output(0, "");
+    }
+
     /// The text of a tombstone; empty if there is none.
     pub fn tombstone(&self, name: &str) -> String {
         std::fs::read_to_string(self.dir().join(name)).unwrap_or_default()
@@ -162,6 +176,11 @@ impl Drop for World {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.root);
     }
+}
+
+/// The words of a command line without quotes.
+pub fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
 }
 
 pub fn entries(dir: &Path) -> Vec<String> {
@@ -207,6 +226,14 @@ pub struct Ended {
     pub status: i32,
     pub stdout: String,
     pub stderr: String,
+}
+
+impl Ended {
+    #[track_caller]
+    pub fn assert_output(&self, status: i32, stdout: &str) {
+        let found = (self.status, self.stdout.as_str());
+        assert_eq!(found, (status, stdout), "{}", self.stderr);
+    }
 }
 
 impl Running {

@@ -620,7 +620,7 @@ fn while_it_waits_for_a_birth_ctrl_z_suspends_exitdir_run_and_ctrl_c_ends_it() {
     shell.await_all_stopped();
     shell.terminal.enter("fg");
     await_sleep(&shell);
-    assert_eq!(world.signal(["--ready", "db"]).finish().status, 0);
+    world.record_ready("db");
     shell.terminal.await_foreground("sh");
     shell.terminal.enter("words");
     let shown = shell.prompt();
@@ -649,7 +649,7 @@ fn a_death_dependency_that_holds_while_the_job_is_suspended_stops_it_after_fg_or
         shell.terminal.await_foreground("sleep");
         shell.press(CTRL_Z);
         shell.await_all_stopped();
-        assert_eq!(world.signal(["main"]).finish().status, 0);
+        world.record_death("main", "0");
         assert_eq!(shell.jobs().len(), 2, "both are stopped still");
         let shown = match continued {
             "fg" => shell.ask("fg; echo status $?"),
@@ -674,13 +674,9 @@ fn without_a_terminal_a_stop_continues_a_stopped_command_after_the_stop_signal()
         let state = state_of(pid.trim().parse().ok()?);
         (state == Some('T')).then_some(pid)
     });
-    assert_eq!(world.signal(["main"]).finish().status, 0);
+    world.record_death("main", "0");
     let ended = running.end();
-    assert_eq!(
-        (ended.status, ended.stdout.as_str()),
-        (3, "TERM\n"),
-        "{ended:?}"
-    );
+    ended.assert_output(3, "TERM\n");
     assert!(is_gone(&pid));
 }
 

@@ -371,10 +371,7 @@ fn print_names_state_and_code_of_those_that_decided() {
         );
     }
     let ended = world.wait(["--print", "a", "--", "echo", "then"]).finish();
-    assert_eq!(
-        (ended.status, ended.stdout.as_str()),
-        (0, "a failed 3\nthen\n")
-    );
+    ended.assert_output(0, "a failed 3\nthen\n");
     let full = File::options().write(true).open("/dev/full").unwrap();
     assert_sentence(
         &world.wait(["--print", "a"]).stdout(full).finish(),
@@ -423,7 +420,7 @@ fn the_command_replaces_the_process() {
     let ended = world
         .wait(["-t", "0", "x", "--", "echo", "started"])
         .finish();
-    assert_eq!((ended.status, ended.stdout.as_str()), (124, ""));
+    ended.assert_output(124, "");
 }
 
 #[test]
@@ -647,12 +644,7 @@ fn a_follower_takes_tombstones_that_are_created_empty_and_filled_at_once_for_bir
     )
     .unwrap();
     let ended = waiter.end();
-    assert_eq!(
-        (ended.status, ended.stdout.as_str()),
-        (0, "peer-7 failed 3\n"),
-        "{}",
-        ended.stderr
-    );
+    ended.assert_output(0, "peer-7 failed 3\n");
     let ended = follower.end();
     assert_eq!(ended.status, 143, "{}", ended.stderr);
     assert_eq!(world.key("proxy", "Cause").as_deref(), Some("peer-7"));
@@ -675,12 +667,7 @@ fn a_tombstone_that_is_being_rewritten_is_what_it_was() {
         .unwrap();
     drop(file);
     let ended = waiter.end();
-    assert_eq!(
-        (ended.status, ended.stdout.as_str()),
-        (3, "peer failed 3\n"),
-        "{}",
-        ended.stderr
-    );
+    ended.assert_output(3, "peer failed 3\n");
     assert_eq!(living.end().status, 0);
 }
 
@@ -712,10 +699,7 @@ fn an_exit_file_that_is_touched_is_a_death_when_it_is_closed_or_left_alone() {
         let waiter = start_wait(&world, &["--print", "--poll", "off", name]);
         drop(open_fresh(&world, name, ""));
         let ended = waiter.end();
-        assert_eq!(
-            (ended.status, ended.stdout.as_str()),
-            (0, &*format!("{name} ok 0\n"))
-        );
+        ended.assert_output(0, &*format!("{name} ok 0\n"));
     }
     // Created and never closed, as the Go library's leader does: left alone for a second.
     for name in ["early", "late"] {

@@ -43,12 +43,7 @@ fn the_end_of_a_life_is_read_from_its_own_file_however_soon_the_next_begins() {
         second = Some(run);
     });
     let ended = fails.end();
-    assert_eq!(
-        (ended.status, ended.stdout.as_str()),
-        (0, "x failed 143\n"),
-        "{}",
-        ended.stderr
-    );
+    ended.assert_output(0, "x failed 143\n");
 }
 
 #[test]
@@ -70,7 +65,7 @@ fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
     let mut second = None;
     while_stopped(&fails, || {
         // read meets the end of its input and fails; -e is not given, so say 0 for it.
-        assert_eq!(world.signal(["-c", "0", "zz"]).finish().status, 0);
+        world.record_death("zz", "0");
         run.send(TERM);
         run.end();
         second = Some(world.run(["-n", "zz", "--", "sleep", "60"]).start());
@@ -79,14 +74,9 @@ fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
         });
     });
     // Whatever it made of it, this comes after.
-    assert_eq!(world.signal(["-c", "7", "last"]).finish().status, 0);
+    world.record_death("last", "7");
     let ended = fails.end();
-    assert_eq!(
-        (ended.status, ended.stdout.as_str()),
-        (0, "last failed 7\n"),
-        "{}",
-        ended.stderr
-    );
+    ended.assert_output(0, "last failed 7\n");
 }
 
 #[test]
@@ -110,7 +100,7 @@ fn a_directory_that_is_made_anew_is_another_one_even_with_the_same_inode() {
     await_sleep(&run);
     std::fs::remove_dir(world.dir()).unwrap();
     std::fs::create_dir(world.dir()).unwrap();
-    assert_eq!(world.signal(["-c", "1", "x"]).finish().status, 0);
+    world.record_death("x", "1");
     let ended = run.end();
     assert_eq!(ended.status, 143, "{}", ended.stderr);
     assert!(
@@ -127,21 +117,16 @@ fn a_file_that_nobody_asked_for_and_nobody_can_read_ends_no_wait() {
     }
     let world = World::new();
     let binary = installed(&world);
-    assert_eq!(world.signal(["-c", "1", "secret"]).finish().status, 0);
+    world.record_death("secret", "1");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(world.dir().join("secret"), mode).unwrap();
     let waits = as_nobody(&world, &binary)
         .args(["wait", ":ok", "--print"])
         .start();
     await_sleep(&waits);
-    assert_eq!(world.signal(["x"]).finish().status, 0);
+    world.record_death("x", "0");
     let ended = waits.end();
-    assert_eq!(
-        (ended.status, ended.stdout.as_str()),
-        (0, "x ok 0\n"),
-        "{}",
-        ended.stderr
-    );
+    ended.assert_output(0, "x ok 0\n");
     assert_eq!(
         ended.stderr.matches("secret: Permission denied").count(),
         1,
@@ -227,7 +212,7 @@ fn a_wait_that_slept_ends_in_a_substitution_and_where_no_further_process_is_allo
         .start();
     await_sleep(&script);
     only_child("the substituted wait is there", plain.pid());
-    assert_eq!(world.signal(["x"]).finish().status, 0);
+    world.record_death("x", "0");
     assert_eq!(script.end().stdout, "x ok 0\n");
     assert_eq!(plain.end().stdout, "found x ok 0\n");
 }

@@ -38,7 +38,7 @@ fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
         world.await_key("proxy", "Ready");
         await_any_sleep(&wait);
         let since = Instant::now();
-        assert_eq!(world.signal(["-c", "3", "main"]).finish().status, 0);
+        world.record_death("main", "3");
         let (wait, run) = (wait.end(), run.end());
         assert!(since.elapsed() < SOON, "{script}: {:?}", since.elapsed());
         assert_eq!(
@@ -73,7 +73,7 @@ fn a_look_that_was_held_up_makes_nobody_deaf() {
         let (_, after) = text.split_once("(DELAYED)")?;
         after.contains("poll(").then_some(())
     });
-    assert_eq!(world.signal(["main"]).finish().status, 0);
+    world.record_death("main", "0");
     let since = Instant::now();
     assert_eq!(process.end().status, 0);
     assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
@@ -106,7 +106,7 @@ fn without_inotify_nobody_sleeps_longer_than_250_ms() {
         wait_until("it has looked five times", || {
             text().matches("(Timeout)").count() >= 5
         });
-        assert_eq!(world.signal(["main"]).finish().status, 0);
+        world.record_death("main", "0");
         process.end();
         for line in text().lines().filter(|line| line.contains("tv_sec=")) {
             let nanos: u64 = between(line, "tv_nsec=", "}").parse().unwrap();
@@ -253,16 +253,13 @@ fn a_death_among_more_events_than_the_kernel_keeps_is_not_lost() {
     let witness = listen(&world.dir());
     // A few come late or not at all, when a process that another test starts still holds the file.
     make_noise(&world.dir(), queue + queue / 8);
-    assert_eq!(world.signal(["-c", "3", "main"]).finish().status, 0);
+    world.record_death("main", "3");
     make_noise(&world.dir(), 100);
     assert_eq!(overheard(&witness, "main"), (true, false));
     followers.iter().for_each(|follower| follower.send(CONT));
     let [wait, anybody, run] = followers.map(Running::end);
-    assert_eq!((wait.status, wait.stdout.as_str()), (3, "main failed 3\n"));
-    assert_eq!(
-        (anybody.status, anybody.stdout.as_str()),
-        (0, "main failed 3\n")
-    );
+    wait.assert_output(3, "main failed 3\n");
+    anybody.assert_output(0, "main failed 3\n");
     assert_eq!(run.status, 143, "{}", run.stderr);
 }
 

@@ -116,12 +116,7 @@ fn a_killed_supervisor_is_lost_at_once_and_its_command_with_it() {
         let before = world.tombstone("main");
         kill(main);
         let ended = waiter.end();
-        assert_eq!(
-            (ended.status, ended.stdout.as_str()),
-            (137, "main lost 137\n"),
-            "{}",
-            ended.stderr
-        );
+        ended.assert_output(137, "main lost 137\n");
         assert_eq!(follower.end().status, 143);
         assert_eq!(world.tombstone("main"), before, "nobody writes into it");
     }
