@@ -15,13 +15,7 @@ fn start_as_pid_1() -> Life {
     let line = listening(&world, "", "");
     let running = command_of(&world, &PID_NAMESPACE, &line).start();
     let pid = only_child("unshare has forked", running.pid());
-    let life = Life {
-        running,
-        pid,
-        world,
-    };
-    life.await_up();
-    life
+    Life::of(world, running, pid)
 }
 
 /// Sends each signal and looks at what comes of it.
@@ -248,12 +242,7 @@ fn where_sigtimedwait_is_refused_each_signal_is_passed_on_all_the_same_and_nothi
         let mut traced = children(running.pid()).into_iter();
         traced.find(|pid| is_exitdir(*pid))
     });
-    let life = Life {
-        running,
-        pid,
-        world,
-    };
-    life.await_up();
+    let life = Life::of(world, running, pid);
     for signal in all_passed_on() {
         life.send_and_await(signal, signal);
     }

@@ -44,12 +44,7 @@ fn signal_before_exec(delay: &str) -> Option<Vec<i32>> {
     // A stop signal takes away a CONT that is pending, and this one comes last.
     send_all(pid, &all_passed_on());
     let in_time = is_exitdir(child);
-    let life = Life {
-        running,
-        pid,
-        world,
-    };
-    life.await_up();
+    let life = Life::of(world, running, pid);
     life.await_times(LAST, 1);
     let mut heard = life.all_heard();
     heard.sort_unstable();

@@ -1,6 +1,7 @@
 //! The tombstone of a life that is restarted in place is replaced each time: whose words survive that, and what
 //! happens when the disk is full, the directory goes away, or another life wants the name.
 
+use crate::support::namespaces::{SMALL_DISK, with_mounts};
 use crate::support::parallel::{SetOnDrop, WORKERS, for_each};
 use crate::support::proc::children;
 use crate::support::requirements::{is_permitted, strace_can_inject};
@@ -187,21 +188,17 @@ impl Drop for Traced {
 fn a_full_disk_leaves_the_old_tombstone_and_one_complaint_and_the_life_goes_on() {
     let world = World::new();
     std::fs::create_dir(world.dir()).unwrap();
-    let trial = "mount -t tmpfs -o size=16k tmpfs \"$EXIT_DIR\"";
     if !is_permitted(
         "a small tmpfs",
-        world.command("unshare").args(["-m", "sh", "-c", trial]),
+        &mut with_mounts(&world, SMALL_DISK, "true"),
     ) {
         return;
     }
-    let script = format!(
-        "{trial}; \"$0\" run -n x --restart always --restart-limit 2 -- \
+    let script = "\"$0\" run -n x --restart always --restart-limit 2 -- \
          sh -c 'stat -c %i \"$EXIT_DIR/x\"; head -c 99999 /dev/zero 2>&1 >\"$EXIT_DIR/.ballast\" | :; exit 3'; \
-         echo \"$?\"; ls -A \"$EXIT_DIR\"; cat \"$EXIT_DIR/x\""
-    );
-    let ended = world
-        .command("unshare")
-        .args(["-m", "sh", "-c", &script])
+         echo \"$?\"; ls -A \"$EXIT_DIR\"; cat \"$EXIT_DIR/x\"";
+    let ended = with_mounts(&world, SMALL_DISK, "sh")
+        .args(["-c", script])
         .arg(binary())
         .finish();
     let lines: Vec<&str> = ended.stdout.lines().collect();

@@ -1,6 +1,7 @@
 //! `exitdir-signal` as its users see it.
 
 use crate::support::inspect::assert_sentence;
+use crate::support::namespaces::{SMALL_DISK, with_mounts};
 use crate::support::proc::await_gone;
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
@@ -335,7 +336,8 @@ fn a_full_disk_does_not_swallow_a_signal() {
     let world = World::new();
     std::fs::create_dir(world.dir()).unwrap();
     // The first page of the disk is taken, so no tombstone can be filled.
-    let script = "mount -t tmpfs -o size=4k tmpfs \"$EXIT_DIR\"; cd \"$EXIT_DIR\"; head -c 4096 /dev/zero > .ballast || exit 99\n\
+    let disk = SMALL_DISK.replace("16k", "4k");
+    let script = "cd \"$EXIT_DIR\"; head -c 4096 /dev/zero > .ballast || exit 99\n\
                   \"$0\" signal clean; echo \"$?\"; test -s clean || echo empty\n\
                   \"$0\" signal -c 3 failed; echo \"$?\"\n\
                   \"$0\" signal -r ready; echo \"$?\"\n\
@@ -343,16 +345,11 @@ fn a_full_disk_does_not_swallow_a_signal() {
                   \"$0\" run -n late --exit-only -- sh -c 'exit 4'; echo \"$?\"\n\
                   \"$0\" wait -x -t 0 clean; echo \"$?\"\n\
                   ls -A";
-    let mut inside = world.command("unshare");
-    inside.args(["-m", "sh", "-c"]);
-    let trial = "mount -t tmpfs -o size=4k tmpfs \"$EXIT_DIR\"";
-    if !is_permitted(
-        "a small tmpfs",
-        world.command("unshare").args(["-m", "sh", "-c", trial]),
-    ) {
+    if !is_permitted("a small tmpfs", &mut with_mounts(&world, &disk, "true")) {
         return;
     }
-    let ended = inside.arg(script).arg(binary()).finish();
+    let mut inside = with_mounts(&world, &disk, "sh");
+    let ended = inside.args(["-c", script]).arg(binary()).finish();
     // An empty file is a death once it has settled: at the first look it may still be about to be written.
     let (said, rest) = ended
         .stdout
@@ -375,21 +372,17 @@ fn a_full_disk_does_not_swallow_a_signal() {
 fn the_space_for_the_end_is_reserved_before_the_disk_is_full() {
     let world = World::new();
     std::fs::create_dir(world.dir()).unwrap();
-    let trial = "mount -t tmpfs -o size=16k tmpfs \"$EXIT_DIR\"";
     if !is_permitted(
         "a small tmpfs",
-        world.command("unshare").args(["-m", "sh", "-c", trial]),
+        &mut with_mounts(&world, SMALL_DISK, "true"),
     ) {
         return;
     }
     // CMD fills the disk and tries again for good measure.
-    let script = format!(
-        "{trial}; \"$0\" run -n main --ready-on signal -- sh -c 'cd \"$EXIT_DIR\"; stat -c %b main; head -c 99999 /dev/zero > ballast; echo x > more; \
-         \"$0\" signal -r main -m \"$(printf %01000d 7)\"; exit 3' \"$0\"; echo \"$?\"; tail -n 3 \"$EXIT_DIR/main\""
-    );
-    let ended = world
-        .command("unshare")
-        .args(["-m", "sh", "-c", &script])
+    let script = "\"$0\" run -n main --ready-on signal -- sh -c 'cd \"$EXIT_DIR\"; stat -c %b main; head -c 99999 /dev/zero > ballast; echo x > more; \
+         \"$0\" signal -r main -m \"$(printf %01000d 7)\"; exit 3' \"$0\"; echo \"$?\"; tail -n 3 \"$EXIT_DIR/main\"";
+    let ended = with_mounts(&world, SMALL_DISK, "sh")
+        .args(["-c", script])
         .arg(binary())
         .finish();
     let lines: Vec<&str> = ended.stdout.lines().collect();

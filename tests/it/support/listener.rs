@@ -146,6 +146,11 @@ impl Life {
         let line = listening(&world, options, manner);
         let running = command_of(&world, &[], &line).start();
         let pid = running.pid();
+        Life::of(world, running, pid)
+    }
+
+    /// The life of this exitdir-run, once its command listens.
+    pub fn of(world: World, running: Running, pid: i32) -> Life {
         let life = Life {
             running,
             pid,

@@ -32,6 +32,9 @@ pub fn with_mounts(world: &World, script: &str, program: impl AsRef<OsStr>) -> C
     command
 }
 
+/// Makes the exit directory a file system of 16 KiB.
+pub const SMALL_DISK: &str = "mount -t tmpfs -o size=16k tmpfs \"$EXIT_DIR\"";
+
 /// Makes the exit directory read-only.
 pub const READ_ONLY: &str =
     "mount --bind \"$EXIT_DIR\" \"$EXIT_DIR\"; mount -o remount,bind,ro \"$EXIT_DIR\"";

@@ -699,7 +699,7 @@ fn an_exit_file_that_is_touched_is_a_death_when_it_is_closed_or_left_alone() {
         let waiter = start_wait(&world, &["--print", "--poll", "off", name]);
         drop(open_fresh(&world, name, ""));
         let ended = waiter.end();
-        ended.assert_output(0, &*format!("{name} ok 0\n"));
+        ended.assert_output(0, &format!("{name} ok 0\n"));
     }
     // Created and never closed, as the Go library's leader does: left alone for a second.
     for name in ["early", "late"] {
