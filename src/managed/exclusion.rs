@@ -1,7 +1,8 @@
 //! What no source may take in: the exit directory, because tombstones are no configuration, and our
 //! own tombstone under any other name.
 
-use crate::store::exit_dir::{ExitDir, FileId};
+use crate::store::exit_dir::ExitDir;
+use crate::store::file_id::FileId;
 use rustix::fs::Stat;
 
 /// The exit directory as it is now, if there is one.
@@ -25,7 +26,7 @@ impl<'d> Exclusion<'d> {
     /// Whether this process holds the lock of the file: closing another descriptor of it would drop
     /// the lock (fcntl(2)).
     pub(super) fn is_own_tombstone(&self, stat: &Stat) -> bool {
-        let id = Some(FileId::of(stat));
-        self.dir.is_some_and(|dir| dir.is_own(id))
+        let id = FileId::of(stat);
+        self.dir.is_some_and(|dir| dir.is_guarded(id))
     }
 }

@@ -8,7 +8,7 @@ use super::scan::{if_exists, names, scan};
 use super::tree::{Attributes, DEPTH_LIMIT, Node, SIZE_LIMIT, Tree};
 use super::watch_set::WatchSet;
 use crate::error::describe;
-use crate::store::exit_dir::FileId;
+use crate::store::file_id::FileId;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use std::fs::File;
 use std::io::{self, Read};

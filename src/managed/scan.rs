@@ -8,7 +8,7 @@
 use super::exclusion::Exclusion;
 use super::tree::{DEPTH_LIMIT, ENTRY_LIMIT};
 use super::watch_set::{WatchSet, content_events, entry_events};
-use crate::store::exit_dir::FileId;
+use crate::store::file_id::FileId;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 use std::collections::hash_map::DefaultHasher;

@@ -10,7 +10,7 @@ use super::staging::parent;
 use super::tree::{Node, Tree, TreeFingerprint};
 use super::update::ManagedUpdate;
 use super::watch_set::WatchSet;
-use crate::store::exit_dir::FileId;
+use crate::store::file_id::FileId;
 use std::path::{Path, PathBuf};
 
 /// One source.

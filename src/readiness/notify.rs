@@ -1,7 +1,8 @@
 //! `$NOTIFY_SOCKET`: what a command says of itself (sd_notify(3)).
 
 use super::update::ReadinessUpdate;
-use crate::store::exit_dir::{ExitDir, FileId};
+use crate::store::exit_dir::ExitDir;
+use crate::store::file_id::FileId;
 use crate::sys::datagram::{self, Datagram};
 use crate::sys::random;
 use rustix::io::Errno;
@@ -130,7 +131,7 @@ impl NotifySocket {
     /// Closes a descriptor that came along (`FDSTORE=1`, `BARRIER=1`), so that whoever waits for that goes on.
     fn close(&mut self, descriptor: OwnedFd, dir: Option<&ExitDir>) {
         let id = rustix::fs::fstat(&descriptor).map(|stat| FileId::of(&stat));
-        if id.is_ok_and(|id| dir.is_some_and(|dir| dir.is_own(Some(id)))) {
+        if id.is_ok_and(|id| dir.is_some_and(|dir| dir.is_guarded(id))) {
             // The lock on our tombstone would go with it.
             self.kept.push(descriptor);
             return;

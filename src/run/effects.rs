@@ -12,7 +12,7 @@ use crate::readiness::spec::ReadyOn;
 use crate::run::messages::Messages;
 use crate::run::termination_log;
 use crate::signal::Signal;
-use crate::store::publish::DeathRecord;
+use crate::store::append::DeathRecord;
 use crate::supervisor::action::Action;
 use crate::supervisor::event::Event;
 use crate::supervisor::outcome::{EndReason, FinalStatus};

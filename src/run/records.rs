@@ -4,8 +4,9 @@
 use super::Supervisor;
 use crate::error::{Error, describe};
 use crate::protocol::tombstone::Line;
+use crate::store::append::DeathRecord;
 use crate::store::own_tombstone::Replacement;
-use crate::store::publish::{self, DeathRecord};
+use crate::store::publish;
 use crate::supervisor::record::Record;
 use crate::sys::clock::timestamp_now;
 use std::time::{Duration, Instant};

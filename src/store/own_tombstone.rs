@@ -6,8 +6,11 @@
 use crate::error::Error;
 use crate::protocol::name::Name;
 use crate::protocol::tombstone::{Line, Lock, Tombstone, compose};
-use crate::store::exit_dir::{ExitDir, FileId, read_start};
-use crate::store::publish::{DeathRecord, PendingTombstone, append};
+use crate::store::append::{DeathRecord, append};
+use crate::store::exit_dir::ExitDir;
+use crate::store::file_id::FileId;
+use crate::store::publish::PendingTombstone;
+use crate::store::snapshot::read_start;
 use crate::sys::clock::timestamp_now;
 use crate::sys::write::write_all;
 use rustix::io::Errno;

@@ -8,17 +8,15 @@
 use crate::error::Error;
 use crate::exit;
 use crate::protocol::name::Name;
-use crate::protocol::timestamp::Timestamp;
-use crate::protocol::tombstone::{
-    Line, Lock, LockIdentity, RESERVED, Reason, compose, compose_append,
-};
-use crate::signal::Signal;
-use crate::store::exit_dir::{ExitDir, FileId, device_numbers};
+use crate::protocol::tombstone::{Line, Lock, LockIdentity, RESERVED, compose};
+use crate::store::append::DeathRecord;
+use crate::store::exit_dir::ExitDir;
+use crate::store::file_id::{FileId, device_numbers};
 use crate::sys::clock::timestamp_now;
 use crate::sys::write::write_all;
-use rustix::fs::{FallocateFlags, FlockOperation, IFlags, Mode, OFlags, SeekFrom};
+use rustix::fs::{FallocateFlags, FlockOperation, IFlags, Mode, OFlags};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,26 +41,6 @@ pub(crate) struct PendingTombstone<'d> {
 
 /// Held by whoever is being born in this process.
 static BIRTH: Mutex<()> = Mutex::new(());
-
-/// The record of a life's end.
-#[derive(Clone, Debug)]
-pub(crate) struct DeathRecord<'a> {
-    pub(crate) code: u8,
-    pub(crate) signal: Option<Signal>,
-    pub(crate) reason: Option<Reason>,
-    pub(crate) message: Option<&'a str>,
-}
-
-impl DeathRecord<'_> {
-    pub(crate) fn lines<'a>(&'a self, died: &'a Timestamp) -> Vec<Line<'a>> {
-        let mut lines = vec![Line::ExitCode(self.code)];
-        lines.extend(self.signal.map(Line::Signal));
-        lines.extend(self.reason.map(Line::Reason));
-        lines.extend(self.message.map(Line::Message));
-        lines.push(Line::Died(died));
-        lines
-    }
-}
 
 impl<'d> PendingTombstone<'d> {
     /// Becomes the only one being born under `name`.
@@ -309,21 +287,6 @@ fn remove_obstacle(dir: &ExitDir, staging_name: &str) -> Result<PublishAttempt, 
         Ok(()) | Err(Errno::NOENT) => Ok(PublishAttempt::Lost),
         Err(errno) => Err(errno),
     }
-}
-
-/// Appends one record to an open tombstone; `Ok(false)` if there was no room for it.
-pub(crate) fn append(file: impl AsFd, lines: &[Line<'_>]) -> Result<bool, Errno> {
-    let length = rustix::fs::seek(&file, SeekFrom::End(0))?;
-    let mut last = [0];
-    let last = match length.checked_sub(1) {
-        Some(at) => (rustix::io::pread(&file, &mut last, at)? == 1).then_some(last[0]),
-        None => None,
-    };
-    let Some(record) = compose_append(lines, length, last) else {
-        return Ok(false);
-    };
-    write_all(file, record.as_bytes())?;
-    Ok(true)
 }
 
 /// Publishes the tombstone of a life that is over already, for one that showed none before.

@@ -6,7 +6,9 @@
 
 use crate::duration::Limit;
 use crate::error::describe;
-use crate::store::exit_dir::{ExitDir, FileId, Locality};
+use crate::store::exit_dir::ExitDir;
+use crate::store::file_id::FileId;
+use crate::store::locality::Locality;
 use crate::watch::inotify::Inotify;
 use rustix::fs::inotify::{ReadFlags, WatchFlags};
 use rustix::io::Errno;

@@ -1,7 +1,7 @@
 //! A watch on the nearest directory above a path that exists: a file appears there, or the first
 //! directory that is missing on the way to it. Links on the way are not watched.
 
-use crate::store::exit_dir::FileId;
+use crate::store::file_id::FileId;
 use crate::watch::inotify::Inotify;
 use rustix::fs::FileType;
 use rustix::fs::inotify::WatchFlags;

@@ -10,9 +10,9 @@ use crate::error::Error;
 use crate::protocol::life::{Life, Liveness, LockState, Observation, WriteState};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
-use crate::store::exit_dir::{
-    ExitDir, FileId, SETTLE_TIME, Snapshot, TombstoneFile, WriteStability,
-};
+use crate::store::exit_dir::ExitDir;
+use crate::store::file_id::FileId;
+use crate::store::snapshot::{SETTLE_TIME, Snapshot, TombstoneFile, WriteStability};
 use crate::watch::cpu_time::CpuTimer;
 use crate::watch::dir_watch::{DirChanges, DirWatch, WatchFault};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,30 @@
+//! Which file a name or a descriptor leads to.
+
+use rustix::fs::Stat;
+
+/// The identity of a file: its device and inode.
+///
+/// The kernel reuses an inode number after the file is gone. Two equal identities mean the same
+/// file only while the file is held open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    pub(crate) fn of(stat: &Stat) -> FileId {
+        FileId {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        }
+    }
+}
+
+/// The major and minor number of a file's device, as a `Lock:` line names them.
+pub(crate) fn device_numbers(stat: &Stat) -> (u32, u32) {
+    (
+        rustix::fs::major(stat.st_dev),
+        rustix::fs::minor(stat.st_dev),
+    )
+}

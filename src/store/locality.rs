@@ -1,0 +1,31 @@
+//! Whether a file system belongs to this machine alone.
+
+use rustix::fs::FsWord;
+use std::path::Path;
+
+/// Whether only this machine writes to a file system. Only then do events report every change, and
+/// a free lock of another boot means that its holder is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Locality {
+    Local,
+    Remote,
+}
+
+impl Locality {
+    /// The locality of the file system that `path` is on; remote if statfs(2) fails.
+    pub(crate) fn of_path(path: &Path) -> Locality {
+        rustix::fs::statfs(path).map_or(Locality::Remote, |fs| Locality::of_magic(fs.f_type))
+    }
+
+    /// By the magic number of statfs(2). A file system that is not in the list counts as remote.
+    pub(super) fn of_magic(magic: FsWord) -> Locality {
+        match magic {
+            0x0102_1994 | 0x8584_58f6 // tmpfs, ramfs
+            | 0xef53 | 0x5846_5342 | 0x9123_683e // ext4, xfs, btrfs
+            | 0xf2f5_2010 | 0x2fc1_2fc1 | 0xca45_1a4e // f2fs, zfs, bcachefs
+            | 0x794c_7630 // overlay
+            => Locality::Local,
+            _ => Locality::Remote,
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Reading a tombstone: opening it, its text, its lock, and whether its writer has finished.
+
+use crate::error::Error;
+use crate::protocol::life::{Life, LockState, ReaderContext, WriteState};
+use crate::protocol::name::Name;
+use crate::protocol::tombstone::{RESERVED, Tombstone};
+use crate::store::exit_dir::ExitDir;
+use crate::store::file_id::{FileId, device_numbers};
+use crate::store::locality::Locality;
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::process::{Flock, FlockOffsetType, FlockType};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A file that has not changed for this long is complete: its writer is not in the middle of a write.
+pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(1);
+
+/// A regular file of the exit directory, open for reading.
+#[derive(Debug)]
+pub(crate) struct TombstoneFile {
+    file: OwnedFd,
+    pub(crate) id: FileId,
+}
+
+/// What one read of a file found.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) tombstone: Tombstone,
+    pub(crate) lock: LockState,
+    fingerprint: FileFingerprint,
+    modified: SystemTime,
+}
+
+/// What every write to a file changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileFingerprint {
+    size: i64,
+    modified: (i64, u64),
+}
+
+impl ExitDir {
+    /// Opens a tombstone; `None` if there is none, or if the entry cannot be one.
+    pub(crate) fn open(&self, name: &Name) -> Result<Option<TombstoneFile>, Error> {
+        self.open_entry(name.as_str())
+    }
+
+    /// Opens any regular file of the directory, unless this process holds its lock.
+    pub(super) fn open_entry(&self, entry: &str) -> Result<Option<TombstoneFile>, Error> {
+        let failed = |errno| Error::io("read", &self.entry(entry), errno);
+        let is_guarded = |id: FileId| self.is_guarded(id);
+        if self.guards_any() && self.id_of(entry).map_err(failed)?.is_some_and(is_guarded) {
+            return Ok(None);
+        }
+        // NONBLOCK: opening a FIFO must not block. NOFOLLOW: a symbolic link is never a tombstone.
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match rustix::fs::open(self.entry(entry), flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Ok(None),
+            Err(errno) => return Err(failed(errno)),
+        };
+        let stat = rustix::fs::fstat(&file).map_err(failed)?;
+        let id = FileId::of(&stat);
+        if is_guarded(id) {
+            // The file got this name between the check and the open. Closing the descriptor would
+            // drop this process's lock, so it stays open.
+            std::mem::forget(file);
+            return Ok(None);
+        }
+        let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        Ok(regular.then_some(TombstoneFile { file, id }))
+    }
+
+    /// Reads an open file: its text, then its lock. If the lock shows a death, the text is read
+    /// again: the supervisor may have written a death record before it released the lock.
+    pub(crate) fn read(&self, opened: &TombstoneFile) -> Result<Snapshot, Errno> {
+        let (mut stat, mut tombstone) = read_tombstone(&opened.file)?;
+        let lock = self.lock_state(opened, &stat, &tombstone);
+        if lock == LockState::Released {
+            (stat, tombstone) = read_tombstone(&opened.file)?;
+        }
+        Ok(Snapshot {
+            tombstone,
+            lock,
+            fingerprint: FileFingerprint {
+                size: stat.st_size,
+                modified: (stat.st_mtime, stat.st_mtime_nsec),
+            },
+            modified: system_time(stat.st_mtime, stat.st_mtime_nsec),
+        })
+    }
+
+    /// Asks for the lock, unless the text says that the life is over.
+    fn lock_state(&self, opened: &TombstoneFile, stat: &Stat, tombstone: &Tombstone) -> LockState {
+        if tombstone.lock.is_none() || tombstone.died.is_some() {
+            return LockState::Unknown;
+        }
+        let reader = ReaderContext {
+            boot: self.boot_id(),
+            device: device_numbers(stat),
+            inode: stat.st_ino,
+            local: self.locality(stat, &opened.file) == Locality::Local,
+        };
+        // If fcntl(2) fails, the lock cannot be seen, and that proves nothing.
+        opened.is_locked().map_or(LockState::Unknown, |held| {
+            LockState::judge(tombstone.lock.as_ref(), held, reader)
+        })
+    }
+
+    /// Opens and reads the file that a name leads to.
+    ///
+    /// A supervisor that replaces its tombstone releases the old file's lock and no longer reads the
+    /// old file. So a death, shown by the lock or by the text, counts only if the name still leads to
+    /// the file that was read.
+    pub(crate) fn read_current(
+        &self,
+        name: &Name,
+    ) -> Result<Option<(TombstoneFile, Snapshot)>, Error> {
+        let failed = |errno| Error::io("read", &self.entry(name.as_str()), errno);
+        loop {
+            let Some(opened) = self.open(name)? else {
+                return Ok(None);
+            };
+            let snapshot = self.read(&opened).map_err(failed)?;
+            let is_dead = snapshot.lock == LockState::Released || snapshot.tombstone.died.is_some();
+            let is_replaced = is_dead
+                && self
+                    .id_of(name.as_str())
+                    .map_err(failed)?
+                    .is_some_and(|id| id != opened.id);
+            if !is_replaced {
+                return Ok(Some((opened, snapshot)));
+            }
+        }
+    }
+
+    /// The life under a name at this moment; `None` if there is no tombstone. Does not block.
+    ///
+    /// This is one read. A file that its writer has not finished is judged by what it says so far;
+    /// a [`Watch`](crate::Watch) waits until it is complete.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file exists and cannot be read.
+    pub fn life(&self, name: &Name) -> Result<Option<Life>, Error> {
+        let current = self.read_current(name)?;
+        Ok(current.map(|(_, snapshot)| {
+            let writing = snapshot.write_state();
+            Life::judge(snapshot.tombstone, snapshot.lock, writing)
+        }))
+    }
+}
+
+impl TombstoneFile {
+    /// Whether a process holds a write lock on the file; `None` if fcntl(2) fails.
+    ///
+    /// Tests for a read lock without taking it: only another process's write lock conflicts with a
+    /// read lock, and a read-only descriptor is enough.
+    pub(crate) fn is_locked(&self) -> Option<bool> {
+        let wanted = Flock {
+            start: 0,
+            length: 0,
+            pid: None,
+            typ: FlockType::ReadLock,
+            offset_type: FlockOffsetType::Set,
+        };
+        rustix::process::fcntl_getlk(&self.file, &wanted)
+            .ok()
+            .map(|holder| holder.is_some())
+    }
+}
+
+impl Snapshot {
+    /// Whether the file changed so recently that its writer may be in the middle of writing it.
+    pub(crate) fn write_state(&self) -> WriteState {
+        match SystemTime::now().duration_since(self.modified) {
+            Ok(age) if age > SETTLE_TIME => WriteState::Settled,
+            // A time in the future comes from another clock and proves nothing.
+            Ok(_) | Err(_) => WriteState::Ongoing,
+        }
+    }
+}
+
+/// Since when a file has not changed, over several reads, and whether its writer is known to have
+/// finished.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WriteStability {
+    id: FileId,
+    fingerprint: FileFingerprint,
+    since: Instant,
+    finished: bool,
+}
+
+impl WriteStability {
+    /// Adds one read to what was known before. `finished` says that an event reported that the
+    /// writer has closed the file.
+    pub(crate) fn after(
+        before: Option<WriteStability>,
+        id: FileId,
+        snapshot: &Snapshot,
+        finished: bool,
+    ) -> WriteStability {
+        let is_same =
+            |known: &WriteStability| known.id == id && known.fingerprint == snapshot.fingerprint;
+        match before.filter(is_same) {
+            Some(known) => WriteStability {
+                finished: known.finished || finished,
+                ..known
+            },
+            None => WriteStability {
+                id,
+                fingerprint: snapshot.fingerprint,
+                since: Instant::now(),
+                finished,
+            },
+        }
+    }
+
+    /// Whether the writer may be in the middle of writing what `snapshot` shows.
+    pub(crate) fn write_state(&self, snapshot: &Snapshot) -> WriteState {
+        if self.finished || self.since.elapsed() >= SETTLE_TIME {
+            WriteState::Settled
+        } else {
+            snapshot.write_state()
+        }
+    }
+
+    /// When the file is settled at the latest, if it does not change again.
+    pub(crate) fn settles_at(&self) -> Instant {
+        self.since + SETTLE_TIME
+    }
+}
+
+fn read_tombstone(file: impl AsFd) -> Result<(Stat, Tombstone), Errno> {
+    // The status first: a write in between makes the next fingerprint differ.
+    let stat = rustix::fs::fstat(&file)?;
+    let bytes = read_start(&file)?;
+    Ok((stat, Tombstone::parse(&bytes)))
+}
+
+/// The first [`RESERVED`] bytes of a file.
+pub(super) fn read_start(file: impl AsFd) -> Result<Vec<u8>, Errno> {
+    let mut bytes = vec![0; RESERVED];
+    let mut length = 0;
+    while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::pread(&file, rest, length as u64) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+fn system_time(seconds: i64, nanos: u64) -> SystemTime {
+    let since = Duration::new(u64::try_from(seconds).unwrap_or(0), 0)
+        .saturating_add(Duration::from_nanos(nanos));
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
+}
