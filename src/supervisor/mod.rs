@@ -80,8 +80,4 @@ fn finished(event: &Event) -> Vec<Action> {
 }
 
 #[cfg(test)]
-mod table_tests;
-#[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod walk_tests;

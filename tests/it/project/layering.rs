@@ -73,7 +73,7 @@ fn modules() -> BTreeMap<String, String> {
     for file in rust_files(&src) {
         let inside = file.strip_prefix(&src).unwrap().with_extension("");
         let path = inside.to_str().unwrap().replace('/', "::");
-        if path == "main" || path.ends_with("tests") {
+        if path == "main" || path.split("::").any(|part| part.ends_with("tests")) {
             continue;
         }
         let path = path.strip_suffix("::mod").unwrap_or(&path).to_owned();

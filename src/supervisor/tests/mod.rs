@@ -1,8 +1,11 @@
 //! The exit table row by row, and what each option changes. What must hold after any events at all is
-//! in `walk_tests.rs`.
+//! in `walk.rs`.
 
 // What a test does not ask for is not its business.
 #![allow(clippy::wildcard_enum_match_arm)]
+
+mod page;
+mod walk;
 
 use super::action::Action;
 use super::event::Event;

@@ -1,13 +1,13 @@
 //! The table of DESIGN.md: every pair of state and event, made from the machine and compared.
 
-use super::action::Action;
-use super::event::Event;
-use super::record::Record;
-use super::state::MachineState;
-use super::timer::Timer;
-use super::walk_tests::{alphabet, maps};
+use super::walk::{alphabet, maps};
 use crate::exit::{Remaining, TerminalPlace};
 use crate::signal::Signal;
+use crate::supervisor::action::Action;
+use crate::supervisor::event::Event;
+use crate::supervisor::record::Record;
+use crate::supervisor::state::MachineState;
+use crate::supervisor::timer::Timer;
 use std::collections::{BTreeMap, BTreeSet};
 
 const STATES: [&str; 9] = [
@@ -155,7 +155,7 @@ fn table() -> (String, usize) {
 
 #[test]
 fn design_md_has_every_pair_of_state_and_event() {
-    let design = include_str!("../../DESIGN.md");
+    let design = include_str!("../../../DESIGN.md");
     let table = table();
     let pairs = STATES.len() * alphabet().len();
     assert_eq!(table.1, pairs, "a state that no search reaches");

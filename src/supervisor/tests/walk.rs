@@ -1,22 +1,22 @@
 //! The machine, closed: every reachable state with every event, every sequence of events up to a length, and
 //! what must always hold.
 
-use super::action::Action;
-use super::event::Event;
-use super::forwarding::Forwarding;
-use super::machine::Machine;
-use super::outcome::{EndReason, FinalStatus, StopReason};
-use super::record::Record;
-use super::report::Report;
-use super::retries::Retries;
-use super::rules::{OnConfig, Restart, Rules};
-use super::state::MachineState;
-use super::tests::{fate, rules, signal};
-use super::timer::Timer;
+use super::{fate, rules, signal};
 use crate::duration::Limit;
 use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
 use crate::protocol::death_deps::Dependence;
 use crate::signal::{Signal, SignalSet};
+use crate::supervisor::action::Action;
+use crate::supervisor::event::Event;
+use crate::supervisor::forwarding::Forwarding;
+use crate::supervisor::machine::Machine;
+use crate::supervisor::outcome::{EndReason, FinalStatus, StopReason};
+use crate::supervisor::record::Record;
+use crate::supervisor::report::Report;
+use crate::supervisor::retries::Retries;
+use crate::supervisor::rules::{OnConfig, Restart, Rules};
+use crate::supervisor::state::MachineState;
+use crate::supervisor::timer::Timer;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::LazyLock;
 use std::time::Duration;
