@@ -26,10 +26,11 @@ use crate::signal::{Signal, SignalSet};
 use crate::supervisor::forwarding::Forwarding;
 use crate::supervisor::rules::{OnConfig, Restart, Rules};
 use crate::sys::command_line::CommandLine;
-use crate::sys::process::{SignalTarget, become_subreaper, parent_pid, set_parent_death_signal};
+use crate::sys::process::{SignalTarget, become_subreaper, set_parent_death_signal};
 use crate::sys::signals::Signals;
 use crate::sys::startup::is_ignored;
 use crate::{exit, run};
+use rustix::process::{Pid, getppid};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,7 +56,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
 pub(super) struct Bootstrap {
     signals: Signals,
     /// Who our parent was at first.
-    parent: i32,
+    parent: Option<Pid>,
 }
 
 impl Bootstrap {
@@ -64,7 +65,7 @@ impl Bootstrap {
             voice.error(format!("cannot block signals: {}", describe(&error)));
             exit::FAILURE
         })?;
-        let parent = parent_pid();
+        let parent = getppid();
         Ok(Bootstrap { signals, parent })
     }
 
@@ -131,7 +132,7 @@ fn process_options(typed: &ParsedArgs) -> Result<ProcessOptions, String> {
 
 impl ProcessOptions {
     /// Tells the kernel. `parent` is who was our parent at first.
-    fn apply(&self, parent: i32) -> Result<(), String> {
+    fn apply(&self, parent: Option<Pid>) -> Result<(), String> {
         if self.adopt_orphans {
             become_subreaper()
                 .map_err(|error| format!("cannot adopt orphans: {}", describe(&error)))?;

@@ -10,6 +10,7 @@ use crate::exit::ExitStatus;
 use crate::process::helper::{Helper, HelperOutcome, HelperOutput};
 use crate::sys::command_line::CommandLine;
 use crate::sys::signals::Signals;
+use rustix::process::Pid;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -81,11 +82,11 @@ impl Batch {
         })
     }
 
-    pub(super) fn checker(&self) -> Option<i32> {
+    pub(super) fn checker(&self) -> Option<Pid> {
         self.check.as_ref().map(|(check, _)| check.pid())
     }
 
-    pub(super) fn reaped(&mut self, pid: i32, ending: Option<ExitStatus>) {
+    pub(super) fn reaped(&mut self, pid: Pid, ending: Option<ExitStatus>) {
         if let Some((check, _)) = &mut self.check {
             check.reaped(pid, ending);
         }

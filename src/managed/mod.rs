@@ -35,6 +35,7 @@ use batch::Batch;
 use debounce::DEBOUNCE_LIMIT;
 use exclusion::Exclusion;
 use rustix::io::Errno;
+use rustix::process::Pid;
 use source::{Source, SourceChange};
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -162,7 +163,7 @@ impl<'p> ManagedApp<'p> {
     }
 
     /// The process of a check that runs.
-    pub(crate) fn check_pid(&self) -> Option<i32> {
+    pub(crate) fn check_pid(&self) -> Option<Pid> {
         self.round.as_ref().and_then(Batch::checker)
     }
 
@@ -173,7 +174,7 @@ impl<'p> ManagedApp<'p> {
     }
 
     /// A child that is not the command has ended: perhaps a check.
-    pub(crate) fn reaped(&mut self, pid: i32, ending: Option<ExitStatus>) {
+    pub(crate) fn reaped(&mut self, pid: Pid, ending: Option<ExitStatus>) {
         if let Some(round) = &mut self.round {
             round.reaped(pid, ending);
         }

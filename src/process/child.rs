@@ -17,7 +17,7 @@ use std::os::fd::RawFd;
 /// The command, from its start until it was reaped.
 #[derive(Debug)]
 pub(crate) struct Child {
-    pid: i32,
+    pid: Pid,
     target: SignalTarget,
     /// The terminal whose foreground it was given.
     terminal: Option<RawFd>,
@@ -33,7 +33,7 @@ pub(crate) struct Reaped {
     /// What stopped the command.
     pub(crate) paused: Option<Signal>,
     /// Who else has ended, and how.
-    pub(crate) others: Vec<(i32, Option<ExitStatus>)>,
+    pub(crate) others: Vec<(Pid, Option<ExitStatus>)>,
     /// Whether any child is left.
     pub(crate) remaining: Remaining,
     /// Where the command was.
@@ -72,7 +72,7 @@ impl Child {
         }
     }
 
-    pub(crate) fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
@@ -107,14 +107,12 @@ impl Child {
     /// Whether it is stopped, which may not have been told to us yet.
     fn is_stopped(&self) -> bool {
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let found =
-            Pid::from_raw(self.pid).map(|pid| rustix::process::waitid(WaitId::Pid(pid), options));
-        matches!(found, Some(Ok(Some(_))))
+        let found = rustix::process::waitid(WaitId::Pid(self.pid), options);
+        matches!(found, Ok(Some(_)))
     }
 
     fn has_left_its_group(&self) -> bool {
-        let pid = Pid::from_raw(self.pid);
-        rustix::process::getpgid(pid).is_ok_and(|group| Some(group) != pid)
+        rustix::process::getpgid(Some(self.pid)).is_ok_and(|group| group != self.pid)
     }
 
     /// Stops with the command, so that whoever controls the job sees it stopped. Returns when we were
@@ -175,7 +173,7 @@ impl Child {
         loop {
             match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
                 Ok(Some((pid, status))) => {
-                    found.note(child.as_mut(), pid.as_raw_nonzero().get(), status);
+                    found.note(child.as_mut(), pid, status);
                 }
                 Ok(None) => break,
                 Err(rustix::io::Errno::INTR) => {}
@@ -198,7 +196,7 @@ impl Child {
 }
 
 impl Reaped {
-    fn note(&mut self, child: Option<&mut Child>, pid: i32, status: WaitStatus) {
+    fn note(&mut self, child: Option<&mut Child>, pid: Pid, status: WaitStatus) {
         let Some(child) = child.filter(|child| child.pid == pid) else {
             if !status.stopped() {
                 self.others.push((pid, exit_status(status)));

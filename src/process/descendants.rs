@@ -3,6 +3,7 @@
 
 use crate::signal::Signal;
 use crate::sys::process::{SignalTarget, kill};
+use rustix::process::{Pid, RawPid, getpid};
 use std::collections::BTreeSet;
 
 /// Children of the only thread that this process has (proc(5)); each is ours until we reap it, so no
@@ -15,7 +16,7 @@ const SELF: &str = "/proc/self";
 #[derive(Debug)]
 pub(crate) struct Descendants {
     signal: Signal,
-    signalled: BTreeSet<i32>,
+    signalled: BTreeSet<RawPid>,
 }
 
 impl Descendants {
@@ -32,7 +33,7 @@ impl Descendants {
     }
 
     /// Whether anybody is left beside these helpers of ours, as far as that can be found out.
-    pub(crate) fn exist_besides(helpers: &[i32]) -> bool {
+    pub(crate) fn exist_besides(helpers: &[Pid]) -> bool {
         let list = children().unwrap_or_default();
         let mut pids = list.split_ascii_whitespace().filter_map(parse);
         list.is_empty() || pids.any(|pid| !helpers.contains(&pid))
@@ -47,7 +48,7 @@ impl Descendants {
             format!("cannot find what the command left behind: {CHILDREN}: {why}")
         })?;
         for pid in list.split_ascii_whitespace().filter_map(parse) {
-            if self.signalled.insert(pid) {
+            if self.signalled.insert(pid.as_raw_pid()) {
                 // That it may not be signalled (a set-uid program) is no reason not to wait for it.
                 let _ = kill(pid, SignalTarget::Process, self.signal);
                 if self.signal != Signal::KILL {
@@ -60,21 +61,22 @@ impl Descendants {
     }
 
     /// A number that was reaped can be given to another process.
-    pub(crate) fn forget(&mut self, pid: i32) {
-        self.signalled.remove(&pid);
+    pub(crate) fn forget(&mut self, pid: Pid) {
+        self.signalled.remove(&pid.as_raw_pid());
     }
 }
 
 fn children() -> Result<String, String> {
     let own = std::fs::read_link(SELF);
     let own = own.map_err(|error| crate::error::describe(&error))?;
-    if own.to_str().and_then(parse) != i32::try_from(std::process::id()).ok() {
+    if own.to_str().and_then(parse) != Some(getpid()) {
         // Its numbers are other people's here.
         return Err("/proc is another PID namespace's".to_owned());
     }
     std::fs::read_to_string(CHILDREN).map_err(|error| crate::error::describe(&error))
 }
 
-fn parse(word: &str) -> Option<i32> {
-    word.parse().ok()
+fn parse(word: &str) -> Option<Pid> {
+    let number = word.parse().ok().filter(|number| *number > 0);
+    number.and_then(Pid::from_raw)
 }

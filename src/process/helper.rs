@@ -8,12 +8,13 @@ use crate::sys::process::{SignalTarget, kill};
 use crate::sys::signals::Signals;
 use crate::sys::spawn::{SpawnError, SpawnExtras, SpawnSetup, spawn};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::Pid;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// A program under way.
 #[derive(Debug)]
 pub(crate) struct Helper {
-    pid: i32,
+    pid: Pid,
     outcome: Option<HelperOutcome>,
 }
 
@@ -80,12 +81,12 @@ impl Helper {
         }
     }
 
-    pub(crate) fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
     /// A child of ours has ended: perhaps this one.
-    pub(crate) fn reaped(&mut self, pid: i32, status: Option<ExitStatus>) {
+    pub(crate) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
         if self.pid == pid && self.outcome.is_none() {
             self.outcome = Some(HelperOutcome::of(status));
             // What it has started ends with it, at once, while no other group can have its number.

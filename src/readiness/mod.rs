@@ -20,6 +20,7 @@ use crate::sys::poll;
 use crate::sys::signals::Signals;
 use rustix::event::PollFd;
 use rustix::io::Errno;
+use rustix::process::Pid;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Instant;
 
@@ -101,7 +102,7 @@ impl Readiness {
     /// Looks whether the command is ready. `command` is its process id, `dir` the directory of our own tombstone.
     pub(crate) fn poll(
         &mut self,
-        command: Option<i32>,
+        command: Option<Pid>,
         dir: Option<&ExitDir>,
         signals: &Signals,
     ) -> ReadinessUpdate {
@@ -114,7 +115,7 @@ impl Readiness {
     }
 
     /// A child that is not the command has ended: perhaps a probe.
-    pub(crate) fn reaped(&mut self, pid: i32, status: Option<ExitStatus>) {
+    pub(crate) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
         match self {
             Readiness::Probe(probe) => probe.reaped(pid, status),
             Readiness::Notify(_) | Readiness::Pipe(_) | Readiness::File(_) => {}
@@ -122,7 +123,7 @@ impl Readiness {
     }
 
     /// The process of a probe that runs.
-    pub(crate) fn helper_pid(&self) -> Option<i32> {
+    pub(crate) fn helper_pid(&self) -> Option<Pid> {
         match self {
             Readiness::Probe(probe) => probe.helper_pid(),
             Readiness::Notify(_) | Readiness::Pipe(_) | Readiness::File(_) => None,

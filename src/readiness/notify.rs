@@ -7,6 +7,7 @@ use crate::sys::datagram::{self, Datagram};
 use crate::sys::random;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::Pid;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Where a command finds the address (sd_notify(3)).
@@ -74,7 +75,7 @@ impl NotifySocket {
         (self.kept.len() < KEPT).then(|| self.fd.as_fd())
     }
 
-    pub(super) fn poll(&mut self, command: Option<i32>, dir: Option<&ExitDir>) -> ReadinessUpdate {
+    pub(super) fn poll(&mut self, command: Option<Pid>, dir: Option<&ExitDir>) -> ReadinessUpdate {
         let mut update = ReadinessUpdate::default();
         for taken in 0..BATCH {
             if self.kept.len() >= KEPT {
@@ -98,7 +99,7 @@ impl NotifySocket {
     fn take(
         &mut self,
         datagram: Datagram,
-        command: Option<i32>,
+        command: Option<Pid>,
         dir: Option<&ExitDir>,
         update: &mut ReadinessUpdate,
     ) {

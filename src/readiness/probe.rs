@@ -9,6 +9,7 @@ use crate::sys::command_line::CommandLine;
 use crate::sys::signals::Signals;
 use rustix::event::PollFd;
 use rustix::io::Errno;
+use rustix::process::Pid;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -77,14 +78,14 @@ impl Probe {
             .map_or(self.next, |attempt| attempt.deadline)
     }
 
-    pub(super) fn helper_pid(&self) -> Option<i32> {
+    pub(super) fn helper_pid(&self) -> Option<Pid> {
         match &self.attempt.as_ref()?.in_flight {
             InFlight::Helper(helper) => Some(helper.pid()),
             InFlight::Connection(_) => None,
         }
     }
 
-    pub(super) fn reaped(&mut self, pid: i32, status: Option<ExitStatus>) {
+    pub(super) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
         let Some(ProbeAttempt {
             in_flight: InFlight::Helper(helper),
             ..

@@ -34,6 +34,7 @@ use crate::sys::signals::Signals;
 use crate::watch::dir_watch::{self, WatchFault};
 use crate::watch::tracker::ScanResult;
 use records::PendingReplacement;
+use rustix::process::Pid;
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -311,7 +312,7 @@ impl Supervisor<'_> {
     fn has_left_helpers_alone(&self) -> bool {
         let check = self.managed.as_ref().and_then(ManagedApp::check_pid);
         let probe = self.readiness.as_ref().and_then(Readiness::helper_pid);
-        let helpers: Vec<i32> = check.into_iter().chain(probe).collect();
+        let helpers: Vec<Pid> = check.into_iter().chain(probe).collect();
         !helpers.is_empty() && !Descendants::exist_besides(&helpers)
     }
 
@@ -321,7 +322,7 @@ impl Supervisor<'_> {
     }
 
     /// What the command has said before its end, as far as it can have been waiting for us.
-    fn hear_last_words(&mut self, command: Option<i32>) {
+    fn hear_last_words(&mut self, command: Option<Pid>) {
         for _ in 0..LAST_WORDS {
             if !self.status_may_come() || !self.hear(command) {
                 return;
@@ -335,7 +336,7 @@ impl Supervisor<'_> {
     }
 
     /// Whether there may be more at once.
-    fn hear(&mut self, command: Option<i32>) -> bool {
+    fn hear(&mut self, command: Option<Pid>) -> bool {
         let Some(readiness) = &mut self.readiness else {
             return false;
         };

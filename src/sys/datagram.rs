@@ -1,5 +1,6 @@
 //! Datagrams with the sender's credentials and descriptors (unix(7), cmsg(3)).
 
+use rustix::process::Pid;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -9,7 +10,7 @@ pub(crate) struct Datagram {
     /// The first [`TEXT_LIMIT`] bytes.
     pub(crate) text: Vec<u8>,
     /// The sender's process id; `None` if it is outside of this PID namespace.
-    pub(crate) process: Option<i32>,
+    pub(crate) process: Option<Pid>,
     /// The sender's user id.
     pub(crate) user: Option<u32>,
     pub(crate) descriptors: Vec<OwnedFd>,
@@ -79,7 +80,7 @@ impl Datagram {
             libc::SCM_CREDENTIALS if length >= size_of::<libc::ucred>() => {
                 // SAFETY: `length` says that a whole ucred is there, and its fields are numbers.
                 let sender: libc::ucred = unsafe { data.cast::<libc::ucred>().read_unaligned() };
-                self.process = Some(sender.pid).filter(|pid| *pid != 0);
+                self.process = Pid::from_raw(sender.pid);
                 self.user = Some(sender.uid);
             }
             libc::SCM_RIGHTS => {

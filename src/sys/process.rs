@@ -4,7 +4,9 @@ use super::raw::check;
 use crate::exit::{self, ExitStatus};
 use crate::signal::Signal;
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, WaitStatus};
+use rustix::process::{
+    Pid, WaitOptions, WaitStatus, getpid, getppid, set_child_subreaper, waitpid,
+};
 use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
 
@@ -17,24 +19,12 @@ pub(crate) enum SignalTarget {
     Group,
 }
 
-/// The process id of this process.
-pub(super) fn own_pid() -> i32 {
-    // SAFETY: getpid touches no memory.
-    unsafe { libc::getpid() }
-}
-
-/// The process id of the parent; 0 if the parent is outside of this PID namespace.
-pub(crate) fn parent_pid() -> i32 {
-    // SAFETY: getppid touches no memory.
-    unsafe { libc::getppid() }
-}
-
 /// Sends a signal to a child that was not reaped yet.
 #[inline(always)]
-pub(crate) fn kill(pid: i32, target: SignalTarget, signal: Signal) -> io::Result<()> {
+pub(crate) fn kill(pid: Pid, target: SignalTarget, signal: Signal) -> io::Result<()> {
     let pid = match target {
-        SignalTarget::Process => pid,
-        SignalTarget::Group => -pid,
+        SignalTarget::Process => pid.as_raw_pid(),
+        SignalTarget::Group => -pid.as_raw_pid(),
     };
     kill_raw(pid, signal)
 }
@@ -43,7 +33,7 @@ pub(crate) fn kill(pid: i32, target: SignalTarget, signal: Signal) -> io::Result
 pub(super) fn raise(target: SignalTarget, signal: Signal) -> io::Result<()> {
     // 0 is the group of the caller (kill(2)).
     let pid = match target {
-        SignalTarget::Process => own_pid(),
+        SignalTarget::Process => getpid().as_raw_pid(),
         SignalTarget::Group => 0,
     };
     kill_raw(pid, signal)
@@ -59,14 +49,15 @@ fn kill_raw(pid: i32, signal: Signal) -> io::Result<()> {
 }
 
 /// Asks the kernel to send `signal` to this process when its parent ends. If the parent is no longer
-/// `parent`, that process has ended before the request: then the signal is sent at once.
-pub(crate) fn set_parent_death_signal(signal: Signal, parent: i32) -> io::Result<()> {
+/// `parent`, that process has ended before the request: then the signal is sent at once. `None` is a
+/// parent outside of this PID namespace.
+pub(crate) fn set_parent_death_signal(signal: Signal, parent: Option<Pid>) -> io::Result<()> {
     let number = c_ulong::from(signal.number());
     // SAFETY: this prctl takes two numbers.
     check(c_long::from(unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, number)
     }))?;
-    if parent_pid() == parent {
+    if getppid() == parent {
         return Ok(());
     }
     raise(SignalTarget::Process, signal)
@@ -75,18 +66,18 @@ pub(crate) fn set_parent_death_signal(signal: Signal, parent: i32) -> io::Result
 /// Makes this process the new parent of orphans among its descendants, as PID 1 is by itself
 /// (prctl(2)).
 pub(crate) fn become_subreaper() -> io::Result<()> {
-    let own = rustix::process::getpid();
+    let own = getpid();
     if own.is_init() {
         return Ok(());
     }
     // Any process id turns the attribute on.
-    Ok(rustix::process::set_child_subreaper(Some(own))?)
+    Ok(set_child_subreaper(Some(own))?)
 }
 
 /// Waits for one child. Returns its exit status as a shell reports it.
-pub(crate) fn wait_for_exit(pid: i32) -> u8 {
+pub(crate) fn wait_for_exit(pid: Pid) -> u8 {
     loop {
-        match rustix::process::waitpid(Pid::from_raw(pid), WaitOptions::empty()) {
+        match waitpid(Some(pid), WaitOptions::empty()) {
             Ok(Some((_, status))) => {
                 return exit_status(status).map_or(exit::FAILURE, ExitStatus::code);
             }

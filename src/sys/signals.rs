@@ -6,6 +6,7 @@ use super::raw::{self, ReceivedSignal};
 use super::startup::InheritedSignals;
 use crate::signal::{Signal, SignalSet};
 use rustix::event::Timespec;
+use rustix::process::getpid;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -34,7 +35,7 @@ impl Signals {
         Ok(Signals {
             inherited: InheritedSignals::save_and_block(SignalSet::ALL)?,
             fd: raw::signalfd()?,
-            pid: process::own_pid().unsigned_abs(),
+            pid: getpid().as_raw_pid().unsigned_abs(),
         })
     }
 

@@ -8,10 +8,10 @@ use super::command_line::CommandLine;
 use super::environment::{self, Environment};
 use super::raw::check;
 use super::startup::{InheritedSignals, restore};
-use super::{process, terminal};
+use super::terminal;
 use crate::exit;
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::{Pid, WaitOptions, getpid, getppid, waitpid};
 use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::io;
 use std::mem::MaybeUninit;
@@ -52,7 +52,7 @@ struct ChildContext<'a> {
     environment: *const *const c_char,
     descriptors: &'a [(OwnedFd, RawFd)],
     setup: SpawnSetup,
-    parent: c_int,
+    parent: Pid,
     /// Where the child writes the error that kept it from executing the command.
     report: RawFd,
 }
@@ -69,7 +69,7 @@ pub(crate) fn spawn(
     command: &CommandLine,
     setup: SpawnSetup,
     extras: SpawnExtras<'_>,
-) -> Result<i32, SpawnError> {
+) -> Result<Pid, SpawnError> {
     let fork_error = |errno: rustix::io::Errno| SpawnError::Fork(errno.into());
     let (reader, writer) = extras.report_pipe().map_err(fork_error)?;
     let descriptors = extras.duplicates().map_err(fork_error)?;
@@ -82,7 +82,7 @@ pub(crate) fn spawn(
             .map_or_else(environment::own, Environment::as_ptr),
         descriptors: &descriptors,
         setup,
-        parent: process::own_pid(),
+        parent: getpid(),
         report: writer.as_raw_fd(),
     };
     let pid = clone_child(&mut context).map_err(SpawnError::Fork)?;
@@ -94,7 +94,7 @@ pub(crate) fn spawn(
         terminal::take_foreground_back(terminal, pid);
     }
     // The child has reported why it exits, so its status says nothing more.
-    let _ = rustix::process::waitpid(Pid::from_raw(pid), WaitOptions::empty());
+    let _ = waitpid(Some(pid), WaitOptions::empty());
     Err(SpawnError::Exec(error))
 }
 
@@ -129,7 +129,7 @@ impl SpawnExtras<'_> {
     }
 }
 
-fn clone_child(context: &mut ChildContext<'_>) -> io::Result<i32> {
+fn clone_child(context: &mut ChildContext<'_>) -> io::Result<Pid> {
     let mut stack: Vec<MaybeUninit<u8>> = Vec::with_capacity(CHILD_STACK_SIZE);
     // The ABI wants a stack that is aligned to 16 bytes.
     let top = stack.spare_capacity_mut().as_mut_ptr_range().end as usize & !15;
@@ -139,7 +139,8 @@ fn clone_child(context: &mut ChildContext<'_>) -> io::Result<i32> {
     // that `stack`, `context` and what it points to outlive the child's use of them.
     let pid = unsafe { libc::clone(child_main, top as *mut c_void, flags, argument) };
     check(c_long::from(pid))?;
-    Ok(pid)
+    // clone(2) returns 0 in the child only.
+    Pid::from_raw(pid).ok_or_else(|| io::ErrorKind::Other.into())
 }
 
 /// The error that the child has reported; `None` if it has executed the command.
@@ -179,18 +180,17 @@ fn enter_group(setup: SpawnSetup) {
     }
     if let Some(terminal) = setup.terminal {
         // The child has inherited a mask that blocks TTOU.
-        terminal::give_foreground(terminal, process::own_pid());
+        terminal::give_foreground(terminal, getpid());
     }
 }
 
 /// Makes the kernel kill the child when its parent ends.
-fn end_with_parent(parent: i32) {
+fn end_with_parent(parent: Pid) {
     // SAFETY: this prctl takes two numbers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong) };
-    let current = process::parent_pid();
-    // The parent may have ended before the call above. 0 is a parent outside of this PID namespace,
-    // which cannot have changed.
-    if current != parent && current != 0 {
+    // The parent may have ended before the call above. A parent outside of this PID namespace, which
+    // has no number here, cannot have changed.
+    if getppid().is_some_and(|current| current != parent) {
         // SAFETY: _exit does not return, and runs no code in the shared memory.
         unsafe { libc::_exit(c_int::from(exit::LOST)) }
     }
