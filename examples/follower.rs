@@ -1,6 +1,8 @@
-//! Ticks each second until the leader says exit: `EXIT_DIR=/tmp/exit cargo run --example follower [NAME]`.
+//! Ticks each second until the leader has died:
+//! `EXIT_DIR=/tmp/exit cargo run --example follower [NAME]`.
 //!
-//! What was said before the follower began counts too: remove an old `/tmp/exit` first.
+//! A death that was recorded before the follower began counts too, so remove an old `/tmp/exit`
+//! first.
 
 // The library never prints; a program may.
 #![allow(clippy::print_stdout)]
@@ -10,7 +12,7 @@ use std::error::Error;
 use std::time::Duration;
 
 const TICK: Duration = Duration::from_secs(1);
-/// How often to tick when there is no leader to wait for.
+/// Number of ticks when there is no leader to follow.
 const TICKS_ALONE: u32 = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -42,7 +44,7 @@ fn follow(dir: &ExitDir, leader: Name) -> Result<(), exitdir::Error> {
 }
 
 fn tick_alone() {
-    println!("[Follower] EXIT_DIR is not set: nobody will say exit");
+    println!("[Follower] EXIT_DIR is not set: there is no leader to follow");
     for tick in 0..TICKS_ALONE {
         println!("[Follower] Tick {tick}");
         std::thread::sleep(TICK);

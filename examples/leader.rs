@@ -1,4 +1,5 @@
-//! Works for five seconds, then says exit: `EXIT_DIR=/tmp/exit cargo run --example leader [NAME]`.
+//! Works for five seconds, then records its death:
+//! `EXIT_DIR=/tmp/exit cargo run --example leader [NAME]`.
 //!
 //! Followers built on the Go library look for the name `exitFile`, so that is the default.
 
@@ -19,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::thread::sleep(WORK);
     println!("[Leader] Exiting...");
 
-    // None when EXIT_DIR is unset: nobody asked to be told.
+    // None when EXIT_DIR is unset: there are no followers.
     if let Some(dir) = ExitDir::from_env() {
         dir.signal(&name, Announcement::Died(0), Some("work done"))?;
     }

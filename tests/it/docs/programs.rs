@@ -92,7 +92,7 @@ fn without_an_exit_directory_the_leader_just_works_and_the_follower_says_so() {
     let mut follower = follower.end();
     let rest = follower
         .stdout
-        .strip_prefix("[Follower] EXIT_DIR is not set: nobody will say exit\n");
+        .strip_prefix("[Follower] EXIT_DIR is not set: there is no leader to follow\n");
     follower.stdout = rest.expect("says that the feature is off").to_owned();
     assert_eq!(follower.status, 0, "{}", follower.stderr);
     assert_eq!(ticks_before_exit(&follower), 3);
