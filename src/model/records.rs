@@ -2,8 +2,9 @@
 
 use super::kernel::Inode;
 use super::steps::Step;
+use crate::protocol::compose::{Line, compose};
 use crate::protocol::timestamp::Timestamp;
-use crate::protocol::tombstone::{Line, Lock, LockIdentity, compose};
+use crate::protocol::tombstone::{Lock, LockIdentity};
 use crate::store::announce::Announcement;
 
 /// The exit code of every leader. The signaller announces 0.

@@ -7,8 +7,9 @@ use super::records::AnnouncementRecord;
 use super::setup::{Killable, Mutation, Setup};
 use super::steps::{SIGNALLER, StepResult};
 use super::world::{Successors, World};
+use crate::protocol::compose::compose_append;
 use crate::protocol::life::{Death, Life, Liveness, WriteState};
-use crate::protocol::tombstone::{Tombstone, compose_append};
+use crate::protocol::tombstone::Tombstone;
 use crate::store::announce::Announcement;
 
 const BEGIN: SignallerState = SignallerState::Read(ReadState::Open);

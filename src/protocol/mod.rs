@@ -1,10 +1,13 @@
 //! What a tombstone says and what it means. Pure: no input or output, and no clock.
 
+pub(crate) mod compose;
 pub(crate) mod condition;
 pub(crate) mod death_deps;
 pub(crate) mod evaluator;
 pub(crate) mod life;
 pub(crate) mod name;
+mod parse;
+pub(crate) mod quote;
 pub(crate) mod state;
 pub(crate) mod timestamp;
 pub(crate) mod tombstone;

@@ -3,7 +3,7 @@
 
 use super::Supervisor;
 use crate::error::{Error, describe};
-use crate::protocol::tombstone::Line;
+use crate::protocol::compose::Line;
 use crate::store::append::DeathRecord;
 use crate::store::own_tombstone::Replacement;
 use crate::store::publish;

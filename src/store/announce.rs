@@ -6,11 +6,12 @@
 
 use crate::error::Error;
 use crate::exit;
+use crate::protocol::compose::{Line, compose};
 use crate::protocol::life::{Life, Liveness};
 use crate::protocol::name::Name;
 use crate::protocol::state::State;
 use crate::protocol::timestamp::Timestamp;
-use crate::protocol::tombstone::{Line, Reason, compose};
+use crate::protocol::tombstone::Reason;
 use crate::store::append::{DeathRecord, append};
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::FileId;

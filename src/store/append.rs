@@ -1,7 +1,8 @@
 //! Appending a record to an open tombstone.
 
+use crate::protocol::compose::{Line, compose_append};
 use crate::protocol::timestamp::Timestamp;
-use crate::protocol::tombstone::{Line, Reason, compose_append};
+use crate::protocol::tombstone::Reason;
 use crate::signal::Signal;
 use crate::sys::write::write_all;
 use rustix::fs::SeekFrom;

@@ -4,8 +4,9 @@
 //! Others may write into it too: what they have said is carried over, and nothing follows a death.
 
 use crate::error::Error;
+use crate::protocol::compose::{Line, compose};
 use crate::protocol::name::Name;
-use crate::protocol::tombstone::{Line, Lock, Tombstone, compose};
+use crate::protocol::tombstone::{Lock, Tombstone};
 use crate::store::append::{DeathRecord, append};
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::FileId;

@@ -7,8 +7,9 @@
 
 use crate::error::Error;
 use crate::exit;
+use crate::protocol::compose::{Line, compose};
 use crate::protocol::name::Name;
-use crate::protocol::tombstone::{Line, Lock, LockIdentity, RESERVED, compose};
+use crate::protocol::tombstone::{Lock, LockIdentity, RESERVED};
 use crate::store::append::DeathRecord;
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::{FileId, device_numbers};

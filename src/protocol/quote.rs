@@ -1,0 +1,162 @@
+//! Text in quotes: how a tombstone and JSON output write it, and how a tombstone is read. Pure.
+
+/// The longest quoted text in a tombstone, with its quotes and escapes. In bytes.
+pub(super) const QUOTED_LIMIT: usize = 1024;
+
+/// The text in double quotes with JSON's escapes. Text that would exceed [`QUOTED_LIMIT`] is cut at
+/// a whole character.
+pub(super) fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for escaped in text.chars().map(escape) {
+        if out.len() + escaped.len() + 1 > QUOTED_LIMIT {
+            break;
+        }
+        out.push_str(&escaped);
+    }
+    out.push('"');
+    out
+}
+
+/// The text in JSON's double quotes, at any length: for output, not for tombstones.
+pub(crate) fn json_string(text: &str) -> String {
+    let escaped: String = text.chars().map(escape).collect();
+    format!("\"{escaped}\"")
+}
+
+/// A character inside JSON's double quotes (RFC 8259, section 7).
+///
+/// Escapes more than JSON requires: YAML does not allow C1 control characters, line separators and
+/// non-characters in a quoted text, and control characters can change a terminal's state.
+fn escape(c: char) -> String {
+    match c {
+        '"' => "\\\"".to_owned(),
+        '\\' => "\\\\".to_owned(),
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\t' => "\\t".to_owned(),
+        c if c.is_control()
+            || matches!(
+                c,
+                '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+            ) =>
+        {
+            format!("\\u{:04x}", u32::from(c))
+        }
+        c => c.to_string(),
+    }
+}
+
+/// A name, in quotes if YAML would read it as another type (YAML 1.1, "Language-Independent Types
+/// for YAML": null, boolean, numbers, dates).
+pub(super) fn plain(name: &str) -> String {
+    let words = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    let is_word = words.iter().any(|word| name.eq_ignore_ascii_case(word));
+    if is_word || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return quote(name);
+    }
+    name.to_owned()
+}
+
+/// The text that a plain, single-quoted or double-quoted value stands for. JSON's escapes are
+/// decoded; a broken escape never makes the value unreadable.
+pub(super) fn unquote(value: &str) -> String {
+    if let Some(inner) = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')) {
+        return inner.replace("''", "'");
+    }
+    let Some(inner) = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) else {
+        return value.to_owned();
+    };
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match rest.next() {
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some('t') => out.push('\t'),
+            Some('b') => out.push('\u{8}'),
+            Some('f') => out.push('\u{c}'),
+            Some('u') => out.push(decode_unicode(&mut rest)),
+            Some(other) => out.push(other),
+            None => {}
+        }
+    }
+    out
+}
+
+/// The character after `\u`, together with the second half of a surrogate pair.
+fn decode_unicode(rest: &mut std::str::Chars<'_>) -> char {
+    let Some(high) = hex4(rest) else {
+        return char::REPLACEMENT_CHARACTER;
+    };
+    if let Some(c) = char::from_u32(high) {
+        return c;
+    }
+    let mut ahead = rest.clone();
+    let low = match (ahead.next(), ahead.next()) {
+        (Some('\\'), Some('u')) => hex4(&mut ahead),
+        _ => None,
+    };
+    match low {
+        Some(low @ 0xdc00..=0xdfff) if high < 0xdc00 => {
+            *rest = ahead;
+            let code = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+        }
+        _ => char::REPLACEMENT_CHARACTER,
+    }
+}
+
+fn hex4(rest: &mut std::str::Chars<'_>) -> Option<u32> {
+    let mut code = 0;
+    for _ in 0..4 {
+        code = code * 16 + rest.next()?.to_digit(16)?;
+    }
+    Some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_escapes_are_decoded_and_broken_ones_do_no_harm() {
+        for (value, text) in [
+            (r#""\u00e9""#, "\u{e9}"),
+            (r#""\ud83e\udd80""#, "\u{1f980}"),
+            (r#""\ud83e""#, "\u{fffd}"),
+            (r#""\ud83ex""#, "\u{fffd}x"),
+            (r#""\ud83e\u0041""#, "\u{fffd}A"),
+            (r#""\u12""#, "\u{fffd}"),
+            (r#""\b\f\/\q""#, "\u{8}\u{c}/q"),
+            (r#""open"#, "\"open"),
+            (r#"""#, "\""),
+            (r#""end\""#, "end"),
+            ("", ""),
+            ("'it''s'", "it's"),
+        ] {
+            assert_eq!(unquote(value), text, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_quoted_text_takes_at_most_1024_bytes_and_is_cut_at_a_whole_character() {
+        for text in [
+            "x".repeat(5000),
+            "\"".repeat(5000),
+            "\u{1}".repeat(5000),
+            "\u{1f980}".repeat(5000),
+        ] {
+            let quoted = quote(&text);
+            let length = quoted.len();
+            assert!(
+                length <= QUOTED_LIMIT && length > QUOTED_LIMIT - 8,
+                "{length}"
+            );
+            assert!(text.starts_with(&unquote(&quoted)));
+        }
+    }
+}
