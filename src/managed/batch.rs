@@ -1,183 +1,164 @@
-//! What has changed together: checked one after the other, put in place, and told once.
+//! Changes that are applied together: each is checked and installed in its turn, and the caller learns
+//! of all of them at once.
 
+use super::check::{Check, CheckResult};
+use super::debounce::{DueChanges, Trigger};
 use super::exclusion::Exclusion;
 use super::replace::Candidate;
 use super::source::Source;
 use super::tree::TreeFingerprint;
 use super::update::ManagedUpdate;
-use crate::duration::Limit;
 use crate::exit::ExitStatus;
-use crate::process::helper::{Helper, HelperOutcome, HelperOutput};
-use crate::sys::command_line::CommandLine;
 use crate::sys::signals::Signals;
 use rustix::process::Pid;
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// What a check may take.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
-
-#[derive(Default)]
 pub(super) struct Batch {
-    ahead: VecDeque<CheckedCandidate>,
-    check: Option<(Helper, Instant)>,
-    /// Something was put in place.
-    changed: bool,
-    /// Since when what is in it has been changing.
-    since: Option<Instant>,
-    /// Nobody is waited for any more.
-    in_haste: bool,
+    due: DueChanges,
+    queue: VecDeque<QueuedChange>,
+    /// The check of the first in the queue, while it runs.
+    check: Option<Check>,
+    has_installed: bool,
 }
 
-/// A new state of one source.
-struct CheckedCandidate {
-    item: usize,
-    print: TreeFingerprint,
+/// New content of one source.
+struct QueuedChange {
+    /// Index of the source.
+    source: usize,
+    fingerprint: TreeFingerprint,
     candidate: Option<Candidate>,
 }
 
-/// What a check says.
-enum CheckResult {
-    Yes,
-    No(String),
-    /// It could not be asked, which is not the configuration's fault.
-    NotRun(String),
-}
-
 impl Batch {
+    pub(super) fn new(due: DueChanges) -> Batch {
+        Batch {
+            due,
+            queue: VecDeque::new(),
+            check: None,
+            has_installed: false,
+        }
+    }
+
     pub(super) fn add(
         &mut self,
-        item: usize,
-        print: TreeFingerprint,
+        source: usize,
+        fingerprint: TreeFingerprint,
         candidate: Option<Candidate>,
     ) {
-        self.ahead.push_back(CheckedCandidate {
-            item,
-            print,
+        self.queue.push_back(QueuedChange {
+            source,
+            fingerprint,
             candidate,
         });
     }
 
-    /// Of what has been changing since then. In haste, whatever has changed meanwhile is for a later round.
-    pub(super) fn new(since: Option<Instant>, in_haste: bool) -> Batch {
-        Batch {
-            since,
-            in_haste,
-            ..Batch::default()
-        }
-    }
-
+    /// When the first of its changes was found.
     pub(super) fn since(&self) -> Option<Instant> {
-        self.since
+        self.due.since
     }
 
-    /// Until when the check that runs may; at once if it has ended.
+    /// When to call [`Batch::advance`] again, if a check runs.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let (check, deadline) = self.check.as_ref()?;
-        Some(match check.outcome() {
-            Some(_) => Instant::now(),
-            None => *deadline,
-        })
+        self.check.as_ref().map(Check::deadline)
     }
 
-    pub(super) fn checker(&self) -> Option<Pid> {
-        self.check.as_ref().map(|(check, _)| check.pid())
+    pub(super) fn check_pid(&self) -> Option<Pid> {
+        self.check.as_ref().map(Check::pid)
     }
 
-    pub(super) fn reaped(&mut self, pid: Pid, ending: Option<ExitStatus>) {
-        if let Some((check, _)) = &mut self.check {
-            check.reaped(pid, ending);
+    pub(super) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
+        if let Some(check) = &mut self.check {
+            check.reaped(pid, status);
         }
     }
 
-    /// Ends a check that runs; it will be asked again.
+    /// Kills a check that runs; the next [`Batch::advance`] starts it again.
     pub(super) fn interrupt(&mut self) {
         self.check = None;
     }
 
-    /// Goes on as far as that goes without waiting. Whether the round is over.
-    pub(super) fn go_on(
+    /// Goes on as far as possible without waiting. `command` is the check program. Returns whether
+    /// the batch is complete.
+    pub(super) fn advance(
         &mut self,
-        items: &mut [Source<'_>],
-        check: Option<&[String]>,
+        sources: &mut [Source<'_>],
+        command: Option<&[String]>,
         exclusion: Exclusion<'_>,
         signals: &Signals,
-        finding: &mut ManagedUpdate,
+        update: &mut ManagedUpdate,
     ) -> bool {
-        while let Some(proposal) = self.ahead.front() {
-            let Some(item) = items.get_mut(proposal.item) else {
+        while let Some(change) = self.queue.front() {
+            let Some(source) = sources.get_mut(change.source) else {
                 break;
             };
-            let subject = item.path_to_check(proposal.candidate.as_ref());
-            let answer = match check {
-                None => Some(CheckResult::Yes),
-                Some(words) => self.ask(words, subject, signals),
+            let path = source.path_to_check(change.candidate.as_ref());
+            let result = match command {
+                None => Some(CheckResult::Accepted),
+                Some(command) => self.check(command, path, signals),
             };
-            let Some(answer) = answer else { return false };
-            let Some(CheckedCandidate {
-                print, candidate, ..
-            }) = self.ahead.pop_front()
-            else {
+            let Some(result) = result else { return false };
+            let Some(change) = self.queue.pop_front() else {
                 break;
             };
-            let reads_source = candidate.is_none() && check.is_some() && !self.in_haste;
-            if reads_source && item.may_have_changed(print, exclusion) {
-                // Nobody knows which of the two the check has seen.
-                item.mark_dirty();
+            let reads_source = command.is_some() && change.candidate.is_none();
+            if reads_source
+                && self.due.trigger == Trigger::Quiet
+                && source.may_have_changed(change.fingerprint, exclusion)
+            {
+                // It is unknown which content the check has read.
+                source.mark_dirty();
                 continue;
             }
-            match answer {
-                CheckResult::Yes => self.changed |= item.accept(print, candidate, finding),
-                CheckResult::No(why) => finding.warnings.push(item.reject(print, &why)),
-                CheckResult::NotRun(complaint) => {
-                    item.mark_failed();
-                    finding.warnings_once.push(complaint);
-                }
-            }
+            self.apply(source, change, result, update);
         }
-        finding.reconfigured = self.changed;
+        update.reconfigured = self.has_installed;
         true
     }
 
-    /// What the check says; `None` while it runs.
-    fn ask(
+    /// The result of the check for this path, which is started first; `None` while it runs.
+    fn check(
         &mut self,
-        words: &[String],
-        subject: PathBuf,
+        command: &[String],
+        path: PathBuf,
         signals: &Signals,
     ) -> Option<CheckResult> {
-        let program = words.first().map_or("", String::as_str);
-        if let Some((check, deadline)) = &self.check {
-            let answer = match check.outcome() {
-                Some(HelperOutcome::Succeeded) => CheckResult::Yes,
-                Some(HelperOutcome::Failed) => {
-                    CheckResult::No(format!("{program} does not accept it"))
-                }
-                Some(HelperOutcome::Killed(signal)) => {
-                    CheckResult::NotRun(format!("{program} was ended by {signal}"))
-                }
-                None if *deadline <= Instant::now() => {
-                    let limit = Limit::After(CHECK_TIMEOUT);
-                    CheckResult::No(format!("{program} has not answered within {limit}"))
-                }
-                None => return None,
-            };
+        if let Some(check) = &self.check {
+            let result = check.result()?;
             self.check = None;
-            return Some(answer);
+            return Some(result);
         }
-        let words = words.iter().map(OsString::from);
-        let words: Vec<OsString> = words.chain([subject.into_os_string()]).collect();
-        let command = CommandLine::new(&words)?;
-        match Helper::start(&command, signals, HelperOutput::Stderr) {
+        match Check::start(command, path, signals) {
             Ok(check) => {
-                self.check = Some((check, Instant::now() + CHECK_TIMEOUT));
+                self.check = Some(check);
                 None
             }
-            Err(because) => Some(CheckResult::NotRun(format!(
-                "cannot run {program}: {because}"
-            ))),
+            Err(result) => Some(result),
+        }
+    }
+
+    fn apply(
+        &mut self,
+        source: &mut Source<'_>,
+        change: QueuedChange,
+        result: CheckResult,
+        update: &mut ManagedUpdate,
+    ) {
+        match result {
+            CheckResult::Accepted => {
+                let is_installed = source.accept(change.fingerprint, change.candidate, update);
+                self.has_installed |= is_installed;
+            }
+            CheckResult::Rejected(why) => {
+                update
+                    .warnings
+                    .push(source.reject(change.fingerprint, &why));
+            }
+            CheckResult::NotRun(sentence) => {
+                source.mark_failed();
+                update.warnings_once.push(sentence);
+            }
         }
     }
 }

@@ -1,12 +1,14 @@
-//! The managed application: its configuration, watched, checked and put in place, and the file while which it
-//! runs. Decides nothing about the command.
+//! The managed application: its configuration, which is watched, checked and installed, and the file
+//! that must exist while it runs. Decides nothing about the command.
 //!
-//! Changes are waited out: after [`QUIET`] without another one everything that has changed is read, checked
-//! and put in place in one round, and told once. What is refused changes nothing.
+//! One turn scans, lets changes settle, and applies all of them as one batch. The caller learns of
+//! them once. Configuration that is rejected changes nothing.
 
+mod active_file;
 mod archive;
 mod batch;
 mod build;
+mod check;
 pub(crate) mod debounce;
 mod exclusion;
 mod overlap;
@@ -22,368 +24,261 @@ mod watch_set;
 mod watcher;
 
 use crate::duration::Limit;
-use crate::error::describe;
 use crate::exit::ExitStatus;
-use crate::managed::spec::ManagedSpec;
 use crate::store::exit_dir::ExitDir;
-use crate::store::locality::Locality;
 use crate::sys::signals::Signals;
 use crate::watch::cpu_time::CpuTimer;
-use crate::watch::dir_watch::{self, DeferredClose};
-use crate::watch::nearest_dir;
+use crate::watch::dir_watch;
+use active_file::ActiveFile;
 use batch::Batch;
-use debounce::DEBOUNCE_LIMIT;
+use debounce::{Debounce, ScanCost, Trigger};
 use exclusion::Exclusion;
-use rustix::io::Errno;
 use rustix::process::Pid;
 use source::{Source, SourceChange};
-use std::collections::BTreeSet;
+use spec::ManagedSpec;
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use update::ManagedUpdate;
 use watch_set::WatchSet;
 use watcher::Watcher;
 
-/// Changes that follow each other sooner than that are one.
-const QUIET: Duration = Duration::from_millis(100);
-/// What could not be done for no fault of the configuration is tried again so often.
-const RETRY: Duration = Duration::from_secs(10);
-/// So often is looked again at once, because a place was not watched when it was looked at.
-const ATTEMPTS: u32 = 5;
-/// After a look there is none for so many times the processor time that it took: of that, looks take at most a
-/// twentieth.
-const REST: u32 = 19;
+/// Immediate rescans allowed when a scan adds watches, and the first scan itself.
+const SCAN_LIMIT: u32 = 5;
 
 /// What a managed application depends on, from the start of its life to the end.
 pub(crate) struct ManagedApp<'p> {
-    plan: &'p ManagedSpec,
-    dir: Option<&'p ExitDir>,
+    spec: &'p ManagedSpec,
+    /// The directory of our own tombstone.
+    exit_dir: Option<&'p ExitDir>,
+    /// Between scans without an event, if the user has set it.
     poll: Option<Limit>,
-    items: Vec<Source<'p>>,
-    active: bool,
+    sources: Vec<Source<'p>>,
+    active_file: ActiveFile<'p>,
     watcher: Watcher,
-    /// What the last look has found to matter.
-    contents: BTreeSet<PathBuf>,
-    /// Dropped after the descriptor that it takes care of.
-    undertaker: Option<DeferredClose>,
-    next_look: Option<Instant>,
-    /// There is no look before, because the last one has cost so much.
-    rests_until: Instant,
-    /// Something was heard since the last look.
-    has_heard: bool,
-    unrest: Option<Debounce>,
-    /// When to try again what could not be done.
-    retry: Option<Instant>,
-    round: Option<Batch>,
-    is_new: bool,
-    /// When everything was looked at last.
-    surveyed: Option<Instant>,
-    /// There is inotify, on file systems whose changes are all made here.
-    tells_everything: bool,
-    /// There was no end of changes when they were taken last.
-    was_in_haste: bool,
-}
-
-/// Changes that have not come to rest.
-#[derive(Clone, Copy)]
-struct Debounce {
-    since: Instant,
-    newest: Instant,
+    debounce: Debounce,
+    /// Changes that are being applied.
+    batch: Option<Batch>,
+    /// No batch has begun yet.
+    is_first: bool,
 }
 
 impl<'p> ManagedApp<'p> {
-    /// Finds out whether it can be done at all. `dir` is the directory of our own tombstone.
+    /// Checks that configuration can be installed at all. `exit_dir` is the directory of our own
+    /// tombstone.
     ///
     /// # Errors
-    /// Why it cannot: a place that nothing can be put in place of.
+    /// Why it cannot: a target that cannot be replaced.
     pub(crate) fn prepare(
-        plan: &'p ManagedSpec,
-        dir: Option<&'p ExitDir>,
+        spec: &'p ManagedSpec,
+        exit_dir: Option<&'p ExitDir>,
         poll: Option<Limit>,
     ) -> Result<ManagedApp<'p>, String> {
-        // First: what is refused here must not even be tried out there.
-        overlap::check(&plan.items, dir.map(ExitDir::path))?;
-        for place in plan.items.iter().filter_map(|item| item.usage.target()) {
-            replace::check(place)?;
+        // First: a target that overlaps must not be touched, and replace::check writes beside it.
+        overlap::check(&spec.items, exit_dir.map(ExitDir::path))?;
+        for target in spec.items.iter().filter_map(|item| item.usage.target()) {
+            replace::check(target)?;
         }
         Ok(ManagedApp {
-            plan,
-            dir,
+            spec,
+            exit_dir,
             poll,
-            items: plan.items.iter().map(Source::new).collect(),
-            active: true,
+            sources: spec.items.iter().map(Source::new).collect(),
+            active_file: ActiveFile::new(spec.active_while.as_deref()),
             watcher: Watcher::new(),
-            contents: BTreeSet::new(),
-            undertaker: None,
-            next_look: Some(Instant::now()),
-            rests_until: Instant::now(),
-            has_heard: false,
-            unrest: None,
-            retry: None,
-            round: None,
-            is_new: true,
-            surveyed: None,
-            tells_everything: false,
-            was_in_haste: false,
+            debounce: Debounce::new(Instant::now()),
+            batch: None,
+            is_first: true,
         })
     }
 
-    /// Readable when there is something to hear.
+    /// Readable when there may be something to do.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.watcher.descriptor()
     }
 
-    /// When to look even if nothing is heard. `may_check` is whether a check may run now.
+    /// When to poll even if the descriptor is not readable. `may_check` as for [`ManagedApp::poll`].
     pub(crate) fn deadline(&self, may_check: bool) -> Option<Instant> {
-        let waits = may_check && self.round.is_none();
-        let rest = self.unrest.map(|unrest| self.end_of(unrest));
-        let dates = [
-            self.next_look,
-            self.has_heard.then_some(self.rests_until),
-            rest.filter(|_| waits),
-            self.retry.filter(|_| waits),
-            self.round.as_ref().and_then(Batch::deadline),
-        ];
-        dates.into_iter().flatten().min()
+        let may_apply = may_check && self.batch.is_none();
+        let changes = self.debounce.deadline(may_apply, self.is_being_written());
+        let check = self.batch.as_ref().and_then(Batch::deadline);
+        changes.into_iter().chain(check).min()
+    }
+
+    /// Finds and applies changes, as far as that goes without waiting. `may_check` is whether a check
+    /// may run now; one that runs is killed if not, and starts again later.
+    pub(crate) fn poll(&mut self, signals: &Signals, may_check: bool) -> ManagedUpdate {
+        let mut update = ManagedUpdate::default();
+        let now = Instant::now();
+        self.read_events();
+        if self.debounce.is_scan_due(now) {
+            self.scan(now, &mut update);
+        }
+        if !may_check {
+            self.batch.iter_mut().for_each(Batch::interrupt);
+            return update;
+        }
+        if self.is_batch_due(now) {
+            self.begin_batch(now, &mut update);
+        }
+        self.advance_batch(signals, &mut update);
+        if self.sources.iter().any(Source::has_failed) {
+            self.debounce.note_failure(now);
+        }
+        update
+    }
+
+    /// Finds changes before the command starts, and returns whether it may start with what is
+    /// installed: nothing has changed, and nothing is being applied. A scan that began before `since`
+    /// does not count, unless no change is possible without an event.
+    pub(crate) fn poll_before_start(&mut self, since: Instant) -> (ManagedUpdate, bool) {
+        let mut update = ManagedUpdate::default();
+        self.read_events();
+        let are_complete = self.watcher.reports_all_changes();
+        if self.debounce.needs_scan(since, are_complete) {
+            // The events may be about something else; then they delay nothing.
+            self.scan(Instant::now(), &mut update);
+        } else {
+            // Without the file the command does not start.
+            let mut unused = WatchSet::default();
+            self.active_file
+                .scan(&mut unused, self.is_first, &mut update);
+        }
+        (update, self.debounce.allows_start() && self.batch.is_none())
     }
 
     /// Whether there is a configuration to start the command with.
     pub(crate) fn is_complete(&self) -> bool {
-        self.items.iter().all(Source::is_available)
+        self.sources.iter().all(Source::is_available)
     }
 
-    /// What is missing for that.
+    /// What is missing for that, as part of a sentence.
     pub(crate) fn missing(&self) -> String {
-        let missing = self.items.iter().filter(|item| !item.is_available());
-        missing
-            .map(Source::unavailable)
-            .collect::<Vec<_>>()
-            .join(", ")
+        let missing = self.sources.iter().filter(|source| !source.is_available());
+        let missing: Vec<String> = missing.map(Source::unavailable).collect();
+        missing.join(", ")
     }
 
     /// The process of a check that runs.
     pub(crate) fn check_pid(&self) -> Option<Pid> {
-        self.round.as_ref().and_then(Batch::checker)
+        self.batch.as_ref().and_then(Batch::check_pid)
+    }
+
+    /// A child that is not the command was reaped: perhaps a check.
+    pub(crate) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
+        if let Some(batch) = &mut self.batch {
+            batch.reaped(pid, status);
+        }
     }
 
     /// As [`crate::watch::dir_watch::DirWatch::close_later`].
     pub(crate) fn close_later(&mut self) {
-        let appointed = self.watcher.inotify().map(DeferredClose::appoint);
-        self.undertaker = appointed.and_then(Result::ok);
+        self.watcher.close_later();
     }
 
-    /// A child that is not the command has ended: perhaps a check.
-    pub(crate) fn reaped(&mut self, pid: Pid, ending: Option<ExitStatus>) {
-        if let Some(round) = &mut self.round {
-            round.reaped(pid, ending);
+    fn read_events(&mut self) {
+        if self.watcher.read_events() {
+            self.debounce.note_events();
         }
     }
 
-    /// Looks at what may have changed. `may_check` is whether a check may run now; one that does begins again
-    /// later if not.
-    pub(crate) fn poll(&mut self, signals: &Signals, may_check: bool) -> ManagedUpdate {
-        let mut finding = ManagedUpdate::default();
-        let now = Instant::now();
-        self.has_heard |= self.watcher.listen();
-        let rested = self.rests_until <= now;
-        if self.has_heard && rested || self.next_look.is_some_and(|at| at <= now) {
-            self.survey(now, &mut finding);
-        }
-        if !may_check {
-            self.round.iter_mut().for_each(Batch::interrupt);
-            return finding;
-        }
-        self.begin_round(now, &mut finding);
-        self.go_on(signals, &mut finding);
-        if self.items.iter().any(Source::has_failed) {
-            self.retry = self.retry.or(Some(now + RETRY));
-        }
-        finding
+    fn is_being_written(&self) -> bool {
+        // Asking costs a system call for each new file.
+        self.debounce.has_changes() && self.watcher.is_being_written()
     }
 
-    /// What the command is about to be started with, and whether that is at rest: nothing has changed since, and
-    /// nothing is being read, checked or put in place. What was found before this moment does not count.
-    pub(crate) fn poll_before_start(&mut self, before: Instant) -> (ManagedUpdate, bool) {
-        let mut finding = ManagedUpdate::default();
-        self.has_heard |= self.watcher.listen();
-        let is_told = self.tells_everything || self.surveyed.is_some_and(|at| at >= before);
-        if is_told && !self.has_heard {
-            // Without the file there is no start.
-            self.look_at_activity(&mut WatchSet::default(), &mut finding);
-        } else {
-            // What was heard may be somebody else's, and delays nothing then.
-            self.survey(Instant::now(), &mut finding);
-        }
-        // Where there is no end of changes they were waited for long enough.
-        let is_quiet = self.unrest.is_none() || self.was_in_haste;
-        (finding, is_quiet && self.round.is_none())
-    }
-
-    fn survey(&mut self, began: Instant, finding: &mut ManagedUpdate) {
-        let effort = CpuTimer::begin();
-        let exclusion = Exclusion::new(self.dir);
-        self.has_heard = false;
-        // Watched, then looked: what came in between is not missed.
-        for _ in 0..ATTEMPTS {
-            let mut places = WatchSet::default();
-            for item in &mut self.items {
-                if item.scan(&mut places, exclusion) {
-                    Debounce::add(&mut self.unrest, began);
+    /// Scans all sources and the active file, and watches what they depend on.
+    fn scan(&mut self, began: Instant, update: &mut ManagedUpdate) {
+        let timer = CpuTimer::begin();
+        let exclusion = Exclusion::new(self.exit_dir);
+        self.debounce.begin_scan();
+        // Where a watch is added the scan is repeated: a change before that has caused no event.
+        for _ in 0..SCAN_LIMIT {
+            let mut watch_set = WatchSet::default();
+            for source in &mut self.sources {
+                if source.scan(&mut watch_set, exclusion) {
+                    self.debounce.note_change(began);
                 }
             }
-            self.look_at_activity(&mut places, finding);
-            let is_new = self.watcher.set(&places);
-            self.contents = places.contents;
-            if !is_new {
+            self.active_file.scan(&mut watch_set, self.is_first, update);
+            if !self.watcher.watch(watch_set) {
                 break;
             }
         }
-        if let Some(errno) = self.watcher.trouble() {
-            finding.warnings_once.push(dir_watch::no_inotify(errno));
+        if let Some(errno) = self.watcher.fault() {
+            update.warnings_once.push(dir_watch::no_inotify(errno));
         }
-        let (cost, ended) = (effort.so_far(), Instant::now());
-        self.rests_until = ended + cost * REST;
-        let blind = self.watcher.trouble().is_some();
-        let locality = self.locality();
-        self.tells_everything = !blind && locality == Locality::Local;
-        self.surveyed = Some(began);
-        let interval = dir_watch::interval(self.poll, blind, locality);
-        self.next_look = dir_watch::next_look(interval, cost, ended);
+        let (processor_time, ended) = (timer.so_far(), Instant::now());
+        self.watcher.find_locality(self.spec.watched_paths());
+        let is_blind = self.watcher.fault().is_some();
+        self.debounce.end_scan(ScanCost {
+            began,
+            ended,
+            processor_time,
+            interval: dir_watch::interval(self.poll, is_blind, self.watcher.locality()),
+        });
     }
 
-    fn locality(&self) -> Locality {
-        let sources = self.plan.items.iter().map(|item| item.source.as_path());
-        let mut paths = sources.chain(self.plan.active_while.as_deref());
-        if paths.any(|path| locality(path) == Locality::Remote) {
-            Locality::Remote
-        } else {
-            Locality::Local
+    fn is_batch_due(&mut self, now: Instant) -> bool {
+        // Sources that have not just changed have settled already: the first batch does not wait.
+        let is_first = std::mem::take(&mut self.is_first);
+        let is_settled = is_first && !self.sources.iter().any(Source::is_racy);
+        if self.batch.is_some() {
+            return false;
         }
+        if is_settled || self.debounce.is_apply_due(now, self.is_being_written()) {
+            return true;
+        }
+        let is_retry = self.debounce.take_retry(now);
+        if is_retry {
+            self.sources.iter_mut().for_each(Source::retry);
+        }
+        is_retry
     }
 
-    /// When the changes are taken, if there is no other.
-    fn end_of(&self, unrest: Debounce) -> Instant {
-        let latest = unrest.since + DEBOUNCE_LIMIT;
-        if self.watcher.is_being_written(&self.contents) {
-            return latest;
+    /// Reads the sources that have changed, and collects what is new in a batch.
+    fn begin_batch(&mut self, now: Instant, update: &mut ManagedUpdate) {
+        let due = self.debounce.take_changes(now);
+        if due.trigger == Trigger::Expired {
+            self.watcher.forget_writers();
         }
-        let quiet = unrest.newest + QUIET;
-        // What was heard during a rest is looked at after it.
-        if self.has_heard {
-            latest.min(quiet.max(self.rests_until))
-        } else {
-            latest.min(quiet)
-        }
-    }
-
-    fn look_at_activity(&mut self, places: &mut WatchSet, finding: &mut ManagedUpdate) {
-        let Some(file) = &self.plan.active_while else {
-            return;
-        };
-        match exists(file, places) {
-            Ok(active) if active == self.active => {}
-            Ok(active) => {
-                self.active = active;
-                finding.active = Some(active);
+        let exclusion = Exclusion::new(self.exit_dir);
+        let mut batch = Batch::new(due);
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            // Writers may have begun while the sources before this one were read.
+            if self.watcher.read_events() {
+                self.debounce.note_events();
             }
-            Err(errno) => {
-                let because = describe(&errno.into());
-                let sentence = format!("cannot look for {}: {because}", file.display());
-                finding.warnings_once.push(sentence);
-                // What runs is left alone; what does not is not started on a guess.
-                if self.is_new && self.active {
-                    self.active = false;
-                    finding.active = Some(false);
-                }
-            }
-        }
-    }
-
-    /// Reads what has changed, if it is time to.
-    fn begin_round(&mut self, now: Instant, finding: &mut ManagedUpdate) {
-        // Where nobody can be in the middle of anything there is nothing to wait for.
-        let at_once = std::mem::take(&mut self.is_new) && !self.items.iter().any(Source::is_racy);
-        let rested = self.unrest.is_some_and(|unrest| self.end_of(unrest) <= now);
-        if self.round.is_some() || !(at_once || rested || self.retries(now)) {
-            return;
-        }
-        // Whoever has not finished by now is not waited for any more.
-        let is_over = |unrest: Debounce| unrest.since + DEBOUNCE_LIMIT <= now;
-        let unrest = self.unrest.take();
-        let in_haste = unrest.is_some_and(is_over);
-        if in_haste {
-            self.watcher.give_up_waiting();
-        }
-        self.was_in_haste = in_haste;
-        let exclusion = Exclusion::new(self.dir);
-        let mut round = Batch::new(unrest.map(|unrest| unrest.since), in_haste);
-        for (number, item) in self.items.iter_mut().enumerate() {
-            // Reading the one before may have taken its time.
-            self.has_heard |= self.watcher.listen();
-            if !in_haste && self.watcher.is_being_written(&self.contents) {
-                Debounce::add(&mut self.unrest, now);
+            if due.trigger == Trigger::Quiet && self.watcher.is_being_written() {
+                self.debounce.note_change(now);
                 continue;
             }
-            let change = item.read_change(exclusion, in_haste);
-            if item.is_dirty() {
-                Debounce::add(&mut self.unrest, now);
+            let change = source.read_change(exclusion, due.trigger);
+            if source.is_dirty() {
+                self.debounce.note_change(now);
             }
             match change {
                 SourceChange::None => {}
-                SourceChange::New(print, candidate) => round.add(number, print, candidate),
-                SourceChange::Warning(sentence) => finding.warnings.push(sentence),
-                SourceChange::WarningOnce(sentence) => finding.warnings_once.push(sentence),
+                SourceChange::New(fingerprint, candidate) => {
+                    batch.add(index, fingerprint, candidate);
+                }
+                SourceChange::Warning(sentence) => update.warnings.push(sentence),
+                SourceChange::WarningOnce(sentence) => update.warnings_once.push(sentence),
             }
         }
-        self.round = Some(round);
+        self.batch = Some(batch);
     }
 
-    fn go_on(&mut self, signals: &Signals, finding: &mut ManagedUpdate) {
-        let exclusion = Exclusion::new(self.dir);
-        let check = self.plan.check.as_deref();
-        let Some(round) = &mut self.round else { return };
-        if !round.go_on(&mut self.items, check, exclusion, signals, finding) {
+    fn advance_batch(&mut self, signals: &Signals, update: &mut ManagedUpdate) {
+        let Some(batch) = &mut self.batch else { return };
+        let exclusion = Exclusion::new(self.exit_dir);
+        let command = self.spec.check.as_deref();
+        if !batch.advance(&mut self.sources, command, exclusion, signals, update) {
             return;
         }
-        let (since, now) = (round.since(), Instant::now());
-        self.round = None;
-        if self.items.iter().any(Source::is_dirty) && self.unrest.is_none() {
-            // Still the same changes, as far as patience goes.
-            let since = since.unwrap_or(now);
-            self.unrest = Some(Debounce { since, newest: now });
+        let since = batch.since();
+        self.batch = None;
+        if self.sources.iter().any(Source::is_dirty) {
+            self.debounce.note_leftover(since, Instant::now());
         }
-    }
-
-    /// Whether it is time to try again what could not be done.
-    fn retries(&mut self, now: Instant) -> bool {
-        let due = self.retry.take_if(|at| *at <= now).is_some();
-        if due {
-            self.items.iter_mut().for_each(Source::retry);
-        }
-        due
-    }
-}
-
-impl Debounce {
-    fn add(unrest: &mut Option<Debounce>, now: Instant) {
-        let since = unrest.map_or(now, |unrest| unrest.since);
-        *unrest = Some(Debounce { since, newest: now });
-    }
-}
-
-/// Of the nearest directory that exists.
-fn locality(path: &Path) -> Locality {
-    let nearest = nearest_dir::ancestors(path).find(|path| path.exists());
-    Locality::of_path(nearest.unwrap_or(Path::new(".")))
-}
-
-/// Whether the file is there; an error if that cannot be said.
-fn exists(path: &Path, places: &mut WatchSet) -> Result<bool, Errno> {
-    places.add_route(path);
-    match rustix::fs::stat(path) {
-        Ok(_) => Ok(true),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-        Err(errno) => Err(errno),
     }
 }

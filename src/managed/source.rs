@@ -1,6 +1,7 @@
 //! One source: what is known about it, and what is new.
 
 use super::archive;
+use super::debounce::Trigger;
 use super::exclusion::Exclusion;
 use super::read::{self, Content, ReadContext};
 use super::replace::{self, Candidate};
@@ -109,14 +110,18 @@ impl<'p> Source<'p> {
     }
 
     /// Reads it if it has changed. It is dirty afterwards if it goes on changing; what was read then
-    /// counts only `in_haste`.
-    pub(super) fn read_change(&mut self, exclusion: Exclusion<'_>, in_haste: bool) -> SourceChange {
+    /// counts only if the upper bound has `trigger`ed this.
+    pub(super) fn read_change(
+        &mut self,
+        exclusion: Exclusion<'_>,
+        trigger: Trigger,
+    ) -> SourceChange {
         if !std::mem::take(&mut self.is_dirty) {
             return SourceChange::None;
         }
         let (content, archive) = self.read(exclusion);
         self.has_failed = false;
-        if self.is_still_changing(exclusion) && !in_haste {
+        if self.is_still_changing(exclusion) && trigger == Trigger::Quiet {
             // Its writer may have just begun, and no event of that was read yet.
             return SourceChange::None;
         }

@@ -102,6 +102,12 @@ fn copied(
 }
 
 impl ManagedSpec {
+    /// Every path whose changes matter.
+    pub(crate) fn watched_paths(&self) -> impl Iterator<Item = &Path> {
+        let sources = self.items.iter().map(|item| item.source.as_path());
+        sources.chain(self.active_while.as_deref())
+    }
+
     /// Whether there is anything to look after.
     pub(crate) fn is_needed(&self) -> bool {
         !self.items.is_empty() || self.active_while.is_some()

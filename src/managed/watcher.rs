@@ -1,38 +1,57 @@
-//! "Look again": inotify on many paths. What was heard is only a rumour, and forgotten at once, but for one thing
-//! that cannot be seen: that somebody has begun to write and has not finished.
+//! inotify on all paths of a managed application. Events are only hints that something may have
+//! changed: they are read and dropped, except for one thing that no scan can see, that a writer has not
+//! closed its file yet.
 
 use super::watch_set::WatchSet;
+use crate::store::locality::Locality;
+use crate::watch::dir_watch::DeferredClose;
 use crate::watch::inotify::{Inotify, WatchId};
+use crate::watch::nearest_dir;
 use rustix::fs::FileType;
 use rustix::fs::inotify::{ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// A watch on a number of places, or the reason why there is none.
+/// The watches, or the reason why there are none.
 #[derive(Debug)]
 pub(super) struct Watcher {
     inotify: Result<Inotify, Errno>,
-    /// The watches that are set, and where.
-    set: BTreeMap<WatchId, PathBuf>,
-    /// What somebody has begun to write and has not closed: by watch and name in it, whether he has written
-    /// anything yet.
-    unfinished: BTreeMap<(WatchId, OsString), bool>,
+    /// Dropped after the descriptor that it closes later.
+    deferred_close: Option<DeferredClose>,
+    watches: BTreeMap<WatchId, PathBuf>,
+    /// Files that a writer has not closed, by their directory's watch and their name in it; the name
+    /// is empty where the file itself is watched.
+    open_files: BTreeMap<(WatchId, OsString), WriteState>,
+    /// The paths whose content matters.
+    contents: BTreeSet<PathBuf>,
+    /// Of all paths, as of the last scan.
+    locality: Locality,
+}
+
+/// What a writer that has not closed its file has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WriteState {
+    Created,
+    Written,
 }
 
 impl Watcher {
     pub(super) fn new() -> Watcher {
         Watcher {
             inotify: Inotify::new(),
-            set: BTreeMap::new(),
-            unfinished: BTreeMap::new(),
+            deferred_close: None,
+            watches: BTreeMap::new(),
+            open_files: BTreeMap::new(),
+            contents: BTreeSet::new(),
+            locality: Locality::Remote,
         }
     }
 
-    /// Why nothing can be heard.
-    pub(super) fn trouble(&self) -> Option<Errno> {
+    /// Why there are no events.
+    pub(super) fn fault(&self) -> Option<Errno> {
         self.inotify.as_ref().err().copied()
     }
 
@@ -40,91 +59,130 @@ impl Watcher {
         self.inotify.as_ref().ok().map(AsFd::as_fd)
     }
 
-    pub(super) fn inotify(&self) -> Option<&Inotify> {
-        self.inotify.as_ref().ok()
+    /// Leaves closing to the kernel, as [`crate::watch::dir_watch::DirWatch::close_later`] does.
+    pub(super) fn close_later(&mut self) {
+        let inotify = self.inotify.as_ref().ok();
+        // Without it, closing takes as long as it does.
+        self.deferred_close = inotify.map(DeferredClose::appoint).and_then(Result::ok);
     }
 
-    /// Whether anything was heard.
-    pub(super) fn listen(&mut self) -> bool {
+    /// Reads all queued events. Returns whether there were any.
+    pub(super) fn read_events(&mut self) -> bool {
         let Ok(inotify) = &self.inotify else {
             return false;
         };
-        let mut heard = false;
+        let mut has_events = false;
         inotify.drain(|event| {
-            heard = true;
+            has_events = true;
             if event.is_overflow() {
-                self.unfinished.clear();
+                self.open_files.clear();
             }
-            let entry = (event.watch, event.name.unwrap_or_default().to_owned());
+            let file = (event.watch, event.name.unwrap_or_default().to_owned());
             if event.flags.contains(ReadFlags::MODIFY) {
-                self.unfinished.insert(entry, true);
+                self.open_files.insert(file, WriteState::Written);
             } else if event.flags.contains(ReadFlags::CREATE) {
-                self.unfinished.insert(entry, false);
+                self.open_files.insert(file, WriteState::Created);
             } else if !event.flags.contains(ReadFlags::ATTRIB) {
-                // Closed, or gone; what is renamed is finished.
-                self.unfinished.remove(&entry);
+                // Closed or removed; a file that is renamed is complete.
+                self.open_files.remove(&file);
             }
         });
-        heard
+        has_events
     }
 
-    /// Whether somebody is in the middle of writing what matters.
-    pub(super) fn is_being_written(&self, contents: &BTreeSet<PathBuf>) -> bool {
-        self.unfinished.iter().any(|((watch, name), has_begun)| {
-            let Some(place) = self.set.get(watch) else {
+    /// Whether a writer has a file open whose content matters.
+    pub(super) fn is_being_written(&self) -> bool {
+        self.open_files.iter().any(|((watch, name), state)| {
+            let Some(watched) = self.watches.get(watch) else {
                 return false;
             };
             let path = if name.is_empty() {
-                place.clone()
+                watched.clone()
             } else {
-                place.join(name)
+                watched.join(name)
             };
-            // What is made in one step is never closed: a link of either kind, a directory.
-            let is_new_file = |stat: rustix::fs::Stat| {
-                let kind = FileType::from_raw_mode(stat.st_mode);
-                kind == FileType::RegularFile && stat.st_size == 0
-            };
-            let is_open = *has_begun || rustix::fs::lstat(&path).is_ok_and(is_new_file);
-            is_open && contents.iter().any(|content| path.starts_with(content))
+            // No close follows where an entry is made in one step: a link of either kind, a directory.
+            let is_open = *state == WriteState::Written || is_empty_file(&path);
+            is_open
+                && self
+                    .contents
+                    .iter()
+                    .any(|content| path.starts_with(content))
         })
     }
 
-    /// Whoever has not finished by now is not waited for any more, until he writes again.
-    pub(super) fn give_up_waiting(&mut self) {
-        self.unfinished.clear();
+    /// Stops waiting for writers that have files open now, until they write again.
+    pub(super) fn forget_writers(&mut self) {
+        self.open_files.clear();
     }
 
-    /// Watches these places and no others. True if one of them was not watched before: look again then.
-    pub(super) fn set(&mut self, places: &WatchSet) -> bool {
+    /// Watches these paths and no others. Returns true if one of them was not watched before: a change
+    /// before the watch was added needs another scan.
+    pub(super) fn watch(&mut self, watch_set: WatchSet) -> bool {
+        self.contents = watch_set.contents;
         let Ok(inotify) = &self.inotify else {
             return false;
         };
-        let mut now = BTreeMap::new();
-        for (path, flags) in &places.flags {
-            // By inode: the path may lead to another one by now. Two paths to one inode are one watch.
-            match inotify.add(path, *flags | WatchFlags::MASK_ADD) {
+        let mut watches = BTreeMap::new();
+        for (path, flags) in watch_set.flags {
+            // Watches are by inode: two paths to one inode are one watch, which needs the flags of both.
+            match inotify.add(&path, flags | WatchFlags::MASK_ADD) {
                 Ok(watch) => {
-                    now.insert(watch, path.clone());
+                    watches.insert(watch, path);
                 }
                 Err(errno @ (Errno::NOSPC | Errno::NOMEM)) => {
                     self.inotify = Err(errno);
-                    self.set.clear();
-                    self.unfinished.clear();
+                    self.watches.clear();
+                    self.open_files.clear();
                     return true;
                 }
-                // Gone since it was found, or not ours to watch: the slow look goes on.
+                // Removed since the scan, or not permitted: the periodic rescan covers it.
                 Err(_) => {}
             }
         }
-        for old in self.set.keys().filter(|old| !now.contains_key(old)) {
+        for old in self.watches.keys().filter(|old| !watches.contains_key(old)) {
             inotify.remove(*old);
         }
-        self.unfinished
-            .retain(|(watch, _), _| now.contains_key(watch));
-        let grown = now.keys().any(|watch| !self.set.contains_key(watch));
-        self.set = now;
-        grown
+        self.open_files
+            .retain(|(watch, _), _| watches.contains_key(watch));
+        let has_grown = watches
+            .keys()
+            .any(|watch| !self.watches.contains_key(watch));
+        self.watches = watches;
+        has_grown
     }
+
+    /// Finds out whether all paths are on file systems whose changes are all made on this machine.
+    pub(super) fn find_locality<'a>(&mut self, mut paths: impl Iterator<Item = &'a Path>) {
+        let is_remote = |path: &Path| locality(path) == Locality::Remote;
+        self.locality = if paths.any(is_remote) {
+            Locality::Remote
+        } else {
+            Locality::Local
+        };
+    }
+
+    pub(super) fn locality(&self) -> Locality {
+        self.locality
+    }
+
+    /// Whether no change happens without an event.
+    pub(super) fn reports_all_changes(&self) -> bool {
+        self.fault().is_none() && self.locality == Locality::Local
+    }
+}
+
+fn is_empty_file(path: &Path) -> bool {
+    rustix::fs::lstat(path).is_ok_and(|stat| {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        kind == FileType::RegularFile && stat.st_size == 0
+    })
+}
+
+/// Of the nearest directory that exists.
+fn locality(path: &Path) -> Locality {
+    let nearest = nearest_dir::ancestors(path).find(|path| path.exists());
+    Locality::of_path(nearest.unwrap_or(Path::new(".")))
 }
 
 #[cfg(test)]
@@ -134,17 +192,15 @@ mod tests {
     use crate::managed::scan::scan;
     use std::fs::{File, OpenOptions};
     use std::io::Write as _;
-    use std::path::Path;
 
     /// A directory that is watched, with one file in it.
-    struct Scene {
+    struct WatchedDir {
         dir: PathBuf,
         watcher: Watcher,
-        places: WatchSet,
     }
 
-    impl Scene {
-        fn new() -> Scene {
+    impl WatchedDir {
+        fn new() -> WatchedDir {
             let name = format!(
                 "exitdir-watcher-{}",
                 crate::sys::random::hex::<8>().unwrap()
@@ -152,15 +208,11 @@ mod tests {
             let dir = std::env::temp_dir().join(name);
             std::fs::create_dir(&dir).unwrap();
             std::fs::write(dir.join("file"), "text").unwrap();
-            let mut places = WatchSet::default();
-            scan(&dir, &mut places, Exclusion::new(None));
+            let mut watch_set = WatchSet::default();
+            scan(&dir, &mut watch_set, Exclusion::new(None));
             let mut watcher = Watcher::new();
-            assert!(watcher.set(&places));
-            Scene {
-                dir,
-                watcher,
-                places,
-            }
+            assert!(watcher.watch(watch_set));
+            WatchedDir { dir, watcher }
         }
 
         fn path(&self, name: &str) -> PathBuf {
@@ -168,12 +220,12 @@ mod tests {
         }
 
         fn is_being_written(&mut self) -> bool {
-            self.watcher.listen();
-            self.watcher.is_being_written(&self.places.contents)
+            self.watcher.read_events();
+            self.watcher.is_being_written()
         }
     }
 
-    impl Drop for Scene {
+    impl Drop for WatchedDir {
         fn drop(&mut self) {
             std::fs::remove_dir_all(&self.dir).unwrap();
         }
@@ -181,48 +233,49 @@ mod tests {
 
     #[test]
     fn a_file_is_being_written_from_its_first_change_until_it_is_closed() {
-        let mut scene = Scene::new();
+        let mut watched = WatchedDir::new();
         for name in ["file", "new"] {
-            let mut file = File::create(scene.path(name)).unwrap();
-            assert!(scene.is_being_written(), "{name} is empty");
+            let mut file = File::create(watched.path(name)).unwrap();
+            assert!(watched.is_being_written(), "{name} is empty");
             file.write_all(b"text").unwrap();
-            assert!(scene.is_being_written(), "{name} has a part");
+            assert!(watched.is_being_written(), "{name} has a part");
             drop(file);
-            assert!(!scene.is_being_written(), "{name} is closed");
+            assert!(!watched.is_being_written(), "{name} is closed");
         }
     }
 
     #[test]
-    fn what_is_made_in_one_step_is_not_waited_for() {
-        let mut scene = Scene::new();
-        let outside = scene.dir.with_extension("outside");
+    fn an_entry_that_is_made_in_one_step_is_not_waited_for() {
+        let mut watched = WatchedDir::new();
+        let outside = watched.dir.with_extension("outside");
         std::fs::write(&outside, "text").unwrap();
-        std::fs::hard_link(&outside, scene.path("hard")).unwrap();
-        std::os::unix::fs::symlink("file", scene.path("soft")).unwrap();
-        std::fs::create_dir(scene.path("directory")).unwrap();
-        std::fs::rename(&outside, scene.path("renamed")).unwrap();
-        assert!(!scene.is_being_written());
+        std::fs::hard_link(&outside, watched.path("hard")).unwrap();
+        std::os::unix::fs::symlink("file", watched.path("soft")).unwrap();
+        std::fs::create_dir(watched.path("directory")).unwrap();
+        std::fs::rename(&outside, watched.path("renamed")).unwrap();
+        assert!(!watched.is_being_written());
     }
 
     #[test]
-    fn who_goes_away_or_is_given_up_is_not_waited_for_until_he_writes_again() {
-        let mut scene = Scene::new();
-        let file = File::create(scene.path("removed")).unwrap();
-        std::fs::remove_file(scene.path("removed")).unwrap();
+    fn a_file_that_is_removed_or_forgotten_is_not_waited_for_until_it_is_written_again() {
+        let mut watched = WatchedDir::new();
+        let file = File::create(watched.path("removed")).unwrap();
+        std::fs::remove_file(watched.path("removed")).unwrap();
         drop(file);
-        assert!(!scene.is_being_written());
-        // As flock(1) makes its file: nobody who may write ever closes it.
-        let path = scene.path("lock");
+        assert!(!watched.is_being_written());
+        // As flock(1) creates its file: it is closed without an event, because it is open for
+        // reading only.
+        let path = watched.path("lock");
         let mut lock = open_for_reading(&path);
-        assert!(scene.is_being_written());
-        scene.watcher.give_up_waiting();
-        assert!(!scene.is_being_written());
+        assert!(watched.is_being_written());
+        watched.watcher.forget_writers();
+        assert!(!watched.is_being_written());
         lock = {
             drop(lock);
             OpenOptions::new().append(true).open(&path).unwrap()
         };
         lock.write_all(b"text").unwrap();
-        assert!(scene.is_being_written());
+        assert!(watched.is_being_written());
     }
 
     fn open_for_reading(path: &Path) -> File {
