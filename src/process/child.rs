@@ -1,5 +1,5 @@
-//! The command as a process: starting it, signalling it, reaping it and all orphans, and its place in
-//! the terminal. Decides nothing.
+//! The command as a process: starting it, signalling it, pausing with it, and its place in the
+//! terminal; and reaping all children, orphans included.
 
 use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
 use crate::signal::Signal;
@@ -10,39 +10,40 @@ use crate::sys::spawn::{SpawnError, SpawnExtras, SpawnSetup, spawn};
 use crate::sys::terminal::{
     foreground_terminal, give_foreground, has_controlling_terminal, take_foreground_back,
 };
+use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 use std::io;
 use std::os::fd::RawFd;
 
-/// The command, from its start until it was reaped.
+/// The command, from its start until it is reaped.
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: Pid,
     target: SignalTarget,
-    /// The terminal whose foreground it was given.
+    /// The terminal whose foreground was given to the command.
     terminal: Option<RawFd>,
-    /// It was last seen stopped.
-    paused: bool,
+    /// It was stopped when it was last observed.
+    is_paused: bool,
 }
 
-/// What reaping found.
+/// What [`Child::reap`] found.
 #[derive(Debug)]
 pub(crate) struct Reaped {
-    /// How the command ended.
+    /// How the command ended, if it has.
     pub(crate) ended: Option<ExitStatus>,
-    /// What stopped the command.
+    /// The signal that stopped the command, if one has.
     pub(crate) paused: Option<Signal>,
-    /// Who else has ended, and how.
+    /// The other children that have ended, and how.
     pub(crate) others: Vec<(Pid, Option<ExitStatus>)>,
-    /// Whether any child is left.
+    /// Whether this process has children left.
     pub(crate) remaining: Remaining,
-    /// Where the command was.
+    /// Where the command was when it ended.
     pub(crate) terminal_place: TerminalPlace,
 }
 
 impl Child {
-    /// Starts the command in a process group of its own, with signals as we found them, and in the
-    /// foreground of the terminal if that was our place.
+    /// Starts the command in a process group of its own, with signals as they were at startup. The
+    /// command gets the foreground of the terminal if this process has it.
     pub(crate) fn start(
         command: &CommandLine,
         signals: &Signals,
@@ -55,56 +56,48 @@ impl Child {
             own_group: true,
             terminal,
         };
-        match spawn(command, setup, extras) {
-            Ok(pid) => Ok(Child {
-                pid,
-                target,
-                terminal,
-                paused: false,
-            }),
-            Err(SpawnError::Fork(error)) => Err(StartFailure::System(errno(&error))),
-            Err(SpawnError::Exec(error)) => Err(match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                    StartFailure::NotFound(errno(&error))
-                }
-                _ => StartFailure::NotExecutable(errno(&error)),
-            }),
-        }
+        let pid = spawn(command, setup, extras).map_err(|error| start_failure(&error))?;
+        Ok(Child {
+            pid,
+            target,
+            terminal,
+            is_paused: false,
+        })
     }
 
     pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// Sends a signal. After a stop `CONT` goes to the whole group, as the stop did, and to where the
-    /// terminal is if that is ours again.
+    /// Sends a signal. A `CONT` after a stop goes to the whole group, because the stop signal did;
+    /// if this process has the foreground of the terminal again, the command gets it first.
     #[inline(always)]
     pub(crate) fn send(&mut self, signal: Signal) -> io::Result<()> {
         let mut target = self.target;
         match signal {
             Signal::CONT => {
                 self.lend_terminal();
-                if std::mem::take(&mut self.paused) || self.is_stopped() {
+                if std::mem::take(&mut self.is_paused) || self.is_stopped() {
                     target = SignalTarget::Group;
                 }
             }
-            // A shell does not say CONT when it brings a job to the foreground that runs. What a key then
-            // sends to our group is meant for the command's.
+            // A shell sends no CONT when it brings a running job to the foreground. A key then
+            // signals the group of this process, but it is meant for the command's group.
             Signal::INT | Signal::QUIT | Signal::TSTP if self.lend_terminal() => {
                 target = SignalTarget::Group;
             }
             _ => {}
         }
         if target == SignalTarget::Group && self.has_left_its_group() {
-            kill(self.pid, SignalTarget::Process, signal).or_else(unless_nobody)?;
+            kill(self.pid, SignalTarget::Process, signal).or_else(ignore_missing)?;
         }
         match kill(self.pid, target, signal) {
-            Err(error) => unless_nobody(error),
+            Err(error) => ignore_missing(error),
             sent => sent,
         }
     }
 
-    /// Whether it is stopped, which may not have been told to us yet.
+    /// Whether it is stopped now. Its `CHLD` may still be pending.
     fn is_stopped(&self) -> bool {
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let found = rustix::process::waitid(WaitId::Pid(self.pid), options);
@@ -115,37 +108,42 @@ impl Child {
         rustix::process::getpgid(Some(self.pid)).is_ok_and(|group| group != self.pid)
     }
 
-    /// Stops with the command, so that whoever controls the job sees it stopped. Returns when we were
-    /// continued; the `CONT` for that is pending then.
+    /// Stops this process together with the command, so that the shell that controls the job sees
+    /// it stopped. Returns after this process was continued; the `CONT` for that is pending then.
     ///
-    /// Where nobody could continue us (PID 1, an orphaned process group) the kernel does not stop us; then
-    /// neither `^Z` may stop the command, and one that was stopped for the terminal gets it.
+    /// Where no process could continue this one (PID 1, an orphaned process group), the kernel does
+    /// not stop it. Then the command must not stay stopped after `^Z` either. If it has stopped
+    /// because it needs the foreground of the terminal, it gets that if this process has it.
     pub(crate) fn pause(&mut self, signal: Signal, signals: &Signals) {
         if !has_controlling_terminal() {
             return;
         }
         if matches!(signal, Signal::TTIN | Signal::TTOU) && self.lend_terminal() {
-            // We were brought to the foreground while it ran: what it was stopped for it may do now.
-            // That it is gone is about to be told to us.
-            let _ = self.send(Signal::CONT);
+            // A shell has brought the job to the foreground while the command was running, so the
+            // command can now do what it was stopped for.
+            self.resume();
             return;
         }
         self.return_terminal();
-        let ours = match signal {
+        let own = match signal {
             Signal::TTIN | Signal::TTOU => signal,
             _ => Signal::TSTP,
         };
-        if signals.stop_self(SignalTarget::Group, ours) == SelfStop::Continued {
+        if signals.stop_self(SignalTarget::Group, own) == SelfStop::Continued {
             return;
         }
         let foreground = self.lend_terminal();
-        if signal == Signal::TSTP || signal == ours && foreground {
-            // That it is gone is about to be told to us.
-            let _ = self.send(Signal::CONT);
+        if signal == Signal::TSTP || signal == own && foreground {
+            self.resume();
         }
     }
 
-    /// Gives it the foreground of the terminal if that is our place.
+    fn resume(&mut self) {
+        // If the command is gone, the next reap finds that.
+        let _ = self.send(Signal::CONT);
+    }
+
+    /// Gives the command the foreground of the terminal if this process has it. Returns whether.
     fn lend_terminal(&mut self) -> bool {
         if let Some(terminal) = foreground_terminal() {
             give_foreground(terminal, self.pid);
@@ -161,9 +159,24 @@ impl Child {
         }
     }
 
-    /// Reaps everything that has ended.
+    /// Reaps every child that has ended.
     pub(crate) fn reap(child: &mut Option<Child>) -> Reaped {
-        let mut found = Reaped {
+        let mut reaped = Reaped::collect(child.as_mut());
+        if reaped.ended.is_some()
+            && let Some(mut child) = child.take()
+        {
+            if child.terminal.is_some() {
+                reaped.terminal_place = TerminalPlace::Foreground;
+            }
+            child.return_terminal();
+        }
+        reaped
+    }
+}
+
+impl Reaped {
+    fn collect(mut child: Option<&mut Child>) -> Reaped {
+        let mut reaped = Reaped {
             ended: None,
             paused: None,
             others: Vec::new(),
@@ -172,30 +185,18 @@ impl Child {
         };
         loop {
             match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
-                Ok(Some((pid, status))) => {
-                    found.note(child.as_mut(), pid, status);
-                }
+                Ok(Some((pid, status))) => reaped.note(child.as_deref_mut(), pid, status),
                 Ok(None) => break,
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 Err(_) => {
-                    found.remaining = Remaining::Nothing;
+                    reaped.remaining = Remaining::Nothing;
                     break;
                 }
             }
         }
-        if found.ended.is_some()
-            && let Some(mut child) = child.take()
-        {
-            if child.terminal.is_some() {
-                found.terminal_place = TerminalPlace::Foreground;
-            }
-            child.return_terminal();
-        }
-        found
+        reaped
     }
-}
 
-impl Reaped {
     fn note(&mut self, child: Option<&mut Child>, pid: Pid, status: WaitStatus) {
         let Some(child) = child.filter(|child| child.pid == pid) else {
             if !status.stopped() {
@@ -205,7 +206,7 @@ impl Reaped {
         };
         match status.stopping_signal().and_then(Signal::from_number) {
             Some(signal) => {
-                child.paused = true;
+                child.is_paused = true;
                 self.paused = Some(signal);
             }
             None => {
@@ -216,19 +217,24 @@ impl Reaped {
     }
 }
 
-fn is_nobody(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
-}
-
-/// A signal that finds nobody is no error: the end is on its way to us.
-fn unless_nobody(error: io::Error) -> io::Result<()> {
-    if is_nobody(&error) {
+/// A signal to a process that is gone is no error: its `CHLD` is pending.
+fn ignore_missing(error: io::Error) -> io::Result<()> {
+    if Errno::from_io_error(&error) == Some(Errno::SRCH) {
         Ok(())
     } else {
         Err(error)
     }
 }
 
-fn errno(error: &io::Error) -> i32 {
-    error.raw_os_error().unwrap_or(0)
+fn start_failure(error: &SpawnError) -> StartFailure {
+    let errno = |error: &io::Error| error.raw_os_error().unwrap_or(0);
+    match error {
+        SpawnError::Fork(error) => StartFailure::System(errno(error)),
+        SpawnError::Exec(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                StartFailure::NotFound(errno(error))
+            }
+            _ => StartFailure::NotExecutable(errno(error)),
+        },
+    }
 }

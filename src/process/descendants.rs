@@ -1,18 +1,19 @@
-//! What a command leaves behind: the orphans that are our children now, and their children when these
-//! become ours. Finds and signals them; when to do so is decided elsewhere.
+//! The processes that a command leaves when it ends: the orphans, whose parent is this process now,
+//! and their children when these become orphans too. Finds and signals them.
 
+use crate::error::describe;
 use crate::signal::Signal;
 use crate::sys::process::{SignalTarget, kill};
 use rustix::process::{Pid, RawPid, getpid};
 use std::collections::BTreeSet;
 
-/// Children of the only thread that this process has (proc(5)); each is ours until we reap it, so no
-/// number on the list can belong to anybody else.
+/// The children of the only thread of this process (proc(5)). A child keeps its number until this
+/// process reaps it, so no number in this list can belong to an unrelated process.
 const CHILDREN: &str = "/proc/thread-self/children";
-/// Our own number, as whoever mounted `/proc` sees it.
+/// A link to the number of this process in the PID namespace for which `/proc` was mounted.
 const SELF: &str = "/proc/self";
 
-/// The stop of everything that is left, while it goes on.
+/// A stop of all descendants, each with the same signal.
 #[derive(Debug)]
 pub(crate) struct Descendants {
     signal: Signal,
@@ -20,7 +21,7 @@ pub(crate) struct Descendants {
 }
 
 impl Descendants {
-    /// Nobody has got this signal yet.
+    /// A stop that has signalled no process yet.
     pub(crate) fn new(signal: Signal) -> Descendants {
         Descendants {
             signal,
@@ -32,27 +33,28 @@ impl Descendants {
         self.signal
     }
 
-    /// Whether anybody is left beside these helpers of ours, as far as that can be found out.
+    /// Whether this process may have children besides its helpers. True where the list of children
+    /// cannot be read.
     pub(crate) fn exist_besides(helpers: &[Pid]) -> bool {
         let list = children().unwrap_or_default();
         let mut pids = list.split_ascii_whitespace().filter_map(parse);
         list.is_empty() || pids.any(|pid| !helpers.contains(&pid))
     }
 
-    /// Sends the signal to all children that have not got it.
+    /// Sends the signal to all children that have not got it yet.
     ///
     /// # Errors
-    /// The sentence that says why they cannot be found.
+    /// A sentence that says why the children cannot be found.
     pub(crate) fn signal_new(&mut self) -> Result<(), String> {
         let list = children().map_err(|why| {
-            format!("cannot find what the command left behind: {CHILDREN}: {why}")
+            format!("cannot find processes left by the command: {CHILDREN}: {why}")
         })?;
         for pid in list.split_ascii_whitespace().filter_map(parse) {
             if self.signalled.insert(pid.as_raw_pid()) {
-                // That it may not be signalled (a set-uid program) is no reason not to wait for it.
+                // A process that may not be signalled (a set-uid program) is waited for all the same.
                 let _ = kill(pid, SignalTarget::Process, self.signal);
                 if self.signal != Signal::KILL {
-                    // As with the command: what was stopped would never get it.
+                    // A stopped process would not get the signal, as with the command.
                     let _ = kill(pid, SignalTarget::Process, Signal::CONT);
                 }
             }
@@ -60,20 +62,19 @@ impl Descendants {
         Ok(())
     }
 
-    /// A number that was reaped can be given to another process.
+    /// Forgets a process that was reaped: another one can get its number.
     pub(crate) fn forget(&mut self, pid: Pid) {
         self.signalled.remove(&pid.as_raw_pid());
     }
 }
 
 fn children() -> Result<String, String> {
-    let own = std::fs::read_link(SELF);
-    let own = own.map_err(|error| crate::error::describe(&error))?;
+    let own = std::fs::read_link(SELF).map_err(|error| describe(&error))?;
     if own.to_str().and_then(parse) != Some(getpid()) {
-        // Its numbers are other people's here.
-        return Err("/proc is another PID namespace's".to_owned());
+        // Its numbers name other processes here.
+        return Err("/proc belongs to another PID namespace".to_owned());
     }
-    std::fs::read_to_string(CHILDREN).map_err(|error| crate::error::describe(&error))
+    std::fs::read_to_string(CHILDREN).map_err(|error| describe(&error))
 }
 
 fn parse(word: &str) -> Option<Pid> {

@@ -1,6 +1,7 @@
-//! A program that helps us: a probe, a check. It leads a process group, has no part in our standard input,
-//! and is gone with whoever asked, with all that it has started.
+//! A helper process: a probe or a check. It leads a process group of its own, its standard input is
+//! empty, and it is killed with everything in its group when its owner drops it.
 
+use crate::error::describe;
 use crate::exit::ExitStatus;
 use crate::signal::Signal;
 use crate::sys::command_line::CommandLine;
@@ -11,21 +12,22 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// A program under way.
+/// A helper process, running or ended.
 #[derive(Debug)]
 pub(crate) struct Helper {
     pid: Pid,
+    /// `None` while it runs.
     outcome: Option<HelperOutcome>,
 }
 
-/// How a program ended.
+/// How a helper process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HelperOutcome {
     /// It exited with 0.
     Succeeded,
-    /// It did not.
+    /// It exited with another status, or crashed.
     Failed,
-    /// Somebody has ended it by a signal that no program sends to itself: it has said nothing.
+    /// A signal ended it that another process must have sent, so it has given no answer.
     Killed(Signal),
 }
 
@@ -41,28 +43,27 @@ impl HelperOutcome {
     }
 }
 
-/// Where what it prints goes.
+/// Where the output of a helper process goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HelperOutput {
     Discard,
-    /// Our standard error.
+    /// The standard error of this process.
     Stderr,
 }
 
 impl Helper {
     /// # Errors
-    /// Why it cannot be executed, in words.
+    /// The reason why it cannot be started, in words.
     pub(crate) fn start(
         command: &CommandLine,
         signals: &Signals,
         output: HelperOutput,
     ) -> Result<Helper, String> {
-        let failed = |error: std::io::Error| crate::error::describe(&error);
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| failed(errno.into()))?;
-        // A closed one is no place to write to.
+            .map_err(|errno| describe(&errno.into()))?;
+        // Without a standard error the output is discarded.
         let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3).ok();
-        let printed: BorrowedFd<'_> = match (output, &stderr) {
+        let sink: BorrowedFd<'_> = match (output, &stderr) {
             (HelperOutput::Stderr, Some(stderr)) => stderr.as_fd(),
             (HelperOutput::Stderr, None) | (HelperOutput::Discard, _) => null.as_fd(),
         };
@@ -72,12 +73,12 @@ impl Helper {
             terminal: None,
         };
         let extras = SpawnExtras {
-            descriptors: &[(null.as_fd(), 0), (printed, 1), (printed, 2)],
+            descriptors: &[(null.as_fd(), 0), (sink, 1), (sink, 2)],
             variable: None,
         };
         match spawn(command, setup, extras) {
             Ok(pid) => Ok(Helper { pid, outcome: None }),
-            Err(SpawnError::Fork(error) | SpawnError::Exec(error)) => Err(failed(error)),
+            Err(SpawnError::Fork(error) | SpawnError::Exec(error)) => Err(describe(&error)),
         }
     }
 
@@ -85,11 +86,11 @@ impl Helper {
         self.pid
     }
 
-    /// A child of ours has ended: perhaps this one.
+    /// Takes note of a child that has ended, which may be this helper or not.
     pub(crate) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
         if self.pid == pid && self.outcome.is_none() {
             self.outcome = Some(HelperOutcome::of(status));
-            // What it has started ends with it, at once, while no other group can have its number.
+            // The processes that it has started end with it, before another group gets its number.
             self.kill_group();
         }
     }
@@ -100,7 +101,7 @@ impl Helper {
     }
 
     fn kill_group(&self) {
-        // Nobody is left of most of them.
+        // Most groups are empty when the helper has ended, and then there is nothing to kill.
         let _ = kill(self.pid, SignalTarget::Group, Signal::KILL);
     }
 }

@@ -1,4 +1,4 @@
-//! The processes that exitdir starts, signals and reaps.
+//! The processes that exitdir starts, signals and reaps. When to do so is decided elsewhere.
 
 pub(crate) mod child;
 pub(crate) mod descendants;
