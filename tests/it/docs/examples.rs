@@ -1,8 +1,8 @@
 //! The examples of the pages run, and print what they show.
 //!
-//! Each fenced `sh` block is one script, run with `set -eu` in a directory of its own, the applets in
-//! `PATH` and `EXIT_DIR` set. A line `# prints: TEXT` in it is a line of its standard output (all of them
-//! must be there, in order), `# says: TEXT` is a part of its standard error. Other blocks are not run.
+//! Each fenced `sh` block is one script. It runs with `set -eu` in a directory of its own, with the
+//! applets in `PATH` and `EXIT_DIR` set. The lines `# prints: TEXT` are its whole standard output, in
+//! order; `# says: TEXT` is a part of its standard error. Other blocks are not run.
 
 use super::{APPLETS, absolute_binary, made, pages, read};
 use crate::support::sandbox::{PATIENCE, World};
@@ -81,7 +81,7 @@ fn run_example(block: &str) -> Result<(), String> {
     let mut path = bin.into_os_string();
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
-    // Files, not pipes: what an example leaves running must not keep us waiting.
+    // Files, not pipes: a process that an example leaves running would keep a pipe open.
     let mut command = world.command("sh");
     command
         .args(["-euc", block])
@@ -113,7 +113,7 @@ fn link(to: &Path) {
     std::os::unix::fs::symlink(absolute_binary(), to).expect("a link");
 }
 
-/// Runs a script in a process group of its own, which is ended with it when it takes too long.
+/// Runs a script in a process group of its own, and kills the group if the script takes too long.
 fn finish_with_its_group(command: &mut Command) -> Option<i32> {
     let mut child = std::os::unix::process::CommandExt::process_group(command, 0)
         .spawn()

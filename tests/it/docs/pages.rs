@@ -1,4 +1,4 @@
-//! What the pages say can be followed: links, commands, variables, the YAML of manifests; and their form.
+//! Links, commands, variables and YAML in the pages are valid, and their lines wrap.
 
 use super::{APPLETS, derived_variable, help_lines, pages, read, root};
 use crate::support::sandbox::entries;
@@ -121,7 +121,7 @@ fn links_between_the_pages_lead_somewhere() {
     }
 }
 
-/// Other texts that are held to the same form.
+/// Other texts with the same form.
 fn others() -> [String; 1] {
     ["CHANGELOG.md".to_owned()]
 }
@@ -179,7 +179,7 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// The options that a line gives to an applet, as they are spelled, before any `--`.
+/// The options that a line gives to an applet, before any `--`.
 fn options_used(line: &str, applet: &str) -> Vec<String> {
     let name = format!("exitdir-{applet}");
     let mut used = Vec::new();

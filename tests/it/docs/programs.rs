@@ -36,7 +36,7 @@ fn the_demo_ends_as_it_should_and_shows_the_main_job() {
 #[test]
 fn a_demo_that_does_not_end_as_it_should_says_so() {
     let world = World::new();
-    // As good as the real one, but for the status of a stop.
+    // Differs from the real binary only in the status of a stop.
     let script = format!(
         "#!/bin/sh\ncase ${{0##*/}} in exitdir-run) exec \"{0}\" run --pass-code \"$@\";; exitdir-*) exec \"{0}\" \"${{0##*/exitdir-}}\" \"$@\";; esac\n\
          mkdir -p \"$2\" && for applet in run wait signal status; do cp \"$0\" \"$2/exitdir-$applet\"; done\n",
@@ -98,7 +98,7 @@ fn without_an_exit_directory_the_leader_just_works_and_the_follower_says_so() {
     assert_eq!(ticks_before_exit(&follower), 3);
 }
 
-/// Checks that a follower ticked from 0 on and then said that it exits. How often it ticked.
+/// Checks that a follower ticked from 0 on and then exited. Returns the number of ticks.
 fn ticks_before_exit(follower: &Ended) -> usize {
     let ticks = follower.stdout.lines().count() - 1;
     let mut expected: String = (0..ticks)
@@ -109,7 +109,7 @@ fn ticks_before_exit(follower: &Ended) -> usize {
     ticks
 }
 
-/// A compiled example of the library, as fresh as its source.
+/// A compiled example of the library, built from the present source.
 fn example(name: &str) -> PathBuf {
     let this = std::env::current_exe().expect("a path");
     // TARGET/PROFILE/deps/it-HASH

@@ -135,7 +135,7 @@ fn option_rows(page: &str) -> Vec<Row> {
     .collect()
 }
 
-/// A bad value is complained about by name if the variable is read, and not noticed if it is not.
+/// A variable that is read is named in the error about a bad value; another one has no effect.
 fn check_variable(applet: &str, row: &Row) {
     let world = World::new();
     if row.variable.as_deref() == Some("EXIT_DIR") {
@@ -179,12 +179,12 @@ fn check_variable(applet: &str, row: &Row) {
     assert!(!noticed || ended.status == 125, "{derived}");
 }
 
-/// The text under a heading, up to the next one of its level.
+/// The text under a heading, up to the next heading of the same level.
 fn section(page: &str, heading: &str) -> String {
     between(page, &format!("\n## {heading}\n"), "\n## ")
 }
 
-/// What stands in quotes right before `after`.
+/// The quoted strings that end right before `after`.
 fn strings(code: &str, after: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = code;
@@ -196,7 +196,7 @@ fn strings(code: &str, after: &str) -> Vec<String> {
     found
 }
 
-/// The first cells of a table's rows that are in backquotes, up to a line that holds `end`.
+/// The first cells of a table's rows, if they are in backquotes, up to `end`.
 fn first_cells(text: &str, end: &str) -> Vec<String> {
     let text = text.split_once(end).map_or(text, |(before, _)| before);
     text.lines()
