@@ -1,9 +1,11 @@
-//! `kubexit`: a drop-in for the program of that name, configured by the environment alone.
+//! `kubexit`: a drop-in replacement for the program of that name, configured only by the
+//! environment.
 
-use super::args::{CommandSpec, DIR, HELP, Opt, ParsedArgs, VERSION};
+use super::args::ParsedArgs;
+use super::entry::print;
 use super::run::Bootstrap;
 use super::run_options::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERIOD, NAME};
-use super::{print, version};
+use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION};
 use crate::log::Logger;
 use std::ffi::{OsStr, OsString};
 
@@ -13,6 +15,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     about: "Run CMD as exitdir-run does, configured by kubexit's variables.\n\n\
             It needs no API server and no service account.",
     options: &[&HELP, &VERSION],
+    positionals: Positionals::Command,
     notes: "Variables: KUBEXIT_NAME (required), KUBEXIT_GRAVEYARD (default /graveyard),\n\
             KUBEXIT_DEATH_DEPS, KUBEXIT_GRACE_PERIOD (default 30s), KUBEXIT_BIRTH_DEPS,\n\
             KUBEXIT_BIRTH_TIMEOUT (default 30s). KUBEXIT_POD_NAME and KUBEXIT_NAMESPACE are ignored.\n\
@@ -21,11 +24,10 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
             Exit status: 2 if KUBEXIT_NAME is not set; else as exitdir-run's.",
 };
 
-const VOICE: Logger = Logger::new(SPEC.name);
-/// kubexit's own status for that.
+/// kubexit's own exit status for a missing `KUBEXIT_NAME`.
 const NO_NAME: u8 = 2;
 
-/// What kubexit's variables are called here. Those of the pod are not needed.
+/// kubexit's variables and the options that they set. Those of the pod are not needed.
 const VARIABLES: [(&str, &Opt); 6] = [
     ("KUBEXIT_NAME", &NAME),
     ("KUBEXIT_GRAVEYARD", &DIR),
@@ -39,40 +41,57 @@ const VARIABLES: [(&str, &Opt); 6] = [
 const DEFAULTS: [(&Opt, &str); 2] = [(&DIR, "/graveyard"), (&BIRTH_TIMEOUT, "30s")];
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let bootstrap = match Bootstrap::new(&VOICE) {
+    let bootstrap = match Bootstrap::new(&SPEC) {
         Ok(bootstrap) => bootstrap,
         Err(status) => return status,
     };
-    // Anything more is a command of that name.
-    if let [only] = arguments.as_slice() {
-        match only.to_str() {
-            Some("-h" | "--help") => return print(&VOICE, &SPEC.help()),
-            Some("-V" | "--version") => return print(&VOICE, &version(SPEC.name)),
-            Some(_) | None => {}
-        }
+    if let Some(text) = help_or_version(&arguments) {
+        return print(SPEC.name, &text);
     }
-    let mut typed = ParsedArgs::command(arguments);
-    for (variable, opt) in VARIABLES {
-        let value = std::env::var_os(variable).map(|value| tidied(opt, value, &typed));
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            typed.set_default(opt, value, variable);
-        }
-    }
-    typed.add_variables(run_options::SPEC.options);
-    for (opt, value) in DEFAULTS {
-        typed.set_default(opt, value.into(), opt.long);
-    }
-    if !typed.has(&NAME) {
-        VOICE.error("KUBEXIT_NAME is not set (see kubexit --help)");
+    let args = args(arguments);
+    if !args.has(&NAME) {
+        let sentence = SPEC.usage_error("KUBEXIT_NAME is not set");
+        Logger::new(SPEC.name).error(sentence);
         return NO_NAME;
     }
-    bootstrap.supervise(&typed, &SPEC)
+    bootstrap.supervise(&args)
 }
 
-/// A list as kubexit understands it: it does not mind empty places in it, nor one's own name among the deaths, as
-/// when all containers of a pod share one list; a space hides a name from it, which nobody means.
-fn tidied(opt: &Opt, value: OsString, typed: &ParsedArgs) -> OsString {
-    let own = typed.raw(&NAME).and_then(OsStr::to_str);
+/// The text that was asked for by the only argument. With more arguments, the first one is a
+/// command, whatever its name.
+fn help_or_version(arguments: &[OsString]) -> Option<String> {
+    let [only] = arguments else {
+        return None;
+    };
+    match only.to_str() {
+        Some("-h" | "--help") => Some(SPEC.help()),
+        Some("-V" | "--version") => Some(SPEC.version()),
+        Some(_) | None => None,
+    }
+}
+
+/// The options of exitdir-run that the environment sets: kubexit's variables win.
+fn args(command: Vec<OsString>) -> ParsedArgs {
+    let variable = |name: &str| std::env::var_os(name);
+    let mut args = ParsedArgs::command(command);
+    for (name, opt) in VARIABLES {
+        let value = variable(name).map(|value| without_extras(opt, value, &args));
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            args.set_default(opt, value, name);
+        }
+    }
+    args.add_variables(&run_options::SPEC, variable);
+    for (opt, value) in DEFAULTS {
+        args.set_default(opt, value.into(), opt.long);
+    }
+    args
+}
+
+/// A list of dependencies without what kubexit ignores in it: empty items, and the container's own
+/// name among its death dependencies, as when all containers of a pod share one list. Spaces around
+/// a name are dropped too: kubexit would take them for a part of the name.
+fn without_extras(opt: &Opt, value: OsString, args: &ParsedArgs) -> OsString {
+    let own = args.os_value(&NAME).and_then(OsStr::to_str);
     match value.to_str() {
         Some(list) if [BIRTH_DEPS.long, DEATH_DEPS.long].contains(&opt.long) => {
             let names = list.split(',').map(str::trim);

@@ -1,20 +1,24 @@
-//! The applets: one file each, arguments and then calls. Which one is meant is decided here.
+//! The applets. This file calls the one that is meant; each has a file of its own: what was typed,
+//! then what it means.
 
 mod args;
+mod entry;
+mod exec;
 mod install;
 mod kubexit;
 mod run;
 mod run_options;
+mod run_plan;
 mod signal;
+mod spec;
 mod status;
+mod values;
 mod wait;
 
 use crate::exit;
 use crate::log::Logger;
-use crate::protocol::condition;
-use crate::protocol::name::Name;
-use crate::store::exit_dir::ExitDir;
-use args::{CommandSpec, DIR, HELP, ParsedArgs, Positionals, VERSION, parse};
+use entry::print;
+use spec::{CommandSpec, version};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
@@ -24,7 +28,7 @@ struct Applet {
     main: fn(Vec<OsString>) -> u8,
 }
 
-/// In the order in which people meet them.
+/// In the order of `--help`.
 const APPLETS: [Applet; 6] = [
     Applet {
         spec: &run_options::SPEC,
@@ -44,7 +48,7 @@ const APPLETS: [Applet; 6] = [
     },
     Applet {
         spec: &install::SPEC,
-        main: install::main,
+        main: |arguments| install::main(arguments, &names()),
     },
     Applet {
         spec: &kubexit::SPEC,
@@ -52,29 +56,25 @@ const APPLETS: [Applet; 6] = [
     },
 ];
 
+const BINARY: &str = "exitdir";
+/// What the names of most applets begin with, which may be left out in the first argument.
 const PREFIX: &str = "exitdir-";
-const BINARY: Logger = Logger::new("exitdir");
 
 /// Runs the applet that `argv[0]`, or the first argument, names. Returns the exit status.
 pub fn main() -> u8 {
     let mut arguments = std::env::args_os();
-    let called = arguments.next().unwrap_or_default();
-    let rest: Vec<OsString> = arguments.collect();
-    let called = called
-        .as_bytes()
-        .rsplit(|byte| *byte == b'/')
-        .next()
-        .unwrap_or_default();
-    match by_name(called) {
-        Some(applet) => (applet.main)(rest),
-        None if called == b"exitdir" => by_first_argument(rest),
-        None => unknown(&String::from_utf8_lossy(called)),
+    let path = arguments.next().unwrap_or_default();
+    let arguments: Vec<OsString> = arguments.collect();
+    let name = file_name(path.as_bytes());
+    match by_name(name) {
+        Some(applet) => (applet.main)(arguments),
+        None if name == BINARY.as_bytes() => by_first_argument(arguments),
+        None => unknown(&String::from_utf8_lossy(name)),
     }
 }
 
-/// The names by which the binary can be called, besides its own.
-pub(crate) fn links() -> impl Iterator<Item = &'static str> {
-    APPLETS.iter().map(|applet| applet.spec.name)
+fn file_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
 fn by_name(name: &[u8]) -> Option<&'static Applet> {
@@ -85,19 +85,15 @@ fn by_name(name: &[u8]) -> Option<&'static Applet> {
 
 fn by_first_argument(mut arguments: Vec<OsString>) -> u8 {
     if arguments.is_empty() {
-        BINARY.error(format!(
-            "no applet given: expected one of {}",
-            short_names()
-        ));
-        return exit::FAILURE;
+        return fail(format!("no applet given: {}", expected()));
     }
     let first = arguments.remove(0);
     match first.to_str() {
-        Some("-h" | "--help") => print(&BINARY, &overview()),
-        Some("-V" | "--version") => print(&BINARY, &version("exitdir")),
+        Some("-h" | "--help") => print(BINARY, &overview()),
+        Some("-V" | "--version") => print(BINARY, &version(BINARY)),
         _ => {
             let first = first.to_string_lossy();
-            let full = format!("{PREFIX}{}", first.strip_prefix(PREFIX).unwrap_or(&first));
+            let full = format!("{PREFIX}{}", short(&first));
             match by_name(full.as_bytes()).or_else(|| by_name(first.as_bytes())) {
                 Some(applet) => (applet.main)(arguments),
                 None => unknown(&first),
@@ -107,18 +103,26 @@ fn by_first_argument(mut arguments: Vec<OsString>) -> u8 {
 }
 
 fn unknown(name: &str) -> u8 {
-    BINARY.error(format!(
-        "unknown applet {name:?}: expected one of {}",
-        short_names()
-    ));
+    fail(format!("unknown applet {name:?}: {}", expected()))
+}
+
+fn fail(sentence: String) -> u8 {
+    Logger::new(BINARY).error(sentence);
     exit::FAILURE
 }
 
-fn short_names() -> String {
-    let names: Vec<&str> = links()
-        .map(|name| name.strip_prefix(PREFIX).unwrap_or(name))
-        .collect();
-    names.join(", ")
+fn expected() -> String {
+    let short_names: Vec<&str> = names().into_iter().map(short).collect();
+    format!("expected one of {}", short_names.join(", "))
+}
+
+/// The names by which the binary can be called, besides its own.
+fn names() -> Vec<&'static str> {
+    APPLETS.iter().map(|applet| applet.spec.name).collect()
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix(PREFIX).unwrap_or(name)
 }
 
 fn overview() -> String {
@@ -128,121 +132,10 @@ fn overview() -> String {
          shared directory. Each applet can also be called through a link with its own name.\n\nApplets:\n",
     );
     for applet in &APPLETS {
-        let name = applet
-            .spec
-            .name
-            .strip_prefix(PREFIX)
-            .unwrap_or(applet.spec.name);
+        let name = short(applet.spec.name);
         let about = applet.spec.about.lines().next().unwrap_or_default();
         text.push_str(&format!("  {name:<10} {about}\n"));
     }
     text.push_str("\n'exitdir APPLET --help' describes an applet.\n");
     text
-}
-
-fn version(name: &str) -> String {
-    format!("{name} {}\n", env!("CARGO_PKG_VERSION"))
-}
-
-/// Writes to standard output; what cannot be written is an error like any other.
-fn print(voice: &Logger, text: &str) -> u8 {
-    match crate::sys::write::write_all(rustix::stdio::stdout(), text.as_bytes()) {
-        Ok(()) => exit::SUCCESS,
-        Err(errno) => {
-            voice.error(format!(
-                "cannot write to standard output: {}",
-                crate::error::describe(&errno.into())
-            ));
-            exit::FAILURE
-        }
-    }
-}
-
-/// Answers `--help` and `--version`, which win over everything else that was typed.
-fn answer_help_or_version(spec: &CommandSpec, voice: &Logger, typed: &ParsedArgs) -> Option<u8> {
-    if typed.has(&HELP) {
-        return Some(print(voice, &spec.help()));
-    }
-    typed
-        .has(&VERSION)
-        .then(|| print(voice, &version(spec.name)))
-}
-
-/// From the words that were typed to what they mean. `Err` is the exit status of an applet that has
-/// nothing more to do: it has answered, or the words mean nothing.
-fn parse_args<P>(
-    (spec, voice): (&CommandSpec, &Logger),
-    words: Positionals,
-    arguments: Vec<OsString>,
-    meaning: impl Fn(&ParsedArgs) -> Result<P, String>,
-) -> Result<P, u8> {
-    let mut typed = parse(spec.options, words, arguments);
-    typed.add_variables(spec.options);
-    if let Some(status) = answer_help_or_version(spec, voice, &typed) {
-        return Err(status);
-    }
-    let sound = typed.error.clone().map_or(Ok(()), Err);
-    sound.and_then(|()| meaning(&typed)).map_err(|sentence| {
-        voice.error(usage_sentence(spec, &sentence));
-        exit::FAILURE
-    })
-}
-
-/// The exit directory that was asked for, by option or variable.
-fn directory(typed: &ParsedArgs) -> Option<ExitDir> {
-    typed
-        .raw(&DIR)
-        .filter(|path| !path.is_empty())
-        .map(ExitDir::new)
-}
-
-const NO_DIRECTORY: &str = "no exit directory: set EXIT_DIR or give --dir DIR";
-
-/// What is wrong with the command line, and where to read more.
-fn usage_sentence(spec: &CommandSpec, sentence: &str) -> String {
-    format!("{sentence} (see {} --help)", spec.name)
-}
-
-fn read_name(text: &str) -> Result<Name, String> {
-    Name::new(text).ok_or_else(|| format!("not a name: {}", condition::NAME_GRAMMAR))
-}
-
-fn read_duration(text: &str) -> Result<crate::duration::Limit, String> {
-    crate::duration::parse_duration(text)
-        .ok_or_else(|| "not a duration: expected 30, 0.5, 1m30s, 500ms or off".to_owned())
-}
-
-/// An exit status, 0 to 255.
-fn read_code(text: &str) -> Result<u8, String> {
-    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    plain
-        .then(|| text.parse().ok())
-        .flatten()
-        .ok_or_else(|| "not an exit status: expected 0 to 255".to_owned())
-}
-
-/// `$EXITDIR_NAME`: whose life an applet is called in.
-fn own_name() -> Result<Option<Name>, String> {
-    const VARIABLE: &str = "EXITDIR_NAME";
-    let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
-    let text = value.to_string_lossy();
-    read_name(&text)
-        .map(Some)
-        .map_err(|expected| format!("{VARIABLE} is {text:?}: {expected}"))
-}
-
-/// The status for a command that could not be executed (POSIX `sh`).
-fn exec_status(error: &std::io::Error) -> u8 {
-    // A missing directory on the way is as good as a missing program.
-    let missing = [
-        std::io::ErrorKind::NotFound,
-        std::io::ErrorKind::NotADirectory,
-    ];
-    if missing.contains(&error.kind()) {
-        exit::NOT_FOUND
-    } else {
-        exit::NOT_EXECUTABLE
-    }
 }

@@ -1,6 +1,6 @@
-//! `exitdir-run`: its options as they are typed, and their order in `--help`. What they mean is in `run.rs`.
+//! `exitdir-run`: its options as they are typed, in the order of `--help`.
 
-use super::args::{CommandSpec, DIR, HELP, Opt, POLL, VERSION, flag, valued};
+use super::spec::{CommandSpec, DIR, HELP, Opt, POLL, Positionals, VERSION, flag, valued};
 
 pub(super) const NAME: Opt = valued(
     Some('n'),
@@ -210,6 +210,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &ON_CONFIG,
         &ACTIVE_WHILE,
     ],
+    positionals: Positionals::Command,
     notes: "A SOURCE is start, notify, fd[:N], file:PATH, tcp:[HOST:]PORT, http:[HOST:]PORT/PATH,\n\
             exec:PROG [ARG]... or signal. A COND is NAME[:STATE]; see exitdir-wait --help.\n\n\
             Options can also be given as variables: EXITDIR_ and the name in capitals, as in\n\

@@ -1,8 +1,11 @@
-//! `exitdir-signal`: says that somebody is dead, or ready.
+//! `exitdir-signal`: records that a life has died, or is ready.
 
-use super::args::{CommandSpec, DIR, HELP, Opt, ParsedArgs, Positionals, VERSION, flag, valued};
-use super::{NO_DIRECTORY, directory, own_name, parse_args, read_code, read_name};
-use crate::error::Error;
+use super::args::ParsedArgs;
+use super::entry::parse_args;
+use super::exec::report_exec_error;
+use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION, flag, valued};
+use super::values::{own_name, read_code, read_name, required_exit_dir};
+use crate::error::{Error, describe};
 use crate::exit;
 use crate::log::Logger;
 use crate::protocol::name::Name;
@@ -14,6 +17,8 @@ use crate::sys::process::wait_for_exit;
 use crate::sys::spawn::{SpawnError, SpawnExtras, SpawnSetup, spawn};
 use crate::sys::startup::InheritedSignals;
 use std::ffi::OsString;
+use std::fmt::Display;
+use std::io;
 
 const READY: Opt = flag(Some('r'), "ready", "record readiness instead of death");
 const CODE: Opt = valued(
@@ -30,46 +35,54 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     about: "Record in NAME's tombstone that it has died, or is ready.\n\n\
             NAME defaults to $EXITDIR_NAME, else to exitFile.",
     options: &[&DIR, &READY, &CODE, &MESSAGE, &HELP, &VERSION],
+    positionals: Positionals::ThenCommand,
     notes: "With -- PROBE the probe runs first, and its status is the exit status. The record is written\n\
             only if the probe exits 0 and an exitdir-run named NAME is running.\n\n\
             Exit status: 0 recorded; 125 own failure or wrong usage; with PROBE the probe's status,\n\
             126 PROBE cannot be executed, 127 PROBE was not found.",
 };
 
-const VOICE: Logger = Logger::new(SPEC.name);
-/// The file that followers built on the Go library know.
+const LOG: Logger = Logger::new(SPEC.name);
+/// The file that followers built on the Go library watch.
 const DEFAULT_NAME: &str = "exitFile";
 
-/// What is to be done.
+/// What the options mean.
 struct SignalPlan {
     dir: ExitDir,
     name: Name,
-    word: Announcement,
+    announcement: Announcement,
     message: Option<String>,
     probe: Option<CommandLine>,
 }
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let plan = match parse_args((&SPEC, &VOICE), Positionals::ThenCommand, arguments, plan) {
-        Ok(plan) => plan,
-        Err(status) => return status,
-    };
-    match &plan.probe {
-        None => report(
-            &plan,
-            plan.dir
-                .signal(&plan.name, plan.word, plan.message.as_deref()),
-        ),
-        Some(probe) => run_probe(&plan, probe),
+    match parse_args(&SPEC, arguments, plan) {
+        Ok(plan) => match &plan.probe {
+            None => signal(&plan),
+            Some(probe) => probe_and_signal(&plan, probe),
+        },
+        Err(status) => status,
     }
 }
 
-fn plan(typed: &ParsedArgs) -> Result<SignalPlan, String> {
-    let dir = directory(typed).ok_or(NO_DIRECTORY)?;
-    let name = match typed.words.as_slice() {
+fn plan(args: &ParsedArgs) -> Result<SignalPlan, String> {
+    let dir = required_exit_dir(args)?;
+    let name = name(args)?;
+    let command = |words: &Vec<OsString>| CommandLine::new(words).ok_or("no PROBE after --");
+    Ok(SignalPlan {
+        dir,
+        name,
+        announcement: announcement(args)?,
+        message: args.value(&MESSAGE, |text| Ok(text.to_owned()))?,
+        probe: args.command.as_ref().map(command).transpose()?,
+    })
+}
+
+fn name(args: &ParsedArgs) -> Result<Name, String> {
+    let name = match args.positionals.as_slice() {
         [] => own_name()?,
-        [word] => {
-            let text = word.to_string_lossy();
+        [name] => {
+            let text = name.to_string_lossy();
             Some(read_name(&text).map_err(|expected| format!("{text:?} is {expected}"))?)
         }
         [_, second, ..] => {
@@ -78,106 +91,99 @@ fn plan(typed: &ParsedArgs) -> Result<SignalPlan, String> {
             ));
         }
     };
-    let code = typed.value(&CODE, read_code)?;
-    let word = match (typed.has(&READY), code) {
-        (true, Some(_)) => return Err("--ready and --code exclude each other".to_owned()),
-        (true, None) => Announcement::Ready,
-        (false, code) => Announcement::Died(code.unwrap_or(exit::SUCCESS)),
-    };
-    let command = |words: &Vec<OsString>| CommandLine::new(words).ok_or("no PROBE after --");
-    Ok(SignalPlan {
-        dir,
-        name: name.or_else(|| Name::new(DEFAULT_NAME)).ok_or("no NAME")?,
-        word,
-        message: typed.value(&MESSAGE, |text| Ok(text.to_owned()))?,
-        probe: typed.command.as_ref().map(command).transpose()?,
-    })
+    let name = name.or_else(|| Name::new(DEFAULT_NAME));
+    name.ok_or_else(|| "no NAME".to_owned())
 }
 
-fn report(plan: &SignalPlan, result: Result<SignalOutcome, Error>) -> u8 {
-    let name = &plan.name;
-    match result {
-        Ok(SignalOutcome::Appended | SignalOutcome::Published | SignalOutcome::AlreadyRecorded) => {
-        }
-        Ok(SignalOutcome::PublishedEmpty(errno)) => VOICE.info(format!(
-            "recorded the death of {name} without its details: {}",
-            crate::error::describe(&std::io::Error::from_raw_os_error(errno))
-        )),
-        Ok(SignalOutcome::AlreadyDead) => VOICE.info(format!(
-            "{name} is already recorded as dead: {} not recorded",
-            what(plan.word)
-        )),
-        Ok(SignalOutcome::NoRoom) => VOICE.info(format!(
-            "the tombstone of {name} is full: {} not recorded",
-            what(plan.word)
-        )),
-        Ok(SignalOutcome::Outdated) => VOICE.info(format!(
-            "the command of {name} has ended meanwhile: {} not recorded",
-            what(plan.word)
-        )),
-        Err(error) => {
-            VOICE.error(&error);
-            return exit::FAILURE;
-        }
-    }
-    exit::SUCCESS
-}
-
-fn what(word: Announcement) -> String {
-    match word {
-        Announcement::Died(code) => format!("exit code {code}"),
-        Announcement::Ready => "readiness".to_owned(),
+fn announcement(args: &ParsedArgs) -> Result<Announcement, String> {
+    match (args.has(&READY), args.value(&CODE, read_code)?) {
+        (true, Some(_)) => Err("--ready and --code exclude each other".to_owned()),
+        (true, None) => Ok(Announcement::Ready),
+        (false, code) => Ok(Announcement::Died(code.unwrap_or(exit::SUCCESS))),
     }
 }
 
-/// Runs the probe, and records what it found if it succeeds. Its status is ours.
-fn run_probe(plan: &SignalPlan, probe: &CommandLine) -> u8 {
+fn signal(plan: &SignalPlan) -> u8 {
+    let outcome = plan
+        .dir
+        .signal(&plan.name, plan.announcement, plan.message.as_deref());
+    report(plan, outcome)
+}
+
+/// Runs the probe, and records the announcement if it succeeds. Returns the probe's exit status.
+fn probe_and_signal(plan: &SignalPlan, probe: &CommandLine) -> u8 {
+    // Looked up before the probe runs: the probe says nothing about a command that starts later.
     let live = match plan.dir.find_live(&plan.name) {
         Ok(live) => live,
-        Err(error) => {
-            VOICE.error(&error);
-            return exit::FAILURE;
-        }
+        Err(error) => return fail(error),
     };
+    let status = run_probe(probe);
+    if status != exit::SUCCESS {
+        return status;
+    }
+    let message = plan.message.as_deref();
+    let outcome = plan.dir.signal_handle(&live, plan.announcement, message);
+    report(plan, outcome)
+}
+
+fn run_probe(probe: &CommandLine) -> u8 {
     let inherited = match InheritedSignals::save_and_block(SignalSet::default()) {
         Ok(inherited) => inherited,
-        Err(error) => {
-            VOICE.error(format!(
-                "cannot read the signal mask: {}",
-                crate::error::describe(&error)
-            ));
-            return exit::FAILURE;
-        }
+        Err(error) => return fail(format!("cannot read the signal mask: {}", describe(&error))),
     };
     let setup = SpawnSetup {
         inherited,
         own_group: false,
         terminal: None,
     };
-    let status = match spawn(probe, setup, SpawnExtras::default()) {
+    match spawn(probe, setup, SpawnExtras::default()) {
         Ok(pid) => wait_for_exit(pid),
         Err(SpawnError::Fork(error)) => {
-            VOICE.error(format!(
-                "cannot start a process: {}",
-                crate::error::describe(&error)
-            ));
-            return exit::FAILURE;
+            fail(format!("cannot start a process: {}", describe(&error)))
         }
-        Err(SpawnError::Exec(error)) => {
-            VOICE.error(format!(
-                "cannot run {}: {}",
-                probe.display(),
-                crate::error::describe(&error)
-            ));
-            return super::exec_status(&error);
-        }
-    };
-    if status != exit::SUCCESS {
-        return status;
+        Err(SpawnError::Exec(error)) => report_exec_error(LOG, probe, &error),
     }
-    report(
-        plan,
-        plan.dir
-            .signal_handle(&live, plan.word, plan.message.as_deref()),
-    )
+}
+
+fn fail(sentence: impl Display) -> u8 {
+    LOG.error(sentence);
+    exit::FAILURE
+}
+
+/// Reports what became of the announcement, and returns the exit status.
+fn report(plan: &SignalPlan, outcome: Result<SignalOutcome, Error>) -> u8 {
+    match outcome {
+        Ok(outcome) => {
+            if let Some(notice) = notice(plan, outcome) {
+                LOG.info(notice);
+            }
+            exit::SUCCESS
+        }
+        Err(error) => fail(error),
+    }
+}
+
+/// What a user should know about an announcement that was not recorded as it was meant.
+fn notice(plan: &SignalPlan, outcome: SignalOutcome) -> Option<String> {
+    let name = &plan.name;
+    let what = match plan.announcement {
+        Announcement::Died(code) => format!("exit code {code}"),
+        Announcement::Ready => "readiness".to_owned(),
+    };
+    match outcome {
+        SignalOutcome::Appended | SignalOutcome::Published | SignalOutcome::AlreadyRecorded => None,
+        SignalOutcome::PublishedEmpty(errno) => Some(format!(
+            "recorded the death of {name} without its details: {}",
+            describe(&io::Error::from_raw_os_error(errno))
+        )),
+        SignalOutcome::AlreadyDead => Some(format!(
+            "{name} is already recorded as dead: {what} not recorded"
+        )),
+        SignalOutcome::NoRoom => Some(format!(
+            "the tombstone of {name} is full: {what} not recorded"
+        )),
+        SignalOutcome::Outdated => Some(format!(
+            "the command of {name} has ended meanwhile: {what} not recorded"
+        )),
+    }
 }

@@ -1,7 +1,9 @@
-//! `exitdir-status`: a table of the tombstones, for people and for scripts.
+//! `exitdir-status`: prints a table of the tombstones, or JSON for scripts.
 
-use super::args::{CommandSpec, DIR, HELP, Opt, ParsedArgs, Positionals, VERSION, flag};
-use super::{NO_DIRECTORY, directory, parse_args, print};
+use super::args::ParsedArgs;
+use super::entry::{parse_args, print};
+use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION, flag};
+use super::values::required_exit_dir;
 use crate::error::{Error, escaped};
 use crate::exit;
 use crate::log::Logger;
@@ -11,6 +13,7 @@ use crate::protocol::name::Name;
 use crate::protocol::quote::json_string;
 use crate::protocol::state::State;
 use crate::protocol::timestamp::Timestamp;
+use crate::protocol::tombstone::Reason;
 use crate::store::exit_dir::ExitDir;
 use std::ffi::OsString;
 use std::time::{Duration, SystemTime};
@@ -22,97 +25,105 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     usage: "[OPTION]...",
     about: "Print a table of the tombstones, sorted by name.",
     options: &[&DIR, &JSON, &HELP, &VERSION],
+    positionals: Positionals::Only,
     notes: "Exit status: 0 printed; 125 own failure or wrong usage.",
 };
 
-const VOICE: Logger = Logger::new(SPEC.name);
+const LOG: Logger = Logger::new(SPEC.name);
+
+/// What the options mean.
+struct StatusPlan {
+    dir: ExitDir,
+    format: Format,
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Table,
+    JsonLines,
+}
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let (dir, json) = match parse_args((&SPEC, &VOICE), Positionals::Only, arguments, plan) {
+    let plan = match parse_args(&SPEC, arguments, plan) {
         Ok(plan) => plan,
         Err(status) => return status,
     };
-    match rows(&dir) {
-        Ok(rows) if json => print(&VOICE, &rows.iter().map(Row::json).collect::<String>()),
-        Ok(rows) => print(&VOICE, &table(&rows)),
+    match lives(&plan.dir) {
+        Ok(lives) => print(SPEC.name, &text(&rows(&lives), plan.format)),
         Err(error) => {
-            VOICE.error(error);
+            LOG.error(error);
             exit::FAILURE
         }
     }
 }
 
-/// Which directory, and whether as JSON.
-fn plan(typed: &ParsedArgs) -> Result<(ExitDir, bool), String> {
-    match typed.words.first() {
-        Some(word) => Err(format!("unexpected argument {word:?}")),
-        None => Ok((directory(typed).ok_or(NO_DIRECTORY)?, typed.has(&JSON))),
+fn plan(args: &ParsedArgs) -> Result<StatusPlan, String> {
+    if let Some(positional) = args.positionals.first() {
+        return Err(format!("unexpected argument {positional:?}"));
     }
+    let format = if args.has(&JSON) {
+        Format::JsonLines
+    } else {
+        Format::Table
+    };
+    let dir = required_exit_dir(args)?;
+    Ok(StatusPlan { dir, format })
+}
+
+/// Reads all tombstones. One that cannot be read is reported and left out.
+fn lives(dir: &ExitDir) -> Result<Vec<(Name, Life)>, Error> {
+    let mut lives = Vec::new();
+    for name in dir.names()? {
+        match dir.life(&name) {
+            Ok(Some(life)) => lives.push((name, life)),
+            // Removed since the directory was read, or no regular file.
+            Ok(None) => {}
+            Err(error) => LOG.error(error),
+        }
+    }
+    Ok(lives)
 }
 
 /// One tombstone.
-struct Row {
-    name: Name,
-    life: Life,
+struct Row<'a> {
+    name: &'a Name,
+    life: &'a Life,
     age: Option<Duration>,
-    /// What it waits for and does not have yet.
+    /// The birth dependencies that do not hold, while the life waits for them.
     waiting_for: Vec<Condition>,
 }
 
-fn rows(dir: &ExitDir) -> Result<Vec<Row>, Error> {
+fn rows(lives: &[(Name, Life)]) -> Vec<Row<'_>> {
     let now = SystemTime::now();
-    let mut rows = Vec::new();
-    for name in dir.names()? {
-        match dir.life(&name) {
-            Ok(Some(life)) => rows.push(Row {
-                age: age(&life, now),
-                waiting_for: Vec::new(),
-                name,
-                life,
-            }),
-            // Gone since the directory was read, or no regular file.
-            Ok(None) => {}
-            Err(error) => VOICE.error(error),
-        }
-    }
-    for at in 0..rows.len() {
-        let missing = rows
-            .get(at)
-            .map(|row| missing(row, &rows))
-            .unwrap_or_default();
-        if let Some(row) = rows.get_mut(at) {
-            row.waiting_for = missing;
-        }
-    }
-    Ok(rows)
+    let row = |(name, life)| Row {
+        name,
+        life,
+        age: age(life, now),
+        waiting_for: missing(name, life, lives),
+    };
+    lives.iter().map(|(name, life)| row((name, life))).collect()
 }
 
-/// Of what a life waits for, what does not hold.
-fn missing(row: &Row, rows: &[Row]) -> Vec<Condition> {
-    let text = match row.life.state() {
-        Some(State::Waiting) => row.life.tombstone.waiting_for.as_deref(),
-        Some(_) | None => None,
-    };
-    let parsed = |word| Condition::parse(word, State::Ready).ok();
-    let conditions = text
-        .into_iter()
-        .flat_map(|text| text.split(','))
-        .filter_map(parsed);
-    let others = rows.iter().filter(|other| other.name != row.name);
+fn missing(name: &Name, life: &Life, lives: &[(Name, Life)]) -> Vec<Condition> {
+    if life.state() != Some(State::Waiting) {
+        return Vec::new();
+    }
+    let texts = life
+        .tombstone
+        .waiting_for
+        .iter()
+        .flat_map(|text| text.split(','));
+    let conditions = texts.filter_map(|text| Condition::parse(text, State::Ready).ok());
     let holds = |condition: &Condition| {
-        let meant = |other: &&Row| {
-            condition
-                .name
-                .as_ref()
-                .is_none_or(|name| *name == other.name)
-        };
-        let has = |other: &Row| other.life.has_state(condition.state);
-        others.clone().filter(meant).any(has)
+        let is_meant = |other: &Name| condition.name.as_ref().is_none_or(|name| name == other);
+        lives.iter().any(|(other, life)| {
+            other != name && is_meant(other) && life.has_state(condition.state)
+        })
     };
     conditions.filter(|condition| !holds(condition)).collect()
 }
 
-/// For how long the life has been in its state, as far as the tombstone says.
+/// How long the life has been in its state, as far as the tombstone says.
 fn age(life: &Life, now: SystemTime) -> Option<Duration> {
     let tombstone = &life.tombstone;
     let since = match life.state()? {
@@ -120,7 +131,7 @@ fn age(life: &Life, now: SystemTime) -> Option<Duration> {
         State::Born => tombstone.born.as_ref(),
         State::Ready => tombstone.ready.as_ref().or(tombstone.born.as_ref()),
         State::Inactive => tombstone.inactive.as_ref(),
-        // Nobody wrote down when.
+        // A supervisor that is killed records no time.
         State::Lost => None,
         State::Ok | State::Failed | State::Died | State::Exit(_) => tombstone.died.as_ref(),
     };
@@ -128,85 +139,69 @@ fn age(life: &Life, now: SystemTime) -> Option<Duration> {
     Some(now.duration_since(since).unwrap_or_default())
 }
 
-impl Row {
-    fn state(&self) -> String {
-        self.life
-            .state()
-            .map_or_else(|| "-".to_owned(), |state| state.to_string())
+fn text(rows: &[Row<'_>], format: Format) -> String {
+    match format {
+        Format::Table => table(rows),
+        Format::JsonLines => rows.iter().map(Row::json).collect(),
     }
+}
 
+impl Row<'_> {
     fn code(&self) -> Option<u8> {
         self.life.death().and_then(Death::code)
     }
 
-    fn reason(&self) -> String {
+    fn missing(&self) -> Vec<String> {
+        self.waiting_for.iter().map(Condition::to_string).collect()
+    }
+
+    fn cells(&self) -> [String; 5] {
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        [
+            self.name.to_string(),
+            or_none(self.life.state().map(|state| state.to_string())),
+            or_none(self.age.map(short)),
+            or_none(self.code().map(|code| code.to_string())),
+            or_none(self.reason()),
+        ]
+    }
+
+    fn reason(&self) -> Option<String> {
         let tombstone = &self.life.tombstone;
-        let mut parts: Vec<String> = Vec::new();
-        if !self.waiting_for.is_empty() {
-            let missing = self.waiting_for.iter().map(Condition::to_string);
-            parts.push(format!("for {}", missing.collect::<Vec<_>>().join(", ")));
-        }
-        parts.extend(tombstone.reason.map(|reason| reason.as_str().to_owned()));
-        parts.extend(
+        let missing = self.missing().join(", ");
+        let missing = Some(missing).filter(|missing| !missing.is_empty());
+        let parts = [
+            missing.map(|missing| format!("for {missing}")),
+            tombstone.reason.map(|reason| reason.as_str().to_owned()),
             tombstone
                 .cause
                 .as_ref()
                 .map(|cause| format!("cause {cause}")),
-        );
-        parts.extend(tombstone.message.as_ref().map(|message| escaped(message)));
-        if parts.is_empty() {
-            "-".to_owned()
-        } else {
-            parts.join(", ")
-        }
-    }
-
-    fn cells(&self) -> [String; 5] {
-        [
-            self.name.to_string(),
-            self.state(),
-            self.age.map_or_else(|| "-".to_owned(), short),
-            self.code()
-                .map_or_else(|| "-".to_owned(), |code| code.to_string()),
-            self.reason(),
-        ]
+            tombstone.message.as_deref().map(escaped),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        Some(parts.join(", ")).filter(|_| !parts.is_empty())
     }
 
     fn json(&self) -> String {
         let tombstone = &self.life.tombstone;
+        let missing = self.missing().join(",");
+        let missing = Some(missing.as_str()).filter(|missing| !missing.is_empty());
+        let state = self.life.state().map(|state| state.to_string());
+        let signal = tombstone.signal.map(|signal| signal.to_string());
         let text = |value: Option<&str>| value.map(json_string);
-        let missing: Vec<String> = self.waiting_for.iter().map(Condition::to_string).collect();
-        let missing = Some(missing.join(",")).filter(|text| !text.is_empty());
-        let time =
-            |value: &Option<Timestamp>| value.as_ref().map(|time| json_string(time.as_str()));
+        let time = |value: &Option<Timestamp>| value.as_ref().map(|it| json_string(it.as_str()));
         let fields = [
-            ("name", Some(json_string(self.name.as_str()))),
-            (
-                "state",
-                self.life
-                    .state()
-                    .map(|state| json_string(&state.to_string())),
-            ),
-            (
-                "age",
-                self.age
-                    .map(|age| format!("{}.{:03}", age.as_secs(), age.subsec_millis())),
-            ),
+            ("name", text(Some(self.name.as_str()))),
+            ("state", text(state.as_deref())),
+            ("age", self.age.map(seconds)),
             ("code", self.code().map(|code| code.to_string())),
-            (
-                "signal",
-                tombstone
-                    .signal
-                    .map(|signal| json_string(&signal.to_string())),
-            ),
-            (
-                "reason",
-                text(tombstone.reason.map(|reason| reason.as_str())),
-            ),
+            ("signal", text(signal.as_deref())),
+            ("reason", text(tombstone.reason.map(Reason::as_str))),
             ("cause", text(tombstone.cause.as_ref().map(Name::as_str))),
             ("message", text(tombstone.message.as_deref())),
             ("waiting", time(&tombstone.waiting)),
-            ("waiting_for", text(missing.as_deref())),
+            ("waiting_for", text(missing)),
             ("born", time(&tombstone.born)),
             ("ready", time(&tombstone.ready)),
             ("inactive", time(&tombstone.inactive)),
@@ -216,6 +211,11 @@ impl Row {
         let fields = fields.map(|(key, value)| format!("\"{key}\":{}", value.unwrap_or_else(null)));
         format!("{{{}}}\n", fields.join(","))
     }
+}
+
+/// In seconds, with milliseconds.
+fn seconds(age: Duration) -> String {
+    format!("{}.{:03}", age.as_secs(), age.subsec_millis())
 }
 
 /// The two largest units that are not zero: `3m12s`, `2d4h`.
@@ -238,7 +238,7 @@ fn short(age: Duration) -> String {
         .collect()
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[Row<'_>]) -> String {
     let head = ["NAME", "STATE", "AGE", "CODE", "REASON"].map(str::to_owned);
     let lines: Vec<[String; 5]> = std::iter::once(head)
         .chain(rows.iter().map(Row::cells))

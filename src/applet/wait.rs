@@ -1,10 +1,12 @@
-//! `exitdir-wait`: blocks until conditions hold, and says so by its exit status.
+//! `exitdir-wait`: blocks until conditions hold. Its exit status says whether they do.
 
-use super::args::{
-    CommandSpec, DIR, HELP, Opt, POLL, ParsedArgs, Positionals, VERSION, flag, valued,
-};
-use super::{NO_DIRECTORY, directory, own_name, parse_args, print, read_duration};
+use super::args::ParsedArgs;
+use super::entry::{parse_args, print};
+use super::exec::report_exec_error;
+use super::spec::{CommandSpec, DIR, HELP, Opt, POLL, Positionals, VERSION, flag, valued};
+use super::values::{own_name, read_duration, required_exit_dir};
 use crate::duration::Limit;
+use crate::error::{Error, describe};
 use crate::exit;
 use crate::log::Logger;
 use crate::protocol::condition::Condition;
@@ -19,6 +21,8 @@ use crate::sys::spawn::exec;
 use crate::sys::startup::is_ignored;
 use crate::watch::waiter::{Request, WaitHooks, WaitOutcome, Waiter};
 use std::ffi::OsString;
+use std::fmt::Display;
+use std::io;
 
 const ANY: Opt = flag(
     Some('a'),
@@ -64,81 +68,101 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &HELP,
         &VERSION,
     ],
+    positionals: Positionals::ThenCommand,
     notes: "Exit status: 0 they hold; 1 they can no longer hold; 124 timeout; 125 own failure or wrong\n\
             usage; 126 CMD cannot be executed; 127 CMD was not found; 128+n ended by signal n.",
 };
 
-const VOICE: Logger = Logger::new(SPEC.name);
+const LOG: Logger = Logger::new(SPEC.name);
 
-/// What is to be done.
+/// What the options mean.
 struct WaitPlan {
     dir: ExitDir,
     request: Request,
     timeout: Limit,
-    exit_code: bool,
-    print: bool,
-    command: Option<CommandLine>,
+    /// Whether to print the tombstones that decided the wait.
+    prints: bool,
+    then: Then,
+}
+
+/// What follows when the conditions hold.
+enum Then {
+    Exit,
+    ExitWithCode,
+    Exec(CommandLine),
 }
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let plan = match parse_args((&SPEC, &VOICE), Positionals::ThenCommand, arguments, plan) {
+    let plan = match parse_args(&SPEC, arguments, plan) {
         Ok(plan) => plan,
         Err(status) => return status,
     };
-    match signals_as_init() {
-        Ok(signals) => keep(plan, signals),
-        Err(error) => {
-            VOICE.error(format!(
-                "cannot block signals: {}",
-                crate::error::describe(&error)
-            ));
-            exit::FAILURE
+    let signals = match block_signals_as_init() {
+        Ok(signals) => signals,
+        Err(error) => return fail(format!("cannot block signals: {}", describe(&error))),
+    };
+    let signals = signals.as_ref();
+    wait(&plan, signals).map_or_else(fail, |(outcome, why)| match outcome {
+        WaitOutcome::Holds(matches) => finish(&plan, &matches, signals),
+        WaitOutcome::Impossible => {
+            LOG.error(format!("the conditions can no longer hold: {why}"));
+            exit::IMPOSSIBLE
+        }
+        WaitOutcome::TimedOut => {
+            LOG.error(format!("timed out after {}: {why}", plan.timeout));
+            exit::TIMED_OUT
+        }
+        WaitOutcome::Signal(signal) => signal.exit_status(),
+    })
+}
+
+fn plan(args: &ParsedArgs) -> Result<WaitPlan, String> {
+    let conditions = conditions(args)?;
+    let then = then(args)?;
+    Ok(WaitPlan {
+        dir: required_exit_dir(args)?,
+        request: Request {
+            conditions,
+            mode: if args.has(&ANY) { Mode::Any } else { Mode::All },
+            keep_waiting: args.has(&KEEP_WAITING),
+            need_code: matches!(then, Then::ExitWithCode),
+            own: own_name()?,
+            poll: args.value(&POLL, read_duration)?,
+        },
+        timeout: args.value(&TIMEOUT, read_duration)?.unwrap_or(Limit::Never),
+        prints: args.has(&PRINT),
+        then,
+    })
+}
+
+fn conditions(args: &ParsedArgs) -> Result<Vec<Condition>, String> {
+    if args.positionals.is_empty() {
+        return Ok(vec![Condition {
+            name: None,
+            state: State::Died,
+        }]);
+    }
+    let read = |text: &OsString| Condition::parse(&text.to_string_lossy(), State::Died);
+    args.positionals.iter().map(read).collect()
+}
+
+fn then(args: &ParsedArgs) -> Result<Then, String> {
+    match (&args.command, args.has(&EXIT_CODE)) {
+        (None, false) => Ok(Then::Exit),
+        (None, true) => Ok(Then::ExitWithCode),
+        (Some(words), exit_code) => {
+            let command = CommandLine::new(words).ok_or("no CMD after --")?;
+            if exit_code {
+                return Err("--exit-code and a command exclude each other".to_owned());
+            }
+            Ok(Then::Exec(command))
         }
     }
 }
 
-fn plan(typed: &ParsedArgs) -> Result<WaitPlan, String> {
-    let mut conditions = Vec::new();
-    for word in &typed.words {
-        conditions.push(Condition::parse(&word.to_string_lossy(), State::Died)?);
-    }
-    if conditions.is_empty() {
-        conditions.push(Condition {
-            name: None,
-            state: State::Died,
-        });
-    }
-    let command = |words: &Vec<OsString>| CommandLine::new(words).ok_or("no CMD after --");
-    let command = typed.command.as_ref().map(command).transpose()?;
-    let exit_code = typed.has(&EXIT_CODE);
-    if exit_code && command.is_some() {
-        return Err("--exit-code and a command exclude each other".to_owned());
-    }
-    Ok(WaitPlan {
-        dir: directory(typed).ok_or(NO_DIRECTORY)?,
-        request: Request {
-            conditions,
-            mode: if typed.has(&ANY) {
-                Mode::Any
-            } else {
-                Mode::All
-            },
-            keep_waiting: typed.has(&KEEP_WAITING),
-            need_code: exit_code,
-            own: own_name()?,
-            poll: typed.value(&POLL, read_duration)?,
-        },
-        timeout: typed
-            .value(&TIMEOUT, read_duration)?
-            .unwrap_or(Limit::Never),
-        exit_code,
-        print: typed.has(&PRINT),
-        command,
-    })
-}
-
-/// As PID 1 the kernel would drop every signal that has no handler (pid_namespaces(7)).
-fn signals_as_init() -> std::io::Result<Option<Signals>> {
+/// For PID 1, which loses every signal that has no handler (pid_namespaces(7)): the signals that
+/// end the wait are read instead.
+fn block_signals_as_init() -> io::Result<Option<Signals>> {
     if rustix::process::getpid().is_init() {
         Signals::block().map(Some)
     } else {
@@ -146,71 +170,52 @@ fn signals_as_init() -> std::io::Result<Option<Signals>> {
     }
 }
 
-fn keep(plan: WaitPlan, signals: Option<Signals>) -> u8 {
-    let customs = WaitHooks {
-        warn: |warning| VOICE.info(warning),
-        ends: ending_signal,
+/// Returns the outcome, and which conditions do not hold.
+fn wait(plan: &WaitPlan, signals: Option<&Signals>) -> Result<(WaitOutcome, String), Error> {
+    let hooks = WaitHooks {
+        warn: |warning| LOG.info(warning),
+        ends: ends_wait,
     };
-    let outcome = plan.dir.create().and_then(|()| {
-        let mut vigil = Waiter::new(&plan.request);
-        let outcome = vigil.wait(&plan.dir, plan.timeout, signals.as_ref(), customs)?;
-        Ok((outcome, vigil.explain()))
-    });
-    match outcome {
-        Ok((WaitOutcome::Holds(deciders), _)) => conclude(&plan, &deciders, signals),
-        Ok((WaitOutcome::Impossible, why)) => {
-            VOICE.error(format!("the conditions can no longer hold: {why}"));
-            exit::IMPOSSIBLE
-        }
-        Ok((WaitOutcome::TimedOut, why)) => {
-            VOICE.error(format!("timed out after {}: {why}", plan.timeout));
-            exit::TIMED_OUT
-        }
-        Ok((WaitOutcome::Signal(signal), _)) => signal.exit_status(),
-        Err(error) => {
-            VOICE.error(error);
-            exit::FAILURE
-        }
-    }
+    plan.dir.create()?;
+    let mut waiter = Waiter::new(&plan.request);
+    let outcome = waiter.wait(&plan.dir, plan.timeout, signals, hooks)?;
+    Ok((outcome, waiter.explain()))
 }
 
-/// What would have ended us, were we not PID 1.
-fn ending_signal(signal: Signal) -> bool {
+/// Whether the signal would have ended this process if it were not PID 1.
+fn ends_wait(signal: Signal) -> bool {
     signal.is_fatal_by_default() && !is_ignored(signal)
 }
 
-fn conclude(plan: &WaitPlan, deciders: &[Match], signals: Option<Signals>) -> u8 {
-    if plan.print {
-        let status = print(&VOICE, &deciders.iter().map(line).collect::<String>());
+fn fail(sentence: impl Display) -> u8 {
+    LOG.error(sentence);
+    exit::FAILURE
+}
+
+/// What follows when the conditions hold. Returns the exit status, or executes the command.
+fn finish(plan: &WaitPlan, matches: &[Match], signals: Option<&Signals>) -> u8 {
+    if plan.prints {
+        let status = print(SPEC.name, &matches.iter().map(line).collect::<String>());
         if status != exit::SUCCESS {
             return status;
         }
     }
-    if let Some(command) = &plan.command {
-        let error = exec(command, signals.as_ref().map(Signals::inherited));
-        VOICE.error(format!(
-            "cannot run {}: {}",
-            command.display(),
-            crate::error::describe(&error)
-        ));
-        return super::exec_status(&error);
-    }
-    match Match::last(deciders) {
-        Some(decider) if plan.exit_code => decider.exit_code(),
-        Some(_) | None => exit::SUCCESS,
+    match &plan.then {
+        Then::Exit => exit::SUCCESS,
+        Then::ExitWithCode => Match::last(matches).map_or(exit::SUCCESS, Match::exit_code),
+        Then::Exec(command) => {
+            let error = exec(command, signals.map(Signals::inherited));
+            report_exec_error(LOG, command, &error)
+        }
     }
 }
 
 /// `NAME STATE CODE`, with `-` for none.
-fn line(decider: &Match) -> String {
-    let state = decider
-        .life
-        .state()
-        .map_or_else(|| "-".to_owned(), |state| state.to_string());
-    let code = decider
-        .life
-        .death()
-        .and_then(Death::code)
-        .map_or_else(|| "-".to_owned(), |code| code.to_string());
-    format!("{} {state} {code}\n", decider.name)
+fn line(matched: &Match) -> String {
+    let none = || "-".to_owned();
+    let life = &matched.life;
+    let state = life.state().map_or_else(none, |state| state.to_string());
+    let code = life.death().and_then(Death::code);
+    let code = code.map_or_else(none, |code| code.to_string());
+    format!("{} {state} {code}\n", matched.name)
 }

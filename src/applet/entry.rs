@@ -1,0 +1,58 @@
+//! How an applet begins: from its arguments to a plan. `--help`, `--version` and usage errors end
+//! it there. And what applets print.
+
+use super::args::{ParsedArgs, parse};
+use super::spec::{CommandSpec, HELP, VERSION};
+use crate::error::describe;
+use crate::exit;
+use crate::log::Logger;
+use crate::sys::write::write_all;
+use std::ffi::OsString;
+
+/// Reads the command line and the environment, and makes a plan of them.
+///
+/// # Errors
+/// The exit status of an applet that has nothing more to do: it has printed what was asked for, or
+/// has reported a usage error.
+pub(super) fn parse_args<P>(
+    spec: &CommandSpec,
+    arguments: Vec<OsString>,
+    plan: impl Fn(&ParsedArgs) -> Result<P, String>,
+) -> Result<P, u8> {
+    let args = read_args(spec, arguments)?;
+    let valid = args.error.clone().map_or(Ok(()), Err);
+    valid.and_then(|()| plan(&args)).map_err(|sentence| {
+        Logger::new(spec.name).error(spec.usage_error(&sentence));
+        exit::FAILURE
+    })
+}
+
+/// Reads the command line and the environment. Mistakes in them are for the caller to report.
+///
+/// # Errors
+/// The exit status, if `--help` or `--version` was typed: they win over everything else.
+pub(super) fn read_args(spec: &CommandSpec, arguments: Vec<OsString>) -> Result<ParsedArgs, u8> {
+    let mut args = parse(spec, arguments);
+    let text = if args.has(&HELP) {
+        spec.help()
+    } else if args.has(&VERSION) {
+        spec.version()
+    } else {
+        args.add_variables(spec, |name| std::env::var_os(name));
+        return Ok(args);
+    };
+    Err(print(spec.name, &text))
+}
+
+/// Writes to standard output, and returns the exit status: a failure to write is an error as any
+/// other.
+pub(super) fn print(program: &'static str, text: &str) -> u8 {
+    match write_all(rustix::stdio::stdout(), text.as_bytes()) {
+        Ok(()) => exit::SUCCESS,
+        Err(errno) => {
+            let reason = describe(&errno.into());
+            Logger::new(program).error(format!("cannot write to standard output: {reason}"));
+            exit::FAILURE
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! `exitdir-run`: what its options mean, taken together.
+
+use super::args::ParsedArgs;
+use super::run_options::{
+    ACTIVE_WHILE, BIRTH_DEPS, BIRTH_TIMEOUT, CONFIG, CONFIG_CHECK, CONFIG_TAR, DEATH_DEPS,
+    EXIT_ONLY, EXPECT_CODE, GRACE_PERIOD, GROUP, NAME, ON_CONFIG, PASS_CODE, QUIET, READY_ON,
+    RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, STOP_DELAY, STOP_SIGNAL, TIMEOUT, VERBOSE,
+    WAIT_DESCENDANTS,
+};
+use super::spec::Opt;
+use super::values::{SET_DIRECTORY, exit_dir, read_code, read_duration, read_name};
+use crate::duration::Limit;
+use crate::log::{Level, Logger};
+use crate::managed::spec::{ConfigItem, ManagedSpec};
+use crate::protocol::condition::Condition;
+use crate::protocol::state::State;
+use crate::readiness::spec::ReadyOn;
+use crate::run::plan::{ExitDirOptions, Plan, Publish};
+use crate::signal::{Signal, SignalSet};
+use crate::supervisor::forwarding::Forwarding;
+use crate::supervisor::rules::{OnConfig, Restart, Rules};
+use crate::sys::command_line::CommandLine;
+use crate::sys::process::SignalTarget;
+use crate::sys::startup::is_ignored;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const DEFAULT_BIRTH_TIMEOUT: Limit = Limit::After(Duration::from_secs(5 * 60));
+const DEFAULT_GRACE_PERIOD: Limit = Limit::After(Duration::from_secs(30));
+
+/// What the options mean, taken together.
+pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
+    if let Some(error) = &args.error {
+        return Err(error.clone());
+    }
+    let conditions = |opt, default| args.list(opt, |text| Condition::parse(text, default));
+    let ready_on = args.value(&READY_ON, ReadyOn::parse)?;
+    let ready_on = ready_on.unwrap_or(ReadyOn::Start);
+    let plan = Plan {
+        membership: membership(args)?,
+        birth_deps: conditions(&BIRTH_DEPS, State::Ready)?,
+        death_deps: conditions(&DEATH_DEPS, State::Died)?,
+        poll: args.value(&RUN_POLL, read_duration)?,
+        rules: rules(args, &ready_on)?,
+        ready_on,
+        management: management(args)?,
+        target: if args.has(&GROUP) {
+            SignalTarget::Group
+        } else {
+            SignalTarget::Process
+        },
+        command: command(args)?,
+        logger: logger.at(level(args)),
+    };
+    check_dependencies(&plan)?;
+    Ok(plan)
+}
+
+fn rules(args: &ParsedArgs, ready_on: &ReadyOn) -> Result<Rules, String> {
+    let duration = |opt, default| {
+        args.value(opt, read_duration)
+            .map(|value| value.unwrap_or(default))
+    };
+    let ignored = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM]
+        .into_iter()
+        .filter(|signal| is_ignored(*signal));
+    let stop_signal = args
+        .value(&STOP_SIGNAL, read_signal)?
+        .unwrap_or(Signal::TERM);
+    Ok(Rules {
+        birth_timeout: duration(&BIRTH_TIMEOUT, DEFAULT_BIRTH_TIMEOUT)?,
+        run_timeout: duration(&TIMEOUT, Limit::Never)?,
+        grace_period: duration(&GRACE_PERIOD, DEFAULT_GRACE_PERIOD)?,
+        stop_signal,
+        forwarding: Forwarding::new(stop_signal, &args.list(&REWRITE, read_rewrite)?),
+        stop_delay: duration(&STOP_DELAY, Limit::After(Duration::ZERO))?,
+        restart: args
+            .value(&RESTART, read_restart)?
+            .unwrap_or(Restart::Never),
+        restart_limit: args.value(&RESTART_LIMIT, read_count)?,
+        wait_descendants: args.has(&WAIT_DESCENDANTS),
+        pass_code: args.has(&PASS_CODE),
+        expected_codes: args.list(&EXPECT_CODE, read_code)?,
+        ready_on_start: *ready_on == ReadyOn::Start,
+        ignored_signals: ignored.fold(SignalSet::default(), SignalSet::with),
+        on_config: on_config(args, stop_signal)?,
+    })
+}
+
+fn on_config(args: &ParsedArgs, stop_signal: Signal) -> Result<OnConfig, String> {
+    match args.value(&ON_CONFIG, read_on_config)? {
+        Some(OnConfig::Send(signal)) if signal == stop_signal => Err(format!(
+            "--on-config {signal}: {signal} stops CMD; use restart"
+        )),
+        chosen => Ok(chosen.unwrap_or(OnConfig::Restart)),
+    }
+}
+
+fn management(args: &ParsedArgs) -> Result<ManagedSpec, String> {
+    let mut items = args.list(&CONFIG, ConfigItem::parse)?;
+    items.extend(args.list(&CONFIG_TAR, ConfigItem::parse_archive)?);
+    let management = ManagedSpec {
+        items,
+        check: args.value(&CONFIG_CHECK, read_program)?,
+        active_while: args.value(&ACTIVE_WHILE, read_file)?,
+    };
+    let needs_config = first_given(args, &[&CONFIG_CHECK, &ON_CONFIG]);
+    match (needs_config, management.conflicting_target()) {
+        (Some(option), _) if management.items.is_empty() => {
+            Err(format!("{option} needs --config or --config-tar"))
+        }
+        (_, Some(target)) => Err(format!(
+            "destinations overlap: {} is the same as another one, or inside it",
+            target.display()
+        )),
+        (_, None) => Ok(management),
+    }
+}
+
+fn membership(args: &ParsedArgs) -> Result<Option<ExitDirOptions>, String> {
+    let name = args.value(&NAME, read_name)?;
+    let presence = if args.has(&EXIT_ONLY) {
+        Publish::AtExit
+    } else {
+        Publish::Always
+    };
+    let Some(dir) = exit_dir(args) else {
+        return match first_given(args, &[&NAME, &EXIT_ONLY, &BIRTH_DEPS, &DEATH_DEPS]) {
+            Some(option) => Err(format!("{option} needs an exit directory: {SET_DIRECTORY}")),
+            None => Ok(None),
+        };
+    };
+    match (name, presence) {
+        (None, Publish::AtExit) => Err("--exit-only needs --name".to_owned()),
+        (name, presence) => Ok(Some(ExitDirOptions {
+            dir,
+            name,
+            presence,
+        })),
+    }
+}
+
+/// The first of these options that was given, as it was spelled.
+fn first_given<'a>(args: &'a ParsedArgs, options: &[&Opt]) -> Option<&'a str> {
+    options.iter().find_map(|opt| args.spelling(opt))
+}
+
+fn command(args: &ParsedArgs) -> Result<CommandLine, String> {
+    let words = args.command.as_deref().unwrap_or_default();
+    CommandLine::new(words).ok_or_else(|| "no CMD to run".to_owned())
+}
+
+/// Rejects a life that would wait for itself, and readiness that cannot be recorded.
+fn check_dependencies(plan: &Plan) -> Result<(), String> {
+    let membership = plan.membership.as_ref();
+    let own = membership.and_then(|membership| membership.name.as_ref());
+    let mut conditions = plan.birth_deps.iter().chain(&plan.death_deps);
+    let is_own = |condition: &&Condition| own.is_some() && condition.name.as_ref() == own;
+    if let Some(condition) = conditions.find(is_own) {
+        return Err(format!("{condition}: a life cannot depend on itself"));
+    }
+    if plan.ready_on != ReadyOn::Signal {
+        return Ok(());
+    }
+    if own.is_none() {
+        return Err("--ready-on signal needs --name".to_owned());
+    }
+    // The signal would create a file in a directory where any file means exit.
+    if membership.is_some_and(|membership| membership.presence == Publish::AtExit) {
+        return Err("--ready-on signal and --exit-only exclude each other".to_owned());
+    }
+    Ok(())
+}
+
+fn level(args: &ParsedArgs) -> Level {
+    match args.effective(&[&VERBOSE, &QUIET]) {
+        Some(opt) if opt.long == VERBOSE.long => Level::Verbose,
+        Some(_) => Level::Quiet,
+        None => Level::Normal,
+    }
+}
+
+pub(super) fn read_signal(text: &str) -> Result<Signal, String> {
+    Signal::parse(text)
+        .ok_or_else(|| "not a signal: expected TERM, SIGTERM, 15 or RTMIN+3".to_owned())
+}
+
+/// `A:B` of `--rewrite`: the signal that the command gets for A; `None` if it gets none.
+fn read_rewrite(text: &str) -> Result<(Signal, Option<Signal>), String> {
+    let expected = || "expected A:B, two signals, or A:0".to_owned();
+    let (from, to) = text.split_once(':').ok_or_else(expected)?;
+    let from = Signal::parse(from).ok_or_else(expected)?;
+    if [Signal::KILL, Signal::STOP, Signal::CHLD].contains(&from) {
+        return Err(format!("{from} is never forwarded"));
+    }
+    match to {
+        "0" => Ok((from, None)),
+        to => Ok((from, Some(Signal::parse(to).ok_or_else(expected)?))),
+    }
+}
+
+fn read_restart(text: &str) -> Result<Restart, String> {
+    match text {
+        "never" => Ok(Restart::Never),
+        "on-failure" => Ok(Restart::OnFailure),
+        "always" => Ok(Restart::Always),
+        _ => Err("expected never, on-failure or always".to_owned()),
+    }
+}
+
+fn read_count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| format!("expected a number up to {}", u32::MAX))
+}
+
+/// A program and its first arguments, split at spaces.
+fn read_program(text: &str) -> Result<Vec<String>, String> {
+    let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    if words.is_empty() {
+        return Err("expected a program".to_owned());
+    }
+    Ok(words)
+}
+
+fn read_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.file_name() {
+        Some(_) => Ok(path),
+        None => Err("expected a file".to_owned()),
+    }
+}
+
+fn read_on_config(text: &str) -> Result<OnConfig, String> {
+    if text == "restart" {
+        return Ok(OnConfig::Restart);
+    }
+    match Signal::parse(text) {
+        Some(signal) if [Signal::KILL, Signal::STOP].contains(&signal) => {
+            Err(format!("CMD cannot handle {signal}"))
+        }
+        Some(signal) => Ok(OnConfig::Send(signal)),
+        None => Err("expected restart or a signal, as in HUP".to_owned()),
+    }
+}

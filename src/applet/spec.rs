@@ -1,0 +1,175 @@
+//! What an applet accepts. Each applet has one table of options; parsing, the environment variables
+//! and the text of `--help` all follow from it.
+
+/// One option of an applet.
+#[derive(Debug)]
+pub(super) struct Opt {
+    pub(super) short: Option<char>,
+    /// Empty for an option that has only a letter.
+    pub(super) long: &'static str,
+    /// The value's name in `--help`; `None` for a flag.
+    pub(super) value: Option<&'static str>,
+    pub(super) help: &'static str,
+    pub(super) variable: Variable,
+    /// The heading above it in `--help`; empty for the first options, which have none.
+    pub(super) heading: &'static str,
+}
+
+/// The environment variable of an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Variable {
+    None,
+    /// `EXITDIR_` and the long name in capitals.
+    Derived,
+    /// A name that does not follow from the option's.
+    Named(&'static str),
+}
+
+/// The exit directory, for every applet.
+pub(super) const DIR: Opt = Opt {
+    short: Some('d'),
+    long: "dir",
+    value: Some("DIR"),
+    help: "the exit directory",
+    variable: Variable::Named("EXIT_DIR"),
+    heading: "",
+};
+
+/// The interval between rescans, for every applet that waits.
+pub(super) const POLL: Opt = Opt {
+    short: None,
+    long: "poll",
+    value: Some("DURATION"),
+    help: "scan at least this often (default 10s; 1s where events may be lost)",
+    variable: Variable::None,
+    heading: "",
+};
+
+pub(super) const HELP: Opt = flag(Some('h'), "help", "print this help");
+pub(super) const VERSION: Opt = flag(Some('V'), "version", "print the version");
+
+/// A flag without a variable.
+pub(super) const fn flag(short: Option<char>, long: &'static str, help: &'static str) -> Opt {
+    Opt {
+        short,
+        long,
+        value: None,
+        help,
+        variable: Variable::None,
+        heading: "",
+    }
+}
+
+/// An option with a value and without a variable.
+pub(super) const fn valued(
+    short: Option<char>,
+    long: &'static str,
+    value: &'static str,
+    help: &'static str,
+) -> Opt {
+    Opt {
+        short,
+        long,
+        value: Some(value),
+        help,
+        variable: Variable::None,
+        heading: "",
+    }
+}
+
+impl Opt {
+    /// The name of its variable, if it has one.
+    pub(super) fn variable_name(&self) -> Option<String> {
+        match self.variable {
+            Variable::None => None,
+            Variable::Named(name) => Some(name.to_owned()),
+            Variable::Derived => Some(format!(
+                "EXITDIR_{}",
+                self.long.to_ascii_uppercase().replace('-', "_")
+            )),
+        }
+    }
+
+    fn help_line(&self) -> String {
+        let name = match (self.short, self.long) {
+            (Some(short), "") => format!("  -{short}"),
+            (Some(short), long) => format!("  -{short}, --{long}"),
+            (None, long) => format!("      --{long}"),
+        };
+        let value = self
+            .value
+            .map_or(String::new(), |value| format!(" {value}"));
+        let head = format!("{name}{value}");
+        format!("{head:<32} {}\n", self.help)
+    }
+
+    pub(super) const fn under(self, heading: &'static str) -> Opt {
+        Opt { heading, ..self }
+    }
+
+    pub(super) const fn with_variable(self) -> Opt {
+        Opt {
+            variable: Variable::Derived,
+            ..self
+        }
+    }
+}
+
+/// What the arguments that are not options mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Positionals {
+    /// The first of them ends the options and begins a command.
+    Command,
+    /// They may stand anywhere among the options; `--` begins a command.
+    ThenCommand,
+    /// They may stand anywhere among the options. There is no command.
+    Only,
+}
+
+/// An applet's command line.
+#[derive(Debug)]
+pub(super) struct CommandSpec {
+    pub(super) name: &'static str,
+    pub(super) usage: &'static str,
+    pub(super) about: &'static str,
+    pub(super) options: &'static [&'static Opt],
+    pub(super) positionals: Positionals,
+    pub(super) notes: &'static str,
+}
+
+impl CommandSpec {
+    /// The text of `--help`.
+    pub(super) fn help(&self) -> String {
+        let mut text = format!(
+            "Usage: {} {}\n\n{}\n\nOptions:\n",
+            self.name, self.usage, self.about
+        );
+        let mut heading = "";
+        for opt in self.options {
+            if opt.heading != heading {
+                heading = opt.heading;
+                text.push_str(&format!("\n{heading}:\n"));
+            }
+            text.push_str(&opt.help_line());
+        }
+        if !self.notes.is_empty() {
+            text.push_str(&format!("\n{}\n", self.notes));
+        }
+        text
+    }
+
+    /// The text of `--version`.
+    pub(super) fn version(&self) -> String {
+        version(self.name)
+    }
+
+    /// What is wrong with the command line, and where to read more.
+    pub(super) fn usage_error(&self, sentence: &str) -> String {
+        format!("{sentence} (see {} --help)", self.name)
+    }
+}
+
+/// The text of `--version` of a program.
+pub(super) fn version(program: &str) -> String {
+    format!("{program} {}\n", env!("CARGO_PKG_VERSION"))
+}

@@ -1,0 +1,52 @@
+//! Values that several applets read: names, durations, exit codes, the exit directory.
+
+use super::args::ParsedArgs;
+use super::spec::DIR;
+use crate::duration::{Limit, parse_duration};
+use crate::protocol::condition::NAME_GRAMMAR;
+use crate::protocol::name::Name;
+use crate::store::exit_dir::ExitDir;
+
+/// The exit directory of an applet that needs one.
+pub(super) fn required_exit_dir(args: &ParsedArgs) -> Result<ExitDir, String> {
+    exit_dir(args).ok_or_else(|| format!("no exit directory: {SET_DIRECTORY}"))
+}
+
+/// What to do about a missing exit directory.
+pub(super) const SET_DIRECTORY: &str = "set EXIT_DIR or give --dir DIR";
+
+/// The exit directory that the option or its variable names.
+pub(super) fn exit_dir(args: &ParsedArgs) -> Option<ExitDir> {
+    args.os_value(&DIR)
+        .filter(|path| !path.is_empty())
+        .map(ExitDir::new)
+}
+
+pub(super) fn read_name(text: &str) -> Result<Name, String> {
+    Name::new(text).ok_or_else(|| format!("not a name: {NAME_GRAMMAR}"))
+}
+
+pub(super) fn read_duration(text: &str) -> Result<Limit, String> {
+    parse_duration(text)
+        .ok_or_else(|| "not a duration: expected 30, 0.5, 1m30s, 500ms or off".to_owned())
+}
+
+/// An exit status, 0 to 255.
+pub(super) fn read_code(text: &str) -> Result<u8, String> {
+    // `parse` would accept a sign.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let code = text.parse().ok().filter(|_| is_plain);
+    code.ok_or_else(|| "not an exit status: expected 0 to 255".to_owned())
+}
+
+/// `$EXITDIR_NAME`: the life that an applet is called in.
+pub(super) fn own_name() -> Result<Option<Name>, String> {
+    const VARIABLE: &str = "EXITDIR_NAME";
+    let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let text = value.to_string_lossy();
+    read_name(&text)
+        .map(Some)
+        .map_err(|expected| format!("{VARIABLE} is {text:?}: {expected}"))
+}
