@@ -220,3 +220,6 @@ impl Occurrence {
         read(text).map_err(|expected| format!("{} is {text:?}: {expected}", self.spelling))
     }
 }
+
+#[cfg(test)]
+mod tests;
