@@ -2,7 +2,7 @@
 
 use crate::engine::{find, repository};
 use crate::harness::{Machine, Obstacle, Verdict};
-use crate::support::sandbox::{Ended, Start, World};
+use crate::support::sandbox::{Ended, Sandbox, Start};
 use crate::support::signals::{KILL, TERM};
 use std::path::PathBuf;
 use std::process::Command;
@@ -35,14 +35,14 @@ impl Emulator {
         })
     }
 
-    fn applet<'w>(&self, world: &World, words: impl IntoIterator<Item = &'w str>) -> Command {
+    fn applet<'w>(&self, sandbox: &Sandbox, words: impl IntoIterator<Item = &'w str>) -> Command {
         let mut command = match &self.program {
             Some(program) => {
-                let mut command = world.command(program);
+                let mut command = sandbox.command(program);
                 command.arg(&self.binary);
                 command
             }
-            None => world.command(&self.binary),
+            None => sandbox.command(&self.binary),
         };
         command.args(words);
         command
@@ -57,7 +57,7 @@ fn check(ended: &Ended, status: i32) {
 pub fn the_binary_says_its_version(machine: &Machine) -> Verdict {
     let ended = machine
         .emulator()?
-        .applet(&World::new(), ["--version"])
+        .applet(&Sandbox::new(), ["--version"])
         .finish();
     check(&ended, 0);
     assert_eq!(
@@ -68,13 +68,13 @@ pub fn the_binary_says_its_version(machine: &Machine) -> Verdict {
 }
 
 pub fn a_signal_is_seen_by_a_wait(machine: &Machine) -> Verdict {
-    let (emulator, world) = (machine.emulator()?, World::new());
+    let (emulator, sandbox) = (machine.emulator()?, Sandbox::new());
     let wait = emulator
-        .applet(&world, ["wait", "--print", "--exit-code", "main"])
+        .applet(&sandbox, ["wait", "--print", "--exit-code", "main"])
         .start();
     check(
         &emulator
-            .applet(&world, ["signal", "--code", "5", "main"])
+            .applet(&sandbox, ["signal", "--code", "5", "main"])
             .finish(),
         0,
     );
@@ -85,35 +85,35 @@ pub fn a_signal_is_seen_by_a_wait(machine: &Machine) -> Verdict {
 }
 
 pub fn a_command_runs_and_leaves_its_status(machine: &Machine) -> Verdict {
-    let (emulator, world) = (machine.emulator()?, World::new());
+    let (emulator, sandbox) = (machine.emulator()?, Sandbox::new());
     check(
         &emulator
             .applet(
-                &world,
+                &sandbox,
                 ["run", "-n", "main", "--", "/bin/sh", "-c", "exit 7"],
             )
             .finish(),
         7,
     );
-    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("7"));
-    assert_eq!(world.key("main", "Reason").as_deref(), Some("exited"));
+    assert_eq!(sandbox.key("main", "ExitCode").as_deref(), Some("7"));
+    assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("exited"));
     Ok(())
 }
 
 pub fn a_signal_is_passed_on(machine: &Machine) -> Verdict {
-    let (emulator, world) = (machine.emulator()?, World::new());
+    let (emulator, sandbox) = (machine.emulator()?, Sandbox::new());
     let run = emulator
-        .applet(&world, ["run", "-n", "main", "--", "/bin/sleep", "600"])
+        .applet(&sandbox, ["run", "-n", "main", "--", "/bin/sleep", "600"])
         .start();
-    world.await_key("main", "Born");
+    sandbox.await_key("main", "Born");
     run.send(TERM);
     check(&run.end(), 143);
-    assert_eq!(world.key("main", "Signal").as_deref(), Some("TERM"));
+    assert_eq!(sandbox.key("main", "Signal").as_deref(), Some("TERM"));
     Ok(())
 }
 
 pub fn a_killed_supervisor_is_lost(machine: &Machine) -> Verdict {
-    let (emulator, world) = (machine.emulator()?, World::new());
+    let (emulator, sandbox) = (machine.emulator()?, Sandbox::new());
     let follower = [
         "run",
         "-n",
@@ -126,16 +126,16 @@ pub fn a_killed_supervisor_is_lost(machine: &Machine) -> Verdict {
         "600",
     ];
     let main = emulator
-        .applet(&world, ["run", "-n", "main", "--", "/bin/sleep", "600"])
+        .applet(&sandbox, ["run", "-n", "main", "--", "/bin/sleep", "600"])
         .start();
-    world.await_key("main", "Born");
-    let follower = emulator.applet(&world, follower).start();
-    world.await_key("proxy", "Born");
+    sandbox.await_key("main", "Born");
+    let follower = emulator.applet(&sandbox, follower).start();
+    sandbox.await_key("proxy", "Born");
     main.send(KILL);
     check(&follower.end(), 143);
     check(
         &emulator
-            .applet(&world, ["wait", "-t", "0", "main:lost"])
+            .applet(&sandbox, ["wait", "-t", "0", "main:lost"])
             .finish(),
         0,
     );

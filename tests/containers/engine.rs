@@ -2,7 +2,7 @@
 //! that do not outlive their test.
 
 use crate::harness::Obstacle;
-use crate::support::sandbox::{Ended, PATIENCE, Start};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Ended, Start};
 use exitdir::Timestamp;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ impl Engine {
     fn await_start(&self) -> Result<(), Obstacle> {
         let began = Instant::now();
         while self.docker(["version"]).finish().status != 0 {
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > CONDITION_TIMEOUT {
                 let log = std::fs::read_to_string(self.root.join("log")).unwrap_or_default();
                 let last: Vec<&str> = log.lines().rev().take(3).collect();
                 return Err(Obstacle::Missing(format!(

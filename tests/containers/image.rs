@@ -2,14 +2,14 @@
 
 use crate::engine::{Engine, HARDENED, SCRATCH, find_all};
 use crate::harness::{Machine, Obstacle, Verdict};
-use crate::support::sandbox::{Start, World};
+use crate::support::sandbox::{Sandbox, Start};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What is in the layers of an image: mode, owner and name, a link with where it leads.
 fn contents(engine: &Engine, image: &str) -> Vec<String> {
-    let world = World::new();
-    let (archive, unpacked) = (world.path("image.tar"), world.path("image"));
+    let sandbox = Sandbox::new();
+    let (archive, unpacked) = (sandbox.path("image.tar"), sandbox.path("image"));
     engine.must(["save", "--output", archive.to_str().expect("plain"), image]);
     std::fs::create_dir(&unpacked).expect("a fresh directory");
     tar(&[

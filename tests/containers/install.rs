@@ -2,13 +2,13 @@
 
 use crate::engine::{Container, Engine, FOREIGN, HARDENED, SCRATCH};
 use crate::harness::{Machine, Verdict};
-use crate::support::sandbox::{World, entries};
+use crate::support::sandbox::{Sandbox, entries};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A directory on the machine's disk as the volume, open to all, as Kubernetes makes it.
-fn volume(world: &World) -> PathBuf {
-    let path = world.path("volume");
+fn volume(sandbox: &Sandbox) -> PathBuf {
+    let path = sandbox.path("volume");
     std::fs::create_dir(&path).expect("a fresh directory");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o777)).expect("ours");
     path
@@ -56,8 +56,8 @@ pub fn an_init_container_installs_into_a_volume_that_another_image_runs_from(
     machine: &Machine,
 ) -> Verdict {
     let engine = machine.engine()?;
-    let world = World::new();
-    let volume = volume(&world);
+    let sandbox = Sandbox::new();
+    let volume = volume(&sandbox);
     install(engine, &volume);
     let bin = volume.join("bin");
     let links = [
@@ -99,8 +99,8 @@ pub fn an_init_container_installs_into_a_volume_that_another_image_runs_from(
 
 pub fn an_installation_is_replaced_while_it_runs(machine: &Machine) -> Verdict {
     let engine = machine.engine()?;
-    let world = World::new();
-    let volume = volume(&world);
+    let sandbox = Sandbox::new();
+    let volume = volume(&sandbox);
     let inode = || {
         std::fs::metadata(volume.join("bin/exitdir"))
             .expect("a file")

@@ -7,7 +7,7 @@
 
 use crate::engine::{Container, Engine, FOREIGN, HARDENED, SCRATCH, SHELL};
 use crate::harness::{Machine, Verdict};
-use crate::support::sandbox::{Ended, Start, World};
+use crate::support::sandbox::{Ended, Sandbox, Start};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -30,26 +30,26 @@ const NAMESPACE: (&str, &str) = ("KUBEXIT_NAMESPACE", "default");
 /// A pod: an emptyDir for the program, one in memory for the graveyard, and one network.
 struct Pod<'e> {
     engine: &'e Engine,
-    world: World,
+    sandbox: Sandbox,
     graveyard: String,
     /// Holds the network and the graveyard for as long as the pod lives, and can look into it.
-    sandbox: Container<'e>,
+    pause: Container<'e>,
 }
 
 impl<'e> Pod<'e> {
     /// A pod whose init container has run: the second edit.
     fn start(engine: &'e Engine) -> Pod<'e> {
         let graveyard = engine.memory_volume();
-        let sandbox = engine.container(SHELL).member(&graveyard, 65_535);
-        let sandbox = sandbox
+        let pause = engine.container(SHELL).member(&graveyard, 65_535);
+        let pause = pause
             .options(["--name", &format!("pod-{graveyard}")])
             .start(["wait", "doomsday"]);
-        let world = World::new();
+        let sandbox = Sandbox::new();
         for volume in ["kubexit", "programs"] {
-            std::fs::create_dir(world.path(volume)).expect("a fresh directory");
-            open_to_all(&world.path(volume));
+            std::fs::create_dir(sandbox.path(volume)).expect("a fresh directory");
+            open_to_all(&sandbox.path(volume));
         }
-        let mount = format!("{}:/kubexit", world.path("kubexit").display());
+        let mount = format!("{}:/kubexit", sandbox.path("kubexit").display());
         let ended = engine
             .container(SCRATCH)
             .options(HARDENED)
@@ -58,9 +58,9 @@ impl<'e> Pod<'e> {
         assert_eq!(ended.status, 0, "{}", ended.stderr);
         let pod = Pod {
             engine,
-            world,
-            graveyard,
             sandbox,
+            graveyard,
+            pause,
         };
         std::fs::write(pod.program("index.html"), ANSWER).expect("writable");
         pod
@@ -68,7 +68,7 @@ impl<'e> Pod<'e> {
 
     /// Where the programs of the images are.
     fn program(&self, name: &str) -> PathBuf {
-        self.world.path("programs").join(name)
+        self.sandbox.path("programs").join(name)
     }
 
     fn stand_in(&self, name: &str, script: &str) {
@@ -107,7 +107,7 @@ impl<'e> Pod<'e> {
             .arg(format!("--network=container:pod-{}", self.graveyard))
             .arg(format!("--volume={}:/graveyard", self.graveyard));
         for (volume, place) in [("kubexit", "/kubexit"), ("programs", "/usr/local/bin:ro")] {
-            let volume = self.world.path(volume);
+            let volume = self.sandbox.path(volume);
             command.arg(format!("--volume={}:{place}", volume.display()));
         }
         for (name, value) in variables {
@@ -134,7 +134,7 @@ impl<'e> Pod<'e> {
 
     /// What a container has left in the graveyard.
     fn tombstone(&self, name: &str) -> Tombstone {
-        let ended = self.sandbox.exec(["/bin/cat", &format!("/exit/{name}")]);
+        let ended = self.pause.exec(["/bin/cat", &format!("/exit/{name}")]);
         assert_eq!(ended.status, 0, "{}", ended.stderr);
         Tombstone(ended.stdout)
     }
@@ -144,7 +144,7 @@ fn open_to_all(path: &std::path::Path) {
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).expect("ours");
 }
 
-/// A container in the sandbox's network, removed at the end.
+/// A container in the network of the pause container, removed at the end.
 struct Member<'e> {
     engine: &'e Engine,
     id: String,
@@ -293,7 +293,7 @@ pub fn a_client_whose_server_starts_too_slowly_gives_up_with_124(machine: &Machi
 pub fn the_cloudsql_proxy_job_is_complete(machine: &Machine) -> Verdict {
     let pod = Pod::start(machine.engine()?);
     // Its images have kubexit in the path, copied at build time: the first edit is there.
-    std::fs::copy(pod.world.path("kubexit/kubexit"), pod.program("kubexit")).expect("a copy");
+    std::fs::copy(pod.sandbox.path("kubexit/kubexit"), pod.program("kubexit")).expect("a copy");
     pod.stand_in_client("psql", "-c SELECT * FROM foo;", 5432);
     pod.stand_in_server("cloud_sql_proxy", "-term_timeout=10s", 5432);
     let client = [
@@ -324,7 +324,7 @@ pub fn the_cloudsql_proxy_job_is_complete(machine: &Machine) -> Verdict {
         &["kubexit", "psql", "-c", "SELECT * FROM foo;"],
     );
     // As late as the example's server, which sleeps.
-    pod.sandbox.awaits("psql:waiting");
+    pod.pause.awaits("psql:waiting");
     let server = pod.member(
         SECOND,
         &server,
@@ -345,7 +345,7 @@ const JULIET: Variables = &[
 
 fn start_juliet<'e>(pod: &Pod<'e>) -> Member<'e> {
     let juliet = pod.member(SECOND, JULIET, &["/kubexit/kubexit", "sleep", "600"]);
-    pod.sandbox.awaits("app2:ready");
+    pod.pause.awaits("app2:ready");
     juliet
 }
 
@@ -366,12 +366,12 @@ pub fn who_depends_on_a_death_gets_term_when_it_has_come(machine: &Machine) -> V
 pub fn a_container_that_is_killed_is_seen_by_the_other_at_once(machine: &Machine) -> Verdict {
     let pod = Pod::start(machine.engine()?);
     let romeo = pod.member(FIRST, ROMEO, &["/kubexit/kubexit", "sleep", "600"]);
-    pod.sandbox.awaits("app1:ready");
+    pod.pause.awaits("app1:ready");
     let juliet = start_juliet(&pod);
     romeo.kill("KILL");
     let statuses = (romeo.end(), juliet.end());
     assert_eq!(statuses, (137, 143), "{}", juliet.log());
-    pod.sandbox.awaits("app1:lost");
+    pod.pause.awaits("app1:lost");
     pod.tombstone("app2")
         .assert_keys(&[("Reason", "stopped"), ("Cause", "app1")]);
     Ok(())
@@ -399,7 +399,7 @@ pub fn who_depends_on_a_birth_starts_when_the_other_says_that_it_is_ready(
     // Said only when the one runs and the other waits for it.
     let mut say = vec!["/exitdir-wait", "-t", "20s", "app1:born", "app2:waiting"];
     say.extend(["--", "/exitdir-signal", "--ready", "app1"]);
-    let said = pod.sandbox.exec(say);
+    let said = pod.pause.exec(say);
     assert_eq!(said.status, 0, "{}", said.stderr);
     assert_eq!(second.end(), 0, "{}", second.log());
     let (one, other) = (pod.tombstone("app1"), pod.tombstone("app2"));
@@ -427,7 +427,7 @@ pub fn a_wrong_start_has_a_status_of_its_own_and_under_a_name_a_tombstone(
         "{}",
         unnamed.stderr
     );
-    let empty = pod.sandbox.exec(["/bin/ls", "/exit"]);
+    let empty = pod.pause.exec(["/bin/ls", "/exit"]);
     assert_eq!((empty.status, empty.stdout.as_str()), (0, ""));
 
     let missing = [("KUBEXIT_NAME", "app1"), GRAVEYARD];

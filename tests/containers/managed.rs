@@ -3,7 +3,7 @@
 
 use crate::engine::{Container, SHELL};
 use crate::harness::{Machine, Verdict};
-use crate::support::sandbox::{World, wait_until};
+use crate::support::sandbox::{Sandbox, wait_until};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -51,8 +51,8 @@ pub fn a_config_map_is_followed_on_a_read_only_root_by_a_user_without_rights(
     machine: &Machine,
 ) -> Verdict {
     let engine = machine.engine()?;
-    let world = World::new();
-    let mut map = ConfigMap::new(world.path("map"), "port=1\n");
+    let sandbox = Sandbox::new();
+    let mut map = ConfigMap::new(sandbox.path("map"), "port=1\n");
     let mount = mounted(&map.path, "/cm");
     let container = engine
         .container(SHELL)
@@ -88,16 +88,16 @@ pub fn a_mount_and_a_directory_of_the_image_are_refused_and_one_in_a_volume_is_e
     machine: &Machine,
 ) -> Verdict {
     let engine = machine.engine()?;
-    let world = World::new();
-    let bundle = world.path("bundle");
+    let sandbox = Sandbox::new();
+    let bundle = sandbox.path("bundle");
     fs::create_dir(&bundle).unwrap();
     fs::write(bundle.join("file"), "new").unwrap();
     let mut tar = Command::new("tar");
-    let archive = world.path("cm/a.tar");
-    fs::create_dir(world.path("cm")).unwrap();
+    let archive = sandbox.path("cm/a.tar");
+    fs::create_dir(sandbox.path("cm")).unwrap();
     tar.arg("-cf").arg(&archive).arg("-C").arg(&bundle).arg(".");
     assert!(tar.status().unwrap().success());
-    let mount = mounted(&world.path("cm"), "/cm");
+    let mount = mounted(&sandbox.path("cm"), "/cm");
     let run = |place: &str, script: &str| {
         let volume = format!("{}:/data", engine.memory_volume());
         let recipe = engine.container(SHELL).options(["-v", &volume]);

@@ -3,24 +3,24 @@
 
 use crate::engine::{HARDENED, Recipe, SHELL};
 use crate::harness::{Machine, Obstacle, Verdict};
-use crate::support::sandbox::World;
+use crate::support::sandbox::Sandbox;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 /// The file on the machine's side.
 struct Log {
-    _world: World,
+    _sandbox: Sandbox,
     path: PathBuf,
 }
 
 impl Log {
     fn new(text: &str) -> Log {
-        let world = World::new();
-        let path = world.path("termination-log");
+        let sandbox = Sandbox::new();
+        let path = sandbox.path("termination-log");
         std::fs::write(&path, text).expect("writable");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).expect("ours");
         Log {
-            _world: world,
+            _sandbox: sandbox,
             path,
         }
     }

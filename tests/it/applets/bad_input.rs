@@ -4,7 +4,7 @@
 use crate::support::inspect::assert_sentence;
 use crate::support::namespaces::{READ_ONLY, with_mounts};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary, entries};
+use crate::support::sandbox::{Sandbox, Start, binary, entries};
 use crate::support::users::{as_nobody, installed, nobody_is_permitted, set_mode};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -18,20 +18,20 @@ fn words(line: &str) -> Vec<String> {
 
 /// Checks that a tombstone says that the life is over, to a follower too, and that nothing else was left.
 #[track_caller]
-fn assert_buried(world: &World, name: &str, code: i32) {
+fn assert_buried(sandbox: &Sandbox, name: &str, code: i32) {
     assert_eq!(
-        world.key(name, "ExitCode"),
+        sandbox.key(name, "ExitCode"),
         Some(code.to_string()),
         "{}",
-        world.tombstone(name)
+        sandbox.tombstone(name)
     );
     assert_eq!(
-        world.wait(["-x", "-t", "0", name]).finish().status,
+        sandbox.wait(["-x", "-t", "0", name]).finish().status,
         code,
         "{}",
-        world.tombstone(name)
+        sandbox.tombstone(name)
     );
-    assert_eq!(world.entries(), [name]);
+    assert_eq!(sandbox.entries(), [name]);
 }
 
 #[test]
@@ -93,8 +93,8 @@ fn wrong_usage_is_one_sentence_and_125() {
         "Wait",
     ];
     for case in cases {
-        let world = World::new();
-        let ended = world.command(binary()).args(words(case)).finish();
+        let sandbox = Sandbox::new();
+        let ended = sandbox.command(binary()).args(words(case)).finish();
         let applet = match case.split(' ').next() {
             Some(name @ ("wait" | "signal" | "status" | "install" | "run")) => {
                 format!("exitdir-{name}")
@@ -103,7 +103,11 @@ fn wrong_usage_is_one_sentence_and_125() {
         };
         assert_sentence(&ended, &applet, 125);
         assert_eq!(ended.stdout, "", "{case}");
-        assert!(world.entries().is_empty(), "{case}: {:?}", world.entries());
+        assert!(
+            sandbox.entries().is_empty(),
+            "{case}: {:?}",
+            sandbox.entries()
+        );
     }
 }
 
@@ -123,8 +127,8 @@ fn words_that_are_empty_or_no_text_are_one_sentence_and_125() {
             "run -e",
             "",
         ] {
-            let world = World::new();
-            let mut command = world.command(binary());
+            let sandbox = Sandbox::new();
+            let mut command = sandbox.command(binary());
             command.args(words(before)).arg(value);
             if before.starts_with("run") {
                 command.args(["--", "true"]);
@@ -134,9 +138,9 @@ fn words_that_are_empty_or_no_text_are_one_sentence_and_125() {
                 .map_or("exitdir".to_owned(), |name| format!("exitdir-{name}"));
             assert_sentence(&command.finish(), &applet, 125);
             assert!(
-                world.entries().is_empty(),
+                sandbox.entries().is_empty(),
                 "{before} {value:?}: {:?}",
-                world.entries()
+                sandbox.entries()
             );
         }
     }
@@ -166,31 +170,31 @@ fn wrong_usage_of_exitdir_run_leaves_a_tombstone_that_says_died() {
         "--quiet=1",
     ];
     for case in cases {
-        let world = World::new();
-        let ended = world
+        let sandbox = Sandbox::new();
+        let ended = sandbox
             .run(["-n", "main"])
             .args(words(case))
             .args(["--", "touch"])
-            .arg(world.path("started"))
+            .arg(sandbox.path("started"))
             .finish();
         assert_sentence(&ended, "exitdir-run", 125);
-        assert_buried(&world, "main", 125);
-        assert!(!world.path("started").exists(), "{case}: CMD was started");
-        let sentence = world.key("main", "Message").unwrap_or_default();
+        assert_buried(&sandbox, "main", 125);
+        assert!(!sandbox.path("started").exists(), "{case}: CMD was started");
+        let sentence = sandbox.key("main", "Message").unwrap_or_default();
         assert!(
             sentence.len() > 10,
             "{case}: the tombstone does not say why: {}",
-            world.tombstone("main")
+            sandbox.tombstone("main")
         );
     }
     for case in ["", "--"] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         assert_sentence(
-            &world.run(["-n", "main"]).args(words(case)).finish(),
+            &sandbox.run(["-n", "main"]).args(words(case)).finish(),
             "exitdir-run",
             125,
         );
-        assert_buried(&world, "main", 125);
+        assert_buried(&sandbox, "main", 125);
     }
 }
 
@@ -215,8 +219,8 @@ fn every_bad_variable_is_named_and_the_tombstone_says_died() {
     for (option, bad) in cases {
         for value in [OsString::from(bad), OsStr::from_bytes(b"\xff").to_owned()] {
             let variable = format!("EXITDIR_{option}");
-            let world = World::new();
-            let ended = world
+            let sandbox = Sandbox::new();
+            let ended = sandbox
                 .run(["-n", "main", "--", "true"])
                 .env(&variable, &value)
                 .finish();
@@ -226,7 +230,7 @@ fn every_bad_variable_is_named_and_the_tombstone_says_died() {
                 "{}",
                 ended.stderr
             );
-            assert_buried(&world, "main", 125);
+            assert_buried(&sandbox, "main", 125);
         }
     }
 }
@@ -234,31 +238,33 @@ fn every_bad_variable_is_named_and_the_tombstone_says_died() {
 #[test]
 fn a_bad_name_in_the_environment_is_one_sentence_and_125() {
     for applet in ["run", "wait", "signal"] {
-        let world = World::new();
-        let mut command = world.applet(applet);
+        let sandbox = Sandbox::new();
+        let mut command = sandbox.applet(applet);
         if applet == "run" {
             command.arg("true");
         }
         let ended = command.env("EXITDIR_NAME", "bad/name").finish();
         assert_sentence(&ended, &format!("exitdir-{applet}"), 125);
         assert!(ended.stderr.contains("EXITDIR_NAME"), "{}", ended.stderr);
-        assert!(world.entries().is_empty());
+        assert!(sandbox.entries().is_empty());
     }
 }
 
 #[test]
 fn wrong_usage_does_not_touch_a_life_that_has_the_name() {
-    let world = World::new();
-    let mut living = world.run(["-n", "main", "--", "sleep", "60"]).start();
-    world.await_key("main", "Ready");
-    let before = world.tombstone("main");
+    let sandbox = Sandbox::new();
+    let mut living = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();
+    sandbox.await_key("main", "Ready");
+    let before = sandbox.tombstone("main");
     assert_sentence(
-        &world.run(["-n", "main", "--bogus", "--", "true"]).finish(),
+        &sandbox
+            .run(["-n", "main", "--bogus", "--", "true"])
+            .finish(),
         "exitdir-run",
         125,
     );
-    assert_eq!(world.tombstone("main"), before);
-    assert_eq!(world.entries(), ["main"]);
+    assert_eq!(sandbox.tombstone("main"), before);
+    assert_eq!(sandbox.entries(), ["main"]);
     assert!(living.is_running());
 }
 
@@ -275,10 +281,10 @@ fn without_an_exit_directory_the_sentence_says_what_to_set() {
         "run --birth-deps a -- true",
         "run -n main --exit-only -- true",
     ];
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for case in cases {
         for value in [None, Some("")] {
-            let mut command = world.command(binary());
+            let mut command = sandbox.command(binary());
             command
                 .args(words(case))
                 .env_remove("EXIT_DIR")
@@ -292,7 +298,7 @@ fn without_an_exit_directory_the_sentence_says_what_to_set() {
             );
         }
     }
-    let ended = world
+    let ended = sandbox
         .run(["--", "sh", "-c", "exit 4"])
         .env_remove("EXIT_DIR")
         .finish();
@@ -301,7 +307,7 @@ fn without_an_exit_directory_the_sentence_says_what_to_set() {
         (4, ""),
         "without a directory exitdir-run only supervises"
     );
-    assert!(entries(&world.path(".")).is_empty());
+    assert!(entries(&sandbox.path(".")).is_empty());
 }
 
 /// One call of each applet that uses the directory; `run` would tell by its output that CMD was started.
@@ -322,10 +328,10 @@ fn assert_refused(command: &mut Command, case: &str, why: &str) {
 
 #[test]
 fn something_else_in_the_place_of_the_directory_is_one_sentence_and_125() {
-    let world = World::new();
-    std::fs::write(world.path("file"), "precious\n").unwrap();
-    rustix::fs::mkfifoat(rustix::fs::CWD, world.path("fifo"), 0o666.into()).unwrap();
-    std::os::unix::fs::symlink("loop", world.path("loop")).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("file"), "precious\n").unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, sandbox.path("fifo"), 0o666.into()).unwrap();
+    std::os::unix::fs::symlink("loop", sandbox.path("loop")).unwrap();
     let long = "d".repeat(300);
     let places = [
         ("file", "Not a directory"),
@@ -338,27 +344,27 @@ fn something_else_in_the_place_of_the_directory_is_one_sentence_and_125() {
     for case in USES {
         for (place, why) in places {
             assert_refused(
-                world
+                sandbox
                     .command(binary())
                     .args(words(case))
-                    .env("EXIT_DIR", world.path(place)),
+                    .env("EXIT_DIR", sandbox.path(place)),
                 case,
                 why,
             );
         }
     }
     assert_eq!(
-        std::fs::read_to_string(world.path("file")).unwrap(),
+        std::fs::read_to_string(sandbox.path("file")).unwrap(),
         "precious\n"
     );
 }
 
 #[test]
 fn a_link_to_nowhere_in_the_place_of_the_directory_is_one_sentence_and_125() {
-    let world = World::new();
-    std::os::unix::fs::symlink("nowhere", world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::os::unix::fs::symlink("nowhere", sandbox.dir()).unwrap();
     for case in USES {
-        let ended = world.command(binary()).args(words(case)).finish();
+        let ended = sandbox.command(binary()).args(words(case)).finish();
         assert_sentence(&ended, &format!("exitdir-{}", words(case)[0]), 125);
         assert_eq!(ended.stdout, "", "{case}");
     }
@@ -369,22 +375,24 @@ fn a_directory_without_permission_is_one_sentence_and_125() {
     if !nobody_is_permitted() {
         return;
     }
-    let world = World::new();
-    let binary = installed(&world);
+    let sandbox = Sandbox::new();
+    let binary = installed(&sandbox);
     for (place, mode) in [("locked", 0o700), ("readable", 0o755)] {
-        std::fs::create_dir(world.path(place)).unwrap();
-        std::fs::create_dir(world.path(place).join("inner")).unwrap();
-        set_mode(&world.path(place), mode);
+        std::fs::create_dir(sandbox.path(place)).unwrap();
+        std::fs::create_dir(sandbox.path(place).join("inner")).unwrap();
+        set_mode(&sandbox.path(place), mode);
     }
     std::fs::write(
-        world.path("readable").join("secret"),
+        sandbox.path("readable").join("secret"),
         "Born: \"2026-11-20T21:29:27Z\"\n",
     )
     .unwrap();
-    set_mode(&world.path("readable").join("secret"), 0o600);
+    set_mode(&sandbox.path("readable").join("secret"), 0o600);
     let nobody = |case: &str, place: &str| {
-        let mut command = as_nobody(&world, &binary);
-        command.args(words(case)).env("EXIT_DIR", world.path(place));
+        let mut command = as_nobody(&sandbox, &binary);
+        command
+            .args(words(case))
+            .env("EXIT_DIR", sandbox.path(place));
         command
     };
     for case in USES {
@@ -418,10 +426,10 @@ fn a_directory_without_permission_is_one_sentence_and_125() {
 
 #[test]
 fn a_read_only_directory_is_one_sentence_and_125_for_those_who_write() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     let inside = |case: &str| {
-        let mut command = with_mounts(&world, READ_ONLY, binary());
+        let mut command = with_mounts(&sandbox, READ_ONLY, binary());
         command.args(words(case));
         command
     };
@@ -436,15 +444,15 @@ fn a_read_only_directory_is_one_sentence_and_125_for_those_who_write() {
         124,
         "who only reads needs no more"
     );
-    assert!(world.entries().is_empty());
+    assert!(sandbox.entries().is_empty());
 }
 
 /// Puts something that is no regular file under a name.
-fn place_oddity(world: &World, kind: &str, name: &str) {
-    let path = world.dir().join(name);
+fn place_oddity(sandbox: &Sandbox, kind: &str, name: &str) {
+    let path = sandbox.dir().join(name);
     match kind {
         "fifo" => rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o666.into()).unwrap(),
-        "symlink" => std::os::unix::fs::symlink(world.path("target"), &path).unwrap(),
+        "symlink" => std::os::unix::fs::symlink(sandbox.path("target"), &path).unwrap(),
         "dangling" => std::os::unix::fs::symlink("nowhere", &path).unwrap(),
         "directory" => std::fs::create_dir(&path).unwrap(),
         // The file stays when the listener is gone.
@@ -458,17 +466,17 @@ const ODDITIES: [&str; 5] = ["fifo", "symlink", "dangling", "directory", "socket
 #[test]
 fn what_is_no_regular_file_is_nobodys_tombstone_and_makes_nothing_hang() {
     for kind in ODDITIES {
-        let world = World::new();
-        std::fs::create_dir(world.dir()).unwrap();
+        let sandbox = Sandbox::new();
+        std::fs::create_dir(sandbox.dir()).unwrap();
         // Through the link this would be a death.
         std::fs::write(
-            world.path("target"),
+            sandbox.path("target"),
             "ExitCode: 0\nDied: \"2026-11-20T21:29:27Z\"\n",
         )
         .unwrap();
-        place_oddity(&world, kind, "dep");
+        place_oddity(&sandbox, kind, "dep");
 
-        let ended = world.wait(["-t", "0", "dep"]).finish();
+        let ended = sandbox.wait(["-t", "0", "dep"]).finish();
         assert_sentence(&ended, "exitdir-wait", 124);
         assert!(
             ended.stderr.contains("there is no dep"),
@@ -476,17 +484,17 @@ fn what_is_no_regular_file_is_nobodys_tombstone_and_makes_nothing_hang() {
             ended.stderr
         );
         assert_eq!(
-            world.wait(["-t", "0"]).finish().status,
+            sandbox.wait(["-t", "0"]).finish().status,
             124,
             "{kind} is not anybody"
         );
         assert_eq!(
-            world.applet("status").finish().stdout.lines().count(),
+            sandbox.applet("status").finish().stdout.lines().count(),
             1,
             "{kind} is in the table"
         );
         assert_eq!(
-            world
+            sandbox
                 .run(["--death-deps", "dep,:died", "--", "true"])
                 .finish()
                 .status,
@@ -494,7 +502,7 @@ fn what_is_no_regular_file_is_nobodys_tombstone_and_makes_nothing_hang() {
             "{kind}"
         );
 
-        let ended = world
+        let ended = sandbox
             .run([
                 "-n",
                 "main",
@@ -508,7 +516,7 @@ fn what_is_no_regular_file_is_nobodys_tombstone_and_makes_nothing_hang() {
             .finish();
         assert_sentence(&ended, "exitdir-run", 124);
         assert_eq!(
-            world.key("main", "Reason").as_deref(),
+            sandbox.key("main", "Reason").as_deref(),
             Some("birth-timeout"),
             "{kind}"
         );
@@ -519,11 +527,11 @@ fn what_is_no_regular_file_is_nobodys_tombstone_and_makes_nothing_hang() {
 fn what_stands_under_the_own_name_and_is_no_file_is_replaced_or_refused_in_one_sentence() {
     for kind in ODDITIES {
         for case in ["signal dep", "run -n dep -- true"] {
-            let world = World::new();
-            std::fs::create_dir(world.dir()).unwrap();
-            std::fs::write(world.path("target"), "precious\n").unwrap();
-            place_oddity(&world, kind, "dep");
-            let ended = world.command(binary()).args(words(case)).finish();
+            let sandbox = Sandbox::new();
+            std::fs::create_dir(sandbox.dir()).unwrap();
+            std::fs::write(sandbox.path("target"), "precious\n").unwrap();
+            place_oddity(&sandbox, kind, "dep");
+            let ended = sandbox.command(binary()).args(words(case)).finish();
             if kind == "directory" {
                 assert_sentence(&ended, &format!("exitdir-{}", words(case)[0]), 125);
             } else {
@@ -533,17 +541,17 @@ fn what_stands_under_the_own_name_and_is_no_file_is_replaced_or_refused_in_one_s
                     "{kind}: {case}"
                 );
                 assert_eq!(
-                    world.key("dep", "ExitCode").as_deref(),
+                    sandbox.key("dep", "ExitCode").as_deref(),
                     Some("0"),
                     "{kind}: {case}"
                 );
             }
             assert_eq!(
-                std::fs::read_to_string(world.path("target")).unwrap(),
+                std::fs::read_to_string(sandbox.path("target")).unwrap(),
                 "precious\n",
                 "{kind}: {case}"
             );
-            assert_eq!(world.entries(), ["dep"], "{kind}: {case}");
+            assert_eq!(sandbox.entries(), ["dep"], "{kind}: {case}");
         }
     }
 }
@@ -565,11 +573,11 @@ fn a_tombstone_of_garbage_is_a_death_with_code_0_whatever_its_size() {
         ("5000 identical lines", b"Message: \"again\"\n".repeat(5000)),
     ];
     for (what, bytes) in garbage {
-        let world = World::new();
-        std::fs::create_dir(world.dir()).unwrap();
-        std::fs::write(world.dir().join("dep"), &bytes).unwrap();
-        age(&world, "dep");
-        let ended = world.wait(["--print", "-x", "-t", "0", "dep"]).finish();
+        let sandbox = Sandbox::new();
+        std::fs::create_dir(sandbox.dir()).unwrap();
+        std::fs::write(sandbox.dir().join("dep"), &bytes).unwrap();
+        age(&sandbox, "dep");
+        let ended = sandbox.wait(["--print", "-x", "-t", "0", "dep"]).finish();
         assert_eq!(
             (ended.status, ended.stdout.as_str()),
             (0, "dep ok 0\n"),
@@ -577,7 +585,7 @@ fn a_tombstone_of_garbage_is_a_death_with_code_0_whatever_its_size() {
             ended.stderr
         );
         for arguments in [&[][..], &["--json"]] {
-            let ended = world.applet("status").args(arguments).finish();
+            let ended = sandbox.applet("status").args(arguments).finish();
             assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{what}");
             assert!(
                 !ended.stdout.contains(|c: char| c.is_control() && c != '\n'),
@@ -591,7 +599,7 @@ fn a_tombstone_of_garbage_is_a_death_with_code_0_whatever_its_size() {
                 ended.stdout
             );
         }
-        let ended = world
+        let ended = sandbox
             .run(["-n", "main", "--death-deps", "dep", "--", "echo", "started"])
             .finish();
         assert_eq!(
@@ -601,24 +609,24 @@ fn a_tombstone_of_garbage_is_a_death_with_code_0_whatever_its_size() {
         );
         // Its own tombstone may lie under such a thing too.
         assert_eq!(
-            world.run(["-n", "dep", "--", "true"]).finish().status,
+            sandbox.run(["-n", "dep", "--", "true"]).finish().status,
             0,
             "{what}"
         );
         assert_eq!(
-            world.key("dep", "Reason").as_deref(),
+            sandbox.key("dep", "Reason").as_deref(),
             Some("exited"),
             "{what}"
         );
-        assert_eq!(world.entries(), ["dep", "main"], "{what}");
+        assert_eq!(sandbox.entries(), ["dep", "main"], "{what}");
     }
 }
 
 /// Sets the modification time back: nobody can be in the middle of writing the file.
-fn age(world: &World, name: &str) {
+fn age(sandbox: &Sandbox, name: &str) {
     let file = std::fs::File::options()
         .write(true)
-        .open(world.dir().join(name))
+        .open(sandbox.dir().join(name))
         .unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(60))
         .unwrap();
@@ -644,11 +652,11 @@ fn of_a_foreign_tombstone_4_kib_are_read() {
         ),
         (format!("{}{death}", born.repeat(5000)), "dep ready -\n"),
     ] {
-        let world = World::new();
-        std::fs::create_dir(world.dir()).unwrap();
-        std::fs::write(world.dir().join("dep"), &text).unwrap();
-        age(&world, "dep");
-        let ended = world
+        let sandbox = Sandbox::new();
+        std::fs::create_dir(sandbox.dir()).unwrap();
+        std::fs::write(sandbox.dir().join("dep"), &text).unwrap();
+        age(&sandbox, "dep");
+        let ended = sandbox
             .wait(["--any", "--print", "-t", "0", "dep", "dep:ready"])
             .finish();
         assert_eq!(ended.stdout, expected, "{}: {}", &text[..60], ended.stderr);
@@ -657,12 +665,12 @@ fn of_a_foreign_tombstone_4_kib_are_read() {
 
 #[test]
 fn bytes_from_the_directory_are_printed_escaped() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     let nasty = "Born: \"a\u{1b}b\"\nReady: \"\u{7}\"\nMessage: \"\\u001b[2J\\u0007\\nsecond\u{9b}31m\"\nExitCode: 2\nDied: \"\u{1b}]0;x\u{7}\"\n";
-    std::fs::write(world.dir().join("dep"), nasty).unwrap();
+    std::fs::write(sandbox.dir().join("dep"), nasty).unwrap();
     for arguments in [&[][..], &["--json"]] {
-        let ended = world.applet("status").args(arguments).finish();
+        let ended = sandbox.applet("status").args(arguments).finish();
         assert_eq!(ended.status, 0, "{ended:?}");
         assert!(ended.stdout.contains("second"), "{ended:?}");
         assert!(
@@ -678,20 +686,20 @@ fn bytes_from_the_directory_are_printed_escaped() {
         );
     }
     assert_sentence(
-        &world.wait(["-t", "0", "dep:ok"]).finish(),
+        &sandbox.wait(["-t", "0", "dep:ok"]).finish(),
         "exitdir-wait",
         1,
     );
-    let ended = world
+    let ended = sandbox
         .wait(["-d", "/dev/null/\u{1b}[31m\nsecond", "a"])
         .finish();
     assert_sentence(&ended, "exitdir-wait", 125);
 }
 
 /// Commands that cannot be executed, with the status that a shell would give.
-fn commands(world: &World) -> [(OsString, i32); 7] {
+fn commands(sandbox: &Sandbox) -> [(OsString, i32); 7] {
     let file = |name: &str, text: &str, mode: u32| {
-        let path = world.program(name, text);
+        let path = sandbox.program(name, text);
         set_mode(&path, mode);
         path.into_os_string()
     };
@@ -699,13 +707,13 @@ fn commands(world: &World) -> [(OsString, i32); 7] {
         ("/nonexistent/program".into(), 127),
         ("exitdir-no-such-program".into(), 127),
         ("".into(), 127),
-        (world.path("plain").join("below").into_os_string(), 127),
+        (sandbox.path("plain").join("below").into_os_string(), 127),
         (
             file("no-interpreter", "#!/nonexistent/interpreter\n", 0o755),
             127,
         ),
         (file("plain", "#!/bin/sh\n", 0o644), 126),
-        (world.path(".").into_os_string(), 126),
+        (sandbox.path(".").into_os_string(), 126),
     ]
 }
 
@@ -714,28 +722,28 @@ fn a_command_that_cannot_be_executed_is_126_or_127_and_its_tombstone_says_died()
     // Without directories that this user may not enter, where the program could be for all we know.
     let path = "/usr/bin:/bin";
     for at in 0..7 {
-        let world = World::new();
-        let (command, status) = commands(&world)[at].clone();
-        let ended = world
+        let sandbox = Sandbox::new();
+        let (command, status) = commands(&sandbox)[at].clone();
+        let ended = sandbox
             .run(["-n", "main", "--"])
             .arg(&command)
             .env("PATH", path)
             .finish();
         assert_sentence(&ended, "exitdir-run", status);
-        assert_buried(&world, "main", status);
+        assert_buried(&sandbox, "main", status);
         assert_eq!(
-            world.key("main", "Reason").as_deref(),
+            sandbox.key("main", "Reason").as_deref(),
             Some("exec-failed"),
             "{command:?}"
         );
         assert_eq!(
-            world.key("main", "Born"),
+            sandbox.key("main", "Born"),
             None,
             "{command:?} was never born"
         );
 
         assert_sentence(
-            &world
+            &sandbox
                 .wait(["main", "--"])
                 .arg(&command)
                 .env("PATH", path)
@@ -744,12 +752,12 @@ fn a_command_that_cannot_be_executed_is_126_or_127_and_its_tombstone_says_died()
             status,
         );
 
-        let _living = world
+        let _living = sandbox
             .run(["-n", "db", "--ready-on", "signal", "--", "sleep", "60"])
             .start();
-        world.await_key("db", "Born");
+        sandbox.await_key("db", "Born");
         assert_sentence(
-            &world
+            &sandbox
                 .signal(["--ready", "db", "--"])
                 .arg(&command)
                 .env("PATH", path)
@@ -758,7 +766,7 @@ fn a_command_that_cannot_be_executed_is_126_or_127_and_its_tombstone_says_died()
             status,
         );
         assert_eq!(
-            world.key("db", "Ready"),
+            sandbox.key("db", "Ready"),
             None,
             "{command:?}: a probe that did not run says nothing"
         );
@@ -767,8 +775,8 @@ fn a_command_that_cannot_be_executed_is_126_or_127_and_its_tombstone_says_died()
 
 #[test]
 fn a_directory_in_which_nothing_can_be_created_is_one_sentence_and_125() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     for case in [
         "signal main",
         "signal -r main",
@@ -776,16 +784,16 @@ fn a_directory_in_which_nothing_can_be_created_is_one_sentence_and_125() {
     ] {
         // The working directory is there and has been removed; nobody can create anything in it, or in proc.
         let removed = "mkdir gone && cd gone && rmdir ../gone && exec \"$@\"";
-        let mut inside = world.command("sh");
+        let mut inside = sandbox.command("sh");
         inside
             .args(["-c", removed, "sh"])
             .arg(binary())
             .args(words(case))
             .env("EXIT_DIR", ".")
-            .current_dir(world.dir());
+            .current_dir(sandbox.dir());
         for command in [
             &mut inside,
-            world
+            sandbox
                 .command(binary())
                 .args(words(case))
                 .env("EXIT_DIR", "/proc"),

@@ -1,7 +1,7 @@
 //! Which applet is called, and what all of them answer.
 
 use crate::support::inspect::assert_sentence;
-use crate::support::sandbox::{Start, World, binary};
+use crate::support::sandbox::{Sandbox, Start, binary};
 use crate::support::users::installed;
 use std::os::unix::process::CommandExt as _;
 
@@ -20,19 +20,23 @@ fn version(name: &str) -> String {
 
 #[test]
 fn argv0_selects_the_applet_by_its_exact_file_name() {
-    let world = World::new();
-    let bin = installed(&world).parent().unwrap().to_owned();
+    let sandbox = Sandbox::new();
+    let bin = installed(&sandbox).parent().unwrap().to_owned();
     for name in APPLETS.into_iter().chain(["exitdir"]) {
-        let absolute = world.command(bin.join(name)).arg("--version").finish();
+        let absolute = sandbox.command(bin.join(name)).arg("--version").finish();
         assert_eq!((absolute.status, absolute.stdout), (0, version(name)));
-        let relative = world
+        let relative = sandbox
             .command("sh")
             .args(["-c", "cd \"$0\" && ./\"$1\" --version"])
             .arg(&bin)
             .arg(name)
             .finish();
         assert_eq!((relative.status, relative.stdout), (0, version(name)));
-        let bare = world.command(binary()).arg0(name).arg("--version").finish();
+        let bare = sandbox
+            .command(binary())
+            .arg0(name)
+            .arg("--version")
+            .finish();
         assert_eq!((bare.status, bare.stdout), (0, version(name)));
     }
     for name in [
@@ -45,7 +49,11 @@ fn argv0_selects_the_applet_by_its_exact_file_name() {
         "init",
         "",
     ] {
-        let ended = world.command(binary()).arg0(name).arg("--version").finish();
+        let ended = sandbox
+            .command(binary())
+            .arg0(name)
+            .arg("--version")
+            .finish();
         assert_lists_applets(&ended);
     }
 }
@@ -64,10 +72,13 @@ fn assert_lists_applets(ended: &crate::support::sandbox::Ended) {
 
 #[test]
 fn exitdir_takes_the_applet_from_its_first_argument() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for name in APPLETS {
         let short = short(name);
-        let ended = world.command(binary()).args([short, "--version"]).finish();
+        let ended = sandbox
+            .command(binary())
+            .args([short, "--version"])
+            .finish();
         assert_eq!((ended.status, ended.stdout), (0, version(name)));
     }
     for arguments in [
@@ -78,7 +89,7 @@ fn exitdir_takes_the_applet_from_its_first_argument() {
         &["--bogus"],
         &["-d", "/tmp", "wait"],
     ] {
-        assert_lists_applets(&world.command(binary()).args(arguments).finish());
+        assert_lists_applets(&sandbox.command(binary()).args(arguments).finish());
     }
 }
 
@@ -94,10 +105,10 @@ fn callers() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
 
 #[test]
 fn help_and_version_go_to_stdout_with_status_0_everywhere() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for (name, words) in callers() {
         for option in ["-h", "--help", "-V", "--version"] {
-            let ended = world
+            let ended = sandbox
                 .command(binary())
                 .args(&words)
                 .arg(option)
@@ -124,13 +135,13 @@ fn help_and_version_go_to_stdout_with_status_0_everywhere() {
             }
         }
     }
-    assert!(world.entries().is_empty());
+    assert!(sandbox.entries().is_empty());
     // What follows the command is the command's.
-    let ended = world.run(["printf", "%s\\n", "--help"]).finish();
+    let ended = sandbox.run(["printf", "%s\\n", "--help"]).finish();
     assert_eq!(ended.stdout, "--help\n");
     // A variable that is wrong does not keep anybody from reading how it is right.
     assert_eq!(
-        world
+        sandbox
             .run(["--help"])
             .env("EXITDIR_TIMEOUT", "soon")
             .finish()
@@ -141,8 +152,8 @@ fn help_and_version_go_to_stdout_with_status_0_everywhere() {
 
 #[test]
 fn what_cannot_be_printed_is_an_error() {
-    let world = World::new();
-    world.signal(["main"]).finish();
+    let sandbox = Sandbox::new();
+    sandbox.signal(["main"]).finish();
     let calls = callers().flat_map(|(name, words)| {
         ["--help", "--version"].map(|option| (name, [words.clone(), vec![option]].concat()))
     });
@@ -154,7 +165,7 @@ fn what_cannot_be_printed_is_an_error() {
             .write(true)
             .open("/dev/full")
             .unwrap();
-        let ended = world.command(binary()).args(&words).stdout(full).finish();
+        let ended = sandbox.command(binary()).args(&words).stdout(full).finish();
         assert_sentence(&ended, name, 125);
         assert!(
             ended.stderr.contains("No space left on device"),

@@ -1,7 +1,7 @@
 //! `exitdir-install` as its users see it.
 
 use crate::support::inspect::{assert_sentence, await_sleep};
-use crate::support::sandbox::{Start, World, binary, entries};
+use crate::support::sandbox::{Sandbox, Start, binary, entries};
 use crate::support::signals::KILL;
 use crate::support::users::{as_nobody, installed, nobody_is_permitted};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -33,42 +33,42 @@ fn assert_installed(bin: &Path) {
 
 #[test]
 fn the_running_binary_and_a_relative_link_for_each_applet_are_installed() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     // Whatever the umask: other containers run as other users.
-    let ended = world
+    let ended = sandbox
         .command("sh")
         .args(["-c", "umask 077; exec \"$0\" install \"$1\""])
         .arg(binary())
-        .arg(world.path("new/bin"))
+        .arg(sandbox.path("new/bin"))
         .finish();
     assert_eq!(
         (ended.status, ended.stdout.as_str(), ended.stderr.as_str()),
         (0, "", "")
     );
-    assert_installed(&world.path("new/bin"));
+    assert_installed(&sandbox.path("new/bin"));
     // What was installed installs itself, through any of its links.
-    let installer = world.path("new/bin/exitdir-install");
+    let installer = sandbox.path("new/bin/exitdir-install");
     assert_eq!(
-        world
+        sandbox
             .command(installer)
-            .arg(world.path("third"))
+            .arg(sandbox.path("third"))
             .finish()
             .status,
         0
     );
-    assert_installed(&world.path("third"));
+    assert_installed(&sandbox.path("third"));
     assert!(
-        world.entries().is_empty(),
+        sandbox.entries().is_empty(),
         "the exit directory is not touched"
     );
 }
 
 #[test]
 fn it_works_again_over_a_binary_that_is_running_and_over_anything_else() {
-    let world = World::new();
-    let exitdir = installed(&world);
-    let bin = world.path("bin");
-    let mut waiter = world.command(&exitdir).args(["wait", "main"]).start();
+    let sandbox = Sandbox::new();
+    let exitdir = installed(&sandbox);
+    let bin = sandbox.path("bin");
+    let mut waiter = sandbox.command(&exitdir).args(["wait", "main"]).start();
     await_sleep(&waiter);
     let before = std::fs::metadata(&exitdir).unwrap().ino();
     std::fs::remove_file(bin.join("exitdir-run")).unwrap();
@@ -77,7 +77,7 @@ fn it_works_again_over_a_binary_that_is_running_and_over_anything_else() {
     std::os::unix::fs::symlink("nowhere", bin.join("exitdir-wait")).unwrap();
 
     assert_eq!(
-        world
+        sandbox
             .command(&exitdir)
             .arg("install")
             .arg(&bin)
@@ -94,7 +94,7 @@ fn it_works_again_over_a_binary_that_is_running_and_over_anything_else() {
     );
     assert!(waiter.is_running());
     assert_eq!(
-        world
+        sandbox
             .command(bin.join("exitdir-signal"))
             .arg("main")
             .finish()
@@ -106,36 +106,36 @@ fn it_works_again_over_a_binary_that_is_running_and_over_anything_else() {
 
 #[test]
 fn a_place_that_cannot_be_written_is_one_sentence_and_125() {
-    let world = World::new();
-    std::fs::write(world.path("file"), "precious\n").unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("file"), "precious\n").unwrap();
     for place in ["file", "file/below"] {
-        let ended = world
+        let ended = sandbox
             .command(binary())
             .arg("install")
-            .arg(world.path(place))
+            .arg(sandbox.path(place))
             .finish();
         assert_sentence(&ended, "exitdir-install", 125);
     }
-    std::fs::create_dir_all(world.path("taken/exitdir")).unwrap();
+    std::fs::create_dir_all(sandbox.path("taken/exitdir")).unwrap();
     assert_sentence(
-        &world
+        &sandbox
             .command(binary())
             .arg("install")
-            .arg(world.path("taken"))
+            .arg(sandbox.path("taken"))
             .finish(),
         "exitdir-install",
         125,
     );
     assert_eq!(
-        entries(&world.path("taken")),
+        entries(&sandbox.path("taken")),
         ["exitdir"],
         "nothing is left behind"
     );
     if nobody_is_permitted() {
-        let exitdir = installed(&world);
-        let ended = as_nobody(&world, exitdir)
+        let exitdir = installed(&sandbox);
+        let ended = as_nobody(&sandbox, exitdir)
             .arg("install")
-            .arg(world.path("denied"))
+            .arg(sandbox.path("denied"))
             .finish();
         assert_sentence(&ended, "exitdir-install", 125);
         assert!(
@@ -148,22 +148,22 @@ fn a_place_that_cannot_be_written_is_one_sentence_and_125() {
 
 #[test]
 fn a_sweep_removes_the_tombstones_that_nobody_holds_a_lock_on() {
-    let world = World::new();
-    let dir = world.dir();
+    let sandbox = Sandbox::new();
+    let dir = sandbox.dir();
     let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).unwrap();
-    let _living = world.run(["-n", "living", "--", "sleep", "60"]).start();
-    let _unborn = world
+    let _living = sandbox.run(["-n", "living", "--", "sleep", "60"]).start();
+    let _unborn = sandbox
         .run(["-n", "unborn", "--birth-deps", "never", "--", "true"])
         .start();
-    let lost = world.run(["-n", "lost", "--", "sleep", "60"]).start();
+    let lost = sandbox.run(["-n", "lost", "--", "sleep", "60"]).start();
     for name in ["living", "lost"] {
-        world.await_key(name, "Ready");
+        sandbox.await_key(name, "Ready");
     }
-    world.await_key("unborn", "Lock");
+    sandbox.await_key("unborn", "Lock");
     lost.send(KILL);
     lost.end();
-    world.signal(["-c", "3", "said"]).finish();
-    world.signal(["-c", "3", "living"]).finish();
+    sandbox.signal(["-c", "3", "said"]).finish();
+    sandbox.signal(["-c", "3", "living"]).finish();
     write("exitFile", "");
     write("kubexit", "Born: \"2026-11-20T21:29:27Z\"\n");
     write(&"n".repeat(255), "");
@@ -177,7 +177,7 @@ fn a_sweep_removes_the_tombstones_that_nobody_holds_a_lock_on() {
     std::os::unix::fs::symlink("living", dir.join("link")).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, dir.join("fifo"), 0o666.into()).unwrap();
 
-    let ended = world.applet("install").arg("--sweep").finish();
+    let ended = sandbox.applet("install").arg("--sweep").finish();
     ended.assert_output(0, "");
     let left = [
         "-dash",
@@ -190,9 +190,9 @@ fn a_sweep_removes_the_tombstones_that_nobody_holds_a_lock_on() {
         "not a name",
         "unborn",
     ];
-    assert_eq!(world.entries(), left);
+    assert_eq!(sandbox.entries(), left);
     assert_eq!(
-        world
+        sandbox
             .wait(["-t", "0", "unborn:waiting", "living:exit=3"])
             .finish()
             .status,
@@ -201,28 +201,28 @@ fn a_sweep_removes_the_tombstones_that_nobody_holds_a_lock_on() {
     );
 
     assert_eq!(
-        world.applet("install").arg("--sweep").finish().status,
+        sandbox.applet("install").arg("--sweep").finish().status,
         0,
         "again"
     );
-    assert_eq!(world.entries(), left);
+    assert_eq!(sandbox.entries(), left);
 }
 
 #[test]
 fn a_sweep_goes_together_with_an_installation_and_needs_no_directory_that_is_there() {
-    let world = World::new();
-    let ended = world.applet("install").arg("--sweep").finish();
+    let sandbox = Sandbox::new();
+    let ended = sandbox.applet("install").arg("--sweep").finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
-    assert!(!world.dir().exists(), "nothing is created");
-    std::fs::create_dir(world.path("other")).unwrap();
-    world.touch("other/corpse");
-    let mut both = world.applet("install");
+    assert!(!sandbox.dir().exists(), "nothing is created");
+    std::fs::create_dir(sandbox.path("other")).unwrap();
+    sandbox.touch("other/corpse");
+    let mut both = sandbox.applet("install");
     let ended = both
         .args(["--sweep", "--dir"])
-        .arg(world.path("other"))
-        .arg(world.path("target"))
+        .arg(sandbox.path("other"))
+        .arg(sandbox.path("target"))
         .finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
-    assert!(entries(&world.path("other")).is_empty());
-    assert_installed(&world.path("target"));
+    assert!(entries(&sandbox.path("other")).is_empty());
+    assert_installed(&sandbox.path("target"));
 }

@@ -1,48 +1,48 @@
 //! `exitdir-status` as its users see it.
 
 use crate::support::inspect::assert_sentence;
-use crate::support::sandbox::{Start, World};
+use crate::support::sandbox::{Sandbox, Start};
 use crate::support::signals::KILL;
 
 /// A directory with one life in each state.
-fn populated() -> (World, Vec<crate::support::sandbox::Running>) {
-    let world = World::new();
+fn populated() -> (Sandbox, Vec<crate::support::sandbox::Running>) {
+    let sandbox = Sandbox::new();
     let living = vec![
-        world
+        sandbox
             .run(["-n", "unborn", "--birth-deps", "never", "--", "true"])
             .start(),
-        world
+        sandbox
             .run(["-n", "born", "--ready-on", "signal", "--", "sleep", "60"])
             .start(),
-        world.run(["-n", "Ready", "--", "sleep", "60"]).start(),
+        sandbox.run(["-n", "Ready", "--", "sleep", "60"]).start(),
     ];
     for (name, key) in [("unborn", "Lock"), ("born", "Born"), ("Ready", "Ready")] {
-        world.await_key(name, key);
+        sandbox.await_key(name, key);
     }
-    let lost = world.run(["-n", "lost", "--", "sleep", "60"]).start();
-    world.await_key("lost", "Ready");
+    let lost = sandbox.run(["-n", "lost", "--", "sleep", "60"]).start();
+    sandbox.await_key("lost", "Ready");
     lost.send(KILL);
     lost.end();
-    world.run(["-n", "ok", "--", "true"]).finish();
-    world
+    sandbox.run(["-n", "ok", "--", "true"]).finish();
+    sandbox
         .run(["-n", "failed", "--", "sh", "-c", "exit 3"])
         .finish();
-    world
+    sandbox
         .run(["-n", "signaled", "--", "sh", "-c", "kill -9 $$"])
         .finish();
-    world
+    sandbox
         .run(["-n", "proxy", "--death-deps", "failed", "--", "true"])
         .finish();
-    world
+    sandbox
         .signal(["-c", "7", "-m", "by \"hand\"", "said"])
         .finish();
-    (world, living)
+    (sandbox, living)
 }
 
 #[test]
 fn the_table_has_one_row_for_each_tombstone_sorted_by_name() {
-    let (world, _living) = populated();
-    let ended = world.applet("status").finish();
+    let (sandbox, _living) = populated();
+    let ended = sandbox.applet("status").finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
     let rows: Vec<Vec<&str>> = ended
         .stdout
@@ -90,8 +90,8 @@ fn the_table_has_one_row_for_each_tombstone_sorted_by_name() {
 
 #[test]
 fn json_is_one_object_per_line() {
-    let (world, _living) = populated();
-    let ended = world.applet("status").arg("--json").finish();
+    let (sandbox, _living) = populated();
+    let ended = sandbox.applet("status").arg("--json").finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(lines.len(), 9);
@@ -118,7 +118,7 @@ fn json_is_one_object_per_line() {
     ] {
         assert!(lines[7].contains(part), "{part}: {}", lines[7]);
     }
-    let died = world.key("failed", "Died").unwrap();
+    let died = sandbox.key("failed", "Died").unwrap();
     assert!(
         lines[2].contains(&format!("\"died\":{died}")),
         "{}",
@@ -128,10 +128,10 @@ fn json_is_one_object_per_line() {
 
 #[test]
 fn the_age_is_that_of_the_state() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     let ago = |seconds: u32| {
-        let ended = world
+        let ended = sandbox
             .command("date")
             .args([
                 "-u",
@@ -162,8 +162,8 @@ fn the_age_is_that_of_the_state() {
         ("Born: \"yesterday\"\n".to_owned(), "-"),
         ("Born: \"2999-01-01T00:00:00Z\"\n".to_owned(), "0s"),
     ] {
-        std::fs::write(world.dir().join("x"), &text).unwrap();
-        let stdout = world.applet("status").finish().stdout;
+        std::fs::write(sandbox.dir().join("x"), &text).unwrap();
+        let stdout = sandbox.applet("status").finish().stdout;
         let row: Vec<&str> = stdout.lines().nth(1).unwrap().split_whitespace().collect();
         assert_eq!(row[2], age, "{text}{stdout}");
     }
@@ -171,12 +171,12 @@ fn the_age_is_that_of_the_state() {
 
 #[test]
 fn nothing_is_created_and_an_empty_directory_is_an_empty_table() {
-    let world = World::new();
-    assert_sentence(&world.applet("status").finish(), "exitdir-status", 125);
-    assert!(!world.dir().exists());
-    std::fs::create_dir(world.dir()).unwrap();
-    let ended = world.applet("status").finish();
+    let sandbox = Sandbox::new();
+    assert_sentence(&sandbox.applet("status").finish(), "exitdir-status", 125);
+    assert!(!sandbox.dir().exists());
+    std::fs::create_dir(sandbox.dir()).unwrap();
+    let ended = sandbox.applet("status").finish();
     assert_eq!((ended.status, ended.stdout.lines().count()), (0, 1));
-    let ended = world.applet("status").arg("--json").finish();
+    let ended = sandbox.applet("status").arg("--json").finish();
     ended.assert_output(0, "");
 }

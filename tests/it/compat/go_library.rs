@@ -1,7 +1,7 @@
-//! The world of the Go library: its follower ends at any entry of the directory, whatever its name and
+//! The Go library: its follower ends at any entry of the directory, whatever its name and
 //! kind; its leader creates `exitFile` and never closes it. Both are played here, and ours live among them.
 
-use crate::support::sandbox::{Running, Start, World, entries};
+use crate::support::sandbox::{Running, Sandbox, Start, entries};
 use crate::support::signals::TERM;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use std::fs::File;
@@ -18,12 +18,12 @@ struct Follower {
 
 impl Follower {
     /// Begins to watch, and then looks at what is there already.
-    fn of(world: &World) -> Follower {
-        std::fs::create_dir_all(world.dir()).unwrap();
+    fn of(sandbox: &Sandbox) -> Follower {
+        std::fs::create_dir_all(sandbox.dir()).unwrap();
         let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
         let entering = WatchFlags::CREATE | WatchFlags::MOVED_TO;
-        inotify::add_watch(&watch, world.dir(), entering).unwrap();
-        let entered = entries(&world.dir());
+        inotify::add_watch(&watch, sandbox.dir(), entering).unwrap();
+        let entered = entries(&sandbox.dir());
         Follower { watch, entered }
     }
 
@@ -45,24 +45,24 @@ impl Follower {
 }
 
 /// The library's leader says exit. It does not close the file before it ends.
-fn leader_exits(world: &World) -> File {
-    File::create(world.dir().join("exitFile")).unwrap()
+fn leader_exits(sandbox: &Sandbox) -> File {
+    File::create(sandbox.dir().join("exitFile")).unwrap()
 }
 
 /// `exitdir-run --exit-only -n x OPTIONS -- sh -c SCRIPT`. In the script `$up` is a file outside of the
 /// directory, and `$last` one inside, created when there is nothing more for CMD to do.
-fn exit_only(world: &World, options: &str, script: &str) -> Running {
-    world
+fn exit_only(sandbox: &Sandbox, options: &str, script: &str) -> Running {
+    sandbox
         .run(["--exit-only", "-n", "x"])
         .args(options.split_whitespace())
         .args(["--", "sh", "-c", script])
-        .env("up", world.path("up"))
-        .env("last", world.dir().join("last"))
+        .env("up", sandbox.path("up"))
+        .env("last", sandbox.dir().join("last"))
         .start()
 }
 
-fn await_up(world: &World) {
-    world.await_file("up");
+fn await_up(sandbox: &Sandbox) {
+    sandbox.await_file("up");
 }
 
 /// Serves until it is told to stop, and is slow to stop.
@@ -90,20 +90,23 @@ fn the_follower_exits_at_any_entry_of_any_kind() {
         ),
     ];
     for (what, script) in kinds {
-        let world = World::new();
-        let mut follower = Follower::of(&world);
+        let sandbox = Sandbox::new();
+        let mut follower = Follower::of(&sandbox);
         assert!(!follower.exits(), "{what}");
-        assert_eq!(world.command("sh").args(["-c", script]).finish().status, 0);
+        assert_eq!(
+            sandbox.command("sh").args(["-c", script]).finish().status,
+            0
+        );
         assert!(follower.exits(), "{what}");
     }
 }
 
 #[test]
 fn without_exit_only_the_follower_exits_when_a_life_begins() {
-    let world = World::new();
-    let mut follower = Follower::of(&world);
-    let _x = world.run(["-n", "x", "--", "sleep", "60"]).start();
-    world.await_key("x", "Born");
+    let sandbox = Sandbox::new();
+    let mut follower = Follower::of(&sandbox);
+    let _x = sandbox.run(["-n", "x", "--", "sleep", "60"]).start();
+    sandbox.await_key("x", "Born");
     assert!(follower.exits());
 }
 
@@ -121,22 +124,22 @@ fn an_exit_only_life_puts_nothing_into_the_directory_before_its_command_has_ende
         ("--restart on-failure --restart-limit 1", twice, 3),
     ];
     for (options, script, status) in cases {
-        let world = World::new();
-        let mut follower = Follower::of(&world);
-        let ended = exit_only(&world, options, script).end();
+        let sandbox = Sandbox::new();
+        let mut follower = Follower::of(&sandbox);
+        let ended = exit_only(&sandbox, options, script).end();
         assert_eq!(ended.status, status, "{options}: {ended:?}");
         assert_eq!(follower.entered(), ["last", END[0], END[1]], "{options}");
-        assert_eq!(world.entries(), ["last", "x"], "{options}");
-        assert!(world.key("x", "Died").is_some(), "{options}");
+        assert_eq!(sandbox.entries(), ["last", "x"], "{options}");
+        assert!(sandbox.key("x", "Died").is_some(), "{options}");
     }
 }
 
 #[test]
 fn an_exit_only_life_that_runs_for_long_is_not_seen_before_it_is_told_to_stop() {
-    let world = World::new();
-    let mut follower = Follower::of(&world);
-    let mut main = exit_only(&world, "", SERVE);
-    await_up(&world);
+    let sandbox = Sandbox::new();
+    let mut follower = Follower::of(&sandbox);
+    let mut main = exit_only(&sandbox, "", SERVE);
+    await_up(&sandbox);
     assert!(main.is_running() && !follower.exits());
     main.send(TERM);
     assert_eq!(main.end().status, 0);
@@ -145,12 +148,12 @@ fn an_exit_only_life_that_runs_for_long_is_not_seen_before_it_is_told_to_stop() 
 
 #[test]
 fn an_exit_only_life_that_is_stopped_for_the_leaders_exit_says_so_only_when_it_is_over() {
-    let world = World::new();
-    let mut follower = Follower::of(&world);
-    let x = exit_only(&world, "--death-deps exitFile", SERVE);
-    await_up(&world);
+    let sandbox = Sandbox::new();
+    let mut follower = Follower::of(&sandbox);
+    let x = exit_only(&sandbox, "--death-deps exitFile", SERVE);
+    await_up(&sandbox);
     assert!(!follower.exits());
-    let _open = leader_exits(&world);
+    let _open = leader_exits(&sandbox);
     let ended = x.end();
     assert_eq!(ended.status, 0, "{ended:?}");
     assert_eq!(follower.entered(), ["exitFile", "last", END[0], END[1]]);
@@ -158,12 +161,12 @@ fn an_exit_only_life_that_is_stopped_for_the_leaders_exit_says_so_only_when_it_i
 
 #[test]
 fn an_exit_only_life_waits_for_its_birth_unseen() {
-    let world = World::new();
-    let mut follower = Follower::of(&world);
-    let x = exit_only(&world, "--birth-deps exitFile:died", ": >\"$last\"");
+    let sandbox = Sandbox::new();
+    let mut follower = Follower::of(&sandbox);
+    let x = exit_only(&sandbox, "--birth-deps exitFile:died", ": >\"$last\"");
     crate::support::inspect::await_sleep(&x);
     assert!(!follower.exits());
-    drop(leader_exits(&world));
+    drop(leader_exits(&sandbox));
     let ended = x.end();
     assert_eq!(ended.status, 0, "{ended:?}");
     assert_eq!(follower.entered(), ["exitFile", "last", END[0], END[1]]);
@@ -173,14 +176,14 @@ fn an_exit_only_life_waits_for_its_birth_unseen() {
 fn an_exit_only_life_is_over_when_what_its_command_left_behind_is_gone() {
     let left = "trap ': >\"$last\"; exit' TERM; : >\"$up\"; while :; do sleep 0.05; done";
     let script = "sh -c \"$left\" & while [ ! -e \"$up\" ]; do sleep 0.01; done; exit 3";
-    let world = World::new();
-    let mut follower = Follower::of(&world);
-    let ended = world
+    let sandbox = Sandbox::new();
+    let mut follower = Follower::of(&sandbox);
+    let ended = sandbox
         .run(["--exit-only", "-n", "x", "--wait-descendants"])
         .args(["--", "sh", "-c", script])
         .env("left", left)
-        .env("up", world.path("up"))
-        .env("last", world.dir().join("last"))
+        .env("up", sandbox.path("up"))
+        .env("last", sandbox.dir().join("last"))
         .finish();
     assert_eq!(ended.status, 3, "{ended:?}");
     assert_eq!(follower.entered(), ["last", END[0], END[1]]);
@@ -192,9 +195,9 @@ fn an_exit_only_life_that_never_began_ends_the_follower_all_the_same() {
         ("", "no-such-command", 127),
         ("--birth-deps y --birth-timeout 50ms", "true", 124),
     ] {
-        let world = World::new();
-        let mut follower = Follower::of(&world);
-        let mut x = world.run(["--exit-only", "-n", "x"]);
+        let sandbox = Sandbox::new();
+        let mut follower = Follower::of(&sandbox);
+        let mut x = sandbox.run(["--exit-only", "-n", "x"]);
         let ended = x
             .args(options.split_whitespace())
             .args(["--", command])
@@ -206,27 +209,27 @@ fn an_exit_only_life_that_never_began_ends_the_follower_all_the_same() {
 
 #[test]
 fn exitdir_signal_without_a_name_is_the_leaders_word() {
-    let world = World::new();
-    let mut follower = Follower::of(&world);
-    assert_eq!(world.signal([""; 0]).finish().status, 0);
+    let sandbox = Sandbox::new();
+    let mut follower = Follower::of(&sandbox);
+    assert_eq!(sandbox.signal([""; 0]).finish().status, 0);
     assert!(follower.exits());
-    assert_eq!(world.entries(), ["exitFile"]);
-    let mut late = Follower::of(&world);
+    assert_eq!(sandbox.entries(), ["exitFile"]);
+    let mut late = Follower::of(&sandbox);
     assert_eq!(late.entered(), ["exitFile"], "also if it comes later");
 }
 
 #[test]
 fn the_leaders_open_exit_file_is_a_death_once_it_has_settled() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     // Looks that are an hour apart: nothing but the settling itself can end these.
-    let start = |words: &[&str]| world.wait(["--poll", "1h"]).args(words).start();
+    let start = |words: &[&str]| sandbox.wait(["--poll", "1h"]).args(words).start();
     let waits = [
         start(&["--print", "exitFile"]),
         start(&["-x"]),
         start(&["exitFile:ok"]),
     ];
-    let death = exit_only(&world, "--poll 1h --death-deps exitFile", SERVE);
-    let birth = world
+    let death = exit_only(&sandbox, "--poll 1h --death-deps exitFile", SERVE);
+    let birth = sandbox
         .run([
             "--poll",
             "1h",
@@ -237,11 +240,11 @@ fn the_leaders_open_exit_file_is_a_death_once_it_has_settled() {
             "born",
         ])
         .start();
-    await_up(&world);
+    await_up(&sandbox);
     for process in waits.iter().chain([&birth]) {
         crate::support::inspect::await_sleep(process);
     }
-    let open = leader_exits(&world);
+    let open = leader_exits(&sandbox);
     let printed = waits.map(|wait| {
         let ended = wait.end();
         assert_eq!(ended.status, 0, "{ended:?}");
@@ -256,18 +259,21 @@ fn the_leaders_open_exit_file_is_a_death_once_it_has_settled() {
 
 #[test]
 fn the_leaders_open_exit_file_counts_at_once_only_if_it_is_old() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
-    let open = leader_exits(&world);
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
+    let open = leader_exits(&sandbox);
     let now = SystemTime::now();
     for (modified, status) in [
         (now + Duration::from_secs(3600), 124),
         (now - Duration::from_secs(10), 0),
     ] {
         open.set_modified(modified).unwrap();
-        assert_eq!(world.wait(["-t", "0", "exitFile"]).finish().status, status);
+        assert_eq!(
+            sandbox.wait(["-t", "0", "exitFile"]).finish().status,
+            status
+        );
     }
-    let never = world
+    let never = sandbox
         .run(["--death-deps", "exitFile", "--", "echo", "started"])
         .finish();
     never.assert_output(0, "");

@@ -5,7 +5,7 @@
 use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
 use crate::support::proc::{Process, await_gone, is_gone, only_child, sleep_count, state_of};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Ended, Running, Start, World, binary, eventually, wait_until};
+use crate::support::sandbox::{Ended, Running, Sandbox, Start, binary, eventually, wait_until};
 use crate::support::signals::{CONT, LAST, TERM, TSTP, TTIN, TTOU, USR1, send_all};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -30,24 +30,24 @@ fn here<'n>(names: &[&'n str]) -> Vec<&'n str> {
 }
 
 /// One of the programs, with these words.
-fn init(world: &World, name: &str, words: &[&str]) -> Command {
+fn init(sandbox: &Sandbox, name: &str, words: &[&str]) -> Command {
     let mut command = if name == OURS {
-        world.applet("run")
+        sandbox.applet("run")
     } else {
-        world.command(name)
+        sandbox.command(name)
     };
     command.args(words).env_remove("EXIT_DIR");
-    command.current_dir(world.path("."));
+    command.current_dir(sandbox.path("."));
     command
 }
 
 /// One of the programs behind another that sets the scene for it.
-fn behind(world: &World, before: &[&str], name: &str, words: &[&str]) -> Command {
-    let plain = init(world, name, words);
-    let mut command = world.command(before[0]);
+fn behind(sandbox: &Sandbox, before: &[&str], name: &str, words: &[&str]) -> Command {
+    let plain = init(sandbox, name, words);
+    let mut command = sandbox.command(before[0]);
     command.args(&before[1..]).arg(plain.get_program());
     command.args(plain.get_args()).env_remove("EXIT_DIR");
-    command.current_dir(world.path("."));
+    command.current_dir(sandbox.path("."));
     command
 }
 
@@ -55,11 +55,11 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-/// A world in which a [`listener`] goes on: until the file is gone, or all of the world is.
-fn stage() -> World {
-    let world = World::new();
-    world.touch("go");
-    world
+/// A sandbox in which a [`listener`] goes on: until the file is gone, or all of the sandbox is.
+fn stage() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.touch("go");
+    sandbox
 }
 
 /// A script that notes each of the signals by number in a file `heard`, says `ready` in it, and ends with 9.
@@ -71,42 +71,42 @@ fn listener(signals: &[i32]) -> String {
     format!("{traps} echo ready >>heard; while [ -e go ]; do sleep 0.02; done; exit 9")
 }
 
-fn await_heard(world: &World, word: &str) {
-    eventually(format!("{word} is heard"), || has_heard(world, word));
+fn await_heard(sandbox: &Sandbox, word: &str) {
+    eventually(format!("{word} is heard"), || has_heard(sandbox, word));
 }
 
-fn has_heard(world: &World, word: &str) -> Option<()> {
-    let heard = read(&world.path("heard"));
+fn has_heard(sandbox: &Sandbox, word: &str) -> Option<()> {
+    let heard = read(&sandbox.path("heard"));
     heard.lines().any(|line| line == word).then_some(())
 }
 
-fn heard(world: &World) -> Vec<i32> {
-    let heard = read(&world.path("heard"));
+fn heard(sandbox: &Sandbox) -> Vec<i32> {
+    let heard = read(&sandbox.path("heard"));
     let mut numbers: Vec<i32> = heard.lines().filter_map(|line| line.parse().ok()).collect();
     numbers.sort_unstable();
     numbers.dedup();
     numbers
 }
 
-fn let_go(world: &World) {
-    std::fs::remove_file(world.path("go")).unwrap();
+fn let_go(sandbox: &Sandbox) {
+    std::fs::remove_file(sandbox.path("go")).unwrap();
 }
 
 /// What arrives at the command when these signals are sent, one after the other.
 fn passed_on(name: &str, options: &[&str], sent: &[i32], listened: &[i32]) -> (Vec<i32>, i32) {
-    let world = stage();
+    let sandbox = stage();
     let script = listener(&[listened, &[LAST]].concat());
     let words = [options, &["--", "sh", "-c", &script]].concat();
-    let running = init(&world, name, &words).start();
-    await_heard(&world, "ready");
+    let running = init(&sandbox, name, &words).start();
+    await_heard(&sandbox, "ready");
     for signal in sent {
         send_all(running.pid(), &[*signal]);
     }
     send_all(running.pid(), &[LAST]);
-    await_heard(&world, &LAST.to_string());
-    let_go(&world);
+    await_heard(&sandbox, &LAST.to_string());
+    let_go(&sandbox);
     let status = running.end().status;
-    let mut heard = heard(&world);
+    let mut heard = heard(&sandbox);
     heard.retain(|signal| *signal != LAST);
     (heard, status)
 }
@@ -136,10 +136,10 @@ fn statuses_are_those_of_the_peers() {
         ("ulimit -c 0; kill -s SEGV $$", 139),
         ("ulimit -c 0; kill -s 37 $$", 165),
     ];
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for name in here(&ALL) {
         for (script, status) in scripts {
-            let ended = init(&world, name, &["--", "sh", "-c", script]).finish();
+            let ended = init(&sandbox, name, &["--", "sh", "-c", script]).finish();
             assert_eq!(ended.status, status, "{name}: {script}: {ended:?}");
         }
     }
@@ -157,7 +157,7 @@ fn the_signals_that_matter_are_passed_on_as_the_peers_do() {
 
 #[test]
 fn an_orphan_of_pid_1_is_reaped_as_the_peers_do() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     if !pid_namespace_is_permitted() {
         return;
     }
@@ -171,10 +171,10 @@ fn an_orphan_of_pid_1_is_reaped_as_the_peers_do() {
                   done\n\
                   echo \"$(wc -l <\"$1\") $(left \"$1\" | wc -l) $PPID\"; exit 4";
     for name in here(&ALL) {
-        let orphans = world.path(name);
+        let orphans = sandbox.path(name);
         std::fs::write(&orphans, "").unwrap();
         let mut command = behind(
-            &world,
+            &sandbox,
             &PID_NAMESPACE,
             name,
             &["--", "sh", "-c", script, "sh"],
@@ -206,11 +206,11 @@ fn the_letters_of_tini_mean_what_they_mean_to_tini() {
         (&["-p", "SIGKILL"], "exit 7", 7),
         (&["-sp", "SIGTERM"], "exit 7", 7),
     ];
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for name in here(&[OURS, TINI]) {
         for (options, script, status) in cells {
             let words = [options, &["--", "sh", "-c", script]].concat();
-            let ended = init(&world, name, &words).finish();
+            let ended = init(&sandbox, name, &words).finish();
             assert_eq!(ended.status, status, "{name} {options:?}: {ended:?}");
         }
     }
@@ -219,22 +219,22 @@ fn the_letters_of_tini_mean_what_they_mean_to_tini() {
 #[test]
 fn a_parent_death_signal_is_passed_on_as_tini_does() {
     for name in here(&[OURS, TINI]) {
-        let world = stage();
+        let sandbox = stage();
         let script = listener(&[USR1]);
         let words = ["-s", "-p", "SIGUSR1", "--", "sh", "-c", &script];
         // The job of a shell has that shell for its parent, and outlives it.
         let job = ["sh", "-c", "\"$@\" & echo $! >job; wait", "sh"];
-        let mut parent = behind(&world, &job, name, &words);
+        let mut parent = behind(&sandbox, &job, name, &words);
         // Its pipes would stay open with the job.
         parent.stdout(Stdio::null());
         let parent = parent.stderr(Stdio::null()).start();
-        await_heard(&world, "ready");
+        await_heard(&sandbox, "ready");
         let job = eventually("the shell has noted its job", || {
-            Some(read(&world.path("job"))).filter(|job| job.ends_with('\n'))
+            Some(read(&sandbox.path("job"))).filter(|job| job.ends_with('\n'))
         });
         drop(parent);
-        await_heard(&world, &USR1.to_string());
-        let_go(&world);
+        await_heard(&sandbox, &USR1.to_string());
+        let_go(&sandbox);
         await_gone(&job);
     }
 }
@@ -268,24 +268,24 @@ fn a_signal_goes_to_the_group_by_default_only_with_dumb_init() {
     ];
     let names = here(&ALL);
     for (name, options, to_group) in cells.into_iter().filter(|cell| names.contains(&cell.0)) {
-        let world = stage();
+        let sandbox = stage();
         // Both end as the file is gone, and the outer one last.
         let script = "sh -c 'trap \"echo inner >>heard\" USR1; echo inside >>heard; while [ -e go ]; do sleep 0.02; done' & \
                       trap 'echo outer >>heard' USR1; echo ready >>heard; \
                       while [ -e go ]; do sleep 0.02; done; while kill -0 $! 2>/dev/null; do wait $!; done";
         let words = [options, &["--", "sh", "-c", script]].concat();
-        let running = init(&world, name, &words).start();
-        await_heard(&world, "ready");
-        await_heard(&world, "inside");
+        let running = init(&sandbox, name, &words).start();
+        await_heard(&sandbox, "ready");
+        await_heard(&sandbox, "inside");
         send_all(running.pid(), &[USR1]);
-        await_heard(&world, "outer");
+        await_heard(&sandbox, "outer");
         if to_group {
-            await_heard(&world, "inner");
+            await_heard(&sandbox, "inner");
         }
-        let_go(&world);
+        let_go(&sandbox);
         running.end();
         assert_eq!(
-            has_heard(&world, "inner").is_some(),
+            has_heard(&sandbox, "inner").is_some(),
             to_group,
             "{name} {options:?}"
         );
@@ -304,23 +304,23 @@ fn orphans_are_adopted_when_asked_for_but_by_catatonit_always_and_by_dumb_init_n
     ];
     let names = here(&ALL);
     for (name, options, adopted) in cells.into_iter().filter(|cell| names.contains(&cell.0)) {
-        let world = stage();
+        let sandbox = stage();
         // The subshell in the middle has ended when the last line runs.
         let script = "( sh -c 'while [ -e go ]; do sleep 0.02; done' >/dev/null 2>&1 & echo $! >orphan ); \
                       echo $PPID $(cut -d ' ' -f 4 /proc/$(cat orphan)/stat)";
         let words = [options, &["--", "sh", "-c", script]].concat();
-        let ended = init(&world, name, &words).finish();
+        let ended = init(&sandbox, name, &words).finish();
         let (ours, parent) = ended.stdout.trim().split_once(' ').unwrap();
         assert_eq!(ours == parent, adopted, "{name} {options:?}: {ended:?}");
-        let_go(&world);
-        let orphan = read(&world.path("orphan"));
+        let_go(&sandbox);
+        let orphan = read(&sandbox.path("orphan"));
         await_gone(&orphan);
     }
 }
 
 #[test]
 fn a_command_that_cannot_be_executed_has_a_status_of_its_own_only_here_and_with_tini() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     // Not found, not executable, no directory, no command at all.
     let table = [
         (OURS, [127, 126, 127, 125]),
@@ -333,7 +333,7 @@ fn a_command_that_cannot_be_executed_has_a_status_of_its_own_only_here_and_with_
         let commands = [&["no-such-command"][..], &["/"], &["/dev/null/x"], &[]];
         for (command, status) in commands.into_iter().zip(statuses) {
             let words = [&["--"], command].concat();
-            let ended = init(&world, name, &words).finish();
+            let ended = init(&sandbox, name, &words).finish();
             assert_eq!(ended.status, status, "{name} {command:?}: {ended:?}");
         }
     }
@@ -341,11 +341,11 @@ fn a_command_that_cannot_be_executed_has_a_status_of_its_own_only_here_and_with_
 
 #[test]
 fn options_of_the_command_need_no_dashes_before_them_but_with_tini_and_catatonit() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let table = [(OURS, 8), (TINI, 1), (DUMB_INIT, 8), (CATATONIT, 1)];
     let names = here(&ALL);
     for (name, status) in table.into_iter().filter(|row| names.contains(&row.0)) {
-        let ended = init(&world, name, &["sh", "-c", "exit 8"]).finish();
+        let ended = init(&sandbox, name, &["sh", "-c", "exit 8"]).finish();
         assert_eq!(ended.status, status, "{name}: {ended:?}");
     }
 }
@@ -366,10 +366,10 @@ fn dumb_init_makes_of_a_stop_from_the_terminal_one_that_no_program_can_catch() {
     if !is_here(DUMB_INIT) {
         return;
     }
-    let world = stage();
+    let sandbox = stage();
     let script = listener(&[TSTP, LAST]);
-    let running = init(&world, DUMB_INIT, &["--", "sh", "-c", &script]).start();
-    await_heard(&world, "ready");
+    let running = init(&sandbox, DUMB_INIT, &["--", "sh", "-c", &script]).start();
+    await_heard(&sandbox, "ready");
     let child = child_of(running.pid());
     send_all(running.pid(), &[TSTP]);
     await_state(running.pid(), 'T');
@@ -378,9 +378,9 @@ fn dumb_init_makes_of_a_stop_from_the_terminal_one_that_no_program_can_catch() {
         state_of(child).filter(|state| ['T', 'D'].contains(state))
     });
     send_all(running.pid(), &[CONT]);
-    let_go(&world);
+    let_go(&sandbox);
     assert_eq!(running.end().status, 9);
-    assert_eq!(heard(&world), []);
+    assert_eq!(heard(&sandbox), []);
 }
 
 #[test]
@@ -393,18 +393,18 @@ fn a_fault_that_somebody_sends_ends_tini_and_catatonit_and_leaves_their_command(
                 assert_eq!(heard, (vec![signal], 9), "{name}");
                 continue;
             }
-            let world = stage();
+            let sandbox = stage();
             let script = listener(&[signal]);
             let before = ["sh", "-c", "ulimit -c 0; exec \"$@\" >/dev/null 2>&1", "sh"];
-            let running = behind(&world, &before, name, &["--", "sh", "-c", &script]).start();
-            await_heard(&world, "ready");
+            let running = behind(&sandbox, &before, name, &["--", "sh", "-c", &script]).start();
+            await_heard(&sandbox, "ready");
             let child = child_of(running.pid());
             send_all(running.pid(), &[signal]);
             assert_eq!(running.end().status, 128 + signal, "{name}");
             assert!(!is_gone(child), "{name} and {signal}");
-            let_go(&world);
+            let_go(&sandbox);
             await_gone(child);
-            assert_eq!(heard(&world), [], "{name}");
+            assert_eq!(heard(&sandbox), [], "{name}");
         }
     }
 }
@@ -412,17 +412,17 @@ fn a_fault_that_somebody_sends_ends_tini_and_catatonit_and_leaves_their_command(
 #[test]
 fn the_command_dies_with_a_killed_supervisor_only_here() {
     for name in here(&ALL) {
-        let world = stage();
-        let mut command = init(&world, name, &["--", "sh", "-c", &listener(&[])]);
+        let sandbox = stage();
+        let mut command = init(&sandbox, name, &["--", "sh", "-c", &listener(&[])]);
         let running = command.stdout(Stdio::null()).stderr(Stdio::null()).start();
-        await_heard(&world, "ready");
+        await_heard(&sandbox, "ready");
         let child = child_of(running.pid()).to_string();
         drop(running);
         if name == OURS {
             await_gone(&child);
         } else {
             assert!(!is_gone(&child), "{name}");
-            let_go(&world);
+            let_go(&sandbox);
             await_gone(&child);
         }
     }
@@ -433,15 +433,15 @@ fn only_here_and_with_tini_the_command_gets_its_signals_as_they_were() {
     const HUP_BIT: u64 = 1;
     const USR2_BIT: u64 = 1 << 11;
     const STOPS: u64 = 0b111 << 19;
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let before = ["env", "--ignore-signal=HUP", "--block-signal=USR2"];
-    let mut trial = world.command(before[0]);
+    let mut trial = sandbox.command(before[0]);
     if !is_permitted("env --block-signal", trial.args(&before[1..]).arg("true")) {
         return;
     }
     let look = ["--", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"];
     let found = |name: &str| {
-        let ended = behind(&world, &before, name, &look).finish();
+        let ended = behind(&sandbox, &before, name, &look).finish();
         let masks: Vec<u64> = ended
             .stdout
             .lines()
@@ -462,21 +462,21 @@ fn only_here_and_with_tini_the_command_gets_its_signals_as_they_were() {
 
 #[test]
 fn tini_and_catatonit_never_end_if_they_were_started_with_chld_ignored() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let before = ["env", "--ignore-signal=CHLD"];
-    let mut trial = world.command(before[0]);
+    let mut trial = sandbox.command(before[0]);
     if !is_permitted("env --ignore-signal", trial.args(&before[1..]).arg("true")) {
         return;
     }
     for name in here(&ALL) {
-        let world = stage();
+        let sandbox = stage();
         let words = ["--", "sh", "-c", &listener(&[])];
-        let mut running = behind(&world, &before, name, &words).start();
-        await_heard(&world, "ready");
+        let mut running = behind(&sandbox, &before, name, &words).start();
+        await_heard(&sandbox, "ready");
         let (pid, child) = (running.pid(), child_of(running.pid()).to_string());
         // catatonit looks whether its command is there, and fails if that has ended already.
         await_state(pid, 'S');
-        let_go(&world);
+        let_go(&sandbox);
         if [OURS, DUMB_INIT].contains(&name) {
             assert_eq!(running.end().status, 9, "{name}");
             continue;
@@ -489,11 +489,11 @@ fn tini_and_catatonit_never_end_if_they_were_started_with_chld_ignored() {
 
 #[test]
 fn tini_wakes_every_second_and_nobody_else() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let sleeps = |running: &Running| sleep_count(running.pid());
     let mut all = Vec::new();
     for name in here(&ALL) {
-        let running = init(&world, name, &["--", "sleep", "60"]).start();
+        let running = init(&sandbox, name, &["--", "sleep", "60"]).start();
         let child = child_of(running.pid());
         eventually("its command runs", || {
             Process::of(child).filter(|process| process.name == "sleep")
@@ -523,10 +523,10 @@ fn tini_wakes_every_second_and_nobody_else() {
 
 #[test]
 fn tini_alone_fails_without_a_standard_input() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for name in here(&ALL) {
         let before = ["sh", "-c", "exec \"$@\" <&-", "sh"];
-        let ended = behind(&world, &before, name, &["--", "true"]).finish();
+        let ended = behind(&sandbox, &before, name, &["--", "true"]).finish();
         let expected = if name == TINI { 1 } else { 0 };
         assert_eq!(ended.status, expected, "{name}: {ended:?}");
     }
@@ -535,42 +535,42 @@ fn tini_alone_fails_without_a_standard_input() {
 #[test]
 fn dumb_init_alone_terminates_the_group_of_a_command_that_has_ended() {
     for name in here(&ALL) {
-        let world = stage();
+        let sandbox = stage();
         let inner = listener(&[TERM]).replace("exit 9", "echo over >>heard");
-        std::fs::write(world.path("inner"), inner).unwrap();
+        std::fs::write(sandbox.path("inner"), inner).unwrap();
         let script =
             "sh inner >/dev/null 2>&1 & while ! grep -qs ready heard; do sleep 0.01; done; exit 3";
-        let ended = init(&world, name, &["--", "sh", "-c", script]).finish();
+        let ended = init(&sandbox, name, &["--", "sh", "-c", script]).finish();
         assert_eq!(ended.status, 3, "{name}: {ended:?}");
-        let_go(&world);
-        await_heard(&world, "over");
+        let_go(&sandbox);
+        await_heard(&sandbox, "over");
         let expected: &[i32] = if name == DUMB_INIT { &[TERM] } else { &[] };
-        assert_eq!(heard(&world), expected, "{name}");
+        assert_eq!(heard(&sandbox), expected, "{name}");
     }
 }
 
 #[test]
 fn the_command_leads_a_group_of_its_own_and_with_dumb_init_a_session() {
     for name in here(&ALL) {
-        let world = stage();
-        let running = init(&world, name, &["--", "sh", "-c", &listener(&[])]).start();
-        await_heard(&world, "ready");
+        let sandbox = stage();
+        let running = init(&sandbox, name, &["--", "sh", "-c", &listener(&[])]).start();
+        await_heard(&sandbox, "ready");
         let child = child_of(running.pid());
         let process = Process::of(child).unwrap();
         assert_eq!(process.group, child, "{name}");
         let own = process.session == child;
         assert_eq!(own, name == DUMB_INIT, "{name}");
         assert_eq!(process.parent, running.pid());
-        let_go(&world);
+        let_go(&sandbox);
         running.end();
     }
 }
 
 #[test]
 fn tini_alone_warns_when_it_is_not_pid_1() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for name in here(&ALL) {
-        let ended = init(&world, name, &["--", "true"]).finish();
+        let ended = init(&sandbox, name, &["--", "true"]).finish();
         let warned = ended.stderr.contains("not running as PID 1");
         assert_eq!(warned, name == TINI, "{name}: {ended:?}");
         assert!(warned || ended.stderr.is_empty(), "{name}: {ended:?}");
@@ -578,16 +578,16 @@ fn tini_alone_warns_when_it_is_not_pid_1() {
 }
 
 /// A service of s6 that listens, its supervisor, and the service's process id.
-fn service(world: &World, signals: &[i32]) -> (Running, i32) {
-    let dir = world.path("service");
+fn service(sandbox: &Sandbox, signals: &[i32]) -> (Running, i32) {
+    let dir = sandbox.path("service");
     std::fs::create_dir(&dir).unwrap();
     let script = listener(signals);
     let run = format!("#!/bin/sh\ncd ..; {script}\n");
-    world.program("service/run", &run);
-    let mut supervise = world.command("s6-supervise");
+    sandbox.program("service/run", &run);
+    let mut supervise = sandbox.command("s6-supervise");
     supervise.arg(&dir).stdout(Stdio::null());
     let running = supervise.stderr(Stdio::null()).start();
-    await_heard(world, "ready");
+    await_heard(sandbox, "ready");
     let child = child_of(running.pid());
     (running, child)
 }
@@ -597,16 +597,16 @@ fn s6_supervise_passes_on_a_term_only_and_ends_with_0_whatever_its_service_says(
     if !is_here("s6-supervise") {
         return;
     }
-    let world = stage();
-    let (running, child) = service(&world, &[TERM, LAST]);
+    let sandbox = stage();
+    let (running, child) = service(&sandbox, &[TERM, LAST]);
     let session = Process::of(child).unwrap().session;
     assert_eq!(session, child, "a session of its own");
     running.send(TERM);
-    await_heard(&world, &TERM.to_string());
-    let_go(&world);
+    await_heard(&sandbox, &TERM.to_string());
+    let_go(&sandbox);
     let Ended { status, .. } = running.end();
     assert_eq!(status, 0, "and the service ended with 9");
-    assert_eq!(heard(&world), [TERM]);
+    assert_eq!(heard(&sandbox), [TERM]);
 }
 
 #[test]
@@ -614,26 +614,26 @@ fn s6_supervise_dies_of_a_usr1_and_leaves_its_service() {
     if !is_here("s6-supervise") {
         return;
     }
-    let world = stage();
-    let (running, child) = service(&world, &[USR1]);
+    let sandbox = stage();
+    let (running, child) = service(&sandbox, &[USR1]);
     running.send(USR1);
     assert_eq!(running.end().status, 128 + USR1);
     assert!(!is_gone(child));
-    let_go(&world);
+    let_go(&sandbox);
     await_gone(child);
-    assert_eq!(heard(&world), []);
+    assert_eq!(heard(&sandbox), []);
 }
 
 #[test]
 fn a_script_without_an_interpreter_is_given_to_the_shell_by_the_peers_and_by_us_refused() {
-    let world = World::new();
-    world.program("script", "exit 6\n");
+    let sandbox = Sandbox::new();
+    sandbox.program("script", "exit 6\n");
     for name in here(&ALL) {
         // The C library of a binary that is not the static one hands it to the shell by itself.
         if name == OURS && !is_static(&binary()) {
             continue;
         }
-        let ended = init(&world, name, &["--", "./script"]).finish();
+        let ended = init(&sandbox, name, &["--", "./script"]).finish();
         let expected = if name == OURS { 126 } else { 6 };
         assert_eq!(ended.status, expected, "{name}: {ended:?}");
     }

@@ -2,7 +2,7 @@
 //! it creates its tombstone empty, then truncates and writes it, with its keys sorted, and never renames.
 
 use crate::support::inspect::{assert_sentence, await_sleep};
-use crate::support::sandbox::{Running, Start, World, binary, eventually, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, binary, eventually, wait_until};
 use crate::support::signals::{KILL, TERM};
 use std::fs::File;
 use std::io::Write as _;
@@ -12,12 +12,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// `kubexit` with `KUBEXIT_` variables, and no other configuration.
-fn kubexit(world: &World, variables: &[(&str, &str)]) -> Command {
-    let mut command = world.command(binary());
+fn kubexit(sandbox: &Sandbox, variables: &[(&str, &str)]) -> Command {
+    let mut command = sandbox.command(binary());
     command
         .arg0("kubexit")
         .env_remove("EXIT_DIR")
-        .env("KUBEXIT_GRAVEYARD", world.dir());
+        .env("KUBEXIT_GRAVEYARD", sandbox.dir());
     for (name, value) in variables {
         command.env(format!("KUBEXIT_{name}"), value);
     }
@@ -26,22 +26,22 @@ fn kubexit(world: &World, variables: &[(&str, &str)]) -> Command {
 
 #[test]
 fn without_a_name_it_ends_with_2_and_says_so() {
-    let world = World::new();
-    let ended = kubexit(&world, &[]).arg("true").finish();
+    let sandbox = Sandbox::new();
+    let ended = kubexit(&sandbox, &[]).arg("true").finish();
     assert_sentence(&ended, "kubexit", 2);
     assert!(ended.stderr.contains("KUBEXIT_NAME"), "{}", ended.stderr);
-    assert!(world.entries().is_empty());
+    assert!(sandbox.entries().is_empty());
 }
 
 #[test]
 fn one_list_does_for_all_containers_of_a_pod() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let list = ("DEATH_DEPS", "main, proxy,,");
-    let proxy = kubexit(&world, &[("NAME", "proxy"), list]);
+    let proxy = kubexit(&sandbox, &[("NAME", "proxy"), list]);
     let proxy = { proxy }.args(["sleep", "1000"]).start();
-    world.await_key("proxy", "Born");
+    sandbox.await_key("proxy", "Born");
     let birth = ("BIRTH_DEPS", ",proxy ,");
-    let main = kubexit(&world, &[("NAME", "main"), list, birth])
+    let main = kubexit(&sandbox, &[("NAME", "main"), list, birth])
         .args(["sh", "-c", "exit 3"])
         .finish();
     assert_eq!((main.status, main.stderr.as_str()), (3, ""));
@@ -50,46 +50,46 @@ fn one_list_does_for_all_containers_of_a_pod() {
 
 #[test]
 fn every_end_has_the_status_that_exitdir_run_gives_it_and_leaves_a_tombstone() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for (name, script, status) in [
         ("exits", "exit 3", 3),
         ("term", "kill -TERM $$", 143),
         ("kill", "kill -KILL $$", 137),
     ] {
         let pod = [("NAME", name), ("POD_NAME", "p"), ("NAMESPACE", "n")];
-        let ended = kubexit(&world, &pod).args(["sh", "-c", script]).finish();
+        let ended = kubexit(&sandbox, &pod).args(["sh", "-c", script]).finish();
         assert_eq!(
             (ended.status, ended.stderr.as_str()),
             (status, ""),
             "{name}"
         );
-        let code = world.key(name, "ExitCode");
+        let code = sandbox.key(name, "ExitCode");
         assert_eq!(code, Some(status.to_string()), "{name}");
     }
-    let missing = kubexit(&world, &[("NAME", "missing")])
+    let missing = kubexit(&sandbox, &[("NAME", "missing")])
         .arg("no-such-command")
         .finish();
     assert_sentence(&missing, "kubexit", 127);
-    assert_eq!(world.key("missing", "ExitCode").as_deref(), Some("127"));
+    assert_eq!(sandbox.key("missing", "ExitCode").as_deref(), Some("127"));
     let variables = [
         ("NAME", "late"),
         ("BIRTH_DEPS", "nobody"),
         ("BIRTH_TIMEOUT", "50ms"),
     ];
-    let late = kubexit(&world, &variables).arg("true").finish();
+    let late = kubexit(&sandbox, &variables).arg("true").finish();
     assert_sentence(&late, "kubexit", 124);
     assert_eq!(
-        world.key("late", "Reason").as_deref(),
+        sandbox.key("late", "Reason").as_deref(),
         Some("birth-timeout")
     );
 }
 
 #[test]
 fn a_value_that_means_nothing_is_refused_by_the_name_of_its_variable() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for variable in ["GRACE_PERIOD", "BIRTH_TIMEOUT"] {
         let variables = [("NAME", "main"), (variable, "soon")];
-        let ended = kubexit(&world, &variables).arg("true").finish();
+        let ended = kubexit(&sandbox, &variables).arg("true").finish();
         assert_sentence(&ended, "kubexit", 125);
         let named = ended.stderr.contains(&format!("KUBEXIT_{variable}"));
         assert!(named, "{}", ended.stderr);
@@ -98,31 +98,31 @@ fn a_value_that_means_nothing_is_refused_by_the_name_of_its_variable() {
 
 #[test]
 fn variables_of_exitdir_run_work_beside_its_own() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let variables = [("NAME", "main"), ("GRACE_PERIOD", "1h")];
-    let running = kubexit(&world, &variables)
+    let running = kubexit(&sandbox, &variables)
         .env("EXITDIR_READY_ON", "signal")
         .env("EXITDIR_STOP_SIGNAL", "USR1")
         .args(["sleep", "60"])
         .start();
-    world.await_key("main", "Born");
-    assert_eq!(world.key("main", "Ready"), None);
-    world.record_ready("main");
+    sandbox.await_key("main", "Born");
+    assert_eq!(sandbox.key("main", "Ready"), None);
+    sandbox.record_ready("main");
     running.send(TERM);
     assert_eq!(running.end().status, 138);
 }
 
 #[test]
 fn help_and_version_count_only_as_the_first_and_only_argument() {
-    let world = World::new();
-    let help = kubexit(&world, &[]).arg("--help").finish();
+    let sandbox = Sandbox::new();
+    let help = kubexit(&sandbox, &[]).arg("--help").finish();
     assert_eq!((help.status, help.stderr.as_str()), (0, ""));
     assert!(
         help.stdout.starts_with("Usage: kubexit "),
         "{}",
         help.stdout
     );
-    let command = kubexit(&world, &[("NAME", "main")])
+    let command = kubexit(&sandbox, &[("NAME", "main")])
         .args(["--help", "me"])
         .finish();
     assert_sentence(&command, "kubexit", 127);
@@ -132,36 +132,36 @@ const BORN: &str = "Born: \"2026-11-20T21:29:27.955560995Z\"\n";
 const DIED: &str = "Died: \"2026-11-20T21:29:40.312004518Z\"\nExitCode: 0\n";
 
 /// The original, writing its tombstone anew.
-fn original_writes(world: &World, name: &str, text: &str) {
-    std::fs::write(world.dir().join(name), text).expect("written");
+fn original_writes(sandbox: &Sandbox, name: &str, text: &str) {
+    std::fs::write(sandbox.dir().join(name), text).expect("written");
 }
 
 #[test]
 fn the_originals_birth_lets_ours_begin_and_its_death_stops_it() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).expect("a graveyard");
-    original_writes(&world, "theirs", "");
-    original_writes(&world, "theirs", BORN);
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).expect("a graveyard");
+    original_writes(&sandbox, "theirs", "");
+    original_writes(&sandbox, "theirs", BORN);
     let variables = [
         ("NAME", "ours"),
         ("BIRTH_DEPS", "theirs"),
         ("DEATH_DEPS", "theirs"),
     ];
-    let mut running = kubexit(&world, &variables).args(["sleep", "60"]).start();
-    world.await_key("ours", "Ready");
+    let mut running = kubexit(&sandbox, &variables).args(["sleep", "60"]).start();
+    sandbox.await_key("ours", "Ready");
     // As it does before it writes the death: nobody may take that for one.
-    original_writes(&world, "theirs", "");
+    original_writes(&sandbox, "theirs", "");
     assert!(running.is_running());
-    original_writes(&world, "theirs", &format!("{BORN}{DIED}"));
+    original_writes(&sandbox, "theirs", &format!("{BORN}{DIED}"));
     let ended = running.end();
     // It was needed: a birth dependency that is gone.
     assert_eq!(ended.status, 143, "{}", ended.stderr);
-    assert_eq!(world.key("ours", "Cause").as_deref(), Some("theirs"));
+    assert_eq!(sandbox.key("ours", "Cause").as_deref(), Some("theirs"));
 }
 
 /// Writes the beginning of a text, and leaves the file open.
-fn begin(world: &World, name: &str, beginning: &str) -> File {
-    let mut file = File::create(world.dir().join(name)).expect("created");
+fn begin(sandbox: &Sandbox, name: &str, beginning: &str) -> File {
+    let mut file = File::create(sandbox.dir().join(name)).expect("created");
     file.write_all(beginning.as_bytes()).expect("written");
     file
 }
@@ -174,14 +174,14 @@ fn cuts(lengths: Range<usize>) -> Vec<String> {
 }
 
 /// One of ours that dies with any of these, of the first in this order.
-fn depends(world: &World, names: &[String]) -> Running {
+fn depends(sandbox: &Sandbox, names: &[String]) -> Running {
     let deps = names.join(",");
     let variables = [("NAME", "ours"), ("DEATH_DEPS", deps.as_str())];
-    let ours = kubexit(world, &variables)
+    let ours = kubexit(sandbox, &variables)
         .env("EXITDIR_POLL", "20ms")
         .args(["sleep", "60"])
         .start();
-    world.await_key("ours", "Ready");
+    sandbox.await_key("ours", "Ready");
     await_sleep(&ours);
     ours
 }
@@ -189,23 +189,23 @@ fn depends(world: &World, names: &[String]) -> Running {
 #[test]
 fn what_the_original_has_written_of_its_birth_is_none_before_the_last_byte() {
     for corpse in [false, true] {
-        let world = World::new();
-        std::fs::create_dir(world.dir()).expect("a graveyard");
+        let sandbox = Sandbox::new();
+        std::fs::create_dir(sandbox.dir()).expect("a graveyard");
         let mut files = Vec::new();
         for length in 0..BORN.len() {
             let name = format!("cut-{length}");
             if corpse {
-                original_writes(&world, &name, &format!("{BORN}{DIED}"));
+                original_writes(&sandbox, &name, &format!("{BORN}{DIED}"));
             }
-            files.push(begin(&world, &name, &BORN[..length]));
+            files.push(begin(&sandbox, &name, &BORN[..length]));
         }
         let variables = [("NAME", "ours"), ("BIRTH_DEPS", ":ready")];
-        let ours = kubexit(&world, &variables).args(["sleep", "60"]).start();
+        let ours = kubexit(&sandbox, &variables).args(["sleep", "60"]).start();
         await_sleep(&ours);
-        assert_eq!(world.key("ours", "Born"), None);
+        assert_eq!(sandbox.key("ours", "Born"), None);
         let last = files.last_mut().expect("more than none");
         last.write_all(b"\n").expect("written");
-        world.await_key("ours", "Born");
+        sandbox.await_key("ours", "Born");
     }
 }
 
@@ -216,24 +216,24 @@ fn what_the_original_has_written_of_its_end_is_no_death_before_the_last_byte() {
         // A file without a line, or a death without a code, that is left alone for a second counts.
         // A machine that stood still for so long has shown nothing.
         let conclusive = (0..20).any(|_| {
-            let world = World::new();
-            std::fs::create_dir(world.dir()).expect("a graveyard");
+            let sandbox = Sandbox::new();
+            std::fs::create_dir(sandbox.dir()).expect("a graveyard");
             let names = cuts(0..text.len());
             if truncated {
                 names
                     .iter()
-                    .for_each(|name| original_writes(&world, name, BORN));
+                    .for_each(|name| original_writes(&sandbox, name, BORN));
             }
-            let ours = depends(&world, &names);
+            let ours = depends(&sandbox, &names);
             let began = Instant::now();
             let mut open: Vec<File> = names
                 .iter()
                 .enumerate()
-                .map(|(length, name)| begin(&world, name, &text[..length]))
+                .map(|(length, name)| begin(&sandbox, name, &text[..length]))
                 .collect();
             // The whole one alone is closed.
             drop(open.pop());
-            let cause = world.await_key("ours", "Cause");
+            let cause = sandbox.await_key("ours", "Cause");
             let in_time = began.elapsed() < Duration::from_millis(900);
             assert!(
                 cause == "whole" || !in_time,
@@ -250,49 +250,49 @@ fn what_the_original_has_written_of_its_end_is_no_death_before_the_last_byte() {
 fn a_tombstone_that_the_original_writes_anew_is_no_death_however_long_that_takes() {
     let text = format!("{BORN}{DIED}");
     let said = text.len() - "\nExitCode: 0\n".len();
-    let world = World::new();
-    std::fs::create_dir(world.dir()).expect("a graveyard");
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).expect("a graveyard");
     let names = cuts(0..said);
     names
         .iter()
-        .for_each(|name| original_writes(&world, name, BORN));
-    let ours = depends(&world, &names);
+        .for_each(|name| original_writes(&sandbox, name, BORN));
+    let ours = depends(&sandbox, &names);
     let open: Vec<File> = (0..said)
         .zip(&names)
-        .map(|(length, name)| begin(&world, name, &text[..length]))
+        .map(|(length, name)| begin(&sandbox, name, &text[..length]))
         .collect();
     // Longer than the second after which an empty file that nobody finishes is a death.
     let began = Instant::now();
     wait_until("a good second has passed", || {
         began.elapsed() > Duration::from_millis(1200)
     });
-    original_writes(&world, "whole", &text);
-    assert_eq!(world.await_key("ours", "Cause"), "whole");
+    original_writes(&sandbox, "whole", &text);
+    assert_eq!(sandbox.await_key("ours", "Cause"), "whole");
     assert_eq!(ours.end().status, 0);
     drop(open);
 }
 
 #[test]
 fn a_death_of_the_original_before_the_start_counts() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).expect("a graveyard");
-    original_writes(&world, "theirs", &format!("{BORN}{DIED}"));
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).expect("a graveyard");
+    original_writes(&sandbox, "theirs", &format!("{BORN}{DIED}"));
     let variables = [("NAME", "ours"), ("DEATH_DEPS", "theirs")];
-    let ended = kubexit(&world, &variables).args(["sleep", "60"]).finish();
+    let ended = kubexit(&sandbox, &variables).args(["sleep", "60"]).finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
     assert!(ended.stderr.contains("not starting"), "{}", ended.stderr);
 }
 
 #[test]
 fn a_supervisor_that_is_killed_is_seen_by_its_followers() {
-    let world = World::new();
-    let leader = kubexit(&world, &[("NAME", "leader")])
+    let sandbox = Sandbox::new();
+    let leader = kubexit(&sandbox, &[("NAME", "leader")])
         .args(["sleep", "60"])
         .start();
-    world.await_key("leader", "Ready");
+    sandbox.await_key("leader", "Ready");
     let variables = [("NAME", "follower"), ("DEATH_DEPS", "leader")];
-    let follower = kubexit(&world, &variables).args(["sleep", "60"]).start();
-    world.await_key("follower", "Ready");
+    let follower = kubexit(&sandbox, &variables).args(["sleep", "60"]).start();
+    sandbox.await_key("follower", "Ready");
     leader.send(KILL);
     // Reaped, so that nothing of it is left.
     leader.end();
@@ -301,12 +301,12 @@ fn a_supervisor_that_is_killed_is_seen_by_its_followers() {
 
 #[test]
 fn exitdir_names_the_applet_too() {
-    let world = World::new();
-    let mut command = world.command(binary());
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(binary());
     command
         .args(["kubexit", "sh", "-c", "exit 4"])
         .env("KUBEXIT_NAME", "main")
-        .env("KUBEXIT_GRAVEYARD", world.dir());
+        .env("KUBEXIT_GRAVEYARD", sandbox.dir());
     assert_eq!(command.finish().status, 4);
-    eventually("its tombstone", || world.key("main", "ExitCode"));
+    eventually("its tombstone", || sandbox.key("main", "ExitCode"));
 }

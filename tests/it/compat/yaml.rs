@@ -4,15 +4,15 @@
 use crate::support::inspect::keys;
 use crate::support::readiness_life::life;
 use crate::support::requirements::perl_is_here;
-use crate::support::sandbox::{Running, Start, World, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use crate::support::signals::{KILL, TERM};
 use std::collections::BTreeMap;
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// What a parser finds in a tombstone: its strings. That the rest is of the right type is checked here.
 #[track_caller]
-fn strings(world: &World, name: &str) -> BTreeMap<String, String> {
-    let text = world.tombstone(name);
+fn strings(sandbox: &Sandbox, name: &str) -> BTreeMap<String, String> {
+    let text = sandbox.tombstone(name);
     // The parser is lenient here: the characters that YAML calls printable, in lines.
     let strange = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{2028}' | '\u{feff}'));
     assert!(!text.contains(strange), "{text:?}");
@@ -67,25 +67,25 @@ const MESSAGES: [&str; 20] = [
 
 #[test]
 fn whatever_a_message_holds_a_tombstone_is_yaml_and_the_message_what_was_said() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for (number, message) in MESSAGES.into_iter().enumerate() {
         for (name, option) in [("ready", Some("--ready")), ("dead", None)] {
             let name = format!("{name}-{number}");
-            let mut signal = world.signal([&name, "-m", message]);
+            let mut signal = sandbox.signal([&name, "-m", message]);
             let ended = signal.args(option).finish();
             assert_eq!(
                 (ended.status, ended.stderr.as_str()),
                 (0, ""),
                 "{message:?}"
             );
-            assert_eq!(strings(&world, &name)["Message"], message);
+            assert_eq!(strings(&sandbox, &name)["Message"], message);
         }
     }
 }
 
 #[test]
 fn a_message_that_is_cut_is_cut_between_two_characters() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for (number, unit) in ["x", "\"", "\u{1}", "ü", "日", "😀"]
         .into_iter()
         .enumerate()
@@ -93,9 +93,9 @@ fn a_message_that_is_cut_is_cut_between_two_characters() {
         for start in 0..unit.len() {
             let name = format!("m-{number}-{start}");
             let message = "s".repeat(start) + &unit.repeat(2000);
-            let ended = world.signal([&name, "-m", &message]).finish();
+            let ended = sandbox.signal([&name, "-m", &message]).finish();
             assert_eq!(ended.status, 0, "{}", ended.stderr);
-            let found = &strings(&world, &name)["Message"];
+            let found = &strings(&sandbox, &name)["Message"];
             assert!(found.len() > 160 && message.starts_with(found), "{found}");
         }
     }
@@ -110,67 +110,67 @@ fn whatever_a_command_says_of_itself_stands_in_its_death_record_alone() {
     let one_line = MESSAGES
         .into_iter()
         .filter(|message| !message.contains(['\n', '\r']));
-    let lives: Vec<(World, &str, Running)> = one_line
+    let lives: Vec<(Sandbox, &str, Running)> = one_line
         .map(|message| {
-            let world = World::new();
+            let sandbox = Sandbox::new();
             let script = "say READY=1 \"STATUS=$status\"; touch $W/said; exec sleep 60";
-            let running = life(&world, "notify", script)
+            let running = life(&sandbox, "notify", script)
                 .env("status", message)
                 .start();
-            (world, message, running)
+            (sandbox, message, running)
         })
         .collect();
-    for (world, message, running) in lives {
-        world.await_file("said");
-        world.await_key("x", "Ready");
-        assert_eq!(strings(&world, "x").get("Message"), None);
+    for (sandbox, message, running) in lives {
+        sandbox.await_file("said");
+        sandbox.await_key("x", "Ready");
+        assert_eq!(strings(&sandbox, "x").get("Message"), None);
         running.send(TERM);
         assert_eq!(running.end().status, 143);
-        assert_eq!(strings(&world, "x")["Message"], message);
-        assert!(keys(&world, "x").ends_with("Ready ExitCode Signal Reason Message Died"));
+        assert_eq!(strings(&sandbox, "x")["Message"], message);
+        assert!(keys(&sandbox, "x").ends_with("Ready ExitCode Signal Reason Message Died"));
     }
 }
 
 /// `exitdir-run -n x OPTIONS -- sh -c SCRIPT`, where `up` says that it runs.
-fn run(world: &World, options: &str, script: &str) -> Running {
+fn run(sandbox: &Sandbox, options: &str, script: &str) -> Running {
     let script = format!("up() {{ echo >>\"$up\"; }}; {script}");
-    let mut run = world.run(["-n", "x"]);
+    let mut run = sandbox.run(["-n", "x"]);
     run.args(options.split_whitespace());
     run.args(["--", "sh", "-c", &script])
-        .env("up", world.path("up"));
+        .env("up", sandbox.path("up"));
     run.start()
 }
 
-fn await_up(world: &World) {
-    world.await_file("up");
+fn await_up(sandbox: &Sandbox) {
+    sandbox.await_file("up");
 }
 
 #[test]
 fn a_tombstone_is_yaml_in_every_state_of_a_life() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let options = "--birth-deps there --death-deps gone --ready-on signal --grace-period 0.01";
     let life = run(
-        &world,
+        &sandbox,
         options,
         "trap '' TERM; up; while :; do sleep 0.01; done",
     );
     let state = |key: &str, expected: &str| {
-        world.await_key("x", key);
-        let found = strings(&world, "x");
-        assert_eq!(keys(&world, "x"), expected);
+        sandbox.await_key("x", key);
+        let found = strings(&sandbox, "x");
+        assert_eq!(keys(&sandbox, "x"), expected);
         found
     };
     let lock = state("Lock", "Waiting Lock WaitingFor")["Lock"].clone();
     assert!(lock.starts_with("fcntl "), "{lock}");
-    world.signal(["--ready", "there"]).finish();
+    sandbox.signal(["--ready", "there"]).finish();
     state("Born", "Waiting Lock WaitingFor Born");
-    await_up(&world);
-    world.signal(["--ready", "x"]).finish();
+    await_up(&sandbox);
+    sandbox.signal(["--ready", "x"]).finish();
     state("Ready", "Waiting Lock WaitingFor Born Ready");
-    world.record_death("gone", "0");
-    let cause = world.await_key("x", "Cause");
+    sandbox.record_death("gone", "0");
+    let cause = sandbox.await_key("x", "Cause");
     assert_eq!(
-        (strings(&world, "x")["Cause"].as_str(), cause.as_str()),
+        (strings(&sandbox, "x")["Cause"].as_str(), cause.as_str()),
         ("gone", "gone")
     );
     assert_eq!(life.end().status, 137);
@@ -182,16 +182,16 @@ fn a_tombstone_is_yaml_in_every_state_of_a_life() {
 #[test]
 fn a_tombstone_is_yaml_whatever_a_life_ends_with() {
     // Options, what CMD does, and what happens then.
-    let cases: [(&str, &str, fn(&World, &Running), &str); 8] = [
+    let cases: [(&str, &str, fn(&Sandbox, &Running), &str); 8] = [
         ("", "exit 255", |_, _| (), "exited"),
         ("", "kill -USR1 $$", |_, _| (), "signaled"),
         ("", "kill -64 $$", |_, _| (), "signaled"),
         (
             "--death-deps dep",
             "up; exec sleep 60",
-            |world, _| {
-                await_up(world);
-                world.record_death("dep", "3");
+            |sandbox, _| {
+                await_up(sandbox);
+                sandbox.record_death("dep", "3");
             },
             "stopped",
         ),
@@ -205,8 +205,8 @@ fn a_tombstone_is_yaml_whatever_a_life_ends_with() {
         (
             "--birth-deps never",
             "true",
-            |world, life| {
-                world.await_key("x", "Lock");
+            |sandbox, life| {
+                sandbox.await_key("x", "Lock");
                 life.send(TERM);
             },
             "interrupted",
@@ -214,28 +214,28 @@ fn a_tombstone_is_yaml_whatever_a_life_ends_with() {
         (
             "",
             "up; exec sleep 60",
-            |world, life| {
-                await_up(world);
-                world.await_key("x", "Ready");
-                world.signal(["-m", "by: \"hand\"\n", "x"]).finish();
+            |sandbox, life| {
+                await_up(sandbox);
+                sandbox.await_key("x", "Ready");
+                sandbox.signal(["-m", "by: \"hand\"\n", "x"]).finish();
                 life.send(KILL);
             },
             "said",
         ),
     ];
     for (options, script, happen, reason) in cases {
-        let world = World::new();
-        let life = run(&world, options, script);
-        happen(&world, &life);
+        let sandbox = Sandbox::new();
+        let life = run(&sandbox, options, script);
+        happen(&sandbox, &life);
         life.end();
-        world.await_key("x", "Died");
-        assert_eq!(strings(&world, "x")["Reason"], reason);
+        sandbox.await_key("x", "Died");
+        assert_eq!(strings(&sandbox, "x")["Reason"], reason);
     }
     for command in ["/nowhere/\"a\": b\n- c", "/nowhere/# 😀\t\u{1}"] {
-        let world = World::new();
-        let ended = world.run(["-n", "x", "--", command]).finish();
+        let sandbox = Sandbox::new();
+        let ended = sandbox.run(["-n", "x", "--", command]).finish();
         assert_eq!(ended.status, 127, "{}", ended.stderr);
-        let found = strings(&world, "x");
+        let found = strings(&sandbox, "x");
         assert_eq!(found["Reason"], "exec-failed");
         assert!(found["Message"].contains("/nowhere/"), "{found:?}");
     }
@@ -243,23 +243,25 @@ fn a_tombstone_is_yaml_whatever_a_life_ends_with() {
 
 #[test]
 fn a_tombstone_is_yaml_after_every_restart_in_place() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "up; while ! test -e \"$up.$(wc -l <\"$up\")\"; do sleep 0.01; done; exit 3";
     let options = "--restart always --restart-limit 1 --ready-on signal";
-    let life = run(&world, options, script);
+    let life = run(&sandbox, options, script);
     for start in 1..=2 {
         wait_until("one more start", || {
-            let starts = world.read("up");
+            let starts = sandbox.read("up");
             starts.len() == start
         });
-        world.await_key("x", "Born");
-        strings(&world, "x");
-        assert_eq!(keys(&world, "x"), "Waiting Lock Born");
-        world.signal(["--ready", "x", "-m", "a: \"b\"\n"]).finish();
-        assert_eq!(strings(&world, "x")["Message"], "a: \"b\"\n");
-        assert_eq!(keys(&world, "x"), "Waiting Lock Born Ready Message");
-        world.touch(&format!("up.{start}"));
+        sandbox.await_key("x", "Born");
+        strings(&sandbox, "x");
+        assert_eq!(keys(&sandbox, "x"), "Waiting Lock Born");
+        sandbox
+            .signal(["--ready", "x", "-m", "a: \"b\"\n"])
+            .finish();
+        assert_eq!(strings(&sandbox, "x")["Message"], "a: \"b\"\n");
+        assert_eq!(keys(&sandbox, "x"), "Waiting Lock Born Ready Message");
+        sandbox.touch(&format!("up.{start}"));
     }
     assert_eq!(life.end().status, 3);
-    assert_eq!(strings(&world, "x")["Reason"], "exited");
+    assert_eq!(strings(&sandbox, "x")["Reason"], "exited");
 }

@@ -5,7 +5,7 @@
 //! order; `# says: TEXT` is a part of its standard error. Other blocks are not run.
 
 use super::{APPLETS, absolute_binary, made, pages, read};
-use crate::support::sandbox::{PATIENCE, World};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox};
 use std::fs::File;
 use std::path::Path;
 use std::process::Command;
@@ -71,8 +71,8 @@ fn blocks(text: &str) -> Vec<String> {
 }
 
 fn run_example(block: &str) -> Result<(), String> {
-    let world = World::new();
-    let bin = made(world.path("bin"));
+    let sandbox = Sandbox::new();
+    let bin = made(sandbox.path("bin"));
     link(&bin.join("exitdir"));
     for applet in APPLETS {
         link(&bin.join(format!("exitdir-{applet}")));
@@ -82,15 +82,15 @@ fn run_example(block: &str) -> Result<(), String> {
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
     // Files, not pipes: a process that an example leaves running would keep a pipe open.
-    let mut command = world.command("sh");
+    let mut command = sandbox.command("sh");
     command
         .args(["-euc", block])
-        .current_dir(made(world.path("here")))
+        .current_dir(made(sandbox.path("here")))
         .env("PATH", path)
-        .stdout(File::create(world.path("stdout")).expect("created"))
-        .stderr(File::create(world.path("stderr")).expect("created"));
+        .stdout(File::create(sandbox.path("stdout")).expect("created"))
+        .stderr(File::create(sandbox.path("stderr")).expect("created"));
     let status = finish_with_its_group(&mut command);
-    let read = |name| std::fs::read_to_string(world.path(name)).unwrap_or_default();
+    let read = |name| std::fs::read_to_string(sandbox.path(name)).unwrap_or_default();
     let (stdout, stderr) = (read("stdout"), read("stderr"));
     let printed: Vec<&str> = annotations(block, "# prints: ").collect();
     let missing = annotations(block, "# says: ").find(|text| !stderr.contains(text));
@@ -123,7 +123,7 @@ fn finish_with_its_group(command: &mut Command) -> Option<i32> {
         if let Some(status) = child.try_wait().expect("waitable") {
             return status.code();
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > CONDITION_TIMEOUT {
             let group = rustix::process::Pid::from_child(&child);
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
             let _ = child.wait();

@@ -6,7 +6,7 @@ mod pages;
 mod programs;
 mod tables;
 
-use crate::support::sandbox::{Start, World, binary, entries};
+use crate::support::sandbox::{Sandbox, Start, binary, entries};
 use std::path::PathBuf;
 
 const APPLETS: [&str; 5] = ["run", "wait", "signal", "status", "install"];
@@ -45,7 +45,7 @@ fn made(dir: PathBuf) -> PathBuf {
 }
 
 fn help(applet: &str) -> String {
-    let ended = World::new().applet(applet).arg("--help").finish();
+    let ended = Sandbox::new().applet(applet).arg("--help").finish();
     assert_eq!(ended.status, 0);
     ended.stdout
 }

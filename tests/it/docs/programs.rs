@@ -1,17 +1,17 @@
 //! The demo and the library's examples end as the pages say.
 
 use super::{absolute_binary, made, root};
-use crate::support::sandbox::{Ended, Start, World, entries};
+use crate::support::sandbox::{Ended, Sandbox, Start, entries};
 use std::path::PathBuf;
 use std::process::Command;
 
 #[test]
 fn the_demo_ends_as_it_should_and_shows_the_main_job() {
-    let world = World::new();
-    let ended = world
+    let sandbox = Sandbox::new();
+    let ended = sandbox
         .command(root().join("scripts/demo"))
         .env("EXITDIR_DEMO_BINARY", absolute_binary())
-        .env("TMPDIR", made(world.path("tmp")))
+        .env("TMPDIR", made(sandbox.path("tmp")))
         .finish();
     let text = &ended.stdout;
     assert_eq!(ended.status, 0, "{text}{}", ended.stderr);
@@ -27,7 +27,7 @@ fn the_demo_ends_as_it_should_and_shows_the_main_job() {
     }
     assert!(!text.contains("peer  | Died"), "{text}");
     assert_eq!(
-        entries(&world.path("tmp")),
+        entries(&sandbox.path("tmp")),
         Vec::<String>::new(),
         "left behind"
     );
@@ -35,18 +35,18 @@ fn the_demo_ends_as_it_should_and_shows_the_main_job() {
 
 #[test]
 fn a_demo_that_does_not_end_as_it_should_says_so() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     // Differs from the real binary only in the status of a stop.
     let script = format!(
         "#!/bin/sh\ncase ${{0##*/}} in exitdir-run) exec \"{0}\" run --pass-code \"$@\";; exitdir-*) exec \"{0}\" \"${{0##*/exitdir-}}\" \"$@\";; esac\n\
          mkdir -p \"$2\" && for applet in run wait signal status; do cp \"$0\" \"$2/exitdir-$applet\"; done\n",
         absolute_binary().display()
     );
-    let broken = world.program("broken", &script);
-    let ended = world
+    let broken = sandbox.program("broken", &script);
+    let ended = sandbox
         .command(root().join("scripts/demo"))
         .env("EXITDIR_DEMO_BINARY", &broken)
-        .env("TMPDIR", made(world.path("tmp")))
+        .env("TMPDIR", made(sandbox.path("tmp")))
         .finish();
     assert_eq!(ended.status, 1, "{}", ended.stdout);
     let wrong = "proxy    exit status 143 (it was stopped for a death with 0) WRONG, expected 0";
@@ -55,9 +55,9 @@ fn a_demo_that_does_not_end_as_it_should_says_so() {
 
 #[test]
 fn the_follower_of_the_library_ends_with_its_leader() {
-    let world = World::new();
-    let follower = world.command(example("follower")).start();
-    let leader = world.command(example("leader")).finish();
+    let sandbox = Sandbox::new();
+    let follower = sandbox.command(example("follower")).start();
+    let leader = sandbox.command(example("leader")).finish();
     let follower = follower.end();
     assert_eq!(
         (leader.status, follower.status),
@@ -72,15 +72,15 @@ fn the_follower_of_the_library_ends_with_its_leader() {
     );
     let ticks = ticks_before_exit(&follower);
     assert!(ticks >= 2, "{}", follower.stdout);
-    assert_eq!(world.entries(), ["exitFile"]);
+    assert_eq!(sandbox.entries(), ["exitFile"]);
 }
 
 #[test]
 fn without_an_exit_directory_the_leader_just_works_and_the_follower_says_so() {
-    let world = World::new();
-    let mut follower = world.command(example("follower"));
+    let sandbox = Sandbox::new();
+    let mut follower = sandbox.command(example("follower"));
     let follower = follower.env_remove("EXIT_DIR").start();
-    let leader = world
+    let leader = sandbox
         .command(example("leader"))
         .env_remove("EXIT_DIR")
         .finish();

@@ -1,7 +1,7 @@
 //! The tables of the pages agree with `--help`, the parser, and the format.
 
 use super::{APPLETS, between, derived_variable, help, help_lines, page, read};
-use crate::support::sandbox::{Start, World};
+use crate::support::sandbox::{Sandbox, Start};
 
 #[test]
 fn the_page_of_an_applet_has_the_options_of_help_and_its_words_for_them() {
@@ -137,9 +137,9 @@ fn option_rows(page: &str) -> Vec<Row> {
 
 /// A variable that is read is named in the error about a bad value; another one has no effect.
 fn check_variable(applet: &str, row: &Row) {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     if row.variable.as_deref() == Some("EXIT_DIR") {
-        let mut command = world.applet(applet);
+        let mut command = sandbox.applet(applet);
         command.env_remove("EXIT_DIR");
         match applet {
             "run" => command.args(["--name", "x", "--", "true"]),
@@ -160,7 +160,7 @@ fn check_variable(applet: &str, row: &Row) {
         "{}",
         row.head
     );
-    let mut command = world.applet(applet);
+    let mut command = sandbox.applet(applet);
     command.env(&derived, "/");
     match applet {
         "run" => command.args(["--", "true"]),

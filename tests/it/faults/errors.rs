@@ -8,7 +8,7 @@ use crate::support::inspect::sleeps;
 use crate::support::parallel::{WORKERS, for_each};
 use crate::support::proc::children;
 use crate::support::requirements::{is_long_run, strace_can_inject};
-use crate::support::sandbox::{Ended, PATIENCE, Running, Start, World, wait_until};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Ended, Running, Sandbox, Start, wait_until};
 use crate::support::signals::{KILL, send_if_there};
 use crate::support::syscalls::{Point, points, points_since, strace_log, traced};
 use std::collections::BTreeMap;
@@ -51,16 +51,16 @@ const IMPORTANT: [&str; 14] = [
 struct Trial {
     what: &'static str,
     /// Who was there before, and stays alive until the end was judged.
-    before: fn(&World) -> Option<Running>,
+    before: fn(&Sandbox) -> Option<Running>,
     words: &'static [&'static str],
     /// Words of the call from which on calls fail.
     since: &'static str,
     /// How many errnos an important call gets; all of them in a long run.
     errnos: usize,
     /// What happens while the process lives.
-    meanwhile: fn(&World, &mut Running),
+    meanwhile: fn(&Sandbox, &mut Running),
     /// How it ended is right, whether the fault was felt or not; else what is wrong.
-    judge: fn(&World, &Ended, &Fault) -> Result<(), String>,
+    judge: fn(&Sandbox, &Ended, &Fault) -> Result<(), String>,
 }
 
 /// One call that fails, or with `lasting` all calls of its name from there on that concern the
@@ -78,42 +78,42 @@ const COMMAND: &str = "echo began >>\"$MARK\"; sleep 0.05; echo ended >>\"$MARK\
 const SERVER: &str = "trap 'echo ended >>\"$MARK\"; exit 0' TERM; echo began >>\"$MARK\"; \
                       while :; do sleep 0.02; done";
 
-fn somebody_lost(world: &World) -> Option<Running> {
-    let life = somebody(world)?;
+fn somebody_lost(sandbox: &Sandbox) -> Option<Running> {
+    let life = somebody(sandbox)?;
     life.send(KILL);
     life.end();
     None
 }
 
-fn of_another_boot(world: &World) -> Option<Running> {
-    somebody_lost(world);
-    let lock = world.key("x", "Lock").unwrap();
+fn of_another_boot(sandbox: &Sandbox) -> Option<Running> {
+    somebody_lost(sandbox);
+    let lock = sandbox.key("x", "Lock").unwrap();
     let mut words: Vec<&str> = lock.split(' ').collect();
     words[1] = "00000000-0000-4000-8000-000000000000";
-    let text = world.tombstone("x").replace(&lock, &words.join(" "));
-    std::fs::write(world.dir().join("x"), text).unwrap();
+    let text = sandbox.tombstone("x").replace(&lock, &words.join(" "));
+    std::fs::write(sandbox.dir().join("x"), text).unwrap();
     None
 }
 
-fn mark(world: &World) -> String {
-    world.read("mark")
+fn mark(sandbox: &Sandbox) -> String {
+    sandbox.read("mark")
 }
 
 /// Says that `y` is dead as soon as the command runs, or never will.
-fn y_dies(world: &World, run: &mut Running) {
+fn y_dies(sandbox: &Sandbox, run: &mut Running) {
     wait_until("the command runs, or exitdir-run is gone", || {
-        mark(world).contains("began") || !run.is_running()
+        mark(sandbox).contains("began") || !run.is_running()
     });
-    world.record_death("y", "0");
+    sandbox.record_death("y", "0");
 }
 
 /// Says that `x` is dead as soon as somebody waits for it, or does no more.
-fn x_dies(world: &World, wait: &mut Running) {
+fn x_dies(sandbox: &Sandbox, wait: &mut Running) {
     wait_until("it waits, or is gone", || {
         let asleep = traced_child(wait).is_some_and(sleeps);
         asleep || !wait.is_running()
     });
-    world.record_death("x", "3");
+    sandbox.record_death("x", "3");
 }
 
 /// The process that strace watches.
@@ -125,7 +125,7 @@ fn traced_child(strace: &Running) -> Option<i32> {
 fn end(mut process: Running) -> Option<Ended> {
     let began = Instant::now();
     while process.is_running() {
-        if began.elapsed() > PATIENCE / 2 {
+        if began.elapsed() > CONDITION_TIMEOUT / 2 {
             // Killing strace would set the process free.
             let child = traced_child(&process)?;
             send_if_there(child, KILL);
@@ -143,9 +143,9 @@ fn tells_why(ended: &Ended, fault: &Fault) -> bool {
 }
 
 /// Status 125, and one line that says which path and why.
-fn says_so(world: &World, ended: &Ended, fault: &Fault) -> Result<(), String> {
+fn says_so(sandbox: &Sandbox, ended: &Ended, fault: &Fault) -> Result<(), String> {
     let line = ended.stderr.trim_end_matches('\n');
-    let names_it = line.contains(&*world.dir().to_string_lossy());
+    let names_it = line.contains(&*sandbox.dir().to_string_lossy());
     // To fcntl(2) this errno means that the lock is held.
     let taken = (fault.point.call.as_str(), fault.errno) == ("fcntl", "EACCES");
     if ended.status == 125 && taken && line.contains("another exitdir-run lives") {
@@ -159,14 +159,14 @@ fn says_so(world: &World, ended: &Ended, fault: &Fault) -> Result<(), String> {
     }
 }
 
-fn of_a_run(world: &World, ended: &Ended, fault: &Fault, status: i32) -> Result<(), String> {
-    match mark(world).as_str() {
-        "" => says_so(world, ended, fault),
+fn of_a_run(sandbox: &Sandbox, ended: &Ended, fault: &Fault, status: i32) -> Result<(), String> {
+    match mark(sandbox).as_str() {
+        "" => says_so(sandbox, ended, fault),
         "began\nended\n" if ended.status != status => {
             Err(format!("the command's status was {status}"))
         }
         "began\nended\n" => {
-            let text = world.tombstone("x");
+            let text = sandbox.tombstone("x");
             let recorded =
                 text.contains(&format!("\nExitCode: {status}\n")) && text.contains("\nDied: ");
             let said = !ended.stderr.is_empty();
@@ -181,12 +181,12 @@ fn of_a_run(world: &World, ended: &Ended, fault: &Fault, status: i32) -> Result<
 }
 
 /// The command is restarted once, whatever becomes of its tombstone, and the tombstone says nothing twice.
-fn of_a_restart(world: &World, ended: &Ended, status: i32) -> Result<(), String> {
-    let mark = mark(world);
+fn of_a_restart(sandbox: &Sandbox, ended: &Ended, status: i32) -> Result<(), String> {
+    let mark = mark(sandbox);
     if mark != "began\nended\nbegan\nended\n" || ended.status != status {
         return Err(format!("status {}, the command: {mark:?}", ended.status));
     }
-    let text = world.tombstone("x");
+    let text = sandbox.tombstone("x");
     let recorded = text.contains(&format!("\nExitCode: {status}\n")) && text.contains("\nDied: ");
     if !recorded && ended.stderr.lines().count() < 2 {
         return Err(format!("nobody says that the record is missing: {text}"));
@@ -203,21 +203,26 @@ fn of_a_restart(world: &World, ended: &Ended, status: i32) -> Result<(), String>
 }
 
 /// Success must be what followers see, too. An empty tombstone takes them a second.
-fn of_a_signal(world: &World, ended: &Ended, fault: &Fault, condition: &str) -> Result<(), String> {
+fn of_a_signal(
+    sandbox: &Sandbox,
+    ended: &Ended,
+    fault: &Fault,
+    condition: &str,
+) -> Result<(), String> {
     if ended.status != 0 {
-        return says_so(world, ended, fault);
+        return says_so(sandbox, ended, fault);
     }
     if !ended.stderr.is_empty() && !tells_why(ended, fault) {
         return Err("the sentence does not say why".to_owned());
     }
-    match world.wait(["-t", "20s", condition]).finish().status {
+    match sandbox.wait(["-t", "20s", condition]).finish().status {
         0 => Ok(()),
-        _ => Err(format!("said, but not there: {}", world.tombstone("x"))),
+        _ => Err(format!("said, but not there: {}", sandbox.tombstone("x"))),
     }
 }
 
 fn of_a_wait(
-    world: &World,
+    sandbox: &Sandbox,
     ended: &Ended,
     fault: &Fault,
     status: i32,
@@ -226,7 +231,7 @@ fn of_a_wait(
     if ended.status == status && ended.stdout == line {
         return Ok(());
     }
-    says_so(world, ended, fault)
+    says_so(sandbox, ended, fault)
 }
 
 const RUN: Trial = Trial {
@@ -236,13 +241,13 @@ const RUN: Trial = Trial {
     since: "",
     errnos: ERRNOS.len(),
     meanwhile: nothing,
-    judge: |world, ended, fault| of_a_run(world, ended, fault, 5),
+    judge: |sandbox, ended, fault| of_a_run(sandbox, ended, fault, 5),
 };
 
 const SIGNAL: Trial = Trial {
     what: "exitdir-signal",
     words: &["signal", "-c", "3", "x"],
-    judge: |world, ended, fault| of_a_signal(world, ended, fault, "x:exit=3"),
+    judge: |sandbox, ended, fault| of_a_signal(sandbox, ended, fault, "x:exit=3"),
     ..RUN
 };
 
@@ -251,26 +256,26 @@ const WAIT: Trial = Trial {
     before: somebody,
     words: &["wait", "-x", "--print", "--poll", "200ms", "x:exit=3"],
     meanwhile: x_dies,
-    judge: |world, ended, fault| of_a_wait(world, ended, fault, 3, "x failed 3\n"),
+    judge: |sandbox, ended, fault| of_a_wait(sandbox, ended, fault, 3, "x failed 3\n"),
     ..RUN
 };
 
 impl Trial {
-    fn live(&self, world: &World, options: &[String]) -> Option<Ended> {
-        let mut command = traced(world, options, self.words);
-        let mut process = command.env("MARK", world.path("mark")).start();
-        (self.meanwhile)(world, &mut process);
+    fn live(&self, sandbox: &Sandbox, options: &[String]) -> Option<Ended> {
+        let mut command = traced(sandbox, options, self.words);
+        let mut process = command.env("MARK", sandbox.path("mark")).start();
+        (self.meanwhile)(sandbox, &mut process);
         end(process)
     }
 
     /// The calls of an undisturbed life; only those that concern the tombstone if the fault is to last.
     fn points(&self, lasting: bool) -> Vec<Point> {
-        let world = World::new();
-        let _before = (self.before)(&world);
-        let options = if lasting { paths(&world) } else { Vec::new() };
-        let ended = self.live(&world, &options).expect("an end");
+        let sandbox = Sandbox::new();
+        let _before = (self.before)(&sandbox);
+        let options = if lasting { paths(&sandbox) } else { Vec::new() };
+        let ended = self.live(&sandbox, &options).expect("an end");
         assert!(ended.status != 125, "{}: {}", self.what, ended.stderr);
-        let mut points = points_since(self.since, points(&strace_log(&world)));
+        let mut points = points_since(self.since, points(&strace_log(&sandbox)));
         points.retain(|point| lasting && is_important(point) || !lasting && concerns_files(point));
         points
     }
@@ -300,20 +305,21 @@ impl Trial {
 
     /// Whether the call was there to fail, and what is wrong with what came of it.
     fn suffer(&self, fault: &Fault) -> (bool, Option<String>) {
-        let world = World::new();
-        let before = (self.before)(&world);
-        let ended = self.live(&world, &fault.options(&world));
-        let log = strace_log(&world);
+        let sandbox = Sandbox::new();
+        let before = (self.before)(&sandbox);
+        let ended = self.live(&sandbox, &fault.options(&sandbox));
+        let log = strace_log(&sandbox);
         let verdict = match &ended {
             None => Err("it hung".to_owned()),
-            Some(ended) => (self.judge)(&world, ended, fault),
+            Some(ended) => (self.judge)(&sandbox, ended, fault),
         };
         let verdict = verdict.and_then(|()| {
             if before.is_some_and(|mut before| !before.is_running()) {
                 Err("another died of it".to_owned())
-            } else if fault.leaves_nothing() && world.entries().iter().any(|at| at.starts_with('.'))
+            } else if fault.leaves_nothing()
+                && sandbox.entries().iter().any(|at| at.starts_with('.'))
             {
-                Err(format!("left behind: {:?}", world.entries()))
+                Err(format!("left behind: {:?}", sandbox.entries()))
             } else {
                 Ok(())
             }
@@ -338,10 +344,10 @@ impl Fault {
         format!("inject={call}:error={}:when={when}{on}", self.errno)
     }
 
-    fn options(&self, world: &World) -> Vec<String> {
+    fn options(&self, sandbox: &Sandbox) -> Vec<String> {
         let mut options = vec!["-e".to_owned(), self.injection()];
         if self.lasting {
-            options.extend(paths(world));
+            options.extend(paths(sandbox));
         }
         options
     }
@@ -354,8 +360,8 @@ impl Fault {
 }
 
 /// strace's options that leave all but the calls about the tombstone of `x` alone.
-fn paths(world: &World) -> Vec<String> {
-    let path = |name: &str| world.dir().join(name).to_string_lossy().into_owned();
+fn paths(sandbox: &Sandbox) -> Vec<String> {
+    let path = |name: &str| sandbox.dir().join(name).to_string_lossy().into_owned();
     let both = [path("x"), path(".x.new")];
     both.into_iter()
         .flat_map(|path| ["-P".to_owned(), path])
@@ -435,8 +441,8 @@ fn an_error_at_any_file_system_call_of_a_run_is_told_and_never_harms_the_command
         },
         Trial {
             what: "exitdir-run with dependencies",
-            before: |world| {
-                world.record_death("b", "0");
+            before: |sandbox| {
+                sandbox.record_death("b", "0");
                 None
             },
             words: &[
@@ -472,7 +478,7 @@ fn an_error_at_any_file_system_call_of_a_run_is_told_and_never_harms_the_command
                 SERVER,
             ],
             meanwhile: y_dies,
-            judge: |world, ended, fault| of_a_run(world, ended, fault, 0),
+            judge: |sandbox, ended, fault| of_a_run(sandbox, ended, fault, 0),
             ..RUN
         },
     ]);
@@ -501,7 +507,7 @@ fn an_error_at_any_file_system_call_of_a_restart_in_place_neither_ends_the_life_
             ],
             since: "Ready: ",
             errnos: 2,
-            judge: |world, ended, _| of_a_restart(world, ended, 5),
+            judge: |sandbox, ended, _| of_a_restart(sandbox, ended, 5),
             ..RUN
         }],
     );
@@ -514,7 +520,7 @@ fn an_error_at_any_file_system_call_of_a_signal_is_told_or_the_signal_stands() {
         Trial {
             what: "exitdir-signal with code 0",
             words: &["signal", "x"],
-            judge: |world, ended, fault| of_a_signal(world, ended, fault, "x:ok"),
+            judge: |sandbox, ended, fault| of_a_signal(sandbox, ended, fault, "x:ok"),
             ..SIGNAL
         },
         Trial {
@@ -536,13 +542,13 @@ fn an_error_at_any_file_system_call_of_a_signal_is_told_or_the_signal_stands() {
             what: "exitdir-signal --ready to the living",
             before: somebody,
             words: &["signal", "--ready", "x"],
-            judge: |world, ended, fault| of_a_signal(world, ended, fault, "x:ready"),
+            judge: |sandbox, ended, fault| of_a_signal(sandbox, ended, fault, "x:ready"),
             ..SIGNAL
         },
         Trial {
             what: "exitdir-signal --ready",
             words: &["signal", "--ready", "x"],
-            judge: |world, ended, fault| of_a_signal(world, ended, fault, "x:ready"),
+            judge: |sandbox, ended, fault| of_a_signal(sandbox, ended, fault, "x:ready"),
             ..SIGNAL
         },
     ]);
@@ -562,7 +568,7 @@ fn an_error_at_any_file_system_call_of_a_wait_is_told_and_no_death_is_missed_or_
             before: somebody_lost,
             words: &["wait", "-x", "--print", "--poll", "200ms", "x"],
             meanwhile: nothing,
-            judge: |world, ended, fault| of_a_wait(world, ended, fault, 137, "x lost 137\n"),
+            judge: |sandbox, ended, fault| of_a_wait(sandbox, ended, fault, 137, "x lost 137\n"),
             ..WAIT
         },
         Trial {
@@ -570,7 +576,7 @@ fn an_error_at_any_file_system_call_of_a_wait_is_told_and_no_death_is_missed_or_
             before: of_another_boot,
             words: &["wait", "-x", "--print", "--poll", "200ms", "x"],
             meanwhile: nothing,
-            judge: |world, ended, fault| of_a_wait(world, ended, fault, 137, "x lost 137\n"),
+            judge: |sandbox, ended, fault| of_a_wait(sandbox, ended, fault, 137, "x lost 137\n"),
             ..WAIT
         },
         Trial {
@@ -578,14 +584,14 @@ fn an_error_at_any_file_system_call_of_a_wait_is_told_and_no_death_is_missed_or_
             before: a_corpse,
             words: &["wait", "-x", "--print", "-t", "0", "x"],
             meanwhile: nothing,
-            judge: |world, ended, fault| of_a_wait(world, ended, fault, 7, "x failed 7\n"),
+            judge: |sandbox, ended, fault| of_a_wait(sandbox, ended, fault, 7, "x failed 7\n"),
             ..WAIT
         },
         Trial {
             what: "exitdir-wait for the death of the living",
             words: &["wait", "-x", "--print", "-t", "0", "x"],
             meanwhile: nothing,
-            judge: |world, ended, fault| of_a_wait(world, ended, fault, 124, ""),
+            judge: |sandbox, ended, fault| of_a_wait(sandbox, ended, fault, 124, ""),
             ..WAIT
         },
     ]);

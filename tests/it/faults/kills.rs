@@ -8,7 +8,7 @@
 use crate::support::inspect::await_sleep;
 use crate::support::parallel::{SetOnDrop, WORKERS, for_each};
 use crate::support::requirements::strace_can_inject;
-use crate::support::sandbox::{Running, Start, World, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use crate::support::signals::TERM;
 use crate::support::syscalls::{NONE, Point, points, points_since, strace_log, traced};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,12 +25,12 @@ fn strike_at(point: &Point) -> [String; 2] {
 struct Life {
     what: &'static str,
     /// What was there before: a corpse, or somebody alive, whose life goes on until the strike is judged.
-    before: fn(&World) -> Option<Running>,
+    before: fn(&Sandbox) -> Option<Running>,
     words: &'static [&'static str],
     /// Words of the call from which on it is struck.
     since: &'static str,
     /// What happens while the process lives.
-    meanwhile: fn(&World, &mut Running),
+    meanwhile: fn(&Sandbox, &mut Running),
     /// What followers wait for. They stay when it can no longer hold: the next life may bring it.
     conditions: &'static [&'static str],
     /// What followers must hear, by the log: the code and the line of `--print`; `None` is nothing.
@@ -58,32 +58,32 @@ const SIGNAL: Life = Life {
     ..RUN
 };
 
-pub fn nobody(_: &World) -> Option<Running> {
+pub fn nobody(_: &Sandbox) -> Option<Running> {
     None
 }
 
-pub fn nothing(_: &World, _: &mut Running) {}
+pub fn nothing(_: &Sandbox, _: &mut Running) {}
 
-pub fn a_corpse(world: &World) -> Option<Running> {
-    world.record_death("x", "7");
+pub fn a_corpse(sandbox: &Sandbox) -> Option<Running> {
+    sandbox.record_death("x", "7");
     None
 }
 
 /// Alive and not ready.
-pub fn somebody(world: &World) -> Option<Running> {
-    let life = world
+pub fn somebody(sandbox: &Sandbox) -> Option<Running> {
+    let life = sandbox
         .run(["-n", "x", "--ready-on", "signal", "--", "sleep", "60"])
         .start();
-    world.await_key("x", "Born");
+    sandbox.await_key("x", "Born");
     Some(life)
 }
 
 /// Says that `y` is dead as soon as `x` lives, or lives no more.
-fn y_dies(world: &World, run: &mut Running) {
+fn y_dies(sandbox: &Sandbox, run: &mut Running) {
     wait_until("x is ready or gone", || {
-        world.key("x", "Ready").is_some() || !run.is_running()
+        sandbox.key("x", "Ready").is_some() || !run.is_running()
     });
-    world.record_death("y", "0");
+    sandbox.record_death("y", "0");
 }
 
 fn of_a_run(log: &str) -> Option<(i32, &'static str)> {
@@ -110,38 +110,38 @@ fn wrote(log: &str, key: &str) -> bool {
 impl Life {
     /// Lists the calls of an undisturbed life.
     fn points(&self) -> Vec<Point> {
-        let world = World::new();
-        std::fs::create_dir(world.dir()).unwrap();
-        let _before = (self.before)(&world);
-        let mut process = traced(&world, NONE, self.words).start();
-        (self.meanwhile)(&world, &mut process);
+        let sandbox = Sandbox::new();
+        std::fs::create_dir(sandbox.dir()).unwrap();
+        let _before = (self.before)(&sandbox);
+        let mut process = traced(&sandbox, NONE, self.words).start();
+        (self.meanwhile)(&sandbox, &mut process);
         let ended = process.end();
         assert_eq!(ended.status, 0, "{}: {}", self.what, ended.stderr);
-        let log = strace_log(&world);
+        let log = strace_log(&sandbox);
         assert!((self.heard)(&log).is_some(), "{}: {log}", self.what);
         points_since(self.since, points(&log))
     }
 
     /// Strikes at one point, and compares what everybody hears with what was done. True if it was hit.
     fn strike(&self, point: &Point) -> bool {
-        let world = World::new();
-        let before = (self.before)(&world);
+        let sandbox = Sandbox::new();
+        let before = (self.before)(&sandbox);
         let follow = ["--any", "--keep-waiting", "-x", "--print", "--poll", "off"];
-        let mut waiting = world.wait(follow).args(self.conditions).start();
+        let mut waiting = sandbox.wait(follow).args(self.conditions).start();
         await_sleep(&waiting);
 
         let injection = strike_at(point);
-        let ended = watched(&world, || {
-            let mut process = traced(&world, &injection, self.words).start();
-            (self.meanwhile)(&world, &mut process);
+        let ended = watched(&sandbox, || {
+            let mut process = traced(&sandbox, &injection, self.words).start();
+            (self.meanwhile)(&sandbox, &mut process);
             process.end()
         });
-        let log = strace_log(&world);
+        let log = strace_log(&sandbox);
         let hit = log.contains("+++ killed by SIGKILL +++");
         let tale = format!("{}, killed by {injection:?}:\n{log}", self.what);
         assert_eq!(ended.status, if hit { 137 } else { 0 }, "{tale}");
 
-        let late = world
+        let late = sandbox
             .wait(follow)
             .args(["-t", "0"])
             .args(self.conditions)
@@ -151,37 +151,37 @@ impl Life {
         assert_eq!((late.status, late.stdout.as_str()), expected, "{tale}");
         if heard.is_none() {
             assert!(hit && waiting.is_running(), "{tale}");
-            self.next_life(&world, before, &tale);
+            self.next_life(&sandbox, before, &tale);
             if self.words[0] == "run" {
                 assert_eq!(waiting.end().stdout, "x ok 0\n", "it was still waiting");
             }
         } else {
             let ended = waiting.end();
             assert_eq!((ended.status, ended.stdout.as_str()), expected, "{tale}");
-            self.next_life(&world, before, &tale);
+            self.next_life(&sandbox, before, &tale);
         }
         hit
     }
 
-    fn next_life(&self, world: &World, before: Option<Running>, tale: &str) {
+    fn next_life(&self, sandbox: &Sandbox, before: Option<Running>, tale: &str) {
         if let Some(mut living) = before {
             assert!(living.is_running(), "{tale}");
             living.send(TERM);
             living.end();
         }
-        let next = world.run(["-n", "x", "--", "true"]).finish();
+        let next = sandbox.run(["-n", "x", "--", "true"]).finish();
         assert_eq!((next.status, next.stderr.as_str()), (0, ""), "{tale}");
-        assert_eq!(world.entries(), self.leaves, "{tale}");
+        assert_eq!(sandbox.entries(), self.leaves, "{tale}");
     }
 }
 
 /// Reads the tombstone over and over while something happens: whatever is seen must be whole.
-fn watched<T>(world: &World, happen: impl FnOnce() -> T) -> T {
+fn watched<T>(sandbox: &Sandbox, happen: impl FnOnce() -> T) -> T {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                if let Ok(text) = std::fs::read_to_string(world.dir().join("x")) {
+                if let Ok(text) = std::fs::read_to_string(sandbox.dir().join("x")) {
                     assert!(is_whole(&text), "half a tombstone: {text:?}");
                 }
                 // strace stops the process for longer than this at each of its calls.
@@ -333,7 +333,7 @@ fn a_directory_whose_maker_was_killed_is_open_to_everybody_all_the_same() {
     if !strace_can_inject() {
         return;
     }
-    let undisturbed = World::new();
+    let undisturbed = Sandbox::new();
     assert_eq!(
         traced(&undisturbed, NONE, RUN.words).finish().status,
         0,
@@ -346,18 +346,27 @@ fn a_directory_whose_maker_was_killed_is_open_to_everybody_all_the_same() {
         .collect();
     assert!(making.iter().any(|point| point.call.starts_with("mkdir")));
     for_each(WORKERS, &making, |point| {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let injection = strike_at(point);
-        let struck = traced(&world, &injection, RUN.words).finish();
-        assert_eq!(struck.status, 137, "{injection:?}: {}", strace_log(&world));
-        assert_eq!(world.run(["-n", "x", "--", "true"]).finish().status, 0);
-        assert_eq!(world.entries(), ["x"], "{injection:?}");
+        let struck = traced(&sandbox, &injection, RUN.words).finish();
+        assert_eq!(
+            struck.status,
+            137,
+            "{injection:?}: {}",
+            strace_log(&sandbox)
+        );
+        assert_eq!(sandbox.run(["-n", "x", "--", "true"]).finish().status, 0);
+        assert_eq!(sandbox.entries(), ["x"], "{injection:?}");
         let of = |path: std::path::PathBuf| {
             let metadata = std::fs::metadata(path).unwrap();
             std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
         };
-        assert_eq!(of(world.dir()), 0o777, "killed by {injection:?}");
-        assert_eq!(of(world.dir().join("x")), 0o666, "killed by {injection:?}");
+        assert_eq!(of(sandbox.dir()), 0o777, "killed by {injection:?}");
+        assert_eq!(
+            of(sandbox.dir().join("x")),
+            0o666,
+            "killed by {injection:?}"
+        );
     });
     println!("killed at {} system calls", making.len());
 }

@@ -4,18 +4,18 @@ use crate::support::listener::{Life, all_passed_on, can_listen, command_of, list
 use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
 use crate::support::proc::{children, is_exitdir, is_gone, only_child, state_of};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary, eventually, wait_until, words};
+use crate::support::sandbox::{Sandbox, Start, binary, eventually, wait_until, words};
 use crate::support::signals::{CHLD, CONT, KILL, LAST, STOP, TSTP, TTIN, TTOU};
 use std::process::{Command, Stdio};
 
 // ---------------------------------------------------------------- each signal
 
 fn start_as_pid_1() -> Life {
-    let world = World::new();
-    let line = listening(&world, "", "");
-    let running = command_of(&world, &PID_NAMESPACE, &line).start();
+    let sandbox = Sandbox::new();
+    let line = listening(&sandbox, "", "");
+    let running = command_of(&sandbox, &PID_NAMESPACE, &line).start();
     let pid = only_child("unshare has forked", running.pid());
-    Life::of(world, running, pid)
+    Life::of(sandbox, running, pid)
 }
 
 /// Sends each signal and looks at what comes of it.
@@ -67,9 +67,9 @@ fn as_pid_1_each_signal_from_its_own_container_is_passed_on_and_kill_and_stop_do
     let together: Vec<i32> = (1..=LAST).filter(|signal| *signal != CONT).collect();
     for batch in [&together[..], &[CONT]] {
         let text: Vec<String> = batch.iter().map(i32::to_string).collect();
-        let unfinished = life.world.path("telling");
+        let unfinished = life.sandbox.path("telling");
         std::fs::write(&unfinished, text.join(" ")).unwrap();
-        std::fs::rename(&unfinished, life.world.path("tell")).unwrap();
+        std::fs::rename(&unfinished, life.sandbox.path("tell")).unwrap();
         let last = batch.last().unwrap();
         wait_until(format!("{last} comes back"), || life.heard().contains(last));
     }
@@ -140,11 +140,11 @@ fn of_10_000_mixed_signals_queued_ones_come_as_often_as_sent_and_others_after_th
     let life = Life::start("");
     let numbers = burst_numbers();
     let sender = life
-        .world
+        .sandbox
         .command("perl")
         .args(["-e", BURST])
         .arg(life.pid.to_string())
-        .arg(life.world.path("cmd"))
+        .arg(life.sandbox.path("cmd"))
         .arg("10000")
         .args(numbers.iter().map(i32::to_string))
         .finish();
@@ -222,8 +222,8 @@ fn refusing_is_permitted() -> bool {
 
 /// How often the call was refused.
 #[track_caller]
-fn refused(world: &World) -> usize {
-    let log = std::fs::read_to_string(world.path("strace.log")).unwrap();
+fn refused(sandbox: &Sandbox) -> usize {
+    let log = std::fs::read_to_string(sandbox.path("strace.log")).unwrap();
     let count = log.lines().filter(|line| line.contains("ENOSYS")).count();
     assert!(count > 0, "the call was never made: {log}");
     count
@@ -234,21 +234,21 @@ fn where_sigtimedwait_is_refused_each_signal_is_passed_on_all_the_same_and_nothi
     if !can_listen() || !refusing_is_permitted() {
         return;
     }
-    let world = World::new();
-    let log = world.path("strace.log").display().to_string();
-    let line = listening(&world, "", "");
-    let running = command_of(&world, &refusing(&log), &line).start();
+    let sandbox = Sandbox::new();
+    let log = sandbox.path("strace.log").display().to_string();
+    let line = listening(&sandbox, "", "");
+    let running = command_of(&sandbox, &refusing(&log), &line).start();
     let pid = eventually("strace has started exitdir-run", || {
         let mut traced = children(running.pid()).into_iter();
         traced.find(|pid| is_exitdir(*pid))
     });
-    let life = Life::of(world, running, pid);
+    let life = Life::of(sandbox, running, pid);
     for signal in all_passed_on() {
         life.send_and_await(signal, signal);
     }
     assert_eq!(life.heard(), all_passed_on());
     // It asks once after each signal, and once or twice at the beginning and for the end.
-    let refused = refused(&life.world);
+    let refused = refused(&life.sandbox);
     let most = 2 * all_passed_on().len();
     assert!(refused < most, "asked {refused} times");
     life.assert_ends_by_itself();
@@ -259,21 +259,21 @@ fn where_sigtimedwait_is_refused_a_timeout_comes_in_time_and_nothing_spins_until
     if !refusing_is_permitted() {
         return;
     }
-    let world = World::new();
-    let log = world.path("strace.log").display().to_string();
+    let sandbox = Sandbox::new();
+    let log = sandbox.path("strace.log").display().to_string();
     // Ends with the test in any case.
     let script = "while test -d \"$0\"; do sleep 0.1; done";
-    let graveyard = world.path("").display().to_string();
+    let graveyard = sandbox.path("").display().to_string();
     let run = binary().display().to_string();
     let words = [&run, "run", "--timeout=500ms", "--", "sh", "-c", script];
     let line: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    let ended = command_of(&world, &refusing(&log), &line)
+    let ended = command_of(&sandbox, &refusing(&log), &line)
         .arg(graveyard)
         // What strace leaves behind if it must be killed is not waited for.
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .finish();
     assert_eq!(ended.status, 124, "{ended:?}");
-    let refused = refused(&world);
+    let refused = refused(&sandbox);
     assert!(refused < 50, "asked {refused} times");
 }

@@ -85,11 +85,13 @@ fn with_group_a_command_that_has_left_its_group_to_others_is_killed_with_them_af
     }
     let (life, member) = start_deserter("-g --death-deps dep --grace-period 50ms");
     life.strike();
-    let Life { running, world, .. } = life;
+    let Life {
+        running, sandbox, ..
+    } = life;
     let ended = running.end();
     assert_eq!(ended.status, 128 + KILL, "{ended:?}");
     await_gone(&member);
-    drop(world);
+    drop(sandbox);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::support::listener::{Life, all_passed_on, blocked, can_listen, command_of, listening};
 use crate::support::proc::{children, is_exitdir, is_gone, only_child, pending_signals, state_of};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary, eventually, wait_until, words};
+use crate::support::sandbox::{Sandbox, Start, binary, eventually, wait_until, words};
 use crate::support::signals::{
     CONT, FPE, HUP, INT, KILL, LAST, QUIT, STOP, TERM, TSTP, USR1, send_all,
 };
@@ -16,25 +16,25 @@ fn the_command_gets_the_whole_mask_that_exitdir_run_was_started_with() {
     if !can_listen() {
         return;
     }
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let mut line = vec!["env".to_owned(), "--default-signal=INT".to_owned()];
     line.push(binary().display().to_string());
     let show = ["run", "--", "grep", "SigBlk", "/proc/self/status"];
     line.extend(show.map(str::to_owned));
-    let ended = command_of(&world, &[], &blocked(line)).finish();
+    let ended = command_of(&sandbox, &[], &blocked(line)).finish();
     // All but KILL and STOP.
     assert_eq!(ended.stdout, "SigBlk:\tfffffffffffbfeff\n", "{ended:?}");
 }
 
 /// Sends everything while the command's process exists and has not executed the command yet. `None` if it has by then.
 fn signal_before_exec(delay: &str) -> Option<Vec<i32>> {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     // Nobody else calls setpgid, and it is the first that the new process does.
     let delay = format!("inject=setpgid:delay_enter={delay}");
     let before = words("strace -f -q -o /dev/null -e trace=setpgid -e").into_iter();
     let before: Vec<&str> = before.chain([delay.as_str()]).collect();
-    let line = blocked(listening(&world, "", ""));
-    let running = command_of(&world, &before, &line).start();
+    let line = blocked(listening(&sandbox, "", ""));
+    let running = command_of(&sandbox, &before, &line).start();
     // strace has other children too, to try what it can do.
     let pid = eventually("strace has started exitdir-run", || {
         let mut traced = children(running.pid()).into_iter();
@@ -44,7 +44,7 @@ fn signal_before_exec(delay: &str) -> Option<Vec<i32>> {
     // A stop signal takes away a CONT that is pending, and this one comes last.
     send_all(pid, &all_passed_on());
     let in_time = is_exitdir(child);
-    let life = Life::of(world, running, pid);
+    let life = Life::of(sandbox, running, pid);
     life.await_times(LAST, 1);
     let mut heard = life.all_heard();
     heard.sort_unstable();
@@ -96,18 +96,18 @@ fn during_a_stop_each_signal_is_passed_on_and_a_second_term_too() {
 
 /// A life whose command is down and will be started again in a second.
 fn start_backing_off() -> Life {
-    let world = World::new();
-    let line = blocked(listening(&world, "--restart always", "brief"));
-    let mut command = command_of(&world, &[], &line);
+    let sandbox = Sandbox::new();
+    let line = blocked(listening(&sandbox, "--restart always", "brief"));
+    let mut command = command_of(&sandbox, &[], &line);
     // The kernel stops only who has a parent in another process group of the session.
     let running = command.process_group(0).start();
     let life = Life {
         pid: running.pid(),
         running,
-        world,
+        sandbox,
     };
     wait_until("the command is down", || {
-        let key = |key| life.world.key("main", key);
+        let key = |key| life.sandbox.key("main", key);
         key("Born").is_some() && key("Ready").is_none() || life.times_up() > 0
     });
     life
@@ -127,7 +127,7 @@ fn during_a_back_off_term_int_hup_and_quit_end_the_life() {
         return;
     }
     for signal in [TERM, INT, HUP, QUIT] {
-        let (ended, world) = in_time(|| {
+        let (ended, sandbox) = in_time(|| {
             let life = start_backing_off();
             life.send(&[signal]);
             let is_down = || {
@@ -140,7 +140,7 @@ fn during_a_back_off_term_int_hup_and_quit_end_the_life() {
             down.then(|| life.end())
         });
         assert_eq!(ended.status, 128 + signal, "{ended:?}");
-        let key = |key| world.key("main", key);
+        let key = |key| sandbox.key("main", key);
         assert_eq!(key("Reason").as_deref(), Some("interrupted"), "{signal}");
         assert_eq!(key("ExitCode"), Some((128 + signal).to_string()));
     }
@@ -179,15 +179,15 @@ fn stopped_while_down(start: impl Fn() -> Life) -> Life {
 }
 
 fn start_waiting() -> Life {
-    let world = World::new();
-    let line = listening(&world, "--birth-deps never", "");
-    let running = command_of(&world, &[], &line).process_group(0).start();
+    let sandbox = Sandbox::new();
+    let line = listening(&sandbox, "--birth-deps never", "");
+    let running = command_of(&sandbox, &[], &line).process_group(0).start();
     let pid = running.pid();
-    world.await_key("main", "Waiting");
+    sandbox.await_key("main", "Waiting");
     Life {
         running,
         pid,
-        world,
+        sandbox,
     }
 }
 
@@ -202,10 +202,12 @@ fn tstp_while_the_command_is_down_stops_exitdir_run_and_a_term_ends_it_when_it_g
         life.send(&[TERM]);
         assert_eq!(state_of(life.pid), Some('T'));
         life.send(&[CONT]);
-        let Life { running, world, .. } = life;
+        let Life {
+            running, sandbox, ..
+        } = life;
         let ended = running.end();
         assert_eq!(ended.status, 128 + TERM, "{ended:?}");
-        let reason = world.key("main", "Reason");
+        let reason = sandbox.key("main", "Reason");
         assert_eq!(reason.as_deref(), Some("interrupted"));
     }
 }

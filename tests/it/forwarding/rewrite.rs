@@ -2,7 +2,7 @@
 
 use crate::support::inspect::assert_sentence;
 use crate::support::listener::{Life, can_listen, command_of, listening};
-use crate::support::sandbox::{Start, World};
+use crate::support::sandbox::{Sandbox, Start};
 use crate::support::signals::{CHLD, CONT, HUP, INT, KILL, QUIT, TERM, TSTP, TTIN, USR1, USR2};
 
 /// Options, and which number the command gets for which; 0 for nothing.
@@ -90,15 +90,15 @@ fn rewritings_come_from_the_variable_unless_the_command_line_has_some() {
         ("--rewrite USR1:INT", &[(USR1, INT), (HUP, HUP)]),
     ];
     for (options, sent) in cases {
-        let world = World::new();
-        let line = listening(&world, options, "");
-        let running = command_of(&world, &[], &line)
+        let sandbox = Sandbox::new();
+        let line = listening(&sandbox, options, "");
+        let running = command_of(&sandbox, &[], &line)
             .env("EXITDIR_REWRITE", "USR1:USR2,HUP:0")
             .start();
         let life = Life {
             pid: running.pid(),
             running,
-            world,
+            sandbox,
         };
         life.await_up();
         assert_gets(&life, options, sent);
@@ -112,9 +112,11 @@ fn a_signal_can_be_rewritten_to_kill_and_the_end_is_one_that_somebody_outside_wa
     }
     let life = Life::start("--rewrite USR1:KILL");
     life.send(&[USR1]);
-    let Life { running, world, .. } = life;
+    let Life {
+        running, sandbox, ..
+    } = life;
     assert_eq!(running.end().status, 128 + KILL);
-    let key = |key| world.key("main", key);
+    let key = |key| sandbox.key("main", key);
     assert_eq!(key("Reason").as_deref(), Some("exited"));
     assert_eq!(key("Signal").as_deref(), Some("KILL"));
 }
@@ -146,11 +148,11 @@ fn what_cannot_be_rewritten_is_a_usage_error() {
         "RTMAX+1:0",
     ];
     for text in wrong {
-        let world = World::new();
-        let ended = world.run(["--rewrite", text, "--", "true"]).finish();
+        let sandbox = Sandbox::new();
+        let ended = sandbox.run(["--rewrite", text, "--", "true"]).finish();
         assert_sentence(&ended, "exitdir-run", 125);
         assert!(ended.stderr.contains("--rewrite"), "{text}: {ended:?}");
-        let ended = world
+        let ended = sandbox
             .run(["--", "true"])
             .env("EXITDIR_REWRITE", text)
             .finish();

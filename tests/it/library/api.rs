@@ -1,6 +1,6 @@
 //! The crate as a library, in the hands of a program.
 
-use crate::support::sandbox::{PATIENCE, Start, World, eventually};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox, Start, eventually};
 use crate::support::signals::TERM;
 use exitdir::{
     Announcement, Condition, Error, ExitDir, Name, SignalOutcome, State, Verdict, Watch,
@@ -24,7 +24,7 @@ fn turn(watch: &mut Watch<'_>) -> Verdict {
         rustix::event::PollFlags::IN,
     )];
     let patience = rustix::event::Timespec {
-        tv_sec: PATIENCE.as_secs() as i64,
+        tv_sec: CONDITION_TIMEOUT.as_secs() as i64,
         tv_nsec: 0,
     };
     assert_eq!(
@@ -37,8 +37,8 @@ fn turn(watch: &mut Watch<'_>) -> Verdict {
 
 #[test]
 fn a_watch_in_an_event_loop_hears_of_what_was_and_of_what_comes() {
-    let world = World::new();
-    let dir = ExitDir::new(world.dir());
+    let sandbox = Sandbox::new();
+    let dir = ExitDir::new(sandbox.dir());
     assert_eq!(
         dir.signal(&name("early"), Announcement::Died(3), Some("a message"))
             .unwrap(),
@@ -52,7 +52,7 @@ fn a_watch_in_an_event_loop_hears_of_what_was_and_of_what_comes() {
         Verdict::Open,
         "readable at once: the first look is due"
     );
-    let other = ExitDir::new(world.dir());
+    let other = ExitDir::new(sandbox.dir());
     let speaker = std::thread::spawn(move || {
         other
             .signal(&name("late"), Announcement::Died(0), None)
@@ -75,8 +75,8 @@ fn a_watch_in_an_event_loop_hears_of_what_was_and_of_what_comes() {
 
 #[test]
 fn a_blocking_wait_ends_with_the_timeout_and_tells_that_nothing_holds() {
-    let world = World::new();
-    let dir = ExitDir::new(world.dir());
+    let sandbox = Sandbox::new();
+    let dir = ExitDir::new(sandbox.dir());
     let mut watch = dir.watch(&[condition("nobody")]).unwrap();
     assert_eq!(watch.wait(Some(Duration::ZERO)).unwrap(), Verdict::Open);
     let began = Instant::now();
@@ -92,22 +92,22 @@ fn a_blocking_wait_ends_with_the_timeout_and_tells_that_nothing_holds() {
 
 #[test]
 fn no_condition_means_anybodys_death() {
-    let world = World::new();
-    let dir = ExitDir::new(world.dir());
+    let sandbox = Sandbox::new();
+    let dir = ExitDir::new(sandbox.dir());
     let mut watch = dir.watch(&[]).unwrap();
     assert_eq!(watch.look().unwrap(), Verdict::Open);
     // As the Go library's leader does it: any new file means exit.
-    std::fs::write(world.dir().join("exitFile"), "").unwrap();
+    std::fs::write(sandbox.dir().join("exitFile"), "").unwrap();
     assert!(matches!(
-        watch.wait(Some(PATIENCE)).unwrap(),
+        watch.wait(Some(CONDITION_TIMEOUT)).unwrap(),
         Verdict::Holds(_)
     ));
 }
 
 #[test]
 fn what_can_no_longer_hold_is_told_and_so_is_a_directory_that_goes_away() {
-    let world = World::new();
-    let dir = ExitDir::new(world.dir());
+    let sandbox = Sandbox::new();
+    let dir = ExitDir::new(sandbox.dir());
     dir.signal(&name("main"), Announcement::Died(1), None)
         .unwrap();
     assert_eq!(
@@ -117,22 +117,22 @@ fn what_can_no_longer_hold_is_told_and_so_is_a_directory_that_goes_away() {
 
     let mut watch = dir.watch(&[condition("db:ready")]).unwrap();
     assert_eq!(watch.look().unwrap(), Verdict::Open);
-    std::fs::rename(world.dir(), world.path("elsewhere")).unwrap();
+    std::fs::rename(sandbox.dir(), sandbox.path("elsewhere")).unwrap();
     let error = eventually("the directory is missed", || watch.look().err());
     assert!(matches!(error, Error::DirectoryGone(_)), "{error}");
 }
 
 #[test]
 fn words_of_the_library_reach_a_living_supervisor_and_its_followers() {
-    let world = World::new();
-    let dir = ExitDir::new(world.dir());
+    let sandbox = Sandbox::new();
+    let dir = ExitDir::new(sandbox.dir());
     let missing = dir.signal_live(&name("main"), Announcement::Ready, None);
     assert!(matches!(missing, Err(Error::NotAlive(_))));
-    let main = world
+    let main = sandbox
         .run(["-n", "main", "--ready-on", "signal", "--", "cat"])
         .stdin(std::process::Stdio::piped())
         .start();
-    world.await_key("main", "Born");
+    sandbox.await_key("main", "Born");
     assert_eq!(
         dir.signal_live(&name("main"), Announcement::Ready, Some("up"))
             .unwrap(),

@@ -3,21 +3,21 @@
 
 use crate::support::active_app::{App, FAIL, SLOW};
 use crate::support::parallel::at_once;
-use crate::support::sandbox::World;
+use crate::support::sandbox::Sandbox;
 use crate::support::signals::{INT, QUIT, TERM};
 use exitdir::State;
 use std::fs;
 
 impl App {
-    fn with_configuration(world: World, action: &str, options: &str, script: &str) -> App {
-        world.touch("a");
-        fs::write(world.path("f"), "1\n").unwrap();
+    fn with_configuration(sandbox: Sandbox, action: &str, options: &str, script: &str) -> App {
+        sandbox.touch("a");
+        fs::write(sandbox.path("f"), "1\n").unwrap();
         let options = format!("--config f=file --on-config {action} {options}");
-        App::begin(world, &options, script)
+        App::begin(sandbox, &options, script)
     }
 
     fn active_with_configuration(action: &str, options: &str, script: &str) -> App {
-        let app = App::with_configuration(World::new(), action, options, script);
+        let app = App::with_configuration(Sandbox::new(), action, options, script);
         app.await_starts(1);
         app.await_state(State::Ready);
         app
@@ -40,8 +40,8 @@ fn a_configuration_that_comes_while_the_life_is_inactive_is_what_the_command_is_
         app.activate();
         app.await_starts(2);
         app.await_state(State::Ready);
-        assert_eq!(app.world.lines("seen"), ["1", "3"]);
-        assert_eq!(app.world.lines("said"), ["TERM", "bye"]);
+        assert_eq!(app.sandbox.lines("seen"), ["1", "3"]);
+        assert_eq!(app.sandbox.lines("said"), ["TERM", "bye"]);
         let said = app.read("stderr");
         assert!(!said.contains("a new configuration"), "{said}");
     });
@@ -51,16 +51,16 @@ fn a_configuration_that_comes_while_the_life_is_inactive_is_what_the_command_is_
 fn a_configuration_that_comes_in_the_back_off_is_what_the_command_is_restarted_with() {
     at_once(&["restart", "HUP"], |action| {
         let script = format!("cat file >>seen; {FAIL}");
-        let world = World::new();
-        fs::write(world.path("failures"), "1\n2\n").unwrap();
-        let app = App::with_configuration(world, action, "--restart always", &script);
+        let sandbox = Sandbox::new();
+        fs::write(sandbox.path("failures"), "1\n2\n").unwrap();
+        let app = App::with_configuration(sandbox, action, "--restart always", &script);
         // The second one is long enough for a change on any machine.
         app.await_said("restarting it in 2s", 1);
         app.configure("2\n");
         app.await_placed("2\n");
         app.await_starts(3);
         app.await_state(State::Ready);
-        assert_eq!(app.world.lines("seen"), ["1", "1", "2"]);
+        assert_eq!(app.sandbox.lines("seen"), ["1", "1", "2"]);
         let said = app.read("stderr");
         assert!(!said.contains("a new configuration"), "{said}");
         assert_eq!(app.starts().len(), 3);
@@ -76,7 +76,7 @@ fn a_command_that_is_stopping_is_not_told_of_a_configuration() {
     app.await_placed("2\n");
     app.touch("go");
     app.await_inactive();
-    assert_eq!(app.world.lines("said"), ["TERM", "bye"]);
+    assert_eq!(app.sandbox.lines("said"), ["TERM", "bye"]);
     let said = app.read("stderr");
     assert!(!said.contains("a new configuration"), "{said}");
 }
@@ -95,7 +95,7 @@ fn a_file_that_goes_while_the_command_is_restarted_leaves_the_life_inactive() {
     app.activate();
     app.await_starts(2);
     app.await_state(State::Ready);
-    assert_eq!(app.world.lines("seen"), ["1", "3"]);
+    assert_eq!(app.sandbox.lines("seen"), ["1", "3"]);
 }
 
 #[test]
@@ -114,10 +114,10 @@ fn a_stop_from_outside_while_the_command_is_stopped_for_a_while_is_for_good() {
         app.running.send(*signal);
         app.await_said("passed ", 1);
         app.touch("go");
-        let (ended, world) = app.ended();
+        let (ended, sandbox) = app.ended();
         assert_eq!(ended.status, 5, "{}", ended.stderr);
-        assert_eq!(world.lines("starts").len(), 1);
-        assert_eq!(world.key("x", "Reason").as_deref(), Some("exited"));
-        assert_eq!(world.key("x", "Inactive"), None);
+        assert_eq!(sandbox.lines("starts").len(), 1);
+        assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("exited"));
+        assert_eq!(sandbox.key("x", "Inactive"), None);
     });
 }

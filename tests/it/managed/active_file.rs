@@ -7,7 +7,7 @@ use crate::support::namespaces::{in_pid_namespace, pid_namespace_is_permitted};
 use crate::support::parallel::at_once;
 use crate::support::proc::{is_gone, only_child};
 use crate::support::requirements::strace_is_here;
-use crate::support::sandbox::{Start, World, binary, wait_until};
+use crate::support::sandbox::{Sandbox, Start, binary, wait_until};
 use crate::support::signals::{HUP, INT, QUIT, TERM, send};
 use crate::support::users::{as_nobody, installed, nobody_is_permitted, open_to_all, set_mode};
 use exitdir::State;
@@ -51,38 +51,38 @@ const COMINGS: [Coming; 9] = [
 #[test]
 fn a_command_runs_while_the_file_exists_however_it_comes_and_goes_and_all_of_it_is_one_life() {
     at_once(&COMINGS, |Coming(file, before, come, go)| {
-        let world = World::new();
-        let shell = |world: &World, script: &str| {
+        let sandbox = Sandbox::new();
+        let shell = |sandbox: &Sandbox, script: &str| {
             let mut shell = Command::new("sh");
             let done = shell
                 .args(["-ec", script])
-                .current_dir(world.path("."))
+                .current_dir(sandbox.path("."))
                 .status();
             assert!(done.unwrap().success(), "{script}");
         };
-        shell(&world, before);
-        let run = world.applet("run");
-        let app = App::of(world, run, &format!("-n x --active-while {file}"), SERVE);
+        shell(&sandbox, before);
+        let run = sandbox.applet("run");
+        let app = App::of(sandbox, run, &format!("-n x --active-while {file}"), SERVE);
         app.await_inactive();
         assert_eq!(app.starts().len(), 0, "{file}, {come}");
-        let life = app.world.key("x", "Waiting");
+        let life = app.sandbox.key("x", "Waiting");
         for round in 1..=3 {
-            shell(&app.world, come);
+            shell(&app.sandbox, come);
             app.await_starts(round);
             app.await_state(State::Ready);
-            assert_eq!(keys(&app.world, "x"), "Waiting Lock Born Ready");
-            shell(&app.world, go);
+            assert_eq!(keys(&app.sandbox, "x"), "Waiting Lock Born Ready");
+            shell(&app.sandbox, go);
             app.await_inactive();
-            assert_eq!(keys(&app.world, "x"), "Waiting Lock Born Inactive");
+            assert_eq!(keys(&app.sandbox, "x"), "Waiting Lock Born Inactive");
         }
         assert_eq!(app.starts().len(), 3);
-        assert_eq!(app.world.key("x", "Waiting"), life);
-        let born = app.world.key("x", "Born");
-        let (ended, world) = app.end(TERM);
+        assert_eq!(app.sandbox.key("x", "Waiting"), life);
+        let born = app.sandbox.key("x", "Born");
+        let (ended, sandbox) = app.end(TERM);
         assert_eq!(ended.status, 143, "{}", ended.stderr);
-        assert_eq!(world.key("x", "Waiting"), life);
-        assert_eq!(world.key("x", "Born"), born);
-        assert_eq!(world.entries(), ["x"]);
+        assert_eq!(sandbox.key("x", "Waiting"), life);
+        assert_eq!(sandbox.key("x", "Born"), born);
+        assert_eq!(sandbox.entries(), ["x"]);
     });
 }
 
@@ -90,7 +90,12 @@ fn a_command_runs_while_the_file_exists_however_it_comes_and_goes_and_all_of_it_
 fn a_wait_for_inactive_ends_when_the_file_is_missing_and_not_before() {
     let app = App::active("", SERVE);
     app.await_state(State::Ready);
-    let wait = |limit| app.world.wait(["x:inactive", "-t", limit]).finish().status;
+    let wait = |limit| {
+        app.sandbox
+            .wait(["x:inactive", "-t", limit])
+            .finish()
+            .status
+    };
     assert_eq!(wait("0"), 124);
     app.deactivate();
     assert_eq!(wait("30s"), 0);
@@ -113,7 +118,7 @@ fn everything_that_is_done_about_the_file_is_said_in_a_line_unless_it_is_to_be_q
             app.deactivate();
             app.await_inactive();
         }
-        let (ended, _world) = app.end(TERM);
+        let (ended, _sandbox) = app.end(TERM);
         let expected = [
             "exitdir-run: a does not exist: sh stays down\n",
             "exitdir-run: a exists: starting sh\n",
@@ -132,31 +137,31 @@ fn everything_that_is_done_about_the_file_is_said_in_a_line_unless_it_is_to_be_q
     // What is there from the start is nothing to speak of.
     let app = App::active("", SERVE);
     app.await_state(State::Ready);
-    let (ended, world) = app.end(TERM);
+    let (ended, sandbox) = app.end(TERM);
     assert_eq!((ended.status, ended.stderr.as_str()), (143, ""));
-    assert_eq!(world.key("x", "Inactive"), None);
+    assert_eq!(sandbox.key("x", "Inactive"), None);
 }
 
 #[test]
 fn a_file_that_cannot_be_looked_for_is_complained_of_once_and_changes_nothing() {
     const COMPLAINT: &str = "cannot look for a: Symbolic link loop";
-    let world = World::new();
-    symlink("a", world.path("a")).unwrap();
-    let app = App::begin(world, "", SERVE);
+    let sandbox = Sandbox::new();
+    symlink("a", sandbox.path("a")).unwrap();
+    let app = App::begin(sandbox, "", SERVE);
     app.await_inactive();
     app.await_said(COMPLAINT, 1);
     app.remove("a");
     app.activate();
     app.await_starts(1);
     app.await_state(State::Ready);
-    symlink("b", app.world.path("b")).unwrap();
-    fs::rename(app.world.path("b"), app.world.path("a")).unwrap();
-    symlink("a", app.world.path("b")).unwrap();
-    symlink("b", app.world.path("c")).unwrap();
-    fs::rename(app.world.path("c"), app.world.path("a")).unwrap();
+    symlink("b", app.sandbox.path("b")).unwrap();
+    fs::rename(app.sandbox.path("b"), app.sandbox.path("a")).unwrap();
+    symlink("a", app.sandbox.path("b")).unwrap();
+    symlink("b", app.sandbox.path("c")).unwrap();
+    fs::rename(app.sandbox.path("c"), app.sandbox.path("a")).unwrap();
     app.remove("a");
     app.await_inactive();
-    let (ended, _world) = app.end(TERM);
+    let (ended, _sandbox) = app.end(TERM);
     assert_eq!(
         ended.stderr.matches("cannot look").count(),
         1,
@@ -167,10 +172,10 @@ fn a_file_that_cannot_be_looked_for_is_complained_of_once_and_changes_nothing() 
 
 #[test]
 fn without_a_name_and_a_directory_the_command_comes_and_goes_all_the_same() {
-    let world = World::new();
-    let mut run = world.applet("run");
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.applet("run");
     run.env_remove("EXIT_DIR");
-    let app = App::of(world, run, "--active-while a", SERVE);
+    let app = App::of(sandbox, run, "--active-while a", SERVE);
     app.await_said("stays down", 1);
     for round in 1..=2 {
         app.activate();
@@ -186,24 +191,26 @@ fn as_pid_1_it_stays_when_its_command_goes() {
     if !pid_namespace_is_permitted() {
         return;
     }
-    let world = World::new();
-    let mut run = in_pid_namespace(&world, binary());
+    let sandbox = Sandbox::new();
+    let mut run = in_pid_namespace(&sandbox, binary());
     run.arg("run");
     // What the first command leaves behind is ours to reap, and no command.
     let script = "sleep 0.01 & echo $$ >>inside; exec sleep 60";
-    let app = App::of(world, run, "-n x --active-while a", script);
+    let app = App::of(sandbox, run, "-n x --active-while a", script);
     for round in 1..=3 {
         app.await_state(State::Inactive);
         app.activate();
         app.await_state(State::Ready);
-        wait_until("it is started", || app.world.lines("inside").len() == round);
+        wait_until("it is started", || {
+            app.sandbox.lines("inside").len() == round
+        });
         app.deactivate();
     }
     app.await_state(State::Inactive);
     send(only_child("the supervisor", app.running.pid()), TERM);
-    let (ended, world) = app.ended();
+    let (ended, sandbox) = app.ended();
     assert_eq!(ended.status, 143, "{}", ended.stderr);
-    assert_eq!(world.key("x", "Reason").as_deref(), Some("interrupted"));
+    assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("interrupted"));
 }
 
 // ---------------------------------------------------------------- readiness
@@ -222,16 +229,16 @@ fn readiness_is_taken_back_with_the_command_and_has_to_be_said_again() {
                 app.await_starts(round);
                 app.await_state(State::Born);
                 if *source == "signal" {
-                    app.world.record_ready("x");
+                    app.sandbox.record_ready("x");
                 } else {
                     app.touch("speak");
                 }
                 app.await_state(State::Ready);
-                let _ = fs::remove_file(app.world.path("speak"));
+                let _ = fs::remove_file(app.sandbox.path("speak"));
                 app.deactivate();
             }
             app.await_inactive();
-            assert_eq!(keys(&app.world, "x"), "Waiting Lock Born Inactive");
+            assert_eq!(keys(&app.sandbox, "x"), "Waiting Lock Born Inactive");
         },
     );
 }
@@ -254,11 +261,11 @@ fn a_signal_that_ends_ends_an_inactive_life_and_any_other_is_dropped() {
     at_once(&[HUP, INT, QUIT, TERM], |signal| {
         for app in both("-v") {
             app.await_look();
-            let (ended, world) = app.end(*signal);
+            let (ended, sandbox) = app.end(*signal);
             assert_eq!(ended.status, 128 + signal, "{}", ended.stderr);
-            let code = world.key("x", "ExitCode").unwrap();
+            let code = sandbox.key("x", "ExitCode").unwrap();
             assert_eq!(code, (128 + signal).to_string());
-            assert_eq!(world.key("x", "Reason").as_deref(), Some("interrupted"));
+            assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("interrupted"));
             assert!(ended.stderr.ends_with(": sh was not running\n"));
         }
     });
@@ -283,7 +290,7 @@ fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
         for is_fresh in [true, false] {
             let app = App::start(options, SERVE);
             app.await_inactive();
-            app.world.signal(["--ready", "dep"]).finish();
+            app.sandbox.signal(["--ready", "dep"]).finish();
             // Where it is needed, only the death of one that was seen alive counts.
             app.await_look();
             if !is_fresh {
@@ -292,32 +299,32 @@ fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
                 app.deactivate();
                 app.await_inactive();
             }
-            app.world.record_death("dep", code);
-            let (ended, world) = app.ended();
+            app.sandbox.record_death("dep", code);
+            let (ended, sandbox) = app.ended();
             assert_eq!(ended.status, *status, "{options}: {}", ended.stderr);
             let deed = if is_fresh { "starting" } else { "restarting" };
             let sentence = format!("exitdir-run: dep {what}: not {deed} sh\n");
             assert!(ended.stderr.ends_with(&sentence), "{}", ended.stderr);
-            assert_eq!(world.key("x", "Cause").as_deref(), Some("dep"));
-            assert_eq!(world.key("x", "Reason").as_deref(), Some("stopped"));
+            assert_eq!(sandbox.key("x", "Cause").as_deref(), Some("dep"));
+            assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("stopped"));
         }
     });
 }
 
 #[test]
 fn a_look_that_was_held_up_does_not_put_off_the_next_one() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     if !strace_is_here() {
         return;
     }
-    world.touch("a");
+    sandbox.touch("a");
     // Looking takes a second, and no processor time.
-    let mut run = world.command("strace");
+    let mut run = sandbox.command("strace");
     run.args(["-e", "inject=newfstatat:delay_enter=300000", "-o", "trace"])
         .arg(binary())
         .arg("run");
     let options = "-n x --active-while a --death-deps dep";
-    let app = App::of(world, run, options, SERVE);
+    let app = App::of(sandbox, run, options, SERVE);
     app.await_starts(1);
     let since = Instant::now();
     app.deactivate();
@@ -328,7 +335,7 @@ fn a_look_that_was_held_up_does_not_put_off_the_next_one() {
         "{:?}",
         since.elapsed()
     );
-    app.world.record_death("dep", "0");
+    app.sandbox.record_death("dep", "0");
     assert_eq!(app.ended().0.status, 0);
 }
 
@@ -337,27 +344,27 @@ fn a_tombstone_that_cannot_be_replaced_is_replaced_when_it_can_be() {
     if !nobody_is_permitted() {
         return;
     }
-    let world = World::new();
-    let binary = installed(&world);
-    open_to_all(&world);
-    set_mode(&world.path("."), 0o777);
-    world.touch("a");
-    let mut run = as_nobody(&world, &binary);
+    let sandbox = Sandbox::new();
+    let binary = installed(&sandbox);
+    open_to_all(&sandbox);
+    set_mode(&sandbox.path("."), 0o777);
+    sandbox.touch("a");
+    let mut run = as_nobody(&sandbox, &binary);
     run.arg("run");
-    let app = App::of(world, run, "-n x --active-while a", SERVE);
+    let app = App::of(sandbox, run, "-n x --active-while a", SERVE);
     app.await_starts(1);
     app.await_state(State::Ready);
-    set_mode(&app.world.dir(), 0o555);
+    set_mode(&app.sandbox.dir(), 0o555);
     app.deactivate();
     app.await_said("cannot", 1);
-    assert!(app.world.key("x", "Ready").is_some());
-    set_mode(&app.world.dir(), 0o777);
+    assert!(app.sandbox.key("x", "Ready").is_some());
+    set_mode(&app.sandbox.dir(), 0o777);
     app.await_inactive();
     // What was true a moment ago does not come late.
-    set_mode(&app.world.dir(), 0o555);
+    set_mode(&app.sandbox.dir(), 0o555);
     app.activate();
     app.await_starts(2);
-    set_mode(&app.world.dir(), 0o777);
+    set_mode(&app.sandbox.dir(), 0o777);
     app.await_state(State::Ready);
     assert_eq!(app.end(TERM).0.status, 143);
 }

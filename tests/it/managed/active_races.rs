@@ -3,7 +3,7 @@
 
 use crate::support::active_app::{App, FAIL, SERVE, SLOW};
 use crate::support::proc::is_gone;
-use crate::support::sandbox::{World, wait_until};
+use crate::support::sandbox::{Sandbox, wait_until};
 use crate::support::signals::TERM;
 use exitdir::State;
 use std::fs;
@@ -29,13 +29,13 @@ fn a_file_that_comes_back_during_the_stop_starts_the_command_at_once_and_the_las
         if is_active {
             app.await_starts(2);
             app.await_state(State::Ready);
-            assert_eq!(app.world.key("x", "Inactive"), None);
+            assert_eq!(app.sandbox.key("x", "Inactive"), None);
         } else {
             app.await_inactive();
             assert_eq!(app.starts().len(), 1);
         }
         // Told once.
-        assert_eq!(app.world.lines("said")[..2], ["TERM", "bye"]);
+        assert_eq!(app.sandbox.lines("said")[..2], ["TERM", "bye"]);
     }
 }
 
@@ -51,10 +51,10 @@ fn a_command_that_removes_the_file_itself_is_stopped_however_early_that_is() {
 
 #[test]
 fn a_file_that_goes_in_the_back_off_ends_it_and_the_command_is_started_once_when_it_is_back() {
-    let world = World::new();
-    fs::write(world.path("failures"), "1\n").unwrap();
-    world.touch("a");
-    let app = App::begin(world, "--restart always", FAIL);
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("failures"), "1\n").unwrap();
+    sandbox.touch("a");
+    let app = App::begin(sandbox, "--restart always", FAIL);
     app.await_said("sh exited with 3: restarting it in 1s", 1);
     app.deactivate();
     app.await_inactive();
@@ -96,7 +96,7 @@ fn a_file_that_goes_while_descendants_are_stopped_leaves_the_life_inactive_when_
         app.await_inactive();
         let said = app.read("stderr");
         assert!(!said.contains("restarting it in"), "{said}");
-        let _ = fs::remove_file(app.world.path("end"));
+        let _ = fs::remove_file(app.sandbox.path("end"));
         app.activate();
         app.await_starts(2);
         app.await_state(State::Ready);
@@ -111,9 +111,9 @@ fn a_file_that_goes_during_the_stop_delay_ends_the_delay_and_the_life_ends_as_it
     app.running.send(TERM);
     app.await_said("told to stop: passing TERM on to sh in 3600s", 1);
     app.deactivate();
-    let (ended, world) = app.ended();
+    let (ended, sandbox) = app.ended();
     assert_eq!(ended.status, 143, "{}", ended.stderr);
-    assert_eq!(world.key("x", "Inactive"), None);
+    assert_eq!(sandbox.key("x", "Inactive"), None);
     let stopped = "exitdir-run: a does not exist: stopping sh with TERM\n";
     assert!(ended.stderr.ends_with(stopped), "{}", ended.stderr);
 }
@@ -142,7 +142,7 @@ fn a_file_that_comes_and_goes_as_fast_as_it_can_leaves_what_there_is_at_the_end(
                          if read -r before <last && grep -q \"(sh) [RSD] $PPID \" /proc/$before/stat; then echo two >>said; fi 2>>errors; \
                          echo $$ >last; echo $$ >>starts; while test -e starts; do sleep 0.01; done";
     let app = App::start("", ALONE);
-    let life = app.world.await_key("x", "Waiting");
+    let life = app.sandbox.await_key("x", "Waiting");
     for flap in 0..400 {
         app.activate();
         if flap % 40 == 0 {
@@ -159,9 +159,9 @@ fn a_file_that_comes_and_goes_as_fast_as_it_can_leaves_what_there_is_at_the_end(
     let runs = || app.starts().iter().filter(|pid| !is_gone(pid)).count();
     wait_until("one runs", || runs() == 1);
     assert_eq!(app.read("said"), "", "two at a time");
-    assert_eq!(app.world.key("x", "Waiting").unwrap(), life);
-    let (ended, world) = app.end(TERM);
+    assert_eq!(app.sandbox.key("x", "Waiting").unwrap(), life);
+    let (ended, sandbox) = app.end(TERM);
     assert_eq!(ended.status, 0, "{}", ended.stderr);
-    assert_eq!(world.key("x", "Waiting").unwrap(), life);
-    assert_eq!(world.entries(), ["x"]);
+    assert_eq!(sandbox.key("x", "Waiting").unwrap(), life);
+    assert_eq!(sandbox.entries(), ["x"]);
 }

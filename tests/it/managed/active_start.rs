@@ -3,7 +3,7 @@
 use crate::support::active_app::{App, SERVE};
 use crate::support::namespaces::{ONE_INSTANCE, with_less_inotify};
 use crate::support::parallel::at_once;
-use crate::support::sandbox::{Start, World, binary};
+use crate::support::sandbox::{Sandbox, Start, binary};
 use crate::support::signals::TERM;
 use exitdir::State;
 use std::fs;
@@ -27,8 +27,10 @@ fn a_command_is_started_when_it_is_active_and_what_it_waits_for_is_there_in_any_
         for step in order.chars() {
             match step {
                 '+' => app.activate(),
-                '-' => drop(fs::remove_file(app.world.path("a"))),
-                _ if options.contains("dep") => drop(app.world.signal(["--ready", "dep"]).finish()),
+                '-' => drop(fs::remove_file(app.sandbox.path("a"))),
+                _ if options.contains("dep") => {
+                    drop(app.sandbox.signal(["--ready", "dep"]).finish())
+                }
                 _ => app.configure("1"),
             }
             is_active = if step == '!' { is_active } else { step == '+' };
@@ -48,7 +50,7 @@ fn a_command_is_started_when_it_is_active_and_what_it_waits_for_is_there_in_any_
         app.deactivate();
         app.await_inactive();
         if options.contains("dep") {
-            app.world.record_death("dep", "0");
+            app.sandbox.record_death("dep", "0");
         } else {
             app.remove("f");
         }
@@ -65,17 +67,17 @@ fn what_does_not_hold_any_more_when_it_is_activated_is_waited_for() {
     // where the file has the only instance, at any time.
     for one in [false, true] {
         for pause in [0, 50] {
-            let world = World::new();
-            world.signal(["--ready", "dep"]).finish();
-            let Some(run) = supervisor(&world, one) else {
+            let sandbox = Sandbox::new();
+            sandbox.signal(["--ready", "dep"]).finish();
+            let Some(run) = supervisor(&sandbox, one) else {
                 return;
             };
             let options = "-n x --active-while a --birth-deps dep";
-            let app = App::of(world, run, options, SERVE);
+            let app = App::of(sandbox, run, options, SERVE);
             app.await_inactive();
             // None is wrong; the longer one is harder.
             std::thread::sleep(Duration::from_millis(pause));
-            app.world.record_death("dep", "0");
+            app.sandbox.record_death("dep", "0");
             app.activate();
             app.await_said("a exists", 1);
             app.await_state(State::Waiting);
@@ -85,11 +87,11 @@ fn what_does_not_hold_any_more_when_it_is_activated_is_waited_for() {
 }
 
 /// `exitdir-run`, with one instance of inotify or with as many as it likes.
-fn supervisor(world: &World, one: bool) -> Option<Command> {
+fn supervisor(sandbox: &Sandbox, one: bool) -> Option<Command> {
     if !one {
-        return Some(world.applet("run"));
+        return Some(sandbox.applet("run"));
     }
-    let mut command = with_less_inotify(world, ONE_INSTANCE, &binary())?;
+    let mut command = with_less_inotify(sandbox, ONE_INSTANCE, &binary())?;
     command.arg("run");
     Some(command)
 }
@@ -100,9 +102,9 @@ fn the_birth_timeout_is_that_of_the_time_since_it_was_activated() {
     let app = App::start("--birth-deps dep --birth-timeout 0", SERVE);
     app.await_inactive();
     app.activate();
-    let (ended, world) = app.ended();
+    let (ended, sandbox) = app.ended();
     assert_eq!(ended.status, 124, "{}", ended.stderr);
-    assert_eq!(world.key("x", "Reason").as_deref(), Some("birth-timeout"));
+    assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("birth-timeout"));
     // And it begins anew each time.
     let limit = Duration::from_millis(1500);
     let app = App::start("--birth-deps dep --birth-timeout 1500ms", SERVE);
@@ -113,7 +115,7 @@ fn the_birth_timeout_is_that_of_the_time_since_it_was_activated() {
     app.await_inactive();
     let activated = Instant::now();
     app.activate();
-    let (ended, _world) = app.ended();
+    let (ended, _sandbox) = app.ended();
     assert_eq!(ended.status, 124, "{}", ended.stderr);
     assert!(activated.elapsed() >= limit, "{:?}", activated.elapsed());
     let gave_up = "exitdir-run: gave up after 1.500s: dep:ready does not hold (there is no dep)\n";
@@ -128,8 +130,8 @@ fn the_timeout_counts_from_each_start() {
     app.await_inactive();
     let activated = Instant::now();
     app.activate();
-    let (ended, world) = app.ended();
+    let (ended, sandbox) = app.ended();
     assert_eq!(ended.status, 124, "{}", ended.stderr);
     assert!(activated.elapsed() >= limit, "{:?}", activated.elapsed());
-    assert_eq!(world.key("x", "Reason").as_deref(), Some("timeout"));
+    assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("timeout"));
 }

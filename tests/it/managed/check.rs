@@ -5,7 +5,7 @@ use crate::support::managed_app::{
 };
 use crate::support::proc::await_gone;
 use crate::support::requirements::is_long_run;
-use crate::support::sandbox::{PATIENCE, Start, World, entries, eventually, wait_until};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox, Start, entries, eventually, wait_until};
 use crate::support::signals::{KILL, TERM};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -15,16 +15,16 @@ use std::time::{Duration, Instant};
 
 /// A check, which is a script that gets the candidate as `$1`.
 fn checked(way: Way, script: &str) -> App {
-    let world = World::new();
-    write(&world, "app.conf", "1");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "1");
     let words = [
         "--config",
         "app.conf=run/app.conf",
         "--config-check",
         "./check",
     ];
-    write_check(&world, script);
-    let app = App::start(world, way, "run/app.conf", &words);
+    write_check(&sandbox, script);
+    let app = App::start(sandbox, way, "run/app.conf", &words);
     app.await_log(&["started 1"]);
     app
 }
@@ -37,14 +37,14 @@ const STRICT: &str = "echo $(cat \"$1\") in place of $(cat run/app.conf 2>&1) >>
 fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
     for way in [Way::Restart, Way::Hup] {
         let app = checked(way, STRICT);
-        replace(&app.world, "app.conf", "bad");
+        replace(&app.sandbox, "app.conf", "bad");
         app.await_words("refused");
         app.await_log(&["started 1"]);
         // The same again.
-        replace(&app.world, "app.conf", "bad");
+        replace(&app.sandbox, "app.conf", "bad");
         app.await_log(&["started 1"]);
         app.await_change("2");
-        let asked = app.world.lines("asked");
+        let asked = app.sandbox.lines("asked");
         assert!(asked[0].starts_with("1 in place of "), "{asked:?}");
         assert_eq!(asked[1..], ["bad in place of 1", "2 in place of 1"]);
         let said = app.said();
@@ -54,7 +54,7 @@ fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
         for words in ["to stdout\n", "to stderr\n"] {
             assert_eq!(said.matches(words).count(), 3, "{said}");
         }
-        assert_eq!(entries(&app.world.path("run")), ["app.conf"]);
+        assert_eq!(entries(&app.sandbox.path("run")), ["app.conf"]);
     }
 }
 
@@ -62,28 +62,28 @@ fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
 fn what_was_refused_is_asked_about_again_after_another_content() {
     let app = checked(Way::Hup, STRICT);
     for refusals in [1, 2] {
-        replace(&app.world, "app.conf", "bad");
+        replace(&app.sandbox, "app.conf", "bad");
         wait_until("it is refused", || {
             app.said().matches("refused").count() == refusals
         });
         // What is in place is not asked about, but was there.
-        replace(&app.world, "app.conf", "1");
+        replace(&app.sandbox, "app.conf", "1");
         app.await_log(&["started 1"]);
     }
-    assert_eq!(app.world.lines("asked").len(), 3);
+    assert_eq!(app.sandbox.lines("asked").len(), 3);
 }
 
 #[test]
 fn a_check_gets_a_directory_as_a_whole_and_the_source_itself_where_there_is_no_copy() {
     for (config, candidate) in [("tree=run/copy", "/copy"), ("tree", "tree")] {
-        let world = World::new();
-        fs::create_dir(world.path("tree")).unwrap();
-        write(&world, "tree/app.conf", "1");
-        write_check(&world, "echo \"$1\" $(cat \"$1\"/*) >>asked");
+        let sandbox = Sandbox::new();
+        fs::create_dir(sandbox.path("tree")).unwrap();
+        write(&sandbox, "tree/app.conf", "1");
+        write_check(&sandbox, "echo \"$1\" $(cat \"$1\"/*) >>asked");
         let words = ["--config", config, "--config-check", "./check"];
-        let app = App::start(world, Way::Hup, "tree/app.conf", &words);
+        let app = App::start(sandbox, Way::Hup, "tree/app.conf", &words);
         app.await_log(&["started 1"]);
-        let asked = app.world.lines("asked");
+        let asked = app.sandbox.lines("asked");
         assert!(asked[0].ends_with(&format!("{candidate} 1")), "{asked:?}");
         assert_eq!(asked.len(), 1);
     }
@@ -93,7 +93,7 @@ fn a_check_gets_a_directory_as_a_whole_and_the_source_itself_where_there_is_no_c
 fn what_a_check_has_started_ends_with_it() {
     let app = checked(Way::Hup, "sleep 60 & echo $! >>forked");
     app.await_change("2");
-    let forked = app.world.lines("forked");
+    let forked = app.sandbox.lines("forked");
     assert_eq!(forked.len(), 2);
     for pid in forked {
         await_gone(&pid);
@@ -107,9 +107,9 @@ pub const HANGING: &str = "grep -q 1 \"$1\" && exit; sleep 60 & \
 /// One whose check hangs over a second configuration, and who that is.
 fn hanging(way: Way) -> (App, Vec<String>) {
     let app = checked(way, HANGING);
-    replace(&app.world, "app.conf", "2");
+    replace(&app.sandbox, "app.conf", "2");
     let hanging = eventually("the check hangs", || {
-        app.world.lines("hanging").first().cloned()
+        app.sandbox.lines("hanging").first().cloned()
     });
     let pids = hanging.split(' ').map(str::to_owned).collect();
     (app, pids)
@@ -120,14 +120,16 @@ fn a_stop_ends_a_check_and_what_it_was_asked_about() {
     let (app, pids) = hanging(Way::Restart);
     assert_eq!(app.log(), ["started 1"]);
     app.running.send(TERM);
-    let App { running, world, .. } = app;
+    let App {
+        running, sandbox, ..
+    } = app;
     assert_eq!(running.end().status, 143);
     for pid in pids {
         await_gone(&pid);
     }
-    assert_eq!(entries(&world.path("run")), ["app.conf"]);
+    assert_eq!(entries(&sandbox.path("run")), ["app.conf"]);
     assert_eq!(
-        fs::read_to_string(world.path("run/app.conf")).unwrap(),
+        fs::read_to_string(sandbox.path("run/app.conf")).unwrap(),
         "1\n"
     );
 }
@@ -150,7 +152,7 @@ fn a_check_that_does_not_answer_in_30_s_does_not_accept() {
     let (app, pids) = hanging(Way::Hup);
     let refused = "app.conf is refused: ./check has not answered within 30s: keeping the old one";
     let began = Instant::now();
-    while began.elapsed() < 2 * PATIENCE && !app.said().contains(refused) {
+    while began.elapsed() < 2 * CONDITION_TIMEOUT && !app.said().contains(refused) {
         std::thread::sleep(QUIET);
     }
     assert_eq!(app.said(), format!("{refused}\n"));
@@ -162,38 +164,38 @@ fn a_check_that_does_not_answer_in_30_s_does_not_accept() {
 
 #[test]
 fn without_a_configuration_that_is_accepted_the_command_is_never_started() {
-    let cases: [(&str, fn(&World), &str); 4] = [
+    let cases: [(&str, fn(&Sandbox), &str); 4] = [
         ("refused by its check", |_| {}, "app.conf is not accepted"),
         (
             "a FIFO",
-            |world| {
-                fs::remove_file(world.path("app.conf")).unwrap();
-                make_fifo(&world.path("app.conf"));
+            |sandbox| {
+                fs::remove_file(sandbox.path("app.conf")).unwrap();
+                make_fifo(&sandbox.path("app.conf"));
             },
             "app.conf is not accepted",
         ),
         (
             "missing",
-            |world| fs::remove_file(world.path("app.conf")).unwrap(),
+            |sandbox| fs::remove_file(sandbox.path("app.conf")).unwrap(),
             "app.conf does not exist",
         ),
         (
             "a link that leads nowhere",
-            |world| {
-                fs::remove_file(world.path("app.conf")).unwrap();
-                symlink("nowhere/at/all", world.path("app.conf")).unwrap();
+            |sandbox| {
+                fs::remove_file(sandbox.path("app.conf")).unwrap();
+                symlink("nowhere/at/all", sandbox.path("app.conf")).unwrap();
             },
             "app.conf does not exist",
         ),
     ];
     for (what, prepare, because) in cases {
-        let world = World::new();
-        write(&world, "app.conf", "bad");
-        write_check(&world, STRICT);
+        let sandbox = Sandbox::new();
+        write(&sandbox, "app.conf", "bad");
+        write_check(&sandbox, STRICT);
         // That of an earlier life does not count.
-        fs::create_dir(world.path("run")).unwrap();
-        write(&world, "run/app.conf", "old");
-        prepare(&world);
+        fs::create_dir(sandbox.path("run")).unwrap();
+        write(&sandbox, "run/app.conf", "old");
+        prepare(&sandbox);
         let config = "app.conf=run/app.conf";
         let words = [
             "-n",
@@ -205,26 +207,28 @@ fn without_a_configuration_that_is_accepted_the_command_is_never_started() {
             "--config-check",
             "./check",
         ];
-        let App { running, world, .. } = App::start(world, Way::Restart, "run/app.conf", &words);
+        let App {
+            running, sandbox, ..
+        } = App::start(sandbox, Way::Restart, "run/app.conf", &words);
         assert_eq!(running.end().status, 124, "{what}");
-        assert_eq!(world.lines("log"), [""; 0], "{what}");
-        let said = fs::read_to_string(world.path("stderr")).unwrap();
+        assert_eq!(sandbox.lines("log"), [""; 0], "{what}");
+        let said = fs::read_to_string(sandbox.path("stderr")).unwrap();
         let gave_up = format!("exitdir-run: gave up after 300ms: {because}\n");
         assert!(said.ends_with(&gave_up), "{what}: {said}");
         assert_eq!(
-            world.key("app", "Reason").as_deref(),
+            sandbox.key("app", "Reason").as_deref(),
             Some("birth-timeout"),
             "{what}"
         );
-        assert_eq!(entries(&world.path("run")), ["app.conf"], "{what}");
+        assert_eq!(entries(&sandbox.path("run")), ["app.conf"], "{what}");
     }
 }
 
 #[test]
 fn a_term_while_the_first_configuration_is_checked_ends_everything() {
-    let world = World::new();
-    write(&world, "app.conf", "bad");
-    write_check(&world, HANGING);
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "bad");
+    write_check(&sandbox, HANGING);
     let words = [
         "-n",
         "app",
@@ -233,43 +237,45 @@ fn a_term_while_the_first_configuration_is_checked_ends_everything() {
         "--config-check",
         "./check",
     ];
-    let app = App::start(world, Way::Restart, "run/app.conf", &words);
+    let app = App::start(sandbox, Way::Restart, "run/app.conf", &words);
     let hanging = eventually("the check hangs", || {
-        app.world.lines("hanging").first().cloned()
+        app.sandbox.lines("hanging").first().cloned()
     });
     app.running.send(TERM);
-    let App { running, world, .. } = app;
+    let App {
+        running, sandbox, ..
+    } = app;
     assert_eq!(running.end().status, 143);
-    assert_eq!(world.lines("log"), [""; 0]);
-    assert_eq!(world.key("app", "Reason").as_deref(), Some("interrupted"));
+    assert_eq!(sandbox.lines("log"), [""; 0]);
+    assert_eq!(sandbox.key("app", "Reason").as_deref(), Some("interrupted"));
     for pid in hanging.split(' ') {
         await_gone(pid);
     }
-    assert_eq!(entries(&world.path("run")), [""; 0]);
+    assert_eq!(entries(&sandbox.path("run")), [""; 0]);
 }
 
 #[test]
 fn the_answer_of_a_check_that_read_something_else_meanwhile_counts_for_nothing() {
     // Without a copy the check reads the source itself: what it was asked about, and what it has seen.
     for (asked_about, seen, reloads) in [("2", "bad", 1), ("bad", "2", 0)] {
-        let world = World::new();
-        write(&world, "app.conf", "1");
+        let sandbox = Sandbox::new();
+        write(&sandbox, "app.conf", "1");
         write_check(
-            &world,
+            &sandbox,
             "grep -q 1 \"$1\" && exit; cp \"$1\" asked; until test -e go; do sleep 0.01; done; \
              cat \"$1\" >>saw; mv \"$1.next\" \"$1\" 2>/dev/null; ! grep -q bad saw || { rm saw; exit 1; }; rm saw",
         );
         let words = ["--config", "app.conf", "--config-check", "./check"];
-        let app = App::start(world, Way::Hup, "app.conf", &words);
+        let app = App::start(sandbox, Way::Hup, "app.conf", &words);
         app.await_log(&["started 1"]);
-        replace(&app.world, "app.conf", asked_about);
+        replace(&app.sandbox, "app.conf", asked_about);
         wait_until("the check was asked", || {
-            app.world.read("asked") == format!("{asked_about}\n")
+            app.sandbox.read("asked") == format!("{asked_about}\n")
         });
         // It sees the other one, and then the first is back.
-        write(&app.world, "app.conf.next", asked_about);
-        replace(&app.world, "app.conf", seen);
-        write(&app.world, "go", "");
+        write(&app.sandbox, "app.conf.next", asked_about);
+        replace(&app.sandbox, "app.conf", seen);
+        write(&app.sandbox, "go", "");
         let expected = format!("reloaded {asked_about}");
         let outcome = || match reloads {
             1 => app.log().contains(&expected).then_some(()),
@@ -290,7 +296,7 @@ fn a_check_that_somebody_ends_has_said_nothing_and_is_asked_again() {
         Way::Hup,
         "grep -q 1 \"$1\" && exit; test -e been || { : >been; kill -9 $$; }",
     );
-    replace(&app.world, "app.conf", "2");
+    replace(&app.sandbox, "app.conf", "2");
     app.await_words("./check was ended by KILL");
     wait_until("it is asked again", || {
         app.log().contains(&"reloaded 2".to_owned())
@@ -300,8 +306,8 @@ fn a_check_that_somebody_ends_has_said_nothing_and_is_asked_again() {
 
 #[test]
 fn a_source_without_a_copy_that_is_gone_is_waited_for() {
-    let world = World::new();
-    write(&world, "app.conf", "1");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "1");
     let words = [
         "-v",
         "-n",
@@ -311,42 +317,42 @@ fn a_source_without_a_copy_that_is_gone_is_waited_for() {
         "--config",
         "app.conf",
     ];
-    let app = App::start(world, Way::Hup, "app.conf", &words);
+    let app = App::start(sandbox, Way::Hup, "app.conf", &words);
     // It was accepted.
     await_rest(&app.running);
-    fs::remove_file(app.world.path("app.conf")).unwrap();
+    fs::remove_file(app.sandbox.path("app.conf")).unwrap();
     app.await_words("app.conf is gone\n");
-    app.world.signal(["--ready", "dep"]).finish();
+    app.sandbox.signal(["--ready", "dep"]).finish();
     await_rest(&app.running);
     assert!(!app.said().contains("started"), "{}", app.said());
-    write(&app.world, "app.conf", "2");
+    write(&app.sandbox, "app.conf", "2");
     app.await_log(&["started 2"]);
 }
 
 #[test]
 fn a_check_that_touches_the_source_or_is_slower_than_its_changes_gets_an_answer_in_the_end() {
     for (check, busy) in [("touch \"$1\"", false), ("sleep 0.3", true)] {
-        let world = World::new();
-        write(&world, "app.conf", "0");
-        write_check(&world, &format!("echo >>asked; {check}"));
+        let sandbox = Sandbox::new();
+        write(&sandbox, "app.conf", "0");
+        write_check(&sandbox, &format!("echo >>asked; {check}"));
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut number = 0;
                 while busy && !over.load(Ordering::Relaxed) {
                     number += 1;
-                    replace(&world, "app.conf", &number.to_string());
+                    replace(&sandbox, "app.conf", &number.to_string());
                     std::thread::sleep(Duration::from_millis(20));
                 }
             });
-            let mut run = world.run(["-q", "--birth-timeout", "40s", "--config", "app.conf"]);
+            let mut run = sandbox.run(["-q", "--birth-timeout", "40s", "--config", "app.conf"]);
             run.args(["--config-check", "./check", "--", "echo", "started"]);
-            let ended = run.current_dir(world.path(".")).finish();
+            let ended = run.current_dir(sandbox.path(".")).finish();
             over.store(true, Ordering::Relaxed);
             let all = (ended.status, ended.stdout.as_str(), ended.stderr.as_str());
             assert_eq!(all, (0, "started\n", ""), "{check}");
         });
-        let asked = world.lines("asked").len();
+        let asked = sandbox.lines("asked").len();
         assert!(asked <= 2, "{check}: asked {asked} times");
     }
 }

@@ -8,7 +8,7 @@ use crate::support::namespaces::{NO_INSTANCES, NO_WATCHES, with_less_inotify, wi
 use crate::support::parallel::SetOnDrop;
 use crate::support::proc::sleep_count;
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Ended, Start, World, binary, entries, wait_until};
+use crate::support::sandbox::{Ended, Sandbox, Start, binary, entries, wait_until};
 use crate::support::signals::TERM;
 use crate::support::users::{as_nobody, installed, nobody_is_permitted, set_mode};
 use std::fs;
@@ -43,8 +43,8 @@ fn until_close(mut trial: impl FnMut() -> bool) {
 struct Layout {
     what: &'static str,
     /// Both get a text that is not that of any time before.
-    lay: fn(&World, &str),
-    change: fn(&World, &str),
+    lay: fn(&Sandbox, &str),
+    change: fn(&Sandbox, &str),
     source: &'static str,
     /// The file in it, if it is a directory.
     file: &'static str,
@@ -53,24 +53,24 @@ struct Layout {
 const LAYOUTS: [Layout; 9] = [
     Layout {
         what: "a file written in place",
-        lay: |world, text| write(world, "app.conf", text),
-        change: |world, text| write(world, "app.conf", text),
+        lay: |sandbox, text| write(sandbox, "app.conf", text),
+        change: |sandbox, text| write(sandbox, "app.conf", text),
         source: "app.conf",
         file: "",
     },
     Layout {
         what: "a file that is replaced",
-        lay: |world, text| write(world, "app.conf", text),
-        change: |world, text| replace(world, "app.conf", text),
+        lay: |sandbox, text| write(sandbox, "app.conf", text),
+        change: |sandbox, text| replace(sandbox, "app.conf", text),
         source: "app.conf",
         file: "",
     },
     Layout {
         what: "a file that is removed and made again",
-        lay: |world, text| write(world, "app.conf", text),
-        change: |world, text| {
-            fs::remove_file(world.path("app.conf")).unwrap();
-            write(world, "app.conf", text);
+        lay: |sandbox, text| write(sandbox, "app.conf", text),
+        change: |sandbox, text| {
+            fs::remove_file(sandbox.path("app.conf")).unwrap();
+            write(sandbox, "app.conf", text);
         },
         source: "app.conf",
         file: "",
@@ -91,9 +91,9 @@ const LAYOUTS: [Layout; 9] = [
     },
     Layout {
         what: "a link to a file of a ConfigMap",
-        lay: |world, text| {
-            lay_volume(world, text);
-            symlink("volume/app.conf", world.path("app.conf")).unwrap();
+        lay: |sandbox, text| {
+            lay_volume(sandbox, text);
+            symlink("volume/app.conf", sandbox.path("app.conf")).unwrap();
         },
         change: swap,
         source: "app.conf",
@@ -101,39 +101,39 @@ const LAYOUTS: [Layout; 9] = [
     },
     Layout {
         what: "a link that is replaced",
-        lay: |world, text| {
-            write(world, text, text);
-            symlink(text, world.path("app.conf")).unwrap();
+        lay: |sandbox, text| {
+            write(sandbox, text, text);
+            symlink(text, sandbox.path("app.conf")).unwrap();
         },
-        change: |world, text| {
-            write(world, text, text);
-            relink(&world.path("app.conf"), text);
+        change: |sandbox, text| {
+            write(sandbox, text, text);
+            relink(&sandbox.path("app.conf"), text);
         },
         source: "app.conf",
         file: "",
     },
     Layout {
         what: "a file deep in a directory",
-        lay: |world, text| {
-            fs::create_dir_all(world.path("tree/a/b")).unwrap();
-            write(world, "tree/a/b/app.conf", text);
+        lay: |sandbox, text| {
+            fs::create_dir_all(sandbox.path("tree/a/b")).unwrap();
+            write(sandbox, "tree/a/b/app.conf", text);
         },
-        change: |world, text| write(world, "tree/a/b/app.conf", text),
+        change: |sandbox, text| write(sandbox, "tree/a/b/app.conf", text),
         source: "tree",
         file: "/a/b/app.conf",
     },
     Layout {
         what: "a directory that is replaced",
-        lay: |world, text| {
-            fs::create_dir(world.path("tree")).unwrap();
-            write(world, "tree/app.conf", text);
+        lay: |sandbox, text| {
+            fs::create_dir(sandbox.path("tree")).unwrap();
+            write(sandbox, "tree/app.conf", text);
         },
-        change: |world, text| {
-            fs::create_dir(world.path("next")).unwrap();
-            write(world, "next/app.conf", text);
-            let old = world.path(&format!("before-{text}"));
-            fs::rename(world.path("tree"), old).unwrap();
-            fs::rename(world.path("next"), world.path("tree")).unwrap();
+        change: |sandbox, text| {
+            fs::create_dir(sandbox.path("next")).unwrap();
+            write(sandbox, "next/app.conf", text);
+            let old = sandbox.path(&format!("before-{text}"));
+            fs::rename(sandbox.path("tree"), old).unwrap();
+            fs::rename(sandbox.path("next"), sandbox.path("tree")).unwrap();
         },
         source: "tree",
         file: "/app.conf",
@@ -141,19 +141,19 @@ const LAYOUTS: [Layout; 9] = [
 ];
 
 /// A volume as the kubelet lays it out.
-fn lay_volume(world: &World, text: &str) {
-    fs::create_dir_all(world.path("volume")).unwrap();
-    swap(world, text);
-    symlink("..data/app.conf", world.path("volume/app.conf")).unwrap();
+fn lay_volume(sandbox: &Sandbox, text: &str) {
+    fs::create_dir_all(sandbox.path("volume")).unwrap();
+    swap(sandbox, text);
+    symlink("..data/app.conf", sandbox.path("volume/app.conf")).unwrap();
 }
 
 /// What the kubelet does: a new directory, a link replaced, the old directory removed.
-fn swap(world: &World, text: &str) {
-    let volume = world.path("volume");
+fn swap(sandbox: &Sandbox, text: &str) {
+    let volume = sandbox.path("volume");
     let old = fs::read_link(volume.join("..data")).ok();
     let new = format!("..2026_11_{text}");
     fs::create_dir(volume.join(&new)).unwrap();
-    write(world, &format!("volume/{new}/app.conf"), text);
+    write(sandbox, &format!("volume/{new}/app.conf"), text);
     relink(&volume.join("..data"), &new);
     if let Some(old) = old {
         fs::remove_dir_all(volume.join(old)).unwrap();
@@ -168,18 +168,18 @@ fn relink(link: &Path, target: &str) {
 
 /// One life over a layout: its beginning and two changes.
 fn follow_changes(layout: &Layout, way: Way, copied: bool) {
-    let world = World::new();
-    (layout.lay)(&world, "1");
+    let sandbox = Sandbox::new();
+    (layout.lay)(&sandbox, "1");
     let (config, place) = match copied {
         true => (format!("{}=run/copy", layout.source), "run/copy"),
         false => (layout.source.to_owned(), layout.source),
     };
     let conf = format!("{place}{}", layout.file);
-    let app = App::start(world, way, &conf, &["--config", &config]);
+    let app = App::start(sandbox, way, &conf, &["--config", &config]);
     let mut expected = vec!["started 1".to_owned()];
     for text in ["2", "3"] {
         app.await_log(&expected.iter().map(String::as_str).collect::<Vec<_>>());
-        (layout.change)(&app.world, text);
+        (layout.change)(&app.sandbox, text);
         expected.push(way.line(text));
     }
     app.await_log(&expected.iter().map(String::as_str).collect::<Vec<_>>());
@@ -206,15 +206,15 @@ fn every_change_of_every_layout_is_one_restart_or_one_signal_with_the_newest() {
 }
 
 /// What is mounted, on what, and how the source behind it changes.
-const MOUNTS: [(&str, &str, &str, fn(&World, &str)); 4] = [
+const MOUNTS: [(&str, &str, &str, fn(&Sandbox, &str)); 4] = [
     ("volume/plain.conf", "mounted.conf", "", change_plain),
     ("volume/plain.conf", "mounted.conf", "ro", change_plain),
     ("volume", "mounted", "", swap),
     ("volume", "mounted", "ro", swap),
 ];
 
-fn change_plain(world: &World, text: &str) {
-    write(world, "volume/plain.conf", text);
+fn change_plain(sandbox: &Sandbox, text: &str) {
+    write(sandbox, "volume/plain.conf", text);
 }
 
 #[test]
@@ -222,14 +222,14 @@ fn a_file_or_a_volume_that_is_mounted_is_followed_also_where_it_is_read_only() {
     const MOUNT: &str = "mount --bind \"$FROM\" \"$TO\"; \
                          if test -n \"$MODE\"; then mount -o remount,bind,ro \"$TO\"; fi";
     for (from, to, mode, change) in MOUNTS {
-        let world = World::new();
-        lay_volume(&world, "1");
-        change_plain(&world, "1");
-        fs::create_dir(world.path("mounted")).unwrap();
-        write(&world, "mounted.conf", "nothing is mounted");
+        let sandbox = Sandbox::new();
+        lay_volume(&sandbox, "1");
+        change_plain(&sandbox, "1");
+        fs::create_dir(sandbox.path("mounted")).unwrap();
+        write(&sandbox, "mounted.conf", "nothing is mounted");
         let inside = |words: &[&str]| {
-            let mut command = with_mounts(&world, MOUNT, binary());
-            command.args(words).current_dir(world.path(".")).envs([
+            let mut command = with_mounts(&sandbox, MOUNT, binary());
+            command.args(words).current_dir(sandbox.path(".")).envs([
                 ("FROM", from),
                 ("TO", to),
                 ("MODE", mode),
@@ -244,11 +244,11 @@ fn a_file_or_a_volume_that_is_mounted_is_followed_also_where_it_is_read_only() {
             "mounted" => ("mounted=run/copy", "run/copy/app.conf"),
             _ => ("mounted.conf=run/copy", "run/copy"),
         };
-        let app = App::of(world, run, Way::Hup, conf, &["--config", config]);
+        let app = App::of(sandbox, run, Way::Hup, conf, &["--config", config]);
         app.await_log(&["started 1"]);
-        change(&app.world, "2");
+        change(&app.sandbox, "2");
         app.await_log(&["started 1", "reloaded 2"]);
-        change(&app.world, "3");
+        change(&app.sandbox, "3");
         app.await_log(&["started 1", "reloaded 2", "reloaded 3"]);
     }
 }
@@ -259,21 +259,21 @@ fn what_does_not_change_the_content_is_no_change() {
         (Way::Restart, "app.conf=run/app.conf", "run/app.conf"),
         (Way::Hup, "app.conf", "app.conf"),
     ] {
-        let world = World::new();
-        write(&world, "app.conf", "1");
-        let app = App::start(world, way, conf, &["--config", config]);
+        let sandbox = Sandbox::new();
+        write(&sandbox, "app.conf", "1");
+        let app = App::start(sandbox, way, conf, &["--config", config]);
         app.await_log(&["started 1"]);
-        let source = app.world.path("app.conf");
+        let source = app.sandbox.path("app.conf");
         let touched = fs::File::options().append(true).open(&source).unwrap();
         touched.set_modified(std::time::SystemTime::now()).unwrap();
         drop(touched);
         app.await_log(&["started 1"]);
-        write(&app.world, "app.conf", "1");
+        write(&app.sandbox, "app.conf", "1");
         app.await_log(&["started 1"]);
-        replace(&app.world, "app.conf", "1");
+        replace(&app.sandbox, "app.conf", "1");
         app.await_log(&["started 1"]);
         // Something else in the same directory.
-        write(&app.world, "other.conf", "2");
+        write(&app.sandbox, "other.conf", "2");
         app.await_change("2");
     }
 }
@@ -284,13 +284,13 @@ fn a_new_mode_counts_only_where_the_command_sees_it() {
         ("app.conf", "app.conf", &["started 1"][..]),
         ("app.conf=copy", "copy", &["started 1", "reloaded 1"]),
     ] {
-        let world = World::new();
-        write(&world, "app.conf", "1");
-        let app = App::start(world, Way::Hup, conf, &["--config", config]);
+        let sandbox = Sandbox::new();
+        write(&sandbox, "app.conf", "1");
+        let app = App::start(sandbox, Way::Hup, conf, &["--config", config]);
         app.await_log(&["started 1"]);
-        set_mode(&app.world.path("app.conf"), 0o604);
+        set_mode(&app.sandbox.path("app.conf"), 0o604);
         app.await_log(expected);
-        assert_eq!(mode(&app.world.path(conf)), 0o604);
+        assert_eq!(mode(&app.sandbox.path(conf)), 0o604);
     }
 }
 
@@ -300,7 +300,7 @@ fn ten_replacements_in_100_ms_are_one_reload_of_the_last() {
         until_close(|| {
             let app = App::copying(way, &[]);
             let is_close = in_one_burst(10, QUIET / 12, |number| {
-                replace(&app.world, "app.conf", &format!("x{number}"));
+                replace(&app.sandbox, "app.conf", &format!("x{number}"));
             });
             if is_close {
                 app.await_log(&["started 1", &way.line("x9")]);
@@ -314,10 +314,10 @@ fn ten_replacements_in_100_ms_are_one_reload_of_the_last() {
 fn several_sources_that_change_together_are_one_reload_with_all_of_them() {
     for way in [Way::Restart, Way::Hup] {
         until_close(|| {
-            let world = World::new();
-            lay_volume(&world, "1");
-            write(&world, "a.conf", "a1");
-            write(&world, "b.conf", "b1");
+            let sandbox = Sandbox::new();
+            lay_volume(&sandbox, "1");
+            write(&sandbox, "a.conf", "a1");
+            write(&sandbox, "b.conf", "b1");
             let words = [
                 "--config",
                 "a.conf=run/a,b.conf",
@@ -325,12 +325,12 @@ fn several_sources_that_change_together_are_one_reload_with_all_of_them() {
                 "volume=run/volume",
             ];
             let conf = "run/a b.conf run/volume/app.conf";
-            let app = App::start(world, way, conf, &words);
+            let app = App::start(sandbox, way, conf, &words);
             app.await_log(&["started a1 b1 1"]);
             let is_close = in_one_burst(3, QUIET / 10, |number| match number {
-                0 => replace(&app.world, "a.conf", "a2"),
-                1 => write(&app.world, "b.conf", "b2"),
-                _ => swap(&app.world, "2"),
+                0 => replace(&app.sandbox, "a.conf", "a2"),
+                1 => write(&app.sandbox, "b.conf", "b2"),
+                _ => swap(&app.sandbox, "2"),
             });
             if is_close {
                 app.await_log(&["started a1 b1 1", &way.line("a2 b2 2")]);
@@ -355,20 +355,20 @@ fn generation(text: &str) -> Option<String> {
 fn a_reader_of_the_copy_never_sees_a_part_or_a_mixture_of_what_is_written_slowly() {
     const GENERATIONS: [&str; 4] = ["2", "3", "4", "5"];
     until_close(|| {
-        let world = World::new();
-        fs::write(world.path("app.conf"), whole("1")).unwrap();
-        fs::write(world.path("conf"), "-").unwrap();
+        let sandbox = Sandbox::new();
+        fs::write(sandbox.path("app.conf"), whole("1")).unwrap();
+        fs::write(sandbox.path("conf"), "-").unwrap();
         let words = ["--config", "app.conf=run/app.conf"];
-        let app = App::start(world, Way::Restart, "conf", &words);
+        let app = App::start(sandbox, Way::Restart, "conf", &words);
         app.await_log(&["started -"]);
         let over = AtomicBool::new(false);
-        let copy = app.world.path("run/app.conf");
+        let copy = app.sandbox.path("run/app.conf");
         std::thread::scope(|scope| {
             let at_end = SetOnDrop(&over);
             let reader = scope.spawn(|| read_until(&over, &copy));
             let mut is_close = true;
             for (number, text) in GENERATIONS.iter().enumerate() {
-                is_close &= write_slowly(&app.world.path("app.conf"), &whole(text));
+                is_close &= write_slowly(&app.sandbox.path("app.conf"), &whole(text));
                 if !is_close {
                     return false;
                 }
@@ -411,33 +411,33 @@ fn read_until(over: &AtomicBool, path: &Path) -> Vec<String> {
 #[test]
 fn a_reader_of_a_copied_directory_never_sees_a_mixture() {
     for exists in [true, false] {
-        let world = World::new();
-        let lay = |world: &World, text: &str| {
-            fs::create_dir(world.path("next")).unwrap();
+        let sandbox = Sandbox::new();
+        let lay = |sandbox: &Sandbox, text: &str| {
+            fs::create_dir(sandbox.path("next")).unwrap();
             for number in 0..20 {
-                write(world, &format!("next/{number}"), text);
+                write(sandbox, &format!("next/{number}"), text);
             }
         };
-        lay(&world, "1");
-        fs::rename(world.path("next"), world.path("tree")).unwrap();
+        lay(&sandbox, "1");
+        fs::rename(sandbox.path("next"), sandbox.path("tree")).unwrap();
         if exists {
-            fs::create_dir(world.path("copy")).unwrap();
+            fs::create_dir(sandbox.path("copy")).unwrap();
         }
-        let app = App::start(world, Way::Hup, "copy/0", &["--config", "tree=copy"]);
+        let app = App::start(sandbox, Way::Hup, "copy/0", &["--config", "tree=copy"]);
         app.await_log(&["started 1"]);
         let over = AtomicBool::new(false);
-        let copy = app.world.path("copy");
+        let copy = app.sandbox.path("copy");
         std::thread::scope(|scope| {
             let at_end = SetOnDrop(&over);
             let reader = scope.spawn(|| read_trees_until(&over, &copy));
             for text in ["2", "3", "4"] {
-                lay(&app.world, text);
+                lay(&app.sandbox, text);
                 fs::rename(
-                    app.world.path("tree"),
-                    app.world.path(&format!("old{text}")),
+                    app.sandbox.path("tree"),
+                    app.sandbox.path(&format!("old{text}")),
                 )
                 .unwrap();
-                fs::rename(app.world.path("next"), app.world.path("tree")).unwrap();
+                fs::rename(app.sandbox.path("next"), app.sandbox.path("tree")).unwrap();
                 let line = format!("reloaded {text}");
                 wait_until(&line, || app.log().contains(&line));
             }
@@ -466,20 +466,20 @@ fn read_trees_until(over: &AtomicBool, path: &Path) -> String {
 
 #[test]
 fn a_copied_directory_is_what_its_source_is() {
-    let world = World::new();
-    lay_volume(&world, "1");
-    fs::create_dir_all(world.path("volume/sub/empty")).unwrap();
-    write(&world, "volume/sub/gone", "x");
-    write(&world, "outside", "y");
-    symlink("../../outside", world.path("volume/sub/link")).unwrap();
-    set_mode(&world.path("volume/sub/gone"), 0o640);
-    set_mode(&world.path("volume/sub/empty"), 0o750);
+    let sandbox = Sandbox::new();
+    lay_volume(&sandbox, "1");
+    fs::create_dir_all(sandbox.path("volume/sub/empty")).unwrap();
+    write(&sandbox, "volume/sub/gone", "x");
+    write(&sandbox, "outside", "y");
+    symlink("../../outside", sandbox.path("volume/sub/link")).unwrap();
+    set_mode(&sandbox.path("volume/sub/gone"), 0o640);
+    set_mode(&sandbox.path("volume/sub/empty"), 0o750);
     // It would hang whoever opened it.
-    make_fifo(&world.path("volume/fifo"));
+    make_fifo(&sandbox.path("volume/fifo"));
     let words = ["--config", "volume=copy"];
-    let app = App::start(world, Way::Hup, "copy/app.conf", &words);
+    let app = App::start(sandbox, Way::Hup, "copy/app.conf", &words);
     app.await_log(&["started 1"]);
-    let copy = app.world.path("copy");
+    let copy = app.sandbox.path("copy");
     // Nothing that is the kubelet's own.
     assert_eq!(entries(&copy), ["app.conf", "sub"]);
     assert_eq!(entries(&copy.join("sub")), ["empty", "gone", "link"]);
@@ -489,70 +489,70 @@ fn a_copied_directory_is_what_its_source_is() {
         let kind = fs::symlink_metadata(copy.join(file)).unwrap();
         assert!(kind.is_file(), "{file}: links are followed");
     }
-    assert_eq!(app.world.read("copy/sub/link"), "y\n");
+    assert_eq!(app.sandbox.read("copy/sub/link"), "y\n");
     // What the command wrote goes with the next change.
-    write(&app.world, "copy/own", "z");
-    fs::remove_file(app.world.path("volume/sub/gone")).unwrap();
+    write(&app.sandbox, "copy/own", "z");
+    fs::remove_file(app.sandbox.path("volume/sub/gone")).unwrap();
     app.await_log(&["started 1", "reloaded 1"]);
     assert_eq!(entries(&copy), ["app.conf", "sub"]);
     assert_eq!(entries(&copy.join("sub")), ["empty", "link"]);
     // What a link leads to is watched as well.
-    write(&app.world, "outside", "changed");
+    write(&app.sandbox, "outside", "changed");
     app.await_log(&["started 1", "reloaded 1", "reloaded 1"]);
-    assert_eq!(app.world.read("copy/sub/link"), "changed\n");
+    assert_eq!(app.sandbox.read("copy/sub/link"), "changed\n");
     assert_eq!(app.said().matches("refused").count(), 0, "{}", app.said());
 }
 
 #[test]
 fn a_loop_of_links_is_refused_and_the_old_directory_stays() {
-    let world = World::new();
-    fs::create_dir_all(world.path("tree/sub")).unwrap();
-    write(&world, "tree/app.conf", "1");
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.path("tree/sub")).unwrap();
+    write(&sandbox, "tree/app.conf", "1");
     let words = ["--config", "tree=copy"];
-    let app = App::start(world, Way::Hup, "copy/app.conf", &words);
+    let app = App::start(sandbox, Way::Hup, "copy/app.conf", &words);
     app.await_log(&["started 1"]);
-    symlink("..", app.world.path("tree/sub/up")).unwrap();
+    symlink("..", app.sandbox.path("tree/sub/up")).unwrap();
     app.await_words("refused");
     await_rest(&app.running);
     assert_eq!(
         app.said(),
         "tree is refused: sub/up: a link to a directory above it: keeping the old one\n"
     );
-    assert_eq!(entries(&app.world.path("copy/sub")), [""; 0]);
-    fs::remove_file(app.world.path("tree/sub/up")).unwrap();
-    write(&app.world, "tree/app.conf", "2");
+    assert_eq!(entries(&app.sandbox.path("copy/sub")), [""; 0]);
+    fs::remove_file(app.sandbox.path("tree/sub/up")).unwrap();
+    write(&app.sandbox, "tree/app.conf", "2");
     app.await_log(&["started 1", "reloaded 2"]);
 }
 
 #[test]
 fn a_fifo_in_place_of_a_source_is_one_sentence_and_the_old_copy_stays() {
     let app = App::copying(Way::Hup, &[]);
-    make_fifo(&app.world.path("fifo"));
-    fs::rename(app.world.path("fifo"), app.world.path("app.conf")).unwrap();
+    make_fifo(&app.sandbox.path("fifo"));
+    fs::rename(app.sandbox.path("fifo"), app.sandbox.path("app.conf")).unwrap();
     app.await_words("refused");
     app.await_log(&["started 1"]);
     assert_eq!(
         app.said(),
         "app.conf is refused: it is neither a file nor a directory: keeping the old one\n"
     );
-    assert_eq!(app.world.read("run/app.conf"), "1\n");
+    assert_eq!(app.sandbox.read("run/app.conf"), "1\n");
     app.await_change("2");
 }
 
-/// As a user without any rights, in a world where that is possible; `None`, said loudly, where it is not.
-fn app_of_nobody(prepare: impl FnOnce(&World)) -> Option<App> {
+/// As a user without any rights where that is possible; `None`, said loudly, where it is not.
+fn app_of_nobody(prepare: impl FnOnce(&Sandbox)) -> Option<App> {
     if !nobody_is_permitted() {
         return None;
     }
-    let world = World::new();
-    let binary = installed(&world);
-    set_mode(&world.path("."), 0o777);
-    write(&world, "app.conf", "1");
-    prepare(&world);
-    let mut run = as_nobody(&world, binary);
+    let sandbox = Sandbox::new();
+    let binary = installed(&sandbox);
+    set_mode(&sandbox.path("."), 0o777);
+    write(&sandbox, "app.conf", "1");
+    prepare(&sandbox);
+    let mut run = as_nobody(&sandbox, binary);
     run.arg("run");
     let words = ["--config", "app.conf=run/app.conf"];
-    let app = App::of(world, run, Way::Hup, "run/app.conf", &words);
+    let app = App::of(sandbox, run, Way::Hup, "run/app.conf", &words);
     app.await_log(&["started 1"]);
     Some(app)
 }
@@ -562,29 +562,29 @@ fn a_source_that_cannot_be_read_is_one_sentence_and_the_old_copy_stays() {
     let Some(app) = app_of_nobody(|_| {}) else {
         return;
     };
-    write(&app.world, "secret", "2");
-    set_mode(&app.world.path("secret"), 0o600);
-    fs::rename(app.world.path("secret"), app.world.path("app.conf")).unwrap();
+    write(&app.sandbox, "secret", "2");
+    set_mode(&app.sandbox.path("secret"), 0o600);
+    fs::rename(app.sandbox.path("secret"), app.sandbox.path("app.conf")).unwrap();
     app.await_words("refused");
     app.await_log(&["started 1"]);
     assert_eq!(
         app.said(),
         "app.conf is refused: Permission denied: keeping the old one\n"
     );
-    assert_eq!(app.world.read("run/app.conf"), "1\n");
-    set_mode(&app.world.path("app.conf"), 0o644);
+    assert_eq!(app.sandbox.read("run/app.conf"), "1\n");
+    set_mode(&app.sandbox.path("app.conf"), 0o644);
     app.await_log(&["started 1", "reloaded 2"]);
 }
 
 #[test]
 fn a_copy_keeps_its_mode_and_for_root_its_owner_and_for_others_that_is_no_error() {
-    let prepare = |world: &World| {
-        let source = world.path("app.conf");
+    let prepare = |sandbox: &Sandbox| {
+        let source = sandbox.path("app.conf");
         chown(&source, Some(1234), Some(1235)).unwrap();
         set_mode(&source, 0o645);
     };
     let attributes = |app: &App| {
-        let copy = fs::metadata(app.world.path("run/app.conf")).unwrap();
+        let copy = fs::metadata(app.sandbox.path("run/app.conf")).unwrap();
         (copy.uid(), copy.gid(), copy.mode() & 0o7777)
     };
     let Some(app) = app_of_nobody(prepare) else {
@@ -592,11 +592,11 @@ fn a_copy_keeps_its_mode_and_for_root_its_owner_and_for_others_that_is_no_error(
     };
     assert_eq!(attributes(&app), (65534, 65534, 0o645));
     assert_eq!(app.said(), "");
-    let world = World::new();
-    write(&world, "app.conf", "1");
-    prepare(&world);
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "1");
+    prepare(&sandbox);
     let words = ["--config", "app.conf=run/app.conf"];
-    let app = App::start(world, Way::Hup, "run/app.conf", &words);
+    let app = App::start(sandbox, Way::Hup, "run/app.conf", &words);
     app.await_log(&["started 1"]);
     assert_eq!(attributes(&app), (1234, 1235, 0o645));
 }
@@ -605,12 +605,12 @@ fn a_copy_keeps_its_mode_and_for_root_its_owner_and_for_others_that_is_no_error(
 fn a_full_disk_is_one_sentence_and_the_old_copy_stays() {
     const MOUNT: &str = "mount -t tmpfs -o size=64k tmpfs run";
     for config in ["app.conf=run/copy", "run/app.conf=run/copy"] {
-        let world = World::new();
-        fs::create_dir(world.path("run")).unwrap();
-        write(&world, "app.conf", "1");
+        let sandbox = Sandbox::new();
+        fs::create_dir(sandbox.path("run")).unwrap();
+        write(&sandbox, "app.conf", "1");
         let inside = |script: &str| {
-            let mut command = with_mounts(&world, script, binary());
-            command.current_dir(world.path("."));
+            let mut command = with_mounts(&sandbox, script, binary());
+            command.current_dir(sandbox.path("."));
             command
         };
         if !is_permitted("a mount", inside(MOUNT).arg("--version")) {
@@ -619,7 +619,7 @@ fn a_full_disk_is_one_sentence_and_the_old_copy_stays() {
         // A source there, too: what is built beside it is heard where it is watched.
         let mut run = inside(&format!("{MOUNT}; cp app.conf run"));
         run.arg("run");
-        let app = App::of(world, run, Way::Hup, "run/copy", &["--config", config]);
+        let app = App::of(sandbox, run, Way::Hup, "run/copy", &["--config", config]);
         app.await_log(&["started 1"]);
         let source = config.split('=').next().unwrap();
         // As the supervisor sees it.
@@ -650,15 +650,15 @@ fn a_full_disk_is_one_sentence_and_the_old_copy_stays() {
 #[test]
 fn a_source_that_is_removed_is_said_once_and_the_command_lives_on() {
     let app = App::copying(Way::Hup, &[]);
-    fs::remove_file(app.world.path("app.conf")).unwrap();
+    fs::remove_file(app.sandbox.path("app.conf")).unwrap();
     app.await_words("gone");
-    write(&app.world, "other", "x");
-    fs::rename(app.world.path("other"), app.world.path("another")).unwrap();
+    write(&app.sandbox, "other", "x");
+    fs::rename(app.sandbox.path("other"), app.sandbox.path("another")).unwrap();
     app.await_log(&["started 1"]);
     assert_eq!(app.said(), "app.conf is gone: keeping the old one\n");
-    assert_eq!(app.world.read("run/app.conf"), "1\n");
+    assert_eq!(app.sandbox.read("run/app.conf"), "1\n");
     // The same one is back: nothing is new.
-    write(&app.world, "app.conf", "1");
+    write(&app.sandbox, "app.conf", "1");
     app.await_log(&["started 1"]);
     app.await_change("2");
 }
@@ -666,18 +666,18 @@ fn a_source_that_is_removed_is_said_once_and_the_command_lives_on() {
 #[test]
 fn without_inotify_there_is_one_warning_and_changes_are_seen_soon() {
     for script in [NO_INSTANCES, NO_WATCHES] {
-        let world = World::new();
-        write(&world, "app.conf", "1");
-        let Some(mut run) = with_less_inotify(&world, script, &binary()) else {
+        let sandbox = Sandbox::new();
+        write(&sandbox, "app.conf", "1");
+        let Some(mut run) = with_less_inotify(&sandbox, script, &binary()) else {
             return;
         };
         run.arg("run");
         let words = ["--config", "app.conf=run/app.conf"];
-        let app = App::of(world, run, Way::Hup, "run/app.conf", &words);
+        let app = App::of(sandbox, run, Way::Hup, "run/app.conf", &words);
         for (text, expected) in [("2", "started 1"), ("3", "reloaded 2"), ("4", "reloaded 3")] {
             let line = expected.to_owned();
             wait_until(expected, || app.log().contains(&line));
-            replace(&app.world, "app.conf", text);
+            replace(&app.sandbox, "app.conf", text);
         }
         let said = app.said();
         assert_eq!(said.matches("inotify").count(), 1, "{script}: {said}");
@@ -690,45 +690,47 @@ fn a_configuration_inside_of_the_exit_directory_costs_nobody_his_lock() {
         ("graveyard/app.conf=run/app.conf", "run/app.conf"),
         ("above=run/copy", "run/copy/app.conf"),
     ] {
-        let world = World::new();
-        fs::create_dir(world.dir()).unwrap();
+        let sandbox = Sandbox::new();
+        fs::create_dir(sandbox.dir()).unwrap();
         // By a name beneath the source, too.
-        fs::create_dir(world.path("above")).unwrap();
-        std::os::unix::fs::symlink("../graveyard", world.path("above/ed")).unwrap();
+        fs::create_dir(sandbox.path("above")).unwrap();
+        std::os::unix::fs::symlink("../graveyard", sandbox.path("above/ed")).unwrap();
         let file = format!("{}/app.conf", source.split(['/', '=']).next().unwrap());
-        write(&world, &file, "1");
+        write(&sandbox, &file, "1");
         let words = ["-n", "app", "--config", source];
-        let app = App::start(world, Way::Hup, conf, &words);
+        let app = App::start(sandbox, Way::Hup, conf, &words);
         app.await_log(&["started 1"]);
         let state = || {
-            let mut status = app.world.applet("status");
+            let mut status = app.sandbox.applet("status");
             let ended: Ended = status.finish();
             let line = ended.stdout.lines().find(|line| line.starts_with("app "));
             line.and_then(|line| line.split_whitespace().nth(1).map(str::to_owned))
         };
-        replace(&app.world, &file, "2");
+        replace(&app.sandbox, &file, "2");
         app.await_log(&["started 1", "reloaded 2"]);
         assert_eq!(state().as_deref(), Some("ready"), "{source}");
         app.running.send(TERM);
-        let App { running, world, .. } = app;
+        let App {
+            running, sandbox, ..
+        } = app;
         assert_eq!(running.end().status, 143, "{source}");
         assert_eq!(
-            world.key("app", "ExitCode").as_deref(),
+            sandbox.key("app", "ExitCode").as_deref(),
             Some("143"),
             "{source}"
         );
-        assert!(!world.path("run/copy/ed/app").exists(), "{source}");
+        assert!(!sandbox.path("run/copy/ed/app").exists(), "{source}");
     }
-    let world = World::new();
-    let dir = world.dir().display().to_string();
-    write(&world, "app.conf", "1");
-    let file = world.path("app.conf").display().to_string();
+    let sandbox = Sandbox::new();
+    let dir = sandbox.dir().display().to_string();
+    write(&sandbox, "app.conf", "1");
+    let file = sandbox.path("app.conf").display().to_string();
     for config in [
         dir.clone(),
         format!("{file}={dir}"),
         format!("{file}={dir}/copy"),
     ] {
-        let ended = world.run(["--config", &config, "--", "true"]).finish();
+        let ended = sandbox.run(["--config", &config, "--", "true"]).finish();
         assert_sentence(&ended, "exitdir-run", 125);
     }
 }
@@ -738,16 +740,16 @@ fn an_idle_managed_application_is_not_woken_and_a_missing_source_is_said_after_1
     /// The slow look on a local file system comes once in this time.
     const ALLOWED: u64 = 2;
     let unheard = App::copying(Way::Restart, &["--active-while", "app.conf"]);
-    let world = World::new();
-    write(&world, "app.conf", "1");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "1");
     // The last word on this counts.
     let words = ["--config", "app.conf", "--poll", "10s"];
-    let looking = App::start(world, Way::Restart, "app.conf", &words);
+    let looking = App::start(sandbox, Way::Restart, "app.conf", &words);
     looking.await_log(&["started 1"]);
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let words = ["-n", "app", "--config", "not/yet/app.conf=run/app.conf"];
-    let waiting = App::start(world, Way::Restart, "run/app.conf", &words);
-    waiting.world.await_key("app", "Lock");
+    let waiting = App::start(sandbox, Way::Restart, "run/app.conf", &words);
+    waiting.sandbox.await_key("app", "Lock");
     await_rest(&unheard.running);
     let before = (
         sleep_count(unheard.running.pid()),
@@ -761,8 +763,8 @@ fn an_idle_managed_application_is_not_woken_and_a_missing_source_is_said_after_1
         waiting.said(),
         "still waiting: not/yet/app.conf does not exist\n"
     );
-    assert_eq!(waiting.world.key("app", "Born"), None);
-    fs::create_dir_all(waiting.world.path("not/yet")).unwrap();
-    write(&waiting.world, "not/yet/app.conf", "1");
+    assert_eq!(waiting.sandbox.key("app", "Born"), None);
+    fs::create_dir_all(waiting.sandbox.path("not/yet")).unwrap();
+    write(&waiting.sandbox, "not/yet/app.conf", "1");
     waiting.await_log(&["started 1"]);
 }

@@ -9,7 +9,7 @@ use crate::support::parallel::{SetOnDrop, failed_rounds};
 use crate::support::proc::{Process, await_gone, is_gone};
 use crate::support::random::{Random, seed};
 use crate::support::requirements::is_long_run;
-use crate::support::sandbox::{Running, Start, World, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use crate::support::signals::TERM;
 use exitdir::{ExitDir, Name, State};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -216,13 +216,13 @@ struct Walk<'g> {
     run: Option<Running>,
     /// What the command's helper reads; it goes with the round.
     _stdin: PipeWriter,
-    world: World,
+    sandbox: Sandbox,
 }
 
 impl<'g> Walk<'g> {
     fn new(seed: u64, number: u64, guard: &'g Guard) -> Walk<'g> {
         let mut chance = Random::new(&format!("seed {seed}, round {number}"));
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let (reader, writer) = std::io::pipe().unwrap();
         let checks = chance.flip();
         let takes = chance.pick(&["0", "0.05", "0.2"]);
@@ -235,10 +235,10 @@ impl<'g> Walk<'g> {
         };
         let is_directory = chance.flip();
         if is_directory {
-            std::fs::create_dir(world.path("tree")).unwrap();
+            std::fs::create_dir(sandbox.path("tree")).unwrap();
         }
-        world.program("check", CHECK);
-        let mut run = world.run(["-n", "x", "-v", "--restart", restart, "--on-config", action]);
+        sandbox.program("check", CHECK);
+        let mut run = sandbox.run(["-n", "x", "-v", "--restart", restart, "--on-config", action]);
         run.args([
             "--config",
             "f=file",
@@ -251,15 +251,15 @@ impl<'g> Walk<'g> {
             run.args(["--config-check", "./check"]);
         }
         run.args(["--", "sh", "-c", COMMAND])
-            .current_dir(world.path("."))
+            .current_dir(sandbox.path("."))
             .env("TAKES", takes)
-            .env("LOG", world.path("log"))
-            .env("FILE", world.path("file"))
-            .env("TREE", world.path("tree"))
+            .env("LOG", sandbox.path("log"))
+            .env("FILE", sandbox.path("file"))
+            .env("TREE", sandbox.path("tree"))
             .stdin(reader)
             // The helper of a command that was killed would keep a pipe open.
             .stdout(std::process::Stdio::null())
-            .stderr(File::create(world.path("stderr")).unwrap());
+            .stderr(File::create(sandbox.path("stderr")).unwrap());
         let mut walk = Walk {
             guard,
             label: format!(
@@ -277,7 +277,7 @@ impl<'g> Walk<'g> {
             life: None,
             run: None,
             _stdin: writer,
-            world,
+            sandbox,
         };
         // Something may be there from the start.
         for event in [Event::Activate, Event::NewFile, Event::NewTar] {
@@ -329,12 +329,12 @@ impl<'g> Walk<'g> {
         self.assert_frozen();
         self.frozen = None;
         self.active = true;
-        self.world.touch("a");
+        self.sandbox.touch("a");
     }
 
     fn deactivate(&mut self) {
         self.active = false;
-        let _ = std::fs::remove_file(self.world.path("a"));
+        let _ = std::fs::remove_file(self.sandbox.path("a"));
     }
 
     fn new_file(&mut self) {
@@ -357,9 +357,9 @@ impl<'g> Walk<'g> {
     }
 
     fn put(&self, name: &str, bytes: &[u8], by_rename: bool) {
-        let place = self.world.path(name);
+        let place = self.sandbox.path(name);
         if by_rename {
-            let new = self.world.path("new");
+            let new = self.sandbox.path("new");
             std::fs::write(&new, bytes).unwrap();
             std::fs::rename(&new, &place).unwrap();
         } else {
@@ -400,7 +400,7 @@ impl<'g> Walk<'g> {
         let source = source(self);
         source.content = Content::Missing;
         let name = source.name;
-        let path = self.world.path(name);
+        let path = self.sandbox.path(name);
         let _ = std::fs::remove_file(path);
     }
 
@@ -488,16 +488,16 @@ impl<'g> Walk<'g> {
         self.file.settle();
         self.tar.settle();
         if self.tar.is_certain {
-            let tree = self.world.path("tree");
+            let tree = self.sandbox.path("tree");
             self.guard.trees.lock().unwrap().insert(tree);
         }
         self.assert_sound();
-        let life = self.world.key("x", "Waiting");
+        let life = self.sandbox.key("x", "Waiting");
         assert!(self.life.is_none() || self.life == life, "one life");
         self.life = life;
         if predicted == State::Inactive {
             self.assert_frozen();
-            self.frozen = Some(self.world.lines("log").len());
+            self.frozen = Some(self.sandbox.lines("log").len());
         }
         self.trace.push("settled".to_owned());
     }
@@ -512,7 +512,7 @@ impl<'g> Walk<'g> {
             return false;
         }
         let name = Name::new("x").unwrap();
-        let life = ExitDir::new(self.world.dir()).life(&name).ok().flatten();
+        let life = ExitDir::new(self.sandbox.dir()).life(&name).ok().flatten();
         if life.and_then(|life| life.state()) != Some(predicted) {
             return false;
         }
@@ -528,7 +528,7 @@ impl<'g> Walk<'g> {
 
     /// What must hold at any moment.
     fn assert_sound(&self) {
-        for line in self.world.lines("log") {
+        for line in self.sandbox.lines("log") {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words[..] {
                 ["start" | "reload", _, _, a, b] => assert_eq!(a, b, "a mixture: {line}"),
@@ -542,18 +542,18 @@ impl<'g> Walk<'g> {
     /// What is inactive does nothing.
     fn assert_frozen(&self) {
         if let Some(count) = self.frozen {
-            assert_eq!(self.world.lines("log").len(), count, "inactive");
+            assert_eq!(self.sandbox.lines("log").len(), count, "inactive");
         }
     }
 
     fn placed_file(&self) -> Option<Version> {
-        let text = std::fs::read_to_string(self.world.path("file")).ok()?;
+        let text = std::fs::read_to_string(self.sandbox.path("file")).ok()?;
         text.trim().parse().ok()
     }
 
     /// Both files of one tree, which may be on its way out; never of two, and there is always one.
     fn placed_tree(&self) -> Option<Version> {
-        let dir = File::open(self.world.path("tree"));
+        let dir = File::open(self.sandbox.path("tree"));
         let dir = match dir {
             Ok(dir) => dir,
             Err(error) => {
@@ -578,7 +578,7 @@ impl<'g> Walk<'g> {
     // ------------------------------------------------------------ what was seen
 
     fn looks(&self) -> usize {
-        self.world
+        self.sandbox
             .lines("log")
             .iter()
             .filter(|line| line.starts_with("start") || line.starts_with("reload"))
@@ -586,7 +586,7 @@ impl<'g> Walk<'g> {
     }
 
     fn last_seen(&self) -> Option<Seen> {
-        let log = self.world.lines("log");
+        let log = self.sandbox.lines("log");
         let line = log.last()?;
         let words: Vec<&str> = line.split_whitespace().collect();
         let number = |at: usize| {
@@ -617,15 +617,15 @@ impl<'g> Walk<'g> {
             assert!(is_gone(&seen.pid), "it was left running");
         }
         if predicted == State::Ready {
-            let log = self.world.lines("log");
+            let log = self.sandbox.lines("log");
             assert!(log.last().unwrap().starts_with("stop"), "{log:?}");
         }
-        let text = self.world.tombstone("x");
+        let text = self.sandbox.tombstone("x");
         for key in ["\nDied: ", "\nExitCode: 143\n", "\nReason: "] {
             assert_eq!(text.matches(key).count(), 1, "{text}");
         }
-        assert_eq!(self.world.key("x", "Waiting"), self.life);
-        assert_eq!(self.world.entries(), ["x"]);
+        assert_eq!(self.sandbox.key("x", "Waiting"), self.life);
+        assert_eq!(self.sandbox.entries(), ["x"]);
     }
 }
 
@@ -638,17 +638,17 @@ struct Seen {
 
 impl Drop for Walk<'_> {
     fn drop(&mut self) {
-        let tree = self.world.path("tree");
+        let tree = self.sandbox.path("tree");
         self.guard.trees.lock().unwrap().remove(&tree);
         if std::thread::panicking() {
-            let read = |name| self.world.read(name);
+            let read = |name| self.sandbox.read(name);
             eprintln!(
                 "{}\n{}\n--- log\n{}--- stderr\n{}--- tombstone\n{}",
                 self.label,
                 self.trace.join(" "),
                 read("log"),
                 read("stderr"),
-                self.world.tombstone("x"),
+                self.sandbox.tombstone("x"),
             );
         }
     }

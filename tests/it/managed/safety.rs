@@ -8,7 +8,7 @@ use crate::support::managed_app::{
 };
 use crate::support::proc::{await_gone, descriptors};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Running, Start, World, binary, entries, eventually, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, binary, entries, eventually, wait_until};
 use crate::support::signals::TERM;
 use crate::support::users::{as_nobody, installed, nobody_is_permitted, set_mode};
 use std::fs;
@@ -21,26 +21,26 @@ use std::time::{Duration, Instant};
 const NOBODY_ID: u32 = 65534;
 
 /// A life whose command is this script, and whose words go to a file, since a check that hangs holds a pipe open.
-fn supervise(world: &World, words: &[&str], script: &str) -> Running {
-    let mut run = world.run(["--poll", "off"]);
+fn supervise(sandbox: &Sandbox, words: &[&str], script: &str) -> Running {
+    let mut run = sandbox.run(["--poll", "off"]);
     run.args(words)
         .args(["--", "sh", "-c", script])
-        .current_dir(world.path("."))
+        .current_dir(sandbox.path("."))
         .stdout(Stdio::null())
-        .stderr(fs::File::create(world.path("stderr")).unwrap());
+        .stderr(fs::File::create(sandbox.path("stderr")).unwrap());
     run.start()
 }
 
-fn said(world: &World) -> String {
-    world.read("stderr")
+fn said(sandbox: &Sandbox) -> String {
+    sandbox.read("stderr")
 }
 
 /// A source `tree`, which is a directory with a file.
-fn world_with_tree() -> World {
-    let world = World::new();
-    fs::create_dir(world.path("tree")).unwrap();
-    write(&world, "tree/app.conf", "1");
-    world
+fn sandbox_with_tree() -> Sandbox {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("tree")).unwrap();
+    write(&sandbox, "tree/app.conf", "1");
+    sandbox
 }
 
 /// Whether a process has used less than half of a CPU while something was done. Of a fault it is nearly all that it
@@ -97,16 +97,16 @@ fn in_a_directory_open_to_all_root_is_led_nowhere_else() {
     if !nobody_is_permitted() || !is_permitted("perl", perl.args(["-e", "1"])) {
         return;
     }
-    let world = World::new();
-    set_mode(&world.path("."), 0o755);
-    fs::create_dir(world.path("open")).unwrap();
-    set_mode(&world.path("open"), 0o777);
-    chown(world.path("open"), Some(NOBODY_ID), Some(NOBODY_ID)).unwrap();
-    let (file, directory) = (world.path("victim"), world.path("victims"));
-    write(&world, "victim", "secret");
+    let sandbox = Sandbox::new();
+    set_mode(&sandbox.path("."), 0o755);
+    fs::create_dir(sandbox.path("open")).unwrap();
+    set_mode(&sandbox.path("open"), 0o777);
+    chown(sandbox.path("open"), Some(NOBODY_ID), Some(NOBODY_ID)).unwrap();
+    let (file, directory) = (sandbox.path("victim"), sandbox.path("victims"));
+    write(&sandbox, "victim", "secret");
     set_mode(&file, 0o600);
     fs::create_dir(&directory).unwrap();
-    write(&world, "victims/kept", "secret");
+    write(&sandbox, "victims/kept", "secret");
     set_mode(&directory, 0o700);
     let victims = || {
         [
@@ -120,10 +120,10 @@ fn in_a_directory_open_to_all_root_is_led_nowhere_else() {
         // Large, so that there is time in which to interfere.
         let large = text.repeat(1 << 20);
         for source in SOURCES {
-            let plain = world.path(&format!("{source}.conf"));
+            let plain = sandbox.path(&format!("{source}.conf"));
             fs::write(&plain, &large).unwrap();
             set_mode(&plain, 0o666);
-            let tree = world.path(&format!("tree{source}"));
+            let tree = sandbox.path(&format!("tree{source}"));
             fs::create_dir_all(&tree).unwrap();
             for number in 0..30 {
                 fs::write(tree.join(number.to_string()), text).unwrap();
@@ -144,21 +144,21 @@ fn in_a_directory_open_to_all_root_is_led_nowhere_else() {
         .join(",");
     let words = ["--config", &configs, "--on-config", "HUP"];
     let script = "trap : HUP; touch started; while test -e started; do sleep 0.02; done";
-    let running = supervise(&world, &words, script);
-    world.await_file("started");
-    let mut attacker = as_nobody(&world, "perl");
+    let running = supervise(&sandbox, &words, script);
+    sandbox.await_file("started");
+    let mut attacker = as_nobody(&sandbox, "perl");
     attacker
         .args(["-e", ATTACKER])
         .args([&file, &directory])
-        .current_dir(world.path("open"))
+        .current_dir(sandbox.path("open"))
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let _attacker = attacker.start();
-    world.await_file("open/attacking");
+    sandbox.await_file("open/attacking");
     for round in 0..ROUNDS {
         lay(["b", "c"][round as usize % 2]);
         await_rest(&running);
-        assert_eq!(victims(), before, "after round {round}: {}", said(&world));
+        assert_eq!(victims(), before, "after round {round}: {}", said(&sandbox));
     }
 }
 
@@ -169,21 +169,21 @@ fn a_set_user_id_file_of_somebody_else_is_copied_without_the_bit() {
     }
     // Root's for root and nobody's for nobody is what the copy would be.
     for (owner, run_by_nobody) in [(NOBODY_ID, false), (0, true)] {
-        let world = World::new();
-        let program = installed(&world);
-        set_mode(&world.path("."), 0o777);
-        write(&world, "app.conf", "1");
-        chown(world.path("app.conf"), Some(owner), Some(owner)).unwrap();
-        set_mode(&world.path("app.conf"), 0o6755);
+        let sandbox = Sandbox::new();
+        let program = installed(&sandbox);
+        set_mode(&sandbox.path("."), 0o777);
+        write(&sandbox, "app.conf", "1");
+        chown(sandbox.path("app.conf"), Some(owner), Some(owner)).unwrap();
+        set_mode(&sandbox.path("app.conf"), 0o6755);
         let mut run = match run_by_nobody {
-            true => as_nobody(&world, program),
-            false => world.command(program),
+            true => as_nobody(&sandbox, program),
+            false => sandbox.command(program),
         };
         run.arg("run");
         let words = ["--config", "app.conf=run/app.conf"];
-        let app = App::of(world, run, Way::Hup, "run/app.conf", &words);
+        let app = App::of(sandbox, run, Way::Hup, "run/app.conf", &words);
         app.await_log(&["started 1"]);
-        assert_eq!(mode(&app.world.path("run/app.conf")), 0o755);
+        assert_eq!(mode(&app.sandbox.path("run/app.conf")), 0o755);
         assert_eq!(app.said(), "");
     }
 }
@@ -194,49 +194,51 @@ fn a_directory_with_a_part_that_cannot_be_read_is_refused_until_it_can_be() {
         return;
     }
     let start = |words: &[&str]| {
-        let world = world_with_tree();
-        let program = installed(&world);
-        set_mode(&world.path("."), 0o777);
-        fs::create_dir(world.path("tree/sub")).unwrap();
-        write(&world, "tree/sub/part", "x");
+        let sandbox = sandbox_with_tree();
+        let program = installed(&sandbox);
+        set_mode(&sandbox.path("."), 0o777);
+        fs::create_dir(sandbox.path("tree/sub")).unwrap();
+        write(&sandbox, "tree/sub/part", "x");
         // The names in it can be read, and nothing else.
-        set_mode(&world.path("tree/sub"), 0o744);
-        let mut run = as_nobody(&world, program);
+        set_mode(&sandbox.path("tree/sub"), 0o744);
+        let mut run = as_nobody(&sandbox, program);
         run.arg("run").args(["--config", "tree=copy"]);
-        App::of(world, run, Way::Hup, "copy/app.conf", words)
+        App::of(sandbox, run, Way::Hup, "copy/app.conf", words)
     };
     let refused = "tree is refused: sub/part: Permission denied\n";
     let waiting = start(&["--birth-timeout", "1s"]);
     let opened = start(&[]);
     opened.await_words("refused");
     await_rest(&opened.running);
-    set_mode(&opened.world.path("tree/sub"), 0o755);
+    set_mode(&opened.sandbox.path("tree/sub"), 0o755);
     opened.await_log(&["started 1"]);
-    assert_eq!(opened.world.read("copy/sub/part"), "x\n");
+    assert_eq!(opened.sandbox.read("copy/sub/part"), "x\n");
     assert_eq!(opened.said(), refused);
-    let App { running, world, .. } = waiting;
+    let App {
+        running, sandbox, ..
+    } = waiting;
     assert_eq!(running.end().status, 124);
-    assert_eq!(world.lines("log"), [""; 0]);
-    assert!(said(&world).contains(refused), "{}", said(&world));
-    assert!(!world.path("copy").exists());
+    assert_eq!(sandbox.lines("log"), [""; 0]);
+    assert!(said(&sandbox).contains(refused), "{}", said(&sandbox));
+    assert!(!sandbox.path("copy").exists());
 }
 
 #[test]
 fn three_that_are_started_at_once_over_one_directory_do_not_disturb_each_other() {
-    let world = world_with_tree();
-    fs::create_dir_all(world.path("run/copy")).unwrap();
+    let sandbox = sandbox_with_tree();
+    fs::create_dir_all(sandbox.path("run/copy")).unwrap();
     for round in 0..20 {
         let words = ["--config", "tree=run/copy", "--", "true"];
-        let start = || world.run(words).current_dir(world.path(".")).start();
+        let start = || sandbox.run(words).current_dir(sandbox.path(".")).start();
         let three = [start(), start(), start()];
         for running in three {
             let ended = running.end();
             let result = (ended.status, ended.stderr.as_str());
             assert_eq!(result, (0, ""), "round {round}");
         }
-        assert_eq!(entries(&world.path("run")), ["copy"], "round {round}");
+        assert_eq!(entries(&sandbox.path("run")), ["copy"], "round {round}");
         assert_eq!(
-            entries(&world.path("run/copy")),
+            entries(&sandbox.path("run/copy")),
             ["app.conf"],
             "round {round}"
         );
@@ -245,30 +247,30 @@ fn three_that_are_started_at_once_over_one_directory_do_not_disturb_each_other()
 
 #[test]
 fn a_second_one_of_a_name_that_is_alive_leaves_the_first_ones_candidate_alone() {
-    let world = world_with_tree();
-    fs::create_dir(world.path("copy")).unwrap();
+    let sandbox = sandbox_with_tree();
+    fs::create_dir(sandbox.path("copy")).unwrap();
     write_check(
-        &world,
+        &sandbox,
         "touch asked; while test -e asked && ! test -e go; do sleep 0.01; done; cat \"$1\"/app.conf",
     );
     let words = ["-n", "app", "--config", "tree=copy"];
     let check = ["--config-check", "./check"];
     let all = [&words[..], &check].concat();
-    let app = App::start(world, Way::Hup, "copy/app.conf", &all);
-    app.world.await_file("asked");
-    let mut second = app.world.run(words);
+    let app = App::start(sandbox, Way::Hup, "copy/app.conf", &all);
+    app.sandbox.await_file("asked");
+    let mut second = app.sandbox.run(words);
     second.args(["--", "true"]);
-    let ended = second.current_dir(app.world.path(".")).finish();
+    let ended = second.current_dir(app.sandbox.path(".")).finish();
     assert_sentence(&ended, "exitdir-run", 125);
-    write(&app.world, "go", "");
+    write(&app.sandbox, "go", "");
     app.await_log(&["started 1"]);
     assert_eq!(app.said(), "1\n");
 }
 
 #[test]
 fn a_change_while_descendants_are_stopped_does_not_take_the_cpu() {
-    let world = World::new();
-    write(&world, "app.conf", "1");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "1");
     let script = "trap '' TERM; while test -e app.conf && ! test -e end; do sleep 0.02; done &";
     let words = [
         "--wait-descendants",
@@ -277,13 +279,13 @@ fn a_change_while_descendants_are_stopped_does_not_take_the_cpu() {
         "--config",
         "app.conf=run/app.conf",
     ];
-    let mut running = supervise(&world, &words, script);
-    wait_until("the stop", || said(&world).contains("left behind"));
-    replace(&world, "app.conf", "2");
+    let mut running = supervise(&sandbox, &words, script);
+    wait_until("the stop", || said(&sandbox).contains("left behind"));
+    replace(&sandbox, "app.conf", "2");
     // Much longer than changes are waited for.
     assert_calm_while(&running, || std::thread::sleep(Duration::from_millis(800)));
     assert!(running.is_running());
-    write(&world, "end", "");
+    write(&sandbox, "end", "");
     assert_eq!(running.end().status, 0);
 }
 
@@ -293,14 +295,14 @@ fn what_cannot_be_put_in_place_beside_its_source_is_tried_a_few_times_only() {
     const CHECK: &str = "echo >>asked; case $(cat \"$1\") in \
                          2) test -e taken || mount --bind run/copy run/copy && touch taken ;; \
                          3) umount run/copy ;; esac";
-    let world = World::new();
-    fs::create_dir(world.path("run")).unwrap();
-    write(&world, "run/app.conf", "1");
-    write_check(&world, CHECK);
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("run")).unwrap();
+    write(&sandbox, "run/app.conf", "1");
+    write_check(&sandbox, CHECK);
     let inside = |program: &Path| {
-        let mut command = world.command("unshare");
+        let mut command = sandbox.command("unshare");
         command.arg("-m").arg(program);
-        command.current_dir(world.path("."));
+        command.current_dir(sandbox.path("."));
         command
     };
     let mut trial = inside(Path::new("mount"));
@@ -315,34 +317,34 @@ fn what_cannot_be_put_in_place_beside_its_source_is_tried_a_few_times_only() {
         "--config-check",
         "./check",
     ];
-    let app = App::of(world, run, Way::Hup, "run/copy", &words);
+    let app = App::of(sandbox, run, Way::Hup, "run/copy", &words);
     app.await_log(&["started 1"]);
-    replace(&app.world, "run/app.conf", "2");
+    replace(&app.sandbox, "run/app.conf", "2");
     app.await_words("cannot replace run/copy: ");
     // There is no rest for one that goes on trying, but while a check runs, which has its candidate.
-    let count = || app.world.lines("asked").len();
+    let count = || app.sandbox.lines("asked").len();
     let asked = eventually("a rest without a check", || {
         let asked = count();
-        let is_checking = entries(&app.world.path("run")) != ["app.conf", "copy"];
+        let is_checking = entries(&app.sandbox.path("run")) != ["app.conf", "copy"];
         await_rest(&app.running);
         (!is_checking && count() == asked).then_some(asked)
     });
     assert!(asked <= 5, "asked {asked} times");
-    replace(&app.world, "run/app.conf", "3");
+    replace(&app.sandbox, "run/app.conf", "3");
     app.await_log(&["started 1", "reloaded 3"]);
 }
 
 #[test]
 fn what_happens_beside_a_large_source_does_not_take_the_cpu() {
-    let world = World::new();
-    fs::create_dir_all(world.path("near/tree")).unwrap();
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.path("near/tree")).unwrap();
     for number in 0..2_000 {
-        fs::write(world.path(&format!("near/tree/{number}")), "1").unwrap();
+        fs::write(sandbox.path(&format!("near/tree/{number}")), "1").unwrap();
     }
     let words = ["--config", "near/tree"];
-    let app = App::start(world, Way::Hup, "near/tree/0", &words);
+    let app = App::start(sandbox, Way::Hup, "near/tree/0", &words);
     app.await_log(&["started 1"]);
-    let beside = app.world.path("near/beside");
+    let beside = app.sandbox.path("near/beside");
     assert_calm_while(&app.running, || {
         for _ in 0..400 {
             fs::write(&beside, "").unwrap();
@@ -350,26 +352,26 @@ fn what_happens_beside_a_large_source_does_not_take_the_cpu() {
             std::thread::sleep(Duration::from_millis(2));
         }
     });
-    write(&app.world, "near/tree/0", "2");
+    write(&app.sandbox, "near/tree/0", "2");
     app.await_log(&["started 1", "reloaded 2"]);
 }
 
 #[test]
 fn a_fifo_where_an_archive_has_a_file_or_a_link_to_one_hangs_nobody() {
-    let world = world_with_tree();
-    fs::hard_link(world.path("tree/app.conf"), world.path("tree/link")).unwrap();
-    let mut tar = world.command("tar");
+    let sandbox = sandbox_with_tree();
+    fs::hard_link(sandbox.path("tree/app.conf"), sandbox.path("tree/link")).unwrap();
+    let mut tar = sandbox.command("tar");
     let packed = tar
         .args(["-cf", "app.tar", "-C", "tree", "."])
-        .current_dir(world.path("."))
+        .current_dir(sandbox.path("."))
         .finish();
     assert_eq!(packed.status, 0, "{packed:?}");
-    fs::create_dir(world.path("copy")).unwrap();
+    fs::create_dir(sandbox.path("copy")).unwrap();
     for name in ["app.conf", "link"] {
-        make_fifo(&world.path("copy").join(name));
+        make_fifo(&sandbox.path("copy").join(name));
     }
     let words = ["--config-tar", "app.tar=copy"];
-    let app = App::start(world, Way::Restart, "copy/link", &words);
+    let app = App::start(sandbox, Way::Restart, "copy/link", &words);
     app.await_log(&["started 1"]);
     app.running.send(TERM);
     let App { running, .. } = app;
@@ -378,15 +380,15 @@ fn a_fifo_where_an_archive_has_a_file_or_a_link_to_one_hangs_nobody() {
 
 #[test]
 fn an_exit_directory_inside_of_the_source_costs_no_descriptors() {
-    let world = world_with_tree();
-    symlink("../graveyard", world.path("tree/dir")).unwrap();
+    let sandbox = sandbox_with_tree();
+    symlink("../graveyard", sandbox.path("tree/dir")).unwrap();
     let words = ["-n", "app", "--config", "tree"];
-    let app = App::start(world, Way::Hup, "tree/app.conf", &words);
+    let app = App::start(sandbox, Way::Hup, "tree/app.conf", &words);
     app.await_log(&["started 1"]);
     let count = || descriptors(app.running.pid()).len();
     let before = count();
     for number in 2..17 {
-        write(&app.world, "tree/app.conf", &number.to_string());
+        write(&app.sandbox, "tree/app.conf", &number.to_string());
         let line = format!("reloaded {number}");
         wait_until(&line, || app.log().contains(&line));
     }
@@ -396,36 +398,36 @@ fn an_exit_directory_inside_of_the_source_costs_no_descriptors() {
 
 #[test]
 fn what_a_link_leads_to_and_what_is_above_a_source_is_heard() {
-    let world = world_with_tree();
-    write(&world, "outside", "1");
-    symlink("../outside", world.path("tree/link")).unwrap();
-    let app = App::start(world, Way::Hup, "tree/link", &["--config", "tree"]);
+    let sandbox = sandbox_with_tree();
+    write(&sandbox, "outside", "1");
+    symlink("../outside", sandbox.path("tree/link")).unwrap();
+    let app = App::start(sandbox, Way::Hup, "tree/link", &["--config", "tree"]);
     app.await_log(&["started 1"]);
-    write(&app.world, "outside", "2");
+    write(&app.sandbox, "outside", "2");
     app.await_log(&["started 1", "reloaded 2"]);
 
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for (above, text) in [("above", "1"), ("next", "2")] {
-        fs::create_dir_all(world.path(above).join("near")).unwrap();
-        write(&world, &format!("{above}/near/app.conf"), text);
+        fs::create_dir_all(sandbox.path(above).join("near")).unwrap();
+        write(&sandbox, &format!("{above}/near/app.conf"), text);
     }
     let source = "above/near/app.conf";
-    let app = App::start(world, Way::Hup, source, &["--config", source]);
+    let app = App::start(sandbox, Way::Hup, source, &["--config", source]);
     app.await_log(&["started 1"]);
     for (from, to) in [("above", "old"), ("next", "above")] {
-        fs::rename(app.world.path(from), app.world.path(to)).unwrap();
+        fs::rename(app.sandbox.path(from), app.sandbox.path(to)).unwrap();
     }
     app.await_log(&["started 1", "reloaded 2"]);
 }
 
 #[test]
 fn a_source_and_its_place_inside_of_each_other_are_told_apart_by_no_spelling() {
-    let world = world_with_tree();
-    fs::create_dir_all(world.path("holder/tree")).unwrap();
-    write(&world, "holder/tree/app.conf", "1");
-    symlink("tree", world.path("alias")).unwrap();
-    symlink("holder", world.path("holders")).unwrap();
-    let root = world.path("").display().to_string();
+    let sandbox = sandbox_with_tree();
+    fs::create_dir_all(sandbox.path("holder/tree")).unwrap();
+    write(&sandbox, "holder/tree/app.conf", "1");
+    symlink("tree", sandbox.path("alias")).unwrap();
+    symlink("holder", sandbox.path("holders")).unwrap();
+    let root = sandbox.path("").display().to_string();
     let root = root.trim_end_matches('/');
     for config in [
         "tree=./tree/copy".to_owned(),
@@ -435,62 +437,62 @@ fn a_source_and_its_place_inside_of_each_other_are_told_apart_by_no_spelling() {
         "holders/tree=holder".to_owned(),
         "holder/tree=alias/../holder".to_owned(),
     ] {
-        let mut run = world.run(["--config", &config, "--", "true"]);
-        let ended = run.current_dir(world.path(".")).finish();
+        let mut run = sandbox.run(["--config", &config, "--", "true"]);
+        let ended = run.current_dir(sandbox.path(".")).finish();
         assert_sentence(&ended, "exitdir-run", 125);
         for (directory, expected) in [
             ("tree", &["app.conf"]),
             ("holder", &["tree"]),
             ("holder/tree", &["app.conf"]),
         ] {
-            assert_eq!(entries(&world.path(directory)), expected, "{config}");
+            assert_eq!(entries(&sandbox.path(directory)), expected, "{config}");
         }
     }
 }
 
 #[test]
 fn a_check_that_cannot_be_executed_has_not_said_no() {
-    let world = World::new();
-    write(&world, "app.conf", "1");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "1");
     let words = [
         "--config",
         "app.conf=run/app.conf",
         "--config-check",
         "./check",
     ];
-    let app = App::start(world, Way::Hup, "run/app.conf", &words);
+    let app = App::start(sandbox, Way::Hup, "run/app.conf", &words);
     app.await_words("cannot run ./check: ");
     await_rest(&app.running);
-    write_check(&app.world, "exit 0");
+    write_check(&app.sandbox, "exit 0");
     // What was refused would not be asked about again.
-    replace(&app.world, "app.conf", "1");
+    replace(&app.sandbox, "app.conf", "1");
     app.await_log(&["started 1"]);
     assert!(!app.said().contains("refused"), "{}", app.said());
 }
 
 #[test]
 fn a_check_sees_the_name_that_the_copy_will_have_and_not_the_source() {
-    let world = World::new();
-    write(&world, "source", "1");
-    write_check(&world, "echo \"$1\" >asked");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "source", "1");
+    write_check(&sandbox, "echo \"$1\" >asked");
     let words = [
         "--config",
         "source=run/app.json",
         "--config-check",
         "./check",
     ];
-    let app = App::start(world, Way::Hup, "run/app.json", &words);
+    let app = App::start(sandbox, Way::Hup, "run/app.json", &words);
     app.await_log(&["started 1"]);
-    let asked = app.world.read("asked");
+    let asked = app.sandbox.read("asked");
     assert!(asked.ends_with("/app.json\n"), "{asked}");
     assert_ne!(asked, "run/app.json\n");
 }
 
 #[test]
 fn a_check_is_nothing_that_the_command_has_left_behind() {
-    let world = World::new();
-    write(&world, "app.conf", "1");
-    write_check(&world, HANGING);
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "1");
+    write_check(&sandbox, HANGING);
     let words = [
         "--wait-descendants",
         "--config",
@@ -499,14 +501,14 @@ fn a_check_is_nothing_that_the_command_has_left_behind() {
         "./check",
     ];
     let script = "touch started; while test -e started && ! test -e end; do sleep 0.02; done";
-    let running = supervise(&world, &words, script);
-    world.await_file("started");
-    replace(&world, "app.conf", "2");
-    world.await_file("hanging");
-    write(&world, "end", "");
+    let running = supervise(&sandbox, &words, script);
+    sandbox.await_file("started");
+    replace(&sandbox, "app.conf", "2");
+    sandbox.await_file("hanging");
+    write(&sandbox, "end", "");
     assert_eq!(running.end().status, 0);
-    assert_eq!(said(&world), "");
-    for pid in world.lines("hanging")[0].split(' ') {
+    assert_eq!(said(&sandbox), "");
+    for pid in sandbox.lines("hanging")[0].split(' ') {
         await_gone(pid);
     }
 }
@@ -516,42 +518,42 @@ fn a_source_that_says_it_is_empty_and_is_not_is_copied() {
     const SOURCE: &str = "/proc/sys/kernel/ostype";
     let config = format!("{SOURCE}=run/ostype");
     let words = ["--config", &config];
-    let app = App::start(World::new(), Way::Hup, "run/ostype", &words);
+    let app = App::start(Sandbox::new(), Way::Hup, "run/ostype", &words);
     assert_eq!(fs::metadata(SOURCE).unwrap().len(), 0);
     app.await_log(&["started Linux"]);
 }
 
 #[test]
 fn a_source_that_would_hold_its_own_copy_through_a_link_or_is_too_deep_is_refused() {
-    let copied = world_with_tree();
+    let copied = sandbox_with_tree();
     fs::create_dir(copied.path("place")).unwrap();
     symlink("../place", copied.path("tree/link")).unwrap();
-    let deep = world_with_tree();
+    let deep = sandbox_with_tree();
     fs::create_dir_all(deep.path(&format!("tree{}", "/d".repeat(130)))).unwrap();
-    for (world, why) in [(copied, "its own copy"), (deep, "directories deep")] {
-        let mut run = world.run(["--birth-timeout", "300ms", "--config", "tree=place/copy"]);
+    for (sandbox, why) in [(copied, "its own copy"), (deep, "directories deep")] {
+        let mut run = sandbox.run(["--birth-timeout", "300ms", "--config", "tree=place/copy"]);
         let ended = run
             .args(["--", "true"])
-            .current_dir(world.path("."))
+            .current_dir(sandbox.path("."))
             .finish();
         assert_eq!(ended.status, 124, "{}", ended.stderr);
         let refused = ended.stderr.lines().filter(|line| line.contains(why));
         assert_eq!(refused.count(), 1, "{}", ended.stderr);
-        assert!(!world.path("place/copy").exists());
+        assert!(!sandbox.path("place/copy").exists());
     }
 }
 
 #[test]
 fn an_archive_that_is_refused_is_said_once_for_each_content() {
-    let world = world_with_tree();
+    let sandbox = sandbox_with_tree();
     for dir in ["in", "out"] {
-        fs::create_dir(world.path(dir)).unwrap();
+        fs::create_dir(sandbox.path(dir)).unwrap();
     }
     let pack = |name: &str| {
         let mut tar = Command::new("tar");
-        tar.arg("-cf").arg(world.path(name)).arg("-C");
+        tar.arg("-cf").arg(sandbox.path(name)).arg("-C");
         assert!(
-            tar.arg(world.path("tree"))
+            tar.arg(sandbox.path("tree"))
                 .arg(".")
                 .status()
                 .unwrap()
@@ -560,15 +562,15 @@ fn an_archive_that_is_refused_is_said_once_for_each_content() {
     };
     pack("in/a.tar");
     let words = ["--config-tar", "in/a.tar=out/a", "--on-config", "HUP"];
-    let run = supervise(&world, &words, "trap '' HUP; echo >up; exec sleep 60");
-    world.await_file("up");
-    let count = || said(&world).matches("is refused").count();
+    let run = supervise(&sandbox, &words, "trap '' HUP; echo >up; exec sleep 60");
+    sandbox.await_file("up");
+    let count = || said(&sandbox).matches("is refused").count();
     for (round, garbage) in ["one", "one", "two", "two", "one"].iter().enumerate() {
-        replace(&world, "in/a.tar", garbage);
+        replace(&sandbox, "in/a.tar", garbage);
         let expected = [1, 1, 2, 2, 3][round];
         wait_until("it is said", || count() == expected);
         await_rest(&run);
-        assert_eq!(count(), expected, "{}", said(&world));
+        assert_eq!(count(), expected, "{}", said(&sandbox));
     }
     run.send(TERM);
     assert_eq!(run.end().status, 143);

@@ -7,7 +7,7 @@ use crate::support::namespaces::with_mounts;
 use crate::support::parallel::{WORKERS, for_each};
 use crate::support::proc::is_gone;
 use crate::support::requirements::{is_permitted, strace_can_inject};
-use crate::support::sandbox::{Running, Start, World, binary, entries, eventually, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, binary, entries, eventually, wait_until};
 use crate::support::signals::TERM;
 use crate::support::syscalls::{NONE, Point, points, points_since, strace_log, traced};
 use crate::support::users::{as_nobody, installed, nobody_is_permitted, set_mode};
@@ -59,7 +59,7 @@ fn version(number: usize) -> Vec<u8> {
 
 /// A supervisor that unpacks `in/app.tar` to `out/app`, and whose command goes on when there is something new.
 struct Scene {
-    world: World,
+    sandbox: Sandbox,
     run: Running,
 }
 
@@ -70,25 +70,25 @@ enum Place {
     Link,
 }
 
-fn prepare(place: Place, archive: &[u8]) -> World {
-    let world = World::new();
-    fs::create_dir(world.path("in")).unwrap();
-    fs::create_dir(world.path("out")).unwrap();
+fn prepare(place: Place, archive: &[u8]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("in")).unwrap();
+    fs::create_dir(sandbox.path("out")).unwrap();
     if place == Place::Directory {
-        fs::create_dir(world.path("out/app")).unwrap();
+        fs::create_dir(sandbox.path("out/app")).unwrap();
     }
-    deliver(&world, archive);
-    world
+    deliver(&sandbox, archive);
+    sandbox
 }
 
 /// Replaces the archive in one step.
-fn deliver(world: &World, archive: &[u8]) {
-    fs::write(world.path("in/new"), archive).unwrap();
-    fs::rename(world.path("in/new"), world.path("in/app.tar")).unwrap();
+fn deliver(sandbox: &Sandbox, archive: &[u8]) {
+    fs::write(sandbox.path("in/new"), archive).unwrap();
+    fs::rename(sandbox.path("in/new"), sandbox.path("in/app.tar")).unwrap();
 }
 
-fn item(world: &World) -> String {
-    let (source, place) = (world.path("in/app.tar"), world.path("out/app"));
+fn item(sandbox: &Sandbox) -> String {
+    let (source, place) = (sandbox.path("in/app.tar"), sandbox.path("out/app"));
     format!("{}={}", source.display(), place.display())
 }
 
@@ -97,31 +97,31 @@ impl Scene {
         Scene::play(prepare(place, archive))
     }
 
-    fn play(world: World) -> Scene {
-        let mut command = world.run(["-v", "--config-tar"]);
+    fn play(sandbox: Sandbox) -> Scene {
+        let mut command = sandbox.run(["-v", "--config-tar"]);
         command
-            .arg(item(&world))
+            .arg(item(&sandbox))
             .args(["--on-config", "HUP", "--", "sh", "-c"])
             .arg("trap '' HUP; echo $$ >\"$0\"; exec sleep 1000")
-            .arg(world.path("pid"))
-            .stderr(Stdio::from(fs::File::create(world.path("err")).unwrap()));
+            .arg(sandbox.path("pid"))
+            .stderr(Stdio::from(fs::File::create(sandbox.path("err")).unwrap()));
         let run = command.start();
         eventually("the command runs", || {
-            fs::read_to_string(world.path("pid"))
+            fs::read_to_string(sandbox.path("pid"))
                 .ok()
                 .filter(|pid| pid.ends_with('\n'))
         });
-        let scene = Scene { world, run };
+        let scene = Scene { sandbox, run };
         eventually("it has said so", || scene.said("started").pop());
         scene
     }
 
     fn place(&self) -> std::path::PathBuf {
-        self.world.path("out/app")
+        self.sandbox.path("out/app")
     }
 
     fn said(&self, words: &str) -> Vec<String> {
-        let mut said = self.world.lines("err");
+        let mut said = self.sandbox.lines("err");
         said.retain(|line| line.contains(words));
         said
     }
@@ -138,19 +138,19 @@ impl Scene {
         // What was replaced goes a moment after it.
         let is_staging = |name: &String| name.starts_with(".app.exitdir-") && name.len() > 20;
         wait_until("nothing is under way", || {
-            let names = entries(&self.world.path("out"));
+            let names = entries(&self.sandbox.path("out"));
             !names.iter().any(is_staging)
         });
         let before = self.state();
-        let count = self.world.lines("err").len();
-        deliver(&self.world, archive);
+        let count = self.sandbox.lines("err").len();
+        deliver(&self.sandbox, archive);
         wait_until(format!("{what} is refused"), || {
             assert_eq!(before, self.state(), "{what}");
-            self.world.lines("err").len() > count
+            self.sandbox.lines("err").len() > count
         });
-        let said = self.world.lines("err").split_off(count);
+        let said = self.sandbox.lines("err").split_off(count);
         assert_eq!(said.len(), 1, "{what}: {said:?}");
-        let refused = format!("{} is refused: ", self.world.path("in/app.tar").display());
+        let refused = format!("{} is refused: ", self.sandbox.path("in/app.tar").display());
         let is_sentence = said[0].starts_with("exitdir-run: ")
             && said[0].contains(&refused)
             && said[0].ends_with(": keeping the old one")
@@ -162,10 +162,10 @@ impl Scene {
 
     /// All there is, but for what was delivered and said; and the command.
     fn state(&self) -> (BTreeMap<Vec<u8>, (u32, Vec<u8>)>, Vec<String>, bool) {
-        let pid = fs::read_to_string(self.world.path("pid")).unwrap();
-        let mut top = entries(&self.world.path("."));
+        let pid = fs::read_to_string(self.sandbox.path("pid")).unwrap();
+        let mut top = entries(&self.sandbox.path("."));
         top.retain(|name| name != "graveyard");
-        let out = tree(&self.world.path("out"));
+        let out = tree(&self.sandbox.path("out"));
         (out, top, is_gone(&pid))
     }
 }
@@ -182,15 +182,15 @@ impl Drop for Scene {
 
 fn assert_that_the_hostile_are_refused(place: Place) {
     let scene = Scene::start(place, &version(1));
-    fs::write(scene.world.path("victim"), "untouched").unwrap();
+    fs::write(scene.sandbox.path("victim"), "untouched").unwrap();
     for (what, archive, why) in hostile() {
         let said = scene.refuses(what, &archive);
         assert!(said.contains(why), "{what}: {said}");
     }
-    let victim = fs::metadata(scene.world.path("victim")).unwrap();
+    let victim = fs::metadata(scene.sandbox.path("victim")).unwrap();
     assert_eq!((victim.len(), victim.nlink()), (9, 1));
     // And it has not lost its wits.
-    deliver(&scene.world, &version(2));
+    deliver(&scene.sandbox, &version(2));
     scene.await_file("a", "2\n");
 }
 
@@ -216,8 +216,8 @@ fn an_archive_that_is_cut_at_any_block_is_refused() {
 #[test]
 fn an_archive_over_64_mib_and_a_directory_instead_of_one_are_refused() {
     let scene = Scene::start(Place::Link, &version(1));
-    let new = scene.world.path("in/new");
-    let source = scene.world.path("in/app.tar");
+    let new = scene.sandbox.path("in/new");
+    let source = scene.sandbox.path("in/app.tar");
     let before = scene.state();
     let file = fs::File::create(&new).unwrap();
     file.set_len((64 << 20) + 1).unwrap();
@@ -235,7 +235,7 @@ fn an_archive_over_64_mib_and_a_directory_instead_of_one_are_refused() {
 fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
     for format in ["ustar", "pax", "gnu"] {
         let scene = Scene::start(Place::Directory, &version(1));
-        let bundle = scene.world.path("bundle");
+        let bundle = scene.sandbox.path("bundle");
         // ustar: 100 bytes for the name, 155 for what it is in. A name has 255 bytes, a path more.
         let long = match format {
             "ustar" => format!("{0}/{0}/{0}", "d".repeat(70)),
@@ -261,7 +261,7 @@ fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
         let mut pack = Command::new("tar");
         pack.arg(format!("--format={format}"))
             .arg("-cf")
-            .arg(scene.world.path("in/new"));
+            .arg(scene.sandbox.path("in/new"));
         if format == "gnu" {
             pack.arg("-S");
         }
@@ -270,7 +270,11 @@ fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
         if !is_permitted("packing with GNU tar what is closed", &mut pack) {
             return;
         }
-        fs::rename(scene.world.path("in/new"), scene.world.path("in/app.tar")).unwrap();
+        fs::rename(
+            scene.sandbox.path("in/new"),
+            scene.sandbox.path("in/app.tar"),
+        )
+        .unwrap();
         scene.await_file("hard", "long");
         assert_eq!(tree(&bundle), tree(&scene.place()), "{format}");
         let inode = |name: &str| fs::metadata(scene.place().join(name)).unwrap().ino();
@@ -280,7 +284,7 @@ fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
         if format == "pax" {
             let mut pack = Command::new("tar");
             pack.args(["--format=pax", "-S", "-cf"])
-                .arg(scene.world.path("sparse.tar"));
+                .arg(scene.sandbox.path("sparse.tar"));
             assert!(
                 pack.arg("-C")
                     .arg(&bundle)
@@ -289,7 +293,7 @@ fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
                     .unwrap()
                     .success()
             );
-            let sparse = fs::read(scene.world.path("sparse.tar")).unwrap();
+            let sparse = fs::read(scene.sandbox.path("sparse.tar")).unwrap();
             assert!(
                 scene
                     .refuses("sparse in pax", &sparse)
@@ -310,7 +314,7 @@ fn what_is_the_same_keeps_its_time_and_what_is_not_is_told() {
                 .unwrap()
         };
         let (same, changed) = (time("same"), time("a"));
-        deliver(&scene.world, &version(2));
+        deliver(&scene.sandbox, &version(2));
         scene.await_file("a", "2\n");
         eventually("it is told", || scene.said("deleted").pop());
         assert_eq!(time("same"), same, "{place:?}");
@@ -366,11 +370,11 @@ fn a_reader_never_sees_a_mixture_while_archives_come_and_are_rewritten() {
                         seen
                     });
                     for number in 2..7 {
-                        deliver(&scene.world, &version(number));
+                        deliver(&scene.sandbox, &version(number));
                         scene.await_file("d/b", &format!("{number}\n"));
                     }
                     // In place, again and again: whatever is taken of it is one of the two.
-                    let source = scene.world.path("in/app.tar");
+                    let source = scene.sandbox.path("in/app.tar");
                     let began = std::time::Instant::now();
                     while began.elapsed().as_secs() < 3 {
                         fs::write(&source, version(7)).unwrap();
@@ -404,21 +408,21 @@ fn assert_that_a_kill_is_survived(place: Place) {
         return;
     }
     let scene = || {
-        let world = prepare(place, &version(1));
-        let item = item(&world);
+        let sandbox = prepare(place, &version(1));
+        let item = item(&sandbox);
         assert_eq!(
-            world
+            sandbox
                 .run(["--config-tar", &item, "--", "true"])
                 .finish()
                 .status,
             0
         );
-        deliver(&world, &version(2));
-        (world, item)
+        deliver(&sandbox, &version(2));
+        (sandbox, item)
     };
-    let (world, item) = scene();
+    let (sandbox, item) = scene();
     let words = ["run", "--config-tar", &item, "--", "true"];
-    assert_eq!(traced(&world, NONE, &words).finish().status, 0);
+    assert_eq!(traced(&sandbox, NONE, &words).finish().status, 0);
     let changing = [
         "mkdir",
         "rename",
@@ -432,24 +436,24 @@ fn assert_that_a_kill_is_survived(place: Place) {
         "open",
         "utimensat",
     ];
-    let mut points: Vec<Point> = points_since(".exitdir-", points(&strace_log(&world)));
+    let mut points: Vec<Point> = points_since(".exitdir-", points(&strace_log(&sandbox)));
     points.retain(|point| changing.iter().any(|call| point.call.starts_with(call)));
     assert!(points.len() > 20, "{points:?}");
     for_each(WORKERS, &points, |point| {
-        let (world, item) = scene();
+        let (sandbox, item) = scene();
         let words = ["run", "--config-tar", &item, "--", "true"];
         let strike = format!("inject={}:signal=SIGKILL:when={}", point.call, point.when);
-        traced(&world, &["-e", &strike], &words).finish();
-        let dir = world.path("out/app");
+        traced(&sandbox, &["-e", &strike], &words).finish();
+        let dir = sandbox.path("out/app");
         assert!(matches!(whole_version(&dir), Some(1 | 2)), "{point:?}");
-        let ended = world.run(words[1..].iter()).finish();
+        let ended = sandbox.run(words[1..].iter()).finish();
         assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{point:?}");
         assert_eq!(whole_version(&dir), Some(2), "{point:?}");
         let known: &[&str] = match place {
             Place::Directory => &["app"],
             Place::Link => &[".app.exitdir-1", ".app.exitdir-2", "app"],
         };
-        assert_eq!(entries(&world.path("out")), known, "{point:?}");
+        assert_eq!(entries(&sandbox.path("out")), known, "{point:?}");
     });
 }
 
@@ -465,9 +469,9 @@ fn a_supervisor_that_is_killed_while_it_replaces_a_link_leaves_no_mixture_and_th
 }
 
 /// The same words behind a script that makes the mounts, in a mount namespace of its own.
-fn among_mounts(world: &World, mounts: &str, program: impl AsRef<OsStr>) -> Command {
-    let mut command = with_mounts(world, mounts, program);
-    command.current_dir(world.path("."));
+fn among_mounts(sandbox: &Sandbox, mounts: &str, program: impl AsRef<OsStr>) -> Command {
+    let mut command = with_mounts(sandbox, mounts, program);
+    command.current_dir(sandbox.path("."));
     command
 }
 
@@ -488,7 +492,7 @@ fn what_cannot_be_replaced_is_refused_at_the_start() {
         ),
     ];
     for (mounts, why) in cases {
-        let world = prepare(Place::Directory, &version(1));
+        let sandbox = prepare(Place::Directory, &version(1));
         // An overlay wants a file system under it that is none itself.
         let mounts = match mounts.contains("overlay") {
             true => format!(
@@ -507,37 +511,37 @@ fn what_cannot_be_replaced_is_refused_at_the_start() {
         ) {
             return;
         }
-        let mut command = among_mounts(&world, &mounts, binary());
-        command.args(["run", "--config-tar", &item(&world), "--", "true"]);
+        let mut command = among_mounts(&sandbox, &mounts, binary());
+        command.args(["run", "--config-tar", &item(&sandbox), "--", "true"]);
         let ended = command.finish();
         assert_sentence(&ended, "exitdir-run", 125);
         assert!(ended.stderr.contains(why), "{ended:?}");
-        assert_eq!(entries(&world.path("out")), ["app"], "{mounts}");
+        assert_eq!(entries(&sandbox.path("out")), ["app"], "{mounts}");
     }
 }
 
 #[test]
 fn a_full_disk_leaves_the_old_tree_and_what_fits_comes_in_later() {
-    let world = prepare(Place::Directory, &version(1));
+    let sandbox = prepare(Place::Directory, &version(1));
     let mounts = "mount -t tmpfs -o size=128k tmpfs out; mkdir out/app";
-    if !is_permitted("mounting", &mut among_mounts(&world, mounts, "true")) {
+    if !is_permitted("mounting", &mut among_mounts(&sandbox, mounts, "true")) {
         return;
     }
-    let mut command = among_mounts(&world, mounts, binary());
+    let mut command = among_mounts(&sandbox, mounts, binary());
     command.args([
         "run",
         "--on-config",
         "HUP",
         "--config-tar",
-        &item(&world),
+        &item(&sandbox),
         "--",
     ]);
     command.args(["sh", "-c", "trap '' HUP; exec sleep 1000"]);
-    command.stderr(Stdio::from(fs::File::create(world.path("err")).unwrap()));
+    command.stderr(Stdio::from(fs::File::create(sandbox.path("err")).unwrap()));
     let run = command.start();
     // As the supervisor sees it.
     let seen = Path::new("/proc").join(run.pid().to_string()).join("root");
-    let out = seen.join(world.path("out").strip_prefix("/").unwrap());
+    let out = seen.join(sandbox.path("out").strip_prefix("/").unwrap());
     let await_version = |number: usize| {
         eventually("that version", || {
             let text = fs::read_to_string(out.join("app/a")).ok()?;
@@ -546,21 +550,21 @@ fn a_full_disk_leaves_the_old_tree_and_what_fits_comes_in_later() {
     };
     await_version(1);
     deliver(
-        &world,
+        &sandbox,
         &Tar::new()
             .file("a", "2\n")
             .file("big", &"x".repeat(1 << 18))
             .end(),
     );
     eventually("it is said", || {
-        world
+        sandbox
             .lines("err")
             .into_iter()
             .find(|line| line.contains("No space left"))
     });
     assert_eq!(whole_version(&out.join("app")), Some(1));
     assert_eq!(entries(&out), ["app"]);
-    deliver(&world, &version(3));
+    deliver(&sandbox, &version(3));
     await_version(3);
     run.send(TERM);
     assert_eq!(run.end().status, 143);
@@ -579,27 +583,27 @@ fn somebody_without_rights_unpacks_replaces_and_removes_what_is_closed_to_him() 
                 .file("a", text);
             tar.raw(b"none", FILE, 0, b"", 0).end()
         };
-        let world = prepare(place, &closed("1"));
-        let program = installed(&world);
-        fs::create_dir(world.dir()).unwrap();
+        let sandbox = prepare(place, &closed("1"));
+        let program = installed(&sandbox);
+        fs::create_dir(sandbox.dir()).unwrap();
         for name in ["out", "out/app"] {
-            if world.path(name).exists() {
-                std::os::unix::fs::chown(world.path(name), Some(65534), Some(65534)).unwrap();
+            if sandbox.path(name).exists() {
+                std::os::unix::fs::chown(sandbox.path(name), Some(65534), Some(65534)).unwrap();
             }
         }
         for text in ["1", "2", "3", "4"] {
-            deliver(&world, &closed(text));
-            let mut command = as_nobody(&world, &program);
+            deliver(&sandbox, &closed(text));
+            let mut command = as_nobody(&sandbox, &program);
             let ended = command
-                .args(["run", "--config-tar", &item(&world), "--", "true"])
+                .args(["run", "--config-tar", &item(&sandbox), "--", "true"])
                 .finish();
             assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{place:?}");
-            let app = world.path("out/app");
+            let app = sandbox.path("out/app");
             assert_eq!(fs::read_to_string(app.join("d/f")).unwrap(), text);
             assert_eq!(fs::metadata(app.join("d")).unwrap().mode() & 0o7777, 0);
             assert_eq!(fs::metadata(app.join("none")).unwrap().mode() & 0o7777, 0);
         }
-        let hidden = entries(&world.path("out")).len() - 1;
+        let hidden = entries(&sandbox.path("out")).len() - 1;
         assert_eq!(hidden, if place == Place::Link { 2 } else { 0 });
     }
 }

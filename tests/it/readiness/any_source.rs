@@ -5,7 +5,7 @@ use crate::support::inspect::{assert_sentence, keys};
 use crate::support::proc::await_gone;
 use crate::support::readiness_life::{life, life_with, port, probe};
 use crate::support::requirements::perl_is_here;
-use crate::support::sandbox::{Start, World, wait_until};
+use crate::support::sandbox::{Sandbox, Start, wait_until};
 use crate::support::signals::TERM;
 use std::fs;
 use std::net::SocketAddr;
@@ -13,19 +13,19 @@ use std::net::SocketAddr;
 #[test]
 fn a_term_from_outside_before_a_command_is_ready_reaches_it_and_leaves_nothing_behind() {
     let (_listener, port) = port(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let world = World::new();
+    let sandbox = Sandbox::new();
     // The first probe hangs, and the life ends while it does.
     let slow = "sleep 60 & echo $$ $! | tr ' ' '\\n' >$W/pids; touch $W/probed; wait";
-    let probe = probe(&world, slow);
-    let nowhere = format!("file:{}", world.path("nowhere").display());
+    let probe = probe(&sandbox, slow);
+    let nowhere = format!("file:{}", sandbox.path("nowhere").display());
     let (tcp, http) = (format!("tcp:{port}"), format!("http:{port}/"));
     for source in ["notify", "fd", &nowhere, &tcp, &http, &probe, "signal"] {
         let got = "trap 'touch $W/got; trap - TERM; kill -TERM $$' TERM; touch $W/up; while :; do sleep 0.01; done";
-        let life = life(&world, source, got).start();
-        world.await_file("up");
-        world.await_key("x", "Born");
+        let life = life(&sandbox, source, got).start();
+        sandbox.await_file("up");
+        sandbox.await_key("x", "Born");
         if source == probe {
-            world.await_file("probed");
+            sandbox.await_file("probed");
         }
         life.send(TERM);
         let ended = life.end();
@@ -33,13 +33,13 @@ fn a_term_from_outside_before_a_command_is_ready_reaches_it_and_leaves_nothing_b
         // Closed without a newline: that is said, whatever the reason.
         assert_eq!(ended.stderr, "");
         let expected = "Waiting Lock Born ExitCode Signal Reason Died";
-        assert_eq!(keys(&world, "x"), expected, "{source}");
-        assert_eq!(world.entries(), ["x"], "{source}");
+        assert_eq!(keys(&sandbox, "x"), expected, "{source}");
+        assert_eq!(sandbox.entries(), ["x"], "{source}");
         for file in ["got", "up"] {
-            fs::remove_file(world.path(file)).expect("CMD got it");
+            fs::remove_file(sandbox.path(file)).expect("CMD got it");
         }
     }
-    for pid in world.lines("pids") {
+    for pid in sandbox.lines("pids") {
         await_gone(&pid);
     }
 }
@@ -47,28 +47,33 @@ fn a_term_from_outside_before_a_command_is_ready_reaches_it_and_leaves_nothing_b
 #[test]
 fn after_a_restart_in_place_the_command_is_asked_again() {
     let lives = [("fd", "echo >&3"), ("notify", "say READY=1")].map(|(source, ready)| {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let script = format!(
             "echo >>$W/mark; n=$(wc -l <$W/mark); await() {{ while ! test -e $W/$1; do sleep 0.01; done; }}
              await say$n; {ready}; await end$n"
         );
         let options = ["-n", "x", "--restart", "always", "--ready-on", source];
-        let life = life_with(&world, &options, &script).start();
-        (world, life)
+        let life = life_with(&sandbox, &options, &script).start();
+        (sandbox, life)
     });
     if !perl_is_here() {
         return;
     }
-    for (world, _) in &lives {
-        world.touch("say1");
-        world.await_key("x", "Ready");
-        world.touch("end1");
+    for (sandbox, _) in &lives {
+        sandbox.touch("say1");
+        sandbox.await_key("x", "Ready");
+        sandbox.touch("end1");
     }
-    for (world, life) in &lives {
-        wait_until("a second start", || world.lines("mark").len() == 2);
-        assert_eq!(world.key("x", "Ready"), None, "{}", world.tombstone("x"));
-        world.touch("say2");
-        world.await_key("x", "Ready");
+    for (sandbox, life) in &lives {
+        wait_until("a second start", || sandbox.lines("mark").len() == 2);
+        assert_eq!(
+            sandbox.key("x", "Ready"),
+            None,
+            "{}",
+            sandbox.tombstone("x")
+        );
+        sandbox.touch("say2");
+        sandbox.await_key("x", "Ready");
         life.send(TERM);
     }
     for (_, life) in lives {
@@ -99,18 +104,18 @@ fn a_source_that_makes_no_sense_is_one_sentence_and_a_tombstone_and_the_command_
         "exec:",
         "exec: ",
     ] {
-        let world = World::new();
-        let ended = life(&world, source, "touch $W/started").finish();
+        let sandbox = Sandbox::new();
+        let ended = life(&sandbox, source, "touch $W/started").finish();
         assert_sentence(&ended, "exitdir-run", 125);
         assert!(ended.stderr.contains("--ready-on"), "{}", ended.stderr);
-        assert!(!world.path("started").exists(), "{source}");
+        assert!(!sandbox.path("started").exists(), "{source}");
         assert_eq!(
-            world.key("x", "ExitCode").as_deref(),
+            sandbox.key("x", "ExitCode").as_deref(),
             Some("125"),
             "{source}"
         );
 
-        let ended = life_with(&world, &["-n", "y"], "touch $W/started")
+        let ended = life_with(&sandbox, &["-n", "y"], "touch $W/started")
             .env("EXITDIR_READY_ON", source)
             .finish();
         assert_sentence(&ended, "exitdir-run", 125);
@@ -119,7 +124,7 @@ fn a_source_that_makes_no_sense_is_one_sentence_and_a_tombstone_and_the_command_
             "{}",
             ended.stderr
         );
-        assert!(!world.path("started").exists(), "{source}");
+        assert!(!sandbox.path("started").exists(), "{source}");
     }
 }
 
@@ -129,17 +134,17 @@ fn a_command_that_is_being_stopped_is_not_made_ready_any_more() {
         return;
     }
     for (source, ready) in [("fd", "echo >&3"), ("notify", "say READY=1")] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let script =
             format!("trap '{ready}; exit 0' TERM; touch $W/up; while :; do sleep 0.01; done");
         let options = ["-n", "x", "--ready-on", source, "--death-deps", "dep"];
-        let life = life_with(&world, &options, &script).start();
-        world.await_file("up");
-        world.await_key("x", "Born");
-        world.record_death("dep", "0");
+        let life = life_with(&sandbox, &options, &script).start();
+        sandbox.await_file("up");
+        sandbox.await_key("x", "Born");
+        sandbox.record_death("dep", "0");
         assert_eq!(life.end().status, 0);
-        let text = world.tombstone("x");
-        assert_eq!(world.key("x", "Ready"), None, "{text}");
-        assert!(world.key("x", "Cause").is_some(), "{text}");
+        let text = sandbox.tombstone("x");
+        assert_eq!(sandbox.key("x", "Ready"), None, "{text}");
+        assert!(sandbox.key("x", "Cause").is_some(), "{text}");
     }
 }

@@ -1,19 +1,19 @@
 //! `--ready-on fd`: a newline on a descriptor, which the command gets and nobody else.
 
 use crate::support::readiness_life::life;
-use crate::support::sandbox::{Start, World};
+use crate::support::sandbox::{Sandbox, Start};
 use crate::support::signals::TERM;
 use std::collections::BTreeSet;
 
 #[test]
 fn the_highest_descriptor_that_the_limit_allows_is_one_to_say_it_on() {
-    let world = World::new();
-    let run = life(&world, "fd:40", "exec sleep 60");
-    let mut limited = world.command("sh");
+    let sandbox = Sandbox::new();
+    let run = life(&sandbox, "fd:40", "exec sleep 60");
+    let mut limited = sandbox.command("sh");
     limited.args(["-c", "ulimit -n 41; exec \"$@\"", "sh"]);
     limited.arg(run.get_program()).args(run.get_args());
-    let life = limited.env("W", world.path(".")).start();
-    world.await_key("x", "Born");
+    let life = limited.env("W", sandbox.path(".")).start();
+    sandbox.await_key("x", "Born");
     life.send(TERM);
     assert_eq!(life.end().status, 143);
 }
@@ -21,18 +21,18 @@ fn the_highest_descriptor_that_the_limit_allows_is_one_to_say_it_on() {
 #[test]
 fn a_newline_on_the_descriptor_makes_ready_and_who_goes_on_writing_is_not_held_up() {
     for (source, number) in [("fd", 3), ("fd:7", 7)] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let script = format!(
             "printf half >&{number}; touch $W/half; while ! test -e $W/go; do sleep 0.01; done
              printf ' a line\\nand' >&{number}; head -c 300000 /dev/zero >&{number} && touch $W/more; exec sleep 60"
         );
-        let life = life(&world, source, &script).start();
-        world.await_file("half");
-        world.await_key("x", "Born");
-        assert_eq!(world.key("x", "Ready"), None);
-        world.touch("go");
-        world.await_key("x", "Ready");
-        world.await_file("more");
+        let life = life(&sandbox, source, &script).start();
+        sandbox.await_file("half");
+        sandbox.await_key("x", "Born");
+        assert_eq!(sandbox.key("x", "Ready"), None);
+        sandbox.touch("go");
+        sandbox.await_key("x", "Ready");
+        sandbox.await_file("more");
         life.send(TERM);
         assert_eq!(life.end().stderr, "");
     }
@@ -49,21 +49,21 @@ fn a_descriptor_that_is_closed_without_a_newline_is_complained_of_once_and_does_
         ("exec 3>&-", ""),
         ("printf half >&3", ""),
     ] {
-        let world = World::new();
-        let ended = life(&world, "fd", script).finish();
+        let sandbox = Sandbox::new();
+        let ended = life(&sandbox, "fd", script).finish();
         assert_eq!((ended.status, ended.stderr.as_str()), (0, said), "{script}");
-        assert_eq!(world.key("x", "Ready"), None, "{script}");
+        assert_eq!(sandbox.key("x", "Ready"), None, "{script}");
     }
 }
 
 #[test]
 fn the_command_gets_the_descriptor_that_was_asked_for_and_none_of_ours() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let exitdir = crate::support::sandbox::binary();
     // In one process, which may have inherited more.
     let listed = |source: &str| {
         let script = "ls /proc/self/fd; echo and; exec \"$0\" run -n x --death-deps never --ready-on \"$1\" -- ls /proc/self/fd";
-        let ended = world
+        let ended = sandbox
             .command("sh")
             .args(["-c", script])
             .arg(&exitdir)
@@ -94,15 +94,15 @@ fn the_command_gets_the_descriptor_that_was_asked_for_and_none_of_ours() {
 
     // Also where we have inherited something of that number.
     let script = "exec 3</dev/null; exec \"$0\" run -n x --ready-on fd -- sh -c 'echo >&3'";
-    let ended = world
+    let ended = sandbox
         .command("sh")
         .args(["-c", script])
         .arg(&exitdir)
         .finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
     assert!(
-        world.key("x", "Ready").is_some(),
+        sandbox.key("x", "Ready").is_some(),
         "{}",
-        world.tombstone("x")
+        sandbox.tombstone("x")
     );
 }

@@ -2,63 +2,63 @@
 
 use crate::support::inspect::await_sleep;
 use crate::support::readiness_life::{life, unready};
-use crate::support::sandbox::{Start, World, eventually, wait_until};
+use crate::support::sandbox::{Sandbox, Start, eventually, wait_until};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 #[test]
 fn a_file_makes_ready_however_it_appears() {
-    let cases: [(&str, fn(&World), fn(&World)); 5] = [
-        ("file", |_| (), |world| world.touch("file")),
+    let cases: [(&str, fn(&Sandbox), fn(&Sandbox)); 5] = [
+        ("file", |_| (), |sandbox| sandbox.touch("file")),
         (
             "file",
             |_| (),
-            |world| {
-                world.touch("other");
-                fs::rename(world.path("other"), world.path("file")).unwrap();
+            |sandbox| {
+                sandbox.touch("other");
+                fs::rename(sandbox.path("other"), sandbox.path("file")).unwrap();
             },
         ),
         (
             "file",
             |_| (),
-            |world| fs::create_dir(world.path("file")).unwrap(),
+            |sandbox| fs::create_dir(sandbox.path("file")).unwrap(),
         ),
         (
             "a/b/file",
             |_| (),
-            |world| {
-                fs::create_dir(world.path("a")).unwrap();
-                fs::create_dir(world.path("a/b")).unwrap();
-                world.touch("a/b/file");
+            |sandbox| {
+                fs::create_dir(sandbox.path("a")).unwrap();
+                fs::create_dir(sandbox.path("a/b")).unwrap();
+                sandbox.touch("a/b/file");
             },
         ),
         (
             "a/file",
-            |world| fs::create_dir(world.path("a")).unwrap(),
-            |world| {
-                fs::remove_dir(world.path("a")).unwrap();
-                fs::create_dir(world.path("a")).unwrap();
-                world.touch("a/file");
+            |sandbox| fs::create_dir(sandbox.path("a")).unwrap(),
+            |sandbox| {
+                fs::remove_dir(sandbox.path("a")).unwrap();
+                fs::create_dir(sandbox.path("a")).unwrap();
+                sandbox.touch("a/file");
             },
         ),
     ];
     for (number, (path, before, then)) in cases.into_iter().enumerate() {
-        let world = World::new();
-        before(&world);
-        let source = format!("file:{}", world.path(path).display());
-        let life = unready(&world, &source);
+        let sandbox = Sandbox::new();
+        before(&sandbox);
+        let source = format!("file:{}", sandbox.path(path).display());
+        let life = unready(&sandbox, &source);
         await_sleep(&life);
-        then(&world);
+        then(&sandbox);
         eventually(format!("case {number} is ready"), || {
-            world.key("x", "Ready")
+            sandbox.key("x", "Ready")
         });
     }
-    let world = World::new();
-    world.touch("file");
-    let source = format!("file:{}", world.path("file").display());
-    let _life = life(&world, &source, "exec sleep 60").start();
-    world.await_key("x", "Ready");
+    let sandbox = Sandbox::new();
+    sandbox.touch("file");
+    let source = format!("file:{}", sandbox.path("file").display());
+    let _life = life(&sandbox, &source, "exec sleep 60").start();
+    sandbox.await_key("x", "Ready");
 }
 
 /// The inodes of the directories that a process has inotify watches on (proc_pid_fdinfo(5)).
@@ -80,18 +80,18 @@ fn watched(pid: i32) -> BTreeSet<u64> {
 
 #[test]
 fn the_nearest_directory_on_the_way_to_a_file_is_watched_so_that_it_is_heard_at_once() {
-    let world = World::new();
-    let source = format!("file:{}", world.path("a/b/file").display());
-    let life = unready(&world, &source);
+    let sandbox = Sandbox::new();
+    let source = format!("file:{}", sandbox.path("a/b/file").display());
+    let life = unready(&sandbox, &source);
     for path in [".", "a", "a/b"] {
-        fs::create_dir_all(world.path(path)).unwrap();
-        let inode = fs::metadata(world.path(path)).unwrap().ino();
+        fs::create_dir_all(sandbox.path(path)).unwrap();
+        let inode = fs::metadata(sandbox.path(path)).unwrap().ino();
         wait_until(format!("{path} is watched"), || {
             watched(life.pid()) == BTreeSet::from([inode])
         });
     }
-    world.touch("a/b/file");
-    world.await_key("x", "Ready");
+    sandbox.touch("a/b/file");
+    sandbox.await_key("x", "Ready");
     wait_until("nothing is watched any more", || {
         watched(life.pid()).is_empty()
     });

@@ -8,7 +8,7 @@ use crate::support::inspect::while_stopped;
 use crate::support::proc::descriptors;
 use crate::support::readiness_life::{life, life_with};
 use crate::support::requirements::{is_permitted, perl_is_here};
-use crate::support::sandbox::{PATIENCE, Running, Start, World, wait_until};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Running, Sandbox, Start, wait_until};
 use crate::support::signals::TERM;
 use crate::support::users::{NOBODY, nobody_is_permitted};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -37,21 +37,21 @@ fn systemd_notify_makes_ready_and_its_barrier_returns_since_what_it_sends_along_
     if !systemd_notify_is_here() {
         return;
     }
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "systemd-notify --ready --status='up and away' && touch $W/sent
         while ! test -e $W/go; do sleep 0.01; done
         systemd-notify --status=one && systemd-notify --status=two && touch $W/again; exec sleep 60";
-    let life = life(&world, "notify", script).start();
-    world.await_key("x", "Ready");
-    assert_eq!(world.key("x", "Message"), None, "it would be old soon");
-    world.await_file("sent");
+    let life = life(&sandbox, "notify", script).start();
+    sandbox.await_key("x", "Ready");
+    assert_eq!(sandbox.key("x", "Message"), None, "it would be old soon");
+    sandbox.await_file("sent");
     let before = descriptors(life.pid()).len();
-    world.touch("go");
-    world.await_file("again");
+    sandbox.touch("go");
+    sandbox.await_file("again");
     assert_eq!(descriptors(life.pid()).len(), before, "nothing is kept");
     life.send(TERM);
     assert_eq!(life.end().stderr, "");
-    assert_eq!(world.key("x", "Message").unwrap(), "\"two\"");
+    assert_eq!(sandbox.key("x", "Message").unwrap(), "\"two\"");
 }
 
 /// Sends a datagram and a descriptor along with it, as sd_pid_notify_with_fds(3) does.
@@ -70,12 +70,12 @@ fn send_along(address: &str, text: &str, descriptor: &impl AsFd) {
 
 #[test]
 fn a_descriptor_that_is_sent_to_be_stored_is_closed_and_says_nothing_of_readiness() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "echo $NOTIFY_SOCKET >$W/new; mv $W/new $W/address; exec sleep 60";
-    let life = life(&world, "notify", script).start();
-    world.await_file("address");
-    world.await_key("x", "Born");
-    let address = world.lines("address").remove(0);
+    let life = life(&sandbox, "notify", script).start();
+    sandbox.await_file("address");
+    sandbox.await_key("x", "Born");
+    let address = sandbox.lines("address").remove(0);
     let before = descriptors(life.pid()).len();
     for text in ["FDSTORE=1\nFDNAME=x", "FDSTORE=1", "BARRIER=1", ""] {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -83,12 +83,12 @@ fn a_descriptor_that_is_sent_to_be_stored_is_closed_and_says_nothing_of_readines
         drop(writer);
         // The other end is closed when nobody holds it any more.
         let mut closed = [PollFd::new(&reader, PollFlags::empty())];
-        let patience = Timespec::try_from(PATIENCE).unwrap();
+        let patience = Timespec::try_from(CONDITION_TIMEOUT).unwrap();
         let heard = rustix::event::poll(&mut closed, Some(&patience)).unwrap();
         assert_eq!(heard, 1, "{text:?}: it is kept");
     }
     assert_eq!(descriptors(life.pid()).len(), before);
-    assert_eq!(world.key("x", "Ready"), None);
+    assert_eq!(sandbox.key("x", "Ready"), None);
     life.send(TERM);
     assert_eq!(life.end().stderr, "");
 }
@@ -98,18 +98,18 @@ fn a_thousand_statuses_do_not_grow_the_tombstone_and_the_newest_is_told_with_the
     if !perl_is_here() {
         return;
     }
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "say READY=1; while ! test -e $W/go; do sleep 0.01; done
         say $(seq -f STATUS=%g 1000) STOPPING=1 MAINPID=1 READY=1 READY=1; touch $W/said; exec sleep 60";
-    let life = life(&world, "notify", script).start();
-    world.await_key("x", "Ready");
-    let before = world.tombstone("x");
-    world.touch("go");
-    world.await_file("said");
+    let life = life(&sandbox, "notify", script).start();
+    sandbox.await_key("x", "Ready");
+    let before = sandbox.tombstone("x");
+    sandbox.touch("go");
+    sandbox.await_file("said");
     life.send(TERM);
     let ended = life.end();
     assert_eq!((ended.status, ended.stderr.as_str()), (143, ""));
-    let after = world.tombstone("x");
+    let after = sandbox.tombstone("x");
     let death = after
         .strip_prefix(&before)
         .unwrap_or_else(|| panic!("nothing but the death was added:\n{before}and then\n{after}"));
@@ -128,16 +128,16 @@ fn what_a_command_says_right_before_its_end_is_heard_to_the_last_word() {
     if !perl_is_here() {
         return;
     }
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "say $(seq -f STATUS=%g 500) READY=1 STATUS=last";
-    let ended = life(&world, "notify", script).finish();
+    let ended = life(&sandbox, "notify", script).finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
     assert!(
-        world.key("x", "Ready").is_some(),
+        sandbox.key("x", "Ready").is_some(),
         "{}",
-        world.tombstone("x")
+        sandbox.tombstone("x")
     );
-    let text = world.tombstone("x");
+    let text = sandbox.tombstone("x");
     let messages = text.lines().filter(|line| line.starts_with("Message: "));
     assert_eq!(
         messages.collect::<Vec<_>>(),
@@ -151,42 +151,42 @@ fn a_notification_of_another_user_is_refused_with_one_complaint_unless_it_is_the
     if !nobody_is_permitted() || !perl_is_here() {
         return;
     }
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let say = format!(
         "{} perl -e \"$SAY\" READY=1 READY=1 STATUS=x",
         NOBODY.join(" ")
     );
-    let ended = life(&world, "notify", &format!("{say}; {say}; true")).finish();
+    let ended = life(&sandbox, "notify", &format!("{say}; {say}; true")).finish();
     assert_eq!(
         ended.stderr,
         "exitdir-run: a notification of user 65534 was refused\n"
     );
     assert_eq!(ended.status, 0);
-    assert_eq!(world.key("x", "Ready"), None);
-    assert_eq!(world.key("x", "Message"), None);
+    assert_eq!(sandbox.key("x", "Ready"), None);
+    assert_eq!(sandbox.key("x", "Message"), None);
 
-    let ended = life(&world, "notify", &format!("exec {say}")).finish();
+    let ended = life(&sandbox, "notify", &format!("exec {say}")).finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
     assert!(
-        world.key("x", "Ready").is_some(),
+        sandbox.key("x", "Ready").is_some(),
         "{}",
-        world.tombstone("x")
+        sandbox.tombstone("x")
     );
 }
 
 /// A life that says nothing of itself, and where it could be said.
-fn silent(world: &World) -> (Running, String) {
+fn silent(sandbox: &Sandbox) -> (Running, String) {
     let script = "echo $NOTIFY_SOCKET >$W/new; mv $W/new $W/address; exec sleep 60";
-    let life = life(world, "notify", script).start();
-    world.await_file("address");
-    world.await_key("x", "Born");
-    (life, world.lines("address").remove(0))
+    let life = life(sandbox, "notify", script).start();
+    sandbox.await_file("address");
+    sandbox.await_key("x", "Born");
+    (life, sandbox.lines("address").remove(0))
 }
 
 #[test]
 fn a_connection_that_is_sent_along_and_lingers_holds_nobody_up() {
-    let world = World::new();
-    let (life, address) = silent(&world);
+    let sandbox = Sandbox::new();
+    let (life, address) = silent(&sandbox);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (_never_read, _) = listener.accept().unwrap();
@@ -199,20 +199,20 @@ fn a_connection_that_is_sent_along_and_lingers_holds_nobody_up() {
         send_along(&address, "READY=1", &connection);
         drop(connection);
     });
-    world.await_key("x", "Ready");
+    sandbox.await_key("x", "Ready");
     life.send(TERM);
     assert_eq!(
-        (life.end().status, world.key("x", "Signal")),
+        (life.end().status, sandbox.key("x", "Signal")),
         (143, Some("TERM".to_owned()))
     );
 }
 
 #[test]
 fn our_own_tombstone_sent_along_again_and_again_neither_costs_the_lock_nor_all_descriptors() {
-    let world = World::new();
-    let (life, address) = silent(&world);
+    let sandbox = Sandbox::new();
+    let (life, address) = silent(&sandbox);
     let before = descriptors(life.pid()).len();
-    let tombstone = fs::File::open(world.dir().join("x")).unwrap();
+    let tombstone = fs::File::open(sandbox.dir().join("x")).unwrap();
     for _ in 0..8 {
         send_along(&address, "STATUS=look", &tombstone);
     }
@@ -221,7 +221,7 @@ fn our_own_tombstone_sent_along_again_and_again_neither_costs_the_lock_nor_all_d
     });
     // Nobody hears any more, so nobody has to keep it.
     send_along(&address, "READY=1", &tombstone);
-    let waited = world.wait(["-t", "0", "x:born"]).finish();
+    let waited = sandbox.wait(["-t", "0", "x:born"]).finish();
     assert_eq!(waited.status, 0, "{}", waited.stderr);
     life.send(TERM);
     let ended = life.end();
@@ -231,7 +231,7 @@ fn our_own_tombstone_sent_along_again_and_again_neither_costs_the_lock_nor_all_d
         "{}",
         ended.stderr
     );
-    assert_eq!(world.key("x", "Ready"), None);
+    assert_eq!(sandbox.key("x", "Ready"), None);
 }
 
 #[test]
@@ -239,15 +239,15 @@ fn what_is_between_a_process_and_its_manager_is_not_told_to_an_outer_one() {
     if !perl_is_here() {
         return;
     }
-    let world = World::new();
-    let path = world.path("outer");
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("outer");
     let outer = UnixDatagram::bind(&path).unwrap();
     let script = "say \"$(printf 'MAINPID=1\\nFDSTORE=1\\nREADY=1\\nFDNAME=x\\nSTATUS=up')\" MAINPID=1 BARRIER=1 STOPPING=1";
-    let ended = life(&world, "notify", script)
+    let ended = life(&sandbox, "notify", script)
         .env("NOTIFY_SOCKET", &path)
         .finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
-    outer.set_read_timeout(Some(PATIENCE)).unwrap();
+    outer.set_read_timeout(Some(CONDITION_TIMEOUT)).unwrap();
     for expected in ["READY=1\nSTATUS=up", "STOPPING=1"] {
         let mut text = [0; 64];
         let length = outer.recv(&mut text).unwrap();
@@ -260,8 +260,8 @@ fn an_outer_notify_socket_is_told_too_and_a_life_without_a_name_can_be_notified(
     if !perl_is_here() {
         return;
     }
-    let world = World::new();
-    let path = world.path("outer");
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("outer");
     let name = format!("exitdir-it-outer-{}", std::process::id());
     let abstract_one = UnixAddr::from_abstract_name(&name).unwrap();
     for (outer, variable) in [
@@ -279,12 +279,12 @@ fn an_outer_notify_socket_is_told_too_and_a_life_without_a_name_can_be_notified(
             &["-n", "x", "--ready-on", "notify"][..],
             &["--ready-on", "notify"],
         ] {
-            let ended = life_with(&world, options, script)
+            let ended = life_with(&sandbox, options, script)
                 .env("NOTIFY_SOCKET", &variable)
                 .env("OUTER", &variable)
                 .finish();
             assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{variable}");
-            outer.set_read_timeout(Some(PATIENCE)).unwrap();
+            outer.set_read_timeout(Some(CONDITION_TIMEOUT)).unwrap();
             for expected in ["READY=1", "STATUS=fine"] {
                 let mut text = [0; 64];
                 let length = outer.recv(&mut text).unwrap();
@@ -293,8 +293,8 @@ fn an_outer_notify_socket_is_told_too_and_a_life_without_a_name_can_be_notified(
         }
     }
     // One that nobody listens on holds nobody up.
-    let ended = life(&world, "notify", "say READY=1")
-        .env("NOTIFY_SOCKET", world.path("nobody"))
+    let ended = life(&sandbox, "notify", "say READY=1")
+        .env("NOTIFY_SOCKET", sandbox.path("nobody"))
         .finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
 }

@@ -4,7 +4,7 @@ use crate::support::inspect::assert_sentence;
 use crate::support::proc::await_gone;
 use crate::support::readiness_life::{life, port, probe, unready};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{PATIENCE, Start, World, eventually};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox, Start, eventually};
 use crate::support::signals::TERM;
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -25,11 +25,11 @@ fn a_listener_that_comes_late_makes_ready_on_ipv4_and_ipv6() {
         addresses.push((SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), "[::1]:"));
     }
     for (address, host) in addresses {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let (socket, port) = port(address);
-        let _life = unready(&world, &format!("tcp:{host}{port}"));
+        let _life = unready(&sandbox, &format!("tcp:{host}{port}"));
         rustix::net::listen(&socket, 8).unwrap();
-        world.await_key("x", "Ready");
+        sandbox.await_key("x", "Ready");
     }
 }
 
@@ -78,7 +78,9 @@ fn serve(listener: &TcpListener, answers: Vec<Answer>, stopped: &AtomicBool) -> 
             break;
         };
         connection.set_nonblocking(false).unwrap();
-        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        connection
+            .set_read_timeout(Some(CONDITION_TIMEOUT))
+            .unwrap();
         requests.push(request(&mut connection));
         // Whoever has heard enough may have hung up.
         match answer {
@@ -118,15 +120,15 @@ fn only_an_answer_of_success_makes_ready_whatever_else_a_server_does() {
     let lives: Vec<_> = cases
         .into_iter()
         .map(|answers| {
-            let (world, tries) = (World::new(), answers.len());
+            let (sandbox, tries) = (Sandbox::new(), answers.len());
             let server = Server::start(answers);
             let source = format!("http:{}/healthz?a=b", server.port);
-            let life = life(&world, &source, "exec sleep 60").start();
-            (world, life, server, tries)
+            let life = life(&sandbox, &source, "exec sleep 60").start();
+            (sandbox, life, server, tries)
         })
         .collect();
-    for (world, life, server, tries) in lives {
-        world.await_key("x", "Ready");
+    for (sandbox, life, server, tries) in lives {
+        sandbox.await_key("x", "Ready");
         // All that it would answer was asked for, and nothing more was needed.
         let port = server.port;
         let requests = server.stop();
@@ -150,12 +152,12 @@ fn only_an_answer_of_success_makes_ready_whatever_else_a_server_does() {
 
 #[test]
 fn a_probe_is_repeated_until_it_succeeds_and_what_it_prints_is_not_seen() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script =
         "echo try >>$W/tries; echo noise; echo noise >&2; cat; test $(wc -l <$W/tries) -ge 2";
-    let life = life(&world, &probe(&world, script), "exec sleep 60").start();
-    world.await_key("x", "Ready");
-    assert_eq!(world.lines("tries").len(), 2);
+    let life = life(&sandbox, &probe(&sandbox, script), "exec sleep 60").start();
+    sandbox.await_key("x", "Ready");
+    assert_eq!(sandbox.lines("tries").len(), 2);
     life.send(TERM);
     let ended = life.end();
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
@@ -163,25 +165,25 @@ fn a_probe_is_repeated_until_it_succeeds_and_what_it_prints_is_not_seen() {
 
 #[test]
 fn a_probe_that_prints_has_somewhere_to_print_also_where_we_had_not() {
-    let world = World::new();
-    let run = life(&world, "exec:/bin/echo hello", "exec sleep 60");
-    let mut closed = world.command("sh");
+    let sandbox = Sandbox::new();
+    let run = life(&sandbox, "exec:/bin/echo hello", "exec sleep 60");
+    let mut closed = sandbox.command("sh");
     closed.args(["-c", "exec \"$@\" <&- >&-", "sh"]);
     closed.arg(run.get_program()).args(run.get_args());
-    let life = closed.env("W", world.path(".")).start();
-    world.await_key("x", "Ready");
+    let life = closed.env("W", sandbox.path(".")).start();
+    sandbox.await_key("x", "Ready");
     life.send(TERM);
     assert_eq!(life.end().status, 143);
 }
 
 #[test]
 fn a_probe_that_hangs_is_killed_with_its_forks_and_one_that_succeeds_leaves_none() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "sleep 60 & echo $! >>$W/pids; echo $$ >>$W/pids
         test -e $W/second && exit 0; touch $W/second; exec sleep 60";
-    let _life = life(&world, &probe(&world, script), "exec sleep 60").start();
-    world.await_key("x", "Ready");
-    let pids = world.lines("pids");
+    let _life = life(&sandbox, &probe(&sandbox, script), "exec sleep 60").start();
+    sandbox.await_key("x", "Ready");
+    let pids = sandbox.lines("pids");
     assert_eq!(pids.len(), 4, "{pids:?}");
     for pid in pids {
         await_gone(&pid);
@@ -190,22 +192,22 @@ fn a_probe_that_hangs_is_killed_with_its_forks_and_one_that_succeeds_leaves_none
 
 #[test]
 fn a_probe_ends_with_the_command() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "echo $$ >>$W/pids; exec sleep 60";
     let command = "while ! test -s $W/pids; do sleep 0.01; done; exit 4";
-    let ended = life(&world, &probe(&world, script), command).finish();
+    let ended = life(&sandbox, &probe(&sandbox, script), command).finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (4, ""));
-    assert_eq!(world.key("x", "Ready"), None);
-    for pid in world.lines("pids") {
+    assert_eq!(sandbox.key("x", "Ready"), None);
+    for pid in sandbox.lines("pids") {
         await_gone(&pid);
     }
 }
 
 #[test]
 fn a_probe_that_cannot_be_run_is_complained_of_once() {
-    let world = World::new();
-    let ended = life(&world, "exec:/nowhere/probe", "sleep 1.2").finish();
+    let sandbox = Sandbox::new();
+    let ended = life(&sandbox, "exec:/nowhere/probe", "sleep 1.2").finish();
     assert_sentence(&ended, "exitdir-run", 0);
     assert!(ended.stderr.contains("/nowhere/probe"), "{}", ended.stderr);
-    assert_eq!(world.key("x", "Ready"), None);
+    assert_eq!(sandbox.key("x", "Ready"), None);
 }

@@ -8,7 +8,7 @@ use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_up, is_down, kill_command, life, log,
     nameless, starts, with_log, with_variables,
 };
-use crate::support::sandbox::{Running, Start, World, binary, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, binary, wait_until};
 use crate::support::signals::{CONT, KILL, STOP, TERM};
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -72,26 +72,26 @@ fn a_command_is_restarted_as_restart_and_its_limit_say() {
         &cases,
         |Case(options, script, status, count, said)| {
             for named in [true, false] {
-                let world = World::new();
+                let sandbox = Sandbox::new();
                 let mut command = if named {
-                    life(&world, options, script)
+                    life(&sandbox, options, script)
                 } else {
-                    nameless(&world, options, script)
+                    nameless(&sandbox, options, script)
                 };
                 let ended = command.finish();
                 let tale = format!("{options:?} {script:?} named {named}: {ended:?}");
                 assert_eq!(ended.status, *status, "{tale}");
                 assert_eq!(ended.stderr, *said, "{tale}");
-                assert_eq!(starts(&world).len(), *count, "{tale}");
+                assert_eq!(starts(&sandbox).len(), *count, "{tale}");
                 if named {
-                    let text = world.tombstone("x");
+                    let text = sandbox.tombstone("x");
                     assert_once(&text);
                     assert!(
                         text.contains(&format!("\nExitCode: {status}\nReason: exited\nDied: "))
                     );
-                    assert_eq!(world.entries(), ["x"], "{tale}");
+                    assert_eq!(sandbox.entries(), ["x"], "{tale}");
                 } else {
-                    assert_eq!(world.entries(), [""; 0], "{tale}");
+                    assert_eq!(sandbox.entries(), [""; 0], "{tale}");
                 }
             }
         },
@@ -100,32 +100,32 @@ fn a_command_is_restarted_as_restart_and_its_limit_say() {
 
 #[test]
 fn with_exit_only_restarts_leave_nothing_until_the_end() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     let script = "echo $$ >>\"$mark\"; ls -A \"$EXIT_DIR\"; echo .; exit 3";
     let options = "--exit-only --restart on-failure --restart-limit 1";
-    let ended = life(&world, options, script).finish();
+    let ended = life(&sandbox, options, script).finish();
     ended.assert_output(3, ".\n.\n");
-    assert_eq!(world.entries(), ["x"]);
-    assert_eq!(world.key("x", "ExitCode").as_deref(), Some("3"));
-    assert_once(&world.tombstone("x"));
+    assert_eq!(sandbox.entries(), ["x"]);
+    assert_eq!(sandbox.key("x", "ExitCode").as_deref(), Some("3"));
+    assert_once(&sandbox.tombstone("x"));
 }
 
 // ---------------------------------------------------------------- one life
 
 #[test]
 fn one_life_goes_on_through_restarts_and_is_ready_only_while_its_command_runs() {
-    let world = World::new();
-    let run = life(&world, "--restart always --ready-on start", SERVE).start();
-    await_up(&world, 1);
-    let identity = |key: &str| world.key("x", key).unwrap();
+    let sandbox = Sandbox::new();
+    let run = life(&sandbox, "--restart always --ready-on start", SERVE).start();
+    await_up(&sandbox, 1);
+    let identity = |key: &str| sandbox.key("x", key).unwrap();
     let (waiting, born) = (identity("Waiting"), identity("Born"));
     let assert_one_life = || {
-        let text = world.tombstone("x");
+        let text = sandbox.tombstone("x");
         assert_once(&text);
         assert!(text.starts_with(&format!("Waiting: {waiting}\nLock: fcntl ")));
         assert_eq!(identity("Born"), born);
-        let found = std::fs::metadata(world.dir().join("x")).unwrap();
+        let found = std::fs::metadata(sandbox.dir().join("x")).unwrap();
         let inode = identity("Lock").rsplit(' ').next().unwrap().to_owned();
         assert_eq!(
             inode,
@@ -133,55 +133,55 @@ fn one_life_goes_on_through_restarts_and_is_ready_only_while_its_command_runs() 
             "the lock is on another file"
         );
         assert_eq!(found.permissions().mode() & 0o777, 0o666);
-        assert_eq!(world.entries(), ["x"]);
+        assert_eq!(sandbox.entries(), ["x"]);
         for (condition, expected) in [("x:born", true), ("x", false), ("x:lost", false)] {
-            assert_eq!(world.holds(condition), expected, "{condition}: {text}");
+            assert_eq!(sandbox.holds(condition), expected, "{condition}: {text}");
         }
     };
     for count in 1..=2 {
-        await_up(&world, count);
+        await_up(&sandbox, count);
         assert_one_life();
-        assert!(world.holds("x:ready"));
-        let inode = || std::fs::metadata(world.dir().join("x")).unwrap().ino();
+        assert!(sandbox.holds("x:ready"));
+        let inode = || std::fs::metadata(sandbox.dir().join("x")).unwrap().ino();
         let before = inode();
         // A file that somebody holds open is there until he closes it, and its number is nobody else's.
-        let held = File::open(world.dir().join("x")).unwrap();
-        kill_command(&world);
-        await_down(&world, count);
+        let held = File::open(sandbox.dir().join("x")).unwrap();
+        kill_command(&sandbox);
+        await_down(&sandbox, count);
         assert_one_life();
         assert_ne!(inode(), before);
         // On a machine so busy that the delay is over by now there is nothing to be seen.
-        let ready = world.holds("x:ready");
-        let table = world.applet("status").finish().stdout;
-        if starts(&world).len() == count {
+        let ready = sandbox.holds("x:ready");
+        let table = sandbox.applet("status").finish().stdout;
+        if starts(&sandbox).len() == count {
             assert!(!ready && table.contains(" born "), "{table}");
         }
         drop(held);
     }
-    await_up(&world, 3);
-    assert!(world.holds("x:ready"));
+    await_up(&sandbox, 3);
+    assert!(sandbox.holds("x:ready"));
     run.send(TERM);
     let ended = run.end();
     assert_eq!(ended.status, 143);
     let killed = "exitdir-run: sh was ended by KILL: restarting it in";
     assert_eq!(ended.stderr, format!("{killed} 1s\n{killed} 2s\n"));
-    let text = world.tombstone("x");
+    let text = sandbox.tombstone("x");
     assert_once(&text);
     assert!(text.contains("\nExitCode: 143\nSignal: TERM\nReason: exited\nDied: "));
-    assert_eq!(world.key("x", "Waiting").unwrap(), waiting);
+    assert_eq!(sandbox.key("x", "Waiting").unwrap(), waiting);
 }
 
 #[test]
 fn a_dependent_is_born_when_the_command_is_back() {
-    let world = World::new();
-    let _run = life(&world, "--restart always", SERVE).start();
-    await_up(&world, 1);
-    kill_command(&world);
-    await_down(&world, 1);
+    let sandbox = Sandbox::new();
+    let _run = life(&sandbox, "--restart always", SERVE).start();
+    await_up(&sandbox, 1);
+    kill_command(&sandbox);
+    await_down(&sandbox, 1);
     // It is ready before it has left its mark.
     let note = "\"$exitdir\" wait x:ready -t 0 || exit; until test $(wc -l <\"$mark\") -eq 2; do sleep 0.01; done";
-    let mut dependent = world.run(["--birth-deps", "x", "--", "sh", "-c", note]);
-    with_variables(&world, &mut dependent);
+    let mut dependent = sandbox.run(["--birth-deps", "x", "--", "sh", "-c", note]);
+    with_variables(&sandbox, &mut dependent);
     let ended = dependent.finish();
     assert_eq!(ended.status, 0, "{ended:?}");
 }
@@ -205,15 +205,15 @@ struct CrowdFollower {
 }
 
 fn crowd_follower(
-    world: &World,
+    sandbox: &Sandbox,
     sees: bool,
     words: &[&str],
     conditions: &[String],
 ) -> CrowdFollower {
     let mut command = if sees {
-        world.command(binary())
+        sandbox.command(binary())
     } else {
-        with_less_inotify(world, NO_INSTANCES, &binary()).unwrap()
+        with_less_inotify(sandbox, NO_INSTANCES, &binary()).unwrap()
     };
     command.args(words).args(["--poll", "20ms"]);
     let hears = if words[0] == "run" {
@@ -231,19 +231,19 @@ fn crowd_follower(
     }
 }
 
-fn crowd_followers(world: &World) -> Vec<CrowdFollower> {
-    let blind = with_less_inotify(world, NO_INSTANCES, &binary()).is_some();
+fn crowd_followers(sandbox: &Sandbox) -> Vec<CrowdFollower> {
+    let blind = with_less_inotify(sandbox, NO_INSTANCES, &binary()).is_some();
     let any = [":died".to_owned()];
     let kinds = [true, false];
     let kinds = kinds.into_iter().filter(|sees| *sees || blind);
     kinds
         .flat_map(|sees| {
             [
-                crowd_follower(world, sees, &["wait", "--any"], &crowd("")),
-                crowd_follower(world, sees, &["wait", "--any"], &crowd(":lost")),
-                crowd_follower(world, sees, &["wait"], &any),
-                crowd_follower(world, sees, &["run"], &crowd("")),
-                crowd_follower(world, sees, &["run"], &any),
+                crowd_follower(sandbox, sees, &["wait", "--any"], &crowd("")),
+                crowd_follower(sandbox, sees, &["wait", "--any"], &crowd(":lost")),
+                crowd_follower(sandbox, sees, &["wait"], &any),
+                crowd_follower(sandbox, sees, &["run"], &crowd("")),
+                crowd_follower(sandbox, sees, &["run"], &any),
             ]
         })
         .collect()
@@ -252,8 +252,8 @@ fn crowd_followers(world: &World) -> Vec<CrowdFollower> {
 #[test]
 fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_supervisor_is_killed()
 {
-    let world = World::new();
-    let mark = |at: usize| world.path(&format!("mark{at}"));
+    let sandbox = Sandbox::new();
+    let mark = |at: usize| sandbox.path(&format!("mark{at}"));
     let count = |at: usize| {
         std::fs::read_to_string(mark(at))
             .unwrap_or_default()
@@ -263,24 +263,27 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
     let mut lives: Vec<Running> = (0..CROWD)
         .map(|at| {
             let options = format!("-q -n x{at} --restart always");
-            let mut command =
-                nameless(&world, &options, &format!("sleep 0.{:02}; {FAIL}", at + 10));
+            let mut command = nameless(
+                &sandbox,
+                &options,
+                &format!("sleep 0.{:02}; {FAIL}", at + 10),
+            );
             command.env("mark", mark(at)).start()
         })
         .collect();
-    (0..CROWD).for_each(|at| drop(world.await_key(&format!("x{at}"), "Waiting")));
-    let followers = crowd_followers(&world);
+    (0..CROWD).for_each(|at| drop(sandbox.await_key(&format!("x{at}"), "Waiting")));
+    let followers = crowd_followers(&sandbox);
     followers
         .iter()
         .for_each(|one| await_any_sleep(&one.process));
     // One that looks late: it holds files that are not there any more.
-    let late = crowd_follower(&world, true, &["wait", "--any"], &crowd(""));
+    let late = crowd_follower(&sandbox, true, &["wait", "--any"], &crowd(""));
     await_sleep(&late.process);
     late.process.send(STOP);
     (0..CROWD).for_each(|at| {
         wait_until("two restarts", || count(at) >= 3);
         wait_until("it is down", || {
-            !world.tombstone(&format!("x{at}")).contains("\nReady: ")
+            !sandbox.tombstone(&format!("x{at}")).contains("\nReady: ")
         });
     });
     late.process.send(CONT);
@@ -312,41 +315,43 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
 // ---------------------------------------------------------------- a command that cannot be executed
 
 /// A program that marks its start, takes itself away, and fails.
-fn fickle(world: &World) -> std::path::PathBuf {
-    world.program(
+fn fickle(sandbox: &Sandbox) -> std::path::PathBuf {
+    sandbox.program(
         "program",
         "#!/bin/sh\necho $$ >>\"$mark\"\n[ -e \"$0.away\" ] && exit 0\n\
          if [ -n \"$closes\" ]; then : >\"$0.away\"; chmod 644 \"$0\"; else mv \"$0\" \"$0.away\"; fi\nexit 3\n",
     )
 }
 
-fn run_fickle(world: &World, options: &[&str]) -> Command {
-    let program = fickle(world);
-    let mut command = world.run(["-n", "x", "--restart", "on-failure"]);
+fn run_fickle(sandbox: &Sandbox, options: &[&str]) -> Command {
+    let program = fickle(sandbox);
+    let mut command = sandbox.run(["-n", "x", "--restart", "on-failure"]);
     command.args(options).arg("--").arg(&program);
-    with_variables(world, &mut command);
+    with_variables(sandbox, &mut command);
     command
 }
 
 #[test]
 fn a_command_that_is_away_at_a_restart_is_tried_again_until_it_is_back() {
-    let world = World::new();
-    let run = with_log(&world, run_fickle(&world, &[]));
-    let program = world.path("program");
+    let sandbox = Sandbox::new();
+    let run = with_log(&sandbox, run_fickle(&sandbox, &[]));
+    let program = sandbox.path("program");
     let message = format!(
         "exitdir-run: {0} exited with 3: restarting it in 1s\n\
          exitdir-run: cannot run {0}: No such file or directory: restarting it in 2s\n",
         program.display()
     );
-    await_log(&world, "restarting it in 2s");
-    assert!(is_down(&world) && world.holds("x:born"));
+    await_log(&sandbox, "restarting it in 2s");
+    assert!(is_down(&sandbox) && sandbox.holds("x:born"));
     let mut copy = Command::new("cp");
-    copy.arg("-p").arg(world.path("program.away")).arg(&program);
+    copy.arg("-p")
+        .arg(sandbox.path("program.away"))
+        .arg(&program);
     assert!(copy.status().unwrap().success());
     assert_eq!(run.end().status, 0);
-    assert_eq!(log(&world), message);
-    assert_eq!(starts(&world).len(), 2);
-    assert_once(&world.tombstone("x"));
+    assert_eq!(log(&sandbox), message);
+    assert_eq!(starts(&sandbox).len(), 2);
+    assert_once(&sandbox.tombstone("x"));
 }
 
 #[test]
@@ -356,18 +361,18 @@ fn a_command_that_stays_away_uses_up_the_limit_and_its_status_is_that_of_the_las
         ("yes", 126, "Permission denied"),
     ];
     for_each(WORKERS, &cases, |(closes, status, because)| {
-        let world = World::new();
-        let mut command = run_fickle(&world, &["--restart-limit", "2"]);
+        let sandbox = Sandbox::new();
+        let mut command = run_fickle(&sandbox, &["--restart-limit", "2"]);
         let ended = command.env("closes", closes).finish();
-        let program = world.path("program");
+        let program = sandbox.path("program");
         let cannot = format!("exitdir-run: cannot run {}: {because}", program.display());
         let message = format!(
             "exitdir-run: {} exited with 3: restarting it in 1s\n{cannot}: restarting it in 2s\n{cannot}\n",
             program.display()
         );
         assert_eq!((ended.status, ended.stderr), (*status, message));
-        assert_eq!(starts(&world).len(), 1);
-        let text = world.tombstone("x");
+        assert_eq!(starts(&sandbox).len(), 1);
+        let text = sandbox.tombstone("x");
         assert!(
             text.contains(&format!("\nExitCode: {status}\nReason: exec-failed\n")),
             "{text}"
@@ -378,7 +383,7 @@ fn a_command_that_stays_away_uses_up_the_limit_and_its_status_is_that_of_the_las
 
 #[test]
 fn a_command_that_cannot_be_executed_at_the_first_start_is_not_tried_again() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let words = [
         "-n",
         "x",
@@ -387,9 +392,9 @@ fn a_command_that_cannot_be_executed_at_the_first_start_is_not_tried_again() {
         "--",
         "/nonexistent/command",
     ];
-    let ended = world.run(words).finish();
+    let ended = sandbox.run(words).finish();
     assert_eq!(ended.status, 127);
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     assert!(!ended.stderr.contains("restarting"), "{ended:?}");
-    assert_eq!(world.key("x", "Reason").as_deref(), Some("exec-failed"));
+    assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("exec-failed"));
 }

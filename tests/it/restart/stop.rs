@@ -6,7 +6,7 @@ use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_up, kill_command, life, log, starts,
     with_log,
 };
-use crate::support::sandbox::{Running, Start, World, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use crate::support::signals::{HUP, INT, QUIT, TERM, USR1, send};
 
 #[test]
@@ -26,15 +26,15 @@ fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
         Case("--death-deps y --pass-code", "y 0", 3, "stopped"),
     ];
     for_each(WORKERS, &cases, |Case(options, deed, status, reason)| {
-        let world = World::new();
-        let mut y = world.run(["-n", "y", "--", "sleep", "60"]).start();
-        world.await_key("y", "Ready");
-        let mut run = life(&world, &format!("--restart always {options}"), FAIL).start();
-        await_down(&world, 1);
+        let sandbox = Sandbox::new();
+        let mut y = sandbox.run(["-n", "y", "--", "sleep", "60"]).start();
+        sandbox.await_key("y", "Ready");
+        let mut run = life(&sandbox, &format!("--restart always {options}"), FAIL).start();
+        await_down(&sandbox, 1);
         match deed.strip_prefix("kill -") {
             Some(name) => send_named(&run, name),
             None => assert_eq!(
-                world
+                sandbox
                     .signal(["-c", deed.strip_prefix("y ").unwrap(), "y"])
                     .finish()
                     .status,
@@ -43,10 +43,10 @@ fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
         }
         let tale = format!("{options:?} {deed:?}");
         wait_until("the end", || !run.is_running());
-        let text = world.tombstone("x");
+        let text = sandbox.tombstone("x");
         let ended = run.end();
         assert_eq!(ended.status, *status, "{tale}: {ended:?}");
-        assert_eq!(starts(&world).len(), 1, "{tale}: {ended:?}");
+        assert_eq!(starts(&sandbox).len(), 1, "{tale}: {ended:?}");
         assert_once(&text);
         let record = format!("\nExitCode: {status}\nReason: {reason}\nDied: ");
         assert!(text.contains(&record), "{tale}: {text}");
@@ -73,16 +73,16 @@ fn send_named(process: &Running, name: &str) {
 
 #[test]
 fn any_other_signal_during_the_back_off_is_dropped_and_the_command_comes_back() {
-    let world = World::new();
-    let run = with_log(&world, life(&world, "-v --restart always", SERVE));
-    await_up(&world, 1);
-    kill_command(&world);
-    await_log(&world, "restarting it in 1s");
+    let sandbox = Sandbox::new();
+    let run = with_log(&sandbox, life(&sandbox, "-v --restart always", SERVE));
+    await_up(&sandbox, 1);
+    kill_command(&sandbox);
+    await_log(&sandbox, "restarting it in 1s");
     for name in ["USR1", "USR1"] {
         send_named(&run, name);
     }
-    await_log(&world, "dropped USR1");
-    await_up(&world, 2);
+    await_log(&sandbox, "dropped USR1");
+    await_up(&sandbox, 2);
     run.send(TERM);
     assert_eq!(run.end().status, 143);
 }
@@ -108,53 +108,53 @@ fn a_stop_while_the_command_runs_is_not_followed_by_a_restart() {
         Case("--death-deps y --birth-deps y:born", OBEYS, "y", 143),
     ];
     for_each(WORKERS, &cases, |Case(options, script, deed, status)| {
-        let world = World::new();
-        let _y = world.run(["-n", "y", "--", "sleep", "60"]).start();
-        world.await_key("y", "Ready");
-        let run = life(&world, &format!("--restart always {options}"), script).start();
-        await_up(&world, 1);
+        let sandbox = Sandbox::new();
+        let _y = sandbox.run(["-n", "y", "--", "sleep", "60"]).start();
+        sandbox.await_key("y", "Ready");
+        let run = life(&sandbox, &format!("--restart always {options}"), script).start();
+        await_up(&sandbox, 1);
         match *deed {
             "" => {}
-            "y" => assert_eq!(world.signal(["y"]).finish().status, 0),
+            "y" => assert_eq!(sandbox.signal(["y"]).finish().status, 0),
             name => send_named(&run, name),
         }
         let ended = run.end();
         let tale = format!("{options:?} {deed:?} {script:?}: {ended:?}");
         assert_eq!(ended.status, *status, "{tale}");
-        assert_eq!(starts(&world).len(), 1, "{tale}");
+        assert_eq!(starts(&sandbox).len(), 1, "{tale}");
         assert!(!ended.stderr.contains("restarting"), "{tale}");
-        assert_once(&world.tombstone("x"));
+        assert_once(&sandbox.tombstone("x"));
     });
 }
 
 #[test]
 fn a_command_that_did_not_get_the_stop_is_not_restarted_when_it_ends() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let options = "-v --restart always --rewrite TERM:0";
-    let run = with_log(&world, life(&world, options, SERVE));
-    await_up(&world, 1);
+    let run = with_log(&sandbox, life(&sandbox, options, SERVE));
+    await_up(&sandbox, 1);
     run.send(TERM);
-    await_log(&world, "dropped TERM");
-    kill_command(&world);
+    await_log(&sandbox, "dropped TERM");
+    kill_command(&sandbox);
     assert_eq!(run.end().status, 137);
-    assert_eq!(starts(&world).len(), 1);
-    assert!(!log(&world).contains("restarting"), "{}", log(&world));
+    assert_eq!(starts(&sandbox).len(), 1);
+    assert!(!log(&sandbox).contains("restarting"), "{}", log(&sandbox));
 }
 
 #[test]
 fn hup_is_followed_by_a_restart_and_so_is_a_stop_that_did_not_come_through_us() {
     let cases = [("HUP", "sh was ended by HUP"), ("", "sh was ended by TERM")];
     for_each(WORKERS, &cases, |(name, said)| {
-        let world = World::new();
-        let run = with_log(&world, life(&world, "--restart on-failure", SERVE));
-        await_up(&world, 1);
+        let sandbox = Sandbox::new();
+        let run = with_log(&sandbox, life(&sandbox, "--restart on-failure", SERVE));
+        await_up(&sandbox, 1);
         if name.is_empty() {
-            send(starts(&world)[0].parse().unwrap(), TERM);
+            send(starts(&sandbox)[0].parse().unwrap(), TERM);
         } else {
             send_named(&run, name);
         }
-        await_log(&world, &format!("{said}: restarting it in 1s"));
-        await_up(&world, 2);
+        await_log(&sandbox, &format!("{said}: restarting it in 1s"));
+        await_up(&sandbox, 2);
         run.send(TERM);
         assert_eq!(run.end().status, 143);
     });

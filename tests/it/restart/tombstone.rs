@@ -9,7 +9,7 @@ use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_starts, await_up, is_down, kill_command,
     life, log, starts, with_log, with_variables,
 };
-use crate::support::sandbox::{Running, Start, World, binary, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, binary, wait_until};
 use crate::support::signals::{KILL, TERM, send_if_there};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
@@ -20,22 +20,22 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 #[test]
 fn a_life_that_was_said_dead_keeps_its_file_and_its_command_goes_on_being_restarted() {
     for_each(WORKERS, &[true, false], |while_up| {
-        let world = World::new();
-        let run = life(&world, "-q --restart always", SERVE).start();
-        await_up(&world, 1);
-        let say = || world.record_death("x", "5");
+        let sandbox = Sandbox::new();
+        let run = life(&sandbox, "-q --restart always", SERVE).start();
+        await_up(&sandbox, 1);
+        let say = || sandbox.record_death("x", "5");
         if *while_up {
             say();
         }
-        kill_command(&world);
+        kill_command(&sandbox);
         if !while_up {
-            await_down(&world, 1);
+            await_down(&sandbox, 1);
             say();
         }
-        let inode = || std::fs::metadata(world.dir().join("x")).unwrap().ino();
-        let (text, number) = (world.tombstone("x"), inode());
-        await_starts(&world, 2);
-        let again = world.signal(["-c", "6", "x"]).finish();
+        let inode = || std::fs::metadata(sandbox.dir().join("x")).unwrap().ino();
+        let (text, number) = (sandbox.tombstone("x"), inode());
+        await_starts(&sandbox, 2);
+        let again = sandbox.signal(["-c", "6", "x"]).finish();
         assert_eq!(again.status, 0);
         assert!(
             again.stderr.contains("already recorded as dead"),
@@ -45,51 +45,51 @@ fn a_life_that_was_said_dead_keeps_its_file_and_its_command_goes_on_being_restar
         assert_eq!(run.end().status, 143);
         assert_eq!(inode(), number);
         assert_eq!(
-            world.tombstone("x"),
+            sandbox.tombstone("x"),
             text,
             "nothing is written after a death"
         );
         assert_once(&text);
-        assert_eq!(world.entries(), ["x"]);
+        assert_eq!(sandbox.entries(), ["x"]);
     });
 }
 
 #[test]
 fn a_message_goes_with_the_readiness_it_came_with_and_both_have_to_be_said_again() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let options = "-q --restart always --ready-on signal";
-    let run = life(&world, options, SERVE).start();
+    let run = life(&sandbox, options, SERVE).start();
     let say = |message: &str| {
-        let said = world.signal(["--ready", "-m", message, "x"]).finish();
+        let said = sandbox.signal(["--ready", "-m", message, "x"]).finish();
         assert_eq!((said.status, said.stderr.as_str()), (0, ""));
     };
-    await_starts(&world, 1);
-    world.await_key("x", "Born");
+    await_starts(&sandbox, 1);
+    sandbox.await_key("x", "Born");
     say("first");
-    kill_command(&world);
-    await_down(&world, 1);
-    assert_eq!(world.key("x", "Message"), None);
-    await_starts(&world, 2);
-    assert!(is_down(&world), "nobody has said that it is ready");
+    kill_command(&sandbox);
+    await_down(&sandbox, 1);
+    assert_eq!(sandbox.key("x", "Message"), None);
+    await_starts(&sandbox, 2);
+    assert!(is_down(&sandbox), "nobody has said that it is ready");
     say("second");
-    assert!(world.holds("x:ready"));
-    kill_command(&world);
-    await_down(&world, 2);
+    assert!(sandbox.holds("x:ready"));
+    kill_command(&sandbox);
+    await_down(&sandbox, 2);
     // Said while the command is down: whoever said it meant the one that comes.
     say("third");
-    await_starts(&world, 3);
-    assert!(world.holds("x:ready"));
+    await_starts(&sandbox, 3);
+    assert!(sandbox.holds("x:ready"));
     run.send(TERM);
     assert_eq!(run.end().status, 143);
 }
 
 /// `exitdir-run`, or another applet, under strace that delays one of its calls.
-fn delayed(world: &World, log: &str, injection: &str) -> Command {
-    let mut command = world.command("strace");
-    command.arg("-o").arg(world.path(log));
+fn delayed(sandbox: &Sandbox, log: &str, injection: &str) -> Command {
+    let mut command = sandbox.command("strace");
+    command.arg("-o").arg(sandbox.path(log));
     command.args(["-e", &format!("inject={injection}")]);
     command.arg(binary());
-    with_variables(world, &mut command);
+    with_variables(sandbox, &mut command);
     command
 }
 
@@ -106,26 +106,26 @@ fn a_death_that_is_said_at_any_moment_of_a_replacement_stands_there_once() {
         0, 800_000, 950_000, 1_050_000, 1_150_000, 1_250_000, 1_400_000,
     ];
     for_each(WORKERS, &delays, |delay| {
-        let world = World::new();
-        let follower = world
+        let sandbox = Sandbox::new();
+        let follower = sandbox
             .wait(["x:exit=5", "--keep-waiting", "--print"])
             .start();
-        let mut run = delayed(&world, "run.strace", SLOW_REPLACEMENT);
+        let mut run = delayed(&sandbox, "run.strace", SLOW_REPLACEMENT);
         run.args("run -q -n x --restart always --restart-limit 1 -- sh -c".split(' '));
         let run = run.arg(FAIL).start();
         wait_until("the replacement is under way", || {
-            starts(&world).len() == 1 && world.entries().len() == 2
+            starts(&sandbox).len() == 1 && sandbox.entries().len() == 2
         });
         let injection = format!("write:delay_enter={delay}:when=1");
-        let mut signal = delayed(&world, "signal.strace", &injection);
+        let mut signal = delayed(&sandbox, "signal.strace", &injection);
         let said = signal.args(["signal", "-c", "5", "x"]).finish();
         let tale = format!("said {delay} us late");
         assert_eq!((said.status, said.stderr.as_str()), (0, ""), "{tale}");
-        assert_eq!(world.wait(["x:exit=5", "-t", "10s"]).finish().status, 0);
+        assert_eq!(sandbox.wait(["x:exit=5", "-t", "10s"]).finish().status, 0);
         assert_eq!(follower.end().stdout, "x failed 5\n", "{tale}");
         assert_eq!(run.end().status, 3);
-        assert_eq!(starts(&world).len(), 2, "{tale}");
-        let text = world.tombstone("x");
+        assert_eq!(starts(&sandbox).len(), 2, "{tale}");
+        let text = sandbox.tombstone("x");
         assert_once(&text);
         assert!(
             text.contains("\nExitCode: 5\nReason: said\nDied: "),
@@ -139,7 +139,7 @@ fn a_death_that_is_said_at_any_moment_of_a_replacement_stands_there_once() {
                 .starts_with("Died: "),
             "{text}"
         );
-        assert_eq!(world.entries(), ["x"], "{tale}");
+        assert_eq!(sandbox.entries(), ["x"], "{tale}");
     });
 }
 
@@ -150,23 +150,23 @@ fn readiness_that_is_said_as_soon_as_it_was_taken_back_stands_there_afterwards()
     }
     let delays = [0, 100_000, 400_000];
     for_each(WORKERS, &delays, |delay| {
-        let world = World::new();
-        let mut run = delayed(&world, "run.strace", SLOW_REPLACEMENT);
+        let sandbox = Sandbox::new();
+        let mut run = delayed(&sandbox, "run.strace", SLOW_REPLACEMENT);
         run.args("run -q -n x --restart always --ready-on signal -- sh -c".split(' '));
         let script = "echo $$ >>\"$mark\"; [ -e \"$mark.been\" ] && exec sleep 60; : >\"$mark.been\"; \
                       until \"$exitdir\" wait -t 0 x:born; do :; done 2>/dev/null; \"$exitdir\" signal --ready x; exit 3";
         let _run = Traced(run.arg(script).start());
-        world.await_key("x", "Ready");
-        await_down(&world, 1);
+        sandbox.await_key("x", "Ready");
+        await_down(&sandbox, 1);
         let injection = format!("write:delay_enter={delay}:when=1");
-        let mut signal = delayed(&world, "signal.strace", &injection);
+        let mut signal = delayed(&sandbox, "signal.strace", &injection);
         let words = ["signal", "--ready", "-m", "said", "x"];
         assert_eq!(signal.args(words).finish().status, 0);
-        await_starts(&world, 2);
-        let text = world.tombstone("x");
-        assert!(world.holds("x:ready"), "{delay}: {text}");
+        await_starts(&sandbox, 2);
+        let text = sandbox.tombstone("x");
+        assert!(sandbox.holds("x:ready"), "{delay}: {text}");
         assert_once(&text);
-        assert_eq!(world.key("x", "Message").as_deref(), Some("\"said\""));
+        assert_eq!(sandbox.key("x", "Message").as_deref(), Some("\"said\""));
     });
 }
 
@@ -186,18 +186,18 @@ impl Drop for Traced {
 
 #[test]
 fn a_full_disk_leaves_the_old_tombstone_and_one_complaint_and_the_life_goes_on() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     if !is_permitted(
         "a small tmpfs",
-        &mut with_mounts(&world, SMALL_DISK, "true"),
+        &mut with_mounts(&sandbox, SMALL_DISK, "true"),
     ) {
         return;
     }
     let script = "\"$0\" run -n x --restart always --restart-limit 2 -- \
          sh -c 'stat -c %i \"$EXIT_DIR/x\"; head -c 99999 /dev/zero 2>&1 >\"$EXIT_DIR/.ballast\" | :; exit 3'; \
          echo \"$?\"; ls -A \"$EXIT_DIR\"; cat \"$EXIT_DIR/x\"";
-    let ended = with_mounts(&world, SMALL_DISK, "sh")
+    let ended = with_mounts(&sandbox, SMALL_DISK, "sh")
         .args(["-c", script])
         .arg(binary())
         .finish();
@@ -226,30 +226,30 @@ fn a_full_disk_leaves_the_old_tombstone_and_one_complaint_and_the_life_goes_on()
 fn whatever_happens_to_the_directory_while_the_command_is_down_the_life_goes_on() {
     let cases = ["removed", "moved", "replaced", "put back", "emptied"];
     for_each(WORKERS, &cases, |what| {
-        let world = World::new();
-        let run = with_log(&world, life(&world, "--restart always", SERVE));
-        await_up(&world, 1);
-        let waiting = world.key("x", "Waiting").unwrap();
-        kill_command(&world);
-        await_down(&world, 1);
-        let away = world.path("away");
+        let sandbox = Sandbox::new();
+        let run = with_log(&sandbox, life(&sandbox, "--restart always", SERVE));
+        await_up(&sandbox, 1);
+        let waiting = sandbox.key("x", "Waiting").unwrap();
+        kill_command(&sandbox);
+        await_down(&sandbox, 1);
+        let away = sandbox.path("away");
         match *what {
-            "removed" => std::fs::remove_dir_all(world.dir()).unwrap(),
-            "emptied" => std::fs::remove_file(world.dir().join("x")).unwrap(),
-            _ => std::fs::rename(world.dir(), &away).unwrap(),
+            "removed" => std::fs::remove_dir_all(sandbox.dir()).unwrap(),
+            "emptied" => std::fs::remove_file(sandbox.dir().join("x")).unwrap(),
+            _ => std::fs::rename(sandbox.dir(), &away).unwrap(),
         }
         if *what == "replaced" {
-            std::fs::create_dir(world.dir()).unwrap();
+            std::fs::create_dir(sandbox.dir()).unwrap();
         }
-        await_starts(&world, 2);
-        kill_command(&world);
-        await_log(&world, "restarting it in 2s");
+        await_starts(&sandbox, 2);
+        kill_command(&sandbox);
+        await_log(&sandbox, "restarting it in 2s");
         if *what == "put back" {
-            std::fs::rename(&away, world.dir()).unwrap();
+            std::fs::rename(&away, sandbox.dir()).unwrap();
         }
         run.send(TERM);
         assert_eq!(run.end().status, 143, "{what}");
-        let told = log(&world);
+        let told = log(&sandbox);
         let unfamiliar = told.lines().filter(|line| {
             let known = [
                 "restarting it in",
@@ -259,9 +259,9 @@ fn whatever_happens_to_the_directory_while_the_command_is_down_the_life_goes_on(
             !known.iter().any(|known| line.contains(known))
         });
         assert_eq!(unfamiliar.count(), 0, "{what}: {told}");
-        let text = world.tombstone("x");
+        let text = sandbox.tombstone("x");
         if ["replaced", "put back", "emptied"].contains(what) {
-            assert_eq!(world.entries(), ["x"], "{what}");
+            assert_eq!(sandbox.entries(), ["x"], "{what}");
             assert!(
                 text.starts_with(&format!("Waiting: {waiting}\n")),
                 "{what}: {text}"
@@ -272,23 +272,23 @@ fn whatever_happens_to_the_directory_while_the_command_is_down_the_life_goes_on(
             );
             assert_once(&text);
         } else {
-            assert_eq!(world.entries(), [""; 0], "{what}");
+            assert_eq!(sandbox.entries(), [""; 0], "{what}");
         }
     });
 }
 
 #[test]
 fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_disturbs_nobody() {
-    let world = World::new();
-    let run = life(&world, "--restart always", SERVE).start();
-    await_up(&world, 1);
+    let sandbox = Sandbox::new();
+    let run = life(&sandbox, "--restart always", SERVE).start();
+    await_up(&sandbox, 1);
     let over = AtomicBool::new(false);
     let refused = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
-                    let ended = world.run(["-n", "x", "--", "echo", "born"]).finish();
+                    let ended = sandbox.run(["-n", "x", "--", "echo", "born"]).finish();
                     ended.assert_output(125, "");
                     assert!(
                         ended.stderr.contains("another exitdir-run lives"),
@@ -300,11 +300,11 @@ fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_disturbs_nobody()
         }
         let _over = SetOnDrop(&over);
         for count in 1..=2 {
-            await_up(&world, count);
-            kill_command(&world);
-            await_down(&world, count);
+            await_up(&sandbox, count);
+            kill_command(&sandbox);
+            await_down(&sandbox, count);
         }
-        await_up(&world, 3);
+        await_up(&sandbox, 3);
     });
     let refused = refused.into_inner();
     println!("{refused} were refused");
@@ -314,6 +314,6 @@ fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_disturbs_nobody()
     assert_eq!(ended.status, 143);
     let killed = "exitdir-run: sh was ended by KILL: restarting it in";
     assert_eq!(ended.stderr, format!("{killed} 1s\n{killed} 2s\n"));
-    assert_once(&world.tombstone("x"));
-    assert_eq!(world.entries(), ["x"]);
+    assert_once(&sandbox.tombstone("x"));
+    assert_eq!(sandbox.entries(), ["x"]);
 }

@@ -3,14 +3,14 @@
 use crate::support::inspect::keys;
 use crate::support::proc::{await_gone, is_gone};
 use crate::support::recorder::Diarist;
-use crate::support::sandbox::{Start, World, binary};
+use crate::support::sandbox::{Sandbox, Start, binary};
 use crate::support::signals::{KILL, USR1, USR2, send_all};
 
 #[test]
 fn the_command_gets_its_words_environment_and_standard_streams_as_they_are() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let shell = |script: &str, words: &[&str]| {
-        let mut command = world.command("sh");
+        let mut command = sandbox.command("sh");
         command.args(["-c", script]).arg(binary()).args(words);
         command
     };
@@ -20,12 +20,12 @@ fn the_command_gets_its_words_environment_and_standard_streams_as_they_are() {
         ("to stdin\n2::a  b\n", "err\n")
     );
 
-    let plain = world
+    let plain = sandbox
         .command("env")
         .env("EXITDIR_NAME", "main")
         .env("STRANGE", " \n\u{e4}")
         .finish();
-    let ours = world
+    let ours = sandbox
         .run(["env"])
         .env("EXITDIR_NAME", "main")
         .env("STRANGE", " \n\u{e4}")
@@ -55,8 +55,8 @@ fn closed_standard_streams_are_handed_on_closed_and_never_become_a_tombstone() {
         ("", "111"),
     ] {
         for applet in ["run -n main --death-deps never --", "wait :ok --"] {
-            let world = World::new();
-            world.record_death("corpse", "0");
+            let sandbox = Sandbox::new();
+            sandbox.record_death("corpse", "0");
             let expected = if expected == "101" {
                 "011"
             } else if expected == "011" {
@@ -69,7 +69,7 @@ fn closed_standard_streams_are_handed_on_closed_and_never_become_a_tombstone() {
                 let script = format!(
                     "exec {closing}; exec \"$0\" {applet} /usr/bin/test -e /proc/self/fd/{fd}"
                 );
-                let ended = world
+                let ended = sandbox
                     .command("sh")
                     .args(["-c", &script])
                     .arg(binary())
@@ -82,12 +82,12 @@ fn closed_standard_streams_are_handed_on_closed_and_never_become_a_tombstone() {
             }
         }
         // What we say ourselves goes nowhere, least of all into the tombstone.
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let script = format!(
             "exec {closing}; exec \"$0\" run -v -n main --death-deps never -- /nonexistent"
         );
         assert_eq!(
-            world
+            sandbox
                 .command("sh")
                 .args(["-c", &script])
                 .arg(binary())
@@ -96,10 +96,10 @@ fn closed_standard_streams_are_handed_on_closed_and_never_become_a_tombstone() {
             127
         );
         assert_eq!(
-            keys(&world, "main"),
+            keys(&sandbox, "main"),
             "Waiting Lock ExitCode Reason Message Died",
             "{closing}: {}",
-            world.tombstone("main")
+            sandbox.tombstone("main")
         );
     }
 }
@@ -118,9 +118,9 @@ fn signal_mask_and_dispositions_are_those_that_we_were_started_with() {
             "--block-signal=CHLD,PIPE",
         ],
     ] {
-        let world = World::new();
-        world.record_death("corpse", "0");
-        let plain = world
+        let sandbox = Sandbox::new();
+        sandbox.record_death("corpse", "0");
+        let plain = sandbox
             .command(preparation[0])
             .args(&preparation[1..])
             .args(show)
@@ -130,7 +130,7 @@ fn signal_mask_and_dispositions_are_those_that_we_were_started_with() {
             &["run", "-n", "main", "--death-deps", "never", "--"][..],
             &["wait", "corpse", "--"],
         ] {
-            let ended = world
+            let ended = sandbox
                 .command(preparation[0])
                 .args(&preparation[1..])
                 .arg(binary())
@@ -149,8 +149,8 @@ fn signal_mask_and_dispositions_are_those_that_we_were_started_with() {
 
 #[test]
 fn the_command_leads_a_process_group_of_its_own() {
-    let world = World::new();
-    let ended = world.run(["cat", "/proc/self/stat"]).finish();
+    let sandbox = Sandbox::new();
+    let ended = sandbox.run(["cat", "/proc/self/stat"]).finish();
     let fields: Vec<&str> = ended.stdout.split(' ').collect();
     assert_eq!(fields[0], fields[4], "process and group: {}", ended.stdout);
 }
@@ -160,17 +160,17 @@ fn every_signal_is_passed_on() {
     // By number: real-time ones too, whatever a C library keeps for itself. (32 and 33 are ignored
     // in whatever is started with glibc's posix_spawn, as here.)
     for number in [1, 2, 3, 6, 10, 12, 14, 15, 24, 34, 35, 37, 64] {
-        let world = World::new();
-        let main = world.run(["-n", "main", "--", "sleep", "60"]).start();
-        world.await_key("main", "Born");
+        let sandbox = Sandbox::new();
+        let main = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();
+        sandbox.await_key("main", "Born");
         send_all(main.pid(), &[number]);
         assert_eq!(main.end().status, 128 + number, "signal {number}");
         assert_eq!(
-            world.key("main", "ExitCode"),
+            sandbox.key("main", "ExitCode"),
             Some((128 + number).to_string())
         );
         assert_eq!(
-            world.key("main", "Reason").as_deref(),
+            sandbox.key("main", "Reason").as_deref(),
             Some("exited"),
             "it was sent from outside"
         );
@@ -181,10 +181,10 @@ fn every_signal_is_passed_on() {
 fn with_group_signals_go_to_everybody_in_it() {
     for (group, expected) in [(true, vec!["child", "up"]), (false, vec!["up"])] {
         // The child of the command says that it got the signal; the command itself ignores it.
-        let traps = "(trap '' USR2; trap 'echo child >> \"$DIARY\"; exit' USR1; echo child-up > \"$DIARY.child\"; while test -d \"$WORLD\" && ! test -e \"$WORLD/end\"; do sleep 0.01; done) & \
+        let traps = "(trap '' USR2; trap 'echo child >> \"$DIARY\"; exit' USR1; echo child-up > \"$DIARY.child\"; while test -d \"$SANDBOX\" && ! test -e \"$SANDBOX/end\"; do sleep 0.01; done) & \
                      trap '' USR1; trap 'echo done >> \"$DIARY.done\"' USR2; while ! test -e \"$DIARY.child\"; do sleep 0.01; done";
-        let diarist = Diarist::start(traps, |world| {
-            world.run(if group {
+        let diarist = Diarist::start(traps, |sandbox| {
+            sandbox.run(if group {
                 &["-g", "-n", "main"][..]
             } else {
                 &["-n", "main"]
@@ -192,14 +192,14 @@ fn with_group_signals_go_to_everybody_in_it() {
         });
         diarist.running.send(USR1);
         diarist.running.send(USR2);
-        diarist.world.await_file("diary.done");
+        diarist.sandbox.await_file("diary.done");
         if group {
             diarist.await_entry("child");
         }
         diarist.let_go();
-        let Diarist { world, running } = diarist;
+        let Diarist { sandbox, running } = diarist;
         assert_eq!(running.end().status, 5);
-        let mut diary = world.lines("diary");
+        let mut diary = sandbox.lines("diary");
         diary.sort();
         assert_eq!(diary, expected);
     }
@@ -207,14 +207,14 @@ fn with_group_signals_go_to_everybody_in_it() {
 
 #[test]
 fn the_command_dies_with_a_supervisor_that_is_killed() {
-    let diarist = Diarist::start("echo $$ > \"$DIARY.pid\"; trap '' TERM HUP", |world| {
-        world.run(["-n", "main"])
+    let diarist = Diarist::start("echo $$ > \"$DIARY.pid\"; trap '' TERM HUP", |sandbox| {
+        sandbox.run(["-n", "main"])
     });
-    let pid = std::fs::read_to_string(diarist.world.path("diary.pid")).unwrap();
+    let pid = std::fs::read_to_string(diarist.sandbox.path("diary.pid")).unwrap();
     assert!(!is_gone(&pid));
     diarist.running.send(KILL);
-    let Diarist { world, running } = diarist;
+    let Diarist { sandbox, running } = diarist;
     assert_eq!(running.end().status, 137);
     await_gone(&pid);
-    assert_eq!(keys(&world, "main"), "Waiting Lock Born Ready");
+    assert_eq!(keys(&sandbox, "main"), "Waiting Lock Born Ready");
 }

@@ -2,18 +2,18 @@
 //! which dependency is told in the exit table.
 
 use crate::support::inspect::{await_sleep, keys};
-use crate::support::sandbox::{Running, Start, World, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use crate::support::signals::TERM;
 use crate::support::users::{as_nobody, installed, nobody_is_permitted, open_to_all, set_mode};
 use std::io::{BufRead as _, BufReader};
 
 #[test]
 fn a_command_is_never_started_after_the_death_of_what_it_depends_on() {
-    let world = World::new();
-    world.record_death("gone", "0");
-    world.record_death("there", "0");
+    let sandbox = Sandbox::new();
+    sandbox.record_death("gone", "0");
+    sandbox.record_death("there", "0");
     // Both hold at the first look.
-    let ended = world
+    let ended = sandbox
         .run([
             "-n",
             "a",
@@ -35,7 +35,7 @@ fn a_command_is_never_started_after_the_death_of_what_it_depends_on() {
         ended.stderr
     );
     // While it waits.
-    let waiting = world
+    let waiting = sandbox
         .run([
             "-n",
             "b",
@@ -48,18 +48,18 @@ fn a_command_is_never_started_after_the_death_of_what_it_depends_on() {
             "started",
         ])
         .start();
-    world.await_key("b", "Lock");
-    world.record_death("later", "3");
+    sandbox.await_key("b", "Lock");
+    sandbox.record_death("later", "3");
     let ended = waiting.end();
     ended.assert_output(143, "");
-    assert_eq!(world.key("b", "Cause").as_deref(), Some("later"));
+    assert_eq!(sandbox.key("b", "Cause").as_deref(), Some("later"));
 }
 
 #[test]
 fn a_command_that_did_not_have_to_wait_has_its_death_dependencies_watched_when_it_starts() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let list = "ls -l /proc/$PPID/fd";
-    let ended = world
+    let ended = sandbox
         .run(["-n", "a", "--death-deps", "peer", "--", "sh", "-c", list])
         .finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
@@ -72,9 +72,9 @@ fn a_command_that_did_not_have_to_wait_has_its_death_dependencies_watched_when_i
 
 #[test]
 fn a_name_that_is_both_dependencies_is_expected_to_come_back() {
-    let world = World::new();
-    world.record_death("db", "3");
-    let app = world
+    let sandbox = Sandbox::new();
+    sandbox.record_death("db", "3");
+    let app = sandbox
         .run([
             "-n",
             "app",
@@ -87,54 +87,54 @@ fn a_name_that_is_both_dependencies_is_expected_to_come_back() {
             "60",
         ])
         .start();
-    world.await_key("app", "Lock");
-    let db = world.run(["-n", "db", "--", "sleep", "60"]).start();
-    world.await_key("app", "Ready");
+    sandbox.await_key("app", "Lock");
+    let db = sandbox.run(["-n", "db", "--", "sleep", "60"]).start();
+    sandbox.await_key("app", "Ready");
     db.send(TERM);
     assert_eq!((db.end().status, app.end().status), (143, 143));
 }
 
 #[test]
 fn readiness_on_signal_comes_from_outside() {
-    let world = World::new();
-    let _main = world
+    let sandbox = Sandbox::new();
+    let _main = sandbox
         .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
         .start();
-    let waiting = world
+    let waiting = sandbox
         .run(["-n", "app", "--birth-deps", "main", "--", "echo", "started"])
         .start();
-    let born = world
+    let born = sandbox
         .run(["--birth-deps", "main:born", "--", "echo", "started"])
         .finish();
     assert_eq!(born.stdout, "started\n");
-    world.await_key("app", "Lock");
-    assert_eq!(keys(&world, "main"), "Waiting Lock Born");
-    world.signal(["--ready", "main"]).finish();
+    sandbox.await_key("app", "Lock");
+    assert_eq!(keys(&sandbox, "main"), "Waiting Lock Born");
+    sandbox.signal(["--ready", "main"]).finish();
     assert_eq!(waiting.end().stdout, "started\n");
-    assert_eq!(keys(&world, "main"), "Waiting Lock Born Ready");
+    assert_eq!(keys(&sandbox, "main"), "Waiting Lock Born Ready");
 }
 
 /// Its command fails if it is started before there is a file called `enough`.
-fn waits_for(world: &World, conditions: &str) -> Running {
-    let app = world
+fn waits_for(sandbox: &Sandbox, conditions: &str) -> Running {
+    let app = sandbox
         .run(["-n", "app", "--birth-deps", conditions, "--", "cat"])
-        .arg(world.path("enough"))
+        .arg(sandbox.path("enough"))
         .start();
-    world.await_key("app", "Lock");
+    sandbox.await_key("app", "Lock");
     await_sleep(&app);
     app
 }
 
 /// Does what is enough, and checks that it was.
 #[track_caller]
-fn starts_with(world: &World, app: Running, words: &str) {
+fn starts_with(sandbox: &Sandbox, app: Running, words: &str) {
     assert_eq!(
-        keys(world, "app"),
+        keys(sandbox, "app"),
         "Waiting Lock WaitingFor",
         "before {words}"
     );
-    std::fs::write(world.path("enough"), "enough").unwrap();
-    assert_eq!(world.signal(words.split(' ')).finish().status, 0);
+    std::fs::write(sandbox.path("enough"), "enough").unwrap();
+    assert_eq!(sandbox.signal(words.split(' ')).finish().status, 0);
     let ended = app.end();
     let all = (ended.status, &*ended.stdout, &*ended.stderr);
     assert_eq!(all, (0, "enough", ""), "{words}");
@@ -160,26 +160,26 @@ fn a_command_starts_when_the_last_of_all_that_it_waits_for_has_come() {
         ),
     ];
     for (conditions, not_enough, enough) in cases {
-        let world = World::new();
-        let app = waits_for(&world, conditions);
+        let sandbox = Sandbox::new();
+        let app = waits_for(&sandbox, conditions);
         for words in not_enough {
-            assert_eq!(world.signal(words.split(' ')).finish().status, 0);
+            assert_eq!(sandbox.signal(words.split(' ')).finish().status, 0);
             await_sleep(&app);
         }
-        starts_with(&world, app, enough);
+        starts_with(&sandbox, app, enough);
     }
 }
 
 #[test]
 fn a_dependency_that_dies_while_it_is_waited_for_is_waited_for_again() {
-    let world = World::new();
-    let app = waits_for(&world, "db");
+    let sandbox = Sandbox::new();
+    let app = waits_for(&sandbox, "db");
     let db = || {
-        let db = world
+        let db = sandbox
             .run(["-n", "db", "--ready-on", "signal", "--", "sleep", "60"])
             .start();
         // The life before has left its own.
-        let born = world.wait(["--keep-waiting", "db:born"]).finish();
+        let born = sandbox.wait(["--keep-waiting", "db:born"]).finish();
         assert_eq!(born.status, 0, "{born:?}");
         db
     };
@@ -190,15 +190,15 @@ fn a_dependency_that_dies_while_it_is_waited_for_is_waited_for_again() {
         await_sleep(&app);
     }
     let _db = db();
-    starts_with(&world, app, "--ready db");
+    starts_with(&sandbox, app, "--ready db");
 }
 
 #[test]
 fn after_ten_seconds_one_line_says_what_is_waited_for_and_what_is_there_instead() {
-    let world = World::new();
-    world.record_death("migrate", "3");
+    let sandbox = Sandbox::new();
+    sandbox.record_death("migrate", "3");
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let app = world
+    let app = sandbox
         .run(["-n", "app", "--birth-deps", "db,migrate:ok"])
         .args(["--birth-timeout", "30s", "--", "true"])
         .stderr(writer)
@@ -209,7 +209,7 @@ fn after_ten_seconds_one_line_says_what_is_waited_for_and_what_is_there_instead(
         line,
         "exitdir-run: still waiting: db:ready does not hold (there is no db), migrate:ok does not hold (migrate died with exit code 3)\n"
     );
-    let table = world.applet("status").finish().stdout;
+    let table = sandbox.applet("status").finish().stdout;
     let row = table.lines().find(|row| row.starts_with("app "));
     assert!(row.is_some_and(|row| row.contains(" waiting ")), "{table}");
     app.send(TERM);
@@ -221,30 +221,30 @@ fn a_dependency_that_cannot_be_read_any_more_does_not_go_on_holding() {
     if !nobody_is_permitted() {
         return;
     }
-    let world = World::new();
-    let binary = installed(&world);
-    open_to_all(&world);
-    let said = |words: &[&str]| assert_eq!(world.signal(words).finish().status, 0);
+    let sandbox = Sandbox::new();
+    let binary = installed(&sandbox);
+    open_to_all(&sandbox);
+    let said = |words: &[&str]| assert_eq!(sandbox.signal(words).finish().status, 0);
     said(&["--ready", "a"]);
     // The command says whether it holds.
-    let stderr = std::fs::File::create(world.path("stderr")).unwrap();
-    let run = as_nobody(&world, &binary)
+    let stderr = std::fs::File::create(sandbox.path("stderr")).unwrap();
+    let run = as_nobody(&sandbox, &binary)
         .args(["run", "--birth-deps", "a,b", "--", "sh", "-c"])
         .args(["exec \"$0\" wait -t 0 a:ready"])
         .arg(&binary)
         .stderr(stderr)
         .start();
     await_sleep(&run);
-    set_mode(&world.dir().join("a"), 0);
+    set_mode(&sandbox.dir().join("a"), 0);
     said(&["-c", "1", "a"]);
     wait_until("it cannot be read", || {
-        let text = std::fs::read_to_string(world.path("stderr")).unwrap();
+        let text = std::fs::read_to_string(sandbox.path("stderr")).unwrap();
         text.contains("cannot read")
     });
     said(&["--ready", "b"]);
     await_sleep(&run);
-    set_mode(&world.dir().join("a"), 0o666);
-    std::fs::remove_file(world.dir().join("a")).unwrap();
+    set_mode(&sandbox.dir().join("a"), 0o666);
+    std::fs::remove_file(sandbox.dir().join("a")).unwrap();
     said(&["--ready", "a"]);
     let ended = run.end();
     assert_eq!(ended.status, 0, "{ended:?}");

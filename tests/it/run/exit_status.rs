@@ -2,27 +2,27 @@
 
 use crate::support::parallel::for_each;
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World};
+use crate::support::sandbox::{Sandbox, Start};
 use crate::support::users::set_mode;
 use std::process::Command;
 
 /// What a shell with no arrangements of its own does, and which status and tombstone it leaves.
 fn lives(cases: &[(String, i32, Option<String>)], options: &[&str]) {
     for_each(2, cases, |(script, status, signal)| {
-        let world = World::new();
-        let ended = world
+        let sandbox = Sandbox::new();
+        let ended = sandbox
             .run(["-n", "main"])
             .args(options)
             .args(["--", "env", "--default-signal", "sh", "-c", script])
-            .current_dir(world.path("."))
+            .current_dir(sandbox.path("."))
             .finish();
         assert_eq!(ended.status, *status, "{script}: {}", ended.stderr);
         assert_eq!(
-            world.key("main", "ExitCode"),
+            sandbox.key("main", "ExitCode"),
             Some(status.to_string()),
             "{script}"
         );
-        assert_eq!(world.key("main", "Signal"), *signal, "{script}");
+        assert_eq!(sandbox.key("main", "Signal"), *signal, "{script}");
     });
 }
 
@@ -84,11 +84,11 @@ fn a_core_dump_changes_nothing_about_the_status() {
 
 #[test]
 fn what_cannot_be_executed_is_126_and_what_is_not_there_127() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let program = |name: &str, text: &str, mode| {
-        let path = world.path(name);
+        let path = sandbox.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        world.program(name, text);
+        sandbox.program(name, text);
         set_mode(&path, mode);
         path.to_str().unwrap().to_owned()
     };
@@ -98,9 +98,9 @@ fn what_cannot_be_executed_is_126_and_what_is_not_there_127() {
     let _here = program("prog", "#!/bin/sh\nexit 6\n", 0o755);
     let busy = program("busy", "#!/bin/sh\n", 0o755);
     let _writer = std::fs::File::options().append(true).open(&busy).unwrap();
-    let ring = world.path("ring");
+    let ring = sandbox.path("ring");
     std::os::unix::fs::symlink(&ring, &ring).unwrap();
-    let path = |dirs: &str| dirs.replace('@', world.path("").to_str().unwrap());
+    let path = |dirs: &str| dirs.replace('@', sandbox.path("").to_str().unwrap());
     for (command, dirs, status) in [
         (lost.as_str(), "/bin", 127),
         (barred.as_str(), "/bin", 126),
@@ -117,9 +117,9 @@ fn what_cannot_be_executed_is_126_and_what_is_not_there_127() {
         ("prog", "@bar::@good", 6),
         ("prog", "@bar:", 6),
     ] {
-        let mut run = world.run(["-n", "main", "--", command]);
+        let mut run = sandbox.run(["-n", "main", "--", command]);
         let ended = run
-            .current_dir(world.path("."))
+            .current_dir(sandbox.path("."))
             .env("PATH", path(dirs))
             .finish();
         assert_eq!(
@@ -127,10 +127,10 @@ fn what_cannot_be_executed_is_126_and_what_is_not_there_127() {
             "{command:?} in {dirs}: {}",
             ended.stderr
         );
-        let failed = world.key("main", "Reason").as_deref() == Some("exec-failed");
+        let failed = sandbox.key("main", "Reason").as_deref() == Some("exec-failed");
         assert_eq!(failed, status > 100, "{command:?} in {dirs}");
     }
-    let ended = world
+    let ended = sandbox
         .run(["--", "sh", "-c", "exit 8"])
         .env_remove("PATH")
         .finish();
@@ -143,9 +143,9 @@ fn what_cannot_be_executed_is_126_and_what_is_not_there_127() {
 
 #[test]
 fn a_command_line_that_has_become_too_long_is_126() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let long = "x".repeat(60_000);
-    let main = world
+    let main = sandbox
         .run([
             "-n",
             "main",
@@ -159,16 +159,19 @@ fn a_command_line_that_has_become_too_long_is_126() {
             &long,
         ])
         .start();
-    world.await_key("main", "Lock");
-    let limited = world
+    sandbox.await_key("main", "Lock");
+    let limited = sandbox
         .command("prlimit")
         .args(["--stack=262144:262144", "--pid", &main.pid().to_string()])
         .finish();
     assert_eq!(limited.status, 0, "{}", limited.stderr);
-    world.record_ready("db");
+    sandbox.record_ready("db");
     let ended = main.end();
     assert_eq!(ended.status, 126, "{}", ended.stderr);
-    assert_eq!(world.key("main", "Reason").as_deref(), Some("exec-failed"));
+    assert_eq!(
+        sandbox.key("main", "Reason").as_deref(),
+        Some("exec-failed")
+    );
 }
 
 #[test]
@@ -179,9 +182,9 @@ fn an_expected_code_is_no_failure_to_restart_after() {
         ("143,4", "kill -TERM $$", 0, 1),
         ("143", "kill -KILL $$", 137, 2),
     ] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let script = format!("echo >>\"$W/starts\"; {script}");
-        let ended = world
+        let ended = sandbox
             .run([
                 "-n",
                 "main",
@@ -193,14 +196,14 @@ fn an_expected_code_is_no_failure_to_restart_after() {
                 code,
             ])
             .args(["--", "sh", "-c", &script])
-            .env("W", world.path("."))
+            .env("W", sandbox.path("."))
             .finish();
         assert_eq!(
             ended.status, status,
             "-e {code}: {script}: {}",
             ended.stderr
         );
-        let text = std::fs::read_to_string(world.path("starts")).unwrap();
+        let text = std::fs::read_to_string(sandbox.path("starts")).unwrap();
         assert_eq!(text.lines().count(), starts, "-e {code}: {script}");
     }
 }

@@ -4,7 +4,7 @@
 //! time, and all that are wrong are told at the end.
 
 use crate::support::parallel::check_each;
-use crate::support::sandbox::{Ended, Running, Start, World, binary, words};
+use crate::support::sandbox::{Ended, Running, Sandbox, Start, binary, words};
 use crate::support::signals::{HUP, INT, KILL, QUIT, TERM, USR1, USR2};
 use std::process::{Command, Stdio};
 
@@ -23,12 +23,12 @@ struct End {
 }
 
 impl End {
-    fn of(world: &World, ended: &Ended) -> End {
-        let key = |key| world.key("life", key);
+    fn of(sandbox: &Sandbox, ended: &Ended) -> End {
+        let key = |key| sandbox.key("life", key);
         assert!(
             key("Died").is_some(),
             "every path out leaves a tombstone: {}",
-            world.tombstone("life")
+            sandbox.tombstone("life")
         );
         End {
             status: ended.status,
@@ -119,15 +119,15 @@ impl Dep {
     }
 
     /// Starts it. It lives, and is not ready.
-    fn start(self, world: &World) -> Running {
-        let trapped = world.path("dep-trapped");
+    fn start(self, sandbox: &Sandbox) -> Running {
+        let trapped = sandbox.path("dep-trapped");
         let _ = std::fs::remove_file(&trapped);
         let script =
             format!("trap 'exit 0' USR1; trap 'exit 7' USR2; : >\"$here/dep-trapped\"; {WAIT}");
-        let dep = script_of(world, "dep", "--ready-on signal", &script);
+        let dep = script_of(sandbox, "dep", "--ready-on signal", &script);
         crate::support::sandbox::wait_until("dep has set its traps", || trapped.exists());
         // The command can be quicker than the record of its birth, and nobody is ready before that.
-        world.await_key("dep", "Born");
+        sandbox.await_key("dep", "Born");
         dep
     }
 
@@ -147,13 +147,13 @@ impl Dep {
     }
 
     /// Makes it hold.
-    fn strike(self, world: &World, dep: &Running) {
+    fn strike(self, sandbox: &Sandbox, dep: &Running) {
         match self {
             Dep::Ok | Dep::OkAndBirth => dep.send(USR1),
             Dep::Failed => dep.send(USR2),
             Dep::Lost => dep.send(KILL),
             Dep::Ready | Dep::ReadyAndBirth => {
-                assert_eq!(world.signal(["--ready", "dep"]).finish().status, 0)
+                assert_eq!(sandbox.signal(["--ready", "dep"]).finish().status, 0)
             }
         }
     }
@@ -164,23 +164,23 @@ const WAIT: &str = "(exec >/dev/null 2>&1; read -r line <&3) & wait $!";
 
 /// `exitdir-run -n NAME OPTIONS -- sh -c SCRIPT`. Descriptor 3 of the script is a pipe that stays open
 /// until the process is dropped.
-fn script_of(world: &World, name: &str, options: &str, script: &str) -> Running {
-    let mut run = world.run(["-n", name]);
+fn script_of(sandbox: &Sandbox, name: &str, options: &str, script: &str) -> Running {
+    let mut run = sandbox.run(["-n", name]);
     run.args(words(options))
         .args(["--", "sh", "-c"])
         .arg(format!("exec 3<&0; {script}"));
-    let mut command = with_default_signals(world, &run);
+    let mut command = with_default_signals(sandbox, &run);
     command
         .stdin(Stdio::piped())
-        .env("here", world.path(""))
+        .env("here", sandbox.path(""))
         .env("exitdir", binary());
     command.start()
 }
 
 /// The same command with no signal ignored: whoever has started the tests (a shell with `&`, nohup) may
 /// have ignored some for us, and exitdir-run respects that.
-fn with_default_signals(world: &World, run: &Command) -> Command {
-    let mut command = world.command("env");
+fn with_default_signals(sandbox: &Sandbox, run: &Command) -> Command {
+    let mut command = sandbox.command("env");
     command
         .arg("--default-signal=HUP,INT,QUIT,TERM")
         .arg(run.get_program())
@@ -290,16 +290,16 @@ fn a_command_that_runs_when_a_dependency_stops_it_ends_as_the_table_says() {
         .flat_map(|(dep, bond)| RUNNING.iter().map(|cell| (*dep, *bond, cell)))
         .collect();
     check_each(CELLS_AT_ONCE, &cells, |(dep, bond, cell)| {
-        let world = World::new();
-        let other = dep.start(&world);
+        let sandbox = Sandbox::new();
+        let other = dep.start(&sandbox);
         let life = script_of(
-            &world,
+            &sandbox,
             "life",
             &format!("{} {} --ready-on signal", dep.options(), cell.options),
             &cell.script(),
         );
-        world.await_key("life", "Ready");
-        dep.strike(&world, &other);
+        sandbox.await_key("life", "Ready");
+        dep.strike(&sandbox, &other);
         let ended = life.end();
         let status = if *bond == Bond::Served {
             cell.served
@@ -314,7 +314,7 @@ fn a_command_that_runs_when_a_dependency_stops_it_ends_as_the_table_says() {
         let expected = End::expected(status, reason, cell.signal).stopped_by("dep");
         compare(
             &format!("{dep:?}, {} ({})", cell.options, cell.does),
-            &End::of(&world, &ended),
+            &End::of(&sandbox, &ended),
             &expected,
             &ended.stderr,
         )
@@ -354,20 +354,20 @@ fn a_command_that_was_never_started_when_a_dependency_holds_ends_as_the_table_sa
         CELLS_AT_ONCE,
         &cells,
         |(dep, bond, when, (options, served, needed))| {
-            let world = World::new();
-            let other = dep.start(&world);
+            let sandbox = Sandbox::new();
+            let other = dep.start(&sandbox);
             let options = format!("{} {options}", dep.options());
             let ended = match when {
                 When::Before => {
-                    dep.strike(&world, &other);
+                    dep.strike(&sandbox, &other);
                     let other = dep.await_hold(other);
-                    let ended = never_started(&world, &options).end();
+                    let ended = never_started(&sandbox, &options).end();
                     drop(other);
                     ended
                 }
-                When::WhileWaiting => strike_until_it_ends(*dep, &world, other, &options),
+                When::WhileWaiting => strike_until_it_ends(*dep, &sandbox, other, &options),
             };
-            assert!(!world.path("started").exists(), "{dep:?} {when:?}");
+            assert!(!sandbox.path("started").exists(), "{dep:?} {when:?}");
             let status = if *bond == Bond::Served {
                 *served
             } else {
@@ -378,7 +378,7 @@ fn a_command_that_was_never_started_when_a_dependency_holds_ends_as_the_table_sa
                 .unborn();
             compare(
                 &format!("{dep:?} {when:?}, {options}"),
-                &End::of(&world, &ended),
+                &End::of(&sandbox, &ended),
                 &expected,
                 &ended.stderr,
             )
@@ -386,24 +386,24 @@ fn a_command_that_was_never_started_when_a_dependency_holds_ends_as_the_table_sa
     );
 }
 
-fn never_started(world: &World, options: &str) -> Running {
-    script_of(world, "life", options, ": >\"$here/started\"")
+fn never_started(sandbox: &Sandbox, options: &str) -> Running {
+    script_of(sandbox, "life", options, ": >\"$here/started\"")
 }
 
 /// A birth dependency whose death comes before the follower's first look has died before its time: such a
 /// death does not count, and the dependency lives and dies again.
-fn strike_until_it_ends(dep: Dep, world: &World, mut other: Running, options: &str) -> Ended {
-    let mut life = never_started(world, &format!("{options} --birth-deps never"));
-    world.await_key("life", "Waiting");
+fn strike_until_it_ends(dep: Dep, sandbox: &Sandbox, mut other: Running, options: &str) -> Ended {
+    let mut life = never_started(sandbox, &format!("{options} --birth-deps never"));
+    sandbox.await_key("life", "Waiting");
     loop {
-        dep.strike(world, &other);
+        dep.strike(sandbox, &other);
         let held = dep.await_hold(other);
         if !(dep.is_birth_dep() && life.is_running()) {
             let ended = life.end();
             drop(held);
             return ended;
         }
-        other = held.unwrap_or_else(|| dep.start(world));
+        other = held.unwrap_or_else(|| dep.start(sandbox));
     }
 }
 
@@ -539,29 +539,29 @@ fn without_a_dependency_a_life_ends_with_the_status_of_its_command_or_124() {
 
 /// How the life ended, unless it was stopped before its script had come to `BEGUN`.
 fn play_life(life: &Life, time: &str) -> Option<(End, String)> {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = life
         .script
         .replace("READY", "\"$exitdir\" signal --ready life")
         .replace("BEGUN", ": >\"$here/begun\"")
         .replace("WAIT", WAIT);
     let options = format!("--ready-on signal {}", life.options.replace("TIME", time));
-    let running = script_of(&world, "life", &options, &script);
+    let running = script_of(&sandbox, "life", &options, &script);
     if let Some(signal) = life.kill {
-        world.await_key("life", "Ready");
+        sandbox.await_key("life", "Ready");
         running.send(signal);
     }
     let ended = running.end();
-    let begun = !life.script.contains("BEGUN") || world.path("begun").exists();
-    begun.then(|| (End::of(&world, &ended), ended.stderr))
+    let begun = !life.script.contains("BEGUN") || sandbox.path("begun").exists();
+    begun.then(|| (End::of(&sandbox, &ended), ended.stderr))
 }
 
 #[test]
 fn a_command_that_cannot_be_executed_ends_with_126_and_one_that_is_not_found_with_127() {
-    let world = World::new();
-    std::fs::write(world.path("plain"), "not executable").unwrap();
-    let plain = world.path("plain").display().to_string();
-    let directory = world.path("").display().to_string();
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("plain"), "not executable").unwrap();
+    let plain = sandbox.path("plain").display().to_string();
+    let directory = sandbox.path("").display().to_string();
     let cases = [
         (plain.as_str(), 126),
         (directory.as_str(), 126),
@@ -570,14 +570,14 @@ fn a_command_that_cannot_be_executed_ends_with_126_and_one_that_is_not_found_wit
     ];
     for options in ["", "-e 126 -e 127", "--pass-code"] {
         for (command, status) in cases {
-            let ended = world
+            let ended = sandbox
                 .run(["-n", "life"])
                 .args(words(options))
                 .args(["--", command])
                 .finish();
             let expected = End::expected(status, "exec-failed", None).unborn();
             assert_eq!(
-                End::of(&world, &ended),
+                End::of(&sandbox, &ended),
                 expected,
                 "{command} {options}: {}",
                 ended.stderr
@@ -588,10 +588,10 @@ fn a_command_that_cannot_be_executed_ends_with_126_and_one_that_is_not_found_wit
 
 #[test]
 fn a_birth_dependency_that_does_not_come_in_time_ends_the_life_with_124() {
-    let world = World::new();
-    let ended = never_started(&world, "--birth-deps dep --birth-timeout 50ms -e 124").end();
+    let sandbox = Sandbox::new();
+    let ended = never_started(&sandbox, "--birth-deps dep --birth-timeout 50ms -e 124").end();
     assert_eq!(
-        End::of(&world, &ended),
+        End::of(&sandbox, &ended),
         End::expected(124, "birth-timeout", None).unborn()
     );
     assert!(
@@ -601,44 +601,44 @@ fn a_birth_dependency_that_does_not_come_in_time_ends_the_life_with_124() {
         "{}",
         ended.stderr
     );
-    assert!(!world.path("started").exists());
+    assert!(!sandbox.path("started").exists());
 }
 
 #[test]
 fn a_life_that_waits_is_ended_by_term_int_hup_and_quit() {
     for signal in [TERM, INT, HUP, QUIT] {
         for options in ["", "--stop-signal USR1", "--pass-code", "-e 143"] {
-            let world = World::new();
-            let life = never_started(&world, &format!("--birth-deps dep {options}"));
-            world.await_key("life", "Waiting");
+            let sandbox = Sandbox::new();
+            let life = never_started(&sandbox, &format!("--birth-deps dep {options}"));
+            sandbox.await_key("life", "Waiting");
             life.send(signal);
             let ended = life.end();
             let expected = End::expected(128 + signal, "interrupted", None).unborn();
             assert_eq!(
-                End::of(&world, &ended),
+                End::of(&sandbox, &ended),
                 expected,
                 "signal {signal} {options}: {}",
                 ended.stderr
             );
-            assert!(!world.path("started").exists());
+            assert!(!sandbox.path("started").exists());
         }
     }
 }
 
 /// Sends a signal to a life that waits, and then makes it start; the command's status.
 fn status_when_signaled_before_its_start(prelude: &str, signal: i32) -> i32 {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     // `exec`: so the life is the process that we started.
     let script =
         format!("{prelude} exec \"$exitdir\" run -n life --birth-deps dep -- sh -c 'exit 9'");
-    let life = world
+    let life = sandbox
         .command("sh")
         .args(["-c", &script])
         .env("exitdir", binary())
         .start();
-    world.await_key("life", "Waiting");
+    sandbox.await_key("life", "Waiting");
     life.send(signal);
-    world.record_ready("dep");
+    sandbox.record_ready("dep");
     life.end().status
 }
 

@@ -4,7 +4,7 @@
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::proc::await_gone;
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Ended, Start, World, binary, eventually, wait_until};
+use crate::support::sandbox::{Ended, Sandbox, Start, binary, eventually, wait_until};
 use crate::support::signals::KILL;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -31,9 +31,9 @@ const PORTRAITS: [&[&str]; 3] = [
 ];
 
 /// The portrait of a program that was started from an unusual place, through these words.
-fn portrait(world: &World, words: &[&OsStr], portrait: &[&str]) -> Ended {
+fn portrait(sandbox: &Sandbox, words: &[&OsStr], portrait: &[&str]) -> Ended {
     let strange = "cd \"$W\" && umask 027 && ulimit -n 333 && ulimit -f 5000 && ulimit -c 0 && exec nice -n 3 \"$@\"";
-    world
+    sandbox
         .command("sh")
         .args([
             "-c",
@@ -45,7 +45,7 @@ fn portrait(world: &World, words: &[&OsStr], portrait: &[&str]) -> Ended {
         ])
         .args(words)
         .args(portrait)
-        .env("W", world.path("."))
+        .env("W", sandbox.path("."))
         .env("STRANGE", OsStr::from_bytes(b"\xff \n\"="))
         .env("EMPTY", "")
         .finish()
@@ -53,10 +53,10 @@ fn portrait(world: &World, words: &[&OsStr], portrait: &[&str]) -> Ended {
 
 #[test]
 fn a_command_is_started_and_restarted_as_exitdir_run_was() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let binary = binary();
     for words in PORTRAITS {
-        let plain = portrait(&world, &[], words);
+        let plain = portrait(&sandbox, &[], words);
         assert_eq!((plain.status, plain.stderr.as_str()), (0, ""));
         for options in [
             "run -n main --death-deps never --restart always --restart-limit 1 -q",
@@ -65,7 +65,7 @@ fn a_command_is_started_and_restarted_as_exitdir_run_was() {
             let mut through: Vec<&OsStr> = vec![binary.as_os_str()];
             through.extend(options.split(' ').map(OsStr::new));
             through.push(OsStr::new("--"));
-            let ended = portrait(&world, &through, words);
+            let ended = portrait(&sandbox, &through, words);
             let starts = if options.contains("restart") { 2 } else { 1 };
             assert_eq!(ended.status, 0, "{options}: {}", ended.stderr);
             assert_eq!(ended.stdout, plain.stdout.repeat(starts), "{options}");
@@ -75,16 +75,16 @@ fn a_command_is_started_and_restarted_as_exitdir_run_was() {
 
 #[test]
 fn the_working_directory_is_ours() {
-    let world = World::new();
-    let mut run = world.run(["readlink", "/proc/self/cwd"]);
-    let ended = run.current_dir(world.path(".")).finish();
-    let here = std::fs::canonicalize(world.path(".")).unwrap();
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.run(["readlink", "/proc/self/cwd"]);
+    let ended = run.current_dir(sandbox.path(".")).finish();
+    let here = std::fs::canonicalize(sandbox.path(".")).unwrap();
     assert_eq!(ended.stdout.trim_end(), here.to_str().unwrap());
 }
 
 #[test]
 fn closed_streams_stay_closed_and_nothing_of_ours_is_open_after_a_restart() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let mut script =
         "exec 0<&- 1>&- 2>&-; exec \"$0\" run -n main --death-deps never --restart always \
         --restart-limit 1 -- /usr/bin/test 1 = 1"
@@ -92,12 +92,12 @@ fn closed_streams_stay_closed_and_nothing_of_ours_is_open_after_a_restart() {
     // What the tests themselves were started with is handed on, and open without us too.
     let open_anyway = |fd: &i32| {
         let plain = format!("exec 0<&- 1>&- 2>&-; exec /usr/bin/test -e /proc/self/fd/{fd}");
-        world.command("sh").args(["-c", &plain]).finish().status == 0
+        sandbox.command("sh").args(["-c", &plain]).finish().status == 0
     };
     for fd in (0..20).filter(|fd| !open_anyway(fd)) {
         script += &format!(" -a ! -e /proc/self/fd/{fd}");
     }
-    let ended = world
+    let ended = sandbox
         .command("sh")
         .args(["-c", &script])
         .arg(binary())
@@ -105,7 +105,7 @@ fn closed_streams_stay_closed_and_nothing_of_ours_is_open_after_a_restart() {
     assert_eq!(ended.status, 0);
     // The same test does see what is open.
     let open = script.replace("2>&-", "5</dev/null");
-    let ended = world
+    let ended = sandbox
         .command("sh")
         .args(["-c", &open])
         .arg(binary())
@@ -115,10 +115,10 @@ fn closed_streams_stay_closed_and_nothing_of_ours_is_open_after_a_restart() {
 
 #[test]
 fn a_restarted_command_does_not_outlive_a_supervisor_that_is_killed() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "exec >/dev/null 2>&1; echo $$ >>\"$W/pids\"; test -e \"$W/second\" || { : >\"$W/second\"; exit 1; }; trap '' TERM HUP; \
         while test -d \"$W\"; do sleep 0.01; done";
-    let main = world
+    let main = sandbox
         .run([
             "-n",
             "main",
@@ -129,13 +129,13 @@ fn a_restarted_command_does_not_outlive_a_supervisor_that_is_killed() {
             "-c",
             script,
         ])
-        .env("W", world.path("."))
+        .env("W", sandbox.path("."))
         .start();
     let pid = eventually("the second start", || {
-        let text = world.read("pids");
+        let text = sandbox.read("pids");
         text.lines().nth(1).map(str::to_owned)
     });
-    world.await_key("main", "Ready");
+    sandbox.await_key("main", "Ready");
     main.send(KILL);
     assert_eq!(main.end().status, 137);
     await_gone(&pid);
@@ -146,28 +146,28 @@ const PARENT: &str = "\"$0\" \"$@\" >/dev/null 2>&1 </dev/null & while test -d \
 
 #[test]
 fn the_death_of_the_parent_is_passed_on_to_the_command() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let cmd = "trap ': >\"$W/told\"; exit 7' USR1; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
-    let parent = world
+    let parent = sandbox
         .command("sh")
         .args(["-c", PARENT])
         .arg(binary())
         .args(["run", "-p", "USR1", "-n", "main", "--", "sh", "-c", cmd])
-        .env("W", world.path("."))
+        .env("W", sandbox.path("."))
         .start();
-    world.await_file("up");
-    assert!(!world.path("told").exists());
-    world.touch("parent-ends");
+    sandbox.await_file("up");
+    assert!(!sandbox.path("told").exists());
+    sandbox.touch("parent-ends");
     assert_eq!(parent.end().status, 0);
-    world.await_key("main", "Died");
-    assert!(world.path("told").exists());
-    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("7"));
+    sandbox.await_key("main", "Died");
+    assert!(sandbox.path("told").exists());
+    assert_eq!(sandbox.key("main", "ExitCode").as_deref(), Some("7"));
 }
 
 #[test]
 fn the_death_of_the_parent_ends_a_wait() {
-    let world = World::new();
-    let parent = world
+    let sandbox = Sandbox::new();
+    let parent = sandbox
         .command("sh")
         .args(["-c", PARENT])
         .arg(binary())
@@ -182,30 +182,33 @@ fn the_death_of_the_parent_ends_a_wait() {
             "--",
             "true",
         ])
-        .env("W", world.path("."))
+        .env("W", sandbox.path("."))
         .start();
-    world.await_key("main", "Lock");
-    world.touch("parent-ends");
+    sandbox.await_key("main", "Lock");
+    sandbox.touch("parent-ends");
     assert_eq!(parent.end().status, 0);
-    world.await_key("main", "Died");
-    assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
-    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("143"));
+    sandbox.await_key("main", "Died");
+    assert_eq!(
+        sandbox.key("main", "Reason").as_deref(),
+        Some("interrupted")
+    );
+    assert_eq!(sandbox.key("main", "ExitCode").as_deref(), Some("143"));
 }
 
 #[test]
 fn a_parent_that_died_before_the_kernel_was_asked_is_noticed() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     if !is_permitted(
         "strace",
-        world
+        sandbox
             .command("strace")
             .args(["-D", "-o", "/dev/null", "true"]),
     ) {
         return;
     }
     // The kernel is asked two seconds after we have looked who our parent is, and after that has died.
-    let log = world.path("log");
-    let parent = world
+    let log = sandbox.path("log");
+    let parent = sandbox
         .command("sh")
         .args(["-c", PARENT, "strace", "-D", "-e", "trace=getppid,prctl"])
         .args(["-e", "inject=prctl:delay_enter=2000000:when=1", "-o"])
@@ -222,30 +225,33 @@ fn a_parent_that_died_before_the_kernel_was_asked_is_noticed() {
             "--",
             "true",
         ])
-        .env("W", world.path("."))
+        .env("W", sandbox.path("."))
         .start();
     wait_until("it knows its parent", || {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         text.contains("getppid()")
     });
-    world.touch("parent-ends");
+    sandbox.touch("parent-ends");
     assert_eq!(parent.end().status, 0);
-    world.await_key("main", "Died");
-    assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
+    sandbox.await_key("main", "Died");
+    assert_eq!(
+        sandbox.key("main", "Reason").as_deref(),
+        Some("interrupted")
+    );
 }
 
 #[test]
 fn what_is_no_signal_is_refused_for_the_death_of_the_parent() {
     for word in ["NOSIG", "0", "65", "-1", "TERM,INT"] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         assert_sentence(
-            &world.run(["-p", word, "--", "true"]).finish(),
+            &sandbox.run(["-p", word, "--", "true"]).finish(),
             "exitdir-run",
             125,
         );
     }
-    let world = World::new();
-    let waiting = world
+    let sandbox = Sandbox::new();
+    let waiting = sandbox
         .run(["-p", "RTMIN+3", "--birth-deps", "never", "true"])
         .start();
     await_sleep(&waiting);

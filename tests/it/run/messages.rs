@@ -3,7 +3,7 @@
 use crate::support::inspect::{assert_sentence, keys};
 use crate::support::recorder::Diarist;
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary};
+use crate::support::sandbox::{Sandbox, Start, binary};
 use crate::support::signals::USR1;
 use rustix::fs::OFlags;
 use std::os::fd::OwnedFd;
@@ -12,9 +12,9 @@ use std::process::Stdio;
 #[test]
 fn quiet_says_errors_only_and_verbose_more() {
     let said = |options: &[&str], deps: &str| {
-        let world = World::new();
-        world.record_death("dep", "0");
-        let ended = world
+        let sandbox = Sandbox::new();
+        sandbox.record_death("dep", "0");
+        let ended = sandbox
             .run(options)
             .args(["--death-deps", deps, "--", "true"])
             .finish();
@@ -26,9 +26,9 @@ fn quiet_says_errors_only_and_verbose_more() {
     assert_eq!(said(&[], "never"), 0);
     assert!(said(&["-v"], "never") >= 1);
     assert!(said(&["-vvv"], "never") >= 1);
-    let world = World::new();
+    let sandbox = Sandbox::new();
     assert_sentence(
-        &world
+        &sandbox
             .run([
                 "-q",
                 "--birth-deps",
@@ -67,9 +67,9 @@ fn a_standard_error_that_takes_nothing_disturbs_nobody() {
     for kind in ["closed", "full device", "nobody reads", "full pipe"] {
         let traps = "trap 'echo USR1 >> \"$DIARY\"' USR1; trap 'echo PIPE >> \"$DIARY\"' PIPE; trap 'echo TERM >> \"$DIARY\"' TERM; exec 2>/dev/null";
         let mut held = None;
-        let diarist = Diarist::start(traps, |world| match kind {
+        let diarist = Diarist::start(traps, |sandbox| match kind {
             "closed" => {
-                let mut command = world.command("sh");
+                let mut command = sandbox.command("sh");
                 command
                     .args(["-c", "exec 2>&-; exec \"$0\" \"$@\""])
                     .arg(binary())
@@ -77,7 +77,7 @@ fn a_standard_error_that_takes_nothing_disturbs_nobody() {
                 command
             }
             _ => {
-                let mut command = world.run(["-v", "-n", "main", "--death-deps", "dep"]);
+                let mut command = sandbox.run(["-v", "-n", "main", "--death-deps", "dep"]);
                 match kind {
                     "full device" => command.stderr(
                         std::fs::File::options()
@@ -98,14 +98,14 @@ fn a_standard_error_that_takes_nothing_disturbs_nobody() {
         // Each of these is worth a line to -v.
         diarist.running.send(USR1);
         diarist.await_entry("USR1");
-        diarist.world.record_death("dep", "0");
+        diarist.sandbox.record_death("dep", "0");
         diarist.await_entry("TERM");
         assert_eq!(diarist.diary(), ["up", "USR1", "TERM"], "{kind}");
         diarist.let_go();
-        let Diarist { world, running } = diarist;
+        let Diarist { sandbox, running } = diarist;
         assert_eq!(running.end().status, 5, "{kind}");
         assert_eq!(
-            keys(&world, "main"),
+            keys(&sandbox, "main"),
             "Waiting Lock Born Ready Cause ExitCode Reason Died",
             "{kind}"
         );
@@ -115,12 +115,12 @@ fn a_standard_error_that_takes_nothing_disturbs_nobody() {
 
 #[test]
 fn a_long_line_to_a_pipe_that_is_almost_full_does_not_block_either() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let names: Vec<String> = (0..200)
         .map(|at| format!("{}{at}", "n".repeat(200)))
         .collect();
     let (_reader, writer) = filled_pipe(4096);
-    let mut run = world.run([
+    let mut run = sandbox.run([
         "-n",
         "main",
         "--birth-timeout",
@@ -132,17 +132,17 @@ fn a_long_line_to_a_pipe_that_is_almost_full_does_not_block_either() {
     ]);
     assert_eq!(run.stderr(Stdio::from(writer)).finish().status, 124);
     assert_eq!(
-        world.key("main", "Reason").as_deref(),
+        sandbox.key("main", "Reason").as_deref(),
         Some("birth-timeout")
     );
 }
 
 #[test]
 fn why_we_ended_the_container_is_left_in_the_termination_log() {
-    let world = World::new();
-    world.record_death("dep", "3");
+    let sandbox = Sandbox::new();
+    sandbox.record_death("dep", "3");
     let inside = |before: &str, words: &str| {
-        let mut command = world.command("unshare");
+        let mut command = sandbox.command("unshare");
         let script = format!(
             "mount -t tmpfs tmpfs /dev && {before} >/dev/termination-log; \"$0\" run {words} 2>&1; cat /dev/termination-log 1>&2"
         );
@@ -151,7 +151,7 @@ fn why_we_ended_the_container_is_left_in_the_termination_log() {
     };
     if !is_permitted(
         "a mount over /dev",
-        world
+        sandbox
             .command("unshare")
             .args(["-m", "sh", "-c", "mount -t tmpfs tmpfs /dev"]),
     ) {

@@ -5,7 +5,7 @@ use crate::support::active_app::{App, SERVE, SLOW};
 use crate::support::inspect::while_stopped;
 use crate::support::namespaces::{ONE_INSTANCE, with_less_inotify};
 use crate::support::proc::{await_gone, may_sleep_in};
-use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
+use crate::support::sandbox::{Sandbox, Start, binary, eventually, wait_until};
 use crate::support::signals::{KILL, TERM, send};
 use exitdir::State;
 use rustix::fs::FlockOperation;
@@ -18,10 +18,10 @@ const READER: &str =
 
 /// A life that was active, with its configuration `1` in place.
 fn configured(options: &str, script: &str) -> App {
-    let world = World::new();
-    fs::write(world.path("f"), "1\n").unwrap();
-    world.touch("a");
-    let app = App::begin(world, &format!("--config f=file {options}"), script);
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("f"), "1\n").unwrap();
+    sandbox.touch("a");
+    let app = App::begin(sandbox, &format!("--config f=file {options}"), script);
     app.await_starts(1);
     app
 }
@@ -53,12 +53,12 @@ fn a_command_that_was_stopped_for_a_reload_stays_down_if_the_file_went_meanwhile
 fn a_command_that_is_down_is_not_started_on_a_death_of_the_same_moment() {
     let app = reloading("--death-deps dep");
     while_stopped(&app.running, || {
-        app.world.record_death("dep", "0");
+        app.sandbox.record_death("dep", "0");
         app.touch("go");
         await_gone(&app.starts()[0]);
     });
-    let (ended, world) = app.ended();
-    let starts = fs::read_to_string(world.path("starts")).unwrap();
+    let (ended, sandbox) = app.ended();
+    let starts = fs::read_to_string(sandbox.path("starts")).unwrap();
     assert_eq!((ended.status, starts.lines().count()), (0, 1), "{ended:?}");
 
     let app = configured("--death-deps dep", SERVE);
@@ -66,10 +66,10 @@ fn a_command_that_is_down_is_not_started_on_a_death_of_the_same_moment() {
     app.await_inactive();
     while_stopped(&app.running, || {
         app.activate();
-        app.world.record_death("dep", "1");
+        app.sandbox.record_death("dep", "1");
     });
-    let (ended, world) = app.ended();
-    let starts = fs::read_to_string(world.path("starts")).unwrap();
+    let (ended, sandbox) = app.ended();
+    let starts = fs::read_to_string(sandbox.path("starts")).unwrap();
     assert_eq!(
         (ended.status, starts.lines().count()),
         (143, 1),
@@ -89,7 +89,7 @@ fn a_signal_that_came_while_the_command_was_down_is_not_for_the_next_one() {
     app.deactivate();
     app.await_inactive();
     // Whoever has locked this holds up the replacement of the tombstone, for a while.
-    let next = fs::File::create(app.world.dir().join(".x.new")).unwrap();
+    let next = fs::File::create(app.sandbox.dir().join(".x.new")).unwrap();
     rustix::fs::fcntl_lock(&next, FlockOperation::NonBlockingLockExclusive).unwrap();
     app.activate();
     wait_until("its replacement is held up", || {
@@ -97,9 +97,9 @@ fn a_signal_that_came_while_the_command_was_down_is_not_for_the_next_one() {
     });
     app.running.send(TERM);
     drop(next);
-    let (ended, world) = app.ended();
+    let (ended, sandbox) = app.ended();
     assert_eq!(ended.status, 143, "{ended:?}");
-    assert_eq!(world.key("x", "Reason").as_deref(), Some("interrupted"));
+    assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("interrupted"));
 }
 
 #[test]
@@ -114,25 +114,25 @@ fn what_a_command_is_configured_with_just_before_its_start_is_what_it_is_started
     assert_started_with(app, "1\n2\n");
 
     let app = {
-        let world = World::new();
-        fs::write(world.path("f"), "1\n").unwrap();
-        world.touch("a");
+        let sandbox = Sandbox::new();
+        fs::write(sandbox.path("f"), "1\n").unwrap();
+        sandbox.touch("a");
         let options = "--config f=file --on-config HUP --birth-deps dep";
-        App::begin(world, options, READER)
+        App::begin(sandbox, options, READER)
     };
     app.await_placed("1\n");
     app.configure("2\n");
-    app.world.signal(["--ready", "dep"]).finish();
+    app.sandbox.signal(["--ready", "dep"]).finish();
     app.await_starts(1);
     assert_started_with(app, "2\n");
 
     let app = {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         for (name, text) in [("f", "1\n"), ("a", ""), ("fail", "")] {
-            fs::write(world.path(name), text).unwrap();
+            fs::write(sandbox.path(name), text).unwrap();
         }
         let options = "--config f=file --on-config HUP --restart on-failure";
-        App::begin(world, options, READER)
+        App::begin(sandbox, options, READER)
     };
     app.await_said("restarting it in 1s", 1);
     while_stopped(&app.running, || {
@@ -163,14 +163,14 @@ fn assert_started_with(app: App, saw: &str) {
 fn a_dependency_that_dies_before_the_configuration_is_complete_is_waited_for() {
     // The configuration has the only instance of inotify: what is known of the dependency is old.
     for pause in [0, 40, 80] {
-        let world = World::new();
-        let Some(mut run) = with_less_inotify(&world, ONE_INSTANCE, &binary()) else {
+        let sandbox = Sandbox::new();
+        let Some(mut run) = with_less_inotify(&sandbox, ONE_INSTANCE, &binary()) else {
             return;
         };
         run.arg("run");
-        world.signal(["--ready", "dep"]).finish();
+        sandbox.signal(["--ready", "dep"]).finish();
         let app = App::of(
-            world,
+            sandbox,
             run,
             "-v -n x --config f=file --birth-deps dep",
             SERVE,
@@ -179,7 +179,7 @@ fn a_dependency_that_dies_before_the_configuration_is_complete_is_waited_for() {
         std::thread::sleep(Duration::from_millis(300));
         app.configure("1\n");
         std::thread::sleep(Duration::from_millis(pause));
-        app.world.record_death("dep", "0");
+        app.sandbox.record_death("dep", "0");
         app.await_placed("1\n");
         app.await_look();
         assert_eq!((app.state(), app.starts().len()), (Some(State::Waiting), 0));
@@ -207,16 +207,16 @@ fn a_command_that_ran_for_ten_seconds_is_forgiven_even_if_nobody_looked_at_the_c
 
 #[test]
 fn nothing_is_put_in_place_after_the_death() {
-    let world = World::new();
-    let check = world.program(
+    let sandbox = Sandbox::new();
+    let check = sandbox.program(
         "check",
         "#!/bin/sh\ngrep -q 1 \"$1\" || { echo $$ >checking; until test -e go; do sleep 0.01; done; }\n",
     );
     for (name, text) in [("f", "1\n"), ("a", "")] {
-        fs::write(world.path(name), text).unwrap();
+        fs::write(sandbox.path(name), text).unwrap();
     }
     let options = format!("--config f=file --config-check {}", check.display());
-    let app = App::begin(world, &options, SERVE);
+    let app = App::begin(sandbox, &options, SERVE);
     app.await_starts(1);
     app.configure("2\n");
     let checking = eventually("the check runs", || {
@@ -228,19 +228,21 @@ fn nothing_is_put_in_place_after_the_death() {
         app.touch("go");
         await_gone(&checking);
     });
-    let (ended, world) = app.ended();
+    let (ended, sandbox) = app.ended();
     assert_eq!(ended.status, 137, "{ended:?}");
-    assert_eq!(fs::read_to_string(world.path("file")).unwrap(), "1\n");
+    assert_eq!(fs::read_to_string(sandbox.path("file")).unwrap(), "1\n");
 }
 
 #[test]
 fn a_copy_beside_its_source_is_no_reason_to_give_up() {
-    let world = World::new();
-    fs::write(world.path("f"), "1\n").unwrap();
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("f"), "1\n").unwrap();
     // Nobody can be in the middle of writing it any more.
     std::thread::sleep(Duration::from_millis(300));
-    let mut run = world.run(["--birth-timeout", "0", "--config", "f=file"]);
-    let run = run.args(["--", "cat", "file"]).current_dir(world.path("."));
+    let mut run = sandbox.run(["--birth-timeout", "0", "--config", "f=file"]);
+    let run = run
+        .args(["--", "cat", "file"])
+        .current_dir(sandbox.path("."));
     let ended = run.finish();
     let all = (ended.status, ended.stdout.as_str(), ended.stderr.as_str());
     assert_eq!(all, (0, "1\n", ""));
@@ -249,10 +251,10 @@ fn a_copy_beside_its_source_is_no_reason_to_give_up() {
 #[test]
 fn a_readiness_that_was_signalled_stays_also_where_the_tombstone_could_not_be_replaced() {
     let app = configured("--ready-on signal", SERVE);
-    let ready = || app.world.record_ready("x");
+    let ready = || app.sandbox.record_ready("x");
     app.await_state(State::Born);
     ready();
-    let next = fs::File::create(app.world.dir().join(".x.new")).unwrap();
+    let next = fs::File::create(app.sandbox.dir().join(".x.new")).unwrap();
     rustix::fs::fcntl_lock(&next, FlockOperation::NonBlockingLockExclusive).unwrap();
     app.configure("2\n");
     app.await_starts(2);

@@ -1,6 +1,6 @@
 //! The options of `exitdir-run`, as words and as variables. What bad ones lead to is in `applets/bad_input.rs`.
 
-use crate::support::sandbox::{Start, World};
+use crate::support::sandbox::{Sandbox, Start};
 
 /// Variables without their `EXITDIR_`, with their values.
 type Variables = &'static [(&'static str, &'static str)];
@@ -64,9 +64,9 @@ fn every_option_can_be_given_as_a_variable() {
         ),
     ];
     for (variables, command, status) in cases {
-        let world = World::new();
-        world.record_death("dead", "3");
-        let mut run = world.run(command.split(' '));
+        let sandbox = Sandbox::new();
+        sandbox.record_death("dead", "3");
+        let mut run = sandbox.run(command.split(' '));
         run.envs(
             variables
                 .iter()
@@ -76,7 +76,7 @@ fn every_option_can_be_given_as_a_variable() {
         assert_eq!(ended.status, status, "{variables:?}: {}", ended.stderr);
         let named = variables.iter().any(|(name, _)| *name == "NAME");
         assert_eq!(
-            world.entries().contains(&"main".to_owned()),
+            sandbox.entries().contains(&"main".to_owned()),
             named,
             "{variables:?}"
         );
@@ -84,7 +84,7 @@ fn every_option_can_be_given_as_a_variable() {
             .iter()
             .any(|(name, value)| *name == "EXIT_ONLY" && *value == "true" || *value == "signal");
         assert_eq!(
-            world.key("main", "Ready").is_some(),
+            sandbox.key("main", "Ready").is_some(),
             named && ready,
             "{variables:?}"
         );
@@ -151,9 +151,9 @@ fn the_command_line_wins_over_variables_and_an_empty_variable_is_none() {
         ),
     ];
     for (options, variables, command, status) in cases {
-        let world = World::new();
-        world.record_death("dead", "3");
-        let mut run = world.run(options);
+        let sandbox = Sandbox::new();
+        sandbox.record_death("dead", "3");
+        let mut run = sandbox.run(options);
         run.args(command.split(' ')).envs(
             variables
                 .iter()
@@ -166,23 +166,23 @@ fn the_command_line_wins_over_variables_and_an_empty_variable_is_none() {
             ended.stderr
         );
         assert!(
-            !world.entries().contains(&"other".to_owned()),
+            !sandbox.entries().contains(&"other".to_owned()),
             "{options:?}"
         );
     }
-    let world = World::new();
-    let ended = world
+    let sandbox = Sandbox::new();
+    let ended = sandbox
         .run(["-n", "main", "-d"])
-        .arg(world.path("elsewhere"))
+        .arg(sandbox.path("elsewhere"))
         .args(["--", "true"])
         .finish();
     assert_eq!(ended.status, 0);
     assert_eq!(
-        crate::support::sandbox::entries(&world.path("elsewhere")),
+        crate::support::sandbox::entries(&sandbox.path("elsewhere")),
         ["main"],
         "-d wins over EXIT_DIR"
     );
-    assert!(world.entries().is_empty());
+    assert!(sandbox.entries().is_empty());
 }
 
 #[test]
@@ -192,10 +192,10 @@ fn lists_are_separated_by_commas_and_options_may_be_repeated() {
         &["--death-deps", "a,b", "--death-deps", "dead"],
         &["--death-deps=dead", "--death-deps=a"],
     ] {
-        let world = World::new();
-        world.record_death("dead", "3");
+        let sandbox = Sandbox::new();
+        sandbox.record_death("dead", "3");
         assert_eq!(
-            world.run(options).args(["--", "true"]).finish().status,
+            sandbox.run(options).args(["--", "true"]).finish().status,
             143,
             "{options:?}"
         );
@@ -206,15 +206,15 @@ fn lists_are_separated_by_commas_and_options_may_be_repeated() {
         &["-e", "1", "-e", "2"],
         &["--expect-code=2,1"],
     ] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         assert_eq!(
-            world.run(options).args(["--", "false"]).finish().status,
+            sandbox.run(options).args(["--", "false"]).finish().status,
             0,
             "{options:?}"
         );
     }
-    let world = World::new();
-    world.record_death("a", "0");
+    let sandbox = Sandbox::new();
+    sandbox.record_death("a", "0");
     let both = [
         "--birth-deps",
         "a:ok,b:ok",
@@ -224,20 +224,20 @@ fn lists_are_separated_by_commas_and_options_may_be_repeated() {
         "true",
     ];
     assert_eq!(
-        world.run(both).finish().status,
+        sandbox.run(both).finish().status,
         124,
         "all birth dependencies must hold"
     );
-    world.record_death("b", "0");
-    assert_eq!(world.run(both).finish().status, 0);
+    sandbox.record_death("b", "0");
+    assert_eq!(sandbox.run(both).finish().status, 0);
     // Of several that hold at once, the first in the order of the options decides.
-    world.record_death("c", "3");
+    sandbox.record_death("c", "3");
     for (order, status, cause) in [("a,c", 0, "a"), ("c,a", 143, "c"), ("x,c,a", 143, "c")] {
-        let ended = world
+        let ended = sandbox
             .run(["-n", "main", "--death-deps", order, "--", "true"])
             .finish();
         assert_eq!(
-            (ended.status, world.key("main", "Cause").as_deref()),
+            (ended.status, sandbox.key("main", "Cause").as_deref()),
             (status, Some(cause)),
             "{order}"
         );
@@ -254,15 +254,15 @@ fn expected_codes_count_as_success() {
         ("-e 0", "exit 0", 0),
         ("-e 255", "exit 255", 0),
     ] {
-        let world = World::new();
-        let ended = world
+        let sandbox = Sandbox::new();
+        let ended = sandbox
             .run(["-n", "main"])
             .args(options.split(' '))
             .args(["--", "sh", "-c", script])
             .finish();
         assert_eq!(ended.status, status, "{options}: {script}");
         assert_eq!(
-            world.key("main", "ExitCode"),
+            sandbox.key("main", "ExitCode"),
             Some(status.to_string()),
             "what exitdir-run itself exits with"
         );

@@ -9,7 +9,7 @@ use crate::support::proc::{
     Process, await_gone, children, is_gone, is_pending, only_child, sleep_count,
 };
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Running, Start, World, binary, eventually, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, binary, eventually, wait_until};
 use crate::support::signals::{KILL, QUIT, TERM, USR1, send};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
@@ -35,7 +35,7 @@ fn places() -> Vec<Place> {
 /// `exitdir-run -n main OPTIONS -- sh -c SCRIPT` somewhere. In the script `$W` is a directory, and what it
 /// starts has no part in the standard streams.
 struct Life {
-    world: World,
+    sandbox: Sandbox,
     running: Running,
     place: Place,
 }
@@ -47,21 +47,21 @@ impl Life {
 
     /// In this script `$DEED` is another one, for `sh -c`.
     fn leaving(place: Place, options: &[&str], deed: &str, script: &str) -> Life {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let mut command = match place {
-            Place::Inside => world.command(binary()),
-            Place::Pid1 => in_pid_namespace(&world, binary()),
+            Place::Inside => sandbox.command(binary()),
+            Place::Pid1 => in_pid_namespace(&sandbox, binary()),
         };
         command
             .args(["run", "-n", "main"])
             .args(options)
             .args(["--", "sh", "-c"])
             .arg(format!("exec >/dev/null 2>&1 </dev/null; {script}"))
-            .env("W", world.path("."))
+            .env("W", sandbox.path("."))
             .env("DEED", deed);
         Life {
             running: command.start(),
-            world,
+            sandbox,
             place,
         }
     }
@@ -80,22 +80,22 @@ impl Life {
 
     /// Lets go of who waits for this file.
     fn touch(&self, name: &str) {
-        self.world.touch(name);
+        self.sandbox.touch(name);
     }
 
     fn await_file(&self, name: &str) {
         wait_until(format!("{name} ({:?})", self.place), || {
-            self.world.path(name).exists()
+            self.sandbox.path(name).exists()
         });
     }
 
     fn has(&self, name: &str) -> bool {
-        self.world.path(name).exists()
+        self.sandbox.path(name).exists()
     }
 
     /// The lines of a file.
     fn lines(&self, name: &str) -> Vec<String> {
-        self.world.lines(name)
+        self.sandbox.lines(name)
     }
 }
 
@@ -140,7 +140,7 @@ fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
         "sh -c 'i=0; while test $i -lt 20; do sleep 1000 & i=$((i + 1)); done'; exec sleep 1000";
     for place in places() {
         let life = Life::start(place, &["-s"], script);
-        life.world.await_key("main", "Ready");
+        life.sandbox.await_key("main", "Ready");
         let supervisor = life.supervisor();
         let orphans = || {
             let children = children(supervisor);
@@ -210,25 +210,27 @@ fn the_tombstone_says_died_only_when_all_that_was_left_behind_is_gone() {
         let script = format!("{}; exit 3", LEAVE);
         let life = Life::leaving(place, &["--wait-descendants"], CAREFUL, &script);
         life.await_file("told");
-        let world = &life.world;
+        let sandbox = &life.sandbox;
         wait_until("readiness is taken back", || {
-            world.key("main", "Ready").is_none()
+            sandbox.key("main", "Ready").is_none()
         });
-        let text = world.tombstone("main");
+        let text = sandbox.tombstone("main");
         assert!(text.contains("\nBorn: "), "{place:?}: {text}");
         assert!(!text.contains("\nDied: "), "{place:?}: {text}");
-        assert_eq!(world.wait(["-t", "0", "main"]).finish().status, 124);
+        assert_eq!(sandbox.wait(["-t", "0", "main"]).finish().status, 124);
         life.touch("let-go");
-        let Life { world, running, .. } = life;
+        let Life {
+            sandbox, running, ..
+        } = life;
         let ended = running.end();
         assert_eq!(ended.status, 3, "{place:?}: {}", ended.stderr);
         assert_eq!(
             ended.stderr, "exitdir-run: stopping what sh left behind with TERM\n",
             "{place:?}"
         );
-        assert!(world.path("finished").exists(), "{place:?}");
-        assert_eq!(world.key("main", "ExitCode").as_deref(), Some("3"));
-        assert_eq!(world.key("main", "Reason").as_deref(), Some("exited"));
+        assert!(sandbox.path("finished").exists(), "{place:?}");
+        assert_eq!(sandbox.key("main", "ExitCode").as_deref(), Some("3"));
+        assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("exited"));
     }
 }
 
@@ -239,27 +241,27 @@ fn readiness_is_taken_back_by_a_new_file_of_the_same_life() {
         LEAVE
     );
     let life = Life::leaving(Place::Inside, &["--wait-descendants"], CAREFUL, &script);
-    let world = &life.world;
-    world.await_key("main", "Ready");
-    let file = world.dir().join("main");
-    let start = || (world.key("main", "Waiting"), world.key("main", "Born"));
+    let sandbox = &life.sandbox;
+    sandbox.await_key("main", "Ready");
+    let file = sandbox.dir().join("main");
+    let start = || (sandbox.key("main", "Waiting"), sandbox.key("main", "Born"));
     let (before, inode) = (start(), std::fs::metadata(&file).unwrap().ino());
-    let follower = world
+    let follower = sandbox
         .run(["--death-deps", "main", "--", "sleep", "1000"])
         .start();
     life.touch("end");
     life.await_file("told");
     wait_until("readiness is taken back", || {
-        world.key("main", "Ready").is_none()
+        sandbox.key("main", "Ready").is_none()
     });
     assert_eq!(start(), before);
     let now = std::fs::metadata(&file).unwrap().ino();
     assert_ne!(now, inode);
-    let lock = world.key("main", "Lock").unwrap();
+    let lock = sandbox.key("main", "Lock").unwrap();
     assert!(lock.ends_with(&format!(" {now}")), "{lock}");
-    assert_eq!(world.wait(["-t", "0", "main:born"]).finish().status, 0);
-    assert_eq!(world.wait(["-t", "0", "main:ready"]).finish().status, 124);
-    assert_eq!(world.wait(["-t", "0", "main:died"]).finish().status, 124);
+    assert_eq!(sandbox.wait(["-t", "0", "main:born"]).finish().status, 0);
+    assert_eq!(sandbox.wait(["-t", "0", "main:ready"]).finish().status, 124);
+    assert_eq!(sandbox.wait(["-t", "0", "main:died"]).finish().status, 124);
     life.touch("let-go");
     assert_eq!(life.running.end().status, 3);
     // Not by a crash before.
@@ -281,11 +283,13 @@ fn daemons_are_stopped_however_they_have_detached_themselves() {
             OBEDIENT,
             script,
         );
-        let Life { world, running, .. } = life;
+        let Life {
+            sandbox, running, ..
+        } = life;
         let ended = running.end();
         assert_eq!(ended.status, 3, "{place:?}: {}", ended.stderr);
         for n in 1..=4 {
-            assert!(world.path(&format!("told{n}")).exists(), "{place:?}: {n}");
+            assert!(sandbox.path(&format!("told{n}")).exists(), "{place:?}: {n}");
         }
     }
 }
@@ -305,13 +309,15 @@ fn a_chain_whose_links_end_only_when_they_are_told_is_stopped_link_by_link() {
             &["--wait-descendants", "--grace-period", "1h"],
             script,
         );
-        let Life { world, running, .. } = life;
+        let Life {
+            sandbox, running, ..
+        } = life;
         let ended = running.end();
         assert_eq!(ended.status, 137, "{place:?}: {}", ended.stderr);
-        let told = std::fs::read_to_string(world.path("told")).unwrap();
+        let told = std::fs::read_to_string(sandbox.path("told")).unwrap();
         assert_eq!(told, "1\n2\n3\n4\n5\n6\n", "{place:?}");
-        assert_eq!(world.key("main", "Signal").as_deref(), Some("KILL"));
-        assert_eq!(world.key("main", "Reason").as_deref(), Some("signaled"));
+        assert_eq!(sandbox.key("main", "Signal").as_deref(), Some("KILL"));
+        assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("signaled"));
     }
 }
 
@@ -335,9 +341,11 @@ fn an_orphan_that_is_handed_over_without_a_word_gets_the_stop_signal_too() {
             &["--wait-descendants", "--grace-period", "1h"],
             script,
         );
-        let Life { world, running, .. } = life;
+        let Life {
+            sandbox, running, ..
+        } = life;
         assert_eq!(running.end().status, 3, "{place:?}");
-        assert!(world.path("told").exists(), "{place:?}");
+        assert!(sandbox.path("told").exists(), "{place:?}");
     }
 }
 
@@ -350,7 +358,9 @@ fn what_ignores_the_stop_signal_is_killed_after_the_grace_period() {
             DEAF,
             &format!("{}; exit 3", LEAVE),
         );
-        let Life { world, running, .. } = life;
+        let Life {
+            sandbox, running, ..
+        } = life;
         let ended = running.end();
         assert_eq!(ended.status, 3, "{place:?}");
         assert_eq!(
@@ -359,9 +369,9 @@ fn what_ignores_the_stop_signal_is_killed_after_the_grace_period() {
              exitdir-run: killing what sh left behind\n",
             "{place:?}"
         );
-        assert_eq!(world.key("main", "Reason").as_deref(), Some("exited"));
+        assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("exited"));
         if place == Place::Inside {
-            let deaf = std::fs::read_to_string(world.path("pid")).unwrap();
+            let deaf = std::fs::read_to_string(sandbox.path("pid")).unwrap();
             assert!(is_gone(&deaf), "{deaf}");
         }
     }
@@ -379,9 +389,11 @@ fn what_was_stopped_is_continued_so_that_it_gets_the_stop_signal() {
             stopped,
             script,
         );
-        let Life { world, running, .. } = life;
+        let Life {
+            sandbox, running, ..
+        } = life;
         assert_eq!(running.end().status, 3, "{place:?}");
-        assert!(world.path("told").exists(), "{place:?}");
+        assert!(sandbox.path("told").exists(), "{place:?}");
     }
 }
 
@@ -394,10 +406,12 @@ fn five_hundred_are_stopped_at_once() {
             &["--wait-descendants", "--grace-period", "1h"],
             script,
         );
-        let Life { world, running, .. } = life;
+        let Life {
+            sandbox, running, ..
+        } = life;
         let ended = running.end();
         assert_eq!(ended.status, 3, "{place:?}: {}", ended.stderr);
-        let pids = std::fs::read_to_string(world.path("pids")).unwrap();
+        let pids = std::fs::read_to_string(sandbox.path("pids")).unwrap();
         assert_eq!(pids.lines().count(), 500);
         if place == Place::Inside {
             let left: Vec<&str> = pids.lines().filter(|pid| !is_gone(pid)).collect();
@@ -418,9 +432,11 @@ fn what_was_left_behind_gets_the_stop_signal_of_the_options() {
     let deed = "trap 'echo TERM >>\"$W/told\"' TERM; trap 'echo USR2 >>\"$W/told\"; exit' USR2; \
         : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
     let life = Life::leaving(Place::Inside, &options, deed, &format!("{}; exit 3", LEAVE));
-    let Life { world, running, .. } = life;
+    let Life {
+        sandbox, running, ..
+    } = life;
     assert_eq!(running.end().status, 3);
-    let told = std::fs::read_to_string(world.path("told")).unwrap();
+    let told = std::fs::read_to_string(sandbox.path("told")).unwrap();
     assert_eq!(told, "USR2\n");
 }
 
@@ -432,12 +448,14 @@ fn without_wait_descendants_nobody_is_told_anything() {
         CAREFUL,
         &format!("{}; exit 3", LEAVE),
     );
-    let Life { world, running, .. } = life;
+    let Life {
+        sandbox, running, ..
+    } = life;
     let ended = running.end();
     assert_eq!((ended.status, ended.stderr.as_str()), (3, ""));
-    let pid = std::fs::read_to_string(world.path("pid")).unwrap();
+    let pid = std::fs::read_to_string(sandbox.path("pid")).unwrap();
     assert!(!is_gone(&pid));
-    world.touch("let-go");
+    sandbox.touch("let-go");
     send(pid.trim().parse().unwrap(), TERM);
     await_gone(&pid);
 }
@@ -452,23 +470,25 @@ fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
                 DEAF,
                 &format!("{}; exit 3", LEAVE),
             );
-            let world = &life.world;
-            world.await_key("main", "Born");
+            let sandbox = &life.sandbox;
+            sandbox.await_key("main", "Born");
             wait_until("it clears", || {
-                life.has("up") && world.key("main", "Ready").is_none()
+                life.has("up") && sandbox.key("main", "Ready").is_none()
             });
             // What is no such word changes nothing.
             life.send(USR1);
             life.send(first);
             life.send(second);
-            let Life { world, running, .. } = life;
+            let Life {
+                sandbox, running, ..
+            } = life;
             let ended = running.end();
             assert_eq!(ended.status, 3, "{place:?} {first}: {}", ended.stderr);
             for said in ["dropped USR1", "once more and it is killed", "killing what"] {
                 let stderr = &ended.stderr;
                 assert!(stderr.contains(said), "{place:?} {first} {said}: {stderr}");
             }
-            assert_eq!(world.key("main", "Reason").as_deref(), Some("exited"));
+            assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("exited"));
         }
     }
 }
@@ -483,10 +503,12 @@ fn a_word_from_outside_leaves_what_is_being_stopped_its_grace_period() {
         !is_pending(life.running.pid(), TERM)
     });
     life.touch("let-go");
-    let Life { world, running, .. } = life;
+    let Life {
+        sandbox, running, ..
+    } = life;
     let ended = running.end();
     assert_eq!(ended.status, 3, "{}", ended.stderr);
-    assert!(world.path("finished").exists(), "it was killed");
+    assert!(sandbox.path("finished").exists(), "it was killed");
 }
 
 #[test]
@@ -503,18 +525,20 @@ fn a_stop_for_a_dependency_clears_too_and_the_exit_table_holds() {
             &script,
         );
         life.await_file("ready");
-        life.world.await_key("main", "Born");
-        let dead = life.world.signal(["-c", code, "dep"]).finish();
+        life.sandbox.await_key("main", "Born");
+        let dead = life.sandbox.signal(["-c", code, "dep"]).finish();
         assert_eq!(dead.status, 0);
         life.await_file("told");
-        assert!(life.world.key("main", "Died").is_none());
+        assert!(life.sandbox.key("main", "Died").is_none());
         life.touch("let-go");
-        let Life { world, running, .. } = life;
+        let Life {
+            sandbox, running, ..
+        } = life;
         let ended = running.end();
         assert_eq!(ended.status, status, "{}", ended.stderr);
-        assert!(world.path("finished").exists());
-        assert_eq!(world.key("main", "Cause").as_deref(), Some("dep"));
-        assert_eq!(world.key("main", "Reason").as_deref(), Some("stopped"));
+        assert!(sandbox.path("finished").exists());
+        assert_eq!(sandbox.key("main", "Cause").as_deref(), Some("dep"));
+        assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("stopped"));
     }
 }
 
@@ -536,9 +560,11 @@ fn before_a_restart_all_that_the_last_one_left_behind_is_gone() {
         let life = Life::leaving(place, &options, CAREFUL, &script);
         life.await_file("told");
         assert_eq!(life.lines("starts").len(), 1, "{place:?}");
-        let waiting = life.world.key("main", "Waiting");
+        let waiting = life.sandbox.key("main", "Waiting");
         life.touch("let-go");
-        let Life { world, running, .. } = life;
+        let Life {
+            sandbox, running, ..
+        } = life;
         let ended = running.end();
         assert_eq!(ended.status, 4, "{place:?}: {}", ended.stderr);
         let said: Vec<&str> = ended.stderr.lines().collect();
@@ -551,7 +577,7 @@ fn before_a_restart_all_that_the_last_one_left_behind_is_gone() {
             2,
             "{place:?}: clearing, then a restart: {said:?}"
         );
-        assert_eq!(world.key("main", "Waiting"), waiting, "one life");
+        assert_eq!(sandbox.key("main", "Waiting"), waiting, "one life");
     }
 }
 
@@ -567,17 +593,22 @@ fn a_term_while_clearing_before_a_restart_ends_the_life() {
     let script = format!("echo start >>\"$W/starts\"; {}; exit 3", LEAVE);
     let life = Life::leaving(Place::Inside, &options, DEAF, &script);
     life.await_file("up");
-    life.world.await_key("main", "Born");
-    wait_until("it clears", || life.world.key("main", "Ready").is_none());
+    life.sandbox.await_key("main", "Born");
+    wait_until("it clears", || life.sandbox.key("main", "Ready").is_none());
     // The first word decides the status, and the second ends the patience with what is left. Where both
     // come together the lower number is read first.
     life.send(TERM);
     life.send(QUIT);
-    let Life { world, running, .. } = life;
+    let Life {
+        sandbox, running, ..
+    } = life;
     let ended = running.end();
     assert!([143, 131].contains(&ended.status), "{}", ended.stderr);
-    assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
-    let starts = std::fs::read_to_string(world.path("starts")).unwrap();
+    assert_eq!(
+        sandbox.key("main", "Reason").as_deref(),
+        Some("interrupted")
+    );
+    let starts = std::fs::read_to_string(sandbox.path("starts")).unwrap();
     assert_eq!(starts, "start\n");
 }
 
@@ -599,10 +630,10 @@ fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_resta
         life.await_file("told");
         await_sleep(&life.running);
         let before = sleep_count(life.supervisor());
-        let dead = life.world.signal(["-c", dep, "dep"]).finish();
+        let dead = life.sandbox.signal(["-c", dep, "dep"]).finish();
         assert_eq!(dead.status, 0);
         if reason == "stopped" {
-            assert_eq!(life.world.await_key("main", "Cause"), "dep");
+            assert_eq!(life.sandbox.await_key("main", "Cause"), "dep");
         } else {
             // Where nothing is to be seen of it, it has at least been noticed.
             wait_until("it has looked around since", || {
@@ -610,15 +641,17 @@ fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_resta
             });
         }
         assert!(!life.has("finished"), "it is not killed for that");
-        assert!(life.world.key("main", "Died").is_none());
+        assert!(life.sandbox.key("main", "Died").is_none());
         life.touch("let-go");
-        let Life { world, running, .. } = life;
+        let Life {
+            sandbox, running, ..
+        } = life;
         let ended = running.end();
         assert_eq!(ended.status, status, "{dep} {options}: {}", ended.stderr);
-        let found = world.key("main", "Reason");
+        let found = sandbox.key("main", "Reason");
         assert_eq!(found.as_deref(), Some(reason), "{dep} {options}");
-        assert!(world.path("finished").exists());
-        let starts = std::fs::read_to_string(world.path("starts")).unwrap();
+        assert!(sandbox.path("finished").exists());
+        let starts = std::fs::read_to_string(sandbox.path("starts")).unwrap();
         assert_eq!(starts, "start\n", "{dep} {options}");
     }
 }
@@ -626,12 +659,12 @@ fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_resta
 #[test]
 fn whoever_is_no_descendant_is_left_alone() {
     // One of the test's own, and one with the same parent as exitdir-run, in the same session and group.
-    let world = World::new();
-    let mut bystander = world.command("sleep").arg("1000").start();
+    let sandbox = Sandbox::new();
+    let mut bystander = sandbox.command("sleep").arg("1000").start();
     let script = "sleep 1000 >/dev/null 2>&1 & sibling=$!; \
         \"$0\" run --wait-descendants --grace-period 0 -- sh -c 'sleep 1000 >/dev/null 2>&1 & exit 3'; echo $?; \
         kill -0 $sibling && echo alive; kill $sibling";
-    let ended = world
+    let ended = sandbox
         .command("sh")
         .args(["-c", script])
         .arg(binary())
@@ -650,23 +683,25 @@ fn a_process_that_came_into_the_namespace_from_outside_is_not_told_to_stop() {
         LEAVE
     );
     let life = Life::leaving(Place::Pid1, &["--wait-descendants"], CAREFUL, &script);
-    life.world.await_key("main", "Ready");
+    life.sandbox.await_key("main", "Ready");
     // As `kubectl exec` does.
     let visit = "trap ': >\"$W/visitor-told\"' TERM; : >\"$W/entered\"; while test -d \"$W\"; do sleep 0.01; done";
     let visitor = life
-        .world
+        .sandbox
         .command("nsenter")
         .args(["-t", &life.supervisor().to_string(), "-p", "--"])
         .args(["sh", "-c", visit])
-        .env("W", life.world.path("."))
+        .env("W", life.sandbox.path("."))
         .start();
     life.await_file("told");
     life.touch("let-go");
-    let Life { world, running, .. } = life;
+    let Life {
+        sandbox, running, ..
+    } = life;
     assert_eq!(running.end().status, 3);
     // The namespace takes it along.
     assert_eq!(visitor.end().status, 137);
-    assert!(!world.path("visitor-told").exists());
+    assert!(!sandbox.path("visitor-told").exists());
 }
 
 #[test]
@@ -675,9 +710,9 @@ fn where_proc_is_another_namespaces_nobody_is_told_and_the_life_ends_all_the_sam
     if !is_permitted("a PID namespace", trial.args(["-pf", "true"])) {
         return;
     }
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let exitdir = binary();
-    let ended = world
+    let ended = sandbox
         .command("unshare")
         .args(["-pf", "--kill-child"])
         .arg(exitdir)
@@ -690,5 +725,5 @@ fn where_proc_is_another_namespaces_nobody_is_told_and_the_life_ends_all_the_sam
         "{}",
         ended.stderr
     );
-    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("3"));
+    assert_eq!(sandbox.key("main", "ExitCode").as_deref(), Some("3"));
 }

@@ -96,9 +96,9 @@ fn a_timeout_ends_the_stop_delay() {
     let life = Life::start("--stop-delay 1h --timeout 500ms --grace-period 1h");
     life.send(&[TERM]);
     wait_until("the time is over", || life.heard().contains(&TERM));
-    let (ended, world) = life.end();
+    let (ended, sandbox) = life.end();
     assert_eq!(ended.status, 124, "{ended:?}");
-    assert_eq!(world.key("main", "Reason").as_deref(), Some("timeout"));
+    assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("timeout"));
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn a_command_that_ends_during_the_stop_delay_ends_the_life_at_once_and_is_not_st
     let life = Life::start("--stop-delay 1h --restart always");
     life.send(&[TERM]);
     assert_eq!(life.all_heard(), []);
-    let (ended, world) = life.end();
+    let (ended, sandbox) = life.end();
     assert_eq!(ended.status, LET_GO, "{ended:?}");
-    assert_eq!(world.key("main", "Reason").as_deref(), Some("exited"));
-    let log = std::fs::read_to_string(world.path("cmd")).unwrap();
+    assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("exited"));
+    let log = std::fs::read_to_string(sandbox.path("cmd")).unwrap();
     assert_eq!(log.matches("up").count(), 1);
 }

@@ -4,14 +4,14 @@
 use crate::support::inspect::await_sleep;
 use crate::support::listener::{Life, can_listen};
 use crate::support::recorder::Diarist;
-use crate::support::sandbox::{Start, World, binary};
+use crate::support::sandbox::{Sandbox, Start, binary};
 use crate::support::signals::{HUP, INT, LAST, QUIT, TERM, USR1};
 
 #[test]
 fn a_term_from_outside_becomes_the_stop_signal_and_others_stay_what_they_are() {
     let traps = "for s in INT HUP TERM USR1; do trap \"echo $s >> '$DIARY'\" $s; done";
-    let diarist = Diarist::start(traps, |world| {
-        world.run(["-n", "main", "--stop-signal", "INT"])
+    let diarist = Diarist::start(traps, |sandbox| {
+        sandbox.run(["-n", "main", "--stop-signal", "INT"])
     });
     for (sent, received) in [(15, "INT"), (1, "HUP"), (10, "USR1")] {
         diarist.running.send(sent);
@@ -25,20 +25,20 @@ fn a_term_from_outside_becomes_the_stop_signal_and_others_stay_what_they_are() {
 #[test]
 fn a_stop_sends_nothing_if_its_signal_was_passed_on_before() {
     let traps = "for s in TERM USR1; do trap \"echo $s >> '$DIARY'\" $s; done";
-    let diarist = Diarist::start(traps, |world| {
-        world.run(["-n", "main", "--death-deps", "dep"])
+    let diarist = Diarist::start(traps, |sandbox| {
+        sandbox.run(["-n", "main", "--death-deps", "dep"])
     });
     diarist.running.send(TERM);
     diarist.await_entry("TERM");
-    diarist.world.record_death("dep", "0");
-    diarist.world.await_key("main", "Cause");
+    diarist.sandbox.record_death("dep", "0");
+    diarist.sandbox.await_key("main", "Cause");
     // Whatever was sent with the stop comes before this.
     diarist.running.send(USR1);
     diarist.await_entry("USR1");
     diarist.let_go();
-    let Diarist { world, running } = diarist;
+    let Diarist { sandbox, running } = diarist;
     assert_eq!(running.end().status, 5);
-    assert_eq!(world.lines("diary"), ["up", "TERM", "USR1"]);
+    assert_eq!(sandbox.lines("diary"), ["up", "TERM", "USR1"]);
 }
 
 /// Options, what came from outside and what the command got for it, and what the stop sends then.
@@ -97,11 +97,11 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
         } else {
             "trap 'exit 6' TERM"
         };
-        let diarist = Diarist::start(traps, |world| {
-            world.run(["-n", "main", "--death-deps", "dep", "--grace-period", grace])
+        let diarist = Diarist::start(traps, |sandbox| {
+            sandbox.run(["-n", "main", "--death-deps", "dep", "--grace-period", grace])
         });
-        diarist.world.record_death("dep", "3");
-        let Diarist { world, running } = diarist;
+        diarist.sandbox.record_death("dep", "3");
+        let Diarist { sandbox, running } = diarist;
         let ended = running.end();
         let (status, reason) = if deaf {
             (137, "killed")
@@ -110,12 +110,12 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
         };
         assert_eq!(ended.status, status, "{grace}: {}", ended.stderr);
         assert_eq!(
-            world.key("main", "Reason").as_deref(),
+            sandbox.key("main", "Reason").as_deref(),
             Some(reason),
             "{grace}"
         );
         assert_eq!(
-            world.key("main", "Signal").as_deref(),
+            sandbox.key("main", "Signal").as_deref(),
             deaf.then_some("KILL"),
             "{grace}"
         );
@@ -133,8 +133,8 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
         );
     }
     // A TERM from outside has no grace period: whoever sent it may send KILL.
-    let diarist = Diarist::start("trap 'echo TERM >> \"$DIARY\"' TERM", |world| {
-        world.run(["-n", "main", "--grace-period", "0"])
+    let diarist = Diarist::start("trap 'echo TERM >> \"$DIARY\"' TERM", |sandbox| {
+        sandbox.run(["-n", "main", "--grace-period", "0"])
     });
     diarist.running.send(TERM);
     diarist.await_entry("TERM");
@@ -144,8 +144,8 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
 
 #[test]
 fn what_we_were_started_with_ignored_does_not_end_a_wait() {
-    let world = World::new();
-    let mut command = world.command("env");
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command("env");
     let waiting = command
         .args(["--ignore-signal=HUP,INT"])
         .arg(binary())
@@ -163,7 +163,7 @@ fn what_we_were_started_with_ignored_does_not_end_a_wait() {
     await_sleep(&waiting);
     waiting.send(HUP);
     waiting.send(INT);
-    world.signal(["--ready", "db"]).finish();
+    sandbox.signal(["--ready", "db"]).finish();
     let ended = waiting.end();
     ended.assert_output(0, "started\n");
 }

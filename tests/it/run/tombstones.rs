@@ -3,7 +3,7 @@
 
 use crate::support::inspect::{assert_sentence, await_sleep, keys};
 use crate::support::recorder::Diarist;
-use crate::support::sandbox::{Running, Start, World, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use crate::support::signals::TERM;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
@@ -16,12 +16,14 @@ fn the_keys_stand_in_the_order_of_what_happened_and_nothing_is_said() {
         (kills, "ExitCode Signal Reason Died", "signaled"),
     ] {
         for script in scripts {
-            let world = World::new();
-            let ended = world.run(["-n", "main", "--", "sh", "-c", script]).finish();
+            let sandbox = Sandbox::new();
+            let ended = sandbox
+                .run(["-n", "main", "--", "sh", "-c", script])
+                .finish();
             assert_eq!(ended.stderr, "", "{script}");
             let expected = format!("Waiting Lock Born Ready {end}");
-            assert_eq!(keys(&world, "main"), expected, "{script}");
-            let found = world.key("main", "Reason");
+            assert_eq!(keys(&sandbox, "main"), expected, "{script}");
+            let found = sandbox.key("main", "Reason");
             assert_eq!(found.as_deref(), Some(reason), "{script}");
         }
     }
@@ -76,10 +78,10 @@ fn every_ending_has_its_reason_in_the_tombstone() {
         ),
     ];
     for (options, command, status, expected) in cases {
-        let world = World::new();
-        world.record_death("dead", "3");
-        world.record_death("ok", "0");
-        let ended = world
+        let sandbox = Sandbox::new();
+        sandbox.record_death("dead", "3");
+        sandbox.record_death("ok", "0");
+        let ended = sandbox
             .run(["-n", "main"])
             .args(options)
             .arg("--")
@@ -93,8 +95,8 @@ fn every_ending_has_its_reason_in_the_tombstone() {
         );
         let found = format!(
             "{} {}",
-            keys(&world, "main"),
-            world.key("main", "Reason").unwrap()
+            keys(&sandbox, "main"),
+            sandbox.key("main", "Reason").unwrap()
         );
         assert_eq!(found, expected, "{options:?}");
         if status == 124 || expected.contains("stopped") {
@@ -102,13 +104,13 @@ fn every_ending_has_its_reason_in_the_tombstone() {
         }
     }
     for signal in [1, 2, 3, 15] {
-        let world = World::new();
-        let waiting = world
+        let sandbox = Sandbox::new();
+        let waiting = sandbox
             .run(["-n", "main"])
             .args(long_ago)
             .args(["--", "echo", "started"])
             .start();
-        world.await_key("main", "Lock");
+        sandbox.await_key("main", "Lock");
         await_sleep(&waiting);
         for dropped in [10, 12, 28] {
             waiting.send(dropped);
@@ -118,30 +120,33 @@ fn every_ending_has_its_reason_in_the_tombstone() {
         assert_sentence(&ended, "exitdir-run", 128 + signal);
         assert_eq!(ended.stdout, "");
         assert_eq!(
-            keys(&world, "main"),
+            keys(&sandbox, "main"),
             "Waiting Lock WaitingFor ExitCode Reason Died"
         );
-        assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
+        assert_eq!(
+            sandbox.key("main", "Reason").as_deref(),
+            Some("interrupted")
+        );
     }
 }
 
 #[test]
 fn with_exit_only_nothing_is_written_until_death() {
     for (script, key) in [("exit 3", "3"), ("exit 0", "0")] {
-        let world = World::new();
-        std::fs::create_dir(world.dir()).unwrap();
+        let sandbox = Sandbox::new();
+        std::fs::create_dir(sandbox.dir()).unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
         // A name that ends a rename would show it: everything that ever happens in the directory is recorded.
         let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
         inotify::add_watch(
             &watch,
-            world.dir(),
+            sandbox.dir(),
             WatchFlags::CREATE | WatchFlags::MOVED_TO,
         )
         .unwrap();
-        let marker = world.path("marker");
+        let marker = sandbox.path("marker");
         let script = format!("touch \"$0\"; read x; {script}");
-        let main = world
+        let main = sandbox
             .run([
                 "-n",
                 "main",
@@ -162,15 +167,15 @@ fn with_exit_only_nothing_is_written_until_death() {
             rustix::io::Errno::AGAIN,
             "not even hidden files"
         );
-        assert!(world.entries().is_empty());
+        assert!(sandbox.entries().is_empty());
         drop(writer);
         assert_eq!(main.end().status.to_string(), key);
-        assert_eq!(world.entries(), ["main"]);
-        assert_eq!(world.key("main", "ExitCode").as_deref(), Some(key));
-        assert_eq!(world.wait(["-t", "0", "main"]).finish().status, 0);
+        assert_eq!(sandbox.entries(), ["main"]);
+        assert_eq!(sandbox.key("main", "ExitCode").as_deref(), Some(key));
+        assert_eq!(sandbox.wait(["-t", "0", "main"]).finish().status, 0);
     }
-    let world = World::new();
-    let main = world
+    let sandbox = Sandbox::new();
+    let main = sandbox
         .run([
             "-n",
             "main",
@@ -184,34 +189,37 @@ fn with_exit_only_nothing_is_written_until_death() {
         ])
         .start();
     await_sleep(&main);
-    assert!(world.entries().is_empty());
+    assert!(sandbox.entries().is_empty());
     main.send(TERM);
     assert_eq!(main.end().status, 143);
-    assert_eq!(world.key("main", "Reason").as_deref(), Some("interrupted"));
+    assert_eq!(
+        sandbox.key("main", "Reason").as_deref(),
+        Some("interrupted")
+    );
 }
 
 #[test]
 fn names_of_every_length_work_and_leave_nothing_else_behind() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let mut names: Vec<String> = (249..=255).map(|length| "n".repeat(length)).collect();
     // Alike up to the last byte.
     names.push(format!("{}x", "n".repeat(254)));
     let lives: Vec<Running> = names
         .iter()
-        .map(|name| world.run(["-n", name, "--", "sleep", "60"]).start())
+        .map(|name| sandbox.run(["-n", name, "--", "sleep", "60"]).start())
         .collect();
     for name in &names {
-        world.await_key(name, "Ready");
+        sandbox.await_key(name, "Ready");
     }
     names.sort();
-    assert_eq!(world.entries(), names);
+    assert_eq!(sandbox.entries(), names);
     let longest = names.iter().find(|name| name.len() == 255).unwrap();
     assert_eq!(
-        world.run(["-n", longest, "--", "true"]).finish().status,
+        sandbox.run(["-n", longest, "--", "true"]).finish().status,
         125,
         "the name is taken"
     );
-    let follower = world
+    let follower = sandbox
         .run(["--death-deps", longest, "--", "sleep", "60"])
         .start();
     await_sleep(&follower);
@@ -220,21 +228,21 @@ fn names_of_every_length_work_and_leave_nothing_else_behind() {
         .into_iter()
         .for_each(|life| assert_eq!(life.end().status, 143));
     assert_eq!(follower.end().status, 143);
-    world.record_death(longest, "3");
-    assert_eq!(world.wait(["-x", longest]).finish().status, 3);
-    assert_eq!(world.entries(), names);
+    sandbox.record_death(longest, "3");
+    assert_eq!(sandbox.wait(["-x", longest]).finish().status, 3);
+    assert_eq!(sandbox.entries(), names);
 }
 
 #[test]
 fn a_directory_that_goes_away_does_not_end_the_command() {
-    let diarist = Diarist::start("trap 'echo TERM >> \"$DIARY\"; exit 6' TERM", |world| {
-        world.run(["-n", "main", "--poll", "20ms", "--death-deps", "dep"])
+    let diarist = Diarist::start("trap 'echo TERM >> \"$DIARY\"; exit 6' TERM", |sandbox| {
+        sandbox.run(["-n", "main", "--poll", "20ms", "--death-deps", "dep"])
     });
-    std::fs::rename(diarist.world.dir(), diarist.world.path("old")).unwrap();
+    std::fs::rename(diarist.sandbox.dir(), diarist.sandbox.path("old")).unwrap();
     // When it is back it is watched again, and the end goes to the directory that is there.
-    diarist.world.record_death("other", "0");
-    diarist.world.record_death("dep", "3");
-    let Diarist { world, running } = diarist;
+    diarist.sandbox.record_death("other", "0");
+    diarist.sandbox.record_death("dep", "3");
+    let Diarist { sandbox, running } = diarist;
     let ended = running.end();
     assert_eq!(ended.status, 6, "{}", ended.stderr);
     assert!(
@@ -242,17 +250,17 @@ fn a_directory_that_goes_away_does_not_end_the_command() {
         "{}",
         ended.stderr
     );
-    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("6"));
-    assert_eq!(world.key("main", "Cause").as_deref(), Some("dep"));
-    assert_eq!(world.entries(), ["dep", "main", "other"]);
+    assert_eq!(sandbox.key("main", "ExitCode").as_deref(), Some("6"));
+    assert_eq!(sandbox.key("main", "Cause").as_deref(), Some("dep"));
+    assert_eq!(sandbox.entries(), ["dep", "main", "other"]);
 
     // Gone for good: said, and CMD's status all the same.
-    let diarist = Diarist::start(":", |world| {
-        world.run(["-n", "main", "--poll", "20ms", "--death-deps", "dep"])
+    let diarist = Diarist::start(":", |sandbox| {
+        sandbox.run(["-n", "main", "--poll", "20ms", "--death-deps", "dep"])
     });
-    std::fs::rename(diarist.world.dir(), diarist.world.path("old")).unwrap();
+    std::fs::rename(diarist.sandbox.dir(), diarist.sandbox.path("old")).unwrap();
     diarist.let_go();
-    let Diarist { world, running } = diarist;
+    let Diarist { sandbox, running } = diarist;
     let ended = running.end();
     assert_eq!(ended.status, 5, "{}", ended.stderr);
     assert!(
@@ -263,18 +271,18 @@ fn a_directory_that_goes_away_does_not_end_the_command() {
         "{}",
         ended.stderr
     );
-    assert!(!world.dir().exists());
+    assert!(!sandbox.dir().exists());
 }
 
 #[test]
 fn a_tombstone_that_is_removed_by_hand_comes_back_with_the_end() {
-    let diarist = Diarist::start(":", |world| world.run(["-n", "main"]));
-    let waiting = diarist.world.key("main", "Waiting");
-    std::fs::remove_file(diarist.world.dir().join("main")).unwrap();
+    let diarist = Diarist::start(":", |sandbox| sandbox.run(["-n", "main"]));
+    let waiting = diarist.sandbox.key("main", "Waiting");
+    std::fs::remove_file(diarist.sandbox.dir().join("main")).unwrap();
     diarist.let_go();
-    let Diarist { world, running } = diarist;
+    let Diarist { sandbox, running } = diarist;
     assert_eq!(running.end().status, 5);
-    assert_eq!(world.key("main", "ExitCode").as_deref(), Some("5"));
-    assert_eq!(world.key("main", "Waiting"), waiting);
-    assert_eq!(world.entries(), ["main"]);
+    assert_eq!(sandbox.key("main", "ExitCode").as_deref(), Some("5"));
+    assert_eq!(sandbox.key("main", "Waiting"), waiting);
+    assert_eq!(sandbox.entries(), ["main"]);
 }

@@ -33,9 +33,12 @@ fn a_death_that_is_said_during_restarts_in_place_is_not_lost() {
         let proxy = proxy_of(round, JOB_PROXY, ReadyOn::Signal, any_manner(round));
         let pod = Pod::start(Policy::Never, vec![main, proxy]);
         if !own {
-            pod.world.await_key("main", "Born");
+            pod.sandbox.await_key("main", "Born");
             std::thread::sleep(round.millis("said after", 0, 2500));
-            let said = pod.world.signal(["-c", &code.to_string(), "main"]).finish();
+            let said = pod
+                .sandbox
+                .signal(["-c", &code.to_string(), "main"])
+                .finish();
             assert_eq!((said.status, said.stderr.as_str()), (0, ""));
         }
         pod.await_ends("proxy", 1);
@@ -51,7 +54,7 @@ fn a_death_that_is_said_during_restarts_in_place_is_not_lost() {
         // It may have been about to end by itself.
         let main = pod.statuses("main");
         assert!(matches!(main[..], [143] | [3]), "{main:?}");
-        let text = pod.world.tombstone("main");
+        let text = pod.sandbox.tombstone("main");
         assert!(text.contains(&record), "{text}");
         assert_eq!(text.matches("\nDied: ").count(), 1, "{text}");
         assert!(text.matches("\nReady: ").count() <= 1, "{text}");
@@ -101,8 +104,11 @@ fn when_mains_supervisor_is_killed_main_is_lost_and_the_proxy_stops_at_once() {
             "{:?}",
             at.duration_since(killed)
         );
-        assert_eq!(pod.world.wait(["main:lost", "-t", "0"]).finish().status, 0);
-        let table = pod.world.applet("status").finish().stdout;
+        assert_eq!(
+            pod.sandbox.wait(["main:lost", "-t", "0"]).finish().status,
+            0
+        );
+        let table = pod.sandbox.applet("status").finish().stdout;
         let row = table
             .lines()
             .find(|line| line.starts_with("main "))
@@ -144,8 +150,8 @@ fn start_job_that_loses_main(round: &Round, ready_on: ReadyOn, doing: Doing) -> 
 
 fn bring_main_to(pod: &Pod, doing: Doing) {
     if doing == Doing::Waiting {
-        pod.world.await_key("main", "Waiting");
-        pod.world.await_key("proxy", "Born");
+        pod.sandbox.await_key("main", "Waiting");
+        pod.sandbox.await_key("proxy", "Born");
         return;
     }
     pod.await_ready();
@@ -154,7 +160,7 @@ fn bring_main_to(pod: &Pod, doing: Doing) {
         Doing::Stopping => assert!(pod.send("main", TERM)),
         Doing::StoppingForAnother => {
             assert!(pod.send("other", USR1));
-            assert_eq!(pod.world.await_key("main", "Cause"), "other");
+            assert_eq!(pod.sandbox.await_key("main", "Cause"), "other");
         }
     }
 }

@@ -216,7 +216,7 @@ fn while_a_pod_drains_main_keeps_its_proxy() {
         let pod = Pod::start(Policy::Never, vec![main, proxy]);
         pod.await_ready();
         std::thread::sleep(round.millis("the end comes after", 0, 300));
-        let pre_stop = pod.world.wait(["main", "-t", "25s"]).start();
+        let pre_stop = pod.sandbox.wait(["main", "-t", "25s"]).start();
         assert!(pod.send("main", TERM));
         assert_eq!(pre_stop.end().status, 0);
         // It may be over already: it follows main.

@@ -19,7 +19,7 @@ const NOTES_PROXY: &str =
 /// Nobody is born on a dependency that is going down, as far as that could be seen when it was started. Only for a
 /// main that [`NOTES_PROXY`] in each of its lives.
 fn assert_born_on_a_proxy_that_stays(pod: &Pod) {
-    let notes = std::fs::read_to_string(pod.world.path("born-on")).unwrap();
+    let notes = std::fs::read_to_string(pod.sandbox.path("born-on")).unwrap();
     let notes: Vec<&str> = notes.lines().collect();
     let lives = pod.lives("main");
     assert_eq!(notes.len(), lives.len());
@@ -197,7 +197,7 @@ fn a_script_that_signals_by_hand_may_fail_and_be_restarted_before_it_succeeds() 
             any_manner(round),
         );
         let pod = Pod::start(Policy::OnFailure, vec![main, proxy]);
-        let waits = pod.world.wait(["main:ok", "--keep-waiting"]).start();
+        let waits = pod.sandbox.wait(["main:ok", "--keep-waiting"]).start();
         pod.await_end();
         assert!(is_done(&pod));
         assert_eq!(pod.statuses("main"), [4, 0]);

@@ -6,7 +6,7 @@ use crate::support::pod::main_and_proxy::{
 };
 use crate::support::pod::scripts::SERVE;
 use crate::support::random_rounds::Round;
-use crate::support::sandbox::{Start, World};
+use crate::support::sandbox::{Sandbox, Start};
 use crate::support::signals::KILL;
 
 /// A tombstone that somebody else left, in every state there is.
@@ -52,7 +52,7 @@ fn foreign_corpses() -> Vec<(&'static str, &'static str)> {
 }
 
 /// Kills the supervisors of a first pod, so that its tombstones are lost ones of this boot.
-fn leave_lost_ones(round: &Round, world: World) -> World {
+fn leave_lost_ones(round: &Round, sandbox: Sandbox) -> Sandbox {
     let slow = |name: &str, options: &str| Container::new(name, options, SERVE);
     let doing = round.pick("main was", &["waiting", "running"]);
     let proxy = if doing == "waiting" {
@@ -61,7 +61,7 @@ fn leave_lost_ones(round: &Round, world: World) -> World {
         ""
     };
     let pod = Pod::start_in(
-        world,
+        sandbox,
         Policy::Never,
         vec![slow("main", JOB_MAIN), slow("proxy", proxy)],
     );
@@ -70,37 +70,37 @@ fn leave_lost_ones(round: &Round, world: World) -> World {
     } else {
         "Born"
     };
-    pod.world.await_key("main", key);
-    pod.world.await_key("proxy", "Born");
+    pod.sandbox.await_key("main", key);
+    pod.sandbox.await_key("proxy", "Born");
     assert!(pod.send("main", KILL) && pod.send("proxy", KILL));
     pod.await_end();
-    pod.into_world()
+    pod.into_sandbox()
 }
 
 #[test]
 fn after_a_sweep_a_pod_begins_as_the_first_time() {
     rounds_with_a_proxy("pod-wide restart", |round, ready_on| {
-        let mut world = World::new();
+        let mut sandbox = Sandbox::new();
         if round.chance("both were lost") {
-            world = leave_lost_ones(round, world);
+            sandbox = leave_lost_ones(round, sandbox);
         } else {
-            std::fs::create_dir(world.dir()).unwrap();
+            std::fs::create_dir(sandbox.dir()).unwrap();
             for name in ["main", "proxy"] {
                 let (what, text) = round.pick(name, &foreign_corpses());
                 assert!(!what.is_empty());
-                std::fs::write(world.dir().join(name), text).unwrap();
+                std::fs::write(sandbox.dir().join(name), text).unwrap();
             }
         }
-        std::fs::write(world.dir().join(".proxy.new"), "Waiting: \"2026").unwrap();
-        std::fs::create_dir(world.dir().join("lost+found")).unwrap();
-        let sweep = world.applet("install").arg("--sweep").finish();
+        std::fs::write(sandbox.dir().join(".proxy.new"), "Waiting: \"2026").unwrap();
+        std::fs::create_dir(sandbox.dir().join("lost+found")).unwrap();
+        let sweep = sandbox.applet("install").arg("--sweep").finish();
         assert_eq!(sweep.status, 0, "{}", sweep.stderr);
-        assert_eq!(world.entries(), ["lost+found"]);
+        assert_eq!(sandbox.entries(), ["lost+found"]);
 
         let works = work(round.millis("main works for", 0, 300));
         let main = job_main(round, JOB_MAIN, ready_on.call() + &works);
         let proxy = proxy_of(round, JOB_PROXY, ready_on, any_manner(round));
-        let pod = Pod::start_in(world, Policy::OnFailure, vec![main, proxy]);
+        let pod = Pod::start_in(sandbox, Policy::OnFailure, vec![main, proxy]);
         pod.await_end();
         assert!(is_done(&pod));
         assert_eq!(pod.statuses("main"), [0]);

@@ -4,7 +4,7 @@ use crate::support::inspect::assert_sentence;
 use crate::support::namespaces::{SMALL_DISK, with_mounts};
 use crate::support::proc::await_gone;
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
+use crate::support::sandbox::{Sandbox, Start, binary, eventually, wait_until};
 use crate::support::signals::{KILL, TERM};
 use crate::support::users::{as_nobody, installed, nobody_is_permitted};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -24,8 +24,8 @@ fn the_name_is_the_argument_or_exitdir_name_or_exitfile() {
         ),
     ];
     for (arguments, own, name) in cases {
-        let world = World::new();
-        let ended = world
+        let sandbox = Sandbox::new();
+        let ended = sandbox
             .signal(arguments)
             .envs(own.map(|own| ("EXITDIR_NAME", own)))
             .finish();
@@ -39,8 +39,8 @@ fn the_name_is_the_argument_or_exitdir_name_or_exitfile() {
             (0, ""),
             "{arguments:?}"
         );
-        assert_eq!(world.entries(), [name], "{arguments:?}");
-        assert_eq!(world.key(name, "Reason").as_deref(), Some("said"));
+        assert_eq!(sandbox.entries(), [name], "{arguments:?}");
+        assert_eq!(sandbox.key(name, "Reason").as_deref(), Some("said"));
     }
 }
 
@@ -54,9 +54,13 @@ fn codes_and_readiness_are_recorded_for_everybody_to_see() {
         (&["--ready", "main"], "ready", "-"),
         (&["-r", "main"], "ready", "-"),
     ] {
-        let world = World::new();
-        assert_eq!(world.signal(arguments).finish().status, 0, "{arguments:?}");
-        let printed = world
+        let sandbox = Sandbox::new();
+        assert_eq!(
+            sandbox.signal(arguments).finish().status,
+            0,
+            "{arguments:?}"
+        );
+        let printed = sandbox
             .wait(["--any", "--print", "main", "main:ready"])
             .finish()
             .stdout;
@@ -64,12 +68,12 @@ fn codes_and_readiness_are_recorded_for_everybody_to_see() {
             printed,
             format!("main {state} {code}\n"),
             "{arguments:?}: {}",
-            world.tombstone("main")
+            sandbox.tombstone("main")
         );
     }
-    let world = World::new();
-    world.signal(["-r", "main"]).finish();
-    assert!(world.key("main", "Born").is_some() && world.key("main", "Ready").is_some());
+    let sandbox = Sandbox::new();
+    sandbox.signal(["-r", "main"]).finish();
+    assert!(sandbox.key("main", "Born").is_some() && sandbox.key("main", "Ready").is_some());
 }
 
 #[test]
@@ -85,25 +89,25 @@ fn a_message_is_one_quoted_line_of_at_most_1_kib() {
         ("Died: \"fake\"", r#""Died: \"fake\"""#),
         ("gr\u{fc}n", "\"gr\u{fc}n\""),
     ] {
-        let world = World::new();
-        assert_eq!(world.signal(["-m", text, "main"]).finish().status, 0);
+        let sandbox = Sandbox::new();
+        assert_eq!(sandbox.signal(["-m", text, "main"]).finish().status, 0);
         assert_eq!(
-            world.key("main", "Message").as_deref(),
+            sandbox.key("main", "Message").as_deref(),
             Some(recorded),
             "{}",
-            world.tombstone("main")
+            sandbox.tombstone("main")
         );
         assert_eq!(
-            world.tombstone("main").lines().count(),
+            sandbox.tombstone("main").lines().count(),
             4,
             "{}",
-            world.tombstone("main")
+            sandbox.tombstone("main")
         );
     }
     for text in [&long, &wide] {
-        let world = World::new();
-        assert_eq!(world.signal(["-m", text, "main"]).finish().status, 0);
-        let message = world.key("main", "Message").unwrap();
+        let sandbox = Sandbox::new();
+        assert_eq!(sandbox.signal(["-m", text, "main"]).finish().status, 0);
+        let message = sandbox.key("main", "Message").unwrap();
         assert!(
             (1000..=1024).contains(&message.len()),
             "{} bytes",
@@ -113,14 +117,14 @@ fn a_message_is_one_quoted_line_of_at_most_1_kib() {
             message.ends_with('"') && !message.ends_with("\\\""),
             "cut within an escape: {message}"
         );
-        assert_eq!(world.wait(["main:ok", "-t", "0"]).finish().status, 0);
+        assert_eq!(sandbox.wait(["main:ok", "-t", "0"]).finish().status, 0);
     }
 }
 
 #[test]
 fn a_living_life_is_appended_to_and_its_first_death_counts() {
-    let world = World::new();
-    let mut main = world.run([
+    let sandbox = Sandbox::new();
+    let mut main = sandbox.run([
         "-n",
         "main",
         "--ready-on",
@@ -132,62 +136,66 @@ fn a_living_life_is_appended_to_and_its_first_death_counts() {
     ]);
     let (reader, writer) = std::io::pipe().unwrap();
     let mut main = main.stdin(reader).start();
-    world.await_key("main", "Born");
-    let head = world.tombstone("main");
-    let inode = std::fs::metadata(world.dir().join("main")).unwrap().ino();
+    sandbox.await_key("main", "Born");
+    let head = sandbox.tombstone("main");
+    let inode = std::fs::metadata(sandbox.dir().join("main")).unwrap().ino();
 
     assert_eq!(
-        world
+        sandbox
             .signal(["--ready", "main", "-m", "warm"])
             .finish()
             .status,
         0
     );
-    assert_eq!(world.wait(["main:ready", "-t", "0"]).finish().status, 0);
-    world.record_ready("main");
+    assert_eq!(sandbox.wait(["main:ready", "-t", "0"]).finish().status, 0);
+    sandbox.record_ready("main");
     assert_eq!(
-        world.tombstone("main").matches("Ready: ").count(),
+        sandbox.tombstone("main").matches("Ready: ").count(),
         1,
         "said already"
     );
 
     assert_eq!(
-        world
+        sandbox
             .signal(["-c", "3", "main", "-m", "first"])
             .finish()
             .status,
         0
     );
-    assert_eq!(world.wait(["-x", "main", "-t", "0"]).finish().status, 3);
-    let said = world.tombstone("main");
+    assert_eq!(sandbox.wait(["-x", "main", "-t", "0"]).finish().status, 3);
+    let said = sandbox.tombstone("main");
     assert!(said.starts_with(&head), "appended, not rewritten");
 
-    let again = world.signal(["-c", "3", "main"]).finish();
+    let again = sandbox.signal(["-c", "3", "main"]).finish();
     assert_eq!(
         (again.status, again.stderr.as_str()),
         (0, ""),
         "it says the same"
     );
     for arguments in [["-c", "4", "main"], ["-c", "0", "main"]] {
-        assert_sentence(&world.signal(arguments).finish(), "exitdir-signal", 0);
+        assert_sentence(&sandbox.signal(arguments).finish(), "exitdir-signal", 0);
     }
     assert_sentence(
-        &world.signal(["--ready", "main"]).finish(),
+        &sandbox.signal(["--ready", "main"]).finish(),
         "exitdir-signal",
         0,
     );
-    assert_eq!(world.tombstone("main"), said, "the second word is dropped");
+    assert_eq!(
+        sandbox.tombstone("main"),
+        said,
+        "the second word is dropped"
+    );
 
     assert!(main.is_running(), "CMD is not stopped");
     drop(writer);
     assert_eq!(main.end().status, 7, "the supervisor ends as CMD does");
     assert_eq!(
-        world.tombstone("main"),
+        sandbox.tombstone("main"),
         said,
         "and writes no death of its own"
     );
     assert_eq!(
-        std::fs::metadata(world.dir().join("main")).unwrap().ino(),
+        std::fs::metadata(sandbox.dir().join("main")).unwrap().ino(),
         inode
     );
 }
@@ -198,16 +206,16 @@ fn another_programs_living_tombstone_is_appended_to_also_without_its_last_newlin
         "Born: \"2026-11-20T21:29:27Z\"\n",
         "Born: \"2026-11-20T21:29:27Z\"\nReady: \"2026",
     ] {
-        let world = World::new();
-        std::fs::create_dir(world.dir()).unwrap();
-        std::fs::write(world.dir().join("main"), text).unwrap();
-        world.record_death("main", "3");
-        assert!(world.tombstone("main").starts_with(text));
+        let sandbox = Sandbox::new();
+        std::fs::create_dir(sandbox.dir()).unwrap();
+        std::fs::write(sandbox.dir().join("main"), text).unwrap();
+        sandbox.record_death("main", "3");
+        assert!(sandbox.tombstone("main").starts_with(text));
         assert_eq!(
-            world.wait(["-x", "main", "-t", "0"]).finish().status,
+            sandbox.wait(["-x", "main", "-t", "0"]).finish().status,
             3,
             "{}",
-            world.tombstone("main")
+            sandbox.tombstone("main")
         );
     }
 }
@@ -227,33 +235,36 @@ fn a_corpse_is_replaced_unless_it_says_the_same() {
             (&["-c", "0", "main"], 0, what == "foreign"),
             (&["-c", "5", "main"], 5, false),
         ] {
-            let world = World::new();
-            std::fs::create_dir(world.dir()).unwrap();
-            std::fs::write(world.dir().join("main"), text).unwrap();
-            let ended = world.signal(arguments).finish();
+            let sandbox = Sandbox::new();
+            std::fs::create_dir(sandbox.dir()).unwrap();
+            std::fs::write(sandbox.dir().join("main"), text).unwrap();
+            let ended = sandbox.signal(arguments).finish();
             assert_eq!(
                 (ended.status, ended.stderr.as_str()),
                 (0, ""),
                 "{what} {arguments:?}"
             );
             assert_eq!(
-                world.tombstone("main") == text,
+                sandbox.tombstone("main") == text,
                 same,
                 "{what} {arguments:?}: {}",
-                world.tombstone("main")
+                sandbox.tombstone("main")
             );
-            assert_eq!(world.wait(["-x", "main", "-t", "0"]).finish().status, code);
-            assert_eq!(world.entries(), ["main"]);
+            assert_eq!(
+                sandbox.wait(["-x", "main", "-t", "0"]).finish().status,
+                code
+            );
+            assert_eq!(sandbox.entries(), ["main"]);
         }
-        let world = World::new();
-        std::fs::create_dir(world.dir()).unwrap();
-        std::fs::write(world.dir().join("main"), text).unwrap();
-        world.record_ready("main");
+        let sandbox = Sandbox::new();
+        std::fs::create_dir(sandbox.dir()).unwrap();
+        std::fs::write(sandbox.dir().join("main"), text).unwrap();
+        sandbox.record_ready("main");
         assert_eq!(
-            world.wait(["main:ready", "-t", "0"]).finish().status,
+            sandbox.wait(["main:ready", "-t", "0"]).finish().status,
             0,
             "{}",
-            world.tombstone("main")
+            sandbox.tombstone("main")
         );
     }
 }
@@ -266,10 +277,10 @@ fn directory_and_tombstones_are_open_to_all_whatever_the_umask() {
         "run --exit-only -n main -- true",
         "wait -t 0 main",
     ] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let script = format!("umask 077; exec \"$0\" {applet}");
-        let dir = world.path("parent/graveyard");
-        let ended = world
+        let dir = sandbox.path("parent/graveyard");
+        let ended = sandbox
             .command("sh")
             .args(["-c", &script])
             .arg(binary())
@@ -284,7 +295,7 @@ fn directory_and_tombstones_are_open_to_all_whatever_the_umask() {
             |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode(&dir), 0o777, "{applet}");
         assert_eq!(
-            mode(&world.path("parent")),
+            mode(&sandbox.path("parent")),
             0o700,
             "{applet}: parents as mkdir -p would"
         );
@@ -293,12 +304,16 @@ fn directory_and_tombstones_are_open_to_all_whatever_the_umask() {
         }
     }
     // A directory that is there keeps its mode.
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
-    std::fs::set_permissions(world.dir(), std::fs::Permissions::from_mode(0o750)).unwrap();
-    world.signal(["main"]).finish();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
+    std::fs::set_permissions(sandbox.dir(), std::fs::Permissions::from_mode(0o750)).unwrap();
+    sandbox.signal(["main"]).finish();
     assert_eq!(
-        std::fs::metadata(world.dir()).unwrap().permissions().mode() & 0o7777,
+        std::fs::metadata(sandbox.dir())
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777,
         0o750
     );
 }
@@ -308,33 +323,33 @@ fn another_user_can_signal_a_life_and_replace_a_corpse() {
     if !nobody_is_permitted() {
         return;
     }
-    let world = World::new();
-    let binary = installed(&world);
-    let _main = world
+    let sandbox = Sandbox::new();
+    let binary = installed(&sandbox);
+    let _main = sandbox
         .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
         .start();
-    world.signal(["-c", "1", "corpse"]).finish();
-    world.await_key("main", "Born");
+    sandbox.signal(["-c", "1", "corpse"]).finish();
+    sandbox.await_key("main", "Born");
     for (arguments, name, key) in [
         (["signal", "-r", "main"], "main", "Ready"),
         (["signal", "-c2", "main"], "main", "Died"),
         (["signal", "-c2", "corpse"], "corpse", "Died"),
     ] {
-        let ended = as_nobody(&world, &binary).args(arguments).finish();
+        let ended = as_nobody(&sandbox, &binary).args(arguments).finish();
         assert_eq!(
             (ended.status, ended.stderr.as_str()),
             (0, ""),
             "{arguments:?}"
         );
-        assert!(world.key(name, key).is_some(), "{arguments:?}");
+        assert!(sandbox.key(name, key).is_some(), "{arguments:?}");
     }
-    assert_eq!(world.wait(["-x", "corpse", "-t", "0"]).finish().status, 2);
+    assert_eq!(sandbox.wait(["-x", "corpse", "-t", "0"]).finish().status, 2);
 }
 
 #[test]
 fn a_full_disk_does_not_swallow_a_signal() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     // The first page of the disk is taken, so no tombstone can be filled.
     let disk = SMALL_DISK.replace("16k", "4k");
     let script = "cd \"$EXIT_DIR\"; head -c 4096 /dev/zero > .ballast || exit 99\n\
@@ -345,10 +360,10 @@ fn a_full_disk_does_not_swallow_a_signal() {
                   \"$0\" run -n late --exit-only -- sh -c 'exit 4'; echo \"$?\"\n\
                   \"$0\" wait -x -t 0 clean; echo \"$?\"\n\
                   ls -A";
-    if !is_permitted("a small tmpfs", &mut with_mounts(&world, &disk, "true")) {
+    if !is_permitted("a small tmpfs", &mut with_mounts(&sandbox, &disk, "true")) {
         return;
     }
-    let mut inside = with_mounts(&world, &disk, "sh");
+    let mut inside = with_mounts(&sandbox, &disk, "sh");
     let ended = inside.args(["-c", script]).arg(binary()).finish();
     // An empty file is a death once it has settled: at the first look it may still be about to be written.
     let (said, rest) = ended
@@ -370,18 +385,18 @@ fn a_full_disk_does_not_swallow_a_signal() {
 
 #[test]
 fn the_space_for_the_end_is_reserved_before_the_disk_is_full() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     if !is_permitted(
         "a small tmpfs",
-        &mut with_mounts(&world, SMALL_DISK, "true"),
+        &mut with_mounts(&sandbox, SMALL_DISK, "true"),
     ) {
         return;
     }
     // CMD fills the disk and tries again for good measure.
     let script = "\"$0\" run -n main --ready-on signal -- sh -c 'cd \"$EXIT_DIR\"; stat -c %b main; head -c 99999 /dev/zero > ballast; echo x > more; \
          \"$0\" signal -r main -m \"$(printf %01000d 7)\"; exit 3' \"$0\"; echo \"$?\"; tail -n 3 \"$EXIT_DIR/main\"";
-    let ended = with_mounts(&world, SMALL_DISK, "sh")
+    let ended = with_mounts(&sandbox, SMALL_DISK, "sh")
         .args(["-c", script])
         .arg(binary())
         .finish();
@@ -400,17 +415,17 @@ fn the_space_for_the_end_is_reserved_before_the_disk_is_full() {
 
 #[test]
 fn a_probe_passes_its_status_and_output_through_and_speaks_only_when_it_succeeds() {
-    let world = World::new();
-    let _main = world
+    let sandbox = Sandbox::new();
+    let _main = sandbox
         .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
         .start();
-    world.await_key("main", "Born");
+    sandbox.await_key("main", "Born");
     for (script, status) in [
         ("echo out; echo err >&2; exit 9", 9),
         ("kill -TERM $$", 143),
         ("exit 1", 1),
     ] {
-        let ended = world
+        let ended = sandbox
             .signal(["--ready", "main", "--", "sh", "-c", script])
             .finish();
         assert_eq!(ended.status, status, "{ended:?}");
@@ -420,9 +435,9 @@ fn a_probe_passes_its_status_and_output_through_and_speaks_only_when_it_succeeds
                 ("out\n", "err\n")
             );
         }
-        assert_eq!(world.key("main", "Ready"), None, "{script}");
+        assert_eq!(sandbox.key("main", "Ready"), None, "{script}");
     }
-    let ended = world
+    let ended = sandbox
         .signal(["--ready", "main", "--", "sh", "-c", "echo fine"])
         .env("EXITDIR_NAME", "other")
         .finish();
@@ -430,52 +445,52 @@ fn a_probe_passes_its_status_and_output_through_and_speaks_only_when_it_succeeds
         (ended.status, ended.stdout.as_str(), ended.stderr.as_str()),
         (0, "fine\n", "")
     );
-    assert!(world.key("main", "Ready").is_some());
+    assert!(sandbox.key("main", "Ready").is_some());
     // Also without a name of its own, and for a death.
-    let ended = world
+    let ended = sandbox
         .signal(["-c", "5", "--", "true"])
         .env("EXITDIR_NAME", "main")
         .finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
-    assert_eq!(world.wait(["-x", "main", "-t", "0"]).finish().status, 5);
+    assert_eq!(sandbox.wait(["-x", "main", "-t", "0"]).finish().status, 5);
 }
 
 #[test]
 fn a_probe_without_a_living_exitdir_run_does_not_run() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
-    world.signal(["-c", "1", "corpse"]).finish();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
+    sandbox.signal(["-c", "1", "corpse"]).finish();
     std::fs::write(
-        world.dir().join("foreign"),
+        sandbox.dir().join("foreign"),
         "Born: \"2026-11-20T21:29:27Z\"\n",
     )
     .unwrap();
-    let main = world.run(["-n", "lost", "--", "sleep", "60"]).start();
-    world.await_key("lost", "Born");
+    let main = sandbox.run(["-n", "lost", "--", "sleep", "60"]).start();
+    sandbox.await_key("lost", "Born");
     main.send(KILL);
     main.end();
     for name in ["absent", "corpse", "foreign", "lost"] {
-        let before = world.tombstone(name);
-        let ended = world
+        let before = sandbox.tombstone(name);
+        let ended = sandbox
             .signal(["--ready", name, "--", "echo", "ran"])
             .finish();
         assert_sentence(&ended, "exitdir-signal", 125);
         assert_eq!(ended.stdout, "", "{name}: the probe ran");
-        assert_eq!(world.tombstone(name), before, "{name}");
+        assert_eq!(sandbox.tombstone(name), before, "{name}");
     }
-    assert_eq!(world.entries(), ["corpse", "foreign", "lost"]);
+    assert_eq!(sandbox.entries(), ["corpse", "foreign", "lost"]);
 }
 
 #[test]
 fn a_probe_that_outlives_its_life_does_not_raise_the_dead() {
-    let world = World::new();
-    let main = world
+    let sandbox = Sandbox::new();
+    let main = sandbox
         .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
         .start();
-    world.await_key("main", "Born");
+    sandbox.await_key("main", "Born");
     let (reader, writer) = std::io::pipe().unwrap();
-    let marker = world.path("marker");
-    let probe = world
+    let marker = sandbox.path("marker");
+    let probe = sandbox
         .signal(["-r", "main", "--", "sh", "-c", "touch \"$0\"; read x; true"])
         .arg(&marker)
         .stdin(reader)
@@ -483,20 +498,20 @@ fn a_probe_that_outlives_its_life_does_not_raise_the_dead() {
     wait_until("the probe runs", || marker.exists());
     main.send(TERM);
     assert_eq!(main.end().status, 143);
-    let corpse = world.tombstone("main");
+    let corpse = sandbox.tombstone("main");
     drop(writer);
     assert_sentence(&probe.end(), "exitdir-signal", 125);
-    assert_eq!(world.tombstone("main"), corpse);
+    assert_eq!(sandbox.tombstone("main"), corpse);
 }
 
 #[test]
 fn a_probe_dies_with_exitdir_signal() {
-    let world = World::new();
-    let _main = world.run(["-n", "main", "--", "sleep", "60"]).start();
-    world.await_key("main", "Born");
+    let sandbox = Sandbox::new();
+    let _main = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();
+    sandbox.await_key("main", "Born");
     for signal in [9, 15] {
-        let marker = world.path(&format!("pid-{signal}"));
-        let probe = world
+        let marker = sandbox.path(&format!("pid-{signal}"));
+        let probe = sandbox
             .signal([
                 "-r",
                 "main",

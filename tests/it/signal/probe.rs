@@ -3,7 +3,7 @@
 
 use crate::support::inspect::assert_sentence;
 use crate::support::proc::await_gone;
-use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually, wait_until};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Running, Sandbox, Start, eventually, wait_until};
 use crate::support::signals::{KILL, TERM, send};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::os::unix::fs::MetadataExt;
@@ -12,19 +12,19 @@ use std::time::Duration;
 
 const SERVE: [&str; 7] = ["-n", "db", "--ready-on", "signal", "--", "sleep", "60"];
 
-fn served(world: &World) -> Running {
-    let db = world.run(SERVE).start();
-    world.await_key("db", "Born");
+fn served(sandbox: &Sandbox) -> Running {
+    let db = sandbox.run(SERVE).start();
+    sandbox.await_key("db", "Born");
     db
 }
 
 #[test]
 fn two_hundred_probes_leave_the_tombstone_as_the_first_one_did() {
-    let world = World::new();
-    let _db = served(&world);
-    let born = world.tombstone("db");
+    let sandbox = Sandbox::new();
+    let _db = served(&sandbox);
+    let born = sandbox.tombstone("db");
     let probe = || {
-        let ended = world
+        let ended = sandbox
             .signal(["-r", "db", "-m", "warm", "--", "echo", "fine"])
             .finish();
         let all = (ended.status, ended.stdout.as_str(), ended.stderr.as_str());
@@ -32,8 +32,8 @@ fn two_hundred_probes_leave_the_tombstone_as_the_first_one_did() {
     };
     let seen = || {
         (
-            world.tombstone("db"),
-            std::fs::metadata(world.dir().join("db")).unwrap().ino(),
+            sandbox.tombstone("db"),
+            std::fs::metadata(sandbox.dir().join("db")).unwrap().ino(),
         )
     };
     probe();
@@ -43,32 +43,35 @@ fn two_hundred_probes_leave_the_tombstone_as_the_first_one_did() {
         probe();
     }
     assert_eq!(seen(), first);
-    assert_eq!(world.entries(), ["db"]);
+    assert_eq!(sandbox.entries(), ["db"]);
 }
 
 #[test]
 fn a_probe_that_fails_later_takes_nothing_back_and_passes_its_status_on() {
-    let world = World::new();
-    let _db = served(&world);
-    assert_eq!(world.signal(["-r", "db", "--", "true"]).finish().status, 0);
-    let ready = world.tombstone("db");
+    let sandbox = Sandbox::new();
+    let _db = served(&sandbox);
+    assert_eq!(
+        sandbox.signal(["-r", "db", "--", "true"]).finish().status,
+        0
+    );
+    let ready = sandbox.tombstone("db");
     for status in [1, 2, 100, 255] {
         let script = format!("exit {status}");
-        let ended = world
+        let ended = sandbox
             .signal(["-r", "db", "--", "sh", "-c", &script])
             .finish();
         assert_eq!((ended.status, ended.stderr.as_str()), (status, ""));
     }
-    assert_eq!(world.tombstone("db"), ready);
+    assert_eq!(sandbox.tombstone("db"), ready);
 }
 
 #[test]
 fn a_probe_has_the_input_output_and_words_of_its_caller() {
-    let world = World::new();
-    let _db = served(&world);
+    let sandbox = Sandbox::new();
+    let _db = served(&sandbox);
     let (reader, writer) = std::io::pipe().unwrap();
     let script = "cat; printf '%s|' \"$#\" \"$@\" \"$word\"; head -c 300000 /dev/zero | tr '\\0' e >&2; exit 4";
-    let probe = world
+    let probe = sandbox
         .signal([
             "-r", "db", "--", "sh", "-c", script, "sh", "--ready", "a b", "",
         ])
@@ -84,61 +87,61 @@ fn a_probe_has_the_input_output_and_words_of_its_caller() {
 
 #[test]
 fn after_a_restart_in_place_the_next_probe_says_ready_again() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "echo $$ >>\"$mark\"; exec sleep 60";
-    let mark = world.path("mark");
-    let _db = world
+    let mark = sandbox.path("mark");
+    let _db = sandbox
         .run(["-n", "db", "--ready-on", "signal", "--restart", "always"])
         .args(["--", "sh", "-c", script])
         .env("mark", &mark)
         .start();
     let starts = || std::fs::read_to_string(&mark).unwrap_or_default();
     wait_until("the first start", || starts().ends_with('\n'));
-    world.await_key("db", "Born");
-    let probe = || world.signal(["-r", "db", "--", "true"]).finish().status;
+    sandbox.await_key("db", "Born");
+    let probe = || sandbox.signal(["-r", "db", "--", "true"]).finish().status;
     assert_eq!(probe(), 0);
-    assert!(world.key("db", "Ready").is_some());
+    assert!(sandbox.key("db", "Ready").is_some());
     let pid = starts().trim().parse().unwrap();
     send(pid, KILL);
     wait_until("the second start", || starts().lines().count() == 2);
-    assert_eq!(world.key("db", "Ready"), None);
+    assert_eq!(sandbox.key("db", "Ready"), None);
     assert_eq!(probe(), 0);
-    assert!(world.key("db", "Ready").is_some());
+    assert!(sandbox.key("db", "Ready").is_some());
 }
 
 #[test]
 fn a_life_that_was_said_dead_while_the_probe_ran_stays_dead() {
-    let world = World::new();
-    let mut db = served(&world);
+    let sandbox = Sandbox::new();
+    let mut db = served(&sandbox);
     let (reader, writer) = std::io::pipe().unwrap();
-    let marker = world.path("marker");
-    let probe = world
+    let marker = sandbox.path("marker");
+    let probe = sandbox
         .signal(["-r", "db", "--", "sh", "-c", ": >\"$0\"; read x; true"])
         .arg(&marker)
         .stdin(reader)
         .start();
     wait_until("the probe runs", || marker.exists());
-    world.record_death("db", "3");
-    let said = world.tombstone("db");
+    sandbox.record_death("db", "3");
+    let said = sandbox.tombstone("db");
     drop(writer);
     // The probe's own status, and a sentence about the word that came too late.
     assert_sentence(&probe.end(), "exitdir-signal", 0);
     assert!(db.is_running());
-    let late = world.signal(["-r", "db", "--", "echo", "ran"]).finish();
+    let late = sandbox.signal(["-r", "db", "--", "echo", "ran"]).finish();
     late.assert_output(125, "");
-    assert_eq!(world.tombstone("db"), said);
-    assert_eq!(world.wait(["-x", "db", "-t", "0"]).finish().status, 3);
+    assert_eq!(sandbox.tombstone("db"), said);
+    assert_eq!(sandbox.wait(["-x", "db", "-t", "0"]).finish().status, 3);
 }
 
 #[test]
 fn a_probe_that_ignores_signals_dies_with_its_caller() {
-    let world = World::new();
-    let _db = served(&world);
+    let sandbox = Sandbox::new();
+    let _db = served(&sandbox);
     for signal in [1, 2, 3, 9, 15] {
-        let marker = world.path(&format!("pid-{signal}"));
+        let marker = sandbox.path(&format!("pid-{signal}"));
         let script =
             "trap '' HUP INT QUIT TERM; echo $$ >\"$0.new\"; mv \"$0.new\" \"$0\"; exec sleep 60";
-        let caller = world
+        let caller = sandbox
             .signal(["-r", "db", "--", "sh", "-c", script])
             .arg(&marker)
             // Not pipes: one that outlives its caller would hold them open.
@@ -150,16 +153,16 @@ fn a_probe_that_ignores_signals_dies_with_its_caller() {
         assert_eq!(caller.end().status, 128 + signal);
         await_gone(&pid);
     }
-    assert_eq!(world.key("db", "Ready"), None);
+    assert_eq!(sandbox.key("db", "Ready"), None);
 }
 
 #[test]
 fn a_caller_that_is_killed_at_any_moment_leaves_no_probe_behind() {
-    let world = World::new();
-    let _db = served(&world);
+    let sandbox = Sandbox::new();
+    let _db = served(&sandbox);
     let (reader, writer) = std::io::pipe().unwrap();
     for moment in 0..40 {
-        let caller = world
+        let caller = sandbox
             .signal(["-r", "db", "--", "sleep", "60"])
             .stdout(writer.try_clone().unwrap())
             .stderr(Stdio::null())
@@ -171,14 +174,14 @@ fn a_caller_that_is_killed_at_any_moment_leaves_no_probe_behind() {
     drop(writer);
     // The other end is closed when nobody holds it any more.
     let mut closed = [PollFd::new(&reader, PollFlags::empty())];
-    let patience = Timespec::try_from(PATIENCE).unwrap();
+    let patience = Timespec::try_from(CONDITION_TIMEOUT).unwrap();
     let heard = rustix::event::poll(&mut closed, Some(&patience)).unwrap();
     assert_eq!(heard, 1, "a probe outlived its caller");
 }
 
 #[test]
 fn what_a_probe_has_found_of_a_command_that_is_gone_says_nothing_of_the_next_one() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "echo $$ >>starts; exec sleep 60";
     let options = [
         "-q",
@@ -189,30 +192,33 @@ fn what_a_probe_has_found_of_a_command_that_is_gone_says_nothing_of_the_next_one
         "--restart",
         "always",
     ];
-    let mut run = world.run(options);
+    let mut run = sandbox.run(options);
     let run = run
         .args(["--", "sh", "-c", script])
-        .current_dir(world.path("."));
+        .current_dir(sandbox.path("."));
     let run = run.start();
-    let starts = || world.lines("starts");
+    let starts = || sandbox.lines("starts");
     wait_until("it runs", || starts().len() == 1);
-    let mut probe = world.signal(["--ready", "db", "--", "sh", "-c"]);
+    let mut probe = sandbox.signal(["--ready", "db", "--", "sh", "-c"]);
     let probe = probe
         .arg(": >probing; until test -e go; do sleep 0.01; done")
-        .current_dir(world.path("."))
+        .current_dir(sandbox.path("."))
         .start();
-    world.await_file("probing");
+    sandbox.await_file("probing");
     send(starts()[0].parse().unwrap(), KILL);
     wait_until("it runs again", || starts().len() == 2);
-    world.touch("go");
+    sandbox.touch("go");
     let ended = probe.end();
     let sentence =
         "exitdir-signal: the command of db has ended meanwhile: readiness not recorded\n";
     assert_eq!((ended.status, ended.stderr.as_str()), (0, sentence));
-    assert_eq!(world.key("db", "Ready"), None);
+    assert_eq!(sandbox.key("db", "Ready"), None);
     // The next probe is about the next command.
-    assert_eq!(world.signal(["-r", "db", "--", "true"]).finish().status, 0);
-    assert!(world.key("db", "Ready").is_some());
+    assert_eq!(
+        sandbox.signal(["-r", "db", "--", "true"]).finish().status,
+        0
+    );
+    assert!(sandbox.key("db", "Ready").is_some());
     run.send(TERM);
     assert_eq!(run.end().status, 143);
 }

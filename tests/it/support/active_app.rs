@@ -2,7 +2,7 @@
 //! of its starts, and a supervisor without the slow look, so that nothing makes good for an event that was missed.
 
 use crate::support::proc::is_gone;
-use crate::support::sandbox::{Ended, Running, Start, World, wait_until};
+use crate::support::sandbox::{Ended, Running, Sandbox, Start, wait_until};
 use crate::support::signals::USR1;
 use exitdir::{ExitDir, Name, State};
 use std::fmt::{Display, Formatter};
@@ -18,10 +18,10 @@ pub const SLOW: &str = "trap 'trap - HUP; echo TERM >>said; until test -e go; do
 pub const FAIL: &str =
     "echo $$ >>starts; test $(wc -l <starts) -gt $(wc -l <failures) || exit 3; exec sleep 60";
 
-/// `exitdir-run` over a command that runs while `a` exists, in the world's own directory.
+/// `exitdir-run` over a command that runs while `a` exists, in the sandbox's own directory.
 pub struct App {
     pub running: Running,
-    pub world: World,
+    pub sandbox: Sandbox,
 }
 
 struct AsItStands<'a> {
@@ -40,46 +40,46 @@ impl Display for AsItStands<'_> {
 impl App {
     /// `-n x --active-while a OPTIONS -- sh -c SCRIPT`.
     pub fn start(options: &str, script: &str) -> App {
-        App::begin(World::new(), options, script)
+        App::begin(Sandbox::new(), options, script)
     }
 
     pub fn active(options: &str, script: &str) -> App {
-        let world = World::new();
-        world.touch("a");
-        let app = App::begin(world, options, script);
+        let sandbox = Sandbox::new();
+        sandbox.touch("a");
+        let app = App::begin(sandbox, options, script);
         app.await_starts(1);
         app
     }
 
-    pub fn begin(world: World, options: &str, script: &str) -> App {
-        let command = world.applet("run");
+    pub fn begin(sandbox: Sandbox, options: &str, script: &str) -> App {
+        let command = sandbox.applet("run");
         App::of(
-            world,
+            sandbox,
             command,
             &format!("-n x --active-while a {options}"),
             script,
         )
     }
 
-    pub fn of(world: World, mut command: Command, options: &str, script: &str) -> App {
+    pub fn of(sandbox: Sandbox, mut command: Command, options: &str, script: &str) -> App {
         let running = command
             .args(["--poll", "off"])
             .args(options.split_whitespace())
             .args(["--", "sh", "-c", script])
-            .current_dir(world.path("."))
+            .current_dir(sandbox.path("."))
             // What outlives the command would keep a pipe open.
             .stdout(Stdio::null())
-            .stderr(fs::File::create(world.path("stderr")).unwrap())
+            .stderr(fs::File::create(sandbox.path("stderr")).unwrap())
             .start();
-        App { running, world }
+        App { running, sandbox }
     }
 
     pub fn touch(&self, name: &str) {
-        self.world.touch(name);
+        self.sandbox.touch(name);
     }
 
     pub fn remove(&self, name: &str) {
-        fs::remove_file(self.world.path(name)).unwrap();
+        fs::remove_file(self.sandbox.path(name)).unwrap();
     }
 
     pub fn activate(&self) {
@@ -92,8 +92,8 @@ impl App {
 
     /// Something new for what is configured with `f=file`, complete at once.
     pub fn configure(&self, text: &str) {
-        fs::write(self.world.path("f.new"), text).unwrap();
-        fs::rename(self.world.path("f.new"), self.world.path("f")).unwrap();
+        fs::write(self.sandbox.path("f.new"), text).unwrap();
+        fs::rename(self.sandbox.path("f.new"), self.sandbox.path("f")).unwrap();
     }
 
     pub fn await_placed(&self, text: &str) {
@@ -101,11 +101,11 @@ impl App {
     }
 
     pub fn read(&self, name: &str) -> String {
-        self.world.read(name)
+        self.sandbox.read(name)
     }
 
     pub fn starts(&self) -> Vec<String> {
-        self.world.lines("starts")
+        self.sandbox.lines("starts")
     }
 
     /// What is waited for, and, when it is written out, how things stand instead.
@@ -120,7 +120,7 @@ impl App {
     }
 
     pub fn state(&self) -> Option<State> {
-        let life = ExitDir::new(self.world.dir())
+        let life = ExitDir::new(self.sandbox.dir())
             .life(&Name::new("x").unwrap())
             .ok()??;
         life.state()
@@ -169,18 +169,18 @@ impl App {
     }
 
     /// Ends it with a signal, and checks that no command is left.
-    pub fn end(self, signal: i32) -> (Ended, World) {
+    pub fn end(self, signal: i32) -> (Ended, Sandbox) {
         self.running.send(signal);
         self.ended()
     }
 
-    pub fn ended(self) -> (Ended, World) {
-        let App { running, world } = self;
+    pub fn ended(self) -> (Ended, Sandbox) {
+        let App { running, sandbox } = self;
         let mut ended = running.end();
-        ended.stderr = fs::read_to_string(world.path("stderr")).unwrap();
-        for pid in world.lines("starts") {
+        ended.stderr = fs::read_to_string(sandbox.path("stderr")).unwrap();
+        for pid in sandbox.lines("starts") {
             assert!(is_gone(&pid), "{pid} was left: {ended:?}");
         }
-        (ended, world)
+        (ended, sandbox)
     }
 }

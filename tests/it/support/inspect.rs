@@ -1,7 +1,7 @@
 //! What can be seen of an applet from outside: the sentence and the keys it leaves, and whether it sleeps.
 
 use crate::support::proc::{Process, has_inotify, state_of};
-use crate::support::sandbox::{Ended, Running, World, wait_until};
+use crate::support::sandbox::{Ended, Running, Sandbox, wait_until};
 use crate::support::signals::{CONT, STOP};
 
 /// Checks the status, and that standard error is one sentence of this applet.
@@ -63,8 +63,8 @@ pub fn await_sleep(process: &Running) {
 }
 
 /// The keys of a tombstone, in their order.
-pub fn keys(world: &World, name: &str) -> String {
-    let text = world.tombstone(name);
+pub fn keys(sandbox: &Sandbox, name: &str) -> String {
+    let text = sandbox.tombstone(name);
     let keys: Vec<&str> = text
         .lines()
         .filter_map(|line| line.split(':').next())

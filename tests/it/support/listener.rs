@@ -6,7 +6,7 @@
 //! everything that was there before it.
 
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Ended, Running, Start, World, binary, wait_until, words};
+use crate::support::sandbox::{Ended, Running, Sandbox, Start, binary, wait_until, words};
 use crate::support::signals::{CHLD, KILL, LAST, STOP, send_all};
 use std::process::Command;
 
@@ -93,12 +93,12 @@ pub struct Life {
     pub running: Running,
     /// exitdir-run, which need not be what was started.
     pub pid: i32,
-    pub world: World,
+    pub sandbox: Sandbox,
 }
 
 /// The words of `exitdir-run` with a listener; whoever has started the tests may have ignored signals for us.
-pub fn listening(world: &World, options: &str, manner: &str) -> Vec<String> {
-    let script = world.path("listener.pl");
+pub fn listening(sandbox: &Sandbox, options: &str, manner: &str) -> Vec<String> {
+    let script = sandbox.path("listener.pl");
     std::fs::write(&script, LISTENER).unwrap();
     let mut line = vec![
         "env".to_owned(),
@@ -111,7 +111,7 @@ pub fn listening(world: &World, options: &str, manner: &str) -> Vec<String> {
     line.extend(["--", "perl"].map(str::to_owned));
     line.push(script.display().to_string());
     line.extend(CALLS.map(str::to_owned));
-    line.push(world.path("").display().to_string());
+    line.push(sandbox.path("").display().to_string());
     line.push(manner.to_owned());
     line
 }
@@ -125,13 +125,13 @@ pub fn blocked(mut line: Vec<String>) -> Vec<String> {
 }
 
 /// These words, and those that are to start them.
-pub fn command_of(world: &World, before: &[&str], line: &[String]) -> Command {
+pub fn command_of(sandbox: &Sandbox, before: &[&str], line: &[String]) -> Command {
     let all: Vec<&str> = before
         .iter()
         .copied()
         .chain(line.iter().map(String::as_str))
         .collect();
-    let mut command = world.command(all[0]);
+    let mut command = sandbox.command(all[0]);
     command.args(&all[1..]);
     command
 }
@@ -142,19 +142,19 @@ impl Life {
     }
 
     pub fn start_as(options: &str, manner: &str) -> Life {
-        let world = World::new();
-        let line = listening(&world, options, manner);
-        let running = command_of(&world, &[], &line).start();
+        let sandbox = Sandbox::new();
+        let line = listening(&sandbox, options, manner);
+        let running = command_of(&sandbox, &[], &line).start();
         let pid = running.pid();
-        Life::of(world, running, pid)
+        Life::of(sandbox, running, pid)
     }
 
     /// The life of this exitdir-run, once its command listens.
-    pub fn of(world: World, running: Running, pid: i32) -> Life {
+    pub fn of(sandbox: Sandbox, running: Running, pid: i32) -> Life {
         let life = Life {
             running,
             pid,
-            world,
+            sandbox,
         };
         life.await_up();
         life
@@ -163,11 +163,11 @@ impl Life {
     pub fn await_up(&self) {
         wait_until("the command listens", || self.times_up() > 0);
         // The command can be quicker than the record of its birth.
-        self.world.await_key("main", "Ready");
+        self.sandbox.await_key("main", "Ready");
     }
 
     pub fn log(&self, name: &str) -> String {
-        self.world.read(name)
+        self.sandbox.read(name)
     }
 
     pub fn times_up(&self) -> usize {
@@ -218,15 +218,15 @@ impl Life {
 
     /// Something that the stop is for.
     pub fn strike(&self) {
-        let ended = self.world.signal(["dep"]).finish();
+        let ended = self.sandbox.signal(["dep"]).finish();
         assert_eq!(ended.status, 0, "{ended:?}");
-        self.world.await_key("main", "Cause");
+        self.sandbox.await_key("main", "Cause");
     }
 
     /// Lets the command end.
-    pub fn end(self) -> (Ended, World) {
-        self.world.touch("end");
-        (self.running.end(), self.world)
+    pub fn end(self) -> (Ended, Sandbox) {
+        self.sandbox.touch("end");
+        (self.running.end(), self.sandbox)
     }
 
     #[track_caller]

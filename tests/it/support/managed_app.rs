@@ -2,7 +2,7 @@
 //! without the slow look, so that nothing makes good for an event that was missed.
 
 use crate::support::inspect::{sleeps, sleeps_in_its_watch};
-use crate::support::sandbox::{Running, Start, World, eventually, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, eventually, wait_until};
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -45,26 +45,26 @@ impl Way {
 /// `exitdir-run` over a command that says what it is configured with.
 pub struct App {
     pub running: Running,
-    pub world: World,
+    pub sandbox: Sandbox,
     way: Way,
 }
 
 impl App {
     /// `conf` is what the command reads.
-    pub fn start(world: World, way: Way, conf: &str, words: &[&str]) -> App {
-        let run = world.applet("run");
-        App::of(world, run, way, conf, words)
+    pub fn start(sandbox: Sandbox, way: Way, conf: &str, words: &[&str]) -> App {
+        let run = sandbox.applet("run");
+        App::of(sandbox, run, way, conf, words)
     }
 
-    pub fn of(world: World, mut run: Command, way: Way, conf: &str, words: &[&str]) -> App {
-        let stderr = fs::File::create(world.path("stderr")).unwrap();
+    pub fn of(sandbox: Sandbox, mut run: Command, way: Way, conf: &str, words: &[&str]) -> App {
+        let stderr = fs::File::create(sandbox.path("stderr")).unwrap();
         if way == Way::Hup {
             run.args(["--on-config", "HUP"]);
         }
         run.args(["--poll", "off"])
             .args(words)
             .args(way.words())
-            .current_dir(world.path("."))
+            .current_dir(sandbox.path("."))
             .env("CONF", conf)
             .env("LOG", "log")
             .stdout(Stdio::null())
@@ -72,23 +72,23 @@ impl App {
         let running = run.start();
         App {
             running,
-            world,
+            sandbox,
             way,
         }
     }
 
     /// With a source and its copy in `run`, as most of them are.
     pub fn copying(way: Way, words: &[&str]) -> App {
-        let world = World::new();
-        write(&world, "app.conf", "1");
+        let sandbox = Sandbox::new();
+        write(&sandbox, "app.conf", "1");
         let config = ["--config", "app.conf=run/app.conf"];
-        let app = App::start(world, way, "run/app.conf", &[&config, words].concat());
+        let app = App::start(sandbox, way, "run/app.conf", &[&config, words].concat());
         app.await_log(&["started 1"]);
         app
     }
 
     pub fn log(&self) -> Vec<String> {
-        self.world.lines("log")
+        self.sandbox.lines("log")
     }
 
     /// Waits for as many lines, and compares when nothing is under way any more.
@@ -106,7 +106,7 @@ impl App {
 
     /// What `exitdir-run` has said, a line each, without who says it.
     pub fn said(&self) -> String {
-        let text = self.world.read("stderr");
+        let text = self.sandbox.read("stderr");
         text.replace("exitdir-run: ", "")
     }
 
@@ -123,7 +123,7 @@ impl App {
         let line = self.way.line(text);
         let mut expected = self.log();
         expected.push(line);
-        replace(&self.world, "app.conf", text);
+        replace(&self.sandbox, "app.conf", text);
         self.await_log(&expected.iter().map(String::as_str).collect::<Vec<_>>());
     }
 }
@@ -157,14 +157,14 @@ pub fn await_rest(process: &Running) {
     });
 }
 
-pub fn write(world: &World, name: &str, text: &str) {
-    fs::write(world.path(name), format!("{text}\n")).unwrap();
+pub fn write(sandbox: &Sandbox, name: &str, text: &str) {
+    fs::write(sandbox.path(name), format!("{text}\n")).unwrap();
 }
 
-pub fn replace(world: &World, name: &str, text: &str) {
+pub fn replace(sandbox: &Sandbox, name: &str, text: &str) {
     let new = format!("{name}.new");
-    write(world, &new, text);
-    fs::rename(world.path(&new), world.path(name)).unwrap();
+    write(sandbox, &new, text);
+    fs::rename(sandbox.path(&new), sandbox.path(name)).unwrap();
 }
 
 pub fn mode(path: &Path) -> u32 {
@@ -182,6 +182,6 @@ pub fn make_fifo(path: &Path) {
     .unwrap();
 }
 
-pub fn write_check(world: &World, script: &str) {
-    world.program("check", &format!("#!/bin/sh\n{script}\n"));
+pub fn write_check(sandbox: &Sandbox, script: &str) {
+    sandbox.program("check", &format!("#!/bin/sh\n{script}\n"));
 }

@@ -1,7 +1,7 @@
 //! Commands in namespaces of their own: as PID 1, among mounts that only they see, and with less inotify.
 
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{World, binary};
+use crate::support::sandbox::{Sandbox, binary};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
@@ -17,16 +17,16 @@ pub fn pid_namespace_is_permitted() -> bool {
     )
 }
 
-pub fn in_pid_namespace(world: &World, program: impl AsRef<OsStr>) -> Command {
-    let mut command = world.command(PID_NAMESPACE[0]);
+pub fn in_pid_namespace(sandbox: &Sandbox, program: impl AsRef<OsStr>) -> Command {
+    let mut command = sandbox.command(PID_NAMESPACE[0]);
     command.args(&PID_NAMESPACE[1..]).arg(program);
     command
 }
 
 /// A program behind a script that mounts something, in a mount namespace. If a step of the script fails, the program
 /// does not run.
-pub fn with_mounts(world: &World, script: &str, program: impl AsRef<OsStr>) -> Command {
-    let mut command = world.command("unshare");
+pub fn with_mounts(sandbox: &Sandbox, script: &str, program: impl AsRef<OsStr>) -> Command {
+    let mut command = sandbox.command("unshare");
     let script = format!("set -e; {script}; exec \"$@\"");
     command.args(["-m", "sh", "-c", &script, "sh"]).arg(program);
     command
@@ -45,9 +45,9 @@ pub const ONE_INSTANCE: &str = "echo 1 >/proc/sys/user/max_inotify_instances && 
 pub const NO_WATCHES: &str = "echo 0 >/proc/sys/user/max_inotify_watches && exec \"$@\"";
 
 /// A program with one of these limits; `None`, said loudly, where that is not possible.
-pub fn with_less_inotify(world: &World, script: &str, program: &Path) -> Option<Command> {
+pub fn with_less_inotify(sandbox: &Sandbox, script: &str, program: &Path) -> Option<Command> {
     let inside = |program: &Path| {
-        let mut command = world.command("unshare");
+        let mut command = sandbox.command("unshare");
         command.args(["-Ur", "sh", "-c", script, "sh"]).arg(program);
         command
     };

@@ -1,6 +1,6 @@
 //! A life for the tests of `--ready-on`: a command that says for itself when it is ready, or does not.
 
-use crate::support::sandbox::{Running, Start, World};
+use crate::support::sandbox::{Running, Sandbox, Start};
 use rustix::net::{AddressFamily, SocketType};
 use std::fs;
 use std::net::SocketAddr;
@@ -11,26 +11,26 @@ use std::process::Command;
 const SAY: &str = r#"use Socket; socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die "$!"; (my $a = $ENV{NOTIFY_SOCKET}) =~ s/^@/\0/;
 connect($s, pack_sockaddr_un($a)) or die "connect: $!"; for (@ARGV) { send($s, $_, 0) // die "send: $!" }"#;
 
-/// `exitdir-run -n x --ready-on SOURCE -- sh -c SCRIPT`, where `$W` is the world and `say` the client of `$NOTIFY_SOCKET`.
-pub fn life(world: &World, source: &str, script: &str) -> Command {
-    life_with(world, &["-n", "x", "--ready-on", source], script)
+/// `exitdir-run -n x --ready-on SOURCE -- sh -c SCRIPT`, where `$W` is the sandbox and `say` the client of `$NOTIFY_SOCKET`.
+pub fn life(sandbox: &Sandbox, source: &str, script: &str) -> Command {
+    life_with(sandbox, &["-n", "x", "--ready-on", source], script)
 }
 
-pub fn life_with(world: &World, options: &[&str], script: &str) -> Command {
+pub fn life_with(sandbox: &Sandbox, options: &[&str], script: &str) -> Command {
     let script = format!("say() {{ perl -e \"$SAY\" \"$@\"; }}; {script}");
-    let mut command = world.run(options);
+    let mut command = sandbox.run(options);
     command
         .args(["--", "sh", "-c", &script])
         .env("SAY", SAY)
-        .env("W", world.path("."));
+        .env("W", sandbox.path("."));
     command
 }
 
 /// Starts a life that is not ready before somebody does something for it.
-pub fn unready(world: &World, source: &str) -> Running {
-    let life = life(world, source, "exec sleep 60").start();
-    world.await_key("x", "Born");
-    assert_eq!(world.key("x", "Ready"), None, "{source}");
+pub fn unready(sandbox: &Sandbox, source: &str) -> Running {
+    let life = life(sandbox, source, "exec sleep 60").start();
+    sandbox.await_key("x", "Born");
+    assert_eq!(sandbox.key("x", "Ready"), None, "{source}");
     life
 }
 
@@ -49,8 +49,8 @@ pub fn port(address: SocketAddr) -> (OwnedFd, u16) {
 }
 
 /// `exec:` with a script that is written to a file.
-pub fn probe(world: &World, script: &str) -> String {
-    let path = world.path("probe");
+pub fn probe(sandbox: &Sandbox, script: &str) -> String {
+    let path = sandbox.path("probe");
     fs::write(&path, script).unwrap();
     format!("exec:sh {}", path.display())
 }

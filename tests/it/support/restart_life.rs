@@ -4,7 +4,7 @@
 //! Each restart takes a second at least, so lives are lived side by side. A file `mark` has a line
 //! with the process id for each start of the command.
 
-use crate::support::sandbox::{Running, Start, World, binary, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, binary, wait_until};
 use crate::support::signals::{KILL, send};
 use std::fs::File;
 use std::process::Command;
@@ -15,69 +15,69 @@ pub const SERVE: &str = "echo $$ >>\"$mark\"; exec sleep 60";
 pub const FAIL: &str = "echo $$ >>\"$mark\"; exit 3";
 
 /// `exitdir-run -n x OPTIONS -- sh -c SCRIPT`. In the script `$mark` is the file of starts and `$exitdir` the binary.
-pub fn life(world: &World, options: &str, script: &str) -> Command {
-    nameless(world, &format!("-n x {options}"), script)
+pub fn life(sandbox: &Sandbox, options: &str, script: &str) -> Command {
+    nameless(sandbox, &format!("-n x {options}"), script)
 }
 
-pub fn nameless(world: &World, options: &str, script: &str) -> Command {
-    let mut command = world.run(options.split_whitespace());
+pub fn nameless(sandbox: &Sandbox, options: &str, script: &str) -> Command {
+    let mut command = sandbox.run(options.split_whitespace());
     command.args(["--", "sh", "-c", script]);
-    with_variables(world, &mut command);
+    with_variables(sandbox, &mut command);
     command
 }
 
-pub fn with_variables(world: &World, command: &mut Command) {
+pub fn with_variables(sandbox: &Sandbox, command: &mut Command) {
     command
-        .env("mark", world.path("mark"))
+        .env("mark", sandbox.path("mark"))
         .env("exitdir", binary());
 }
 
 /// The process ids of the command so far.
-pub fn starts(world: &World) -> Vec<String> {
-    let text = world.read("mark");
+pub fn starts(sandbox: &Sandbox) -> Vec<String> {
+    let text = sandbox.read("mark");
     text.lines().map(str::to_owned).collect()
 }
 
-pub fn await_starts(world: &World, count: usize) {
-    wait_until(format!("start {count}"), || starts(world).len() >= count);
+pub fn await_starts(sandbox: &Sandbox, count: usize) {
+    wait_until(format!("start {count}"), || starts(sandbox).len() >= count);
 }
 
 /// Waits until the command was started this often, and the tombstone says that it is ready.
-pub fn await_up(world: &World, count: usize) {
-    await_starts(world, count);
-    world.await_key("x", "Ready");
+pub fn await_up(sandbox: &Sandbox, count: usize) {
+    await_starts(sandbox, count);
+    sandbox.await_key("x", "Ready");
 }
 
 /// Waits until the command, started this often so far, is down, and the tombstone says so.
-pub fn await_down(world: &World, count: usize) {
-    await_starts(world, count);
-    wait_until("the command is down", || is_down(world));
+pub fn await_down(sandbox: &Sandbox, count: usize) {
+    await_starts(sandbox, count);
+    wait_until("the command is down", || is_down(sandbox));
 }
 
-pub fn is_down(world: &World) -> bool {
-    let text = world.tombstone("x");
+pub fn is_down(sandbox: &Sandbox) -> bool {
+    let text = sandbox.tombstone("x");
     text.contains("\nBorn: ") && !text.contains("\nReady: ")
 }
 
 /// Kills the command as it runs now.
-pub fn kill_command(world: &World) {
-    let pid = starts(world).last().unwrap().parse().unwrap();
+pub fn kill_command(sandbox: &Sandbox) {
+    let pid = starts(sandbox).last().unwrap().parse().unwrap();
     send(pid, KILL);
 }
 
 /// Sends standard error to a file that can be read while the process lives.
-pub fn with_log(world: &World, mut command: Command) -> Running {
+pub fn with_log(sandbox: &Sandbox, mut command: Command) -> Running {
     command
-        .stderr(File::create(world.path("log")).unwrap())
+        .stderr(File::create(sandbox.path("log")).unwrap())
         .start()
 }
 
-pub fn log(world: &World) -> String {
-    std::fs::read_to_string(world.path("log")).unwrap()
+pub fn log(sandbox: &Sandbox) -> String {
+    std::fs::read_to_string(sandbox.path("log")).unwrap()
 }
 
-pub fn await_log(world: &World, words: &str) {
-    wait_until(words, || log(world).contains(words));
+pub fn await_log(sandbox: &Sandbox, words: &str) {
+    wait_until(words, || log(sandbox).contains(words));
 }
 
 /// No key stands there twice.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longer than anything takes on a machine that is busy with other tests and with a dozen compilers.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const CONDITION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The binary under test: the static one that `scripts/test` has built, or cargo's.
 pub fn binary() -> PathBuf {
@@ -23,17 +23,17 @@ pub fn binary() -> PathBuf {
 }
 
 /// A directory for one test, removed with everything in it at the end.
-pub struct World {
+pub struct Sandbox {
     root: PathBuf,
 }
 
-impl World {
-    pub fn new() -> World {
+impl Sandbox {
+    pub fn new() -> Sandbox {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let root = std::env::temp_dir().join(format!("exitdir-it-{}-{count}", std::process::id()));
         std::fs::create_dir(&root).expect("a fresh directory");
-        World { root }
+        Sandbox { root }
     }
 
     /// Anything of the test's own.
@@ -172,7 +172,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for Sandbox {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.root);
     }
@@ -203,7 +203,10 @@ pub fn eventually<T>(what: impl Display, mut ask: impl FnMut() -> Option<T>) -> 
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(began.elapsed() < PATIENCE, "never came true: {what}");
+        assert!(
+            began.elapsed() < CONDITION_TIMEOUT,
+            "never came true: {what}"
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -264,7 +267,7 @@ impl Running {
         let status = loop {
             match child.try_wait().expect("waitable") {
                 Some(status) => break status,
-                None if began.elapsed() > PATIENCE => {
+                None if began.elapsed() > CONDITION_TIMEOUT => {
                     let stands = where_it_stands(child.id());
                     let _ = child.kill();
                     let _ = child.wait();

@@ -1,6 +1,6 @@
 //! The system calls of a process, as strace shows them: where a test can strike.
 
-use crate::support::sandbox::{World, binary};
+use crate::support::sandbox::{Sandbox, binary};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::process::Command;
@@ -15,9 +15,11 @@ pub struct Point {
 }
 
 /// The binary under test under strace. `-f` is not given: the command is another process.
-pub fn traced<S: AsRef<OsStr>>(world: &World, options: &[S], words: &[&str]) -> Command {
-    let mut command = world.command("strace");
-    command.args(["-y", "-s", "300", "-o"]).arg(log_path(world));
+pub fn traced<S: AsRef<OsStr>>(sandbox: &Sandbox, options: &[S], words: &[&str]) -> Command {
+    let mut command = sandbox.command("strace");
+    command
+        .args(["-y", "-s", "300", "-o"])
+        .arg(log_path(sandbox));
     command.args(options).arg(binary()).args(words);
     command
 }
@@ -25,13 +27,13 @@ pub fn traced<S: AsRef<OsStr>>(world: &World, options: &[S], words: &[&str]) -> 
 /// No options for strace.
 pub const NONE: &[&str] = &[];
 
-fn log_path(world: &World) -> std::path::PathBuf {
-    world.path("strace.log")
+fn log_path(sandbox: &Sandbox) -> std::path::PathBuf {
+    sandbox.path("strace.log")
 }
 
 /// What strace saw.
-pub fn strace_log(world: &World) -> String {
-    let bytes = std::fs::read(log_path(world)).unwrap_or_default();
+pub fn strace_log(sandbox: &Sandbox) -> String {
+    let bytes = std::fs::read(log_path(sandbox)).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 

@@ -1,7 +1,7 @@
 //! Running commands as other users, with a binary and a directory that they may use.
 
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary};
+use crate::support::sandbox::{Sandbox, Start, binary};
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -26,8 +26,8 @@ pub fn nobody_is_permitted() -> bool {
 }
 
 /// A program as a user without any rights.
-pub fn as_nobody(world: &World, program: impl AsRef<OsStr>) -> Command {
-    let mut command = world.command(NOBODY[0]);
+pub fn as_nobody(sandbox: &Sandbox, program: impl AsRef<OsStr>) -> Command {
+    let mut command = sandbox.command(NOBODY[0]);
     command.args(&NOBODY[1..]).arg(program);
     command
 }
@@ -42,19 +42,19 @@ pub fn as_user(command: &mut Command, user: u32) -> &mut Command {
 }
 
 /// The binary where every user can execute it.
-pub fn installed(world: &World) -> PathBuf {
-    let bin = world.path("bin");
-    let ended = world.command(binary()).arg("install").arg(&bin).finish();
+pub fn installed(sandbox: &Sandbox) -> PathBuf {
+    let bin = sandbox.path("bin");
+    let ended = sandbox.command(binary()).arg("install").arg(&bin).finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
-    set_mode(world.path(".").as_path(), 0o755);
+    set_mode(sandbox.path(".").as_path(), 0o755);
     set_mode(&bin, 0o755);
     bin.join("exitdir")
 }
 
 /// An exit directory that is there, for every user.
-pub fn open_to_all(world: &World) {
-    std::fs::create_dir(world.dir()).unwrap();
-    set_mode(&world.dir(), 0o777);
+pub fn open_to_all(sandbox: &Sandbox) {
+    std::fs::create_dir(sandbox.dir()).unwrap();
+    set_mode(&sandbox.dir(), 0o777);
 }
 
 pub fn set_mode(path: &Path, mode: u32) {

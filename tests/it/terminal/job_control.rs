@@ -6,7 +6,7 @@ use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
 use crate::support::proc::{Process, is_gone, state_of};
 use crate::support::pty::{CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, Terminal};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Start, World, binary, eventually, wait_until};
+use crate::support::sandbox::{Sandbox, Start, binary, eventually, wait_until};
 use crate::support::signals::{CONT, KILL, STOP, TERM, TSTP, USR1, send};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Command;
@@ -16,13 +16,13 @@ const INNER: &str = "inner> ";
 
 /// An interactive shell on a terminal.
 struct Shell<'w> {
-    world: &'w World,
+    sandbox: &'w Sandbox,
     terminal: Terminal,
 }
 
 impl Shell<'_> {
-    fn start(world: &World) -> Shell<'_> {
-        let mut command = with_exitdir_run(world, "setsid");
+    fn start(sandbox: &Sandbox) -> Shell<'_> {
+        let mut command = with_exitdir_run(sandbox, "setsid");
         command
             .args([
                 "--ctty",
@@ -37,7 +37,7 @@ impl Shell<'_> {
             .env("HISTFILE", "/dev/null")
             .env("TERM", "dumb");
         let mut shell = Shell {
-            world,
+            sandbox,
             terminal: Terminal::start(&mut command),
         };
         assert_eq!(shell.prompt(), "");
@@ -109,15 +109,15 @@ fn plain(shown: &str) -> String {
 }
 
 /// A command in the test's directory that finds `exitdir-run` in its path.
-fn with_exitdir_run(world: &World, program: &str) -> Command {
-    let bin = world.path("bin");
+fn with_exitdir_run(sandbox: &Sandbox, program: &str) -> Command {
+    let bin = sandbox.path("bin");
     if std::fs::create_dir(&bin).is_ok() {
         std::os::unix::fs::symlink(binary(), bin.join("exitdir-run")).unwrap();
     }
     let path = std::env::var("PATH").unwrap_or_default();
-    let mut command = world.command(program);
+    let mut command = sandbox.command(program);
     command
-        .current_dir(world.path("."))
+        .current_dir(sandbox.path("."))
         .env("PATH", format!("{}:{path}", bin.display()));
     command
 }
@@ -133,8 +133,8 @@ fn terminals_are_possible() -> bool {
 /// Plays a scene in a fresh shell without and with `exitdir-run --` before the command, compares what was seen, and returns it.
 fn same_with_and_without(scene: impl Fn(&mut Shell<'_>, &str) -> Vec<String>) -> Vec<String> {
     let play = |with: &str| {
-        let world = World::new();
-        scene(&mut Shell::start(&world), with)
+        let sandbox = Sandbox::new();
+        scene(&mut Shell::start(&sandbox), with)
     };
     let (without, with) = (play(""), play("exitdir-run -- "));
     assert_eq!(
@@ -260,11 +260,11 @@ fn a_running_job_that_is_brought_to_the_foreground_may_read_the_terminal() {
         let mut seen = vec![shell.ask("mkfifo go")];
         let script = "echo ready >ready; read go <go; read line; echo got $line";
         shell.ask(&format!("{with}sh -c '{script}' &"));
-        let ready = shell.world.path("ready");
+        let ready = shell.sandbox.path("ready");
         wait_until("it is ready", || ready.exists());
         shell.terminal.enter("fg");
         wait_until("it is brought to the foreground", || !shell.has_terminal());
-        std::fs::write(shell.world.path("go"), "go\n").unwrap();
+        std::fs::write(shell.sandbox.path("go"), "go\n").unwrap();
         shell.terminal.enter("words");
         seen.push(shell.prompt());
         seen
@@ -359,8 +359,8 @@ fn a_command_that_is_restarted_in_place_has_the_terminal_again() {
     if !terminals_are_possible() {
         return;
     }
-    let world = World::new();
-    let mut shell = Shell::start(&world);
+    let sandbox = Sandbox::new();
+    let mut shell = Shell::start(&sandbox);
     let script = "echo here; read line; echo got $line";
     shell
         .terminal
@@ -382,10 +382,10 @@ fn a_command_that_cannot_be_executed_leaves_the_terminal_to_the_script_that_name
     if !terminals_are_possible() {
         return;
     }
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for command in ["nosuch", "/"] {
         let script = format!("exitdir-run -- {command}; read x; echo got:$x");
-        let mut starter = with_exitdir_run(&world, "setsid");
+        let mut starter = with_exitdir_run(&sandbox, "setsid");
         let mut terminal = Terminal::start(starter.args(["--ctty", "sh", "-c", &script]));
         terminal.shown_until(&format!("cannot run {command}: "));
         terminal.enter("words");
@@ -400,8 +400,8 @@ fn a_command_that_was_missing_for_one_restart_has_the_terminal_when_it_is_back()
     if !terminals_are_possible() {
         return;
     }
-    let world = World::new();
-    let mut shell = Shell::start(&world);
+    let sandbox = Sandbox::new();
+    let mut shell = Shell::start(&sandbox);
     // A link, which is there or not there but never half written.
     shell.ask("ln -s \"$(command -v sh)\" program");
     let script = "echo here; read line; mv program away; echo got $line";
@@ -414,7 +414,7 @@ fn a_command_that_was_missing_for_one_restart_has_the_terminal_when_it_is_back()
     shell.terminal.shown_until("got one\n");
     shell.terminal.shown_until("restarting it in ");
     shell.terminal.shown_until("No such file");
-    std::fs::rename(world.path("away"), world.path("program")).unwrap();
+    std::fs::rename(sandbox.path("away"), sandbox.path("program")).unwrap();
     shell.terminal.shown_until("here\n");
     shell.terminal.await_foreground("program");
     shell.terminal.enter("two");
@@ -430,8 +430,8 @@ fn a_command_that_a_key_has_ended_is_not_restarted() {
     if !terminals_are_possible() {
         return;
     }
-    let world = World::new();
-    let mut shell = Shell::start(&world);
+    let sandbox = Sandbox::new();
+    let mut shell = Shell::start(&sandbox);
     shell.ask("ulimit -c 0");
     for restart in ["always", "on-failure"] {
         for (key, status) in [(CTRL_C, "130"), (CTRL_BACKSLASH, "131")] {
@@ -452,8 +452,8 @@ fn a_shell_that_handles_ctrl_c_itself_goes_on_and_is_restarted_when_it_exits() {
     if !terminals_are_possible() {
         return;
     }
-    let world = World::new();
-    let mut shell = Shell::start(&world);
+    let sandbox = Sandbox::new();
+    let mut shell = Shell::start(&sandbox);
     let terminal = &mut shell.terminal;
     terminal.enter("PS1=$INNER exitdir-run --restart always -- bash --norc --noediting -i");
     terminal.shown_until(INNER);
@@ -483,8 +483,8 @@ fn a_shell_that_handles_ctrl_c_itself_goes_on_and_is_restarted_when_it_exits() {
 /// While exitdir-run is stopped, so is its command, whose stop it gets to know together with the CONT for itself.
 #[track_caller]
 fn assert_cont_wakes_both(options: &str, stop_command: impl Fn(i32)) {
-    let world = World::new();
-    let mut shell = Shell::start(&world);
+    let sandbox = Sandbox::new();
+    let mut shell = Shell::start(&sandbox);
     shell.ask(&format!("exitdir-run {options} -- sh -c 'sleep 1000; :' &"));
     eventually("it runs", || shell.terminal.process("sleep"));
     let command = shell.terminal.process("sh").unwrap();
@@ -541,14 +541,14 @@ fn a_cont_that_waits_for_exitdir_run_is_not_lost_to_a_stop_that_it_gets_to_know_
     if !terminals_are_possible() || !is_permitted("delays with strace", &mut trial) {
         return;
     }
-    let world = World::new();
-    let mut shell = Shell::start(&world);
+    let sandbox = Sandbox::new();
+    let mut shell = Shell::start(&sandbox);
     let script =
         "trap \"echo >got\" USR1; sleep 1000 & echo $$ >pid; echo >ready; while :; do wait; done";
     shell.ask(&format!("{strace} exitdir-run -- sh -c '{script}' &"));
-    let is_there = |name| world.path(name).exists().then_some(());
+    let is_there = |name| sandbox.path(name).exists().then_some(());
     eventually("the command is ready", || is_there("ready"));
-    let command: i32 = std::fs::read_to_string(world.path("pid"))
+    let command: i32 = std::fs::read_to_string(sandbox.path("pid"))
         .unwrap()
         .trim()
         .parse()
@@ -578,8 +578,8 @@ fn before_a_restart_ctrl_z_suspends_exitdir_run_and_ctrl_c_ends_it() {
     if !terminals_are_possible() {
         return;
     }
-    let world = World::new();
-    let mut shell = Shell::start(&world);
+    let sandbox = Sandbox::new();
+    let mut shell = Shell::start(&sandbox);
     shell
         .terminal
         .enter("exitdir-run --restart always -- sh -c 'echo ended'");
@@ -600,8 +600,8 @@ fn while_it_waits_for_a_birth_ctrl_z_suspends_exitdir_run_and_ctrl_c_ends_it() {
     if !terminals_are_possible() {
         return;
     }
-    let world = World::new();
-    let mut shell = Shell::start(&world);
+    let sandbox = Sandbox::new();
+    let mut shell = Shell::start(&sandbox);
     let script = "read line; echo got $line";
     let line = format!("exitdir-run --birth-deps db -- sh -c '{script}'");
     let await_sleep = |shell: &Shell<'_>| {
@@ -620,7 +620,7 @@ fn while_it_waits_for_a_birth_ctrl_z_suspends_exitdir_run_and_ctrl_c_ends_it() {
     shell.await_all_stopped();
     shell.terminal.enter("fg");
     await_sleep(&shell);
-    world.record_ready("db");
+    sandbox.record_ready("db");
     shell.terminal.await_foreground("sh");
     shell.terminal.enter("words");
     let shown = shell.prompt();
@@ -641,15 +641,15 @@ fn a_death_dependency_that_holds_while_the_job_is_suspended_stops_it_after_fg_or
         return;
     }
     for continued in ["fg", "bg"] {
-        let world = World::new();
-        let mut shell = Shell::start(&world);
+        let sandbox = Sandbox::new();
+        let mut shell = Shell::start(&sandbox);
         shell
             .terminal
             .enter("exitdir-run --death-deps main -- sleep 1000");
         shell.terminal.await_foreground("sleep");
         shell.press(CTRL_Z);
         shell.await_all_stopped();
-        world.record_death("main", "0");
+        sandbox.record_death("main", "0");
         assert_eq!(shell.jobs().len(), 2, "both are stopped still");
         let shown = match continued {
             "fg" => shell.ask("fg; echo status $?"),
@@ -663,29 +663,29 @@ fn a_death_dependency_that_holds_while_the_job_is_suspended_stops_it_after_fg_or
 
 #[test]
 fn without_a_terminal_a_stop_continues_a_stopped_command_after_the_stop_signal() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "trap 'echo TERM; exit 3' TERM; echo $$ >pid; kill -s STOP $$; sleep 1000";
-    let running = world
+    let running = sandbox
         .run(["--death-deps", "main", "--", "sh", "-c", script])
-        .current_dir(world.path("."))
+        .current_dir(sandbox.path("."))
         .start();
     let pid = eventually("it is stopped", || {
-        let pid = std::fs::read_to_string(world.path("pid")).ok()?;
+        let pid = std::fs::read_to_string(sandbox.path("pid")).ok()?;
         let state = state_of(pid.trim().parse().ok()?);
         (state == Some('T')).then_some(pid)
     });
-    world.record_death("main", "0");
+    sandbox.record_death("main", "0");
     let ended = running.end();
     ended.assert_output(3, "TERM\n");
     assert!(is_gone(&pid));
 }
 
 /// As PID 1 of a container with a terminal, and as the leader of a session otherwise: nobody can continue exitdir-run.
-fn leaders(world: &World) -> Vec<Command> {
-    let mut leader = with_exitdir_run(world, "setsid");
+fn leaders(sandbox: &Sandbox) -> Vec<Command> {
+    let mut leader = with_exitdir_run(sandbox, "setsid");
     leader.arg("--ctty");
     let [program, options @ ..] = PID_NAMESPACE;
-    let mut first = with_exitdir_run(world, program);
+    let mut first = with_exitdir_run(sandbox, program);
     first.args(options);
     let mut leaders = vec![leader];
     if pid_namespace_is_permitted() {
@@ -704,8 +704,8 @@ fn where_nobody_could_continue_exitdir_run_ctrl_z_does_not_stop_the_command_and_
     if !terminals_are_possible() {
         return;
     }
-    let world = World::new();
-    for mut leader in leaders(&world) {
+    let sandbox = Sandbox::new();
+    for mut leader in leaders(&sandbox) {
         let script = "trap 'echo continued' CONT; trap 'echo interrupted; exit 3' INT\n\
                       echo ready; while :; do read line && echo got $line; done";
         let mut terminal = Terminal::start(leader.args(["--", "bash", "-c", script]));
@@ -728,8 +728,8 @@ fn a_shell_under_exitdir_run_as_pid_1_has_job_control() {
     if !terminals_are_possible() {
         return;
     }
-    let world = World::new();
-    for mut leader in leaders(&world) {
+    let sandbox = Sandbox::new();
+    for mut leader in leaders(&sandbox) {
         let words = ["--", "bash", "--norc", "--noediting", "-i"];
         let mut terminal = Terminal::start(leader.args(words).env("PS1", PROMPT));
         assert_eq!(terminal.shown_until(PROMPT), "");
@@ -753,8 +753,8 @@ fn where_nobody_could_continue_exitdir_run_a_command_that_was_stopped_waits_for_
     if !terminals_are_possible() {
         return;
     }
-    let world = World::new();
-    let mut leader = leaders(&world).swap_remove(0);
+    let sandbox = Sandbox::new();
+    let mut leader = leaders(&sandbox).swap_remove(0);
     let script = "echo ready; kill -s STOP $$; echo back";
     let mut terminal = Terminal::start(leader.args(["--", "sh", "-c", script]));
     terminal.shown_until("ready\n");
@@ -773,8 +773,8 @@ fn a_shell_that_was_killed_while_its_job_had_the_terminal_is_restarted_in_the_fo
     if !terminals_are_possible() {
         return;
     }
-    let world = World::new();
-    for mut leader in leaders(&world) {
+    let sandbox = Sandbox::new();
+    for mut leader in leaders(&sandbox) {
         leader.args(["--restart", "always", "--"]);
         let words = ["bash", "--norc", "--noediting", "-i"];
         let mut terminal = Terminal::start(leader.args(words).env("PS1", PROMPT));

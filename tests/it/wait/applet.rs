@@ -5,7 +5,7 @@ use crate::support::namespaces::{
     NO_INSTANCES, in_pid_namespace, pid_namespace_is_permitted, with_less_inotify,
 };
 use crate::support::proc::{children, descriptors};
-use crate::support::sandbox::{Running, Start, World, binary, eventually, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, binary, eventually, wait_until};
 use crate::support::signals::{CONT, KILL, STOP, TERM};
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
@@ -14,9 +14,9 @@ use std::time::{Duration, SystemTime};
 const TIME: &str = "\"2026-11-20T21:29:27.101220417Z\"";
 
 /// Writes a tombstone by hand, complete and long ago; `T` stands for a time.
-fn write(world: &World, name: &str, text: &str) {
-    std::fs::create_dir_all(world.dir()).unwrap();
-    let mut file = File::create(world.dir().join(name)).unwrap();
+fn write(sandbox: &Sandbox, name: &str, text: &str) {
+    std::fs::create_dir_all(sandbox.dir()).unwrap();
+    let mut file = File::create(sandbox.dir().join(name)).unwrap();
     file.write_all(text.replace(": T", &format!(": {TIME}")).as_bytes())
         .unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(60))
@@ -24,8 +24,8 @@ fn write(world: &World, name: &str, text: &str) {
 }
 
 /// Starts a wait, and lets it look around before anything else happens.
-fn start_wait(world: &World, arguments: &[&str]) -> Running {
-    let waiter = world.wait(arguments).start();
+fn start_wait(sandbox: &Sandbox, arguments: &[&str]) -> Running {
+    let waiter = sandbox.wait(arguments).start();
     await_sleep(&waiter);
     waiter
 }
@@ -36,43 +36,43 @@ const WORDS: [&str; 9] = [
 
 /// Checks that of all states exactly these hold for a name.
 #[track_caller]
-fn assert_states(world: &World, name: &str, expected: &str) {
+fn assert_states(sandbox: &Sandbox, name: &str, expected: &str) {
     let found: Vec<&str> = WORDS
         .into_iter()
-        .filter(|word| world.holds(&format!("{name}:{word}")))
+        .filter(|word| sandbox.holds(&format!("{name}:{word}")))
         .collect();
     assert_eq!(
         found.join(" "),
         expected,
         "{name}: {}",
-        world.tombstone(name)
+        sandbox.tombstone(name)
     );
 }
 
 #[test]
 fn every_state_holds_for_the_lives_that_it_describes() {
-    let world = World::new();
-    let _waiting = world
+    let sandbox = Sandbox::new();
+    let _waiting = sandbox
         .run(["-n", "w", "--birth-deps", "never", "--", "true"])
         .start();
-    let _born = world
+    let _born = sandbox
         .run(["-n", "b", "--ready-on", "signal", "--", "sleep", "60"])
         .start();
-    let _ready = world.run(["-n", "r", "--", "sleep", "60"]).start();
-    let lost = world.run(["-n", "l", "--", "sleep", "60"]).start();
+    let _ready = sandbox.run(["-n", "r", "--", "sleep", "60"]).start();
+    let lost = sandbox.run(["-n", "l", "--", "sleep", "60"]).start();
     for (name, key) in [
         ("w", "Waiting"),
         ("b", "Born"),
         ("r", "Ready"),
         ("l", "Ready"),
     ] {
-        world.await_key(name, key);
+        sandbox.await_key(name, key);
     }
     lost.send(KILL);
     lost.end();
-    assert_eq!(world.run(["-n", "o", "--", "true"]).finish().status, 0);
+    assert_eq!(sandbox.run(["-n", "o", "--", "true"]).finish().status, 0);
     assert_eq!(
-        world
+        sandbox
             .run(["-n", "f", "--", "sh", "-c", "exit 3"])
             .finish()
             .status,
@@ -87,13 +87,13 @@ fn every_state_holds_for_the_lives_that_it_describes() {
         ("f", "failed died exit=3"),
         ("absent", ""),
     ] {
-        assert_states(&world, name, expected);
+        assert_states(&sandbox, name, expected);
     }
 }
 
 #[test]
 fn every_state_holds_for_the_texts_that_it_describes() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for (text, expected) in [
         ("Waiting: T\nLock: none\n", "waiting"),
         ("Waiting: T\nLock: none\nReady: T\n", "waiting"),
@@ -136,18 +136,18 @@ fn every_state_holds_for_the_texts_that_it_describes() {
         ("exit\n", "ok died"),
         ("ExitCode: 3\n", "failed died exit=3"),
     ] {
-        write(&world, "x", text);
-        assert_states(&world, "x", expected);
+        write(&sandbox, "x", text);
+        assert_states(&sandbox, "x", expected);
     }
-    write(&world, "x", "Born: T\nDied: T\nExitCode: -1\n");
-    assert_eq!(world.wait(["-x", "x"]).finish().status, 255);
+    write(&sandbox, "x", "Born: T\nDied: T\nExitCode: -1\n");
+    assert_eq!(sandbox.wait(["-x", "x"]).finish().status, 255);
 }
 
 #[test]
 fn conditions_without_state_or_name_mean_died_and_anybody_else() {
-    let world = World::new();
-    write(&world, "main", "Born: T\nExitCode: 3\nDied: T\n");
-    write(&world, "db", "Born: T\n");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "main", "Born: T\nExitCode: 3\nDied: T\n");
+    write(&sandbox, "db", "Born: T\n");
     for (arguments, own, status) in [
         (&["main"][..], None, 0),
         (&["db"], None, 124),
@@ -163,7 +163,7 @@ fn conditions_without_state_or_name_mean_died_and_anybody_else() {
         (&["main"], Some("main"), 0),
         (&["main", ":ready"], Some("main"), 0),
     ] {
-        let ended = world
+        let ended = sandbox
             .wait(["-t", "0"])
             .args(arguments)
             .envs(own.map(|own| ("EXITDIR_NAME", own)))
@@ -178,9 +178,9 @@ fn conditions_without_state_or_name_mean_died_and_anybody_else() {
 
 #[test]
 fn all_conditions_must_hold_or_with_any_one_of_them() {
-    let world = World::new();
-    write(&world, "a", "Born: T\nExitCode: 3\nDied: T\n");
-    write(&world, "b", "Born: T\n");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "a", "Born: T\nExitCode: 3\nDied: T\n");
+    write(&sandbox, "b", "Born: T\n");
     for (conditions, all, any) in [
         (&["a", "b:born"][..], 0, 0),
         (&["a", "b"], 124, 0),
@@ -190,12 +190,12 @@ fn all_conditions_must_hold_or_with_any_one_of_them() {
         (&["a:ok", "b:ready"], 1, 0),
     ] {
         assert_eq!(
-            world.wait(["-t", "0"]).args(conditions).finish().status,
+            sandbox.wait(["-t", "0"]).args(conditions).finish().status,
             all,
             "all of {conditions:?}"
         );
         assert_eq!(
-            world
+            sandbox
                 .wait(["-t", "0", "--any"])
                 .args(conditions)
                 .finish()
@@ -204,7 +204,7 @@ fn all_conditions_must_hold_or_with_any_one_of_them() {
             "any of {conditions:?}"
         );
         assert_eq!(
-            world.wait(["-t0", "-a"]).args(conditions).finish().status,
+            sandbox.wait(["-t0", "-a"]).args(conditions).finish().status,
             any,
             "any of {conditions:?}"
         );
@@ -213,12 +213,12 @@ fn all_conditions_must_hold_or_with_any_one_of_them() {
 
 #[test]
 fn one_line_says_what_does_not_hold_and_what_is_there_instead() {
-    let world = World::new();
-    let _db = world
+    let sandbox = Sandbox::new();
+    let _db = sandbox
         .run(["-n", "db", "--birth-deps", "never", "--", "true"])
         .start();
-    world.await_key("db", "Lock");
-    write(&world, "main", "Born: T\nExitCode: 3\nDied: T\n");
+    sandbox.await_key("db", "Lock");
+    write(&sandbox, "main", "Born: T\nExitCode: 3\nDied: T\n");
     for (arguments, status, line) in [
         (
             &["-t", "0.01", "db:ready"][..],
@@ -241,11 +241,11 @@ fn one_line_says_what_does_not_hold_and_what_is_there_instead() {
             "the conditions can no longer hold: main:exit=4 does not hold (main died with exit code 3), db:died does not hold (db is waiting)",
         ),
     ] {
-        let ended = world.wait(arguments).finish();
+        let ended = sandbox.wait(arguments).finish();
         assert_sentence(&ended, "exitdir-wait", status);
         assert_eq!(ended.stderr, format!("exitdir-wait: {line}\n"));
     }
-    let ended = world.wait(["-t", "0", "db"]).finish();
+    let ended = sandbox.wait(["-t", "0", "db"]).finish();
     assert_eq!(
         ended.stderr,
         "exitdir-wait: timed out after 0s: db:died does not hold (db is waiting)\n"
@@ -254,16 +254,16 @@ fn one_line_says_what_does_not_hold_and_what_is_there_instead() {
 
 #[test]
 fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
-    let world = World::new();
-    write(&world, "main", "Born: T\nExitCode: 3\nDied: T\n");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "main", "Born: T\nExitCode: 3\nDied: T\n");
     for condition in ["main:ok", "main:exit=4", "main:lost"] {
         assert_eq!(
-            world.wait(["-t", "0", condition]).finish().status,
+            sandbox.wait(["-t", "0", condition]).finish().status,
             1,
             "{condition}"
         );
         assert_eq!(
-            world
+            sandbox
                 .wait(["-t", "0", "--keep-waiting", condition])
                 .finish()
                 .status,
@@ -274,35 +274,35 @@ fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
     // An older corpse may come back.
     for condition in ["main:ready", "main:born", "main:waiting"] {
         assert_eq!(
-            world.wait(["-t", "0", condition]).finish().status,
+            sandbox.wait(["-t", "0", condition]).finish().status,
             124,
             "{condition}"
         );
     }
-    let patient = start_wait(&world, &["--keep-waiting", "main:ok"]);
-    let corpse = start_wait(&world, &["main:ready"]);
-    let dying = start_wait(&world, &["db:ready"]);
-    let keeping = start_wait(&world, &["db:ready", "--keep-waiting"]);
+    let patient = start_wait(&sandbox, &["--keep-waiting", "main:ok"]);
+    let corpse = start_wait(&sandbox, &["main:ready"]);
+    let dying = start_wait(&sandbox, &["db:ready"]);
+    let keeping = start_wait(&sandbox, &["db:ready", "--keep-waiting"]);
 
-    let db = world
+    let db = sandbox
         .run(["-n", "db", "--ready-on", "signal", "--", "sleep", "60"])
         .start();
-    world.await_key("db", "Born");
-    await_states(&dying, &world);
+    sandbox.await_key("db", "Born");
+    await_states(&dying, &sandbox);
     db.send(TERM);
     assert_eq!(db.end().status, 143);
     assert_sentence(&dying.end(), "exitdir-wait", 1);
 
-    let _db = world.run(["-n", "db", "--", "sleep", "60"]).start();
+    let _db = sandbox.run(["-n", "db", "--", "sleep", "60"]).start();
     assert_eq!(keeping.end().status, 0);
-    assert_eq!(world.run(["-n", "main", "--", "true"]).finish().status, 0);
+    assert_eq!(sandbox.run(["-n", "main", "--", "true"]).finish().status, 0);
     assert_eq!(patient.end().status, 0);
     drop(corpse);
 }
 
 /// Waits until a waiter has seen all that has happened so far: it has nothing to read and sleeps.
-fn await_states(waiter: &Running, world: &World) {
-    let held = world.dir().join("db");
+fn await_states(waiter: &Running, sandbox: &Sandbox) {
+    let held = sandbox.dir().join("db");
     wait_until("the waiter holds the tombstone open", || {
         descriptors(waiter.pid()).contains(&held)
     });
@@ -311,12 +311,12 @@ fn await_states(waiter: &Running, world: &World) {
 
 #[test]
 fn the_exit_code_is_that_of_the_tombstone_that_decided_last() {
-    let world = World::new();
-    write(&world, "a", "Born: T\nExitCode: 3\nDied: T\n");
-    write(&world, "b", "Born: T\nExitCode: 4\nDied: T\n");
-    write(&world, "r", "Born: T\n");
-    let lost = world.run(["-n", "l", "--", "sleep", "60"]).start();
-    world.await_key("l", "Ready");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "a", "Born: T\nExitCode: 3\nDied: T\n");
+    write(&sandbox, "b", "Born: T\nExitCode: 4\nDied: T\n");
+    write(&sandbox, "r", "Born: T\n");
+    let lost = sandbox.run(["-n", "l", "--", "sleep", "60"]).start();
+    sandbox.await_key("l", "Ready");
     lost.send(KILL);
     lost.end();
     for (arguments, status) in [
@@ -332,7 +332,7 @@ fn the_exit_code_is_that_of_the_tombstone_that_decided_last() {
         (&["l:lost", "a"], 3),
     ] {
         assert_eq!(
-            world
+            sandbox
                 .wait(["-x", "-t", "0"])
                 .args(arguments)
                 .finish()
@@ -341,17 +341,17 @@ fn the_exit_code_is_that_of_the_tombstone_that_decided_last() {
             "{arguments:?}"
         );
     }
-    let waiter = start_wait(&world, &["--exit-code", "later", "a"]);
-    world.signal(["-c", "7", "later"]).finish();
+    let waiter = start_wait(&sandbox, &["--exit-code", "later", "a"]);
+    sandbox.signal(["-c", "7", "later"]).finish();
     assert_eq!(waiter.end().status, 7, "later came last");
 }
 
 #[test]
 fn print_names_state_and_code_of_those_that_decided() {
-    let world = World::new();
-    write(&world, "a", "Born: T\nExitCode: 3\nDied: T\n");
-    write(&world, "b", "");
-    write(&world, "r", "Born: T\n");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "a", "Born: T\nExitCode: 3\nDied: T\n");
+    write(&sandbox, "b", "");
+    write(&sandbox, "r", "Born: T\n");
     for (arguments, printed) in [
         (&["a"][..], "a failed 3\n"),
         (&["r:born", "b", "a"], "r ready -\nb ok 0\na failed 3\n"),
@@ -361,7 +361,7 @@ fn print_names_state_and_code_of_those_that_decided() {
         (&["x"], ""),
     ] {
         assert_eq!(
-            world
+            sandbox
                 .wait(["--print", "-t", "0"])
                 .args(arguments)
                 .finish()
@@ -370,11 +370,13 @@ fn print_names_state_and_code_of_those_that_decided() {
             "{arguments:?}"
         );
     }
-    let ended = world.wait(["--print", "a", "--", "echo", "then"]).finish();
+    let ended = sandbox
+        .wait(["--print", "a", "--", "echo", "then"])
+        .finish();
     ended.assert_output(0, "a failed 3\nthen\n");
     let full = File::options().write(true).open("/dev/full").unwrap();
     assert_sentence(
-        &world.wait(["--print", "a"]).stdout(full).finish(),
+        &sandbox.wait(["--print", "a"]).stdout(full).finish(),
         "exitdir-wait",
         125,
     );
@@ -382,10 +384,10 @@ fn print_names_state_and_code_of_those_that_decided() {
 
 #[test]
 fn the_command_replaces_the_process() {
-    let world = World::new();
-    write(&world, "a", "");
+    let sandbox = Sandbox::new();
+    write(&sandbox, "a", "");
     let script = "echo $$; exec \"$0\" wait a -- sh -c 'echo $$; echo \"$1\"; echo \"$EXIT_DIR\"; cat; exit 6' sh 'two  words'";
-    let mut shell = world.command("sh");
+    let mut shell = sandbox.command("sh");
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(b"from stdin\n").unwrap();
     drop(writer);
@@ -399,25 +401,25 @@ fn the_command_replaces_the_process() {
     assert_eq!(lines[0], lines[1], "the same process");
     assert_eq!(
         &lines[2..],
-        ["two  words", &world.dir().to_string_lossy(), "from stdin"]
+        ["two  words", &sandbox.dir().to_string_lossy(), "from stdin"]
     );
 
     // In one process, which may have inherited more.
     let script = "ls /proc/self/fd; echo and; exec \"$0\" wait a -- ls /proc/self/fd";
-    let ended = world
+    let ended = sandbox
         .command("sh")
         .args(["-c", script])
         .arg(binary())
         .finish();
     let (plain, ours) = ended.stdout.split_once("and\n").unwrap();
     assert_eq!(ours, plain, "no descriptor of ours is left open");
-    let ended = world.wait(["a:failed", "--", "echo", "started"]).finish();
+    let ended = sandbox.wait(["a:failed", "--", "echo", "started"]).finish();
     assert_eq!(
         (ended.status, ended.stdout.as_str()),
         (1, ""),
         "a wait that fails starts nothing"
     );
-    let ended = world
+    let ended = sandbox
         .wait(["-t", "0", "x", "--", "echo", "started"])
         .finish();
     ended.assert_output(124, "");
@@ -425,23 +427,23 @@ fn the_command_replaces_the_process() {
 
 #[test]
 fn a_signal_that_came_before_the_wait_is_not_missed_nor_one_that_comes_later() {
-    let world = World::new();
-    world.signal(["-c", "3", "early"]).finish();
-    assert_eq!(world.wait(["-x", "early"]).finish().status, 3);
+    let sandbox = Sandbox::new();
+    sandbox.signal(["-c", "3", "early"]).finish();
+    assert_eq!(sandbox.wait(["-x", "early"]).finish().status, 3);
     for poll in ["off", "10s", "10ms"] {
         let name = format!("late-{poll}");
-        let waiter = start_wait(&world, &["-x", "--poll", poll, &name]);
-        world.signal(["-c", "4", &name]).finish();
+        let waiter = start_wait(&sandbox, &["-x", "--poll", poll, &name]);
+        sandbox.signal(["-c", "4", &name]).finish();
         assert_eq!(waiter.end().status, 4, "--poll {poll}");
     }
 }
 
 #[test]
 fn a_wait_may_begin_before_the_directory_exists() {
-    let world = World::new();
-    let waiter = start_wait(&world, &["--poll", "off", "main"]);
-    assert!(world.dir().is_dir());
-    world.signal(["main"]).finish();
+    let sandbox = Sandbox::new();
+    let waiter = start_wait(&sandbox, &["--poll", "off", "main"]);
+    assert!(sandbox.dir().is_dir());
+    sandbox.signal(["main"]).finish();
     assert_eq!(waiter.end().status, 0);
 }
 
@@ -456,17 +458,17 @@ fn a_directory_that_goes_away_while_it_is_watched_is_125() {
         ),
     ] {
         for holds_one in [false, true] {
-            let world = World::new();
+            let sandbox = Sandbox::new();
             if holds_one {
                 // Held open by the waiter, it keeps the kernel from saying anything.
-                write(&world, "main", "Born: T\n");
+                write(&sandbox, "main", "Born: T\n");
             }
-            let waiter = start_wait(&world, &["--poll", "20ms", "main"]);
-            assert_eq!(world.command("sh").args(["-c", then]).finish().status, 0);
+            let waiter = start_wait(&sandbox, &["--poll", "20ms", "main"]);
+            assert_eq!(sandbox.command("sh").args(["-c", then]).finish().status, 0);
             let ended = waiter.end();
             assert_sentence(&ended, "exitdir-wait", 125);
             assert!(
-                ended.stderr.contains(&*world.dir().to_string_lossy()),
+                ended.stderr.contains(&*sandbox.dir().to_string_lossy()),
                 "{what}: {}",
                 ended.stderr
             );
@@ -476,12 +478,12 @@ fn a_directory_that_goes_away_while_it_is_watched_is_125() {
 
 #[test]
 fn without_inotify_there_is_one_warning_and_looks_alone() {
-    let world = World::new();
-    if with_less_inotify(&world, NO_INSTANCES, &binary()).is_none() {
+    let sandbox = Sandbox::new();
+    if with_less_inotify(&sandbox, NO_INSTANCES, &binary()).is_none() {
         return;
     }
     let inside = |arguments: &[&str]| {
-        let mut command = with_less_inotify(&world, NO_INSTANCES, &binary()).unwrap();
+        let mut command = with_less_inotify(&sandbox, NO_INSTANCES, &binary()).unwrap();
         command.args(arguments);
         command
     };
@@ -498,8 +500,8 @@ fn without_inotify_there_is_one_warning_and_looks_alone() {
         "60",
     ])
     .start();
-    world.await_key("proxy", "Ready");
-    world.signal(["-c", "3", "main"]).finish();
+    sandbox.await_key("proxy", "Ready");
+    sandbox.signal(["-c", "3", "main"]).finish();
     let ended = waiter.end();
     assert_sentence(&ended, "exitdir-wait", 3);
     // glibc's and musl's words for EMFILE.
@@ -525,9 +527,9 @@ fn without_inotify_there_is_one_warning_and_looks_alone() {
 
 #[test]
 fn a_signal_ends_a_wait_also_as_pid_1() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for signal in [1, 2, 15] {
-        let waiter = start_wait(&world, &["main"]);
+        let waiter = start_wait(&sandbox, &["main"]);
         waiter.send(signal);
         assert_eq!(waiter.end().status, 128 + signal);
     }
@@ -536,7 +538,7 @@ fn a_signal_ends_a_wait_also_as_pid_1() {
     }
     // The shell outside the namespace learns its PID 1 from the child that unshare has forked.
     for (signal, status) in [("TERM", 143), ("INT", 130), ("USR1", 138), ("RTMIN", 162)] {
-        let outer = in_pid_namespace(&world, binary())
+        let outer = in_pid_namespace(&sandbox, binary())
             .args(["wait", "main"])
             .start();
         let inner = eventually("PID 1 sleeps in its watch", || {
@@ -545,7 +547,7 @@ fn a_signal_ends_a_wait_also_as_pid_1() {
         });
         for harmless in ["CHLD", "WINCH", "CONT"] {
             assert_eq!(
-                world
+                sandbox
                     .command("kill")
                     .args(["-s", harmless, &inner])
                     .finish()
@@ -554,7 +556,7 @@ fn a_signal_ends_a_wait_also_as_pid_1() {
             );
         }
         assert_eq!(
-            world
+            sandbox
                 .command("kill")
                 .args(["-s", signal, &inner])
                 .finish()
@@ -568,20 +570,20 @@ fn a_signal_ends_a_wait_also_as_pid_1() {
 #[test]
 fn a_death_is_not_missed_although_the_next_life_began_before_anybody_looked() {
     for end in ["exit 3", "kill -9 $PPID"] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let (reader, writer) = std::io::pipe().unwrap();
         let script = format!("read x; {end}");
-        let main = world
+        let main = sandbox
             .run(["-n", "main", "--", "sh", "-c", &script])
             .stdin(reader)
             .start();
-        world.await_key("main", "Ready");
-        let waiter = start_wait(&world, &["-x", "--print", "main"]);
+        sandbox.await_key("main", "Ready");
+        let waiter = start_wait(&sandbox, &["-x", "--print", "main"]);
         waiter.send(STOP);
         drop(writer);
         main.end();
-        let _next = world.run(["-n", "main", "--", "sleep", "60"]).start();
-        wait_until("the next life is ready", || world.holds("main:ready"));
+        let _next = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();
+        wait_until("the next life is ready", || sandbox.holds("main:ready"));
         waiter.send(CONT);
         let ended = waiter.end();
         let expected = if end == "exit 3" {
@@ -599,9 +601,9 @@ fn a_death_is_not_missed_although_the_next_life_began_before_anybody_looked() {
 }
 
 /// A tombstone that its writer has opened and not finished; never older than this moment.
-fn open_fresh(world: &World, name: &str, text: &str) -> File {
-    std::fs::create_dir_all(world.dir()).unwrap();
-    let mut file = File::create(world.dir().join(name)).unwrap();
+fn open_fresh(sandbox: &Sandbox, name: &str, text: &str) -> File {
+    std::fs::create_dir_all(sandbox.dir()).unwrap();
+    let mut file = File::create(sandbox.dir().join(name)).unwrap();
     file.write_all(text.replace(": T", &format!(": {TIME}")).as_bytes())
         .unwrap();
     file.set_modified(SystemTime::now() + Duration::from_secs(3600))
@@ -611,35 +613,35 @@ fn open_fresh(world: &World, name: &str, text: &str) -> File {
 
 #[test]
 fn a_file_that_is_empty_for_a_moment_is_not_a_death() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for text in ["", "Bor", "Born: \"2026"] {
-        let mut file = open_fresh(&world, "kubexit", text);
-        assert_states(&world, "kubexit", "");
-        let ended = world.wait(["-t", "0", ":died"]).finish();
+        let mut file = open_fresh(&sandbox, "kubexit", text);
+        assert_states(&sandbox, "kubexit", "");
+        let ended = sandbox.wait(["-t", "0", ":died"]).finish();
         assert_sentence(&ended, "exitdir-wait", 124);
         file.rewind().unwrap();
         file.write_all(format!("Born: {TIME}\n").as_bytes())
             .unwrap();
-        assert_states(&world, "kubexit", "born ready");
+        assert_states(&sandbox, "kubexit", "born ready");
     }
 }
 
 #[test]
 fn a_follower_takes_tombstones_that_are_created_empty_and_filled_at_once_for_births() {
-    let world = World::new();
-    let waiter = start_wait(&world, &["--print", ":died"]);
-    let follower = world
+    let sandbox = Sandbox::new();
+    let waiter = start_wait(&sandbox, &["--print", ":died"]);
+    let follower = sandbox
         .run(["-n", "proxy", "--death-deps", ":died", "--", "sleep", "60"])
         .start();
-    world.await_key("proxy", "Ready");
+    sandbox.await_key("proxy", "Ready");
     for round in 0..50 {
-        let mut file = File::create(world.dir().join(format!("peer-{round}"))).unwrap();
+        let mut file = File::create(sandbox.dir().join(format!("peer-{round}"))).unwrap();
         file.write_all(format!("Born: {TIME}\n").as_bytes())
             .unwrap();
     }
     // As kubexit does it: emptied, and written anew with the death.
     std::fs::write(
-        world.dir().join("peer-7"),
+        sandbox.dir().join("peer-7"),
         format!("Born: {TIME}\nDied: {TIME}\nExitCode: 3\n"),
     )
     .unwrap();
@@ -647,16 +649,16 @@ fn a_follower_takes_tombstones_that_are_created_empty_and_filled_at_once_for_bir
     ended.assert_output(0, "peer-7 failed 3\n");
     let ended = follower.end();
     assert_eq!(ended.status, 143, "{}", ended.stderr);
-    assert_eq!(world.key("proxy", "Cause").as_deref(), Some("peer-7"));
+    assert_eq!(sandbox.key("proxy", "Cause").as_deref(), Some("peer-7"));
 }
 
 #[test]
 fn a_tombstone_that_is_being_rewritten_is_what_it_was() {
-    let world = World::new();
-    let path = world.dir().join("peer");
-    write(&world, "peer", "Born: T\n");
-    let waiter = start_wait(&world, &["-x", "--print", "--poll", "20ms", "peer"]);
-    let living = start_wait(&world, &["--keep-waiting", "peer:died", "peer:exit=3"]);
+    let sandbox = Sandbox::new();
+    let path = sandbox.dir().join("peer");
+    write(&sandbox, "peer", "Born: T\n");
+    let waiter = start_wait(&sandbox, &["-x", "--print", "--poll", "20ms", "peer"]);
+    let living = start_wait(&sandbox, &["--keep-waiting", "peer:died", "peer:exit=3"]);
     let mut file = File::create(&path).unwrap();
     // Longer than the second after which an empty file that nobody finished is a death.
     let began = std::time::Instant::now();
@@ -673,42 +675,42 @@ fn a_tombstone_that_is_being_rewritten_is_what_it_was() {
 
 #[test]
 fn died_without_a_code_is_a_death_whose_code_comes_with_the_end_of_the_writing() {
-    let world = World::new();
-    let mut file = open_fresh(&world, "peer", "Born: T\nDied: T\n");
-    assert_states(&world, "peer", "died");
-    let coded = start_wait(&world, &["-x", "peer"]);
+    let sandbox = Sandbox::new();
+    let mut file = open_fresh(&sandbox, "peer", "Born: T\nDied: T\n");
+    assert_states(&sandbox, "peer", "died");
+    let coded = start_wait(&sandbox, &["-x", "peer"]);
     file.write_all(b"ExitCode: 3\n").unwrap();
     drop(file);
     assert_eq!(coded.end().status, 3);
 
-    let file = open_fresh(&world, "other", "Born: T\nDied: T\n");
-    let coded = start_wait(&world, &["-x", "--poll", "off", "other"]);
+    let file = open_fresh(&sandbox, "other", "Born: T\nDied: T\n");
+    let coded = start_wait(&sandbox, &["-x", "--poll", "off", "other"]);
     drop(file);
     assert_eq!(coded.end().status, 255, "closed without a code");
 
-    let _open = open_fresh(&world, "third", "Born: T\nDied: T\n");
-    let ended = world.wait(["-x", "--poll", "off", "third"]).finish();
+    let _open = open_fresh(&sandbox, "third", "Born: T\nDied: T\n");
+    let ended = sandbox.wait(["-x", "--poll", "off", "third"]).finish();
     assert_eq!(ended.status, 255, "left alone for a second");
 }
 
 #[test]
 fn an_exit_file_that_is_touched_is_a_death_when_it_is_closed_or_left_alone() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     // Created and closed: the close is seen, nothing needs to time out.
     for name in ["exitFile", "other"] {
-        let waiter = start_wait(&world, &["--print", "--poll", "off", name]);
-        drop(open_fresh(&world, name, ""));
+        let waiter = start_wait(&sandbox, &["--print", "--poll", "off", name]);
+        drop(open_fresh(&sandbox, name, ""));
         let ended = waiter.end();
         ended.assert_output(0, &format!("{name} ok 0\n"));
     }
     // Created and never closed, as the Go library's leader does: left alone for a second.
     for name in ["early", "late"] {
-        let early = (name == "early").then(|| open_fresh(&world, name, ""));
-        let waiter = start_wait(&world, &["-x", "--poll", "off", name]);
-        let _leader = early.unwrap_or_else(|| open_fresh(&world, name, ""));
+        let early = (name == "early").then(|| open_fresh(&sandbox, name, ""));
+        let waiter = start_wait(&sandbox, &["-x", "--poll", "off", name]);
+        let _leader = early.unwrap_or_else(|| open_fresh(&sandbox, name, ""));
         assert_eq!(waiter.end().status, 0, "{name}");
     }
     // Touched long ago: at the first look.
-    write(&world, "old", "");
-    assert!(world.holds("old:ok"));
+    write(&sandbox, "old", "");
+    assert!(sandbox.holds("old:ok"));
 }

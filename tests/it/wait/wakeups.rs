@@ -2,27 +2,27 @@
 
 use crate::support::inspect::await_sleep;
 use crate::support::proc::sleep_count;
-use crate::support::sandbox::{Running, Start, World, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use std::time::Duration;
 
 #[test]
 fn a_waiting_applet_wakes_at_most_once_in_10_seconds_and_an_idle_supervisor_not_once_in_30() {
     const WINDOW: Duration = Duration::from_secs(30);
     const ALLOWED: u64 = 4;
-    let world = World::new();
-    let other = World::new();
+    let sandbox = Sandbox::new();
+    let other = Sandbox::new();
     let watching: Vec<(&str, Running)> = vec![
-        ("wait", world.wait(["main"]).start()),
-        ("wait for anybody", world.wait([":failed"]).start()),
+        ("wait", sandbox.wait(["main"]).start()),
+        ("wait for anybody", sandbox.wait([":failed"]).start()),
         (
             "run that waits to be born",
-            world
+            sandbox
                 .run(["-n", "unborn", "--birth-deps", "main:ready", "--", "true"])
                 .start(),
         ),
         (
             "run with a death dependency",
-            world
+            sandbox
                 .run(["-n", "proxy", "--death-deps", "main", "--", "sleep", "60"])
                 .start(),
         ),
@@ -44,8 +44,8 @@ fn a_waiting_applet_wakes_at_most_once_in_10_seconds_and_an_idle_supervisor_not_
                 .start(),
         ),
     ];
-    world.await_key("unborn", "Lock");
-    world.await_key("proxy", "Ready");
+    sandbox.await_key("unborn", "Lock");
+    sandbox.await_key("proxy", "Ready");
     other.await_key("main", "Ready");
     other.await_key("again", "Ready");
     watching

@@ -4,41 +4,41 @@
 use crate::support::inspect::{await_sleep, while_stopped};
 use crate::support::proc::only_child;
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Running, Start, World, eventually, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, eventually, wait_until};
 use crate::support::signals::TERM;
 use crate::support::users::{as_nobody, installed, nobody_is_permitted};
 use exitdir::{Announcement, ExitDir, Name, Tombstone};
 use std::process::Command;
 
-fn follower(world: &World, words: &[&str]) -> Running {
-    let follower = world.wait(words).start();
+fn follower(sandbox: &Sandbox, words: &[&str]) -> Running {
+    let follower = sandbox.wait(words).start();
     await_sleep(&follower);
     follower
 }
 
 #[test]
 fn a_life_that_comes_and_goes_between_two_looks_has_died_while_we_waited() {
-    let world = World::new();
-    let waits = follower(&world, &["x:ready"]);
+    let sandbox = Sandbox::new();
+    let waits = follower(&sandbox, &["x:ready"]);
     while_stopped(&waits, || {
-        assert_eq!(world.run(["-n", "x", "--", "false"]).finish().status, 1)
+        assert_eq!(sandbox.run(["-n", "x", "--", "false"]).finish().status, 1)
     });
     assert_eq!(waits.end().status, 1);
 }
 
 #[test]
 fn the_end_of_a_life_is_read_from_its_own_file_however_soon_the_next_begins() {
-    let world = World::new();
-    let first = world.run(["-n", "x", "--", "sleep", "60"]).start();
-    world.await_key("x", "Ready");
-    let fails = follower(&world, &["x:exit=143", "--print"]);
+    let sandbox = Sandbox::new();
+    let first = sandbox.run(["-n", "x", "--", "sleep", "60"]).start();
+    sandbox.await_key("x", "Ready");
+    let fails = follower(&sandbox, &["x:exit=143", "--print"]);
     let mut second = None;
     while_stopped(&fails, || {
         first.send(TERM);
         assert_eq!(first.end().status, 143);
-        let run = world.run(["-n", "x", "--", "sleep", "60"]).start();
+        let run = sandbox.run(["-n", "x", "--", "sleep", "60"]).start();
         wait_until("the next life is there", || {
-            !world.tombstone("x").contains("Died")
+            !sandbox.tombstone("x").contains("Died")
         });
         second = Some(run);
     });
@@ -48,44 +48,44 @@ fn the_end_of_a_life_is_read_from_its_own_file_however_soon_the_next_begins() {
 
 #[test]
 fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     for at in 0..300 {
         std::fs::write(
-            world.dir().join(format!("corpse{at}")),
+            sandbox.dir().join(format!("corpse{at}")),
             "ExitCode: 0\nDied: \"d\"\n",
         )
         .unwrap();
     }
-    let first = world.run(["-n", "zz", "--", "sh", "-c", "read line", "sh"]);
+    let first = sandbox.run(["-n", "zz", "--", "sh", "-c", "read line", "sh"]);
     let mut first = first;
     let run = first.stdin(std::process::Stdio::piped()).start();
-    world.await_key("zz", "Ready");
-    let fails = follower(&world, &[":failed", ":exit=7", "--any", "--print"]);
+    sandbox.await_key("zz", "Ready");
+    let fails = follower(&sandbox, &[":failed", ":exit=7", "--any", "--print"]);
     let mut second = None;
     while_stopped(&fails, || {
         // read meets the end of its input and fails; -e is not given, so say 0 for it.
-        world.record_death("zz", "0");
+        sandbox.record_death("zz", "0");
         run.send(TERM);
         run.end();
-        second = Some(world.run(["-n", "zz", "--", "sleep", "60"]).start());
+        second = Some(sandbox.run(["-n", "zz", "--", "sleep", "60"]).start());
         wait_until("the next life is there", || {
-            !world.tombstone("zz").contains("Died")
+            !sandbox.tombstone("zz").contains("Died")
         });
     });
     // Whatever it made of it, this comes after.
-    world.record_death("last", "7");
+    sandbox.record_death("last", "7");
     let ended = fails.end();
     ended.assert_output(0, "last failed 7\n");
 }
 
 #[test]
 fn a_directory_that_is_made_anew_is_another_one_even_with_the_same_inode() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
-    let waits = follower(&world, &["x"]);
-    std::fs::remove_dir(world.dir()).unwrap();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
+    let waits = follower(&sandbox, &["x"]);
+    std::fs::remove_dir(sandbox.dir()).unwrap();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     let ended = waits.end();
     assert_eq!(ended.status, 125);
     assert!(
@@ -94,13 +94,13 @@ fn a_directory_that_is_made_anew_is_another_one_even_with_the_same_inode() {
         ended.stderr
     );
 
-    let run = world
+    let run = sandbox
         .run(["--death-deps", "x", "--", "sleep", "60"])
         .start();
     await_sleep(&run);
-    std::fs::remove_dir(world.dir()).unwrap();
-    std::fs::create_dir(world.dir()).unwrap();
-    world.record_death("x", "1");
+    std::fs::remove_dir(sandbox.dir()).unwrap();
+    std::fs::create_dir(sandbox.dir()).unwrap();
+    sandbox.record_death("x", "1");
     let ended = run.end();
     assert_eq!(ended.status, 143, "{}", ended.stderr);
     assert!(
@@ -115,16 +115,16 @@ fn a_file_that_nobody_asked_for_and_nobody_can_read_ends_no_wait() {
     if !nobody_is_permitted() {
         return;
     }
-    let world = World::new();
-    let binary = installed(&world);
-    world.record_death("secret", "1");
+    let sandbox = Sandbox::new();
+    let binary = installed(&sandbox);
+    sandbox.record_death("secret", "1");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(world.dir().join("secret"), mode).unwrap();
-    let waits = as_nobody(&world, &binary)
+    std::fs::set_permissions(sandbox.dir().join("secret"), mode).unwrap();
+    let waits = as_nobody(&sandbox, &binary)
         .args(["wait", ":ok", "--print"])
         .start();
     await_sleep(&waits);
-    world.record_death("x", "0");
+    sandbox.record_death("x", "0");
     let ended = waits.end();
     ended.assert_output(0, "x ok 0\n");
     assert_eq!(
@@ -133,28 +133,30 @@ fn a_file_that_nobody_asked_for_and_nobody_can_read_ends_no_wait() {
         "{}",
         ended.stderr
     );
-    let named = as_nobody(&world, &binary).args(["wait", "secret"]).finish();
+    let named = as_nobody(&sandbox, &binary)
+        .args(["wait", "secret"])
+        .finish();
     assert_eq!(named.status, 125);
 }
 
 #[test]
 fn a_probe_is_waited_for_also_where_the_end_of_children_is_ignored() {
-    let world = World::new();
-    let main = world
+    let sandbox = Sandbox::new();
+    let main = sandbox
         .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
         .start();
-    world.await_key("main", "Born");
-    let ended = ignoring_children(&world)
+    sandbox.await_key("main", "Born");
+    let ended = ignoring_children(&sandbox)
         .args(["signal", "--ready", "main", "--", "true"])
         .finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
-    world.await_key("main", "Ready");
+    sandbox.await_key("main", "Ready");
     assert!(main.pid() > 0);
 }
 
 /// The binary under test with `SIGCHLD` ignored.
-fn ignoring_children(world: &World) -> Command {
-    let mut command = world.command("env");
+fn ignoring_children(sandbox: &Sandbox) -> Command {
+    let mut command = sandbox.command("env");
     command
         .arg("--ignore-signal=CHLD")
         .arg(crate::support::sandbox::binary());
@@ -163,8 +165,8 @@ fn ignoring_children(world: &World) -> Command {
 
 #[test]
 fn threads_of_one_program_that_signal_at_once_leave_one_whole_tombstone() {
-    let world = World::new();
-    let path = world.dir();
+    let sandbox = Sandbox::new();
+    let path = sandbox.dir();
     for round in 0..50 {
         let name = Name::new(&format!("n{round}")).unwrap();
         let start = std::sync::Barrier::new(4);
@@ -179,14 +181,14 @@ fn threads_of_one_program_that_signal_at_once_leave_one_whole_tombstone() {
                 });
             }
         });
-        let text = world.tombstone(name.as_str());
+        let text = sandbox.tombstone(name.as_str());
         let tombstone = Tombstone::parse(text.as_bytes());
         assert!(
             tombstone.died.is_some() && text.matches("Died").count() == 1,
             "{text}"
         );
     }
-    assert_eq!(world.entries().len(), 50, "nothing is left behind");
+    assert_eq!(sandbox.entries().len(), 50, "nothing is left behind");
 }
 
 #[test]
@@ -194,15 +196,15 @@ fn a_wait_that_slept_ends_in_a_substitution_and_where_no_further_process_is_allo
     if !nobody_is_permitted() {
         return;
     }
-    let world = World::new();
-    let binary = installed(&world);
-    std::fs::create_dir(world.dir()).unwrap();
-    let mut limited = as_nobody(&world, "sh");
+    let sandbox = Sandbox::new();
+    let binary = installed(&sandbox);
+    std::fs::create_dir(sandbox.dir()).unwrap();
+    let mut limited = as_nobody(&sandbox, "sh");
     let script = limited
         .args(["-c", "ulimit -u 1; exec \"$0\" wait x --print"])
         .arg(&binary)
         .start();
-    let mut substituted = as_nobody(&world, "sh");
+    let mut substituted = as_nobody(&sandbox, "sh");
     let plain = substituted
         .args([
             "-c",
@@ -212,7 +214,7 @@ fn a_wait_that_slept_ends_in_a_substitution_and_where_no_further_process_is_allo
         .start();
     await_sleep(&script);
     only_child("the substituted wait is there", plain.pid());
-    world.record_death("x", "0");
+    sandbox.record_death("x", "0");
     assert_eq!(script.end().stdout, "x ok 0\n");
     assert_eq!(plain.end().stdout, "found x ok 0\n");
 }
@@ -227,8 +229,8 @@ fn threads_that_create_directories_at_once_leave_the_umask_alone() {
             .unwrap()
     };
     // It is the process's, and 0 for the moment in which another test creates a directory.
-    let (world, before) = (
-        World::new(),
+    let (sandbox, before) = (
+        Sandbox::new(),
         eventually("a umask that can be lost", || {
             Some(umask()).filter(|umask| umask.trim() != "0000")
         }),
@@ -236,7 +238,7 @@ fn threads_that_create_directories_at_once_leave_the_umask_alone() {
     for round in 0..50 {
         std::thread::scope(|scope| {
             for thread in 0..8 {
-                let path = world.path(&format!("d{round}-{thread}"));
+                let path = sandbox.path(&format!("d{round}-{thread}"));
                 scope.spawn(move || ExitDir::new(path).create().unwrap());
             }
         });
@@ -246,8 +248,8 @@ fn threads_that_create_directories_at_once_leave_the_umask_alone() {
 
 #[test]
 fn a_sentence_is_said_also_where_the_kernel_refuses_the_call_that_never_blocks() {
-    let world = World::new();
-    let mut strace = world.command("strace");
+    let sandbox = Sandbox::new();
+    let mut strace = sandbox.command("strace");
     strace.args([
         "-qq",
         "-o",
@@ -259,7 +261,7 @@ fn a_sentence_is_said_also_where_the_kernel_refuses_the_call_that_never_blocks()
     ]);
     if !is_permitted(
         "injecting faults with strace",
-        world
+        sandbox
             .command("strace")
             .args(["-qq", "-o", "/dev/null", "true"]),
     ) {

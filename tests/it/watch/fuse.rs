@@ -4,7 +4,7 @@
 
 use crate::support::inspect::await_sleep;
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Ended, Running, Start, World, eventually, wait_until};
+use crate::support::sandbox::{Ended, Running, Sandbox, Start, eventually, wait_until};
 use crate::support::signals::{KILL, TERM};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,11 +27,11 @@ struct Mirror {
 
 impl Mirror {
     /// Mounts it; `None`, said loudly, where that is not possible.
-    fn mount(world: &World, options: &[&str]) -> Option<Mirror> {
-        let front = world.path("front");
-        std::fs::create_dir(world.dir()).unwrap();
+    fn mount(sandbox: &Sandbox, options: &[&str]) -> Option<Mirror> {
+        let front = sandbox.path("front");
+        std::fs::create_dir(sandbox.dir()).unwrap();
         std::fs::create_dir(&front).unwrap();
-        let mut trial = world.command("sh");
+        let mut trial = sandbox.command("sh");
         trial
             .args(["-c", "bindfs \"$EXIT_DIR\" \"$0\" && umount -l \"$0\""])
             .arg(&front);
@@ -40,11 +40,11 @@ impl Mirror {
         }
         let device = |path: &Path| std::fs::metadata(path).ok().map(|found| found.dev());
         let bare = device(&front);
-        let bindfs = world
+        let bindfs = sandbox
             .command("bindfs")
             .arg("-f")
             .args(options)
-            .args([&world.dir(), &front])
+            .args([&sandbox.dir(), &front])
             .start();
         let mirror = Mirror {
             front,
@@ -102,8 +102,8 @@ impl Side {
 }
 
 /// The STATE that `exitdir-status` shows for a name to somebody on this side.
-fn state(world: &World, mirror: &Mirror, side: Side, name: &str) -> String {
-    let ended = side.of(mirror, &mut world.applet("status")).finish();
+fn state(sandbox: &Sandbox, mirror: &Mirror, side: Side, name: &str) -> String {
+    let ended = side.of(mirror, &mut sandbox.applet("status")).finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
     let line = ended
         .stdout
@@ -114,22 +114,22 @@ fn state(world: &World, mirror: &Mirror, side: Side, name: &str) -> String {
 }
 
 /// Waits until somebody on this side sees the state: a mount may withhold it for a while.
-fn await_state(world: &World, mirror: &Mirror, side: Side, name: &str, wanted: &str) {
+fn await_state(sandbox: &Sandbox, mirror: &Mirror, side: Side, name: &str, wanted: &str) {
     wait_until(format!("{name} is {wanted} seen from {side:?}"), || {
         let ended = side
-            .of(mirror, &mut world.wait(["-t", "0"]))
+            .of(mirror, &mut sandbox.wait(["-t", "0"]))
             .arg(format!("{name}:{wanted}"))
             .finish();
         ended.status == 0
     });
-    assert_eq!(state(world, mirror, side, name), wanted);
+    assert_eq!(state(sandbox, mirror, side, name), wanted);
 }
 
-fn life(world: &World, mirror: &Mirror, side: Side, name: &str) -> Running {
+fn life(sandbox: &Sandbox, mirror: &Mirror, side: Side, name: &str) -> Running {
     let run = side
-        .of(mirror, &mut world.run(["-n", name, "--", "sleep", "60"]))
+        .of(mirror, &mut sandbox.run(["-n", name, "--", "sleep", "60"]))
         .start();
-    world.await_key(name, "Ready");
+    sandbox.await_key(name, "Ready");
     run
 }
 
@@ -149,22 +149,25 @@ fn ends_soon(waiting: Vec<(&str, Running)>, since: Instant) -> Vec<Ended> {
 }
 
 fn assert_that_followers_in_front_see_what_happens_behind(options: &[&str]) {
-    let world = World::new();
-    let Some(mirror) = Mirror::mount(&world, options) else {
+    let sandbox = Sandbox::new();
+    let Some(mirror) = Mirror::mount(&sandbox, options) else {
         return;
     };
-    let main = life(&world, &mirror, Side::Behind, "main");
+    let main = life(&sandbox, &mirror, Side::Behind, "main");
     let waiting: Vec<(&str, Running)> = [
-        ("wait for a file", world.wait(["-x", "--print", "said"])),
-        ("wait for an append", world.wait(["-x", "--print", "main"])),
-        ("wait for anybody", world.wait(["--print", ":exit=4"])),
+        ("wait for a file", sandbox.wait(["-x", "--print", "said"])),
+        (
+            "wait for an append",
+            sandbox.wait(["-x", "--print", "main"]),
+        ),
+        ("wait for anybody", sandbox.wait(["--print", ":exit=4"])),
         (
             "run",
-            world.run(["--death-deps", "said", "--", "sleep", "60"]),
+            sandbox.run(["--death-deps", "said", "--", "sleep", "60"]),
         ),
         (
             "run that waits to be born",
-            world.run(["--birth-deps", "late:ok", "--", "sh", "-c", "exit 7"]),
+            sandbox.run(["--birth-deps", "late:ok", "--", "sh", "-c", "exit 7"]),
         ),
     ]
     .into_iter()
@@ -172,9 +175,9 @@ fn assert_that_followers_in_front_see_what_happens_behind(options: &[&str]) {
     .collect();
     waiting.iter().for_each(|(_, process)| await_sleep(process));
     let since = Instant::now();
-    world.record_death("said", "3");
-    world.record_death("other", "4");
-    world.record_death("late", "0");
+    sandbox.record_death("said", "3");
+    sandbox.record_death("other", "4");
+    sandbox.record_death("late", "0");
     main.send(TERM);
     assert_eq!(main.end().status, 143);
     let ended = ends_soon(waiting, since);
@@ -212,27 +215,27 @@ fn followers_in_front_of_a_mount_that_forwards_locks_react_with_the_slow_look() 
 
 /// A life on one side, followed from the other, to its orderly end.
 fn assert_that_the_living_are_never_lost(options: &[&str], home: Side) {
-    let world = World::new();
-    let Some(mirror) = Mirror::mount(&world, options) else {
+    let sandbox = Sandbox::new();
+    let Some(mirror) = Mirror::mount(&sandbox, options) else {
         return;
     };
-    let main = life(&world, &mirror, home, "main");
+    let main = life(&sandbox, &mirror, home, "main");
     let away = home.other();
-    await_state(&world, &mirror, away, "main", "ready");
+    await_state(&sandbox, &mirror, away, "main", "ready");
     let waiting: Vec<Running> = ["main:lost", "main:died", ":lost"]
         .map(|condition| {
-            away.of(&mirror, &mut world.wait(["-t", "2s", condition]))
+            away.of(&mirror, &mut sandbox.wait(["-t", "2s", condition]))
                 .start()
         })
         .into();
     let follower = away
         .of(
             &mirror,
-            &mut world.run(["--death-deps", "main", "--", "sleep", "60"]),
+            &mut sandbox.run(["--death-deps", "main", "--", "sleep", "60"]),
         )
         .start();
     let waits = away
-        .of(&mirror, &mut world.wait(["-x", "--print", "main"]))
+        .of(&mirror, &mut sandbox.wait(["-x", "--print", "main"]))
         .start();
     for process in waiting {
         let ended = process.end();
@@ -241,7 +244,7 @@ fn assert_that_the_living_are_never_lost(options: &[&str], home: Side) {
     await_sleep(&follower);
     await_sleep(&waits);
     for side in [home, away] {
-        assert_eq!(state(&world, &mirror, side, "main"), "ready", "{side:?}");
+        assert_eq!(state(&sandbox, &mirror, side, "main"), "ready", "{side:?}");
     }
     let since = Instant::now();
     main.send(TERM);
@@ -285,16 +288,20 @@ fn a_supervisor_in_front_of_a_mount_that_forwards_locks_is_never_lost_and_dies_i
 fn a_killed_supervisor_is_lost_only_to_those_who_see_its_lock_where_it_was_taken() {
     for options in [&[][..], &LAGGING, &FORWARDING] {
         for home in [Side::Behind, Side::Front] {
-            let world = World::new();
-            let Some(mirror) = Mirror::mount(&world, options) else {
+            let sandbox = Sandbox::new();
+            let Some(mirror) = Mirror::mount(&sandbox, options) else {
                 return;
             };
-            let main = life(&world, &mirror, home, "main");
-            await_state(&world, &mirror, home.other(), "main", "ready");
+            let main = life(&sandbox, &mirror, home, "main");
+            await_state(&sandbox, &mirror, home.other(), "main", "ready");
             kill(main);
-            assert_eq!(state(&world, &mirror, home, "main"), "lost", "{options:?}");
             assert_eq!(
-                state(&world, &mirror, home.other(), "main"),
+                state(&sandbox, &mirror, home, "main"),
+                "lost",
+                "{options:?}"
+            );
+            assert_eq!(
+                state(&sandbox, &mirror, home.other(), "main"),
                 "ready",
                 "{options:?}: a free lock proves nothing there"
             );
@@ -305,20 +312,20 @@ fn a_killed_supervisor_is_lost_only_to_those_who_see_its_lock_where_it_was_taken
 #[test]
 fn a_name_behind_a_mount_that_forwards_locks_is_taken_in_front_of_it_too() {
     // Not the other way round: bindfs 1.14 lets go of the lock behind with whatever is closed in front.
-    let world = World::new();
-    let Some(mirror) = Mirror::mount(&world, &FORWARDING) else {
+    let sandbox = Sandbox::new();
+    let Some(mirror) = Mirror::mount(&sandbox, &FORWARDING) else {
         return;
     };
     let birth = |side: Side| {
-        side.of(&mirror, &mut world.run(["-n", "main", "--", "true"]))
+        side.of(&mirror, &mut sandbox.run(["-n", "main", "--", "true"]))
             .finish()
     };
-    let main = life(&world, &mirror, Side::Behind, "main");
+    let main = life(&sandbox, &mirror, Side::Behind, "main");
     for side in [Side::Behind, Side::Front] {
         let ended = birth(side);
         assert_eq!(ended.status, 125, "{side:?}: {}", ended.stderr);
     }
-    assert_eq!(state(&world, &mirror, Side::Behind, "main"), "ready");
+    assert_eq!(state(&sandbox, &mirror, Side::Behind, "main"), "ready");
     kill(main);
     let ended = birth(Side::Front);
     assert_eq!(ended.status, 0, "{}", ended.stderr);
@@ -326,12 +333,12 @@ fn a_name_behind_a_mount_that_forwards_locks_is_taken_in_front_of_it_too() {
 
 #[test]
 fn copies_backups_and_other_boots_are_lost_only_where_the_specification_says_so() {
-    let world = World::new();
-    let Some(mirror) = Mirror::mount(&world, &[]) else {
+    let sandbox = Sandbox::new();
+    let Some(mirror) = Mirror::mount(&sandbox, &[]) else {
         return;
     };
-    let main = life(&world, &mirror, Side::Behind, "main");
-    let at = |name: &str| world.dir().join(name);
+    let main = life(&sandbox, &mirror, Side::Behind, "main");
+    let at = |name: &str| sandbox.dir().join(name);
     let copy = |to: &str| {
         let status = Command::new("cp")
             .arg("-p")
@@ -353,7 +360,7 @@ fn copies_backups_and_other_boots_are_lost_only_where_the_specification_says_so(
     let expect = |name: &str, behind: &str, front: &str| {
         for (side, wanted) in [(Side::Behind, behind), (Side::Front, front)] {
             // Freshly written files may lag in front.
-            await_state(&world, &mirror, side, name, wanted);
+            await_state(&sandbox, &mirror, side, name, wanted);
         }
     };
     expect("main", "ready", "ready");
@@ -375,24 +382,24 @@ fn copies_backups_and_other_boots_are_lost_only_where_the_specification_says_so(
 #[test]
 fn the_next_life_in_front_of_a_mount_means_that_the_last_one_is_over() {
     for options in [&[][..], &LAGGING] {
-        let world = World::new();
-        let Some(mirror) = Mirror::mount(&world, options) else {
+        let sandbox = Sandbox::new();
+        let Some(mirror) = Mirror::mount(&sandbox, options) else {
             return;
         };
-        let first = life(&world, &mirror, Side::Behind, "main");
-        await_state(&world, &mirror, Side::Front, "main", "ready");
+        let first = life(&sandbox, &mirror, Side::Behind, "main");
+        await_state(&sandbox, &mirror, Side::Front, "main", "ready");
         let waits = mirror
-            .in_front(&mut world.wait(["--print", "main"]))
+            .in_front(&mut sandbox.wait(["--print", "main"]))
             .start();
         let follower = mirror
-            .in_front(&mut world.run(["--death-deps", "main", "--", "sleep", "60"]))
+            .in_front(&mut sandbox.run(["--death-deps", "main", "--", "sleep", "60"]))
             .start();
         await_sleep(&waits);
         await_sleep(&follower);
         let since = Instant::now();
         first.send(TERM);
         assert_eq!(first.end().status, 143);
-        let _second = life(&world, &mirror, Side::Behind, "main");
+        let _second = life(&sandbox, &mirror, Side::Behind, "main");
         let ended = ends_soon(vec![("wait", waits), ("run", follower)], since);
         assert_eq!((ended[0].status, ended[1].status), (0, 143), "{ended:?}");
         // The mount may have withheld the last words of a file that has lost its name meanwhile.

@@ -5,7 +5,7 @@ use crate::support::namespaces::{NO_INSTANCES, NO_WATCHES, with_less_inotify};
 use crate::support::proc::is_gone;
 use crate::support::requirements::{is_permitted, strace_is_here};
 use crate::support::sandbox::{
-    Ended, Running, Start, World, binary, entries, eventually, wait_until,
+    Ended, Running, Sandbox, Start, binary, entries, eventually, wait_until,
 };
 use crate::support::signals::{CONT, KILL, TERM};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
@@ -27,18 +27,18 @@ fn warnings(ended: &Ended) -> usize {
 #[test]
 fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
     for script in [NO_INSTANCES, NO_WATCHES] {
-        let world = World::new();
-        let Some(mut wait) = with_less_inotify(&world, script, &binary()) else {
+        let sandbox = Sandbox::new();
+        let Some(mut wait) = with_less_inotify(&sandbox, script, &binary()) else {
             return;
         };
-        let mut run = with_less_inotify(&world, script, &binary()).unwrap();
+        let mut run = with_less_inotify(&sandbox, script, &binary()).unwrap();
         let wait = wait.args(["wait", "-x", "--print", "main"]).start();
         let words = ["run", "-n", "proxy", "--death-deps", "main", "--"];
         let run = run.args(words).args(["sleep", "60"]).start();
-        world.await_key("proxy", "Ready");
+        sandbox.await_key("proxy", "Ready");
         await_any_sleep(&wait);
         let since = Instant::now();
-        world.record_death("main", "3");
+        sandbox.record_death("main", "3");
         let (wait, run) = (wait.end(), run.end());
         assert!(since.elapsed() < SOON, "{script}: {:?}", since.elapsed());
         assert_eq!(
@@ -53,15 +53,15 @@ fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
 
 #[test]
 fn a_look_that_was_held_up_makes_nobody_deaf() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let strace = PathBuf::from("strace");
     if !strace_is_here() {
         return;
     }
-    let Some(mut command) = with_less_inotify(&world, NO_INSTANCES, &strace) else {
+    let Some(mut command) = with_less_inotify(&sandbox, NO_INSTANCES, &strace) else {
         return;
     };
-    let trace = world.path("trace");
+    let trace = sandbox.path("trace");
     let process = command
         .args(["-e", "inject=open,openat:delay_enter=1500000:when=8", "-o"])
         .arg(&trace)
@@ -73,7 +73,7 @@ fn a_look_that_was_held_up_makes_nobody_deaf() {
         let (_, after) = text.split_once("(DELAYED)")?;
         after.contains("poll(").then_some(())
     });
-    world.record_death("main", "0");
+    sandbox.record_death("main", "0");
     let since = Instant::now();
     assert_eq!(process.end().status, 0);
     assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
@@ -81,19 +81,19 @@ fn a_look_that_was_held_up_makes_nobody_deaf() {
 
 #[test]
 fn without_inotify_nobody_sleeps_longer_than_250_ms() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let strace = PathBuf::from("strace");
     if !strace_is_here() {
         return;
     }
-    let trace = world.path("trace");
+    let trace = sandbox.path("trace");
     for words in [
         &["wait", "main"][..],
         &["wait", "--poll", "1m", "main"],
         &["wait", "--poll", "off", "main"],
         &["run", "--death-deps", "main", "--", "sleep", "60"],
     ] {
-        let Some(mut command) = with_less_inotify(&world, NO_INSTANCES, &strace) else {
+        let Some(mut command) = with_less_inotify(&sandbox, NO_INSTANCES, &strace) else {
             return;
         };
         let process = command
@@ -106,7 +106,7 @@ fn without_inotify_nobody_sleeps_longer_than_250_ms() {
         wait_until("it has looked five times", || {
             text().matches("(Timeout)").count() >= 5
         });
-        world.record_death("main", "0");
+        sandbox.record_death("main", "0");
         process.end();
         for line in text().lines().filter(|line| line.contains("tv_sec=")) {
             let nanos: u64 = between(line, "tv_nsec=", "}").parse().unwrap();
@@ -115,7 +115,7 @@ fn without_inotify_nobody_sleeps_longer_than_250_ms() {
         }
         let endless = text().lines().any(|line| line.contains("NULL, NULL"));
         assert!(!endless, "{words:?}: {}", text());
-        std::fs::remove_file(world.dir().join("main")).unwrap();
+        std::fs::remove_file(sandbox.dir().join("main")).unwrap();
     }
 }
 
@@ -129,17 +129,17 @@ fn between<'l>(line: &'l str, from: &str, to: &str) -> &'l str {
 /// that fails; `living` if `main` lives before.
 fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
     let what = format!("{limit} descriptors, living {living}, {words:?}");
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     let main = living.then(|| {
-        let run = world.run(["-n", "main", "--", "sleep", "60"]).start();
-        world.await_key("main", "Ready");
+        let run = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();
+        sandbox.await_key("main", "Ready");
         run
     });
     // Other tests have descriptors that a child inherits.
     let script =
         format!("exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n {limit} && exec \"$@\"");
-    let mut follower = world
+    let mut follower = sandbox
         .command("sh")
         .args(["-c", &script, "sh"])
         .arg(binary())
@@ -156,7 +156,7 @@ fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
             main.send(KILL);
             main.end();
         }
-        None => assert_eq!(world.signal(["-c", "137", "main"]).finish().status, 0),
+        None => assert_eq!(sandbox.signal(["-c", "137", "main"]).finish().status, 0),
     }
     let ended = follower.end();
     assert!(since.elapsed() < SOON, "{what}: {:?}", since.elapsed());
@@ -241,20 +241,20 @@ fn overheard(fd: &OwnedFd, name: &str) -> (bool, bool) {
 fn a_death_among_more_events_than_the_kernel_keeps_is_not_lost() {
     let queue = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let queue: usize = queue.trim().parse().unwrap();
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     // Without the slow look, so that nothing but the overflow itself can help.
-    let wait = world.wait(["--poll", "off", "-x", "--print", "main"]);
-    let anybody = world.wait(["--poll", "off", "--print", ":exit=3"]);
-    let run = world.run(["--poll", "off", "--death-deps", "main", "--", "sleep", "60"]);
+    let wait = sandbox.wait(["--poll", "off", "-x", "--print", "main"]);
+    let anybody = sandbox.wait(["--poll", "off", "--print", ":exit=3"]);
+    let run = sandbox.run(["--poll", "off", "--death-deps", "main", "--", "sleep", "60"]);
     let followers = [wait, anybody, run].map(|mut command| command.start());
     followers.iter().for_each(await_sleep);
     followers.iter().for_each(stop);
-    let witness = listen(&world.dir());
+    let witness = listen(&sandbox.dir());
     // A few come late or not at all, when a process that another test starts still holds the file.
-    make_noise(&world.dir(), queue + queue / 8);
-    world.record_death("main", "3");
-    make_noise(&world.dir(), 100);
+    make_noise(&sandbox.dir(), queue + queue / 8);
+    sandbox.record_death("main", "3");
+    make_noise(&sandbox.dir(), 100);
     assert_eq!(overheard(&witness, "main"), (true, false));
     followers.iter().for_each(|follower| follower.send(CONT));
     let [wait, anybody, run] = followers.map(Running::end);
@@ -265,26 +265,26 @@ fn a_death_among_more_events_than_the_kernel_keeps_is_not_lost() {
 
 #[test]
 fn a_supervisor_that_stands_still_is_alive_and_lost_at_once_when_it_is_killed() {
-    let world = World::new();
-    let main = world.run(["-n", "main", "--", "sleep", "60"]).start();
-    world.await_key("main", "Ready");
-    let wait = world
+    let sandbox = Sandbox::new();
+    let main = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();
+    sandbox.await_key("main", "Ready");
+    let wait = sandbox
         .wait(["--poll", "off", "-x", "--print", "main"])
         .start();
     let words = ["--poll", "off", "--death-deps", "main", "--"];
-    let mut run = world.run(words);
+    let mut run = sandbox.run(words);
     let run = run.args(["sleep", "60"]).start();
     await_sleep(&wait);
     await_sleep(&run);
     stop(&main);
     for condition in ["main:lost", "main:died"] {
-        let ended = world.wait(["-t", "1s", "--poll", "50ms", condition]);
+        let ended = sandbox.wait(["-t", "1s", "--poll", "50ms", condition]);
         let ended = { ended }.finish();
         assert_eq!(ended.status, 124, "{condition}: {ended:?}");
     }
-    assert_eq!(world.wait(["-t", "0", "main:ready"]).finish().status, 0);
+    assert_eq!(sandbox.wait(["-t", "0", "main:ready"]).finish().status, 0);
     assert_eq!(
-        world.run(["-n", "main", "--", "true"]).finish().status,
+        sandbox.run(["-n", "main", "--", "true"]).finish().status,
         125,
         "the name is taken"
     );
@@ -362,16 +362,16 @@ const FATES: [Fate; 8] = [
 
 /// An exit directory that may be a mount; nothing stays mounted when the value is gone.
 struct Place {
-    world: World,
+    sandbox: Sandbox,
     dir: PathBuf,
 }
 
 impl Place {
     fn new() -> Place {
-        let world = World::new();
-        let dir = world.path("parent").join("graveyard");
+        let sandbox = Sandbox::new();
+        let dir = sandbox.path("parent").join("graveyard");
         std::fs::create_dir_all(&dir).unwrap();
-        Place { world, dir }
+        Place { sandbox, dir }
     }
 
     /// The same command, but with this directory.
@@ -380,8 +380,10 @@ impl Place {
     }
 
     fn sh(&self, script: &str) {
-        let mut command = self.world.command("sh");
-        command.args(["-ec", script]).arg(self.world.path("aside"));
+        let mut command = self.sandbox.command("sh");
+        command
+            .args(["-ec", script])
+            .arg(self.sandbox.path("aside"));
         let ended = self.here(&mut command).finish();
         assert_eq!(ended.status, 0, "{script}: {}", ended.stderr);
     }
@@ -406,7 +408,7 @@ impl Drop for Place {
 /// Whether file systems can be mounted here.
 fn mounts_are_permitted(place: &Place) -> bool {
     let trial = "mount -t tmpfs tmpfs \"$EXIT_DIR\" && umount \"$EXIT_DIR\"";
-    let mut command = place.world.command("sh");
+    let mut command = place.sandbox.command("sh");
     is_permitted("a mount", place.here(command.args(["-c", trial])))
 }
 
@@ -418,7 +420,7 @@ struct Talker {
 
 impl Talker {
     fn start(place: &Place, command: &mut Command) -> Talker {
-        let stderr = place.world.path("stderr");
+        let stderr = place.sandbox.path("stderr");
         let file = std::fs::File::create(&stderr).unwrap();
         let process = place.here(command).stderr(file).start();
         Talker { process, stderr }
@@ -438,7 +440,7 @@ const BACK: &str = "is back and watched again";
 
 /// A life in the place, once it is ready.
 fn life(place: &Place, name: &str) -> Running {
-    let mut command = place.world.run(["-n", name, "--", "sleep", "60"]);
+    let mut command = place.sandbox.run(["-n", name, "--", "sleep", "60"]);
     let run = place.here(&mut command).start();
     wait_until("it is ready", || place.text(name).contains("Ready"));
     run
@@ -446,10 +448,10 @@ fn life(place: &Place, name: &str) -> Running {
 
 /// `exitdir-run OPTIONS -- CMD` in the place, once its command runs, and its command's process id.
 fn supervisor(place: &Place, options: &[&str], script: &str) -> (Talker, i32) {
-    let pid = place.world.path("pid");
+    let pid = place.sandbox.path("pid");
     // Another name first: what is read is whole.
     let script = format!("echo $$ >\"$0.new\" && mv \"$0.new\" \"$0\" && {script}");
-    let mut command = place.world.run(options);
+    let mut command = place.sandbox.run(options);
     command.args(["--", "sh", "-c", &script]).arg(&pid);
     let run = Talker::start(place, &mut command);
     let pid = eventually("its command runs", || std::fs::read_to_string(&pid).ok());
@@ -476,7 +478,7 @@ fn a_wait_ends_with_125_when_its_directory_is_gone() {
         // While it lives and is held open the kernel does not tell that the directory was deleted.
         let _x = life(&place, "x");
         let waiting = [&["x"][..], &["y"], &[":failed"], &["-t", "60s", "y:ready"]].map(|words| {
-            let mut command = place.world.wait(["--poll", "200ms"]);
+            let mut command = place.sandbox.wait(["--poll", "200ms"]);
             place.here(command.args(words)).start()
         });
         waiting.iter().for_each(await_sleep);
@@ -505,7 +507,7 @@ fn a_run_warns_keeps_its_command_and_buries_itself_in_the_directory_that_came_ba
         place.sh(fate.come_back);
         run.await_words(BACK);
         assert!(run.process.is_running() && !is_gone(command), "{what}");
-        let mut signal = place.world.signal(["-c", "1", "y"]);
+        let mut signal = place.sandbox.signal(["-c", "1", "y"]);
         assert_eq!(place.here(&mut signal).finish().status, 0, "{what}");
         let stderr = run.stderr.clone();
         assert_eq!(run.process.end().status, 143, "{what}");
@@ -536,7 +538,7 @@ fn a_run_ends_as_its_command_did_when_there_is_no_directory_for_its_record() {
         if go.starts_with("mount") && !mounts_are_permitted(&place) {
             return;
         }
-        let end = place.world.path("end");
+        let end = place.sandbox.path("end");
         rustix::fs::mkfifoat(rustix::fs::CWD, &end, 0o666.into()).unwrap();
         let script = format!("read x <'{}'; exit 7", end.display());
         let options = ["-n", "me", "--poll", "200ms", "--death-deps", "y"];
@@ -553,7 +555,7 @@ fn a_run_ends_as_its_command_did_when_there_is_no_directory_for_its_record() {
             "{go}: {said}"
         );
         // Who still has the old directory can read it there.
-        let moved = place.world.path("aside").join("me");
+        let moved = place.sandbox.path("aside").join("me");
         if let Ok(text) = std::fs::read_to_string(moved) {
             assert!(text.contains("\nExitCode: 7\n"), "{text}");
         }
@@ -571,7 +573,7 @@ fn a_death_in_a_directory_that_was_moved_away_is_seen_by_those_who_follow_that_l
         run.await_words(GONE);
         x.send(how);
         x.end();
-        let text = std::fs::read_to_string(place.world.path("aside").join("x")).unwrap();
+        let text = std::fs::read_to_string(place.sandbox.path("aside").join("x")).unwrap();
         assert!(code.is_none_or(|code| text.contains(code)), "{text}");
         assert_eq!(run.process.end().status, 143);
     }
@@ -584,14 +586,14 @@ fn followers_of_a_directory_that_becomes_read_only_see_the_same() {
         return;
     }
     place.sh("mkdir \"$0\" && mount --bind \"$0\" \"$EXIT_DIR\"");
-    let aside = place.world.path("aside");
-    let mut command = place.world.run(["-n", "x", "--", "sleep", "60"]);
+    let aside = place.sandbox.path("aside");
+    let mut command = place.sandbox.run(["-n", "x", "--", "sleep", "60"]);
     let x = command.env("EXIT_DIR", &aside).start();
     wait_until("x is ready", || place.text("x").contains("Ready"));
     // What was watched before is still watched: nothing but the kernel tells them.
-    let mut wait = place.world.wait(["--poll", "off", "-x", "x"]);
+    let mut wait = place.sandbox.wait(["--poll", "off", "-x", "x"]);
     let wait = place.here(&mut wait).start();
-    let mut slow = place.world.wait(["--poll", "50ms", "-x", "x"]);
+    let mut slow = place.sandbox.wait(["--poll", "50ms", "-x", "x"]);
     let slow = place.here(&mut slow).start();
     let options = ["--poll", "off", "--death-deps", "x"];
     let (run, command) = supervisor(&place, &options, "exec sleep 60");
@@ -616,13 +618,13 @@ fn a_file_system_that_is_read_only_for_a_while_loses_no_death() {
         return;
     }
     place.sh("mount -t tmpfs -o mode=777 tmpfs \"$EXIT_DIR\"");
-    let mut wait = place.world.wait(["--poll", "off", "-x", "x"]);
+    let mut wait = place.sandbox.wait(["--poll", "off", "-x", "x"]);
     let wait = place.here(&mut wait).start();
     let options = ["--poll", "off", "--death-deps", "x"];
     let (run, _) = supervisor(&place, &options, "exec sleep 60");
     await_sleep(&wait);
     place.sh("mount -o remount,ro \"$EXIT_DIR\"");
-    let mut signal = place.world.signal(["-c", "3", "x"]);
+    let mut signal = place.sandbox.signal(["-c", "3", "x"]);
     assert_sentence(&place.here(&mut signal).finish(), "exitdir-signal", 125);
     place.sh("mount -o remount,rw \"$EXIT_DIR\"");
     assert_eq!(place.here(&mut signal).finish().status, 0);

@@ -3,14 +3,14 @@
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::namespaces::{READ_ONLY, with_mounts};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Running, Start, World, binary, eventually};
+use crate::support::sandbox::{Running, Sandbox, Start, binary, eventually};
 use crate::support::signals::{KILL, TERM};
 use crate::support::users::{as_nobody, installed, nobody_is_permitted};
 use rustix::fs::FlockOperation;
 
-fn start(world: &World, name: &str) -> Running {
-    let life = world.run(["-n", name, "--", "sleep", "60"]).start();
-    world.await_key(name, "Ready");
+fn start(sandbox: &Sandbox, name: &str) -> Running {
+    let life = sandbox.run(["-n", name, "--", "sleep", "60"]).start();
+    sandbox.await_key(name, "Ready");
     life
 }
 
@@ -21,17 +21,18 @@ fn kill(life: Running) {
 
 #[test]
 fn a_copy_of_a_tombstone_is_never_lost() {
-    let world = World::new();
-    let main = start(&world, "main");
-    let copy = |to: &str| std::fs::copy(world.dir().join("main"), world.dir().join(to)).unwrap();
+    let sandbox = Sandbox::new();
+    let main = start(&sandbox, "main");
+    let copy =
+        |to: &str| std::fs::copy(sandbox.dir().join("main"), sandbox.dir().join(to)).unwrap();
     copy("copy");
-    assert!(world.holds("copy:ready") && !world.holds("copy:died"));
+    assert!(sandbox.holds("copy:ready") && !sandbox.holds("copy:died"));
     kill(main);
     copy("late");
-    assert!(world.holds("main:lost"));
+    assert!(sandbox.holds("main:lost"));
     for name in ["copy", "late"] {
         assert!(
-            world.holds(&format!("{name}:ready")) && !world.holds(&format!("{name}:died")),
+            sandbox.holds(&format!("{name}:ready")) && !sandbox.holds(&format!("{name}:died")),
             "{name}"
         );
     }
@@ -39,10 +40,10 @@ fn a_copy_of_a_tombstone_is_never_lost() {
 
 #[test]
 fn a_free_lock_is_a_death_only_to_a_reader_that_sees_the_same_place() {
-    let world = World::new();
-    kill(start(&world, "main"));
-    let text = world.tombstone("main");
-    let lock = world.key("main", "Lock").unwrap();
+    let sandbox = Sandbox::new();
+    kill(start(&sandbox, "main"));
+    let text = sandbox.tombstone("main");
+    let lock = sandbox.key("main", "Lock").unwrap();
     let [_, boot, device, inode] = lock.split(' ').collect::<Vec<_>>()[..] else {
         panic!("{lock}")
     };
@@ -62,23 +63,23 @@ fn a_free_lock_is_a_death_only_to_a_reader_that_sees_the_same_place() {
         (String::new(), false),
     ] {
         // The same file, so that its inode stays.
-        std::fs::write(world.dir().join("main"), text.replace(&lock, &line)).unwrap();
-        assert_eq!(world.holds("main:lost"), lost, "Lock: {line}");
-        assert_eq!(world.holds("main:died"), lost, "Lock: {line}");
-        assert_eq!(world.holds("main:ready"), !lost, "Lock: {line}");
+        std::fs::write(sandbox.dir().join("main"), text.replace(&lock, &line)).unwrap();
+        assert_eq!(sandbox.holds("main:lost"), lost, "Lock: {line}");
+        assert_eq!(sandbox.holds("main:died"), lost, "Lock: {line}");
+        assert_eq!(sandbox.holds("main:ready"), !lost, "Lock: {line}");
     }
 }
 
 #[test]
 fn a_held_lock_is_life_wherever_it_was_taken() {
-    let world = World::new();
-    let _main = start(&world, "main");
-    let text = world.tombstone("main");
-    let lock = world.key("main", "Lock").unwrap();
+    let sandbox = Sandbox::new();
+    let _main = start(&sandbox, "main");
+    let text = sandbox.tombstone("main");
+    let lock = sandbox.key("main", "Lock").unwrap();
     for line in ["fcntl 00000000-0000-4000-8000-000000000000 1:1 1", "none"] {
-        std::fs::write(world.dir().join("main"), text.replace(&lock, line)).unwrap();
+        std::fs::write(sandbox.dir().join("main"), text.replace(&lock, line)).unwrap();
         assert!(
-            world.holds("main:ready") && !world.holds("main:died"),
+            sandbox.holds("main:ready") && !sandbox.holds("main:died"),
             "Lock: {line}"
         );
     }
@@ -91,14 +92,14 @@ fn a_killed_supervisor_is_lost_at_once_and_its_command_with_it() {
         (&["--birth-deps", "never", "--", "true"], "Lock"),
         (&["--ready-on", "signal", "--", "sleep", "60"], "Born"),
     ] {
-        let world = World::new();
-        let main = world.run(["-n", "main"]).args(arguments).start();
-        world.await_key("main", key);
+        let sandbox = Sandbox::new();
+        let main = sandbox.run(["-n", "main"]).args(arguments).start();
+        sandbox.await_key("main", key);
         // Without the slow look only the kernel can tell.
-        let waiter = world
+        let waiter = sandbox
             .wait(["-x", "--print", "--poll", "off", "main"])
             .start();
-        let follower = world
+        let follower = sandbox
             .run([
                 "-n",
                 "proxy",
@@ -112,58 +113,60 @@ fn a_killed_supervisor_is_lost_at_once_and_its_command_with_it() {
             ])
             .start();
         await_sleep(&waiter);
-        world.await_key("proxy", "Ready");
-        let before = world.tombstone("main");
+        sandbox.await_key("proxy", "Ready");
+        let before = sandbox.tombstone("main");
         kill(main);
         let ended = waiter.end();
         ended.assert_output(137, "main lost 137\n");
         assert_eq!(follower.end().status, 143);
-        assert_eq!(world.tombstone("main"), before, "nobody writes into it");
+        assert_eq!(sandbox.tombstone("main"), before, "nobody writes into it");
     }
 }
 
 #[test]
 fn the_said_dead_are_dead_but_their_name_is_taken_until_the_lock_is_free() {
-    let world = World::new();
-    let main = start(&world, "main");
-    world.signal(["-c", "3", "main"]).finish();
-    assert!(world.holds("main:exit=3") && !world.holds("main:lost"));
+    let sandbox = Sandbox::new();
+    let main = start(&sandbox, "main");
+    sandbox.signal(["-c", "3", "main"]).finish();
+    assert!(sandbox.holds("main:exit=3") && !sandbox.holds("main:lost"));
     assert_sentence(
-        &world.run(["-n", "main", "--", "echo", "started"]).finish(),
+        &sandbox
+            .run(["-n", "main", "--", "echo", "started"])
+            .finish(),
         "exitdir-run",
         125,
     );
-    assert!(world.holds("main:exit=3"));
+    assert!(sandbox.holds("main:exit=3"));
     main.send(TERM);
     assert_eq!(main.end().status, 143);
-    assert_eq!(world.run(["-n", "main", "--", "true"]).finish().status, 0);
-    assert!(world.holds("main:ok"));
-    assert_eq!(world.entries(), ["main"]);
+    assert_eq!(sandbox.run(["-n", "main", "--", "true"]).finish().status, 0);
+    assert!(sandbox.holds("main:ok"));
+    assert_eq!(sandbox.entries(), ["main"]);
 }
 
 #[test]
 fn a_read_lock_of_anybody_neither_keeps_the_dead_alive_nor_refuses_a_birth() {
-    let world = World::new();
-    kill(start(&world, "main"));
-    let reader = std::fs::File::open(world.dir().join("main")).unwrap();
+    let sandbox = Sandbox::new();
+    kill(start(&sandbox, "main"));
+    let reader = std::fs::File::open(sandbox.dir().join("main")).unwrap();
     rustix::fs::fcntl_lock(&reader, FlockOperation::NonBlockingLockShared).unwrap();
-    assert!(world.holds("main:lost"));
-    assert_eq!(world.run(["-n", "main", "--", "true"]).finish().status, 0);
+    assert!(sandbox.holds("main:lost"));
+    assert_eq!(sandbox.run(["-n", "main", "--", "true"]).finish().status, 0);
 }
 
 #[test]
 fn a_follower_with_a_read_only_mount_sees_the_same() {
-    let world = World::new();
-    std::fs::create_dir(world.dir()).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.dir()).unwrap();
     let inside = |arguments: &[&str]| {
-        let mut command = with_mounts(&world, READ_ONLY, binary());
+        let mut command = with_mounts(&sandbox, READ_ONLY, binary());
         command.args(arguments);
         command
     };
     if !is_permitted("a mount", &mut inside(&["--version"])) {
         return;
     }
-    let main = start(&world, "main");
+    let main = start(&sandbox, "main");
     assert_eq!(
         inside(&["wait", "-t", "0", "main:ready"]).finish().status,
         0
@@ -191,20 +194,20 @@ fn a_follower_of_another_user_sees_the_same() {
     if !nobody_is_permitted() {
         return;
     }
-    let world = World::new();
-    let binary = installed(&world);
-    let main = start(&world, "main");
+    let sandbox = Sandbox::new();
+    let binary = installed(&sandbox);
+    let main = start(&sandbox, "main");
     assert_eq!(
-        as_nobody(&world, &binary)
+        as_nobody(&sandbox, &binary)
             .args(["wait", "-t", "0", "main:ready"])
             .finish()
             .status,
         0
     );
-    let waiter = as_nobody(&world, &binary)
+    let waiter = as_nobody(&sandbox, &binary)
         .args(["wait", "-x", "--poll", "off", "main"])
         .start();
-    let follower = as_nobody(&world, &binary)
+    let follower = as_nobody(&sandbox, &binary)
         .args([
             "run",
             "-n",
@@ -219,9 +222,9 @@ fn a_follower_of_another_user_sees_the_same() {
         ])
         .start();
     await_sleep(&waiter);
-    world.await_key("proxy", "Ready");
+    sandbox.await_key("proxy", "Ready");
     assert_eq!(
-        as_nobody(&world, &binary)
+        as_nobody(&sandbox, &binary)
             .args(["run", "-n", "main", "--", "true"])
             .finish()
             .status,
@@ -231,7 +234,7 @@ fn a_follower_of_another_user_sees_the_same() {
     kill(main);
     assert_eq!((waiter.end().status, follower.end().status), (137, 143));
     assert_eq!(
-        as_nobody(&world, &binary)
+        as_nobody(&sandbox, &binary)
             .args(["run", "-n", "main", "--", "true"])
             .finish()
             .status,
@@ -242,11 +245,11 @@ fn a_follower_of_another_user_sees_the_same() {
 
 #[test]
 fn a_supervisor_keeps_its_lock_although_it_follows_everybody_and_other_names_of_its_own_file() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     // It stays when it is told to stop, until its standard input ends.
     let (reader, writer) = std::io::pipe().unwrap();
     let script = "trap '' TERM; echo up; read x";
-    let mut main = world
+    let mut main = sandbox
         .run([
             "-n",
             "main",
@@ -261,35 +264,35 @@ fn a_supervisor_keeps_its_lock_although_it_follows_everybody_and_other_names_of_
         ])
         .stdin(reader)
         .start();
-    world.await_key("main", "Ready");
-    std::fs::hard_link(world.dir().join("main"), world.dir().join("alias")).unwrap();
-    std::os::unix::fs::symlink("main", world.dir().join("link")).unwrap();
+    sandbox.await_key("main", "Ready");
+    std::fs::hard_link(sandbox.dir().join("main"), sandbox.dir().join("alias")).unwrap();
+    std::os::unix::fs::symlink("main", sandbox.dir().join("link")).unwrap();
     for _ in 0..20 {
         // Opening and closing for writing raises an event under this name.
         drop(
             std::fs::File::options()
                 .append(true)
-                .open(world.dir().join("alias"))
+                .open(sandbox.dir().join("alias"))
                 .unwrap(),
         );
-        assert!(!world.holds("main:lost"));
+        assert!(!sandbox.holds("main:lost"));
     }
     // When it has seen this, it has seen all that was before.
-    world.signal(["-c", "9", "peer"]).finish();
-    world.await_key("main", "Cause");
-    assert!(world.holds("main:born") && !world.holds("main:died"));
+    sandbox.signal(["-c", "9", "peer"]).finish();
+    sandbox.await_key("main", "Cause");
+    assert!(sandbox.holds("main:born") && !sandbox.holds("main:died"));
     assert!(main.is_running());
     drop(writer);
     main.end();
-    assert!(world.holds("main:died") && !world.holds("main:lost"));
+    assert!(sandbox.holds("main:died") && !sandbox.holds("main:lost"));
 }
 
 #[test]
 fn of_many_supervisors_of_one_name_exactly_one_lives() {
     for round in 0..5 {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let mut crowd: Vec<Running> = (0..8)
-            .map(|_| world.run(["-n", "main", "--", "sleep", "60"]).start())
+            .map(|_| sandbox.run(["-n", "main", "--", "sleep", "60"]).start())
             .collect();
         let living = eventually("one is left", || {
             let living: Vec<usize> = (0..crowd.len())
@@ -299,19 +302,19 @@ fn of_many_supervisors_of_one_name_exactly_one_lives() {
         });
         assert_eq!(living.len(), 1, "round {round}: nobody lives");
         let winner = crowd.remove(living[0]);
-        world.await_key("main", "Ready");
+        sandbox.await_key("main", "Ready");
         for loser in crowd {
             assert_sentence(&loser.end(), "exitdir-run", 125);
         }
-        assert_eq!(world.entries(), ["main"], "nothing is left behind");
-        assert!(world.holds("main:ready"));
+        assert_eq!(sandbox.entries(), ["main"], "nothing is left behind");
+        assert!(sandbox.holds("main:ready"));
         winner.send(TERM);
         assert_eq!(winner.end().status, 143);
         assert_eq!(
-            world.key("main", "ExitCode").as_deref(),
+            sandbox.key("main", "ExitCode").as_deref(),
             Some("143"),
             "{}",
-            world.tombstone("main")
+            sandbox.tombstone("main")
         );
     }
 }
@@ -319,13 +322,13 @@ fn of_many_supervisors_of_one_name_exactly_one_lives() {
 #[test]
 fn what_a_crash_left_half_born_is_adopted() {
     for what in ["garbage", "unreadable", "fifo", "symlink", "socket"] {
-        let world = World::new();
-        std::fs::create_dir(world.dir()).unwrap();
-        let nursery = world.dir().join(".main.new");
-        std::fs::write(world.path("target"), "precious\n").unwrap();
+        let sandbox = Sandbox::new();
+        std::fs::create_dir(sandbox.dir()).unwrap();
+        let nursery = sandbox.dir().join(".main.new");
+        std::fs::write(sandbox.path("target"), "precious\n").unwrap();
         match what {
             "fifo" => rustix::fs::mkfifoat(rustix::fs::CWD, &nursery, 0o666.into()).unwrap(),
-            "symlink" => std::os::unix::fs::symlink(world.path("target"), &nursery).unwrap(),
+            "symlink" => std::os::unix::fs::symlink(sandbox.path("target"), &nursery).unwrap(),
             "socket" => drop(std::os::unix::net::UnixListener::bind(&nursery).unwrap()),
             _ => std::fs::write(&nursery, "Died: \"half\"\n".repeat(5000)).unwrap(),
         }
@@ -336,22 +339,22 @@ fn what_a_crash_left_half_born_is_adopted() {
             )
             .unwrap();
         }
-        let ended = world.run(["-n", "main", "--", "true"]).finish();
+        let ended = sandbox.run(["-n", "main", "--", "true"]).finish();
         assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{what}");
         assert!(
-            world.holds("main:ok"),
+            sandbox.holds("main:ok"),
             "{what}: {}",
-            world.tombstone("main")
+            sandbox.tombstone("main")
         );
         assert_eq!(
-            world.tombstone("main").lines().count(),
+            sandbox.tombstone("main").lines().count(),
             7,
             "{what}: {}",
-            world.tombstone("main")
+            sandbox.tombstone("main")
         );
-        assert_eq!(world.entries(), ["main"], "{what}");
+        assert_eq!(sandbox.entries(), ["main"], "{what}");
         assert_eq!(
-            std::fs::read_to_string(world.path("target")).unwrap(),
+            std::fs::read_to_string(sandbox.path("target")).unwrap(),
             "precious\n",
             "{what}"
         );

@@ -3,7 +3,7 @@
 use crate::support::inspect::assert_sentence;
 use crate::support::parallel::SetOnDrop;
 use crate::support::requirements::is_long_run;
-use crate::support::sandbox::{PATIENCE, Running, Start, World, eventually, wait_until};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Running, Sandbox, Start, eventually, wait_until};
 use crate::support::signals::KILL;
 use crate::support::users::{as_user, installed, open_to_all};
 use exitdir::{Announcement, Condition, ExitDir, Life, Liveness, Match, Name, State, Verdict};
@@ -24,15 +24,15 @@ fn no_signal_is_lost_to_a_wait_that_starts_at_the_same_instant() {
     let next = AtomicUsize::new(0);
     let duel_all = |user: u32| {
         // Of its own: what happens to other names would wake a wait that has missed its own event.
-        let world = World::new();
-        let binary = installed(&world);
-        open_to_all(&world);
+        let sandbox = Sandbox::new();
+        let binary = installed(&sandbox);
+        open_to_all(&sandbox);
         loop {
             let round = next.fetch_add(1, Ordering::Relaxed);
             if round >= rounds {
                 return;
             }
-            duel(&world, &binary, user, round);
+            duel(&sandbox, &binary, user, round);
         }
     };
     std::thread::scope(|scope| {
@@ -45,11 +45,11 @@ fn no_signal_is_lost_to_a_wait_that_starts_at_the_same_instant() {
 
 /// One wait and one signal of the same name, in turns started first, a little apart: the gap sweeps
 /// over the moments in which a wait looks, arms its watch, looks again and sleeps.
-fn duel(world: &World, binary: &Path, user: u32, round: usize) {
+fn duel(sandbox: &Sandbox, binary: &Path, user: u32, round: usize) {
     const WIDEST_GAP: usize = 1_500;
     let name = format!("n{round}");
     let applet = |words: &[&str]| {
-        let mut command = world.command(binary);
+        let mut command = sandbox.command(binary);
         as_user(&mut command, user)
             .args(words)
             .stdout(Stdio::null());
@@ -72,7 +72,7 @@ fn duel(world: &World, binary: &Path, user: u32, round: usize) {
         let ended = process.end();
         assert_eq!(ended.status, 0, "round {round}: {what}: {ended:?}");
     }
-    std::fs::remove_file(world.dir().join(&name)).unwrap();
+    std::fs::remove_file(sandbox.dir().join(&name)).unwrap();
 }
 
 /// The gap between two starts, much shorter than a sleep can be.
@@ -91,13 +91,13 @@ fn of_ten_supervisors_that_are_started_at_once_exactly_one_lives() {
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                let world = World::new();
+                let sandbox = Sandbox::new();
                 loop {
                     let round = next.fetch_add(1, Ordering::Relaxed);
                     if round >= rounds {
                         return;
                     }
-                    compete(&world, round);
+                    compete(&sandbox, round);
                 }
             });
         }
@@ -105,12 +105,12 @@ fn of_ten_supervisors_that_are_started_at_once_exactly_one_lives() {
 }
 
 /// Ten supervisors, over nothing or over the corpse of the round before.
-fn compete(world: &World, round: usize) {
+fn compete(sandbox: &Sandbox, round: usize) {
     // All of them would read from it, and nobody's command ends before we say so.
     let (reader, writer) = std::io::pipe().unwrap();
     let mut crowd: Vec<Running> = (0..10)
         .map(|_| {
-            let mut run = world.run(["-n", "main", "--", "cat"]);
+            let mut run = sandbox.run(["-n", "main", "--", "cat"]);
             run.stdin(reader.try_clone().unwrap()).start()
         })
         .collect();
@@ -127,10 +127,10 @@ fn compete(world: &World, round: usize) {
         let ended = loser.end();
         assert_sentence(&ended, "exitdir-run", 125);
     }
-    world.await_key("main", "Ready");
-    let life = || ExitDir::new(world.dir()).life(&main()).unwrap().unwrap();
+    sandbox.await_key("main", "Ready");
+    let life = || ExitDir::new(sandbox.dir()).life(&main()).unwrap().unwrap();
     assert_eq!(life().state(), Some(State::Ready), "round {round}");
-    assert_eq!(world.entries(), ["main"], "round {round}");
+    assert_eq!(sandbox.entries(), ["main"], "round {round}");
     let (status, state) = if round.is_multiple_of(2) {
         drop(writer);
         (0, State::Ok)
@@ -141,7 +141,7 @@ fn compete(world: &World, round: usize) {
     assert_eq!(winner.end().status, status, "round {round}");
     let dead = life();
     assert!(dead.has_state(state), "round {round}: {dead:?}");
-    assert_eq!(world.entries(), ["main"], "round {round}");
+    assert_eq!(sandbox.entries(), ["main"], "round {round}");
 }
 
 fn main() -> Name {
@@ -177,12 +177,12 @@ struct Phase {
 #[test]
 fn every_death_is_heard_also_when_the_next_life_begins_at_once() {
     let lives = if is_long_run() { 2_000 } else { 300 };
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let stage = Phase::default();
-    let dir = world.dir();
+    let dir = sandbox.dir();
     std::fs::create_dir(&dir).unwrap();
-    let mut first = begin_life(&world, 0);
-    publication_after(&world, None, &mut first);
+    let mut first = begin_life(&sandbox, 0);
+    publication_after(&sandbox, None, &mut first);
     let (ends, heard, looks) = std::thread::scope(|scope| {
         let over = SetOnDrop(&stage.over);
         let woken: Vec<_> = (0..WOKEN)
@@ -191,7 +191,7 @@ fn every_death_is_heard_also_when_the_next_life_begins_at_once() {
         let looking: Vec<_> = (0..LOOKING)
             .map(|_| scope.spawn(|| keep_looking(&stage, &dir)))
             .collect();
-        let ends = live(&world, &stage, first, lives);
+        let ends = live(&sandbox, &stage, first, lives);
         drop(over);
         let sum = |threads: Vec<std::thread::ScopedJoinHandle<'_, usize>>| -> usize {
             threads
@@ -217,37 +217,37 @@ fn code_of(life: usize) -> u8 {
 /// A supervisor, and the pipe that its command waits for the end of.
 type Started = (Running, PipeWriter, usize);
 
-fn begin_life(world: &World, life: usize) -> Started {
+fn begin_life(sandbox: &Sandbox, life: usize) -> Started {
     let (reader, writer): (PipeReader, PipeWriter) = std::io::pipe().unwrap();
     let script = format!("read line; exit {}", code_of(life));
-    let mut run = world.run(["-n", "main", "--", "sh", "-c", &script]);
+    let mut run = sandbox.run(["-n", "main", "--", "sh", "-c", &script]);
     (run.stdin(reader).start(), writer, life)
 }
 
 /// Waits until the tombstone is that of another life. A supervisor that was refused, because the one
 /// before took its time to go, is started again.
-fn publication_after(world: &World, before: Option<&LifeId>, started: &mut Started) -> LifeId {
+fn publication_after(sandbox: &Sandbox, before: Option<&LifeId>, started: &mut Started) -> LifeId {
     eventually("the life is published", || {
-        let now = world
+        let now = sandbox
             .key("main", "Waiting")
             .filter(|now| Some(now) != before);
         if now.is_none() && !started.0.is_running() {
-            *started = begin_life(world, started.2);
+            *started = begin_life(sandbox, started.2);
         }
         now
     })
 }
 
 /// Leads the lives, one after the other, and returns how each of them ended.
-fn live(world: &World, stage: &Phase, first: Started, lives: usize) -> BTreeMap<LifeId, End> {
-    let dir = ExitDir::new(world.dir());
+fn live(sandbox: &Sandbox, stage: &Phase, first: Started, lives: usize) -> BTreeMap<LifeId, End> {
+    let dir = ExitDir::new(sandbox.dir());
     let mut ends = BTreeMap::new();
     let mut current = first;
     for life in 0..lives {
-        let id = world.key("main", "Waiting").unwrap();
+        let id = sandbox.key("main", "Waiting").unwrap();
         await_witnesses(stage, &id);
         // It competes for the name from before the death.
-        let next = (life + 1 < lives).then(|| begin_life(world, life + 1));
+        let next = (life + 1 < lives).then(|| begin_life(sandbox, life + 1));
         let (run, writer, _) = current;
         let code = code_of(life);
         let (status, end) = match life % 4 {
@@ -271,7 +271,7 @@ fn live(world: &World, stage: &Phase, first: Started, lives: usize) -> BTreeMap<
         let ended = run.end();
         assert_eq!(ended.status, status, "life {life}: {ended:?}");
         let Some(mut next) = next else { break };
-        publication_after(world, Some(&id), &mut next);
+        publication_after(sandbox, Some(&id), &mut next);
         current = next;
     }
     ends
@@ -281,7 +281,7 @@ fn await_witnesses(stage: &Phase, id: &LifeId) {
     let witnesses = stage.witnesses.lock().unwrap();
     let (_guard, waited) = stage
         .more
-        .wait_timeout_while(witnesses, PATIENCE, |(seen, count)| {
+        .wait_timeout_while(witnesses, CONDITION_TIMEOUT, |(seen, count)| {
             seen != id || *count < WITNESSES
         })
         .unwrap();
@@ -335,7 +335,7 @@ fn be_woken(stage: &Phase, path: &Path) -> usize {
         if witnessed {
             testify(stage, &before);
         }
-        let Verdict::Holds(deciders) = watch.wait(Some(PATIENCE)).unwrap() else {
+        let Verdict::Holds(deciders) = watch.wait(Some(CONDITION_TIMEOUT)).unwrap() else {
             let now = dir.life(&main());
             panic!("the death of {before} was never heard; by now there is {now:?}");
         };

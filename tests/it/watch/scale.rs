@@ -6,7 +6,7 @@
 use crate::support::inspect::await_any_sleep;
 use crate::support::proc::{has_inotify, may_sleep_in, sleep_count, state_of};
 use crate::support::requirements::{is_long_run, is_permitted};
-use crate::support::sandbox::{Running, Start, World, binary, eventually, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, binary, eventually, wait_until};
 use crate::support::users::{as_user, installed, open_to_all};
 use rustix::fs::FlockOperation;
 use rustix::process::{Resource, Rlimit};
@@ -37,7 +37,7 @@ fn instructions(stderr: &str) -> u64 {
 /// A directory full of the living, whose locks one other process holds: were it this one, every
 /// process that the tests beside this one start would have thousands of descriptors to close.
 struct Crowd {
-    world: World,
+    sandbox: Sandbox,
     binary: PathBuf,
     size: usize,
     /// The first few, open for writing.
@@ -51,23 +51,27 @@ const HOLDER_SIZE: &str = "HOLDER_SIZE";
 
 impl Crowd {
     fn of(size: usize) -> Crowd {
-        let world = World::new();
-        let binary = installed(&world);
-        open_to_all(&world);
+        let sandbox = Sandbox::new();
+        let binary = installed(&sandbox);
+        open_to_all(&sandbox);
         // The test's name is its path without the name of the crate.
         let (_, module) = module_path!().split_once("::").unwrap();
-        let holder = world
+        let holder = sandbox
             .command(std::env::current_exe().unwrap())
             .args(["--exact", &format!("{module}::holder"), "--ignored"])
-            .env(HOLDER_DIR, world.path("."))
+            .env(HOLDER_DIR, sandbox.path("."))
             .env(HOLDER_SIZE, size.to_string())
             .stdout(Stdio::null())
             .start();
-        world.await_file("held");
-        let open = |at| File::options().write(true).open(world.dir().join(name(at)));
+        sandbox.await_file("held");
+        let open = |at| {
+            File::options()
+                .write(true)
+                .open(sandbox.dir().join(name(at)))
+        };
         let files = (0..9).map(|at| open(at).unwrap()).collect();
         Crowd {
-            world,
+            sandbox,
             binary,
             size,
             files,
@@ -77,7 +81,7 @@ impl Crowd {
 
     /// The applet with valgrind around it, as a user whose inotify instances nobody else uses up.
     fn counted(&self, words: &[&str]) -> Command {
-        let mut command = self.world.command("valgrind");
+        let mut command = self.sandbox.command("valgrind");
         as_user(&mut command, COUNTED_USER)
             .args(COUNTER)
             .arg(&self.binary)
@@ -98,7 +102,7 @@ impl Crowd {
             wakes = await_sleep_after(&process, wakes);
         }
         assert!(process.is_running(), "nobody has died: {words:?}");
-        let signal = self.world.signal([name(0)]).finish();
+        let signal = self.sandbox.signal([name(0)]).finish();
         assert_eq!(signal.status, 0, "{}", signal.stderr);
         let ended = process.end();
         assert!([0, 143].contains(&ended.status), "{words:?}: {ended:?}");
@@ -273,15 +277,15 @@ const WAITING_USERS: u32 = 10;
 
 #[test]
 fn a_thousand_waiters_on_one_directory_all_end_after_the_signal() {
-    let world = World::new();
-    let binary = installed(&world);
-    open_to_all(&world);
+    let sandbox = Sandbox::new();
+    let binary = installed(&sandbox);
+    open_to_all(&sandbox);
     // All but the last are woken; more than half of the last user's waiters find no inotify instance
     // left, and look by themselves.
     let user = |at: u32| FIRST_WAITING_USER + (at / 80).min(WAITING_USERS - 1);
     let waiters: Vec<Running> = (0..1_000)
         .map(|at| {
-            let mut wait = world.command(&binary);
+            let mut wait = sandbox.command(&binary);
             let wait = as_user(&mut wait, user(at)).args(["wait", "--poll", "off", "main"]);
             wait.stdout(Stdio::null()).stderr(Stdio::null()).start()
         })
@@ -294,7 +298,7 @@ fn a_thousand_waiters_on_one_directory_all_end_after_the_signal() {
         "{} of 1000 waiters have an inotify instance",
         watching.count()
     );
-    world.record_death("main", "0");
+    sandbox.record_death("main", "0");
     for waiter in waiters {
         let ended = waiter.end();
         assert_eq!(ended.status, 0, "{ended:?}");

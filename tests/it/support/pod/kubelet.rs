@@ -6,7 +6,7 @@
 //! a start takes longer than the back-off nobody would be overtaken in Kubernetes, whose back-off
 //! grows; here a container waits for those that were due a whole back-off before it.
 
-use crate::support::sandbox::{PATIENCE, World};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox};
 use crate::support::signals::send;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -109,19 +109,19 @@ impl Container {
         options.any(|word| words.contains(&word.as_str()))
     }
 
-    fn command(&self, world: &World) -> Command {
+    fn command(&self, sandbox: &Sandbox) -> Command {
         let mut command = match &self.options {
             Some(options) => {
-                let mut command = world.run(["-v", "-n", &self.name]);
+                let mut command = sandbox.run(["-v", "-n", &self.name]);
                 command.args(options).args(["--", "sh"]);
                 command
             }
-            None => world.command("sh"),
+            None => sandbox.command("sh"),
         };
         command.args(["-c", &self.script]);
         command
             .env("exitdir", crate::support::sandbox::binary())
-            .env("shared", world.path(""));
+            .env("shared", sandbox.path(""));
         command
     }
 }
@@ -162,23 +162,23 @@ impl Tenant {
         }
     }
 
-    fn start(&mut self, world: &World, stdin: &PipeReader) {
+    fn start(&mut self, sandbox: &Sandbox, stdin: &PipeReader) {
         let log = || {
             OpenOptions::new()
                 .append(true)
                 .create(true)
-                .open(world.path(&log_name(&self.container.name)))
+                .open(sandbox.path(&log_name(&self.container.name)))
         };
-        let mut command = self.container.command(world);
+        let mut command = self.container.command(sandbox);
         command.stdin(Stdio::from(stdin.try_clone().unwrap()));
         command
             .stdout(Stdio::from(log().unwrap()))
             .stderr(Stdio::from(log().unwrap()));
-        self.before = world.key(&self.container.name, "Waiting");
-        let going_down = world
+        self.before = sandbox.key(&self.container.name, "Waiting");
+        let going_down = sandbox
             .entries()
             .iter()
-            .filter_map(|name| going_down(world, name))
+            .filter_map(|name| going_down(sandbox, name))
             .collect();
         let child = command.spawn().unwrap();
         self.lives.push(Life {
@@ -209,9 +209,11 @@ impl Tenant {
     }
 
     /// Whether it was started and has not shown itself yet.
-    fn is_being_born(&self, world: &World) -> bool {
+    fn is_being_born(&self, sandbox: &Sandbox) -> bool {
         let wrapped = self.container.options.is_some();
-        wrapped && self.child.is_some() && world.key(&self.container.name, "Waiting") == self.before
+        wrapped
+            && self.child.is_some()
+            && sandbox.key(&self.container.name, "Waiting") == self.before
     }
 
     fn is_over(&self) -> bool {
@@ -219,9 +221,9 @@ impl Tenant {
     }
 
     /// What identifies its present life, if it runs, is ready and is not going down.
-    fn ready_life(&self, world: &World) -> Option<(u32, String)> {
+    fn ready_life(&self, sandbox: &Sandbox) -> Option<(u32, String)> {
         let pid = self.child.as_ref()?.id();
-        let text = world.tombstone(&self.container.name);
+        let text = sandbox.tombstone(&self.container.name);
         let has = |key: &str| text.lines().any(|line| line.starts_with(key));
         let ready = has("Ready: ") && !has("Cause: ") && !has("Died: ");
         ready.then(|| (pid, text.lines().next().unwrap_or_default().to_owned()))
@@ -229,8 +231,8 @@ impl Tenant {
 }
 
 /// The first line of a tombstone whose life is on its way down.
-fn going_down(world: &World, name: &str) -> Option<String> {
-    let text = world.tombstone(name);
+fn going_down(sandbox: &Sandbox, name: &str) -> Option<String> {
+    let text = sandbox.tombstone(name);
     let is = text.contains("\nCause: ") && !text.contains("\nDied: ");
     is.then(|| text.lines().next().unwrap_or_default().to_owned())
 }
@@ -241,7 +243,7 @@ fn log_name(name: &str) -> String {
 
 /// A pod that runs.
 pub struct Pod {
-    pub world: Arc<World>,
+    pub sandbox: Arc<Sandbox>,
     tenants: Arc<Mutex<Vec<Tenant>>>,
     policy: Policy,
     began: Instant,
@@ -253,13 +255,13 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// Starts the containers in a world of their own.
+    /// Starts the containers in a sandbox of their own.
     pub fn start(policy: Policy, containers: Vec<Container>) -> Pod {
-        Pod::start_in(World::new(), policy, containers)
+        Pod::start_in(Sandbox::new(), policy, containers)
     }
 
     /// Starts the containers where others have lived before.
-    pub fn start_in(world: World, policy: Policy, containers: Vec<Container>) -> Pod {
+    pub fn start_in(sandbox: Sandbox, policy: Policy, containers: Vec<Container>) -> Pod {
         let watches = Watches::take(containers.iter().filter(|one| one.watches()).count());
         let began = Instant::now();
         let (reader, writer) = std::io::pipe().unwrap();
@@ -268,7 +270,7 @@ impl Pod {
             .map(|container| Tenant::new(container, began))
             .collect();
         let mut pod = Pod {
-            world: Arc::new(world),
+            sandbox: Arc::new(sandbox),
             tenants: Arc::new(Mutex::new(tenants)),
             policy,
             began,
@@ -277,10 +279,10 @@ impl Pod {
             _stdin: writer,
             _watches: watches,
         };
-        let (world, tenants, over) = (pod.world.clone(), pod.tenants.clone(), pod.over.clone());
+        let (sandbox, tenants, over) = (pod.sandbox.clone(), pod.tenants.clone(), pod.over.clone());
         pod.kubelet = Some(std::thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
-                look_after(&mut tenants.lock().unwrap(), &world, policy, &reader);
+                look_after(&mut tenants.lock().unwrap(), &sandbox, policy, &reader);
                 std::thread::sleep(TICK);
             }
         }));
@@ -360,7 +362,7 @@ impl Pod {
     fn ready_lives(&self) -> Option<Vec<(u32, String)>> {
         self.lock()
             .iter()
-            .map(|tenant| tenant.ready_life(&self.world))
+            .map(|tenant| tenant.ready_life(&self.sandbox))
             .collect()
     }
 
@@ -371,7 +373,10 @@ impl Pod {
             if let Some(answer) = ask() {
                 return answer;
             }
-            assert!(began.elapsed() < PATIENCE, "never came true: {what}");
+            assert!(
+                began.elapsed() < CONDITION_TIMEOUT,
+                "never came true: {what}"
+            );
             std::thread::sleep(TICK);
         }
     }
@@ -397,23 +402,23 @@ impl Pod {
                     .map(|(at, status)| (at.duration_since(self.began), status));
                 let _ = writeln!(text, "process {}, ended {end:?}", life.pid);
             }
-            let log = self.world.read(&log_name(name));
+            let log = self.sandbox.read(&log_name(name));
             let _ = write!(
                 text,
                 "tombstone:\n{}output:\n{log}",
-                self.world.tombstone(name)
+                self.sandbox.tombstone(name)
             );
         }
-        let _ = writeln!(text, "exit directory: {:?}", self.world.entries());
+        let _ = writeln!(text, "exit directory: {:?}", self.sandbox.entries());
         text
     }
 
     /// Ends the pod and hands on what it has left behind.
-    pub fn into_world(mut self) -> World {
+    pub fn into_sandbox(mut self) -> Sandbox {
         self.stop();
-        let world = self.world.clone();
+        let sandbox = self.sandbox.clone();
         drop(self);
-        Arc::into_inner(world).expect("the kubelet has ended")
+        Arc::into_inner(sandbox).expect("the kubelet has ended")
     }
 
     fn stop(&mut self) {
@@ -448,7 +453,7 @@ impl Drop for Pod {
 }
 
 /// One round of the kubelet: sees who has ended, starts who is due.
-fn look_after(tenants: &mut [Tenant], world: &World, policy: Policy, stdin: &PipeReader) {
+fn look_after(tenants: &mut [Tenant], sandbox: &Sandbox, policy: Policy, stdin: &PipeReader) {
     let now = Instant::now();
     tenants
         .iter_mut()
@@ -459,9 +464,10 @@ fn look_after(tenants: &mut [Tenant], world: &World, policy: Policy, stdin: &Pip
     due.sort_by_key(|at| tenants[*at].due);
     for at in due {
         let turn = tenants[at].due;
-        let overtakes = |other: &Tenant| other.due + BACK_OFF <= turn && other.is_being_born(world);
+        let overtakes =
+            |other: &Tenant| other.due + BACK_OFF <= turn && other.is_being_born(sandbox);
         if !tenants.iter().any(overtakes) {
-            tenants[at].start(world, stdin);
+            tenants[at].start(sandbox, stdin);
         }
     }
 }

@@ -66,5 +66,5 @@ pub fn work(time: Duration) -> String {
 }
 
 pub fn is_done(pod: &Pod) -> bool {
-    pod.world.path("work-done").exists()
+    pod.sandbox.path("work-done").exists()
 }
