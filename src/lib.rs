@@ -40,7 +40,7 @@ mod watch;
 pub use duration::{Limit, parse_duration};
 pub use error::Error;
 pub use protocol::condition::Condition;
-pub use protocol::evaluator::{Match, Mode, Verdict};
+pub use protocol::evaluator::{Match, Verdict};
 pub use protocol::life::{Death, Life, Liveness, Phase};
 pub use protocol::name::Name;
 pub use protocol::state::State;

@@ -4,7 +4,8 @@ use crate::protocol::name::Name;
 use crate::protocol::state::State;
 use std::fmt;
 
-/// What a wait or a dependency asks for: a life under `name` that has `state`. Written `NAME[:STATE]`.
+/// What a wait or a dependency asks for: a life under `name` that has `state`. Its text is
+/// `NAME[:STATE]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Condition {
     /// The name of the tombstone; `None` means every name but the reader's own.

@@ -1,10 +1,15 @@
-//! Death dependencies: which death counts, and what it means for us. Pure: news in, fate out.
+//! Death dependencies: which death counts, and how the life that depends on it ends. Pure:
+//! observations in, stop cause out.
 //!
-//! Two rules keep lives that depend on each other from stopping each other for ever. A death that
-//! names a cause never counts for that cause; and a life that was already going down for a cause
-//! when we began to watch is over as soon as the cause lives again, because we were struck by the
-//! same accident and are back already. A name that is a birth dependency too is expected to come
-//! back, so its old death does not count.
+//! "This life" is the life of the process that has the dependencies. Two rules keep lives that
+//! depend on each other from stopping each other for ever:
+//!
+//! - A death that names this life as its cause does not count: this life stopped it.
+//! - A life that had a cause already when this life began to watch was stopped by the same accident
+//!   as this life's predecessor. Its death no longer counts once the cause lives again.
+//!
+//! A name that is also a birth dependency is expected to start again, so its deaths do not count
+//! before it was born.
 
 use crate::exit;
 use crate::protocol::condition::Condition;
@@ -14,22 +19,23 @@ use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Why a death dependency stops us: decides how clean our own end is.
+/// How this life depends on the one that stops it. It decides whether this life's own end is clean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Dependence {
-    /// It did what it was for, and we served it.
+    /// The peer has finished with code 0, or lives, and is only a death dependency: this life
+    /// served it.
     Auxiliary,
-    /// It failed, or we cannot do without it.
+    /// The peer has failed, or is also a birth dependency: this life cannot do without it.
     Required,
 }
 
 /// A death dependency that holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StopCause {
-    /// What a follower of ours is to take for the cause of our end.
+    /// The name to record as the cause of this life's end.
     pub(crate) cause: Name,
     pub(crate) dependence: Dependence,
-    /// For people: `main died with exit code 3`.
+    /// In words: `main died with exit code 3`.
     pub(crate) description: String,
 }
 
@@ -37,33 +43,44 @@ pub(crate) struct StopCause {
 #[derive(Debug)]
 pub(crate) struct DeathDeps {
     conditions: Vec<Condition>,
+    /// The names of the birth dependencies; `None` for a condition without a name.
     births: Vec<Option<Name>>,
     own: Option<Name>,
     histories: BTreeMap<Name, History>,
-    /// The first condition, in the order of the options, that was found to hold.
+    /// The first condition that was found to hold, in the order of the options, with its place.
     decided: Option<(usize, StopCause)>,
-    began: bool,
-    /// Who could not be read when we began: what is found of him first is what was there.
+    has_begun: bool,
+    /// Names unreadable at the first scan; their first successful read counts as initial state.
     unread: BTreeSet<Name>,
 }
 
-/// What was seen under a name since we began to watch.
+/// Which life a tombstone describes. All tombstones without a time count as the same life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LifeKey(Option<Timestamp>);
+
+impl LifeKey {
+    fn of(life: &Life) -> LifeKey {
+        LifeKey(life.tombstone.life().cloned())
+    }
+}
+
+/// What was observed under a name since this life began to watch.
 #[derive(Debug, Default)]
 struct History {
-    /// It lived, or was born, since we began.
+    /// The name was born since then.
     born: bool,
-    /// The corpse that we found when we began.
-    corpse: Option<Option<Timestamp>>,
-    /// The life that was going down already when we began.
-    struck: Option<InheritedCause>,
+    /// The life that was dead already.
+    initial_death: Option<LifeKey>,
+    /// The cause that the life had already.
+    inherited: Option<InheritedCause>,
 }
 
 #[derive(Debug)]
 struct InheritedCause {
-    life: Option<Timestamp>,
+    life: LifeKey,
     cause: Name,
-    /// The cause has lived again since.
-    over: bool,
+    /// The cause has lived since this life began to watch.
+    is_over: bool,
 }
 
 impl DeathDeps {
@@ -81,52 +98,58 @@ impl DeathDeps {
             own: own.cloned(),
             histories: BTreeMap::new(),
             decided: None,
-            began: false,
+            has_begun: false,
             unread: BTreeSet::new(),
         }
     }
 
-    /// Names that must be followed too, because a death that was seen names them as its cause.
+    /// Names to watch besides the dependencies, because a death names them as its cause.
     pub(crate) fn causes(&self) -> impl Iterator<Item = &Name> {
-        self.histories
+        let inherited = self
+            .histories
             .values()
-            .filter_map(|history| history.struck.as_ref().map(|struck| &struck.cause))
+            .filter_map(|history| history.inherited.as_ref());
+        inherited.map(|inherited| &inherited.cause)
     }
 
-    /// Takes the news of one look. The causes that it brings up must be looked at before [`DeathDeps::stop_cause`] is asked.
-    pub(crate) fn observe(&mut self, news: &[Observation]) {
-        for item in news {
-            let first = !self.began || self.unread.remove(&item.name);
-            let history = self.histories.entry(item.name.clone()).or_default();
-            history.observe(item, first);
+    /// Takes what one scan found. The causes that it adds must be observed too before
+    /// [`DeathDeps::evaluate`].
+    pub(crate) fn observe(&mut self, observations: &[Observation]) {
+        for observation in observations {
+            let name = &observation.name;
+            let is_first = !self.has_begun || self.unread.remove(name);
+            let history = self.histories.entry(name.clone()).or_default();
+            if let (true, Some(life)) = (is_first, &observation.current) {
+                history.begin(life);
+            }
+            history.observe(observation);
         }
-        for item in news
-            .iter()
-            .filter(|item| item.current.as_ref().is_some_and(Life::is_alive))
-        {
-            self.revive(&item.name);
-        }
-    }
-
-    /// Decides by the news that were heard, once the causes in it are known. `unread` could not be looked at.
-    pub(crate) fn evaluate(&mut self, news: &[Observation], unread: &[Name]) {
-        if !std::mem::replace(&mut self.began, true) {
-            self.unread.extend(unread.iter().cloned());
-        }
-        for item in news {
-            let lives = [item.ended.as_ref(), item.current.as_ref()];
-            for life in lives.into_iter().flatten() {
-                self.evaluate_one(&item.name, life);
+        for observation in observations {
+            if observation.current.as_ref().is_some_and(Life::is_alive) {
+                self.end_inherited(&observation.name);
             }
         }
     }
 
-    /// The dependency that decides.
-    pub(crate) fn stop_cause(&self) -> Option<&StopCause> {
-        self.decided.as_ref().map(|(_, fate)| fate)
+    /// Decides by what was observed. `unread` are the names that could not be read.
+    pub(crate) fn evaluate(&mut self, observations: &[Observation], unread: &[Name]) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.unread.extend(unread.iter().cloned());
+        }
+        for observation in observations {
+            let lives = [observation.ended.as_ref(), observation.current.as_ref()];
+            for life in lives.into_iter().flatten() {
+                self.evaluate_life(&observation.name, life);
+            }
+        }
     }
 
-    fn evaluate_one(&mut self, name: &Name, life: &Life) {
+    /// The dependency that stops this life, if one does.
+    pub(crate) fn stop_cause(&self) -> Option<&StopCause> {
+        self.decided.as_ref().map(|(_, cause)| cause)
+    }
+
+    fn evaluate_life(&mut self, name: &Name, life: &Life) {
         let found = self.conditions.iter().position(|condition| {
             condition.is_about(name)
                 && life.has_state(condition.state)
@@ -137,24 +160,24 @@ impl DeathDeps {
             return;
         };
         if self.decided.as_ref().is_none_or(|(before, _)| at < *before) {
-            let needed = self.is_birth_dep(condition, name);
-            let dependence = match life.death().map(Death::code) {
-                None | Some(Some(exit::SUCCESS)) if !needed => Dependence::Auxiliary,
-                None | Some(_) => Dependence::Required,
+            let cause = StopCause {
+                cause: life.tombstone.cause.clone().unwrap_or_else(|| name.clone()),
+                dependence: self.dependence(condition, name, life),
+                description: describe(name, life),
             };
-            let cause = life.tombstone.cause.clone().unwrap_or_else(|| name.clone());
-            self.decided = Some((
-                at,
-                StopCause {
-                    cause,
-                    dependence,
-                    description: describe(name, life),
-                },
-            ));
+            self.decided = Some((at, cause));
         }
     }
 
-    /// Whether the name, or the condition's missing name, is among the birth dependencies.
+    fn dependence(&self, condition: &Condition, name: &Name, life: &Life) -> Dependence {
+        let is_needed = self.is_birth_dep(condition, name);
+        match life.death().map(Death::code) {
+            None | Some(Some(exit::SUCCESS)) if !is_needed => Dependence::Auxiliary,
+            None | Some(_) => Dependence::Required,
+        }
+    }
+
+    /// Whether the name is a birth dependency. A condition without a name compares as such.
     fn is_birth_dep(&self, condition: &Condition, name: &Name) -> bool {
         self.births
             .iter()
@@ -165,12 +188,12 @@ impl DeathDeps {
         let Some(death) = life.death() else {
             return true;
         };
-        // How we end depends on the code; its writer is about to add it.
+        // This life's own end depends on the code, which the writer is about to add.
         if death.code().is_none() {
             return false;
         }
         let history = self.histories.get(name);
-        // A birth dependency is expected to come back.
+        // A birth dependency is expected to start again.
         if self.is_birth_dep(condition, name) && !history.is_some_and(|history| history.born) {
             return false;
         }
@@ -181,55 +204,47 @@ impl DeathDeps {
         }
     }
 
-    fn revive(&mut self, cause: &Name) {
+    /// Notes for all lives that `cause` stopped that it lives again.
+    fn end_inherited(&mut self, cause: &Name) {
         for history in self.histories.values_mut() {
-            if let Some(struck) = history
-                .struck
-                .as_mut()
-                .filter(|struck| struck.cause == *cause)
+            if let Some(inherited) = &mut history.inherited
+                && inherited.cause == *cause
             {
-                struck.over = true;
+                inherited.is_over = true;
             }
         }
     }
 }
 
 impl History {
-    fn observe(&mut self, news: &Observation, first: bool) {
-        if let (true, Some(life)) = (first, &news.current) {
-            self.begin(life);
+    /// Takes the initial state of the name.
+    fn begin(&mut self, life: &Life) {
+        if life.death().is_some() {
+            self.initial_death = Some(LifeKey::of(life));
         }
-        let lives = [news.ended.as_ref(), news.current.as_ref()];
+        self.inherited = life.tombstone.cause.as_ref().map(|cause| InheritedCause {
+            life: LifeKey::of(life),
+            cause: cause.clone(),
+            is_over: false,
+        });
+    }
+
+    fn observe(&mut self, observation: &Observation) {
+        let lives = [observation.ended.as_ref(), observation.current.as_ref()];
         for life in lives.into_iter().flatten() {
-            let corpse = self
-                .corpse
-                .as_ref()
-                .is_some_and(|corpse| corpse.as_ref() == life.tombstone.life());
-            // Born again: a living life, or the corpse of one that came and went since.
-            if life.tombstone.born.is_some() && !corpse {
+            let is_initial_death = self.initial_death == Some(LifeKey::of(life));
+            // Born again: a living life, or the death of a life that began and ended since.
+            if life.tombstone.born.is_some() && !is_initial_death {
                 self.born = true;
             }
         }
     }
 
-    fn begin(&mut self, life: &Life) {
-        let key = life.tombstone.life().cloned();
-        if life.death().is_some() {
-            self.corpse = Some(key.clone());
-        }
-        let struck = |cause: &Name| InheritedCause {
-            life: key.clone(),
-            cause: cause.clone(),
-            over: false,
-        };
-        self.struck = life.tombstone.cause.as_ref().map(struck);
-    }
-
-    /// Whether this is the life that was going down already, for a cause that is back.
+    /// Whether this is the life that had a cause at the beginning, and the cause lives again.
     fn is_over(&self, life: &Life) -> bool {
-        self.struck
+        self.inherited
             .as_ref()
-            .is_some_and(|struck| struck.over && struck.life.as_ref() == life.tombstone.life())
+            .is_some_and(|inherited| inherited.is_over && inherited.life == LifeKey::of(life))
     }
 }
 

@@ -1,7 +1,9 @@
-//! Whether a set of conditions holds, can still hold, or never will. Pure: news in, verdict out.
+//! Whether a set of conditions holds, can still hold, or never will. Pure: observations in, verdict
+//! out.
 //!
-//! A death that was seen stays seen, even if the next life has begun; what the living are is judged
-//! at the present moment, so `a:ready b:ready` means both at once.
+//! A death that was observed once satisfies its condition for good, even after the next life has
+//! begun. The states of living lives count at the present moment only, so `a:ready b:ready` means
+//! both at the same time.
 
 use crate::protocol::condition::Condition;
 use crate::protocol::life::{Death, Life, Liveness, Observation};
@@ -11,42 +13,42 @@ use std::collections::BTreeMap;
 
 /// How many of the conditions must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// All of them.
     All,
     /// One is enough.
     Any,
 }
 
-/// What is asked of the conditions, besides that they hold.
+/// What a wait requires, besides its conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) mode: Mode,
-    /// What can no longer hold may hold in a later life.
+    /// A condition that can no longer hold may hold in a later life, so nothing is impossible.
     pub(crate) keep_waiting: bool,
     /// A death counts only when its exit code is known.
     pub(crate) need_code: bool,
 }
 
-/// A tombstone that decided a condition.
+/// A tombstone that satisfied a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
-    /// Whose it is.
+    /// The name of the tombstone.
     pub name: Name,
-    /// What it said at that moment.
+    /// What the tombstone said when it satisfied the condition.
     pub life: Life,
-    /// The look at which that was found, counted from 1.
+    /// The scan that first found a match, counted from 1.
     scan_no: u64,
 }
 
 /// Where a wait stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Not yet.
+    /// The conditions do not hold yet.
     Open,
-    /// The conditions hold; one tombstone for each that was needed, in the order of the conditions.
+    /// The conditions hold. The tombstones that satisfied them, in the order of the conditions.
     Holds(Vec<Match>),
-    /// They can no longer hold.
+    /// The conditions can no longer hold: a life has ended in another way than they ask for.
     Impossible,
 }
 
@@ -54,10 +56,10 @@ pub enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Evaluator {
     terms: Terms,
-    items: Vec<ConditionState>,
+    conditions: Vec<ConditionState>,
     lives: BTreeMap<Name, Life>,
     scan_no: u64,
-    /// Whom `:STATE` passes over.
+    /// The name that a condition without a name does not cover.
     own: Option<Name>,
 }
 
@@ -65,8 +67,9 @@ pub(crate) struct Evaluator {
 struct ConditionState {
     condition: Condition,
     matched: Option<Match>,
-    /// What was dead, or not to be told yet, when we began to look.
-    corpse: Option<ExcludedDeath>,
+    /// A death that was there at the first scan, or a file without a state. It does not make the
+    /// condition impossible: the container may be restarted.
+    excluded: Option<ExcludedDeath>,
     impossible: bool,
 }
 
@@ -88,33 +91,40 @@ impl ExcludedDeath {
 
 impl Evaluator {
     pub(crate) fn new(conditions: &[Condition], terms: Terms, own: Option<&Name>) -> Evaluator {
-        let item = |condition: &Condition| ConditionState {
+        let state = |condition: &Condition| ConditionState {
             condition: condition.clone(),
             matched: None,
-            corpse: None,
+            excluded: None,
             impossible: false,
         };
         Evaluator {
             terms,
-            items: conditions.iter().map(item).collect(),
+            conditions: conditions.iter().map(state).collect(),
             lives: BTreeMap::new(),
             scan_no: 0,
             own: own.cloned(),
         }
     }
 
-    /// Takes the news of one look.
-    pub(crate) fn observe(&mut self, news: &[Observation]) {
+    /// Takes what one scan found.
+    pub(crate) fn observe(&mut self, observations: &[Observation]) {
         self.scan_no += 1;
-        for item in news {
-            match &item.current {
-                Some(life) => self.lives.insert(item.name.clone(), life.clone()),
-                None => self.lives.remove(&item.name),
+        for observation in observations {
+            let name = &observation.name;
+            match &observation.current {
+                Some(life) => self.lives.insert(name.clone(), life.clone()),
+                None => self.lives.remove(name),
             };
-            for vote in &mut self.items {
-                let own = vote.condition.name.is_none() && self.own.as_ref() == Some(&item.name);
-                if vote.condition.is_about(&item.name) && !own {
-                    vote.observe(item, self.terms.need_code, self.scan_no, &self.lives);
+            let is_own = self.own.as_ref() == Some(name);
+            for state in &mut self.conditions {
+                let is_excluded = state.condition.name.is_none() && is_own;
+                if !state.condition.is_about(name) || is_excluded {
+                    continue;
+                }
+                if state.condition.state.is_death() {
+                    state.observe_for_death(observation, self.terms.need_code, self.scan_no);
+                } else {
+                    state.observe_for_life(observation, self.scan_no, &self.lives);
                 }
             }
         }
@@ -122,43 +132,53 @@ impl Evaluator {
 
     /// Where the wait stands.
     pub(crate) fn verdict(&self) -> Verdict {
-        let lost = |item: &ConditionState| {
-            item.matched.is_none() && item.impossible && !self.terms.keep_waiting
-        };
         match self.terms.mode {
-            Mode::All => {
-                let matches: Vec<Match> = self
-                    .items
-                    .iter()
-                    .filter_map(|item| item.matched.clone())
-                    .collect();
-                if matches.len() == self.items.len() {
-                    Verdict::Holds(matches)
-                } else if self.items.iter().any(lost) {
-                    Verdict::Impossible
-                } else {
-                    Verdict::Open
-                }
-            }
-            Mode::Any => {
-                let first = self
-                    .items
-                    .iter()
-                    .filter_map(|item| item.matched.as_ref())
-                    .min_by_key(|matched| matched.scan_no);
-                match first {
-                    Some(decider) => Verdict::Holds(vec![decider.clone()]),
-                    None if self.items.iter().all(lost) => Verdict::Impossible,
-                    None => Verdict::Open,
-                }
-            }
+            Mode::All => self.verdict_for_all(),
+            Mode::Any => self.verdict_for_any(),
         }
     }
 
-    /// What does not hold, and what is there instead: `db:ready does not hold (db is waiting)`.
+    fn verdict_for_all(&self) -> Verdict {
+        let matches = self
+            .conditions
+            .iter()
+            .filter_map(|state| state.matched.clone());
+        let matches: Vec<Match> = matches.collect();
+        if matches.len() == self.conditions.len() {
+            Verdict::Holds(matches)
+        } else if self.conditions.iter().any(|state| self.is_lost(state)) {
+            Verdict::Impossible
+        } else {
+            Verdict::Open
+        }
+    }
+
+    fn verdict_for_any(&self) -> Verdict {
+        let matches = self
+            .conditions
+            .iter()
+            .filter_map(|state| state.matched.as_ref());
+        match matches.min_by_key(|matched| matched.scan_no) {
+            Some(first) => Verdict::Holds(vec![first.clone()]),
+            None if self.conditions.iter().all(|state| self.is_lost(state)) => Verdict::Impossible,
+            None => Verdict::Open,
+        }
+    }
+
+    fn is_lost(&self, state: &ConditionState) -> bool {
+        state.matched.is_none() && state.impossible && !self.terms.keep_waiting
+    }
+
+    /// The conditions that do not hold, with what is there instead:
+    /// `db:ready does not hold (db is waiting)`.
     pub(crate) fn explain(&self) -> String {
-        let open = self.items.iter().filter(|item| item.matched.is_none());
-        let sentences: Vec<String> = open.map(|item| self.explain_one(&item.condition)).collect();
+        let unmet = self
+            .conditions
+            .iter()
+            .filter(|state| state.matched.is_none());
+        let sentences: Vec<String> = unmet
+            .map(|state| self.explain_one(&state.condition))
+            .collect();
         sentences.join(", ")
     }
 
@@ -169,99 +189,84 @@ impl Evaluator {
                 |life| describe(name, life),
             ),
             None if self.lives.is_empty() => "there is no tombstone".to_owned(),
-            None => {
-                let all: Vec<String> = self
-                    .lives
-                    .iter()
-                    .take(5)
-                    .map(|(name, life)| describe(name, life))
-                    .collect();
-                let more = if self.lives.len() > all.len() {
-                    ", ..."
-                } else {
-                    ""
-                };
-                format!("{}{more}", all.join(", "))
-            }
+            None => self.describe_some(),
         };
         format!("{condition} does not hold ({instead})")
+    }
+
+    /// The first five lives, in the order of their names.
+    fn describe_some(&self) -> String {
+        const SHOWN: usize = 5;
+        let lives = self.lives.iter().take(SHOWN);
+        let lives: Vec<String> = lives.map(|(name, life)| describe(name, life)).collect();
+        let more = if self.lives.len() > SHOWN {
+            ", ..."
+        } else {
+            ""
+        };
+        format!("{}{more}", lives.join(", "))
     }
 }
 
 impl ConditionState {
-    fn observe(
-        &mut self,
-        news: &Observation,
-        need_code: bool,
-        scan_no: u64,
-        lives: &BTreeMap<Name, Life>,
-    ) {
-        if self.condition.state.is_death() {
-            self.observe_for_death(news, need_code, scan_no);
-        } else {
-            self.observe_for_life(news, scan_no, lives);
-        }
-    }
-
-    fn observe_for_death(&mut self, news: &Observation, need_code: bool, scan_no: u64) {
-        let both = [news.ended.as_ref(), news.current.as_ref()];
-        for life in both
-            .into_iter()
-            .flatten()
-            .filter(|life| life.death().is_some())
-        {
-            let known = life.death().and_then(Death::code).is_some();
+    /// For a condition that only a dead life can satisfy.
+    fn observe_for_death(&mut self, observation: &Observation, need_code: bool, scan_no: u64) {
+        let lives = [observation.ended.as_ref(), observation.current.as_ref()];
+        for life in lives.into_iter().flatten() {
+            let Some(death) = life.death() else {
+                continue;
+            };
+            let is_known = death.code().is_some();
             if self.matched.is_some() {
                 return;
             }
-            if life.has_state(self.condition.state) && (known || !need_code) {
+            if life.has_state(self.condition.state) && (is_known || !need_code) {
                 self.matched = Some(Match {
-                    name: news.name.clone(),
+                    name: observation.name.clone(),
                     life: life.clone(),
                     scan_no,
                 });
-            } else if known && self.condition.name.is_some() {
+            } else if is_known && self.condition.name.is_some() {
                 self.impossible = true;
             }
         }
     }
 
-    fn observe_for_life(&mut self, news: &Observation, scan_no: u64, lives: &BTreeMap<Name, Life>) {
-        let other = news.current.as_ref().filter(|life| !life.is_alive());
-        if let (1, Some(life)) = (scan_no, other) {
-            self.corpse = Some(ExcludedDeath::of(life));
+    /// For a condition that only a living life can satisfy.
+    fn observe_for_life(
+        &mut self,
+        observation: &Observation,
+        scan_no: u64,
+        lives: &BTreeMap<Name, Life>,
+    ) {
+        let current = observation.current.as_ref();
+        let not_alive = current.filter(|life| !life.is_alive());
+        if let (1, Some(life)) = (scan_no, not_alive) {
+            self.excluded = Some(ExcludedDeath::of(life));
         }
-        // An older corpse may come back; one that died since we began does not.
-        let died = other.filter(|life| {
-            life.death().is_some() && self.corpse.as_ref() != Some(&ExcludedDeath::of(life))
+        // A name that was dead at the first scan may start again. One that died since then ends the
+        // wait.
+        let died = not_alive.is_some_and(|life| {
+            life.death().is_some() && self.excluded.as_ref() != Some(&ExcludedDeath::of(life))
         });
-        self.impossible |=
-            self.condition.name.is_some() && (news.ended.is_some() || died.is_some());
-        let holds = news
-            .current
-            .as_ref()
-            .filter(|life| life.has_state(self.condition.state));
+        self.impossible |= self.condition.name.is_some() && (observation.ended.is_some() || died);
+        let holds = current.filter(|life| life.has_state(self.condition.state));
         self.matched = match (self.matched.take(), holds) {
-            // Of several, the first goes on to decide as long as it holds.
-            (Some(old), Some(_)) if old.name != news.name => Some(old),
-            (old, Some(life)) => {
-                let since = old.map_or(scan_no, |old| old.scan_no);
-                Some(Match {
-                    name: news.name.clone(),
-                    life: life.clone(),
-                    scan_no: since,
-                })
-            }
-            (old, None) => old.and_then(|old| self.other_than(&news.name, old, lives)),
+            // The first of several matches stays as long as it holds.
+            (Some(old), Some(_)) if old.name != observation.name => Some(old),
+            (old, Some(life)) => Some(Match {
+                name: observation.name.clone(),
+                life: life.clone(),
+                scan_no: old.map_or(scan_no, |old| old.scan_no),
+            }),
+            (Some(old), None) if old.name == observation.name => self.replacement(old, lives),
+            (old, None) => old,
         };
         self.impossible &= self.matched.is_none();
     }
 
-    /// The decider if it is not the one that has just stopped to hold, else another that does.
-    fn other_than(&self, name: &Name, old: Match, lives: &BTreeMap<Name, Life>) -> Option<Match> {
-        if old.name != *name {
-            return Some(old);
-        }
+    /// Another life that matches, in place of a match that no longer holds.
+    fn replacement(&self, old: Match, lives: &BTreeMap<Name, Life>) -> Option<Match> {
         if self.condition.name.is_some() {
             return None;
         }
@@ -277,18 +282,20 @@ impl ConditionState {
 }
 
 impl Match {
-    /// The exit code of its life: 0 if it is not dead, 137 if it was lost.
+    /// The exit code of the life: 0 if it is not dead or its code is not known yet, 137 if it was
+    /// lost.
     pub fn exit_code(&self) -> u8 {
         self.life.death().and_then(Death::code).unwrap_or(0)
     }
 
-    /// Of several, the one that came last; at one look, the last in the order of the conditions.
+    /// The match that came last. Of several that came at once, the last in the order of the
+    /// conditions.
     pub fn last(matches: &[Match]) -> Option<&Match> {
         matches.iter().max_by_key(|matched| matched.scan_no)
     }
 }
 
-/// What a life is, for people: `db is waiting`, `main died with exit code 3`.
+/// The state of a life in words: `db is waiting`, `main died with exit code 3`.
 pub(crate) fn describe(name: &Name, life: &Life) -> String {
     match life.liveness {
         Liveness::Unsettled => format!("{name} is empty and may still be written"),

@@ -1,8 +1,8 @@
 //! Lives: what a tombstone and its lock mean together. Pure.
 //!
-//! [`crate::store::snapshot`] and [`crate::watch::tracker`] gather the evidence: the text, the lock,
-//! and whether the writer has finished. Every applet judges it here. `docs/tombstone.md` has the
-//! table of states.
+//! [`crate::store::snapshot`] and [`crate::watch::tracker`] gather the evidence: the text, the
+//! lock, and whether the writer has finished. It is judged here for every applet. The table of
+//! states is in `docs/tombstone.md`.
 
 use crate::exit;
 use crate::protocol::name::Name;

@@ -1,26 +1,29 @@
-//! Names of lives: the grammar, and the hidden name under which a tombstone is prepared. Pure.
+//! Names of lives: their grammar, and the hidden file under which a tombstone is prepared. Pure.
 
 use std::fmt;
 
-/// A name that a tombstone can have: 1 to 255 bytes of `A-Z a-z 0-9 . _ -`, not beginning with `.` or `-`.
+/// The name of a life, and the file name of its tombstone.
+///
+/// 1 to 255 bytes of `A-Z a-z 0-9 . _ -`, not beginning with `.` or `-`. So no name is a hidden
+/// file, an option, or a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
-/// The longest file name that Linux' file systems take (`NAME_MAX`).
+/// The longest file name on Linux (`NAME_MAX`). In bytes.
 const LONGEST: usize = 255;
 
 impl Name {
-    /// The text as a name; `None` if the grammar does not allow it.
+    /// The text as a name; `None` if it is not one.
     pub fn new(text: &str) -> Option<Name> {
-        let sound = (1..=LONGEST).contains(&text.len())
+        let is_valid = (1..=LONGEST).contains(&text.len())
             && !text.starts_with(['.', '-'])
             && text
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-        sound.then(|| Name(text.to_owned()))
+        is_valid.then(|| Name(text.to_owned()))
     }
 
-    /// The name of a directory entry; `None` for entries that can never be tombstones.
+    /// The file name of a directory entry as a name; `None` if the entry cannot be a tombstone.
     pub fn from_bytes(bytes: &[u8]) -> Option<Name> {
         Name::new(std::str::from_utf8(bytes).ok()?)
     }
@@ -30,10 +33,11 @@ impl Name {
         &self.0
     }
 
-    /// `.NAME.new`, the file in which a tombstone is prepared and whose lock decides who is born.
+    /// `.NAME.new`, the file in which a tombstone is prepared. Its lock decides which process may
+    /// publish a tombstone under the name.
     ///
-    /// A name too long for that is cut and told apart by its hash; `~` is in no name, so no
-    /// shorter name can meet it.
+    /// A name that is too long for that is cut and gets its hash. The `~` before the hash is not
+    /// allowed in names, so no shorter name has the same staging file.
     pub(crate) fn staging_name(&self) -> String {
         let plain = format!(".{}.new", self.0);
         if plain.len() <= LONGEST {
@@ -43,7 +47,7 @@ impl Name {
         format!(".{kept}~{:016x}.new", fnv1a(self.0.as_bytes()))
     }
 
-    /// Whether a directory entry is a hidden file that [`Name::staging_name`] can have named.
+    /// Whether a directory entry can have been named by [`Name::staging_name`].
     pub(crate) fn is_staging_name(entry: &[u8]) -> bool {
         entry
             .strip_prefix(b".")
@@ -55,7 +59,7 @@ impl Name {
     }
 }
 
-/// FNV-1a, 64 bits: two names that meet in it would only wait for each other's birth.
+/// FNV-1a, 64 bits. Two names with the same hash would only wait for each other's publication.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -73,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_is_allowed_or_refused_as_the_grammar_says() {
+    fn every_byte_is_accepted_or_rejected_as_the_grammar_says() {
         for byte in 0..=255_u8 {
             let inside = [b'a', byte];
             let allowed = byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
@@ -88,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_from_1_to_255_are_names() {
+    fn names_have_1_to_255_bytes() {
         assert!(Name::new("").is_none());
         assert!(Name::new("a").is_some());
         assert!(Name::new(&"a".repeat(255)).is_some());
@@ -99,13 +103,10 @@ mod tests {
     fn the_nursery_of_every_length_is_a_hidden_file_name_of_its_own() {
         let mut seen = std::collections::BTreeSet::new();
         for length in 1..=255 {
-            let staging_name = Name::new(&"a".repeat(length)).unwrap().staging_name();
-            assert!(staging_name.len() <= 255 && Name::new(&staging_name).is_none());
-            assert!(
-                Name::is_staging_name(staging_name.as_bytes()),
-                "{staging_name}"
-            );
-            assert!(seen.insert(staging_name));
+            let staging = Name::new(&"a".repeat(length)).unwrap().staging_name();
+            assert!(staging.len() <= 255 && Name::new(&staging).is_none());
+            assert!(Name::is_staging_name(staging.as_bytes()), "{staging}");
+            assert!(seen.insert(staging));
         }
         assert!(
             !Name::is_staging_name(b".new")

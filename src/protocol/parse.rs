@@ -1,7 +1,7 @@
 //! Reading a tombstone: bytes in, values out. Pure.
 //!
-//! Other programs write into the exit directory too, so the parser accepts any bytes. A tombstone is
-//! only ever appended to, so the first value of a key counts.
+//! Other programs write into the exit directory too, so the parser accepts any bytes. A tombstone
+//! is only ever appended to, so the first value of a key counts.
 
 use crate::protocol::name::Name;
 use crate::protocol::quote::unquote;

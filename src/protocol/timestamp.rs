@@ -1,25 +1,26 @@
-//! Points in time as tombstones write them: RFC 3339, UTC, nanoseconds. Pure.
+//! Times as tombstones write them: RFC 3339 in UTC with nanoseconds. Pure.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// A time as it stands in a tombstone.
+/// A time in a tombstone.
 ///
-/// The text is kept as it was written, because it names a life; [`Timestamp::to_system_time`]
-/// reads it.
+/// Keeps the text as it was written, because the text identifies a life and is compared byte by
+/// byte. [`Timestamp::to_system_time`] reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Timestamp(String);
 
 impl Timestamp {
-    /// `2026-11-20T21:29:27.101220417Z` for a time of the wall clock.
+    /// A time of the wall clock as `2026-11-20T21:29:27.101220417Z`. A time before 1970 becomes the
+    /// beginning of 1970.
     pub fn from_system_time(time: SystemTime) -> Timestamp {
         let (seconds, nanos) = match time.duration_since(UNIX_EPOCH) {
             Ok(after) => (
                 i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
                 after.subsec_nanos(),
             ),
-            // A clock before 1970 is a clock that was never set; its text says so.
+            // Only a clock that was never set shows a time before 1970.
             Err(_) => (0, 0),
         };
         let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
@@ -30,7 +31,7 @@ impl Timestamp {
         ))
     }
 
-    /// Takes a text from a file as it is; it may not be a time at all.
+    /// Takes a text from a file unchanged. It need not be a valid time.
     pub fn from_text(text: String) -> Timestamp {
         Timestamp(text)
     }
@@ -40,7 +41,8 @@ impl Timestamp {
         &self.0
     }
 
-    /// The time that the text means (RFC 3339, any offset, any number of decimals), if it is one.
+    /// The time that the text stands for, in RFC 3339 with any offset and any number of decimals.
+    /// `None` if the text is not such a time, or if the time is before 1970.
     pub fn to_system_time(&self) -> Option<SystemTime> {
         let (date, time) = self.0.split_once(['T', 't', ' '])?;
         let [year, month, day] = fields(date, '-')?;
@@ -92,7 +94,7 @@ fn offset_seconds(zone: &str) -> Option<i64> {
     Some(sign * (number(hours)? * 3600 + number(minutes)? * 60))
 }
 
-/// Days since 1970-01-01 as a date of the proleptic Gregorian calendar.
+/// Converts days since 1970-01-01 to a year, month and day of the proleptic Gregorian calendar.
 /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
@@ -112,7 +114,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-/// The inverse; same source, `days_from_civil`.
+/// The inverse. Source: the same, `days_from_civil`.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_four_centuries_comes_back() {
+    fn every_day_of_four_centuries_is_read_back() {
         for day in 0..146_097_u64 {
             let time = at(day * 86_400 + day % 86_400, 7);
             assert_eq!(
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn other_texts_are_no_times() {
         for text in [
             "",
             "now",

@@ -192,8 +192,8 @@ pub enum Reason {
     ExecFailed,
     /// A signal ended the supervisor while the command was down.
     Interrupted,
-    /// `exitdir-signal` or [`ExitDir::signal`](crate::ExitDir::signal) wrote the record. The word in
-    /// the file is `said`.
+    /// `exitdir-signal` or [`ExitDir::signal`](crate::ExitDir::signal) wrote the record. The word
+    /// in the file is `said`.
     Announced,
 }
 

@@ -7,8 +7,8 @@ fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-/// A tombstone in short: `3` lives as life 3, `3+c` is going down for c, `3=1` died with 1,
-/// `3+c=1` both, `3w` was not born, `3=?` died and the code is not there yet.
+/// A tombstone in short: `3` is alive and its life is 3, `3+c` is being stopped for c, `3=1` died
+/// with code 1, `3+c=1` both, `3w` was not born, `3=?` died and its code is not known yet.
 fn life(text: &str) -> Life {
     let (text, code) = text
         .split_once('=')
@@ -35,8 +35,8 @@ fn life(text: &str) -> Life {
     )
 }
 
-/// `x 3` is there; `x 3=1>4` was over and replaced; `x` is gone.
-fn news(text: &str) -> Observation {
+/// `x 3`: x has the tombstone 3. `x 3=1>4`: 3=1 was replaced by 4. `x`: there is none.
+fn observation(text: &str) -> Observation {
     let (who, what) = text.split_once(' ').unwrap_or((text, ""));
     let (ended, now) = what
         .split_once('>')
@@ -52,8 +52,9 @@ fn news(text: &str) -> Observation {
     }
 }
 
-/// Each look of `me`, and the fate after it: `-`, or `CAUSE served`, `CAUSE needed`. Of `!x` nothing could be read.
-fn check(deaths: &[&str], births: &[&str], looks: &[(&[&str], &str)]) {
+/// What `me` finds in each scan, and the stop cause after it: `-`, or `CAUSE auxiliary`, or
+/// `CAUSE required`. `!x` could not be read.
+fn check(deaths: &[&str], births: &[&str], scans: &[(&[&str], &str)]) {
     let parse = |texts: &[&str], default| -> Vec<Condition> {
         texts
             .iter()
@@ -65,58 +66,74 @@ fn check(deaths: &[&str], births: &[&str], looks: &[(&[&str], &str)]) {
         &parse(births, State::Ready),
         Some(&name("me")),
     );
-    for (at, (look, expected)) in looks.iter().enumerate() {
-        let unread = look.iter().filter_map(|text| text.strip_prefix('!'));
+    for (at, (scan, expected)) in scans.iter().enumerate() {
+        let unread = scan.iter().filter_map(|text| text.strip_prefix('!'));
         let unread: Vec<Name> = unread.map(name).collect();
-        let read = look.iter().filter(|text| !text.starts_with('!'));
-        let look: Vec<Observation> = read.map(|text| news(text)).collect();
-        deps.observe(&look);
-        deps.evaluate(&look, &unread);
-        let found = deps.stop_cause().map_or("-".to_owned(), |fate| {
+        let read = scan.iter().filter(|text| !text.starts_with('!'));
+        let observations: Vec<Observation> = read.map(|text| observation(text)).collect();
+        deps.observe(&observations);
+        deps.evaluate(&observations, &unread);
+        let found = deps.stop_cause().map_or("-".to_owned(), |cause| {
             format!(
                 "{} {}",
-                fate.cause,
-                if fate.dependence == Dependence::Auxiliary {
-                    "served"
+                cause.cause,
+                if cause.dependence == Dependence::Auxiliary {
+                    "auxiliary"
                 } else {
-                    "needed"
+                    "required"
                 }
             )
         });
-        assert_eq!(found, *expected, "{deaths:?}, {births:?}, look {at}");
+        assert_eq!(found, *expected, "{deaths:?}, {births:?}, scan {at}");
     }
 }
 
 #[test]
-fn a_death_counts_also_if_it_came_before_us_and_if_it_was_replaced_at_once() {
-    check(&["x"], &[], &[(&["x 1=0"], "x served")]);
-    check(&["x"], &[], &[(&["x 1"], "-"), (&["x 1=3"], "x needed")]);
-    check(&["x"], &[], &[(&["x 1"], "-"), (&["x 1=3>2"], "x needed")]);
+fn a_death_counts_even_if_it_was_there_before_or_was_replaced_at_once() {
+    check(&["x"], &[], &[(&["x 1=0"], "x auxiliary")]);
+    check(&["x"], &[], &[(&["x 1"], "-"), (&["x 1=3"], "x required")]);
+    check(
+        &["x"],
+        &[],
+        &[(&["x 1"], "-"), (&["x 1=3>2"], "x required")],
+    );
     check(
         &["x:failed"],
         &[],
-        &[(&["x 1=0"], "-"), (&["x 2"], "-"), (&["x 2=1"], "x needed")],
+        &[
+            (&["x 1=0"], "-"),
+            (&["x 2"], "-"),
+            (&["x 2=1"], "x required"),
+        ],
     );
     check(
         &["x:ready"],
         &[],
-        &[(&["x 1w"], "-"), (&["x 1"], "x served")],
+        &[(&["x 1w"], "-"), (&["x 1"], "x auxiliary")],
     );
 }
 
 #[test]
-fn what_could_not_be_read_when_we_began_is_old_all_the_same() {
-    let both = |looks: &[(&[&str], &str)]| check(&["x"], &["x"], looks);
+fn the_first_successful_read_of_an_unreadable_name_is_its_initial_state() {
+    let both = |scans: &[(&[&str], &str)]| check(&["x"], &["x"], scans);
     both(&[(&["!x"], "-"), (&["x 1=1"], "-"), (&["x 2"], "-")]);
     both(&[(&["!x"], "-"), (&["!x"], "-"), (&["x 1=1"], "-")]);
-    both(&[(&["!x"], "-"), (&["x 1=1"], "-"), (&["x 2=1"], "x needed")]);
-    both(&[(&["!x"], "-"), (&["x 1"], "-"), (&["x 1=1"], "x needed")]);
-    // One that was read, and whose next life is not, is another one afterwards.
-    both(&[(&["x 1=1"], "-"), (&["!x"], "-"), (&["x 2=1"], "x needed")]);
+    both(&[
+        (&["!x"], "-"),
+        (&["x 1=1"], "-"),
+        (&["x 2=1"], "x required"),
+    ]);
+    both(&[(&["!x"], "-"), (&["x 1"], "-"), (&["x 1=1"], "x required")]);
+    // x was read at the first scan, so the life after the failed read is a new one.
+    both(&[
+        (&["x 1=1"], "-"),
+        (&["!x"], "-"),
+        (&["x 2=1"], "x required"),
+    ]);
 }
 
 #[test]
-fn a_death_that_names_a_cause_never_counts_for_that_cause() {
+fn a_death_never_counts_for_the_life_that_it_names_as_its_cause() {
     check(&["x"], &[], &[(&["x 1+me=143"], "-")]);
     check(
         &["x"],
@@ -126,25 +143,25 @@ fn a_death_that_names_a_cause_never_counts_for_that_cause() {
             (&["x 1+me"], "-"),
             (&["x 1+me=143"], "-"),
             (&["x 2"], "-"),
-            (&["x 2=1"], "x needed"),
+            (&["x 2=1"], "x required"),
         ],
     );
     check(
         &["x"],
         &[],
-        &[(&["x 1"], "-"), (&["x 1+me=143>2=1"], "x needed")],
+        &[(&["x 1"], "-"), (&["x 1+me=143>2=1"], "x required")],
     );
 }
 
 #[test]
-fn a_cause_that_was_written_while_we_watched_is_inherited() {
+fn a_cause_recorded_during_the_watch_is_passed_on() {
     check(
         &["x"],
         &[],
         &[
             (&["x 1"], "-"),
             (&["x 1+c"], "-"),
-            (&["x 1+c=143"], "c needed"),
+            (&["x 1+c=143"], "c required"),
         ],
     );
     check(
@@ -152,19 +169,19 @@ fn a_cause_that_was_written_while_we_watched_is_inherited() {
         &[],
         &[
             (&["x 1", "c 1"], "-"),
-            (&["x 1+c=143>2", "c 2"], "c needed"),
+            (&["x 1+c=143>2", "c 2"], "c required"),
         ],
     );
 }
 
 #[test]
-fn a_life_that_was_going_down_already_is_over_as_soon_as_its_cause_lives_again() {
+fn a_death_with_an_initial_cause_no_longer_counts_once_the_cause_lives_again() {
     check(
         &["x"],
         &[],
         &[(&["x 1+c=143", "c 2"], "-"), (&["x 2", "c 2"], "-")],
     );
-    check(&["x"], &[], &[(&["x 1+c=143", "c 1=1"], "c needed")]);
+    check(&["x"], &[], &[(&["x 1+c=143", "c 1=1"], "c required")]);
     check(
         &["x"],
         &[],
@@ -173,7 +190,7 @@ fn a_life_that_was_going_down_already_is_over_as_soon_as_its_cause_lives_again()
             (&["c 2"], "-"),
             (&["x 1+c=143"], "-"),
             (&["x 2"], "-"),
-            (&["x 2=1"], "x needed"),
+            (&["x 2=1"], "x required"),
         ],
     );
     check(
@@ -188,19 +205,19 @@ fn a_life_that_was_going_down_already_is_over_as_soon_as_its_cause_lives_again()
     check(
         &["x"],
         &[],
-        &[(&["x 1+c", "c 1=1"], "-"), (&["x 1+c=143"], "c needed")],
+        &[(&["x 1+c", "c 1=1"], "-"), (&["x 1+c=143"], "c required")],
     );
 }
 
 #[test]
-fn the_causes_of_what_was_struck_before_us_are_to_be_followed() {
+fn causes_that_were_there_at_the_first_scan_are_watched() {
     let mut deps = DeathDeps::new(&[Condition::parse("x", State::Died).unwrap()], &[], None);
-    deps.observe(&[news("x 1+c=143")]);
+    deps.observe(&[observation("x 1+c=143")]);
     assert_eq!(deps.causes().map(Name::as_str).collect::<Vec<_>>(), ["c"]);
 }
 
 #[test]
-fn a_birth_dependency_is_expected_to_come_back_and_then_its_death_is_a_need() {
+fn a_birth_dependencys_death_counts_only_after_it_was_born_and_is_required() {
     check(
         &["x"],
         &["x"],
@@ -209,7 +226,7 @@ fn a_birth_dependency_is_expected_to_come_back_and_then_its_death_is_a_need() {
             (&["x 1=1"], "-"),
             (&["x 2w"], "-"),
             (&["x 2"], "-"),
-            (&["x 2=0"], "x needed"),
+            (&["x 2=0"], "x required"),
         ],
     );
     check(
@@ -218,7 +235,7 @@ fn a_birth_dependency_is_expected_to_come_back_and_then_its_death_is_a_need() {
         &[
             (&["x 1=1"], "-"),
             (&["x 2w=125"], "-"),
-            (&["x 3=0"], "x needed"),
+            (&["x 3=0"], "x required"),
         ],
     );
     check(
@@ -228,58 +245,70 @@ fn a_birth_dependency_is_expected_to_come_back_and_then_its_death_is_a_need() {
             (&["x"], "-"),
             (&["x 1w=125"], "-"),
             (&["x 2"], "-"),
-            (&["x 2=1"], "x needed"),
+            (&["x 2=1"], "x required"),
         ],
     );
     check(
         &["x:failed"],
         &["x"],
-        &[(&["x 1"], "-"), (&["x 1=1>2"], "x needed")],
+        &[(&["x 1"], "-"), (&["x 1=1>2"], "x required")],
     );
 }
 
 #[test]
-fn names_are_compared_not_conditions() {
+fn birth_and_death_dependencies_are_matched_by_name_and_not_by_state() {
     check(
         &["x:failed"],
         &["x:born"],
-        &[(&["x 1=1"], "-"), (&["x 2"], "-"), (&["x 2=1"], "x needed")],
+        &[
+            (&["x 1=1"], "-"),
+            (&["x 2"], "-"),
+            (&["x 2=1"], "x required"),
+        ],
     );
-    check(&["x", "y"], &["x"], &[(&["x 1=1", "y 1=0"], "y served")]);
+    check(&["x", "y"], &["x"], &[(&["x 1=1", "y 1=0"], "y auxiliary")]);
     check(
         &[":died"],
         &[":ready"],
-        &[(&["x 1"], "-"), (&["x 1=0"], "x needed")],
+        &[(&["x 1"], "-"), (&["x 1=0"], "x required")],
     );
     check(
         &[":died"],
         &[":ready"],
-        &[(&["x 1=0"], "-"), (&["x 2"], "-"), (&["x 2=0"], "x needed")],
+        &[
+            (&["x 1=0"], "-"),
+            (&["x 2"], "-"),
+            (&["x 2=0"], "x required"),
+        ],
     );
-    check(&["x"], &[":ready"], &[(&["x 1=0"], "x served")]);
+    check(&["x"], &[":ready"], &[(&["x 1=0"], "x auxiliary")]);
 }
 
 #[test]
-fn of_several_that_hold_at_once_the_first_in_the_order_of_the_options_decides() {
-    check(&["x", "y"], &[], &[(&["y 1=0", "x 1=1"], "x needed")]);
-    check(&["y", "x"], &[], &[(&["y 1=0", "x 1=1"], "y served")]);
+fn of_several_that_hold_the_first_in_the_order_of_the_options_decides() {
+    check(&["x", "y"], &[], &[(&["y 1=0", "x 1=1"], "x required")]);
+    check(&["y", "x"], &[], &[(&["y 1=0", "x 1=1"], "y auxiliary")]);
 }
 
 #[test]
-fn a_death_whose_code_is_not_there_yet_is_waited_for() {
-    check(&["x"], &[], &[(&["x 1=?"], "-"), (&["x 1=0"], "x served")]);
+fn a_death_counts_only_once_its_code_is_known() {
+    check(
+        &["x"],
+        &[],
+        &[(&["x 1=?"], "-"), (&["x 1=0"], "x auxiliary")],
+    );
 }
 
 #[test]
-fn anybody_means_anybody_and_the_rules_for_causes_hold_for_each() {
+fn a_condition_without_a_name_covers_every_name_by_the_same_rules() {
     check(
         &[":failed"],
         &[],
-        &[(&["x 1=0", "y 1"], "-"), (&["y 1=1"], "y needed")],
+        &[(&["x 1=0", "y 1"], "-"), (&["y 1=1"], "y required")],
     );
     check(
         &[":died"],
         &[],
-        &[(&["x 1+me=143"], "-"), (&["z 1=0"], "z served")],
+        &[(&["x 1+me=143"], "-"), (&["z 1=0"], "z auxiliary")],
     );
 }

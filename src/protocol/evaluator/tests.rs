@@ -29,7 +29,7 @@ fn life(word: &str) -> Life {
     )
 }
 
-fn now(who: &str, word: &str) -> Observation {
+fn current(who: &str, word: &str) -> Observation {
     Observation {
         name: name(who),
         ended: None,
@@ -37,8 +37,8 @@ fn now(who: &str, word: &str) -> Observation {
     }
 }
 
-/// A look that found one life over and another in its place.
-fn next(who: &str, ended: &str, word: &str) -> Observation {
+/// One life has ended and another is in its place.
+fn replaced(who: &str, ended: &str, word: &str) -> Observation {
     Observation {
         name: name(who),
         ended: Some(life(ended)),
@@ -46,7 +46,7 @@ fn next(who: &str, ended: &str, word: &str) -> Observation {
     }
 }
 
-fn ballot(conditions: &[&str], terms: Terms) -> Evaluator {
+fn evaluator(conditions: &[&str], terms: Terms) -> Evaluator {
     let conditions: Vec<Condition> = conditions
         .iter()
         .map(|text| Condition::parse(text, State::Died).unwrap())
@@ -54,162 +54,169 @@ fn ballot(conditions: &[&str], terms: Terms) -> Evaluator {
     Evaluator::new(&conditions, terms, Some(&name("me")))
 }
 
-/// `?`, `no`, or the deciders.
-fn verdict(ballot: &Evaluator) -> String {
-    match ballot.verdict() {
+/// `?`, `no`, or the names of the matches.
+fn verdict(evaluator: &Evaluator) -> String {
+    match evaluator.verdict() {
         Verdict::Open => "?".to_owned(),
         Verdict::Impossible => "no".to_owned(),
-        Verdict::Holds(deciders) => deciders
+        Verdict::Holds(matches) => matches
             .iter()
-            .map(|decider| decider.name.to_string())
+            .map(|matched| matched.name.to_string())
             .collect::<Vec<_>>()
             .join(","),
     }
 }
 
-/// Each look's news, and the verdict after it.
-fn check(conditions: &[&str], terms: Terms, looks: &[(Vec<Observation>, &str)]) {
-    let mut ballot = ballot(conditions, terms);
-    for (at, (news, expected)) in looks.iter().enumerate() {
-        ballot.observe(news);
-        assert_eq!(verdict(&ballot), *expected, "{conditions:?}, look {at}");
+/// What each scan finds, and the verdict after it.
+fn check(conditions: &[&str], terms: Terms, scans: &[(Vec<Observation>, &str)]) {
+    let mut evaluator = evaluator(conditions, terms);
+    for (at, (observations, expected)) in scans.iter().enumerate() {
+        evaluator.observe(observations);
+        assert_eq!(verdict(&evaluator), *expected, "{conditions:?}, scan {at}");
     }
 }
 
 #[test]
-fn a_condition_holds_as_soon_as_a_look_shows_it() {
+fn a_condition_holds_as_soon_as_a_scan_shows_it() {
     check(
         &["a"],
         ALL,
-        &[(vec![now("a", "ready")], "?"), (vec![now("a", "0")], "a")],
+        &[
+            (vec![current("a", "ready")], "?"),
+            (vec![current("a", "0")], "a"),
+        ],
     );
-    check(&["a"], ALL, &[(vec![now("a", "1")], "a")]);
+    check(&["a"], ALL, &[(vec![current("a", "1")], "a")]);
     check(
         &["a:ready"],
         ALL,
         &[
-            (vec![now("a", "waiting")], "?"),
-            (vec![now("a", "born")], "?"),
-            (vec![now("a", "ready")], "a"),
+            (vec![current("a", "waiting")], "?"),
+            (vec![current("a", "born")], "?"),
+            (vec![current("a", "ready")], "a"),
         ],
     );
-    check(&["a:born"], ALL, &[(vec![now("a", "ready")], "a")]);
+    check(&["a:born"], ALL, &[(vec![current("a", "ready")], "a")]);
 }
 
 #[test]
-fn a_death_that_was_replaced_at_once_is_heard_and_stays_heard() {
+fn a_death_that_was_replaced_at_once_satisfies_its_condition_for_good() {
     check(
         &["a"],
         ALL,
         &[
-            (vec![now("a", "ready")], "?"),
-            (vec![next("a", "0", "ready")], "a"),
-            (vec![now("a", "ready")], "a"),
+            (vec![current("a", "ready")], "?"),
+            (vec![replaced("a", "0", "ready")], "a"),
+            (vec![current("a", "ready")], "a"),
         ],
     );
     check(
         &["a", "b"],
         ALL,
         &[
-            (vec![next("a", "0", "ready")], "?"),
-            (vec![now("a", "ready"), now("b", "1")], "a,b"),
+            (vec![replaced("a", "0", "ready")], "?"),
+            (vec![current("a", "ready"), current("b", "1")], "a,b"),
         ],
     );
 }
 
 #[test]
-fn what_the_living_are_is_judged_at_the_present_moment() {
+fn states_of_the_living_must_hold_at_the_same_time() {
     check(
         &["a:ready", "b:ready"],
         ALL,
         &[
-            (vec![now("a", "ready"), now("b", "waiting")], "?"),
-            (vec![now("a", "born")], "?"),
-            (vec![now("b", "ready")], "?"),
-            (vec![now("a", "ready")], "a,b"),
+            (vec![current("a", "ready"), current("b", "waiting")], "?"),
+            (vec![current("a", "born")], "?"),
+            (vec![current("b", "ready")], "?"),
+            (vec![current("a", "ready")], "a,b"),
         ],
     );
 }
 
 #[test]
-fn another_end_than_the_one_that_is_waited_for_makes_it_impossible() {
+fn another_end_than_the_one_asked_for_makes_a_condition_impossible() {
     for (condition, other) in [
         ("a:ok", "1"),
         ("a:failed", "0"),
         ("a:exit=3", "4"),
         ("a:lost", "0"),
     ] {
-        check(&[condition], ALL, &[(vec![now("a", other)], "no")]);
+        check(&[condition], ALL, &[(vec![current("a", other)], "no")]);
         check(
             &[condition],
             ALL,
             &[
-                (vec![now("a", "ready")], "?"),
-                (vec![next("a", other, "waiting")], "no"),
+                (vec![current("a", "ready")], "?"),
+                (vec![replaced("a", other, "waiting")], "no"),
             ],
         );
-        let patient = Terms {
+        let keep_waiting = Terms {
             keep_waiting: true,
             ..ALL
         };
-        check(&[condition], patient, &[(vec![now("a", other)], "?")]);
+        check(
+            &[condition],
+            keep_waiting,
+            &[(vec![current("a", other)], "?")],
+        );
     }
 }
 
 #[test]
-fn an_older_corpse_may_come_back_but_one_that_dies_while_we_wait_does_not() {
+fn a_name_dead_at_the_first_scan_may_start_again_but_one_that_dies_later_may_not() {
     check(
         &["a:ready"],
         ALL,
         &[
-            (vec![now("a", "1")], "?"),
-            (vec![now("a", "waiting")], "?"),
-            (vec![now("a", "ready")], "a"),
+            (vec![current("a", "1")], "?"),
+            (vec![current("a", "waiting")], "?"),
+            (vec![current("a", "ready")], "a"),
         ],
     );
     check(
         &["a:ready"],
         ALL,
         &[
-            (vec![now("a", "waiting")], "?"),
-            (vec![now("a", "1")], "no"),
+            (vec![current("a", "waiting")], "?"),
+            (vec![current("a", "1")], "no"),
         ],
     );
     check(
         &["a:ready"],
         ALL,
         &[
-            (vec![now("a", "waiting")], "?"),
-            (vec![next("a", "1", "waiting")], "no"),
+            (vec![current("a", "waiting")], "?"),
+            (vec![replaced("a", "1", "waiting")], "no"),
         ],
     );
     check(
         &["a:ready"],
         ALL,
         &[
-            (vec![now("a", "waiting")], "?"),
-            (vec![next("a", "1", "ready")], "a"),
-            (vec![now("a", "born")], "?"),
+            (vec![current("a", "waiting")], "?"),
+            (vec![replaced("a", "1", "ready")], "a"),
+            (vec![current("a", "born")], "?"),
         ],
     );
-    let patient = Terms {
+    let keep_waiting = Terms {
         keep_waiting: true,
         ..ALL
     };
     check(
         &["a:ready"],
-        patient,
+        keep_waiting,
         &[
-            (vec![now("a", "waiting")], "?"),
-            (vec![now("a", "1")], "?"),
-            (vec![now("a", "ready")], "a"),
+            (vec![current("a", "waiting")], "?"),
+            (vec![current("a", "1")], "?"),
+            (vec![current("a", "ready")], "a"),
         ],
     );
 }
 
 #[test]
-fn a_life_that_came_and_went_between_two_looks_died_while_we_waited() {
-    let nobody = |who| Observation {
+fn a_life_that_began_and_ended_between_two_scans_died_during_the_wait() {
+    let missing = |who| Observation {
         name: name(who),
         ended: None,
         current: None,
@@ -217,58 +224,64 @@ fn a_life_that_came_and_went_between_two_looks_died_while_we_waited() {
     check(
         &["a:ready"],
         ALL,
-        &[(vec![nobody("a")], "?"), (vec![now("a", "1")], "no")],
+        &[(vec![missing("a")], "?"), (vec![current("a", "1")], "no")],
     );
     check(
         &["a:ready"],
         ALL,
         &[
-            (vec![now("a", "pending")], "?"),
-            (vec![now("a", "pending")], "?"),
-            (vec![now("a", "1")], "no"),
+            (vec![current("a", "pending")], "?"),
+            (vec![current("a", "pending")], "?"),
+            (vec![current("a", "1")], "no"),
         ],
     );
 }
 
 #[test]
-fn one_self_is_not_anybody_but_can_be_named() {
+fn a_condition_without_a_name_does_not_cover_the_own_name() {
     check(
         &[":ok"],
         ALL,
-        &[(vec![now("me", "0")], "?"), (vec![now("a", "0")], "a")],
+        &[
+            (vec![current("me", "0")], "?"),
+            (vec![current("a", "0")], "a"),
+        ],
     );
-    check(&["me:ok"], ALL, &[(vec![now("me", "0")], "me")]);
+    check(&["me:ok"], ALL, &[(vec![current("me", "0")], "me")]);
 }
 
 #[test]
-fn anybody_is_never_impossible() {
+fn a_condition_without_a_name_is_never_impossible() {
     check(
         &[":ok"],
         ALL,
-        &[(vec![now("a", "1")], "?"), (vec![now("b", "0")], "b")],
+        &[
+            (vec![current("a", "1")], "?"),
+            (vec![current("b", "0")], "b"),
+        ],
     );
     check(
         &[":ready"],
         ALL,
         &[
-            (vec![now("a", "ready")], "a"),
-            (vec![now("a", "1")], "?"),
-            (vec![now("b", "ready")], "b"),
+            (vec![current("a", "ready")], "a"),
+            (vec![current("a", "1")], "?"),
+            (vec![current("b", "ready")], "b"),
         ],
     );
     check(
         &[":ready", "c:ready"],
         ALL,
         &[
-            (vec![now("a", "ready"), now("b", "ready")], "?"),
-            (vec![now("b", "1")], "?"),
-            (vec![now("c", "ready")], "a,c"),
+            (vec![current("a", "ready"), current("b", "ready")], "?"),
+            (vec![current("b", "1")], "?"),
+            (vec![current("c", "ready")], "a,c"),
         ],
     );
 }
 
 #[test]
-fn of_any_the_first_decides_and_all_must_be_impossible() {
+fn with_any_the_first_match_decides_and_only_all_conditions_together_are_impossible() {
     let any = Terms {
         mode: Mode::Any,
         ..ALL
@@ -277,62 +290,71 @@ fn of_any_the_first_decides_and_all_must_be_impossible() {
         &["a", "b"],
         any,
         &[
-            (vec![now("a", "ready")], "?"),
-            (vec![now("b", "0")], "b"),
-            (vec![now("a", "0")], "b"),
+            (vec![current("a", "ready")], "?"),
+            (vec![current("b", "0")], "b"),
+            (vec![current("a", "0")], "b"),
         ],
     );
     check(
         &["b", "a"],
         any,
-        &[(vec![now("a", "0"), now("b", "0")], "b")],
+        &[(vec![current("a", "0"), current("b", "0")], "b")],
     );
     check(
         &["a:ok", "b:ok"],
         any,
-        &[(vec![now("a", "1")], "?"), (vec![now("b", "1")], "no")],
+        &[
+            (vec![current("a", "1")], "?"),
+            (vec![current("b", "1")], "no"),
+        ],
     );
 }
 
 #[test]
-fn the_last_decider_is_the_one_that_came_last_and_at_one_look_the_last_in_order() {
-    let mut at_once = ballot(&["b", "a"], ALL);
-    at_once.observe(&[now("a", "1"), now("b", "2")]);
-    let mut later = ballot(&["b", "a"], ALL);
-    later.observe(&[now("a", "1")]);
-    later.observe(&[now("b", "2")]);
-    for (ballot, code) in [(at_once, 1), (later, 2)] {
-        let Verdict::Holds(deciders) = ballot.verdict() else {
+fn the_last_match_is_the_latest_and_within_one_scan_the_last_in_order() {
+    let mut at_once = evaluator(&["b", "a"], ALL);
+    at_once.observe(&[current("a", "1"), current("b", "2")]);
+    let mut later = evaluator(&["b", "a"], ALL);
+    later.observe(&[current("a", "1")]);
+    later.observe(&[current("b", "2")]);
+    for (evaluator, code) in [(at_once, 1), (later, 2)] {
+        let Verdict::Holds(matches) = evaluator.verdict() else {
             panic!("does not hold")
         };
-        assert_eq!(Match::last(&deciders).unwrap().exit_code(), code);
+        assert_eq!(Match::last(&matches).unwrap().exit_code(), code);
     }
 }
 
 #[test]
-fn whoever_needs_the_code_waits_for_it() {
-    check(&["a"], ALL, &[(vec![now("a", "pending")], "a")]);
+fn a_wait_that_needs_the_code_waits_for_it() {
+    check(&["a"], ALL, &[(vec![current("a", "pending")], "a")]);
     check(
         &["a"],
         Terms {
             need_code: true,
             ..ALL
         },
-        &[(vec![now("a", "pending")], "?"), (vec![now("a", "0")], "a")],
+        &[
+            (vec![current("a", "pending")], "?"),
+            (vec![current("a", "0")], "a"),
+        ],
     );
     check(
         &["a:ok"],
         ALL,
-        &[(vec![now("a", "pending")], "?"), (vec![now("a", "0")], "a")],
+        &[
+            (vec![current("a", "pending")], "?"),
+            (vec![current("a", "0")], "a"),
+        ],
     );
 }
 
 #[test]
-fn the_explanation_says_what_does_not_hold_and_what_is_there_instead() {
-    let mut ballot = ballot(&["db:ready", "main:ok", "x", ":inactive"], ALL);
-    ballot.observe(&[now("db", "waiting"), now("main", "3")]);
+fn an_explanation_names_the_unmet_conditions_and_the_present_states() {
+    let mut evaluator = evaluator(&["db:ready", "main:ok", "x", ":inactive"], ALL);
+    evaluator.observe(&[current("db", "waiting"), current("main", "3")]);
     assert_eq!(
-        ballot.explain(),
+        evaluator.explain(),
         "db:ready does not hold (db is waiting), main:ok does not hold (main died with exit code 3), \
          x:died does not hold (there is no x), \
          :inactive does not hold (db is waiting, main died with exit code 3)"
