@@ -1,6 +1,6 @@
 //! Links, commands, variables and YAML in the pages are valid, and their lines wrap.
 
-use super::{APPLETS, derived_variable, help_lines, pages, read, root};
+use super::{APPLETS, derived_variable, help, help_lines, pages, read, root};
 use crate::support::sandbox::entries;
 use std::path::{Path, PathBuf};
 use yaml_rust2::YamlLoader;
@@ -24,10 +24,11 @@ fn the_changelog_has_an_entry_for_this_version() {
 fn commands_and_variables_in_pages_and_manifests_are_known_ones() {
     let options = APPLETS.map(|applet| (applet, help_lines(applet)));
     let run = help_lines("run");
-    let variables: Vec<String> = run
+    let mut variables: Vec<String> = run
         .iter()
         .filter_map(|(head, _)| derived_variable(head))
         .collect();
+    variables.extend(kubexit_variables());
     for path in pages().into_iter().chain(manifests()) {
         for line in read(&path).lines() {
             for (applet, lines) in &options {
@@ -39,15 +40,25 @@ fn commands_and_variables_in_pages_and_manifests_are_known_ones() {
                 }
             }
             let words = words(line).map(|word| word.trim_end_matches([':', '.']));
-            for variable in words.filter(|word| word.starts_with("EXITDIR_")) {
+            let prefixes = ["EXITDIR_", "KUBEXIT_"];
+            for variable in words.filter(|word| prefixes.iter().any(|p| word.starts_with(p))) {
                 let known = variables.iter().any(|known| known == variable);
                 assert!(
-                    known || variable == "EXITDIR_",
+                    known || prefixes.contains(&variable),
                     "{path}: no option reads {variable}"
                 );
             }
         }
     }
+}
+
+/// The variables of `kubexit`, which its help names.
+fn kubexit_variables() -> Vec<String> {
+    let help = help("kubexit");
+    let found = words(&help).filter(|word| word.starts_with("KUBEXIT_"));
+    found
+        .map(|word| word.trim_end_matches('.').to_owned())
+        .collect()
 }
 
 #[test]

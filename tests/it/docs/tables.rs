@@ -74,28 +74,16 @@ fn every_exit_status_of_help_stands_in_the_page_of_its_applet() {
 #[test]
 fn the_page_of_the_tombstone_has_every_key_reason_and_state_that_the_code_knows() {
     let page = read("docs/tombstone.md");
-    let parser = between(
-        &read("src/protocol/tombstone.rs"),
-        "fn take_line",
-        "/// The time that names the life",
-    );
-    let mut keys = strings(&parser, "\" =>");
-    keys.sort();
-    let mut documented = first_cells(&section(&page, "Keys"), "| `Reason` | meaning |");
-    documented.sort();
+    let format = read("src/protocol/tombstone.rs");
+    let words_of = |name: &str| strings(&between(&format, name, "\n}\n"), "\",");
+    let keys = words_of("\nimpl Key {");
+    let documented = first_cells(&section(&page, "Keys"), "| `Reason` | meaning |");
     assert_eq!(documented, keys, "keys");
 
-    let reasons = strings(
-        &between(
-            &read("src/protocol/tombstone.rs"),
-            "pub fn as_str",
-            "fn parse",
-        ),
-        "\",",
-    );
     let (_, table) = page
         .split_once("| `Reason` | meaning |")
         .expect("a table of reasons");
+    let reasons = words_of("\nimpl Reason {");
     assert_eq!(first_cells(table, "\n```"), reasons, "reasons");
 
     let words = between(&read("src/protocol/state.rs"), "const WORDS", "];");
