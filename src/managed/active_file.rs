@@ -21,8 +21,8 @@ impl<'p> ActiveFile<'p> {
         }
     }
 
-    /// Looks for the file, and adds to `watch_set` what must be watched for it. `is_first` says that
-    /// no configuration was applied yet.
+    /// Looks for the file, and adds to `watch_set` what must be watched for it. `is_first` says
+    /// that no configuration was applied yet.
     pub(super) fn scan(
         &mut self,
         watch_set: &mut WatchSet,

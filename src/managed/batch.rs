@@ -1,5 +1,5 @@
-//! Changes that are applied together: each is checked and installed in its turn, and the caller learns
-//! of all of them at once.
+//! Changes that are applied together: each is checked and installed in its turn, and the caller
+//! learns of all of them at once.
 
 use super::check::{Check, CheckResult};
 use super::debounce::{DueChanges, Trigger};

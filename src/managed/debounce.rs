@@ -14,8 +14,8 @@ const QUIET_TIME: Duration = Duration::from_millis(100);
 pub(crate) const DEBOUNCE_LIMIT: Duration = Duration::from_secs(10);
 /// Pause before an operation is tried again that failed for no fault of the configuration.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
-/// A scan is followed by a pause of this many times its processor time, so that scans take at most a
-/// twentieth of a processor.
+/// A scan is followed by a pause of this many times its processor time, so that scans take at most
+/// a twentieth of a processor.
 const REST_FACTOR: u32 = 19;
 
 /// Why changes are applied now.
@@ -119,8 +119,8 @@ impl Debounce {
         self.pending = Some(Pending { since, newest: now });
     }
 
-    /// Notes that a source has changed while `since` was applied. The upper bound counts from there,
-    /// unless there are newer changes already.
+    /// Notes that a source has changed while `since` was applied. The upper bound counts from
+    /// there, unless there are newer changes already.
     pub(super) fn note_leftover(&mut self, since: Option<Instant>, now: Instant) {
         let since = since.unwrap_or(now);
         self.pending = self.pending.or(Some(Pending { since, newest: now }));

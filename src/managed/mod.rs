@@ -1,5 +1,5 @@
-//! The managed application: its configuration, which is watched, checked and installed, and the file
-//! that must exist while it runs. Decides nothing about the command.
+//! The managed application: its configuration, which is watched, checked and installed, and the
+//! file that must exist while it runs. Decides nothing about the command.
 //!
 //! One turn scans, lets changes settle, and applies all of them as one batch. The caller learns of
 //! them once. Configuration that is rejected changes nothing.
@@ -96,7 +96,8 @@ impl<'p> ManagedApp<'p> {
         self.watcher.descriptor()
     }
 
-    /// When to poll even if the descriptor is not readable. `may_check` as for [`ManagedApp::poll`].
+    /// When to poll even if the descriptor is not readable. `may_check` as for
+    /// [`ManagedApp::poll`].
     pub(crate) fn deadline(&self, may_check: bool) -> Option<Instant> {
         let may_apply = may_check && self.batch.is_none();
         let changes = self.debounce.deadline(may_apply, self.is_being_written());
@@ -104,8 +105,8 @@ impl<'p> ManagedApp<'p> {
         changes.into_iter().chain(check).min()
     }
 
-    /// Finds and applies changes, as far as that goes without waiting. `may_check` is whether a check
-    /// may run now; one that runs is killed if not, and starts again later.
+    /// Finds and applies changes, as far as that goes without waiting. `may_check` is whether a
+    /// check may run now; one that runs is killed if not, and starts again later.
     pub(crate) fn poll(&mut self, signals: &Signals, may_check: bool) -> ManagedUpdate {
         let mut update = ManagedUpdate::default();
         let now = Instant::now();
@@ -128,8 +129,8 @@ impl<'p> ManagedApp<'p> {
     }
 
     /// Finds changes before the command starts, and returns whether it may start with what is
-    /// installed: nothing has changed, and nothing is being applied. A scan that began before `since`
-    /// does not count, unless no change is possible without an event.
+    /// installed: nothing has changed, and nothing is being applied. A scan that began before
+    /// `since` does not count, unless no change is possible without an event.
     pub(crate) fn poll_before_start(&mut self, since: Instant) -> (ManagedUpdate, bool) {
         let mut update = ManagedUpdate::default();
         self.read_events();

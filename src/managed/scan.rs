@@ -2,8 +2,8 @@
 //! next change.
 //!
 //! A scan asks the kernel for attributes and reads no file, which is cheap. Kubernetes builds its
-//! volumes from links through `..data`, which it replaces as a whole: a scan follows links, and skips
-//! entries that begin with `..`, which are the kubelet's own.
+//! volumes from links through `..data`, which it replaces as a whole: a scan follows links, and
+//! skips entries that begin with `..`, which are the kubelet's own.
 
 use super::exclusion::Exclusion;
 use super::tree::{DEPTH_LIMIT, ENTRY_LIMIT};
@@ -79,8 +79,8 @@ impl Scanner<'_> {
         }
         let id = FileId::of(&stat);
         match FileType::from_raw_mode(stat.st_mode) {
-            // The watch on a directory reports writes to its files. This file is in no directory that
-            // is watched for writes.
+            // The watch on a directory reports writes to its files. This file is in no directory
+            // that is watched for writes.
             FileType::RegularFile if is_source || is_link => {
                 self.watch_set.add(path, content_events());
             }
@@ -149,8 +149,8 @@ pub(super) fn if_exists(stat: Result<Stat, Errno>) -> Result<Option<Stat>, Errno
     }
 }
 
-/// The entries of a directory that are not the kubelet's own, sorted. One more than
-/// [`ENTRY_LIMIT`] at most.
+/// The entries of a directory that are not the kubelet's own, sorted. One more than [`ENTRY_LIMIT`]
+/// at most.
 pub(super) fn names(path: &Path) -> std::io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(path)? {

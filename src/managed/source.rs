@@ -109,8 +109,8 @@ impl<'p> Source<'p> {
         self.is_dirty |= std::mem::take(&mut self.has_failed);
     }
 
-    /// Reads it if it has changed. It is dirty afterwards if it goes on changing; what was read then
-    /// counts only if the upper bound has `trigger`ed this.
+    /// Reads it if it has changed. It is dirty afterwards if it goes on changing; what was read
+    /// then counts only if the upper bound has `trigger`ed this.
     pub(super) fn read_change(
         &mut self,
         exclusion: Exclusion<'_>,
@@ -175,8 +175,8 @@ impl<'p> Source<'p> {
         SourceChange::Warning(sentence)
     }
 
-    /// Whether the check may have seen other content than this. Where the content is the same again,
-    /// or the source was only touched, as by the check itself, the check is repeated once.
+    /// Whether the check may have seen other content than this. Where the content is the same
+    /// again, or the source was only touched, as by the check itself, the check is repeated once.
     pub(super) fn may_have_changed(
         &mut self,
         checked: TreeFingerprint,
@@ -254,8 +254,8 @@ impl<'p> Source<'p> {
         candidate.map_or_else(|| self.path().to_owned(), Candidate::path)
     }
 
-    /// Installs content that the check has accepted, or for which there is no check. Returns whether
-    /// it is installed.
+    /// Installs content that the check has accepted, or for which there is no check. Returns
+    /// whether it is installed.
     pub(super) fn accept(
         &mut self,
         fingerprint: TreeFingerprint,

@@ -1,5 +1,5 @@
-//! What must be watched to notice the next change of a path: the file or directory itself, and every
-//! directory on the way whose entries decide where the path leads.
+//! What must be watched to notice the next change of a path: the file or directory itself, and
+//! every directory on the way whose entries decide where the path leads.
 
 use rustix::fs::FileType;
 use rustix::fs::inotify::WatchFlags;

@@ -1,0 +1,80 @@
+use super::*;
+
+/// A directory, a file, a long name, both kinds of links.
+fn sample() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut add = |kind: EntryType, path: &str, link: Option<&str>, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_size(content.len() as u64);
+        match link {
+            Some(link) => builder.append_link(&mut header, path, link),
+            None => builder.append_data(&mut header, path, content),
+        }
+        .unwrap();
+    };
+    add(EntryType::Directory, "d/", None, b"");
+    add(EntryType::Regular, "d/file", None, b"content");
+    add(EntryType::Regular, &"long/".repeat(30), None, b"deep");
+    add(EntryType::Symlink, "d/soft", Some("../d/file"), b"");
+    add(EntryType::Link, "d/hard", Some("d/file"), b"");
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn an_archive_is_read_whole() {
+    let tree = read(&sample()).unwrap();
+    let paths: Vec<&Path> = tree.entries.keys().map(PathBuf::as_path).collect();
+    assert_eq!(paths.len(), 5 + 30);
+    assert!(
+        matches!(tree.entries.get(Path::new("d/file")), Some(Node::File(_, bytes)) if **bytes == *b"content")
+    );
+    assert!(
+        matches!(tree.entries.get(Path::new("d/hard")), Some(Node::HardLink(file)) if file == Path::new("d/file"))
+    );
+    assert!(matches!(
+        tree.entries.get(Path::new("d/soft")),
+        Some(Node::Symlink(_))
+    ));
+}
+
+#[test]
+fn no_part_of_an_archive_is_taken_for_one() {
+    let whole = sample();
+    for length in 0..whole.len() {
+        assert!(read(&whole[..length]).is_err(), "{length} bytes");
+    }
+}
+
+/// Whatever a byte is changed to: it is refused, or all of it leads into the tree.
+#[test]
+fn nothing_that_is_accepted_leads_out_of_the_tree_or_lacks_its_way() {
+    let whole = sample();
+    let mut accepted = 0;
+    for at in 0..whole.len() {
+        for byte in [0, b'.', b'/', b'1', b'2', b'7', b'L', 0xff, whole[at] ^ 1] {
+            let mut bytes = whole.clone();
+            bytes[at] = byte;
+            // With the checksum that it would have.
+            let block = at - at % 512;
+            if let Some(block) = bytes.get_mut(block..block + 512) {
+                let mut header = tar::Header::from_byte_slice(block).clone();
+                header.set_cksum();
+                block.copy_from_slice(header.as_bytes());
+            }
+            let Ok(tree) = read(&bytes) else { continue };
+            accepted += 1;
+            for (path, node) in &tree.entries {
+                assert_eq!(inside(path).as_ref(), Ok(path), "{at}: {byte}");
+                let parent = path.parent().unwrap_or(Path::new(""));
+                let way = tree.entries.get(parent);
+                assert!(matches!(way, Some(Node::Directory(_))), "{at}: {byte}");
+                if let Node::Symlink(target) = node {
+                    assert!(resolve(parent, target).is_some(), "{at}: {byte}");
+                }
+            }
+        }
+    }
+    assert!(accepted > 1000, "{accepted}");
+}
