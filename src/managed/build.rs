@@ -1,7 +1,9 @@
-//! Building what a [`Tree`] says, beside what there is, and finding out what is different.
+//! Builds a copy of a [`Tree`] in the staging directory, and finds out how it differs from what it
+//! replaces.
 //!
-//! Whoever else may write where this happens must not lead us elsewhere: what has been made is only ever reached
-//! by its descriptor, or through directories that are closed to others until the end.
+//! Another process that may write beside the target must not be able to lead us elsewhere. So what
+//! was built is reached only by its descriptor, or through directories that no other user may enter
+//! until the end.
 
 use super::staging::{self, PRIVATE, Staging};
 use super::tree::{Attributes, Node, Tree};
@@ -14,7 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What is different from what was there, by paths inside of it.
+/// What differs from the version that is replaced, by paths inside the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
     created: Vec<PathBuf>,
@@ -23,43 +25,44 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    fn note(&mut self, path: &Path, is_there: bool, is_same: bool) {
-        match (is_there, is_same) {
+    fn record(&mut self, path: &Path, existed: bool, is_same: bool) {
+        match (existed, is_same) {
             (false, _) => self.created.push(path.to_owned()),
             (true, false) => self.modified.push(path.to_owned()),
             (true, true) => {}
         }
     }
 
-    /// A line for each.
-    pub(super) fn lines(&self, place: &Path) -> Vec<String> {
+    /// One line for each path.
+    pub(super) fn lines(&self, target: &Path) -> Vec<String> {
         let kinds = [
             ("created", &self.created),
             ("modified", &self.modified),
             ("deleted", &self.deleted),
         ];
         let lines = kinds.into_iter().flat_map(|(what, paths)| {
-            let line = move |path: &PathBuf| format!("{what} {}", join(place, path).display());
+            let line = move |path: &PathBuf| format!("{what} {}", join(target, path).display());
             paths.iter().map(line)
         });
         lines.collect()
     }
 }
 
-/// Makes what the tree says, under the name that it will have at its place. Of a directory: itself, and what it
-/// will be like there.
+/// Builds the tree in the staging directory, under the name of its target. For a directory, returns
+/// its descriptor and the attributes that it gets once it is installed.
 pub(super) fn build(
     tree: &Tree,
     staging: &Staging,
-    place: &Path,
+    target: &Path,
     changes: &mut Changes,
 ) -> io::Result<Option<(OwnedFd, Attributes)>> {
-    let name = Path::new(place.file_name().unwrap_or_default());
-    let is_there = fs::symlink_metadata(place).is_ok();
-    let top = match tree.root() {
+    let name = Path::new(target.file_name().unwrap_or_default());
+    let existed = fs::symlink_metadata(target).is_ok();
+    let attributes = match tree.root() {
         Some(Node::File(attributes, bytes)) => {
-            let is_same = fill(create(&staging.fd, name)?, *attributes, bytes, place)?;
-            changes.note(Path::new(""), is_there, is_same);
+            let file = create(&staging.fd, name)?;
+            let is_same = write_file(file, *attributes, bytes, target)?;
+            changes.record(Path::new(""), existed, is_same);
             return Ok(None);
         }
         Some(Node::Directory(attributes)) => *attributes,
@@ -67,34 +70,42 @@ pub(super) fn build(
     };
     rustix::fs::mkdirat(&staging.fd, name, PRIVATE)?;
     let root = staging::open_own(&staging.fd, name)?;
-    changes.note(Path::new(""), is_there, place.is_dir());
+    changes.record(Path::new(""), existed, target.is_dir());
     let mut entries: Vec<(&PathBuf, &Node)> = tree.entries.iter().collect();
     entries.retain(|(relative, _)| !relative.as_os_str().is_empty());
-    // Other names of files come when those are there.
+    // Hard links come last: the file must exist.
     entries.sort_by_key(|(_, node)| matches!(node, Node::HardLink(_)));
     for (relative, node) in entries {
-        let old = place.join(relative);
-        let is_there = fs::symlink_metadata(&old).is_ok();
-        let is_same = make(tree, node, &root, relative, &old)?;
-        changes.note(relative, is_there, is_same);
+        let old = target.join(relative);
+        let existed = fs::symlink_metadata(&old).is_ok();
+        let is_same = create_entry(tree, node, &root, relative, &old)?;
+        changes.record(relative, existed, is_same);
     }
-    close(tree, &root, top)?;
-    changes.deleted = missing(tree, place);
-    Ok(Some((root, top)))
+    finish_directories(tree, &root, attributes)?;
+    changes.deleted = deleted(tree, target);
+    Ok(Some((root, attributes)))
 }
 
-/// Makes one entry. Whether it is what there was.
-fn make(tree: &Tree, node: &Node, root: &OwnedFd, relative: &Path, old: &Path) -> io::Result<bool> {
+/// Creates one entry. Returns whether it is the same as `old`, its path below the target.
+fn create_entry(
+    tree: &Tree,
+    node: &Node,
+    root: &OwnedFd,
+    relative: &Path,
+    old: &Path,
+) -> io::Result<bool> {
     Ok(match node {
         Node::Directory(_) => {
             rustix::fs::mkdirat(root, relative, PRIVATE)?;
             fs::symlink_metadata(old).is_ok_and(|old| old.is_dir())
         }
-        Node::File(attributes, bytes) => fill(create(root, relative)?, *attributes, bytes, old)?,
+        Node::File(attributes, bytes) => {
+            write_file(create(root, relative)?, *attributes, bytes, old)?
+        }
         Node::HardLink(first) => {
             rustix::fs::linkat(root, first, root, relative, AtFlags::empty())?;
             match tree.entries.get(first) {
-                Some(Node::File(_, bytes)) => holds(old, bytes).is_some(),
+                Some(Node::File(_, bytes)) => times_if_same(old, bytes).is_some(),
                 _ => false,
             }
         }
@@ -105,21 +116,22 @@ fn make(tree: &Tree, node: &Node, root: &OwnedFd, relative: &Path, old: &Path) -
     })
 }
 
-/// Gives the directories what they will have, from the inside to the outside: one may be closed to us, or open to
-/// others, from then on. The root can be moved still.
-fn close(tree: &Tree, root: &OwnedFd, top: Attributes) -> io::Result<()> {
+/// Gives the directories their attributes, the innermost first: afterwards a directory may be
+/// closed to us or open to others. The root stays writable for its owner, because it must still be
+/// moved.
+fn finish_directories(tree: &Tree, root: &OwnedFd, of_root: Attributes) -> io::Result<()> {
     for (relative, node) in tree.entries.iter().rev() {
         if let Node::Directory(attributes) = node
             && !relative.as_os_str().is_empty()
         {
-            settle(staging::open_own(root, relative)?, *attributes)?;
+            apply_attributes(staging::open_own(root, relative)?, *attributes)?;
         }
     }
-    let mode = top.mode | Mode::WUSR.as_raw_mode();
-    settle(root, Attributes { mode, ..top })
+    let mode = of_root.mode | Mode::WUSR.as_raw_mode();
+    apply_attributes(root, Attributes { mode, ..of_root })
 }
 
-/// A path to a file ends without a slash.
+/// Joins without a final slash where `relative` is empty: the path may be that of a file.
 fn join(base: &Path, relative: &Path) -> PathBuf {
     if relative.as_os_str().is_empty() {
         base.to_owned()
@@ -134,30 +146,37 @@ fn create(at: impl AsFd, path: &Path) -> io::Result<fs::File> {
     Ok(file.into())
 }
 
-/// Writes a new file. If the old one is the same it keeps that one's times. Whether it is.
-fn fill(mut file: fs::File, attributes: Attributes, bytes: &[u8], old: &Path) -> io::Result<bool> {
+/// Writes a new file. If the old one holds the same bytes, the new one gets its times. Returns
+/// whether it does.
+fn write_file(
+    mut file: fs::File,
+    attributes: Attributes,
+    bytes: &[u8],
+    old: &Path,
+) -> io::Result<bool> {
     file.write_all(bytes)?;
-    let times = holds(old, bytes);
-    settle(&file, attributes)?;
+    let times = times_if_same(old, bytes);
+    apply_attributes(&file, attributes)?;
     if let Some(times) = &times {
         rustix::fs::futimens(&file, times)?;
     }
     Ok(times.is_some())
 }
 
-/// Gives it its owner, if we may, and its mode.
-fn settle(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
+/// Sets the owner, where that is permitted, and the mode.
+fn apply_attributes(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
     if let Some((user, group)) = attributes.owner {
         let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
-        let whole = rustix::fs::fchown(&file, Some(user), Some(group));
-        // Of one's own files one may change the group to one's others. Whoever may not keeps what he has.
-        let _ = whole.or_else(|_| rustix::fs::fchown(&file, None, Some(group)));
+        let both = rustix::fs::fchown(&file, Some(user), Some(group));
+        // An unprivileged owner may still set the group to another group of its own (chown(2)).
+        // Where that is not permitted either, user and group stay as they are.
+        let _ = both.or_else(|_| rustix::fs::fchown(&file, None, Some(group)));
     }
     rustix::fs::fchmod(&file, Mode::from_raw_mode(attributes.mode)).map_err(Into::into)
 }
 
-/// The times of a file, if it holds these bytes. Whatever else is there is not waited for.
-fn holds(path: &Path, bytes: &[u8]) -> Option<Timestamps> {
+/// The times of the file at `path`, if it holds these bytes. Does not block on a FIFO or a device.
+fn times_if_same(path: &Path, bytes: &[u8]) -> Option<Timestamps> {
     let flags =
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
@@ -178,22 +197,23 @@ fn holds(path: &Path, bytes: &[u8]) -> Option<Timestamps> {
     })
 }
 
-/// What is there and not in the tree, the highest of each branch only.
-fn missing(tree: &Tree, place: &Path) -> Vec<PathBuf> {
-    let mut missing = BTreeSet::new();
+/// Paths below the target that are not in the tree. Of a deleted directory, only the directory
+/// itself.
+fn deleted(tree: &Tree, target: &Path) -> Vec<PathBuf> {
+    let mut deleted = BTreeSet::new();
     let mut ahead = vec![PathBuf::new()];
     while let Some(relative) = ahead.pop() {
-        let Ok(entries) = fs::read_dir(join(place, &relative)) else {
+        let Ok(entries) = fs::read_dir(join(target, &relative)) else {
             continue;
         };
         for entry in entries.flatten() {
             let path = relative.join(entry.file_name());
             if !tree.entries.contains_key(&path) {
-                missing.insert(path);
+                deleted.insert(path);
             } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 ahead.push(path);
             }
         }
     }
-    missing.into_iter().collect()
+    deleted.into_iter().collect()
 }

@@ -1,133 +1,125 @@
-//! `--config` and its sisters: what a managed application is configured with. Pure: text in, value out.
+//! The values of `--config`, `--config-tar`, `--config-check` and `--active-while`. Pure: text in,
+//! value out.
 
 use std::path::{Path, PathBuf};
 
-/// One source of configuration, and what becomes of it.
+/// One source of configuration, and how it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigItem {
     pub(crate) source: PathBuf,
     pub(crate) usage: Usage,
 }
 
-/// What becomes of a source.
+/// How a source is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Usage {
-    /// The command reads it where it is.
+    /// The command reads it from the source.
     Watched,
-    /// It is copied there, file or directory.
+    /// A file or directory, which is copied to this target.
     Copied(PathBuf),
-    /// It is a tar archive, which is unpacked there.
+    /// A tar archive, which is unpacked into this target.
     Unpacked(PathBuf),
 }
 
-/// Everything that a managed application depends on, besides others.
+/// Everything that a managed application depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ManagedSpec {
     pub(crate) items: Vec<ConfigItem>,
-    /// The program that is asked about a candidate, and its first arguments.
+    /// The program that accepts or rejects new configuration, and its first arguments.
     pub(crate) check: Option<Vec<String>>,
-    /// The command runs while this exists.
+    /// The command runs while this file exists.
     pub(crate) active_while: Option<PathBuf>,
 }
 
 impl Usage {
-    /// Where the command finds it, if not at its source.
+    /// The path of the copy that the command reads, if there is one.
     pub(crate) fn target(&self) -> Option<&Path> {
         match self {
             Usage::Watched => None,
-            Usage::Copied(place) | Usage::Unpacked(place) => Some(place),
+            Usage::Copied(target) | Usage::Unpacked(target) => Some(target),
         }
     }
 }
 
 impl ConfigItem {
-    /// Reads `SRC[=DST]`.
+    /// Parses `SRC[=DST]`.
     ///
     /// # Errors
     /// What was expected.
     pub(crate) fn parse(text: &str) -> Result<ConfigItem, String> {
         let expected = "expected SRC or SRC=DST";
         match text.split_once('=') {
-            None => ConfigItem::new(text, expected, |_| Usage::Watched),
-            Some((source, place)) => copied(source, place, expected, Usage::Copied),
+            None => ConfigItem::new(text, expected, Usage::Watched),
+            Some((source, target)) => copied(source, target, expected, Usage::Copied),
         }
     }
 
-    /// Reads `SRC=DIR` of an archive.
+    /// Parses `SRC=DIR` of an archive.
     ///
     /// # Errors
     /// What was expected.
     pub(crate) fn parse_archive(text: &str) -> Result<ConfigItem, String> {
         let expected = "expected SRC=DIR, a tar archive and where to unpack it";
-        let (source, place) = text.split_once('=').ok_or(expected)?;
-        copied(source, place, expected, Usage::Unpacked)
+        let (source, target) = text.split_once('=').ok_or(expected)?;
+        copied(source, target, expected, Usage::Unpacked)
     }
 
-    fn new(
-        source: &str,
-        expected: &str,
-        usage: impl FnOnce(&Path) -> Usage,
-    ) -> Result<ConfigItem, String> {
-        let source = plain(source);
-        // "/" and ".." are places that nothing can be put in place of.
+    fn new(source: &str, expected: &str, usage: Usage) -> Result<ConfigItem, String> {
+        let source = without_final_slash(source);
+        // "/" and ".." have no entry in a directory that could be watched or replaced.
         if source.file_name().is_none() {
             return Err(expected.to_owned());
         }
-        let usage = usage(&source);
         Ok(ConfigItem { source, usage })
     }
 }
 
-/// Without a slash at the end, which would mean what a link leads to.
-fn plain(path: &str) -> PathBuf {
+/// With a final slash, a path that is a link would mean what the link leads to.
+fn without_final_slash(path: &str) -> PathBuf {
     Path::new(path).components().collect()
 }
 
 fn copied(
     source: &str,
-    place: &str,
+    target: &str,
     expected: &str,
     usage: fn(PathBuf) -> Usage,
 ) -> Result<ConfigItem, String> {
-    let place = plain(place);
-    if place.file_name().is_none() {
+    let target = without_final_slash(target);
+    if target.file_name().is_none() {
         return Err(expected.to_owned());
     }
-    // By their names, as far as that goes: a copy that is part of its source would grow for ever.
-    let source_path = plain(source);
-    if place.starts_with(&source_path) || source_path.starts_with(&place) {
+    // A copy inside its source would grow for ever. Here names are compared; overlap.rs compares
+    // again with all links resolved.
+    let source_path = without_final_slash(source);
+    if target.starts_with(&source_path) || source_path.starts_with(&target) {
         return Err("expected two places, none of which is inside of the other".to_owned());
     }
-    ConfigItem::new(source, expected, |_| usage(place))
+    ConfigItem::new(source, expected, usage(target))
 }
 
 impl ManagedSpec {
+    /// Whether any option asks for a managed application.
+    pub(crate) fn is_needed(&self) -> bool {
+        !self.items.is_empty() || self.active_while.is_some()
+    }
+
     /// Every path whose changes matter.
     pub(crate) fn watched_paths(&self) -> impl Iterator<Item = &Path> {
         let sources = self.items.iter().map(|item| item.source.as_path());
         sources.chain(self.active_while.as_deref())
     }
 
-    /// Whether there is anything to look after.
-    pub(crate) fn is_needed(&self) -> bool {
-        !self.items.is_empty() || self.active_while.is_some()
-    }
-
-    /// The place that two items want, if there is one.
+    /// A target that is another one or is inside another one, if there is any.
     pub(crate) fn conflicting_target(&self) -> Option<&Path> {
-        let places: Vec<&Path> = self
-            .items
-            .iter()
-            .filter_map(|item| item.usage.target())
-            .collect();
-        let inside_another = |(at, place): &(usize, &&Path)| {
-            let others = places.iter().enumerate().filter(|(other, _)| other != at);
-            others
-                .into_iter()
-                .any(|(_, other)| place.starts_with(other))
+        let targets = self.items.iter().filter_map(|item| item.usage.target());
+        let targets: Vec<&Path> = targets.collect();
+        let conflicts = |(number, target): &(usize, &&Path)| {
+            let mut others = targets.iter().enumerate();
+            others.any(|(other, path)| other != *number && target.starts_with(path))
         };
-        let found = places.iter().enumerate().find(inside_another);
-        found.map(|(_, place)| *place)
+        let found = targets.iter().enumerate().find(conflicts);
+        found.map(|(_, target)| *target)
     }
 }
 

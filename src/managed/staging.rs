@@ -1,9 +1,10 @@
-//! A directory of our own beside the place where something is to be: what is built in it nobody else can touch,
-//! and nothing of it stays.
+//! The staging directory: a directory of our own beside a target. No other user may enter it, and
+//! it is removed in the end.
 //!
-//! Its name is random, since others may write there too, and its lock says that somebody still needs it: what a
-//! crash has left behind is removed by whoever comes next.
+//! Its name is random, because other processes may write beside the target too. Its lock says that
+//! its process still runs: what a killed process left behind is removed at the next start.
 
+use crate::store::file_id::FileId;
 use crate::sys::random;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -12,12 +13,12 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// Closed to others while it is being filled.
+/// No other user may enter a directory with this mode.
 pub(super) const PRIVATE: Mode = Mode::RWXU;
-/// After as many attempts something else is wrong.
-const ATTEMPTS: u32 = 8;
+/// Attempts to create a directory that another process takes for a left-over and removes.
+const CREATE_ATTEMPTS: u32 = 8;
 
-/// The directory; it goes, with what is in it, when the value is dropped.
+/// The directory. Dropping the value removes it with all that is in it.
 #[derive(Debug)]
 pub(super) struct Staging {
     pub(super) fd: OwnedFd,
@@ -25,12 +26,12 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    pub(super) fn beside(place: &Path) -> io::Result<Staging> {
-        for _ in 0..ATTEMPTS {
-            let path = beside(place, &random::hex::<8>()?);
+    pub(super) fn beside(target: &Path) -> io::Result<Staging> {
+        for _ in 0..CREATE_ATTEMPTS {
+            let path = beside(target, &random::hex::<8>()?);
             rustix::fs::mkdir(&path, PRIVATE)?;
-            match Staging::take(path) {
-                // Somebody has taken it for a left-over before it was locked.
+            match Staging::lock(path) {
+                // Another process swept it before it was locked.
                 Err(Errno::NOENT | Errno::AGAIN) => {}
                 result => return result.map_err(Into::into),
             }
@@ -38,15 +39,15 @@ impl Staging {
         Err(Errno::AGAIN.into())
     }
 
-    /// Opens and locks what was just made there.
-    fn take(path: PathBuf) -> Result<Staging, Errno> {
+    /// Opens and locks the directory that was just created.
+    fn lock(path: PathBuf) -> Result<Staging, Errno> {
         let fd = open_own(CWD, &path)?;
-        // Where there are no locks nothing is swept either.
+        // Any other error means that there are no locks here. Then nothing is swept either.
         if rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) == Err(Errno::AGAIN) {
             return Err(Errno::AGAIN);
         }
-        let (ours, there) = (rustix::fs::fstat(&fd)?, rustix::fs::lstat(&path)?);
-        if (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino) {
+        let (locked, named) = (rustix::fs::fstat(&fd)?, rustix::fs::lstat(&path)?);
+        if FileId::of(&locked) == FileId::of(&named) {
             Ok(Staging { fd, path })
         } else {
             Err(Errno::NOENT)
@@ -56,15 +57,15 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // What cannot be removed now is swept later.
+        // If it cannot be removed now, the next start sweeps it.
         let _ = remove(&self.path);
     }
 }
 
-/// Removes what others have left behind beside a place when they were killed.
-pub(super) fn sweep(place: &Path) {
-    let prefix = format!("{}-", name(place));
-    for entry in fs::read_dir(parent(place)).into_iter().flatten().flatten() {
+/// Removes the staging directories that killed processes left behind beside a target.
+pub(super) fn sweep(target: &Path) {
+    let prefix = format!("{}-", name_prefix(target));
+    for entry in fs::read_dir(parent(target)).into_iter().flatten().flatten() {
         let found = entry.file_name().to_string_lossy().into_owned();
         let random = found.strip_prefix(&prefix);
         let is_random =
@@ -73,13 +74,13 @@ pub(super) fn sweep(place: &Path) {
             && let Ok(fd) = open_own(CWD, &entry.path())
             && rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok()
         {
-            // If it cannot be removed, the next one tries again.
+            // If it cannot be removed now, the next start sweeps it.
             let _ = remove(&entry.path());
         }
     }
 }
 
-/// A directory that is ours, and no link to one.
+/// Opens a directory that belongs to our user and is not a link.
 pub(super) fn open_own(at: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::openat(at, path, flags, Mode::empty())?;
@@ -90,11 +91,12 @@ pub(super) fn open_own(at: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     Ok(directory)
 }
 
-/// Removes what is there, if anything, also a directory that was closed to us.
+/// Removes a file or a directory, if it exists, also a directory whose mode denies that to its
+/// owner.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(stat) if stat.is_dir() => fs::remove_dir_all(path).or_else(|_| {
-            open_all(path);
+            make_removable(path);
             fs::remove_dir_all(path)
         }),
         Ok(_) => fs::remove_file(path),
@@ -106,38 +108,41 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes every directory ours to empty. What cannot be opened cannot be removed, which is seen then.
-fn open_all(path: &Path) {
-    if open_to_us(path).is_err() {
+/// Gives the owner all rights to every directory, so that it can be emptied. Errors do not count:
+/// the removal reports them.
+fn make_removable(path: &Path) {
+    if make_private(path).is_err() {
         return;
     }
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_all(&entry.path());
+            make_removable(&entry.path());
         }
     }
 }
 
-/// Without reading it, which it may be closed to; and never what a link leads to.
-fn open_to_us(path: &Path) -> io::Result<()> {
+/// Sets the mode of a directory without opening it for reading, which its mode may deny, and
+/// without following a link.
+fn make_private(path: &Path) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::open(path, flags, Mode::empty())?;
     let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
     rustix::fs::chmod(link, PRIVATE).map_err(Into::into)
 }
 
-/// A hidden name in the same directory.
-pub(super) fn beside(place: &Path, what: &str) -> PathBuf {
-    parent(place).join(format!("{}-{what}", name(place)))
+/// A hidden path in the parent directory of the target.
+pub(super) fn beside(target: &Path, suffix: &str) -> PathBuf {
+    parent(target).join(format!("{}-{suffix}", name_prefix(target)))
 }
 
-fn name(place: &Path) -> String {
-    let name = place.file_name().unwrap_or_default().to_string_lossy();
+fn name_prefix(target: &Path) -> String {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
     format!(".{name}.exitdir")
 }
 
-pub(super) fn parent(place: &Path) -> &Path {
-    match place.parent() {
+/// The directory that contains the target.
+pub(super) fn parent(target: &Path) -> &Path {
+    match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }

@@ -40,23 +40,23 @@ fn an_archive_is_read_whole() {
 }
 
 #[test]
-fn no_part_of_an_archive_is_taken_for_one() {
+fn a_part_of_an_archive_is_not_an_archive() {
     let whole = sample();
     for length in 0..whole.len() {
         assert!(read(&whole[..length]).is_err(), "{length} bytes");
     }
 }
 
-/// Whatever a byte is changed to: it is refused, or all of it leads into the tree.
+/// With any byte changed the archive is refused, or all that it holds is inside the tree.
 #[test]
-fn nothing_that_is_accepted_leads_out_of_the_tree_or_lacks_its_way() {
+fn an_accepted_archive_has_every_parent_and_no_way_out_of_the_tree() {
     let whole = sample();
     let mut accepted = 0;
     for at in 0..whole.len() {
         for byte in [0, b'.', b'/', b'1', b'2', b'7', b'L', 0xff, whole[at] ^ 1] {
             let mut bytes = whole.clone();
             bytes[at] = byte;
-            // With the checksum that it would have.
+            // The checksum fits, so that the tar crate does not refuse the header for it.
             let block = at - at % 512;
             if let Some(block) = bytes.get_mut(block..block + 512) {
                 let mut header = tar::Header::from_byte_slice(block).clone();
@@ -68,8 +68,8 @@ fn nothing_that_is_accepted_leads_out_of_the_tree_or_lacks_its_way() {
             for (path, node) in &tree.entries {
                 assert_eq!(inside(path).as_ref(), Ok(path), "{at}: {byte}");
                 let parent = path.parent().unwrap_or(Path::new(""));
-                let way = tree.entries.get(parent);
-                assert!(matches!(way, Some(Node::Directory(_))), "{at}: {byte}");
+                let above = tree.entries.get(parent);
+                assert!(matches!(above, Some(Node::Directory(_))), "{at}: {byte}");
                 if let Node::Symlink(target) = node {
                     assert!(resolve(parent, target).is_some(), "{at}: {byte}");
                 }

@@ -6,8 +6,8 @@ fn item(source: &str, usage: Usage) -> ConfigItem {
 }
 
 #[test]
-fn a_source_is_read_in_place_or_copied() {
-    let copied = |place: &str| Usage::Copied(PathBuf::from(place));
+fn a_source_is_watched_or_copied() {
+    let copied = |target: &str| Usage::Copied(PathBuf::from(target));
     for (text, expected) in [
         ("conf", item("conf", Usage::Watched)),
         ("/etc/app/conf/", item("/etc/app/conf", Usage::Watched)),
@@ -26,12 +26,12 @@ fn a_source_is_read_in_place_or_copied() {
 }
 
 #[test]
-fn a_slash_at_the_end_does_not_follow_a_link() {
-    assert_eq!(plain("link/").as_os_str(), "link");
+fn a_final_slash_is_dropped_so_that_no_link_is_followed() {
+    assert_eq!(without_final_slash("link/").as_os_str(), "link");
 }
 
 #[test]
-fn an_archive_needs_a_place() {
+fn an_archive_needs_a_target() {
     let expected = item("a.tar", Usage::Unpacked(PathBuf::from("a")));
     assert_eq!(ConfigItem::parse_archive("a.tar=a"), Ok(expected));
     for text in ["a.tar", "a.tar=", "=a", "a=a"] {
@@ -40,18 +40,18 @@ fn an_archive_needs_a_place() {
 }
 
 #[test]
-fn one_place_is_for_one_source() {
-    let contested = |words: &[&str]| {
+fn no_target_is_inside_another() {
+    let conflict = |words: &[&str]| {
         let items = words.iter().map(|text| ConfigItem::parse(text).unwrap());
         let items = items.collect();
-        let management = ManagedSpec {
+        let spec = ManagedSpec {
             items,
             ..ManagedSpec::default()
         };
-        management.conflicting_target().map(Path::to_owned)
+        spec.conflicting_target().map(Path::to_owned)
     };
-    assert_eq!(contested(&["a=x", "b=y", "c", "d"]), None);
-    assert_eq!(contested(&["a=x", "b=xy"]), None);
-    assert_eq!(contested(&["a=x", "b=x"]), Some(PathBuf::from("x")));
-    assert_eq!(contested(&["a=x/y", "b=x"]), Some(PathBuf::from("x/y")));
+    assert_eq!(conflict(&["a=x", "b=y", "c", "d"]), None);
+    assert_eq!(conflict(&["a=x", "b=xy"]), None);
+    assert_eq!(conflict(&["a=x", "b=x"]), Some(PathBuf::from("x")));
+    assert_eq!(conflict(&["a=x/y", "b=x"]), Some(PathBuf::from("x/y")));
 }

@@ -74,8 +74,8 @@ fn a_file_that_is_removed_or_forgotten_is_not_waited_for_until_it_is_written_aga
     std::fs::remove_file(watched.path("removed")).unwrap();
     drop(file);
     assert!(!watched.is_being_written());
-    // As flock(1) creates its file: it is closed without an event, because it is open for
-    // reading only.
+    // As flock(1) creates its file: it is closed without an event, because it is open for reading
+    // only.
     let path = watched.path("lock");
     let mut lock = open_for_reading(&path);
     assert!(watched.is_being_written());
