@@ -1,4 +1,4 @@
-//! What people are told about a life: the sentences of `exitdir-run`. Pure.
+//! The texts of the messages of `exitdir-run`. Pure.
 
 use crate::duration::Limit;
 use crate::error::describe;
@@ -9,33 +9,35 @@ use crate::supervisor::report::Report;
 use crate::supervisor::rules::Rules;
 use std::io;
 
-/// What the sentences are about.
+/// What the messages are about.
 #[derive(Debug)]
 pub(crate) struct Messages<'a> {
     pub(crate) command: String,
     pub(crate) rules: &'a Rules,
-    /// The file while which it runs; empty if it does not matter.
+    /// The `--active-while` file; empty without one.
     pub(crate) active_while: String,
 }
 
 impl Messages<'_> {
-    /// Something that is done or seen on the way. `waiting` says what is waited for.
-    pub(crate) fn report(&self, report: &Report, waiting: impl FnOnce() -> String) -> String {
+    /// A step that the machine has decided on. `missing` says what CMD waits for.
+    pub(crate) fn report(&self, report: &Report, missing: impl FnOnce() -> String) -> String {
         let command = &self.command;
         match report {
-            Report::StillWaiting => format!("still waiting: {}", waiting()),
+            Report::StillWaiting => format!("still waiting: {}", missing()),
             Report::Stopping(reason, signal) => self.stop(reason, *signal),
             Report::Killing => format!(
                 "{command} did not stop within {}: killing it",
                 self.rules.grace_period
             ),
             Report::Draining(signal) => {
-                format!("stopping what {command} left behind with {signal}")
+                format!("sending {signal} to the processes left by {command}")
             }
             Report::StillDraining => {
-                format!("still waiting for what {command} left behind: once more and it is killed")
+                format!(
+                    "still waiting for processes left by {command}; the next stop signal kills them"
+                )
             }
-            Report::KillingDescendants => format!("killing what {command} left behind"),
+            Report::KillingDescendants => format!("killing the processes left by {command}"),
             Report::Restarting(last, delay) => {
                 format!("{}: restarting it in {delay}", self.down(last))
             }
@@ -46,21 +48,22 @@ impl Messages<'_> {
             Report::Activated => format!("{} exists: starting {command}", self.active_while),
             Report::Delaying(signal) => {
                 let when = match self.rules.stop_delay {
-                    Limit::Never => "when told again".to_owned(),
+                    Limit::Never => "at the next stop signal".to_owned(),
                     delay => format!("in {delay}"),
                 };
-                format!("told to stop: passing {signal} on to {command} {when}")
+                format!("received {signal}; forwarding it to {command} {when}")
             }
-            Report::Forwarded(signal) => format!("passed {signal} on to {command}"),
-            Report::Dropped(signal) => format!("dropped {signal}: {command} does not get it"),
+            Report::Forwarded(signal) => format!("forwarded {signal} to {command}"),
+            Report::Dropped(signal) => format!("dropped {signal}: not forwarded to {command}"),
         }
     }
 
     fn stop(&self, reason: &StopReason, signal: Option<Signal>) -> String {
         let command = &self.command;
-        let how = signal.map_or("as it was told to before".to_owned(), |signal| {
-            format!("with {signal}")
-        });
+        let how = signal.map_or(
+            "with the signal that it received before".to_owned(),
+            |signal| format!("with {signal}"),
+        );
         match reason {
             StopReason::Dependency(fate) => {
                 format!("{}: stopping {command} {how}", fate.description)
@@ -74,7 +77,7 @@ impl Messages<'_> {
                 format!("{file}: stopping {command} {how}")
             }
             StopReason::Reconfigured => {
-                format!("a new configuration: restarting {command}, which is stopped {how}")
+                format!("a new configuration: stopping {command} {how} to restart it")
             }
         }
     }
@@ -83,7 +86,7 @@ impl Messages<'_> {
         format!("{} does not exist", self.active_while)
     }
 
-    /// Why the command is down and will be back.
+    /// Why CMD is down until its restart.
     fn down(&self, last: &FinalStatus) -> String {
         let command = &self.command;
         match &last.end_reason {
@@ -116,8 +119,9 @@ impl Messages<'_> {
         }
     }
 
-    /// Why the life ends; `None` where the command's own end says it all, or it was said when a stop began.
-    pub(crate) fn end(&self, why: &EndReason, waiting: impl FnOnce() -> String) -> Option<String> {
+    /// Why the life ends. `None` where CMD's own exit status says it, or a message was written when the
+    /// stop began.
+    pub(crate) fn end(&self, why: &EndReason, missing: impl FnOnce() -> String) -> Option<String> {
         let command = &self.command;
         match why {
             EndReason::CommandEnded(_) | EndReason::Stopped(_) => None,
@@ -130,11 +134,11 @@ impl Messages<'_> {
             EndReason::BirthTimeout => Some(format!(
                 "gave up after {}: {}",
                 self.rules.birth_timeout,
-                waiting()
+                missing()
             )),
-            EndReason::Interrupted(signal) => {
-                Some(format!("ended by {signal}: {command} was not running"))
-            }
+            EndReason::Interrupted(signal) => Some(format!(
+                "received {signal} while {command} was not running: exiting"
+            )),
             EndReason::StartFailed(failure) => Some(self.start(*failure)),
         }
     }

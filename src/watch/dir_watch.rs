@@ -240,7 +240,7 @@ pub(crate) fn next_look(interval: Limit, cost: Duration, ended: Instant) -> Opti
 /// The one warning where inotify is not to be had.
 pub(crate) fn no_inotify(errno: Errno) -> String {
     format!(
-        "inotify is not to be had ({}): looking four times a second instead",
+        "inotify is unavailable ({}): polling every 250 ms",
         describe(&errno.into())
     )
 }

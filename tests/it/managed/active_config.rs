@@ -112,7 +112,7 @@ fn a_stop_from_outside_while_the_command_is_stopped_for_a_while_is_for_good() {
         }
         app.await_word("TERM");
         app.running.send(*signal);
-        app.await_said("passed ", 1);
+        app.await_said("forwarded ", 1);
         app.touch("go");
         let (ended, sandbox) = app.ended();
         assert_eq!(ended.status, 5, "{}", ended.stderr);

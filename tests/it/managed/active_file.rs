@@ -125,7 +125,7 @@ fn everything_that_is_done_about_the_file_is_said_in_a_line_unless_it_is_to_be_q
             "exitdir-run: a does not exist: stopping sh with TERM\n",
             "exitdir-run: a exists: starting sh\n",
             "exitdir-run: a does not exist: stopping sh with TERM\n",
-            "exitdir-run: ended by TERM: sh was not running\n",
+            "exitdir-run: received TERM while sh was not running: exiting\n",
         ];
         let expected = if said {
             expected.concat()
@@ -266,7 +266,7 @@ fn a_signal_that_ends_ends_an_inactive_life_and_any_other_is_dropped() {
             let code = sandbox.key("x", "ExitCode").unwrap();
             assert_eq!(code, (128 + signal).to_string());
             assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("interrupted"));
-            assert!(ended.stderr.ends_with(": sh was not running\n"));
+            assert!(ended.stderr.ends_with(" while sh was not running: exiting\n"));
         }
     });
 }

@@ -86,7 +86,7 @@ fn a_file_that_goes_while_descendants_are_stopped_leaves_the_life_inactive_when_
         } else {
             app.deactivate();
         }
-        app.await_said("stopping what sh left behind with TERM", 1);
+        app.await_said("sending TERM to the processes left by sh", 1);
         assert_ne!(app.state(), Some(State::Inactive), "somebody is left");
         if restarts {
             app.deactivate();
@@ -109,7 +109,7 @@ fn a_file_that_goes_during_the_stop_delay_ends_the_delay_and_the_life_ends_as_it
     let app = App::active("--stop-delay 1h", SERVE);
     app.await_state(State::Ready);
     app.running.send(TERM);
-    app.await_said("told to stop: passing TERM on to sh in 3600s", 1);
+    app.await_said("received TERM; forwarding it to sh in 3600s", 1);
     app.deactivate();
     let (ended, sandbox) = app.ended();
     assert_eq!(ended.status, 143, "{}", ended.stderr);

@@ -280,7 +280,7 @@ fn a_change_while_descendants_are_stopped_does_not_take_the_cpu() {
         "app.conf=run/app.conf",
     ];
     let mut running = supervise(&sandbox, &words, script);
-    wait_until("the stop", || said(&sandbox).contains("left behind"));
+    wait_until("the stop", || said(&sandbox).contains("left by"));
     replace(&sandbox, "app.conf", "2");
     // Much longer than changes are waited for.
     assert_calm_while(&running, || std::thread::sleep(Duration::from_millis(800)));

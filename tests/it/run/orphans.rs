@@ -225,7 +225,7 @@ fn the_tombstone_says_died_only_when_all_that_was_left_behind_is_gone() {
         let ended = running.end();
         assert_eq!(ended.status, 3, "{place:?}: {}", ended.stderr);
         assert_eq!(
-            ended.stderr, "exitdir-run: stopping what sh left behind with TERM\n",
+            ended.stderr, "exitdir-run: sending TERM to the processes left by sh\n",
             "{place:?}"
         );
         assert!(sandbox.path("finished").exists(), "{place:?}");
@@ -365,8 +365,8 @@ fn what_ignores_the_stop_signal_is_killed_after_the_grace_period() {
         assert_eq!(ended.status, 3, "{place:?}");
         assert_eq!(
             ended.stderr,
-            "exitdir-run: stopping what sh left behind with TERM\n\
-             exitdir-run: killing what sh left behind\n",
+            "exitdir-run: sending TERM to the processes left by sh\n\
+             exitdir-run: killing the processes left by sh\n",
             "{place:?}"
         );
         assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("exited"));
@@ -484,7 +484,11 @@ fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
             } = life;
             let ended = running.end();
             assert_eq!(ended.status, 3, "{place:?} {first}: {}", ended.stderr);
-            for said in ["dropped USR1", "once more and it is killed", "killing what"] {
+            for said in [
+                "dropped USR1",
+                "the next stop signal kills them",
+                "killing the",
+            ] {
                 let stderr = &ended.stderr;
                 assert!(stderr.contains(said), "{place:?} {first} {said}: {stderr}");
             }
@@ -569,7 +573,7 @@ fn before_a_restart_all_that_the_last_one_left_behind_is_gone() {
         assert_eq!(ended.status, 4, "{place:?}: {}", ended.stderr);
         let said: Vec<&str> = ended.stderr.lines().collect();
         assert_eq!(
-            said[0], "exitdir-run: stopping what sh left behind with TERM",
+            said[0], "exitdir-run: sending TERM to the processes left by sh",
             "{place:?}"
         );
         assert_eq!(
