@@ -10,8 +10,8 @@ use crate::error::describe;
 use crate::exit;
 use crate::log::Logger;
 use crate::managed::ManagedApp;
-use crate::run::plan::{ExitDirOptions, Plan, Publish, leave_word};
-use crate::run::{live, termination_log};
+use crate::run::plan::{ExitDirOptions, Plan, Publish, publish_failed_start};
+use crate::run::{supervise, termination_log};
 use crate::signal::Signal;
 use crate::sys::process::{become_subreaper, set_parent_death_signal};
 use crate::sys::signals::Signals;
@@ -69,7 +69,7 @@ impl Bootstrap {
             Ok(managed) => managed,
             Err(sentence) => return refuse(args, logger, &sentence),
         };
-        match live(&plan, managed, &self.signals) {
+        match supervise(&plan, managed, &self.signals) {
             Ok(status) => status,
             Err(sentence) => report(plan.logger, &sentence),
         }
@@ -87,14 +87,14 @@ fn prepare_managed(plan: &Plan) -> Result<Option<ManagedApp<'_>>, String> {
     if !plan.management.is_needed() {
         return Ok(None);
     }
-    let dir = plan.membership.as_ref().map(|membership| &membership.dir);
+    let dir = plan.exit_dir.as_ref().map(|options| &options.dir);
     ManagedApp::prepare(&plan.management, dir, plan.poll).map(Some)
 }
 
 /// Reports a failure on standard error and to Kubernetes, and returns the exit status.
 fn report(logger: Logger, sentence: &str) -> u8 {
     logger.error(sentence);
-    termination_log::leave(&logger.prefixed(sentence));
+    termination_log::write(&logger.prefixed(sentence));
     exit::FAILURE
 }
 
@@ -103,13 +103,13 @@ fn report(logger: Logger, sentence: &str) -> u8 {
 fn refuse(args: &ParsedArgs, logger: Logger, sentence: &str) -> u8 {
     let status = report(logger, sentence);
     if let (Some(dir), Ok(name)) = (exit_dir(args), args.value(&NAME, read_name)) {
-        let membership = ExitDirOptions {
+        let options = ExitDirOptions {
             dir,
             name,
-            presence: Publish::Always,
+            publish: Publish::Always,
         };
         // A failure here adds nothing to the sentence that was reported.
-        let _ = leave_word(&membership, status, sentence);
+        let _ = publish_failed_start(&options, status, sentence);
     }
     status
 }

@@ -37,7 +37,7 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
     let ready_on = args.value(&READY_ON, ReadyOn::parse)?;
     let ready_on = ready_on.unwrap_or(ReadyOn::Start);
     let plan = Plan {
-        membership: membership(args)?,
+        exit_dir: exit_dir_options(args)?,
         birth_deps: conditions(&BIRTH_DEPS, State::Ready)?,
         death_deps: conditions(&DEATH_DEPS, State::Died)?,
         poll: args.value(&RUN_POLL, read_duration)?,
@@ -117,9 +117,9 @@ fn management(args: &ParsedArgs) -> Result<ManagedSpec, String> {
     }
 }
 
-fn membership(args: &ParsedArgs) -> Result<Option<ExitDirOptions>, String> {
+fn exit_dir_options(args: &ParsedArgs) -> Result<Option<ExitDirOptions>, String> {
     let name = args.value(&NAME, read_name)?;
-    let presence = if args.has(&EXIT_ONLY) {
+    let publish = if args.has(&EXIT_ONLY) {
         Publish::AtExit
     } else {
         Publish::Always
@@ -130,13 +130,9 @@ fn membership(args: &ParsedArgs) -> Result<Option<ExitDirOptions>, String> {
             None => Ok(None),
         };
     };
-    match (name, presence) {
+    match (name, publish) {
         (None, Publish::AtExit) => Err("--exit-only needs --name".to_owned()),
-        (name, presence) => Ok(Some(ExitDirOptions {
-            dir,
-            name,
-            presence,
-        })),
+        (name, publish) => Ok(Some(ExitDirOptions { dir, name, publish })),
     }
 }
 
@@ -152,8 +148,8 @@ fn command(args: &ParsedArgs) -> Result<CommandLine, String> {
 
 /// Rejects a life that would wait for itself, and readiness that cannot be recorded.
 fn check_dependencies(plan: &Plan) -> Result<(), String> {
-    let membership = plan.membership.as_ref();
-    let own = membership.and_then(|membership| membership.name.as_ref());
+    let options = plan.exit_dir.as_ref();
+    let own = options.and_then(|options| options.name.as_ref());
     let mut conditions = plan.birth_deps.iter().chain(&plan.death_deps);
     let is_own = |condition: &&Condition| own.is_some() && condition.name.as_ref() == own;
     if let Some(condition) = conditions.find(is_own) {
@@ -166,7 +162,7 @@ fn check_dependencies(plan: &Plan) -> Result<(), String> {
         return Err("--ready-on signal needs --name".to_owned());
     }
     // The signal would create a file in a directory where any file means exit.
-    if membership.is_some_and(|membership| membership.presence == Publish::AtExit) {
+    if options.is_some_and(|options| options.publish == Publish::AtExit) {
         return Err("--ready-on signal and --exit-only exclude each other".to_owned());
     }
     Ok(())

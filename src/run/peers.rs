@@ -1,8 +1,8 @@
-//! What a supervised life follows: its birth and death dependencies, and the causes of deaths.
+//! The peers of this life: its birth and death dependencies, and the causes of their deaths.
 
 use crate::duration::Limit;
 use crate::protocol::condition::Condition;
-use crate::protocol::death_deps::DeathDeps;
+use crate::protocol::death_deps::{DeathDeps, StopCause};
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
 use crate::protocol::name::Name;
 use crate::store::exit_dir::ExitDir;
@@ -10,21 +10,21 @@ use crate::watch::dir_watch::WatchFault;
 use crate::watch::tracker::{ScanResult, Tracker};
 use std::collections::BTreeSet;
 
-/// What this life follows.
-pub(crate) struct Peers<'p> {
+/// The peers that this life depends on.
+pub(super) struct Peers<'p> {
     dir: &'p ExitDir,
-    pub(crate) follower: Tracker,
-    pub(crate) deaths: DeathDeps,
-    pub(crate) births: Evaluator,
+    pub(super) tracker: Tracker,
+    deaths: DeathDeps,
+    births: Evaluator,
     /// Names whose last read failed.
     unread: BTreeSet<Name>,
-    /// What went wrong when the watch was armed, until the first look reports it.
+    /// What went wrong when the watch was armed, until the first poll reports it.
     fault: Option<WatchFault>,
 }
 
 impl<'p> Peers<'p> {
-    /// `None` if this life has no dependencies. Watches from now on, so that the first look misses nothing.
-    pub(crate) fn join(
+    /// Watches the peers from now on, so that the first poll misses nothing. `None` without dependencies.
+    pub(super) fn new(
         dir: &'p ExitDir,
         own: Option<&Name>,
         birth_deps: &[Condition],
@@ -36,10 +36,10 @@ impl<'p> Peers<'p> {
         let names: Vec<Name> = conditions()
             .filter_map(|condition| condition.name.clone())
             .collect();
-        let everybody = conditions().any(|condition| condition.name.is_none());
-        let mut follower = Tracker::new(&names, everybody, own, poll);
-        let fault = follower.arm(dir);
-        // Birth dependencies are never impossible: containers are restarted.
+        let all_names = conditions().any(|condition| condition.name.is_none());
+        let mut tracker = Tracker::new(&names, all_names, own, poll);
+        let fault = tracker.arm(dir);
+        // Birth dependencies never become impossible, because containers are restarted.
         let terms = Terms {
             mode: Mode::All,
             keep_waiting: true,
@@ -47,7 +47,7 @@ impl<'p> Peers<'p> {
         };
         Some(Peers {
             dir,
-            follower,
+            tracker,
             deaths: DeathDeps::new(death_deps, birth_deps, own),
             births: Evaluator::new(birth_deps, terms, own),
             unread: BTreeSet::new(),
@@ -55,20 +55,30 @@ impl<'p> Peers<'p> {
         })
     }
 
-    /// Whether the birth dependencies hold, by those who can be read: of the others nobody knows what they are by
-    /// now.
-    pub(crate) fn births_hold(&self) -> bool {
+    /// Whether the birth dependencies hold. The state of a name that cannot be read is unknown, so it
+    /// holds nothing.
+    pub(super) fn births_hold(&self) -> bool {
         match self.births.verdict() {
-            Verdict::Holds(deciders) => deciders
+            Verdict::Holds(matches) => matches
                 .iter()
-                .all(|decider| !self.unread.contains(&decider.name)),
+                .all(|decisive| !self.unread.contains(&decisive.name)),
             Verdict::Open | Verdict::Impossible => false,
         }
     }
 
-    /// Looks at what may have changed, and at the causes of what was found.
-    pub(crate) fn look(&mut self) -> ScanResult {
-        let mut all = self.follower.look(self.dir);
+    /// Which birth dependencies do not hold.
+    pub(super) fn missing_births(&self) -> String {
+        self.births.explain()
+    }
+
+    /// Which death is a reason to stop, if one is.
+    pub(super) fn stop_cause(&self) -> Option<&StopCause> {
+        self.deaths.stop_cause()
+    }
+
+    /// Reads the tombstones that may have changed, and those that they name as causes.
+    pub(super) fn poll(&mut self) -> ScanResult {
+        let mut all = self.tracker.look(self.dir);
         all.trouble = self.fault.take().or(all.trouble);
         self.deaths.observe(&all.news);
         let mut known = 0;
@@ -78,8 +88,8 @@ impl<'p> Peers<'p> {
                 break;
             }
             known = causes.len();
-            causes.iter().for_each(|cause| self.follower.add(cause));
-            let more = self.follower.look(self.dir);
+            causes.iter().for_each(|cause| self.tracker.add(cause));
+            let more = self.tracker.look(self.dir);
             self.deaths.observe(&more.news);
             all.news.extend(more.news);
             all.unread.extend(more.unread);

@@ -1,4 +1,4 @@
-//! What the options of `exitdir-run` mean, taken together: what a life is to be.
+//! The plan of one life: what the options of `exitdir-run` mean, taken together.
 
 use crate::duration::Limit;
 use crate::error::Error;
@@ -14,53 +14,58 @@ use crate::supervisor::rules::Rules;
 use crate::sys::command_line::CommandLine;
 use crate::sys::process::SignalTarget;
 
-/// Everything that the options say.
+/// What the options say.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) membership: Option<ExitDirOptions>,
+    /// `None` without an exit directory.
+    pub(crate) exit_dir: Option<ExitDirOptions>,
     pub(crate) birth_deps: Vec<Condition>,
     pub(crate) death_deps: Vec<Condition>,
     pub(crate) poll: Option<Limit>,
     pub(crate) ready_on: ReadyOn,
     pub(crate) management: ManagedSpec,
     pub(crate) rules: Rules,
+    /// Where forwarded signals go.
     pub(crate) target: SignalTarget,
     pub(crate) command: CommandLine,
     pub(crate) logger: Logger,
 }
 
-/// A life's place among others.
+/// The exit directory, and what of this life is published there.
 #[derive(Debug)]
 pub(crate) struct ExitDirOptions {
     pub(crate) dir: ExitDir,
     pub(crate) name: Option<Name>,
-    pub(crate) presence: Publish,
+    pub(crate) publish: Publish,
 }
 
-/// What a life shows of itself.
+/// When a life has a tombstone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Publish {
-    /// A tombstone from the first moment.
+    /// From the first moment.
     Always,
-    /// Nothing until it is dead: for directories where any entry means exit.
+    /// Only once it is dead, for directories where any file means exit.
     AtExit,
 }
 
-/// Leaves a tombstone for a life that could not even begin, so that nobody waits for it.
-pub(crate) fn leave_word(
-    membership: &ExitDirOptions,
+/// Publishes the death of a life that could not begin, so that no follower waits for it.
+///
+/// # Errors
+/// As [`ExitDir::create`] and [`publish::publish_dead`].
+pub(crate) fn publish_failed_start(
+    options: &ExitDirOptions,
     code: u8,
-    sentence: &str,
+    message: &str,
 ) -> Result<(), Error> {
-    let Some(name) = &membership.name else {
+    let Some(name) = &options.name else {
         return Ok(());
     };
-    membership.dir.create()?;
+    options.dir.create()?;
     let record = DeathRecord {
         code,
         signal: None,
         reason: None,
-        message: Some(sentence),
+        message: Some(message),
     };
-    publish::publish_dead(&membership.dir, name, &record)
+    publish::publish_dead(&options.dir, name, &record)
 }

@@ -1,110 +1,190 @@
-//! What is written into our own tombstone, and when it is tried again: a replacement that cannot be made leaves a
-//! record that is not true any more.
+//! The records in our own tombstone, and when they are tried again: while a replacement is pending, the
+//! tombstone says what is no longer true.
 
-use super::Supervisor;
+use super::plan::{ExitDirOptions, Publish};
 use crate::error::{Error, describe};
 use crate::protocol::compose::Line;
+use crate::protocol::condition::Condition;
 use crate::store::append::DeathRecord;
-use crate::store::own_tombstone::Replacement;
+use crate::store::exit_dir::ExitDir;
+use crate::store::own_tombstone::{OwnTombstone, Replacement};
 use crate::store::publish;
 use crate::supervisor::record::Record;
 use crate::sys::clock::timestamp_now;
 use std::time::{Duration, Instant};
 
-/// How long a newcomer of our name may take to be refused before the tombstone is replaced.
-const COMPOSURE: Duration = Duration::from_secs(1);
-/// A tombstone that could not be replaced is tried again so often.
-const RETRY: Duration = Duration::from_secs(1);
-/// That newcomers of our name are in the way is said after so many tries.
-const TRIES: u32 = 10;
+/// How long a replacement waits for a concurrent start under our name to be rejected.
+const REPLACE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long after a failed replacement the next one is tried.
+const REPLACE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// After this many failures because of concurrent starts, a replacement that fails is reported.
+const QUIET_RETRIES: u32 = 10;
 
-/// What the tombstone should have been replaced by.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PendingReplacement {
-    replacement: Replacement,
-    /// The command is ready by now.
-    is_ready: bool,
-    /// How often it was tried before.
-    tries: u32,
-    pub(super) next_try: Instant,
+/// Our own tombstone, if there is one, and what is still to be written into it.
+pub(super) struct OwnRecord<'p> {
+    options: Option<&'p ExitDirOptions>,
+    tombstone: Option<OwnTombstone>,
+    pending: Option<PendingReplacement>,
 }
 
-impl Supervisor<'_> {
-    pub(super) fn record(&mut self, record: &Record) {
-        let Some(own) = &mut self.own else { return };
-        let now = timestamp_now();
-        if let Some(overdue) = &mut self.overdue {
-            overdue.is_ready |= *record == Record::Ready;
-        }
-        let lines = match record {
-            Record::Born { ready: true } => vec![Line::Born(&now), Line::Ready(&now)],
-            Record::Born { ready: false } => vec![Line::Born(&now)],
-            // What the command says of itself now would be old soon, and a second message no valid YAML:
-            // it goes into the death record.
-            Record::Ready => vec![Line::Ready(&now)],
-            Record::Cause(name) => vec![Line::Cause(name)],
-            Record::Down => return self.replace(Replacement::Down),
-            Record::Inactive => return self.replace(Replacement::Inactive),
+/// A replacement of the tombstone that failed and is tried again.
+#[derive(Clone, Copy, Debug)]
+struct PendingReplacement {
+    replacement: Replacement,
+    /// CMD has become ready since the first try.
+    is_ready: bool,
+    failures: u32,
+    next_try: Instant,
+}
+
+impl<'p> OwnRecord<'p> {
+    /// Creates the exit directory and publishes the tombstone, as far as the options ask for them.
+    ///
+    /// # Errors
+    /// As [`ExitDir::create`] and [`OwnTombstone::begin`].
+    pub(super) fn begin(
+        options: Option<&'p ExitDirOptions>,
+        birth_deps: &[Condition],
+    ) -> Result<OwnRecord<'p>, Error> {
+        let mut record = OwnRecord {
+            options,
+            tombstone: None,
+            pending: None,
         };
-        if let Err(errno) = own.append(&lines) {
-            self.complain(format!(
-                "cannot write the tombstone: {}",
-                describe(&errno.into())
-            ));
+        let Some(options) = options else {
+            return Ok(record);
+        };
+        options.dir.create()?;
+        if let (Some(name), Publish::Always) = (&options.name, options.publish) {
+            let conditions: Vec<String> = birth_deps.iter().map(Condition::to_string).collect();
+            let waiting_for = Some(conditions.join(",")).filter(|text| !text.is_empty());
+            let own = OwnTombstone::begin(&options.dir, name, waiting_for.as_deref())?;
+            record.tombstone = Some(own);
+        }
+        Ok(record)
+    }
+
+    /// Whether others can see this life while it goes on.
+    pub(super) fn has_tombstone(&self) -> bool {
+        self.tombstone.is_some()
+    }
+
+    /// Whether there is a tombstone without a lock, so that others do not notice a crash.
+    pub(super) fn is_unlocked(&self) -> bool {
+        self.tombstone.as_ref().is_some_and(|own| !own.locked)
+    }
+
+    pub(super) fn dir(&self) -> Option<&'p ExitDir> {
+        self.options.map(|options| &options.dir)
+    }
+
+    /// CMD was started. `tells_by_signal` is whether exitdir-signal makes it ready.
+    pub(super) fn mark_started(&mut self, tells_by_signal: bool) {
+        if let Some(own) = &mut self.tombstone {
+            own.mark_started();
+        }
+        if tells_by_signal {
+            // A replacement from now on would remove the readiness of this run.
+            self.pending = None;
         }
     }
 
-    /// Writes the tombstone anew, so that it does not say what is not true any more.
-    fn replace(&mut self, replacement: Replacement) {
-        let (Some(own), Some(membership)) = (&mut self.own, &self.plan.membership) else {
-            return;
+    /// Writes what the machine asks for. `command_runs` is whether CMD runs.
+    ///
+    /// # Errors
+    /// A warning for people.
+    pub(super) fn write(&mut self, record: &Record, command_runs: bool) -> Result<(), String> {
+        if self.tombstone.is_none() {
+            return Ok(());
+        }
+        if let Some(pending) = &mut self.pending {
+            pending.is_ready |= *record == Record::Ready;
+        }
+        let now = timestamp_now();
+        match record {
+            Record::Born { ready: true } => self.append(&[Line::Born(&now), Line::Ready(&now)]),
+            Record::Born { ready: false } => self.append(&[Line::Born(&now)]),
+            // CMD's status text does not go here: it would be out of date soon, and a second
+            // message is not valid YAML. It goes into the death record.
+            Record::Ready => self.append(&[Line::Ready(&now)]),
+            Record::Cause(name) => self.append(&[Line::Cause(name)]),
+            Record::Down => self.replace(Replacement::Down, command_runs),
+            Record::Inactive => self.replace(Replacement::Inactive, command_runs),
+        }
+    }
+
+    fn append(&self, lines: &[Line<'_>]) -> Result<(), String> {
+        let Some(own) = &self.tombstone else {
+            return Ok(());
         };
-        let tries = self.overdue.map_or(0, |overdue| overdue.tries);
-        // Whoever runs a command is not held up for it a second time.
-        let is_urgent = tries == 0 || self.child.is_none();
-        let patience = if is_urgent { COMPOSURE } else { Duration::ZERO };
-        let Err(error) = own.replace(&membership.dir, replacement, patience) else {
-            self.overdue = None;
-            if self.child.is_some() {
+        own.append(lines)
+            .map_err(|errno| format!("cannot write the tombstone: {}", describe(&errno.into())))
+    }
+
+    /// Replaces the tombstone by one that says what is true now.
+    fn replace(&mut self, replacement: Replacement, command_runs: bool) -> Result<(), String> {
+        let (Some(own), Some(options)) = (&mut self.tombstone, self.options) else {
+            return Ok(());
+        };
+        let failures = self.pending.map_or(0, |pending| pending.failures);
+        // While CMD runs, the loop waits once only.
+        let timeout = match failures == 0 || !command_runs {
+            true => REPLACE_TIMEOUT,
+            false => Duration::ZERO,
+        };
+        let Err(error) = own.replace(&options.dir, replacement, timeout) else {
+            self.pending = None;
+            if command_runs {
                 own.mark_started();
             }
-            return;
+            return Ok(());
         };
-        self.overdue = Some(PendingReplacement {
+        self.pending = Some(PendingReplacement {
             replacement,
             is_ready: false,
-            tries: tries + 1,
-            next_try: Instant::now() + RETRY,
+            failures: failures + 1,
+            next_try: Instant::now() + REPLACE_RETRY_INTERVAL,
         });
-        // Newcomers under our name are refused, one after the other.
-        if tries >= TRIES || !matches!(error, Error::NameTaken(_)) {
-            self.complain(error.to_string());
+        // Concurrent starts under our name are rejected, one after the other.
+        if failures < QUIET_RETRIES && matches!(error, Error::NameTaken(_)) {
+            return Ok(());
         }
+        Err(error.to_string())
     }
 
-    /// Tries again what could not be done.
-    pub(super) fn catch_up(&mut self) {
-        let now = self.turn_began;
-        let Some(overdue) = self.overdue.filter(|overdue| overdue.next_try <= now) else {
-            return;
-        };
-        self.replace(overdue.replacement);
-        if overdue.is_ready {
-            self.record(&Record::Ready);
-        }
+    /// When to try a replacement again that failed.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.pending.map(|pending| pending.next_try)
     }
 
-    pub(super) fn bury(&mut self, record: &DeathRecord<'_>) {
-        let Some(membership) = &self.plan.membership else {
-            return;
+    /// Tries again a replacement that failed, if it is time to.
+    ///
+    /// # Errors
+    /// As [`OwnRecord::write`].
+    pub(super) fn retry(&mut self, now: Instant, command_runs: bool) -> Result<(), String> {
+        let Some(pending) = self.pending.filter(|pending| pending.next_try <= now) else {
+            return Ok(());
         };
-        let result = match (&self.own, &membership.name) {
-            (Some(own), _) => own.end(&membership.dir, record),
-            (None, Some(name)) => publish::publish_dead(&membership.dir, name, record),
+        let replaced = self.replace(pending.replacement, command_runs);
+        if pending.is_ready {
+            let ready = self.write(&Record::Ready, command_runs);
+            return replaced.and(ready);
+        }
+        replaced
+    }
+
+    /// Writes the death record, into our own tombstone or, with `--exit-only`, into a new one.
+    ///
+    /// # Errors
+    /// As [`OwnTombstone::end`] and [`publish::publish_dead`].
+    pub(super) fn write_death(&self, record: &DeathRecord<'_>) -> Result<(), Error> {
+        let Some(options) = self.options else {
+            return Ok(());
+        };
+        match (&self.tombstone, &options.name) {
+            (Some(own), _) => own.end(&options.dir, record),
+            (None, Some(name)) => publish::publish_dead(&options.dir, name, record),
             (None, None) => Ok(()),
-        };
-        if let Err(error) = result {
-            self.plan.logger.error(error);
         }
     }
 }

@@ -1,12 +1,13 @@
-//! `/dev/termination-log`: where Kubernetes reads why a container ended.
+//! `/dev/termination-log`: Kubernetes reads there why a container ended.
 
+use crate::sys::write::write_all;
 use rustix::fs::{FileType, Mode, OFlags};
 
 const PATH: &str = "/dev/termination-log";
 
-/// Leaves the sentence there, if the file exists and nobody has said anything yet. It is a courtesy:
-/// what goes wrong with it is not worth a word.
-pub(crate) fn leave(sentence: &str) {
+/// Writes the message there, if the file exists and is empty. It is a courtesy to people, so errors are
+/// ignored.
+pub(crate) fn write(message: &str) {
     let flags = OFlags::WRONLY
         | OFlags::APPEND
         | OFlags::NOFOLLOW
@@ -20,6 +21,6 @@ pub(crate) fn leave(sentence: &str) {
         return;
     };
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_size == 0 {
-        let _ = crate::sys::write::write_all(&file, format!("{sentence}\n").as_bytes());
+        let _ = write_all(&file, format!("{message}\n").as_bytes());
     }
 }

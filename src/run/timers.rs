@@ -1,57 +1,58 @@
-//! When what runs out: the dates that the state machine has asked for.
+//! The deadlines of the machine's timers.
 
 use crate::duration::Limit;
 use crate::supervisor::timer::Timer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// A timer that nobody waits for may be this late, so that it shares a wake-up with another.
+/// A notice may be this late, so that it shares a wake-up with another timer.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// When what runs out.
+/// The deadlines of the machine's timers.
 #[derive(Debug, Default)]
-pub(crate) struct Timers {
-    dates: BTreeMap<Timer, Instant>,
-    /// What has run out and was not taken yet.
-    over: BTreeSet<Timer>,
+pub(super) struct Timers {
+    deadlines: BTreeMap<Timer, Instant>,
+    /// Timers that have expired and were not taken yet.
+    expired: BTreeSet<Timer>,
 }
 
 impl Timers {
-    pub(crate) fn arm(&mut self, timer: Timer, limit: Limit) {
-        self.over.remove(&timer);
+    pub(super) fn arm(&mut self, timer: Timer, limit: Limit) {
+        self.expired.remove(&timer);
         match limit.deadline(Instant::now()) {
-            Some(date) => self.dates.insert(timer, date),
-            None => self.dates.remove(&timer),
+            Some(deadline) => self.deadlines.insert(timer, deadline),
+            None => self.deadlines.remove(&timer),
         };
     }
 
-    pub(crate) fn disarm(&mut self, timer: Timer) {
-        self.dates.remove(&timer);
-        self.over.remove(&timer);
+    pub(super) fn disarm(&mut self, timer: Timer) {
+        self.deadlines.remove(&timer);
+        self.expired.remove(&timer);
     }
 
-    /// Whether this timer has run out. It stays so, and wakes nobody any more, until it is taken or armed anew.
-    pub(crate) fn is_over(&mut self, timer: Timer) -> bool {
+    /// Whether this timer has expired. It stays expired, and no longer wakes the loop, until it is taken
+    /// or armed again.
+    pub(super) fn has_expired(&mut self, timer: Timer) -> bool {
         if self
-            .dates
+            .deadlines
             .get(&timer)
-            .is_some_and(|date| *date <= Instant::now())
+            .is_some_and(|deadline| *deadline <= Instant::now())
         {
-            self.dates.remove(&timer);
-            self.over.insert(timer);
+            self.deadlines.remove(&timer);
+            self.expired.insert(timer);
         }
-        self.over.contains(&timer)
+        self.expired.contains(&timer)
     }
 
-    /// Whether this timer has run out, which is forgotten with that.
-    pub(crate) fn take(&mut self, timer: Timer) -> bool {
-        self.is_over(timer) && self.over.remove(&timer)
+    /// Whether this timer has expired. Takes it: the next call returns false.
+    pub(super) fn take(&mut self, timer: Timer) -> bool {
+        self.has_expired(timer) && self.expired.remove(&timer)
     }
 
-    /// A timer that has run out, which is forgotten with that; but not what depends on whether there is to be a
-    /// start: the back-off, and the time for the birth dependencies.
-    pub(crate) fn take_due(&mut self) -> Option<Timer> {
-        if self.dates.is_empty() {
+    /// Takes a timer that has expired. The back-off and the birth timeout are not taken here: the start
+    /// gate decides about them.
+    pub(super) fn take_due(&mut self) -> Option<Timer> {
+        if self.deadlines.is_empty() {
             return None;
         }
         let now = Instant::now();
@@ -62,27 +63,28 @@ impl Timers {
                 Duration::ZERO
             }
         };
-        let is_due = |(timer, date): &(&Timer, &Instant)| {
-            !matches!(timer, Timer::Backoff | Timer::BirthTimeout) && **date <= now + slack(timer)
+        let is_due = |(timer, deadline): &(&Timer, &Instant)| {
+            !matches!(timer, Timer::Backoff | Timer::BirthTimeout)
+                && **deadline <= now + slack(timer)
         };
-        let (timer, _) = self.dates.iter().find(is_due)?;
+        let (timer, _) = self.deadlines.iter().find(is_due)?;
         let timer = *timer;
-        self.dates.remove(&timer);
+        self.deadlines.remove(&timer);
         Some(timer)
     }
 
-    /// When to wake up, if `other` is a date too. A notice waits for another date that is close.
-    pub(crate) fn next(&self, other: Option<Instant>) -> Option<Instant> {
-        if self.dates.is_empty() {
+    /// When to wake up, if `other` is a deadline too. A notice waits for another deadline that is close.
+    pub(super) fn next(&self, other: Option<Instant>) -> Option<Instant> {
+        if self.deadlines.is_empty() {
             return other;
         }
         let strict = self
-            .dates
+            .deadlines
             .iter()
             .filter(|(timer, _)| **timer != Timer::WaitNotice)
-            .map(|(_, date)| *date);
+            .map(|(_, deadline)| *deadline);
         let strict = strict.chain(other).min();
-        match (strict, self.dates.get(&Timer::WaitNotice)) {
+        match (strict, self.deadlines.get(&Timer::WaitNotice)) {
             (Some(strict), Some(notice)) if *notice + SLACK >= strict => Some(strict),
             (_, Some(notice)) => Some(*notice),
             (strict, None) => strict,

@@ -266,7 +266,11 @@ fn a_signal_that_ends_ends_an_inactive_life_and_any_other_is_dropped() {
             let code = sandbox.key("x", "ExitCode").unwrap();
             assert_eq!(code, (128 + signal).to_string());
             assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("interrupted"));
-            assert!(ended.stderr.ends_with(" while sh was not running: exiting\n"));
+            assert!(
+                ended
+                    .stderr
+                    .ends_with(" while sh was not running: exiting\n")
+            );
         }
     });
 }

@@ -1,0 +1,81 @@
+//! What the event loop polls beside signals and timers.
+
+use super::peers::Peers;
+use crate::exit::ExitStatus;
+use crate::managed::ManagedApp;
+use crate::readiness::Readiness;
+use crate::sys::poll::readable;
+use rustix::event::PollFd;
+use rustix::process::Pid;
+use std::time::Instant;
+
+/// Whether a source may start a helper process now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Helpers {
+    Allowed,
+    /// The processes that CMD left behind are being stopped, and a helper would be taken for one of them.
+    Forbidden,
+}
+
+/// A source of events: it wakes the loop, and the loop then polls it.
+pub(super) trait EventSource {
+    /// The descriptor that wakes the loop, and what it waits for there.
+    fn interest(&self) -> Option<PollFd<'_>>;
+
+    /// When to poll the source even if its descriptor is silent.
+    fn deadline(&self, helpers: Helpers) -> Option<Instant>;
+
+    /// The process id of the helper process that runs for this source.
+    fn helper(&self) -> Option<Pid> {
+        None
+    }
+
+    /// A child that is not CMD was reaped. It may be the helper process.
+    fn reaped(&mut self, _pid: Pid, _status: Option<ExitStatus>) {}
+}
+
+impl EventSource for Peers<'_> {
+    fn interest(&self) -> Option<PollFd<'_>> {
+        self.tracker.descriptor().map(readable)
+    }
+
+    fn deadline(&self, _: Helpers) -> Option<Instant> {
+        self.tracker.deadline()
+    }
+}
+
+impl EventSource for Readiness {
+    fn interest(&self) -> Option<PollFd<'_>> {
+        self.interest()
+    }
+
+    fn deadline(&self, _: Helpers) -> Option<Instant> {
+        self.deadline()
+    }
+
+    fn helper(&self) -> Option<Pid> {
+        self.helper_pid()
+    }
+
+    fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
+        self.reaped(pid, status);
+    }
+}
+
+impl EventSource for ManagedApp<'_> {
+    fn interest(&self) -> Option<PollFd<'_>> {
+        self.descriptor().map(readable)
+    }
+
+    fn deadline(&self, helpers: Helpers) -> Option<Instant> {
+        self.deadline(helpers == Helpers::Allowed)
+    }
+
+    fn helper(&self) -> Option<Pid> {
+        self.check_pid()
+    }
+
+    fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
+        self.reaped(pid, status);
+    }
+}

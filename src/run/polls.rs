@@ -1,0 +1,252 @@
+//! What one turn of the event loop polls, source by source. Each poll hands its events to the machine.
+
+use super::EventLoop;
+use super::peers::Peers;
+use crate::exit::Remaining;
+use crate::managed::ManagedApp;
+use crate::managed::debounce::DEBOUNCE_LIMIT;
+use crate::managed::update::ManagedUpdate;
+use crate::process::descendants::Descendants;
+use crate::signal::Signal;
+use crate::supervisor::event::Event;
+use crate::supervisor::timer::Timer;
+use rustix::process::Pid;
+use std::time::Instant;
+
+/// How often at most the source of readiness is polled after CMD has ended. Other writers may never
+/// stop to write.
+const LAST_READINESS_POLLS: u32 = 64;
+
+impl EventLoop<'_> {
+    pub(super) fn poll_signals(&mut self) {
+        self.read_signals();
+    }
+
+    /// Returns whether there may be more signals to read.
+    fn read_signals(&mut self) -> bool {
+        let received = self.signals.read();
+        for signal in received.signals() {
+            self.take_signal(*signal);
+        }
+        // After the signals: a CONT that came together with the stop of CMD has continued CMD, and
+        // exitdir-run does not stop then.
+        if received.children {
+            self.reap();
+        }
+        received.is_full
+    }
+
+    /// Returns whether the signal was forwarded and changes nothing else.
+    pub(super) fn take_signal(&mut self, signal: Signal) -> bool {
+        if let Some(sent) = self.machine.forward_fast(signal) {
+            self.forward(sent);
+            return true;
+        }
+        if signal == Signal::CHLD {
+            self.reap();
+        } else {
+            self.dispatch(Event::Signal(signal));
+        }
+        false
+    }
+
+    /// Reaps all children that have ended: CMD, helper processes, and orphans.
+    fn reap(&mut self) {
+        let pid = self.command.pid();
+        let mut reaped = self.command.reap();
+        if reaped.ended.is_some() && self.only_helpers_are_left() {
+            reaped.remaining = Remaining::Nothing;
+        }
+        for (pid, status) in &reaped.others {
+            for source in self.sources_mut() {
+                source.reaped(*pid, *status);
+            }
+        }
+        if let Some(status) = reaped.ended {
+            // CMD has run for long enough, even if no turn has noticed.
+            if self.timers.take(Timer::SteadyRun) {
+                self.dispatch(Event::Expired(Timer::SteadyRun));
+            }
+            self.drain_readiness(pid);
+            // Dropped after the record: to close a watch takes time.
+            let _source = self.command.readiness.take();
+            self.dispatch(Event::Ended(
+                status,
+                reaped.remaining,
+                reaped.terminal_place,
+            ));
+        }
+        if let Some(signal) = reaped.paused {
+            self.dispatch(Event::Paused(signal));
+        }
+        if self.command.note_remaining(reaped.remaining) {
+            self.dispatch(Event::NoDescendants);
+        } else if let Some(event) = self.signal_descendants() {
+            // The children of those that have just ended are ours now.
+            self.dispatch(event);
+        }
+    }
+
+    /// Whether our children are helper processes only, so that CMD has left no process behind.
+    fn only_helpers_are_left(&self) -> bool {
+        let helpers: Vec<Pid> = self
+            .sources()
+            .filter_map(|source| source.helper())
+            .collect();
+        !helpers.is_empty() && !Descendants::exist_besides(&helpers)
+    }
+
+    /// Reads what CMD has said before its end, as far as it was there then.
+    fn drain_readiness(&mut self, pid: Option<Pid>) {
+        for _ in 0..LAST_READINESS_POLLS {
+            if !self.command.may_send_status() || !self.take_readiness(pid) {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn poll_readiness(&mut self) {
+        let pid = self.command.pid();
+        self.take_readiness(pid);
+    }
+
+    /// Returns whether there may be more to read at once.
+    fn take_readiness(&mut self, pid: Option<Pid>) -> bool {
+        let dir = self.record.dir();
+        let poll = self.command.poll_readiness(pid, dir, self.signals);
+        if let Some(warning) = poll.warning {
+            self.reporter.warn_once(warning);
+        }
+        if poll.ready {
+            self.dispatch(Event::Ready);
+            if !self.command.may_send_status() {
+                // After the record: to close a watch takes time.
+                self.command.readiness = None;
+            }
+        }
+        poll.has_more
+    }
+
+    pub(super) fn poll_configuration(&mut self) {
+        // A check is a child of ours, and would be taken for a process that CMD left behind.
+        let may_check = !self.command.is_stopping_descendants();
+        if let Some(managed) = &mut self.managed {
+            let update = managed.poll(self.signals, may_check);
+            self.apply_configuration(update);
+        }
+    }
+
+    fn apply_configuration(&mut self, update: ManagedUpdate) {
+        update
+            .warnings
+            .iter()
+            .for_each(|text| self.reporter.error(text));
+        update
+            .details
+            .iter()
+            .for_each(|text| self.reporter.debug(text));
+        for warning in update.warnings_once {
+            self.reporter.warn_once(warning);
+        }
+        // Before an activation: CMD starts with the new configuration, and needs no reload for it.
+        if update.reconfigured {
+            self.dispatch(Event::Reconfigured);
+        }
+        match update.active {
+            Some(true) => self.dispatch(Event::Activated),
+            Some(false) => self.dispatch(Event::Deactivated),
+            None => {}
+        }
+    }
+
+    pub(super) fn poll_peers(&mut self) {
+        let Some(peers) = &mut self.peers else {
+            return;
+        };
+        let scan = peers.poll();
+        let cause = peers.stop_cause().cloned();
+        self.reporter.report_faults(scan);
+        if let Some(cause) = cause {
+            self.dispatch(Event::DeathDepHolds(cause));
+        }
+        self.drop_unneeded_peers();
+    }
+
+    /// Without death dependencies the peers do not matter once CMD was started.
+    fn drop_unneeded_peers(&mut self) {
+        if !self.machine.may_wait() && self.plan.death_deps.is_empty() {
+            // The loop does not wait while the kernel closes the watch.
+            if let Some(mut peers) = self.peers.take() {
+                peers.tracker.close_later();
+            }
+        }
+    }
+
+    pub(super) fn retry_replacement(&mut self) {
+        let is_running = self.command.is_running();
+        if let Err(warning) = self.record.retry(self.turn_began, is_running) {
+            self.reporter.warn_once(warning);
+        }
+    }
+
+    /// Starts CMD if a start is due and nothing forbids it. All that was polled in earlier turns is
+    /// polled again first.
+    pub(super) fn poll_start_gate(&mut self) {
+        if !self.is_start_due() {
+            return self.gate.clear();
+        }
+        let since = self.gate.note_due(Instant::now());
+        if !self.is_configuration_at_rest() && since.elapsed() < DEBOUNCE_LIMIT {
+            return;
+        }
+        if let Some(peers) = &mut self.peers {
+            peers.tracker.doubt(self.turn_began);
+        }
+        self.poll_peers();
+        // Signals that have come by now are for exitdir-run, not for the CMD that is started.
+        while self.read_signals() {}
+        let is_due = self.is_start_due();
+        self.gate.clear();
+        if !is_due {
+            return;
+        }
+        if self.timers.take(Timer::Backoff) {
+            self.dispatch(Event::Expired(Timer::Backoff));
+        } else {
+            self.dispatch(Event::BirthDepsHold);
+        }
+        self.drop_unneeded_peers();
+    }
+
+    /// Whether CMD would be started now, as far as is known.
+    fn is_start_due(&mut self) -> bool {
+        if self.exit_status.is_some() {
+            return false;
+        }
+        let is_complete = self.managed.as_ref().is_none_or(ManagedApp::is_complete);
+        let births_hold = || self.peers.as_ref().is_none_or(Peers::births_hold);
+        self.timers.has_expired(Timer::Backoff)
+            || self.machine.is_waiting() && is_complete && births_hold()
+    }
+
+    /// Whether CMD would be started with the configuration that is there now.
+    fn is_configuration_at_rest(&mut self) -> bool {
+        let Some(managed) = &mut self.managed else {
+            return true;
+        };
+        let (update, is_at_rest) = managed.poll_before_start(self.turn_began);
+        self.apply_configuration(update);
+        is_at_rest
+    }
+
+    pub(super) fn poll_timers(&mut self) {
+        // The birth timeout does not count while a start is due and only the configuration is not at rest.
+        let has_expired = self.timers.has_expired(Timer::BirthTimeout);
+        if has_expired && !self.gate.is_due() && self.timers.take(Timer::BirthTimeout) {
+            self.dispatch(Event::Expired(Timer::BirthTimeout));
+        }
+        while let Some(timer) = self.timers.take_due() {
+            self.dispatch(Event::Expired(timer));
+        }
+    }
+}
