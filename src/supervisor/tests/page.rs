@@ -1,6 +1,7 @@
 //! The table of DESIGN.md: every pair of state and event, made from the machine and compared.
 
-use super::walk::{alphabet, maps};
+use super::scenarios::alphabet;
+use super::walk::graphs;
 use crate::exit::{Remaining, TerminalPlace};
 use crate::signal::Signal;
 use crate::supervisor::action::Action;
@@ -97,8 +98,8 @@ type Cells = BTreeMap<(usize, usize), BTreeSet<String>>;
 fn cells() -> Cells {
     let alphabet = alphabet();
     let mut cells = Cells::new();
-    for (_, map) in maps() {
-        for world in &map.worlds {
+    for (_, graph) in graphs() {
+        for world in &graph.states {
             let before = state_name(&world.machine.state);
             let row = STATES.iter().position(|name| *name == before).unwrap();
             for (column, event) in alphabet.iter().enumerate() {

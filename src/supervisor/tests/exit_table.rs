@@ -1,0 +1,201 @@
+//! The exit table row by row, and what each option changes in it.
+
+use super::support::{end, ended, rules, signal, stop_cause};
+use crate::exit::{ExitStatus, StartFailure};
+use crate::protocol::death_deps::Dependence;
+use crate::protocol::tombstone::Reason;
+use crate::signal::Signal;
+use crate::supervisor::event::Event;
+use crate::supervisor::outcome::FinalStatus;
+use crate::supervisor::rules::Rules;
+use crate::supervisor::timer::Timer;
+
+fn stopped(rules: &Rules, dependence: Dependence, status: ExitStatus) -> FinalStatus {
+    end(
+        rules,
+        &[
+            Event::BirthDepsHold,
+            Event::Started,
+            Event::DeathDepHolds(stop_cause(dependence)),
+            ended(status),
+        ],
+    )
+}
+
+#[test]
+fn the_status_after_a_stop_depends_on_the_dependency_and_on_how_the_command_ended() {
+    let term = ExitStatus::Signaled(Signal::TERM);
+    let kill = ExitStatus::Signaled(Signal::KILL);
+    for (status, auxiliary, required) in [
+        (ExitStatus::Exited(0), 0, 143),
+        (term, 0, 143),
+        (ExitStatus::Exited(143), 0, 143),
+        (ExitStatus::Exited(1), 1, 1),
+        (ExitStatus::Exited(130), 130, 130),
+        (ExitStatus::Signaled(Signal::INT), 130, 130),
+        (kill, 137, 137),
+    ] {
+        assert_eq!(
+            stopped(&rules(), Dependence::Auxiliary, status).code,
+            auxiliary,
+            "auxiliary, {status:?}"
+        );
+        assert_eq!(
+            stopped(&rules(), Dependence::Required, status).code,
+            required,
+            "required, {status:?}"
+        );
+    }
+}
+
+#[test]
+fn a_command_obeys_a_stop_if_the_stop_signal_ends_it() {
+    let rules = Rules {
+        stop_signal: Signal::INT,
+        ..rules()
+    };
+    for (status, auxiliary, required) in [
+        (ExitStatus::Exited(0), 0, 130),
+        (ExitStatus::Signaled(Signal::INT), 0, 130),
+        (ExitStatus::Exited(130), 0, 130),
+        (ExitStatus::Signaled(Signal::TERM), 143, 143),
+    ] {
+        assert_eq!(
+            stopped(&rules, Dependence::Auxiliary, status).code,
+            auxiliary,
+            "auxiliary, {status:?}"
+        );
+        assert_eq!(
+            stopped(&rules, Dependence::Required, status).code,
+            required,
+            "required, {status:?}"
+        );
+    }
+}
+
+#[test]
+fn an_expected_code_counts_as_0_but_not_after_a_stop_for_a_required_dependency() {
+    let rules = Rules {
+        expected_codes: vec![3, 143],
+        ..rules()
+    };
+    for (status, by_itself_code, auxiliary, required) in [
+        (ExitStatus::Exited(3), 0, 0, 143),
+        (ExitStatus::Signaled(Signal::TERM), 0, 0, 143),
+        (ExitStatus::Exited(4), 4, 4, 4),
+    ] {
+        let by_itself = end(
+            &rules,
+            &[Event::BirthDepsHold, Event::Started, ended(status)],
+        );
+        assert_eq!(by_itself.code, by_itself_code, "{status:?}");
+        assert_eq!(
+            stopped(&rules, Dependence::Auxiliary, status).code,
+            auxiliary,
+            "auxiliary, {status:?}"
+        );
+        assert_eq!(
+            stopped(&rules, Dependence::Required, status).code,
+            required,
+            "required, {status:?}"
+        );
+    }
+}
+
+#[test]
+fn with_pass_code_the_status_after_every_stop_is_the_commands_own() {
+    let rules = Rules {
+        pass_code: true,
+        ..rules()
+    };
+    for (status, own) in [
+        (ExitStatus::Exited(0), 0),
+        (ExitStatus::Exited(9), 9),
+        (ExitStatus::Signaled(Signal::TERM), 143),
+    ] {
+        for dependence in [Dependence::Auxiliary, Dependence::Required] {
+            assert_eq!(stopped(&rules, dependence, status).code, own);
+        }
+        let timeout = [
+            Event::BirthDepsHold,
+            Event::Started,
+            Event::Expired(Timer::RunTimeout),
+            ended(status),
+        ];
+        assert_eq!(end(&rules, &timeout).code, own);
+    }
+}
+
+#[test]
+fn a_death_dependency_that_holds_before_the_start_decides_the_status() {
+    for (dependence, code) in [(Dependence::Auxiliary, 0), (Dependence::Required, 143)] {
+        let last = end(&rules(), &[Event::DeathDepHolds(stop_cause(dependence))]);
+        assert_eq!((last.code, last.reason), (code, Reason::Stopped));
+    }
+}
+
+#[test]
+fn every_other_end_has_its_status_and_reason() {
+    let run = |events: &[Event]| {
+        let events: Vec<Event> = [Event::BirthDepsHold, Event::Started]
+            .iter()
+            .chain(events)
+            .cloned()
+            .collect();
+        let last = end(&rules(), &events);
+        (last.code, last.reason)
+    };
+    let usr1 = signal("USR1");
+    assert_eq!(run(&[ended(ExitStatus::Exited(7))]), (7, Reason::Exited));
+    assert_eq!(
+        run(&[ended(ExitStatus::Signaled(Signal::KILL))]),
+        (137, Reason::Signaled)
+    );
+    assert_eq!(
+        run(&[
+            Event::Signal(Signal::TERM),
+            ended(ExitStatus::Signaled(Signal::TERM))
+        ]),
+        (143, Reason::Exited)
+    );
+    assert_eq!(
+        run(&[Event::Signal(usr1), ended(ExitStatus::Signaled(usr1))]),
+        (138, Reason::Exited)
+    );
+    assert_eq!(
+        run(&[
+            Event::Expired(Timer::RunTimeout),
+            ended(ExitStatus::Exited(0))
+        ]),
+        (124, Reason::Timeout)
+    );
+    let killed = [
+        Event::DeathDepHolds(stop_cause(Dependence::Auxiliary)),
+        Event::Expired(Timer::GracePeriod),
+        ended(ExitStatus::Signaled(Signal::KILL)),
+    ];
+    assert_eq!(run(&killed), (137, Reason::Killed));
+
+    let begin = |events: &[Event]| {
+        let last = end(&rules(), events);
+        (last.code, last.reason)
+    };
+    assert_eq!(
+        begin(&[Event::Expired(Timer::BirthTimeout)]),
+        (124, Reason::BirthTimeout)
+    );
+    assert_eq!(
+        begin(&[Event::Signal(Signal::INT)]),
+        (130, Reason::Interrupted)
+    );
+    for (failure, code) in [
+        (StartFailure::NotFound(2), 127),
+        (StartFailure::NotExecutable(13), 126),
+        (StartFailure::System(11), 125),
+    ] {
+        assert_eq!(
+            begin(&[Event::BirthDepsHold, Event::StartFailed(failure)]),
+            (code, Reason::ExecFailed)
+        );
+    }
+}

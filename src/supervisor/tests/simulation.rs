@@ -1,0 +1,359 @@
+//! A machine in a simulated world: what can happen next depends on what the machine ordered, and
+//! each step is checked against what must always hold.
+
+use super::scenarios::Management;
+use crate::exit::{ExitStatus, TerminalPlace};
+use crate::protocol::death_deps::Dependence;
+use crate::signal::Signal;
+use crate::supervisor::action::Action;
+use crate::supervisor::event::Event;
+use crate::supervisor::machine::Machine;
+use crate::supervisor::outcome::{EndReason, FinalStatus, StopReason};
+use crate::supervisor::record::Record;
+use crate::supervisor::retries::Retries;
+use crate::supervisor::rules::{OnConfig, Restart, Rules};
+use crate::supervisor::state::MachineState;
+use crate::supervisor::timer::Timer;
+use std::collections::BTreeSet;
+
+/// What has happened so far, as far as the checks need it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Monitor {
+    starting: bool,
+    alive: bool,
+    born: bool,
+    ready: bool,
+    /// The command got the stop signal, or what is forwarded for a TERM.
+    stop_sent: bool,
+    /// exitdir-run sent the command an INT.
+    int_sent: bool,
+    /// The last signal sent to the descendants, while they are stopped.
+    draining: Option<Signal>,
+    /// The grace period of the current stop is over.
+    grace_over: bool,
+    /// A stop was requested while descendants are stopped.
+    drain_expedited: bool,
+    /// Something has happened after which no start may follow.
+    pub(super) stopped_for_good: bool,
+    /// The last run or start was no success.
+    failed: bool,
+    armed: BTreeSet<Timer>,
+    starts: u32,
+    pub(super) finished: bool,
+    /// A command may run.
+    active: bool,
+    /// The tombstone says that no command may run.
+    inactive_recorded: bool,
+    /// There is a newer configuration than that with which the command was started.
+    stale: bool,
+    /// The command was deactivated or reconfigured: the next start is no restart.
+    resumes: bool,
+}
+
+impl Monitor {
+    fn new() -> Monitor {
+        Monitor {
+            starting: false,
+            alive: false,
+            born: false,
+            ready: false,
+            stop_sent: false,
+            int_sent: false,
+            draining: None,
+            grace_over: false,
+            drain_expedited: false,
+            stopped_for_good: false,
+            failed: false,
+            armed: BTreeSet::new(),
+            starts: 0,
+            finished: false,
+            active: true,
+            inactive_recorded: false,
+            stale: false,
+            resumes: false,
+        }
+    }
+}
+
+/// A machine, what has happened to it, and how it came here.
+#[derive(Clone)]
+pub(super) struct Simulation {
+    rules: Rules,
+    management: Management,
+    pub(super) machine: Machine,
+    pub(super) monitor: Monitor,
+    pub(super) trace: Vec<Event>,
+}
+
+/// Two simulations of one scenario with the same key continue in the same way.
+pub(super) type SimulationKey = (MachineState, Retries, Monitor);
+
+impl Simulation {
+    pub(super) fn new(rules: Rules, management: Management) -> Simulation {
+        let machine = Machine::new(rules.clone());
+        let first = machine.initial_actions();
+        let mut simulation = Simulation {
+            rules,
+            management,
+            machine,
+            monitor: Monitor::new(),
+            trace: Vec::new(),
+        };
+        simulation.perform(first, None);
+        simulation
+    }
+
+    pub(super) fn key(&self) -> SimulationKey {
+        let mut monitor = self.monitor.clone();
+        // More starts than the limit allows change nothing.
+        monitor.starts = monitor.starts.min(4);
+        let machine = &self.machine;
+        (machine.state.clone(), machine.retries.clone(), monitor)
+    }
+
+    pub(super) fn is_possible(&self, event: &Event) -> bool {
+        let monitor = &self.monitor;
+        let is_managed = self.management == Management::Managed;
+        match event {
+            Event::Started | Event::StartFailed(_) => monitor.starting,
+            // The caller waits for the answer to a start.
+            _ if monitor.starting => false,
+            Event::Ready | Event::Ended(..) | Event::Paused(_) => monitor.alive,
+            Event::NoDescendants => monitor.draining.is_some(),
+            Event::Expired(timer) => monitor.armed.contains(timer),
+            Event::Activated => is_managed && !monitor.active,
+            Event::Deactivated => is_managed && monitor.active,
+            Event::Reconfigured => is_managed,
+            Event::BirthDepsHold | Event::DeathDepHolds(_) | Event::Signal(_) => true,
+        }
+    }
+
+    /// Whether the event comes without an action of the user or another program.
+    pub(super) fn comes_by_itself(event: &Event) -> bool {
+        match event {
+            Event::Started
+            | Event::StartFailed(_)
+            | Event::Ended(..)
+            | Event::NoDescendants
+            | Event::Expired(_) => true,
+            Event::BirthDepsHold
+            | Event::DeathDepHolds(_)
+            | Event::Signal(_)
+            | Event::Activated
+            | Event::Deactivated
+            | Event::Reconfigured
+            | Event::Ready
+            | Event::Paused(_) => false,
+        }
+    }
+
+    /// Fails with the events that led here unless this holds.
+    pub(super) fn check(&self, holds: bool, violation: &str) {
+        assert!(holds, "{violation}: {:?}", self.trace);
+    }
+
+    pub(super) fn apply(&mut self, event: &Event) {
+        self.trace.push(event.clone());
+        self.note(event);
+        let running = matches!(
+            self.machine.state,
+            MachineState::Running(_) | MachineState::Delaying(..)
+        );
+        let actions = self.machine.step(event.clone());
+        if let (Event::Reconfigured, OnConfig::Send(signal)) = (event, self.rules.on_config) {
+            let sent = actions.contains(&Action::Send(signal));
+            self.check(sent == running, "not exactly a running command is told");
+            self.monitor.stale = false;
+        }
+        let silent = !self.monitor.finished || actions.is_empty();
+        self.check(silent, "an action after the end");
+        self.perform(actions, Some(event));
+        self.check_activity();
+    }
+
+    fn note(&mut self, event: &Event) {
+        let monitor = &mut self.monitor;
+        match event {
+            Event::Started => {
+                monitor.stale = false;
+                monitor.alive = true;
+                monitor.starting = false;
+                monitor.stop_sent = false;
+                monitor.int_sent = false;
+                monitor.failed = false;
+            }
+            Event::StartFailed(_) => {
+                monitor.failed = true;
+                monitor.starting = false;
+            }
+            Event::Ended(status, _, place) => {
+                let by_key = *place == TerminalPlace::Foreground && !monitor.int_sent;
+                monitor.stopped_for_good |= by_key;
+                monitor.alive = false;
+                monitor.failed = *status != ExitStatus::Exited(0);
+            }
+            Event::NoDescendants => monitor.draining = None,
+            Event::Expired(timer) => {
+                monitor.armed.remove(timer);
+                monitor.grace_over |= *timer == Timer::GracePeriod;
+                monitor.stopped_for_good |= *timer == Timer::RunTimeout;
+            }
+            Event::Signal(signal) => {
+                let ends_wait = self.rules.ends_wait(*signal);
+                let counts = monitor.starts > 0 || ends_wait;
+                monitor.stopped_for_good |= self.rules.is_stop_request(*signal) && counts;
+                monitor.drain_expedited |= monitor.draining.is_some() && ends_wait;
+            }
+            Event::DeathDepHolds(_) => monitor.stopped_for_good = true,
+            Event::Activated => monitor.active = true,
+            Event::Deactivated => {
+                monitor.active = false;
+                monitor.resumes = true;
+            }
+            Event::Reconfigured => {
+                monitor.stale = monitor.alive;
+                monitor.resumes = true;
+            }
+            Event::BirthDepsHold | Event::Ready | Event::Paused(_) => {}
+        }
+    }
+
+    /// A command that may not run, or runs with an old configuration, is being stopped.
+    fn check_activity(&self) {
+        let monitor = &self.monitor;
+        let stopping = matches!(self.machine.state, MachineState::Stopping(..));
+        let ends = !monitor.alive || stopping;
+        self.check(monitor.active || ends, "inactive and not stopped");
+        let fresh = !monitor.stale || monitor.stopped_for_good;
+        self.check(fresh || ends, "an old configuration and not stopped");
+        let inactive = matches!(self.machine.state, MachineState::Inactive(_));
+        let known = !monitor.active && monitor.inactive_recorded;
+        self.check(!inactive || known, "inactive and not recorded");
+        self.check(
+            self.machine.active == monitor.active,
+            "the machine is wrong about whether a command may run",
+        );
+    }
+
+    fn perform(&mut self, actions: Vec<Action>, event: Option<&Event>) {
+        for action in actions {
+            self.check(!self.monitor.finished, "an action after the end");
+            match action {
+                Action::Start => self.start(),
+                Action::Send(signal) => self.send(signal),
+                Action::Pause(_) => {
+                    let own = event == Some(&Event::Signal(Signal::TSTP));
+                    self.check(self.monitor.alive || own, "suspended without a command");
+                }
+                Action::SignalDescendants(signal) => self.signal_descendants(signal),
+                Action::Arm(timer, _) => {
+                    self.monitor.grace_over &= timer != Timer::GracePeriod;
+                    self.monitor.armed.insert(timer);
+                }
+                Action::Disarm(timer) => {
+                    self.monitor.armed.remove(&timer);
+                }
+                Action::Record(record) => self.record(&record),
+                Action::Report(_) => {}
+                Action::Finish(last) => self.finish(&last),
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        let monitor = &mut self.monitor;
+        let resumes = std::mem::take(&mut monitor.resumes) && monitor.starts > 0;
+        monitor.starts += u32::from(!resumes);
+        monitor.starting = true;
+        let monitor = &self.monitor;
+        self.check(!monitor.stopped_for_good, "a start after a stop for good");
+        self.check(monitor.active, "a start while no command may run");
+        self.check(!monitor.inactive_recorded, "a start, recorded as inactive");
+        self.check(!monitor.alive, "a second command");
+        self.check(!monitor.ready, "recorded as ready while down");
+        self.check(monitor.draining.is_none(), "a start beside descendants");
+        let restarts = self.rules.restart != Restart::Never;
+        let wanted = monitor.starts == 1 || restarts || resumes;
+        self.check(wanted, "a restart against the rules");
+        let limit = self.rules.restart_limit;
+        let within = limit.is_none_or(|limit| monitor.starts <= limit + 1);
+        self.check(within, "too many restarts");
+    }
+
+    fn send(&mut self, signal: Signal) {
+        self.check(self.monitor.alive, "a signal without a command");
+        let due = self.monitor.stop_sent && self.monitor.grace_over;
+        self.check(signal != Signal::KILL || due, "KILL too early");
+        let stops = [
+            Some(self.rules.stop_signal),
+            self.rules.forwarding.sent_for(Signal::TERM),
+        ];
+        self.monitor.stop_sent |= stops.contains(&Some(signal));
+        self.monitor.int_sent |= signal == Signal::INT;
+    }
+
+    fn signal_descendants(&mut self, signal: Signal) {
+        self.check(!self.monitor.alive, "descendants before the command");
+        let before = self.monitor.draining.replace(signal);
+        let urgent = self.monitor.grace_over || self.monitor.drain_expedited;
+        let due = before.is_some() && urgent;
+        self.check(
+            signal != Signal::KILL || due,
+            "descendants killed too early",
+        );
+    }
+
+    fn record(&mut self, record: &Record) {
+        match record {
+            Record::Born { ready } => {
+                self.check(self.monitor.alive, "born and not alive");
+                self.check(!self.monitor.born, "born twice");
+                self.check(!self.monitor.inactive_recorded, "born and inactive");
+                self.monitor.born = true;
+                self.monitor.ready = *ready;
+            }
+            Record::Ready => {
+                self.check(self.monitor.alive, "ready and not alive");
+                self.monitor.ready = true;
+            }
+            Record::Down | Record::Inactive => {
+                self.check(!self.monitor.alive, "down and alive");
+                self.monitor.ready = false;
+                self.monitor.inactive_recorded = *record == Record::Inactive;
+            }
+            Record::Cause(_) => {
+                self.check(self.monitor.stopped_for_good, "a cause without a death");
+            }
+        }
+    }
+
+    fn finish(&mut self, last: &FinalStatus) {
+        self.monitor.finished = true;
+        self.check(!self.monitor.alive, "the end while the command lives");
+        let drained = self.monitor.draining.is_none();
+        self.check(drained, "the end while descendants live");
+        let clean = last.code != 0 || self.may_be_success(last);
+        self.check(clean, "a failure was turned into a success");
+    }
+
+    /// Whether status 0 is right: not after a failure that did not come from a stop by exitdir-run.
+    fn may_be_success(&self, last: &FinalStatus) -> bool {
+        let succeeded = !self.monitor.failed;
+        match &last.end_reason {
+            EndReason::CommandEnded(_) => succeeded,
+            EndReason::Stopped(_) if self.rules.pass_code => succeeded,
+            EndReason::Stopped(StopReason::Dependency(cause)) | EndReason::NotStarted(cause) => {
+                cause.dependence == Dependence::Auxiliary
+            }
+            EndReason::NotRestarted(cause) => {
+                cause.dependence == Dependence::Auxiliary || self.rules.pass_code && succeeded
+            }
+            EndReason::Stopped(
+                StopReason::RunTimeout | StopReason::Deactivated | StopReason::Reconfigured,
+            )
+            | EndReason::BirthTimeout
+            | EndReason::Interrupted(_)
+            | EndReason::StartFailed(_) => false,
+        }
+    }
+}

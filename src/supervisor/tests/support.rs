@@ -1,0 +1,115 @@
+//! What the tests of the machine share: rules, events and what they lead to.
+
+use crate::duration::Limit;
+use crate::exit::{ExitStatus, Remaining, TerminalPlace};
+use crate::protocol::death_deps::{Dependence, StopCause};
+use crate::protocol::name::Name;
+use crate::signal::{Signal, SignalSet};
+use crate::supervisor::action::Action;
+use crate::supervisor::event::Event;
+use crate::supervisor::forwarding::Forwarding;
+use crate::supervisor::machine::Machine;
+use crate::supervisor::outcome::FinalStatus;
+use crate::supervisor::record::Record;
+use crate::supervisor::rules::{OnConfig, Restart, Rules};
+use std::time::Duration;
+
+pub(super) fn signal(name: &str) -> Signal {
+    Signal::parse(name).unwrap()
+}
+
+pub(super) fn ended(status: ExitStatus) -> Event {
+    Event::Ended(status, Remaining::Nothing, TerminalPlace::Elsewhere)
+}
+
+pub(super) fn stop_cause(dependence: Dependence) -> StopCause {
+    StopCause {
+        cause: Name::new("peer").unwrap(),
+        dependence,
+        description: "peer died".to_owned(),
+    }
+}
+
+pub(super) fn rules() -> Rules {
+    Rules {
+        birth_timeout: Limit::After(Duration::from_secs(300)),
+        run_timeout: Limit::After(Duration::from_secs(60)),
+        grace_period: Limit::After(Duration::from_secs(30)),
+        stop_signal: Signal::TERM,
+        pass_code: false,
+        expected_codes: Vec::new(),
+        ready_on_start: true,
+        ignored_signals: SignalSet::default(),
+        stop_delay: Limit::After(Duration::ZERO),
+        forwarding: Forwarding::new(Signal::TERM, &[]),
+        restart: Restart::Never,
+        restart_limit: None,
+        wait_descendants: false,
+        on_config: OnConfig::Restart,
+    }
+}
+
+/// Feeds the events and returns the end that they lead to.
+pub(super) fn end(rules: &Rules, events: &[Event]) -> FinalStatus {
+    let mut machine = Machine::new(rules.clone());
+    let actions: Vec<Action> = events
+        .iter()
+        .flat_map(|event| machine.step(event.clone()))
+        .collect();
+    let ends: Vec<FinalStatus> = actions
+        .into_iter()
+        .filter_map(|action| {
+            if let Action::Finish(last) = action {
+                Some(last)
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(ends.len(), 1, "{events:?}");
+    ends[0].clone()
+}
+
+/// The signals that the command gets for the events after its start.
+pub(super) fn sent(rules: &Rules, events: &[Event]) -> Vec<String> {
+    let mut machine = Machine::new(rules.clone());
+    let begin = [Event::BirthDepsHold, Event::Started];
+    let actions: Vec<Action> = begin
+        .iter()
+        .chain(events)
+        .flat_map(|event| machine.step(event.clone()))
+        .collect();
+    let sent = |action: &Action| match action {
+        Action::Send(signal) => Some(signal.to_string()),
+        _ => None,
+    };
+    actions.iter().filter_map(sent).collect()
+}
+
+pub(super) fn received(name: &str) -> Event {
+    Event::Signal(signal(name))
+}
+
+pub(super) fn rewriting(rewrites: &[(&str, Option<&str>)]) -> Rules {
+    let rewrites: Vec<(Signal, Option<Signal>)> = rewrites
+        .iter()
+        .map(|(from, to)| (signal(from), to.map(signal)))
+        .collect();
+    Rules {
+        forwarding: Forwarding::new(Signal::TERM, &rewrites),
+        ..rules()
+    }
+}
+
+/// An action in a word; `None` for timers, reports and a birth.
+pub(super) fn summary(action: &Action) -> Option<String> {
+    match action {
+        Action::Start => Some("start".to_owned()),
+        Action::Send(signal) => Some(signal.to_string()),
+        Action::Record(Record::Down) => Some("down".to_owned()),
+        Action::Record(Record::Inactive) => Some("inactive".to_owned()),
+        Action::Record(Record::Cause(_)) => Some("cause".to_owned()),
+        Action::Finish(last) => Some(format!("end {}", last.code)),
+        _ => None,
+    }
+}
