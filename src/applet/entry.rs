@@ -1,5 +1,5 @@
-//! How an applet begins: from its arguments to a plan. `--help`, `--version` and usage errors end
-//! it there. And what applets print.
+//! How an applet begins: from its arguments to a plan. After `--help`, `--version` or a usage error
+//! nothing more is done. Also how applets print.
 
 use super::args::{ParsedArgs, parse};
 use super::spec::{CommandSpec, HELP, VERSION};

@@ -198,7 +198,7 @@ fn the_layering_is_read_as_the_code_is_written() {
     assert!(code.len() > 60, "{:?}", code.keys());
     let uses = uses(&code).modules;
     for (from, to) in [
-        ("run", "supervisor"),
+        ("run", "supervisor::machine"),
         ("protocol::life", "protocol::tombstone"),
         ("sys::signals", "signal"),
         ("applet::run", "applet::args"),
