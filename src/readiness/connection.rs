@@ -1,7 +1,8 @@
-//! One try of `tcp` or `http`: a connection, and what is answered on it. Never blocks.
+//! One attempt of a `tcp` or `http` probe: a connection, and the beginning of the response. Never
+//! blocks.
 //!
-//! An HTTP client of its own, because all that is wanted is the first line of an answer; a library would be
-//! larger than everything else in the binary.
+//! This is an HTTP client of our own: the probe needs only the first line of a response, and a
+//! library would be larger than the rest of the binary.
 
 use crate::readiness::spec::HttpTarget;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -10,7 +11,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-/// How far a try has come.
+/// How far an attempt has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     Pending,
@@ -18,23 +19,22 @@ pub(super) enum Progress {
     Failed,
 }
 
-/// A connection that is being made or talked on.
 pub(super) struct Connection {
     socket: OwnedFd,
     stage: ConnectionStage,
-    /// What is to be said once it is made; `None` if an accepted connection is all that is asked for.
+    /// What to send; `None` if an accepted connection is success.
     request: Option<Vec<u8>>,
 }
 
 enum ConnectionStage {
     Connecting,
-    /// So many bytes were sent.
+    /// The number of bytes sent so far.
     Sending(usize),
-    /// The beginning of the answer.
+    /// The response so far.
     Receiving(Vec<u8>),
 }
 
-/// `HTTP/1.1 200`: as much as is looked at of an answer.
+/// The length of `HTTP/1.1 200`, the part of a response that is read.
 const STATUS_LENGTH: usize = 12;
 
 impl Connection {
@@ -68,7 +68,7 @@ impl Connection {
         }
     }
 
-    /// What to wait for.
+    /// The descriptor to wait for, and the event.
     pub(super) fn interest(&self) -> PollFd<'_> {
         let flags = match self.stage {
             ConnectionStage::Connecting | ConnectionStage::Sending(_) => PollFlags::OUT,
@@ -77,7 +77,7 @@ impl Connection {
         PollFd::new(&self.socket, flags)
     }
 
-    /// Goes as far as is possible without waiting.
+    /// Does what is possible without waiting.
     pub(super) fn proceed(&mut self) -> Progress {
         loop {
             let step = match &mut self.stage {
@@ -86,7 +86,7 @@ impl Connection {
                     let request = self.request.as_deref().unwrap_or_default();
                     send(&self.socket, request, sent)
                 }
-                ConnectionStage::Receiving(answer) => return receive(&self.socket, answer),
+                ConnectionStage::Receiving(response) => return receive(&self.socket, response),
             };
             match step {
                 Ok(Some(next)) => self.stage = next,
@@ -97,7 +97,7 @@ impl Connection {
         }
     }
 
-    /// What comes after the connection; `None` if that was all.
+    /// The stage after an accepted connection; `None` if there is none.
     fn connect(&self) -> Result<Option<ConnectionStage>, Errno> {
         let mut ready = [PollFd::new(&self.socket, PollFlags::OUT)];
         let at_once = Timespec {
@@ -108,7 +108,8 @@ impl Connection {
             return Err(Errno::AGAIN);
         }
         rustix::net::sockopt::socket_error(&self.socket)??;
-        // Where nobody listens on a port of the ephemeral range, a socket can be connected to itself.
+        // If no process listens on the port, and the port is in the ephemeral range, the kernel can
+        // choose it for this end too: then the socket is connected to itself.
         if Some(rustix::net::getsockname(&self.socket)?) == rustix::net::getpeername(&self.socket)?
         {
             return Err(Errno::CONNREFUSED);
@@ -131,29 +132,29 @@ fn send(
     }))
 }
 
-/// Reads no more than the status: whoever sends a megabyte may keep it.
-fn receive(socket: &OwnedFd, answer: &mut Vec<u8>) -> Progress {
+/// Reads only up to the status, however long the response is.
+fn receive(socket: &OwnedFd, response: &mut Vec<u8>) -> Progress {
     let mut buffer = [0; STATUS_LENGTH];
     loop {
-        let missing = STATUS_LENGTH.saturating_sub(answer.len());
-        let room = buffer.get_mut(..missing).unwrap_or_default();
+        let wanted = STATUS_LENGTH.saturating_sub(response.len());
+        let room = buffer.get_mut(..wanted).unwrap_or_default();
         match rustix::io::read(socket, &mut *room) {
             Ok(0) => return Progress::Failed,
-            Ok(length) => answer.extend(room.iter().take(length)),
+            Ok(length) => response.extend(room.iter().take(length)),
             Err(Errno::AGAIN) => return Progress::Pending,
             Err(Errno::INTR) => {}
             Err(_) => return Progress::Failed,
         }
-        if answer.len() >= STATUS_LENGTH {
-            return judge(answer);
+        if response.len() >= STATUS_LENGTH {
+            return evaluate(response);
         }
     }
 }
 
-/// `HTTP/1.x NNN` with 2xx or 3xx (RFC 9112, section 4).
-fn judge(answer: &[u8]) -> Progress {
-    let is_http = answer.starts_with(b"HTTP/1.") && answer.get(8) == Some(&b' ');
-    let class = answer.get(9);
+/// Success is `HTTP/1.x NNN` with 2xx or 3xx (RFC 9112, section 4).
+fn evaluate(response: &[u8]) -> Progress {
+    let is_http = response.starts_with(b"HTTP/1.") && response.get(8) == Some(&b' ');
+    let class = response.get(9);
     if is_http && matches!(class, Some(b'2' | b'3')) {
         Progress::Succeeded
     } else {
@@ -166,8 +167,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_and_three_hundreds_of_http_1_are_success() {
-        for (answer, progress) in [
+    fn statuses_2xx_and_3xx_of_http_1_are_success() {
+        for (response, progress) in [
             ("HTTP/1.1 200", Progress::Succeeded),
             ("HTTP/1.0 204", Progress::Succeeded),
             ("HTTP/1.1 302", Progress::Succeeded),
@@ -178,7 +179,7 @@ mod tests {
             ("SSH-2.0-200 ", Progress::Failed),
             ("220 smtp 200", Progress::Failed),
         ] {
-            assert_eq!(judge(answer.as_bytes()), progress, "{answer}");
+            assert_eq!(evaluate(response.as_bytes()), progress, "{response}");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! A file that appears: by creation, by rename, in a directory that is made later.
+//! `--ready-on file`: the command is ready when a file exists, whether it is created, renamed into
+//! place, or in a directory that is created later.
 //!
-//! inotify watches the nearest directory on the way that exists; a look every second runs beside it,
-//! since some file systems drop events in silence.
+//! inotify watches the nearest directory above the file. The file is also checked every second,
+//! because some file systems drop events silently.
 
 use super::update::ReadinessUpdate;
 use crate::watch::nearest_dir::NearestDirWatch;
@@ -9,8 +10,8 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Between looks if nothing is heard.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// The time between two checks without an event.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(crate) struct FileWatch {
     path: PathBuf,
@@ -36,12 +37,13 @@ impl FileWatch {
     }
 
     pub(super) fn poll(&mut self) -> ReadinessUpdate {
-        self.next_check = Instant::now() + INTERVAL;
+        self.next_check = Instant::now() + CHECK_INTERVAL;
         self.watch.drain();
-        let mut is_ready = self.is_there();
-        // Armed, then looked: what came in between is not missed. Directories may be made while we walk.
+        let mut is_ready = self.exists();
+        // Each new watch needs another check: the file, or a directory nearer to it, may have been
+        // created before the watch was armed.
         while !is_ready && self.watch.arm() {
-            is_ready = self.is_there();
+            is_ready = self.exists();
         }
         ReadinessUpdate {
             is_ready,
@@ -49,8 +51,8 @@ impl FileWatch {
         }
     }
 
-    fn is_there(&self) -> bool {
-        // What cannot be asked for may be there later.
+    fn exists(&self) -> bool {
+        // Any error counts as missing: the file may become accessible later.
         std::fs::metadata(&self.path).is_ok()
     }
 }

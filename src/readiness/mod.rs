@@ -1,8 +1,8 @@
-//! Finding out when a command is ready: one source for each way of [`ReadyOn`]. Decides nothing about it.
+//! Finding out when a command is ready, with one source for each kind of [`ReadyOn`].
 //!
-//! A source lives as long as one run of the command. Where something tells of readiness it is heard at
-//! once; tcp, http and exec are tried every second, with a second to answer. Descriptors that a command sends
-//! are closed, but never one of our own tombstone: closing that would drop the lock.
+//! A source lives as long as one run of the command. `notify`, `fd` and `file` notice readiness at
+//! once; `tcp`, `http` and `exec` are tried every second, with one second to answer. Nothing here
+//! decides what follows from readiness.
 
 mod connection;
 mod file;
@@ -13,6 +13,10 @@ pub(crate) mod spec;
 pub(crate) mod update;
 
 use crate::exit::ExitStatus;
+use crate::readiness::file::FileWatch;
+use crate::readiness::notify::NotifySocket;
+use crate::readiness::pipe::ReadinessPipe;
+use crate::readiness::probe::Probe;
 use crate::readiness::spec::ReadyOn;
 use crate::readiness::update::ReadinessUpdate;
 use crate::store::exit_dir::ExitDir;
@@ -26,18 +30,20 @@ use std::time::Instant;
 
 /// A source in use.
 pub(crate) enum Readiness {
-    Notify(notify::NotifySocket),
-    Pipe(pipe::ReadinessPipe),
-    File(file::FileWatch),
-    Probe(probe::Probe),
+    Notify(NotifySocket),
+    Pipe(ReadinessPipe),
+    File(FileWatch),
+    Probe(Probe),
 }
 
 impl Readiness {
-    /// Makes what the command is to be started with; `None` where nothing has to be found out. `has_tombstone` is
-    /// whether anybody can see the answer: nobody is asked for nothing, but what a command was promised it gets.
+    /// Prepares the source for a command that is about to start. `None` if there is nothing to poll.
+    ///
+    /// A life without a tombstone cannot show that its command is ready, so nothing is probed for
+    /// it. The command still gets the descriptor or the variable that its options promise.
     ///
     /// # Errors
-    /// Why it cannot be made: there is no descriptor left, mostly.
+    /// Usually that no descriptor is left.
     pub(crate) fn prepare(on: &ReadyOn, has_tombstone: bool) -> Result<Option<Readiness>, Errno> {
         Ok(Some(match on {
             ReadyOn::Start | ReadyOn::Signal => return Ok(None),
@@ -46,16 +52,16 @@ impl Readiness {
             {
                 return Ok(None);
             }
-            ReadyOn::Notify => Readiness::Notify(notify::NotifySocket::open()?),
-            ReadyOn::Descriptor(number) => Readiness::Pipe(pipe::ReadinessPipe::open(*number)?),
-            ReadyOn::File(path) => Readiness::File(file::FileWatch::new(path)),
-            ReadyOn::Tcp(address) => Readiness::Probe(probe::Probe::tcp(*address)),
-            ReadyOn::Http(target) => Readiness::Probe(probe::Probe::http(target)),
-            ReadyOn::Exec(words) => Readiness::Probe(probe::Probe::exec(words)?),
+            ReadyOn::Notify => Readiness::Notify(NotifySocket::open()?),
+            ReadyOn::Descriptor(number) => Readiness::Pipe(ReadinessPipe::open(*number)?),
+            ReadyOn::File(path) => Readiness::File(FileWatch::new(path)),
+            ReadyOn::Tcp(address) => Readiness::Probe(Probe::tcp(*address)),
+            ReadyOn::Http(target) => Readiness::Probe(Probe::http(target)),
+            ReadyOn::Exec(words) => Readiness::Probe(Probe::exec(words)?),
         }))
     }
 
-    /// A descriptor for the command, and the number under which it gets it.
+    /// A descriptor to pass to the command, and its number there.
     pub(crate) fn command_descriptor(&self) -> Option<(BorrowedFd<'_>, RawFd)> {
         match self {
             Readiness::Pipe(pipe) => pipe.command_descriptor(),
@@ -63,7 +69,7 @@ impl Readiness {
         }
     }
 
-    /// A variable for the command.
+    /// A variable to set for the command, and its value.
     pub(crate) fn command_variable(&self) -> Option<(&'static str, &str)> {
         match self {
             Readiness::Notify(socket) => Some((notify::VARIABLE, socket.address())),
@@ -71,7 +77,7 @@ impl Readiness {
         }
     }
 
-    /// The command has what was made for it.
+    /// The command has started, with the descriptor and the variable above.
     pub(crate) fn command_started(&mut self) {
         match self {
             Readiness::Pipe(pipe) => pipe.command_started(),
@@ -79,7 +85,7 @@ impl Readiness {
         }
     }
 
-    /// What to wait for.
+    /// The descriptor to wait for, and the event.
     pub(crate) fn interest(&self) -> Option<PollFd<'_>> {
         match self {
             Readiness::Notify(socket) => socket.descriptor().map(poll::readable),
@@ -89,7 +95,7 @@ impl Readiness {
         }
     }
 
-    /// When to look even if nothing comes.
+    /// When to poll even if the descriptor is not ready.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self {
             Readiness::Notify(_) => None,
@@ -99,7 +105,8 @@ impl Readiness {
         }
     }
 
-    /// Looks whether the command is ready. `command` is its process id, `dir` the directory of our own tombstone.
+    /// Finds out whether the command is ready. `command` is its process id; `dir` is the directory
+    /// with the tombstone of this life.
     pub(crate) fn poll(
         &mut self,
         command: Option<Pid>,
@@ -114,7 +121,7 @@ impl Readiness {
         }
     }
 
-    /// A child that is not the command has ended: perhaps a probe.
+    /// Takes note of a child that has ended and is not the command. It may be a probe.
     pub(crate) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
         match self {
             Readiness::Probe(probe) => probe.reaped(pid, status),
@@ -122,7 +129,7 @@ impl Readiness {
         }
     }
 
-    /// The process of a probe that runs.
+    /// The process of a running probe.
     pub(crate) fn helper_pid(&self) -> Option<Pid> {
         match self {
             Readiness::Probe(probe) => probe.helper_pid(),
@@ -130,7 +137,8 @@ impl Readiness {
         }
     }
 
-    /// Whether there is anything to look for once the command is ready.
+    /// Whether the source must be polled after the command has become ready: a command may send its
+    /// status later, and must not be killed by `PIPE` if it writes more.
     pub(crate) fn outlives_readiness(&self) -> bool {
         match self {
             Readiness::Notify(_) | Readiness::Pipe(_) => true,

@@ -1,4 +1,5 @@
-//! A newline on a descriptor: s6's way to say that a service is up.
+//! `--ready-on fd`: the command writes a newline to a descriptor, which is how services of s6 report
+//! that they are ready.
 
 use super::update::ReadinessUpdate;
 use rustix::io::Errno;
@@ -6,33 +7,36 @@ use rustix::pipe::PipeFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// Reads in one look: a command that writes without end must not keep us from everything else.
-const BATCH: usize = 16;
-/// A command that is about to end has closed it just before: only after this time that is worth a word.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The reads of one poll at most: a command that never stops writing must not keep this process
+/// from its other work.
+const READ_LIMIT: usize = 16;
+/// How long after the command has closed the descriptor without a newline there is a warning. A
+/// command that ends closes it too, and its end says more than the warning.
+const WARNING_DELAY: Duration = Duration::from_secs(1);
 
-/// Our end of the pipe, until the other one is closed.
 pub(crate) struct ReadinessPipe {
+    /// The end of this process, until the other end is closed.
     reader: Option<OwnedFd>,
-    /// The command's end, until it has it.
+    /// The end of the command, until the command has it.
     writer: Option<OwnedFd>,
+    /// The command's number for its end.
     number: RawFd,
-    ready: bool,
-    /// When to say that it was closed too early.
+    was_ready: bool,
+    /// When to warn that the descriptor was closed without a newline.
     warn_at: Option<Instant>,
 }
 
 impl ReadinessPipe {
     pub(super) fn open(number: u16) -> Result<ReadinessPipe, Errno> {
         let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-        // Our end alone: a command may not expect that its own does not block.
+        // Only this end: a command may rely on blocking writes.
         let flags = rustix::fs::OFlags::NONBLOCK;
         rustix::fs::fcntl_setfl(&reader, flags)?;
         Ok(ReadinessPipe {
             reader: Some(reader),
             writer: Some(writer),
             number: RawFd::from(number),
-            ready: false,
+            was_ready: false,
             warn_at: None,
         })
     }
@@ -41,7 +45,7 @@ impl ReadinessPipe {
         self.writer.as_ref().map(|fd| (fd.as_fd(), self.number))
     }
 
-    /// Without an end of our own we see when the last other one is closed.
+    /// Closes the copy of the command's end, so that a read reports when the last one is closed.
     pub(super) fn command_started(&mut self) {
         self.writer = None;
     }
@@ -54,10 +58,10 @@ impl ReadinessPipe {
         self.warn_at
     }
 
-    /// Reads what is there. After the newline too: a command that goes on writing must not be killed by `PIPE`.
+    /// Reads after the newline too: a command that keeps writing must not be killed by `PIPE`.
     pub(super) fn poll(&mut self) -> ReadinessUpdate {
         let mut update = ReadinessUpdate::default();
-        for _ in 0..BATCH {
+        for _ in 0..READ_LIMIT {
             let Some(reader) = &self.reader else {
                 break;
             };
@@ -65,14 +69,14 @@ impl ReadinessPipe {
             match rustix::io::read(reader, &mut buffer) {
                 Ok(0) => {
                     self.reader = None;
-                    self.warn_at = (!self.ready).then(|| Instant::now() + PATIENCE);
+                    self.warn_at = (!self.was_ready).then(|| Instant::now() + WARNING_DELAY);
                 }
                 Ok(length) => {
                     let text = buffer.get(..length).unwrap_or_default();
-                    update.is_ready |= !self.ready && text.contains(&b'\n');
-                    self.ready |= update.is_ready;
+                    update.is_ready |= !self.was_ready && text.contains(&b'\n');
+                    self.was_ready |= update.is_ready;
                 }
-                // AGAIN, or a reason that will be gone the next time.
+                // EAGAIN, or a passing error; the next poll reads again.
                 Err(_) => break,
             }
         }

@@ -1,4 +1,5 @@
-//! Sources that tell nothing by themselves: tcp, http and exec are tried every second.
+//! `--ready-on tcp`, `http` and `exec`: sources that report nothing by themselves and are tried every
+//! second.
 
 use super::connection::{Connection, Progress};
 use super::update::ReadinessUpdate;
@@ -13,15 +14,15 @@ use rustix::process::Pid;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// From one try to the next.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// What a try may take.
-const TIMEOUT: Duration = Duration::from_secs(1);
+/// The time from the start of one attempt to the start of the next.
+const ATTEMPT_INTERVAL: Duration = Duration::from_secs(1);
+/// How long one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Probe {
     kind: ProbeKind,
     attempt: Option<ProbeAttempt>,
-    /// When the next try begins.
+    /// When the next attempt starts.
     next: Instant,
 }
 
@@ -31,7 +32,6 @@ enum ProbeKind {
     Exec(CommandLine),
 }
 
-/// A try under way.
 struct ProbeAttempt {
     in_flight: InFlight,
     deadline: Instant,
@@ -67,7 +67,7 @@ impl Probe {
     pub(super) fn interest(&self) -> Option<PollFd<'_>> {
         match &self.attempt.as_ref()?.in_flight {
             InFlight::Connection(connection) => Some(connection.interest()),
-            // Its end comes as a signal.
+            // Its end arrives as a signal.
             InFlight::Helper(_) => None,
         }
     }
@@ -86,43 +86,33 @@ impl Probe {
     }
 
     pub(super) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
-        let Some(ProbeAttempt {
-            in_flight: InFlight::Helper(helper),
-            ..
-        }) = &mut self.attempt
-        else {
-            return;
-        };
-        helper.reaped(pid, status);
+        if let Some(attempt) = &mut self.attempt
+            && let InFlight::Helper(helper) = &mut attempt.in_flight
+        {
+            helper.reaped(pid, status);
+        }
     }
 
     pub(super) fn poll(&mut self, signals: &Signals) -> ReadinessUpdate {
         let mut update = ReadinessUpdate::default();
         let now = Instant::now();
         if self.attempt.is_none() && self.next <= now {
-            self.next = now + INTERVAL;
-            match self.begin(signals) {
-                Ok(in_flight) => {
-                    let deadline = now + TIMEOUT;
-                    self.attempt = in_flight.map(|in_flight| ProbeAttempt {
+            self.next = now + ATTEMPT_INTERVAL;
+            match self.start(signals) {
+                Ok(started) => {
+                    let deadline = now + ATTEMPT_TIMEOUT;
+                    self.attempt = started.map(|in_flight| ProbeAttempt {
                         in_flight,
                         deadline,
                     });
                 }
-                Err(complaint) => update.warning = Some(complaint),
+                Err(warning) => update.warning = Some(warning),
             }
         }
         let Some(attempt) = &mut self.attempt else {
             return update;
         };
-        let progress = match &mut attempt.in_flight {
-            InFlight::Connection(connection) => connection.proceed(),
-            InFlight::Helper(helper) => match helper.outcome() {
-                None => Progress::Pending,
-                Some(HelperOutcome::Succeeded) => Progress::Succeeded,
-                Some(HelperOutcome::Failed | HelperOutcome::Killed(_)) => Progress::Failed,
-            },
-        };
+        let progress = attempt.in_flight.proceed();
         update.is_ready = progress == Progress::Succeeded;
         if progress != Progress::Pending || attempt.deadline <= now {
             self.attempt = None;
@@ -130,18 +120,30 @@ impl Probe {
         update
     }
 
-    /// `None` if it has failed already.
-    fn begin(&self, signals: &Signals) -> Result<Option<InFlight>, String> {
+    /// Starts an attempt; `None` if it has failed already.
+    fn start(&self, signals: &Signals) -> Result<Option<InFlight>, String> {
         Ok(match &self.kind {
             ProbeKind::Tcp(address) => Connection::tcp(*address).map(InFlight::Connection),
             ProbeKind::Http(target) => Connection::http(target).map(InFlight::Connection),
             ProbeKind::Exec(command) => {
-                // What a probe prints every second is not the command's.
+                // Its output, every second, would drown that of the command.
                 let helper = Helper::start(command, signals, HelperOutput::Discard);
-                let failed =
-                    |because| format!("cannot run the probe {}: {because}", command.display());
+                let failed = |why| format!("cannot run the probe {}: {why}", command.display());
                 Some(InFlight::Helper(helper.map_err(failed)?))
             }
         })
+    }
+}
+
+impl InFlight {
+    fn proceed(&mut self) -> Progress {
+        match self {
+            InFlight::Connection(connection) => connection.proceed(),
+            InFlight::Helper(helper) => match helper.outcome() {
+                None => Progress::Pending,
+                Some(HelperOutcome::Succeeded) => Progress::Succeeded,
+                Some(HelperOutcome::Failed | HelperOutcome::Killed(_)) => Progress::Failed,
+            },
+        }
     }
 }

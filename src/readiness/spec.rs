@@ -1,4 +1,4 @@
-//! `--ready-on`: what makes a command ready. Pure: text in, value out.
+//! The values of `--ready-on`: what makes a command ready. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -6,44 +6,42 @@ use std::path::PathBuf;
 /// A source of readiness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ReadyOn {
-    /// The command was executed.
+    /// The command has been executed.
     Start,
-    /// Somebody says so: `exitdir-signal --ready`.
+    /// `exitdir-signal --ready` reports it.
     Signal,
-    /// The command says so on `$NOTIFY_SOCKET` (sd_notify(3)).
+    /// The command reports it to `$NOTIFY_SOCKET` (sd_notify(3)).
     Notify,
     /// The command writes a newline to this descriptor (s6's notification-fd).
     Descriptor(u16),
-    /// The file is there.
+    /// The file exists.
     File(PathBuf),
     /// A connection is accepted.
     Tcp(SocketAddr),
-    /// GET is answered with 2xx or 3xx.
+    /// The response to a GET request has status 2xx or 3xx.
     Http(HttpTarget),
-    /// The program, with its arguments, exits with 0.
+    /// A program exits with 0; these are its words.
     Exec(Vec<String>),
 }
 
-/// What to GET, and where.
+/// Where to send the request, and for which path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpTarget {
     pub(crate) address: SocketAddr,
-    /// As it was written, for the `Host` header.
+    /// The value of the `Host` header.
     pub(crate) host: String,
     /// Begins with a slash.
     pub(crate) path: String,
 }
 
-/// s6's, where none is named.
-const DESCRIPTOR: u16 = 3;
-/// The highest that every limit of descriptors allows.
-const LAST_DESCRIPTOR: u16 = 255;
+/// The descriptor of `fd` without a number, as usual for s6.
+const DEFAULT_DESCRIPTOR: u16 = 3;
+/// The highest descriptor that any common limit allows.
+const MAX_DESCRIPTOR: u16 = 255;
 
 impl ReadyOn {
-    /// Reads a source.
-    ///
     /// # Errors
-    /// What was expected.
+    /// A sentence that says what was expected.
     pub(crate) fn parse(text: &str) -> Result<ReadyOn, String> {
         let (kind, rest) = match text.split_once(':') {
             Some((kind, rest)) => (kind, Some(rest)),
@@ -53,12 +51,12 @@ impl ReadyOn {
             ("start", None) => Ok(ReadyOn::Start),
             ("signal", None) => Ok(ReadyOn::Signal),
             ("notify", None) => Ok(ReadyOn::Notify),
-            ("fd", None) => Ok(ReadyOn::Descriptor(DESCRIPTOR)),
-            ("fd", Some(number)) => descriptor(number),
+            ("fd", None) => Ok(ReadyOn::Descriptor(DEFAULT_DESCRIPTOR)),
+            ("fd", Some(number)) => parse_descriptor(number),
             ("file", Some(path)) if !path.is_empty() => Ok(ReadyOn::File(PathBuf::from(path))),
-            ("tcp", Some(address)) => read_address(address).map(ReadyOn::Tcp),
-            ("http", Some(rest)) => target(rest).map(ReadyOn::Http),
-            ("exec", Some(line)) => program(line),
+            ("tcp", Some(address)) => parse_address(address).map(ReadyOn::Tcp),
+            ("http", Some(rest)) => parse_target(rest).map(ReadyOn::Http),
+            ("exec", Some(line)) => parse_program(line),
             _ => Err(
                 "expected start, notify, fd[:N], file:PATH, tcp:[HOST:]PORT, http:[HOST:]PORT/PATH, \
                  exec:PROG or signal"
@@ -68,16 +66,16 @@ impl ReadyOn {
     }
 }
 
-fn descriptor(text: &str) -> Result<ReadyOn, String> {
+fn parse_descriptor(text: &str) -> Result<ReadyOn, String> {
     let number = text.parse().ok();
-    let number = number.filter(|number| (3..=LAST_DESCRIPTOR).contains(number));
+    let number = number.filter(|number| (3..=MAX_DESCRIPTOR).contains(number));
     number
         .map(ReadyOn::Descriptor)
-        .ok_or_else(|| format!("expected a descriptor from 3 to {LAST_DESCRIPTOR}"))
+        .ok_or_else(|| format!("expected a descriptor from 3 to {MAX_DESCRIPTOR}"))
 }
 
-/// `PORT`, `HOST:PORT` or `[HOST]:PORT`: an IP address, because there may be no resolver in the image.
-fn read_address(text: &str) -> Result<SocketAddr, String> {
+/// `PORT`, `HOST:PORT` or `[HOST]:PORT`. HOST is an IP address, because an image may have no resolver.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let expected =
         || "expected [HOST:]PORT, with an IP address for HOST, IPv6 in brackets".to_owned();
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -93,14 +91,14 @@ fn read_address(text: &str) -> Result<SocketAddr, String> {
     Ok(address)
 }
 
-fn target(text: &str) -> Result<HttpTarget, String> {
+fn parse_target(text: &str) -> Result<HttpTarget, String> {
     let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     let path = if path.is_empty() { "/" } else { path };
-    // What would end the line of the request, or begin another one.
+    // These characters would end the request line, or start another header.
     if path.contains(|c: char| c.is_ascii_control() || c == ' ') {
         return Err("expected a path without spaces".to_owned());
     }
-    let address = read_address(host)?;
+    let address = parse_address(host)?;
     Ok(HttpTarget {
         address,
         host: address.to_string(),
@@ -108,7 +106,7 @@ fn target(text: &str) -> Result<HttpTarget, String> {
     })
 }
 
-fn program(line: &str) -> Result<ReadyOn, String> {
+fn parse_program(line: &str) -> Result<ReadyOn, String> {
     let words: Vec<String> = line.split_ascii_whitespace().map(str::to_owned).collect();
     if words.is_empty() {
         return Err("expected exec:PROG [ARG]...".to_owned());
@@ -121,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_source_is_read_and_everything_else_is_refused() {
+    fn every_source_is_parsed_and_everything_else_is_rejected() {
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
         let http = |at: &str, path: &str| {
             ReadyOn::Http(HttpTarget {

@@ -1,13 +1,13 @@
-//! What a source has learned.
+//! What a poll of a source has found.
 
 /// What one poll of a source found.
 #[derive(Debug, Default)]
 pub(crate) struct ReadinessUpdate {
     /// The command has become ready.
     pub(crate) is_ready: bool,
-    /// The newest status that the command has reported.
+    /// The newest status text that the command has sent.
     pub(crate) status: Option<String>,
     pub(crate) warning: Option<String>,
-    /// The source stopped at a limit, and the next poll may find more at once.
+    /// The source stopped reading at its limit, so the next poll may find more at once.
     pub(crate) has_more: bool,
 }
