@@ -19,9 +19,9 @@ fn the_demo_ends_as_it_should_and_shows_the_main_job() {
         "    proxy | Cause: main",
         "    third | Cause: peer",
         "    main     exit status 0   (its work is done) ok",
-        "    proxy    exit status 0   (it was stopped for a death with 0) ok",
-        "    peer     exit status 137 (it was killed) ok",
-        "    third    exit status 143 (what it needed was lost) ok",
+        "    proxy    exit status 0   (stopped because main ended with 0) ok",
+        "    peer     exit status 137 (killed) ok",
+        "    third    exit status 143 (stopped because peer was lost) ok",
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
     }
@@ -49,7 +49,7 @@ fn a_demo_that_does_not_end_as_it_should_says_so() {
         .env("TMPDIR", made(sandbox.path("tmp")))
         .finish();
     assert_eq!(ended.status, 1, "{}", ended.stdout);
-    let wrong = "proxy    exit status 143 (it was stopped for a death with 0) WRONG, expected 0";
+    let wrong = "proxy    exit status 143 (stopped because main ended with 0) WRONG, expected 0";
     assert!(ended.stdout.contains(wrong), "{}", ended.stdout);
 }
 

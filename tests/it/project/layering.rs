@@ -1,5 +1,6 @@
 //! The layout of src/: which room may use which, which rooms are pure, and unsafe code and libc in `sys/` alone.
 
+use super::root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -47,10 +48,6 @@ const UNSAFE: &[&str] = &[
     "#[unsafe(",
     "libc::",
 ];
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
 
 fn rust_files(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();

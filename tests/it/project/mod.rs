@@ -1,4 +1,9 @@
-//! The project itself: layers, unsafe code, sizes.
+//! The project itself: layers, unsafe code, sizes, scripts.
 
 mod layering;
+mod scripts;
 mod tidy;
+
+fn root() -> std::path::PathBuf {
+    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,14 +1,10 @@
 //! Tidiness is tested too: the size and the kind of the static binaries.
 
+use super::root;
 use crate::support::sandbox::binary;
-use std::path::PathBuf;
 
-/// The most that a static binary may weigh, in bytes.
+/// The largest permitted size of a static binary, in bytes.
 const SIZE_LIMIT: u64 = 490_000;
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
 
 #[test]
 fn the_static_binaries_are_small_static_and_stripped() {

@@ -1,0 +1,39 @@
+# Sourced by the scripts, each of which defines usage(): wrong arguments and missing tools.
+
+script=scripts/${0##*/}
+
+# What was asked for cannot be done, for a reason that the usage explains.
+refuse() { # SENTENCE
+    echo "$script: $1" >&2
+    usage >&2
+    exit 2
+}
+
+# Shows the usage if the first argument asks for it.
+offer_help() { # [ARGUMENT]...
+    case ${1-} in
+    -h | --help)
+        usage
+        exit
+        ;;
+    esac
+}
+
+need_architectures() { # [ARGUMENT]...
+    for architecture in "$@"; do
+        case $architecture in
+        x86_64 | aarch64) ;;
+        *) refuse "unknown architecture $architecture" ;;
+        esac
+    done
+}
+
+need_rust() {
+    command -v cargo >/dev/null || lack "cargo is missing: install Rust with rustup"
+    command -v cc >/dev/null || lack "cc is missing: install a C compiler, for example gcc"
+}
+
+lack() { # SENTENCE
+    echo "$script: $1" >&2
+    exit 1
+}
