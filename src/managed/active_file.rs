@@ -41,7 +41,7 @@ impl<'p> ActiveFile<'p> {
             }
             Err(errno) => {
                 let because = describe(&errno.into());
-                let sentence = format!("cannot look for {}: {because}", path.display());
+                let sentence = format!("cannot check whether {} exists: {because}", path.display());
                 update.warnings_once.push(sentence);
                 // A running command goes on; a command is not started on a guess.
                 if is_first && self.is_active {

@@ -15,7 +15,7 @@ use tar::{Archive, Entry, EntryType};
 const BLOCK_SIZE: usize = 512;
 /// tar(5): an archive ends with two blocks of zeros.
 const END_SIZE: usize = 2 * BLOCK_SIZE;
-const NOT_AN_ARCHIVE: &str = "it is no tar archive, or not a whole one";
+const NOT_AN_ARCHIVE: &str = "it is not a complete tar archive";
 /// Bytes in a path: `PATH_MAX` of limits.h without the final NUL.
 const PATH_LIMIT: usize = 4095;
 /// Bytes in one part of a path: `NAME_MAX` of limits.h.
@@ -79,7 +79,7 @@ fn ends_as_archive(bytes: &[u8], after: u64) -> bool {
 }
 
 fn broken(error: std::io::Error) -> String {
-    format!("it is broken: {error}")
+    format!("the archive is broken: {error}")
 }
 
 /// The entries so far.
@@ -105,11 +105,11 @@ impl Unpacker {
         self.add_parents(&path)?;
         let known = self.tree.entries.get(&path);
         if known.is_some() && self.linked.contains(&path) {
-            return Err("it is replaced after another name was given to it".to_owned());
+            return Err("it is replaced after a hard link to it was made".to_owned());
         }
         let replaces_directory = matches!(known, Some(Node::Directory(_)));
         if replaces_directory && !matches!(node, Node::Directory(_)) {
-            return Err("it was a directory before".to_owned());
+            return Err("it replaces a directory".to_owned());
         }
         if let Node::HardLink(first) = &node {
             self.linked.insert(first.clone());
@@ -136,13 +136,13 @@ impl Unpacker {
             EntryType::Symlink => {
                 let target = target(&entry)?;
                 let from = path.parent().unwrap_or(Path::new(""));
-                resolve(from, &target).ok_or("it is a link that leaves the tree")?;
+                resolve(from, &target).ok_or("the link leads out of the tree")?;
                 Ok(Node::Symlink(target))
             }
             EntryType::Link => self.hard_link(&inside(&target(&entry)?)?, path),
             EntryType::Char | EntryType::Block => Err("devices are refused".to_owned()),
             EntryType::Fifo => Err("FIFOs are refused".to_owned()),
-            _ => Err("entries of this kind are refused".to_owned()),
+            _ => Err("entries of this type are refused".to_owned()),
         }
     }
 
@@ -153,7 +153,7 @@ impl Unpacker {
         let limited = &mut (&mut entry).take(SIZE_LIMIT + 1);
         limited.read_to_end(&mut bytes).map_err(broken)?;
         if bytes.len() as u64 != size {
-            return Err("it ends too early".to_owned());
+            return Err("the archive ends inside it".to_owned());
         }
         Ok(Rc::from(bytes))
     }
@@ -163,7 +163,7 @@ impl Unpacker {
         match self.tree.entries.get(target) {
             Some(Node::File(..)) if target != path => Ok(Node::HardLink(target.to_owned())),
             Some(Node::HardLink(first)) if first != path => Ok(Node::HardLink(first.clone())),
-            _ => Err("it is a hard link to no file of the archive".to_owned()),
+            _ => Err("the hard link leads to no file in the archive".to_owned()),
         }
     }
 
@@ -175,9 +175,9 @@ impl Unpacker {
             match self.tree.entries.get(ancestor) {
                 // Everything above it was added before.
                 Some(Node::Directory(_)) => break,
-                Some(Node::Symlink(_)) => return Err("it is written through a link".to_owned()),
+                Some(Node::Symlink(_)) => return Err("its parent directory is a link".to_owned()),
                 Some(Node::File(..) | Node::HardLink(_)) => {
-                    return Err("it is inside of a file".to_owned());
+                    return Err("its parent directory is a file".to_owned());
                 }
                 None => missing.push(ancestor.to_owned()),
             }
@@ -192,14 +192,14 @@ impl Unpacker {
 
 fn target(entry: &Entry<'_, &[u8]>) -> Result<PathBuf, String> {
     let target = entry.link_name().map_err(broken)?;
-    let target = target.ok_or("it is a link to nothing")?.into_owned();
+    let target = target.ok_or("the link has no target")?.into_owned();
     check_length(&target).map(|()| target)
 }
 
 fn check_length(path: &Path) -> Result<(), String> {
     let is_long = path.as_os_str().len() > PATH_LIMIT;
     if is_long || path.iter().any(|name| name.len() > NAME_LIMIT) {
-        return Err("its name is too long".to_owned());
+        return Err("the name is too long".to_owned());
     }
     if path.components().count() > DEPTH_LIMIT {
         return Err(format!("it is more than {DEPTH_LIMIT} directories deep"));
@@ -252,10 +252,10 @@ fn check_links(tree: &Tree) -> Result<(), String> {
     for (path, node) in &tree.entries {
         let why = match node {
             Node::HardLink(file) if !matches!(tree.entries.get(file), Some(Node::File(..))) => {
-                "it is a hard link to no file of the archive"
+                "the hard link leads to no file in the archive"
             }
             Node::Symlink(target) if goes_up_from_link(tree, path, target) => {
-                "it is a link through another link and ..: where it leads is not clear"
+                "the link leads through another link and then up (..), so where it leads is unclear"
             }
             _ => continue,
         };

@@ -45,7 +45,7 @@ impl Check {
         let words = command.iter().map(OsString::from);
         let words: Vec<OsString> = words.chain([path.into_os_string()]).collect();
         let line = CommandLine::new(&words);
-        let line = line.ok_or_else(|| not_run("its arguments have a NUL byte".to_owned()))?;
+        let line = line.ok_or_else(|| not_run("an argument contains a NUL byte".to_owned()))?;
         let helper = Helper::start(&line, signals, HelperOutput::Stderr).map_err(not_run)?;
         Ok(Check {
             program,
@@ -76,16 +76,16 @@ impl Check {
         let program = &self.program;
         match self.helper.outcome() {
             Some(HelperOutcome::Succeeded) => Some(CheckResult::Accepted),
-            Some(HelperOutcome::Failed) => Some(CheckResult::Rejected(format!(
-                "{program} does not accept it"
-            ))),
+            Some(HelperOutcome::Failed) => {
+                Some(CheckResult::Rejected(format!("{program} rejected it")))
+            }
             Some(HelperOutcome::Killed(signal)) => Some(CheckResult::NotRun(format!(
                 "{program} was ended by {signal}"
             ))),
             None if self.deadline <= Instant::now() => {
                 let limit = Limit::After(CHECK_TIMEOUT);
                 Some(CheckResult::Rejected(format!(
-                    "{program} has not answered within {limit}"
+                    "{program} did not answer within {limit}"
                 )))
             }
             None => None,

@@ -16,7 +16,7 @@ pub(super) fn check(items: &[ConfigItem], dir: Option<&Path>) -> Result<(), Stri
         if names(&item.source).iter().any(is_exit_dir) {
             let source = item.source.display();
             return Err(format!(
-                "{source} is the exit directory, and no configuration"
+                "{source} is the exit directory and cannot be used as configuration"
             ));
         }
         let Some(target) = item.usage.target() else {
@@ -32,7 +32,7 @@ pub(super) fn check(items: &[ConfigItem], dir: Option<&Path>) -> Result<(), Stri
         if let Some(other) = others.find(|other| names(other).iter().any(overlaps)) {
             let (target, other) = (target.display(), other.display());
             return Err(format!(
-                "{target} and {other}: none may be inside of the other"
+                "{target} and {other} overlap: neither may be inside the other"
             ));
         }
     }

@@ -70,11 +70,7 @@ impl ReadError {
             ReadError::Unusable(why) => return Content::Refused(why),
             ReadError::Io(at, error) => (at, error),
         };
-        let because = describe(&error);
-        let why = match at.as_os_str().is_empty() {
-            true => because,
-            false => format!("{}: {because}", at.display()),
-        };
+        let why = with_path(&at, &describe(&error));
         match error.kind() {
             // A scan notices when the mode changes, so there is no need to try again before.
             io::ErrorKind::PermissionDenied => Content::Refused(why),
@@ -154,12 +150,11 @@ impl Reader<'_> {
 
     /// Whether a walk that enters the directory ends, and stays within the limits.
     fn check_directory(&self, id: FileId, relative: &Path, above: &[FileId]) -> Result<(), String> {
-        let shown = relative.display();
         if above.contains(&id) {
-            return Err(format!("{shown}: a link to a directory above it"));
+            return Err(with_path(relative, "a link to a directory above it"));
         }
         if self.context.copy_parent == Some(id) {
-            return Err(format!("{shown}: its own copy is in there"));
+            return Err(with_path(relative, "it contains its own copy"));
         }
         if above.len() > DEPTH_LIMIT {
             return Err(format!("it is more than {DEPTH_LIMIT} directories deep"));
@@ -180,6 +175,14 @@ impl Reader<'_> {
         }
         let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         Ok(is_file.then(|| file.into()))
+    }
+}
+
+/// A reason with the path inside the source that it is about, unless that is the source itself.
+fn with_path(relative: &Path, why: &str) -> String {
+    match relative.as_os_str().is_empty() {
+        true => why.to_owned(),
+        false => format!("{}: {why}", relative.display()),
     }
 }
 

@@ -91,11 +91,11 @@ fn check_directory(target: &Path, staging: &Staging) -> Result<(), String> {
             })
         }
         Err(Errno::BUSY) => Err(format!(
-            "{}: a mount point cannot be replaced; use a directory inside of it",
+            "{}: a mount point cannot be replaced; use a directory inside it",
             target.display()
         )),
         Err(Errno::XDEV) => Err(format!(
-            "{}: a directory of the image cannot be replaced; use a directory inside of it, or of a volume",
+            "{}: a directory of the image cannot be replaced; use a directory inside it or on a volume",
             target.display()
         )),
         // Its owner may move it once it is writable.
@@ -105,7 +105,7 @@ fn check_directory(target: &Path, staging: &Staging) -> Result<(), String> {
             // Possible only if another process has emptied the staging directory. If the target
             // cannot be moved back, the error below is all that we can do.
             let _ = rustix::fs::rename(&staging.path, target);
-            Err(format!("{}: cannot be replaced", target.display()))
+            Err(format!("{} cannot be replaced", target.display()))
         }
     }
 }
@@ -147,11 +147,17 @@ pub(super) fn stage(tree: &Tree, target: &Path) -> Result<Candidate, String> {
     let is_file = matches!(tree.root(), Some(Node::File(..)));
     let method = match (is_file, target_kind(target)) {
         (true, TargetKind::Directory) => {
-            return Err(format!("{}: is a directory", target.display()));
+            return Err(format!(
+                "cannot replace {}: it is a directory",
+                target.display()
+            ));
         }
         (true, _) => ReplaceMethod::Rename,
         (false, TargetKind::File) => {
-            return Err(format!("{}: is not a directory", target.display()));
+            return Err(format!(
+                "cannot replace {}: it is not a directory",
+                target.display()
+            ));
         }
         (false, TargetKind::Directory) => ReplaceMethod::Exchange,
         (false, TargetKind::Link | TargetKind::Nothing) => ReplaceMethod::Link,

@@ -287,12 +287,12 @@ impl<'p> Source<'p> {
 
     fn rejection(&self, why: &str) -> String {
         let source = self.path().display();
-        format!("{source} is refused: {why}{}", self.consequence())
+        format!("cannot use {source}: {why}{}", self.consequence())
     }
 
     fn consequence(&self) -> &'static str {
         if self.is_available() {
-            ": keeping the old one"
+            "; keeping the previous version"
         } else {
             ""
         }

@@ -93,7 +93,7 @@ fn copied(
     // again with all links resolved.
     let source_path = without_final_slash(source);
     if target.starts_with(&source_path) || source_path.starts_with(&target) {
-        return Err("expected two places, none of which is inside of the other".to_owned());
+        return Err("expected two paths, neither of them inside the other".to_owned());
     }
     ConfigItem::new(source, expected, usage(target))
 }

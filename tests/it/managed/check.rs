@@ -38,7 +38,7 @@ fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
     for way in [Way::Restart, Way::Hup] {
         let app = checked(way, STRICT);
         replace(&app.sandbox, "app.conf", "bad");
-        app.await_words("refused");
+        app.await_words("cannot use");
         app.await_log(&["started 1"]);
         // The same again.
         replace(&app.sandbox, "app.conf", "bad");
@@ -48,9 +48,9 @@ fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
         assert!(asked[0].starts_with("1 in place of "), "{asked:?}");
         assert_eq!(asked[1..], ["bad in place of 1", "2 in place of 1"]);
         let said = app.said();
-        let refused = "app.conf is refused: ./check does not accept it: keeping the old one";
+        let refused = "cannot use app.conf: ./check rejected it; keeping the previous version";
         assert_eq!(said.matches(refused).count(), 1, "{said}");
-        assert_eq!(said.matches("refused").count(), 1, "{said}");
+        assert_eq!(said.matches("cannot use").count(), 1, "{said}");
         for words in ["to stdout\n", "to stderr\n"] {
             assert_eq!(said.matches(words).count(), 3, "{said}");
         }
@@ -64,7 +64,7 @@ fn what_was_refused_is_asked_about_again_after_another_content() {
     for refusals in [1, 2] {
         replace(&app.sandbox, "app.conf", "bad");
         wait_until("it is refused", || {
-            app.said().matches("refused").count() == refusals
+            app.said().matches("cannot use").count() == refusals
         });
         // What is in place is not asked about, but was there.
         replace(&app.sandbox, "app.conf", "1");
@@ -150,7 +150,8 @@ fn a_check_that_does_not_answer_in_30_s_does_not_accept() {
         return;
     }
     let (app, pids) = hanging(Way::Hup);
-    let refused = "app.conf is refused: ./check has not answered within 30s: keeping the old one";
+    let refused =
+        "cannot use app.conf: ./check did not answer within 30s; keeping the previous version";
     let began = Instant::now();
     while began.elapsed() < 2 * CONDITION_TIMEOUT && !app.said().contains(refused) {
         std::thread::sleep(QUIET);
@@ -279,7 +280,7 @@ fn the_answer_of_a_check_that_read_something_else_meanwhile_counts_for_nothing()
         let expected = format!("reloaded {asked_about}");
         let outcome = || match reloads {
             1 => app.log().contains(&expected).then_some(()),
-            _ => app.said().contains("refused").then_some(()),
+            _ => app.said().contains("cannot use").then_some(()),
         };
         eventually(format!("{asked_about} is what counts"), outcome);
         app.await_log(if reloads == 1 {
@@ -301,7 +302,7 @@ fn a_check_that_somebody_ends_has_said_nothing_and_is_asked_again() {
     wait_until("it is asked again", || {
         app.log().contains(&"reloaded 2".to_owned())
     });
-    assert!(!app.said().contains("refused"), "{}", app.said());
+    assert!(!app.said().contains("cannot use"), "{}", app.said());
 }
 
 #[test]

@@ -500,7 +500,12 @@ fn a_copied_directory_is_what_its_source_is() {
     write(&app.sandbox, "outside", "changed");
     app.await_log(&["started 1", "reloaded 1", "reloaded 1"]);
     assert_eq!(app.sandbox.read("copy/sub/link"), "changed\n");
-    assert_eq!(app.said().matches("refused").count(), 0, "{}", app.said());
+    assert_eq!(
+        app.said().matches("cannot use").count(),
+        0,
+        "{}",
+        app.said()
+    );
 }
 
 #[test]
@@ -512,11 +517,11 @@ fn a_loop_of_links_is_refused_and_the_old_directory_stays() {
     let app = App::start(sandbox, Way::Hup, "copy/app.conf", &words);
     app.await_log(&["started 1"]);
     symlink("..", app.sandbox.path("tree/sub/up")).unwrap();
-    app.await_words("refused");
+    app.await_words("cannot use");
     await_rest(&app.running);
     assert_eq!(
         app.said(),
-        "tree is refused: sub/up: a link to a directory above it: keeping the old one\n"
+        "cannot use tree: sub/up: a link to a directory above it; keeping the previous version\n"
     );
     assert_eq!(entries(&app.sandbox.path("copy/sub")), [""; 0]);
     fs::remove_file(app.sandbox.path("tree/sub/up")).unwrap();
@@ -529,11 +534,11 @@ fn a_fifo_in_place_of_a_source_is_one_sentence_and_the_old_copy_stays() {
     let app = App::copying(Way::Hup, &[]);
     make_fifo(&app.sandbox.path("fifo"));
     fs::rename(app.sandbox.path("fifo"), app.sandbox.path("app.conf")).unwrap();
-    app.await_words("refused");
+    app.await_words("cannot use");
     app.await_log(&["started 1"]);
     assert_eq!(
         app.said(),
-        "app.conf is refused: it is neither a file nor a directory: keeping the old one\n"
+        "cannot use app.conf: it is neither a file nor a directory; keeping the previous version\n"
     );
     assert_eq!(app.sandbox.read("run/app.conf"), "1\n");
     app.await_change("2");
@@ -565,11 +570,11 @@ fn a_source_that_cannot_be_read_is_one_sentence_and_the_old_copy_stays() {
     write(&app.sandbox, "secret", "2");
     set_mode(&app.sandbox.path("secret"), 0o600);
     fs::rename(app.sandbox.path("secret"), app.sandbox.path("app.conf")).unwrap();
-    app.await_words("refused");
+    app.await_words("cannot use");
     app.await_log(&["started 1"]);
     assert_eq!(
         app.said(),
-        "app.conf is refused: Permission denied: keeping the old one\n"
+        "cannot use app.conf: Permission denied; keeping the previous version\n"
     );
     assert_eq!(app.sandbox.read("run/app.conf"), "1\n");
     set_mode(&app.sandbox.path("app.conf"), 0o644);
@@ -655,7 +660,10 @@ fn a_source_that_is_removed_is_said_once_and_the_command_lives_on() {
     write(&app.sandbox, "other", "x");
     fs::rename(app.sandbox.path("other"), app.sandbox.path("another")).unwrap();
     app.await_log(&["started 1"]);
-    assert_eq!(app.said(), "app.conf is gone: keeping the old one\n");
+    assert_eq!(
+        app.said(),
+        "app.conf is gone; keeping the previous version\n"
+    );
     assert_eq!(app.sandbox.read("run/app.conf"), "1\n");
     // The same one is back: nothing is new.
     write(&app.sandbox, "app.conf", "1");

@@ -205,10 +205,10 @@ fn a_directory_with_a_part_that_cannot_be_read_is_refused_until_it_can_be() {
         run.arg("run").args(["--config", "tree=copy"]);
         App::of(sandbox, run, Way::Hup, "copy/app.conf", words)
     };
-    let refused = "tree is refused: sub/part: Permission denied\n";
+    let refused = "cannot use tree: sub/part: Permission denied\n";
     let waiting = start(&["--birth-timeout", "1s"]);
     let opened = start(&[]);
-    opened.await_words("refused");
+    opened.await_words("cannot use");
     await_rest(&opened.running);
     set_mode(&opened.sandbox.path("tree/sub"), 0o755);
     opened.await_log(&["started 1"]);
@@ -467,7 +467,7 @@ fn a_check_that_cannot_be_executed_has_not_said_no() {
     // What was refused would not be asked about again.
     replace(&app.sandbox, "app.conf", "1");
     app.await_log(&["started 1"]);
-    assert!(!app.said().contains("refused"), "{}", app.said());
+    assert!(!app.said().contains("cannot use"), "{}", app.said());
 }
 
 #[test]
@@ -564,7 +564,7 @@ fn an_archive_that_is_refused_is_said_once_for_each_content() {
     let words = ["--config-tar", "in/a.tar=out/a", "--on-config", "HUP"];
     let run = supervise(&sandbox, &words, "trap '' HUP; echo >up; exec sleep 60");
     sandbox.await_file("up");
-    let count = || said(&sandbox).matches("is refused").count();
+    let count = || said(&sandbox).matches("cannot use").count();
     for (round, garbage) in ["one", "one", "two", "two", "one"].iter().enumerate() {
         replace(&sandbox, "in/a.tar", garbage);
         let expected = [1, 1, 2, 2, 3][round];

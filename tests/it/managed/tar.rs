@@ -150,10 +150,10 @@ impl Scene {
         });
         let said = self.sandbox.lines("err").split_off(count);
         assert_eq!(said.len(), 1, "{what}: {said:?}");
-        let refused = format!("{} is refused: ", self.sandbox.path("in/app.tar").display());
+        let refused = format!("cannot use {}: ", self.sandbox.path("in/app.tar").display());
         let is_sentence = said[0].starts_with("exitdir-run: ")
             && said[0].contains(&refused)
-            && said[0].ends_with(": keeping the old one")
+            && said[0].ends_with("; keeping the previous version")
             && !said[0].contains(char::is_control);
         assert!(is_sentence, "{what}: {said:?}");
         assert_eq!(before, self.state(), "{what}");
@@ -480,11 +480,11 @@ fn what_cannot_be_replaced_is_refused_at_the_start() {
     let cases = [
         (
             "mount -t tmpfs tmpfs out/app",
-            "a mount point cannot be replaced; use a directory inside of it",
+            "a mount point cannot be replaced; use a directory inside it",
         ),
         (
             "mkdir -p l/app u w; mount -t overlay -o lowerdir=l,upperdir=u,workdir=w overlay out",
-            "a directory of the image cannot be replaced; use a directory inside of it, or of a volume",
+            "a directory of the image cannot be replaced; use a directory inside it or on a volume",
         ),
         (
             "mount --bind out out; mount -o remount,bind,ro out",

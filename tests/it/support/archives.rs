@@ -105,37 +105,37 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "an absolute link",
             good().link("l", "/etc").end(),
-            "leaves the tree",
+            "leads out of the tree",
         ),
         (
             "a link out",
             good().link("l", "..").end(),
-            "leaves the tree",
+            "leads out of the tree",
         ),
         (
             "a link out and in again",
             dir().link("d/l", "../../app/good").end(),
-            "leaves the tree",
+            "leads out of the tree",
         ),
         (
             "a write through a link",
             dir().link("l", "d").file("l/evil", "").end(),
-            "through a link",
+            "directory is a link",
         ),
         (
             "a link over a directory",
             dir().link("d", "good").end(),
-            "directory before",
+            "replaces a directory",
         ),
         (
             "a file over the root",
             good().file("./", "").end(),
-            "directory before",
+            "replaces a directory",
         ),
         (
             "a link over the root",
             good().link(".", "good").end(),
-            "directory before",
+            "replaces a directory",
         ),
         (
             "a chain of links that leads out",
@@ -193,12 +193,12 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "a hard link to what is replaced",
             good().hard("h", "good").link("good", "h").end(),
-            "another name",
+            "after a hard link",
         ),
         (
             "a hard link to a file that is replaced by another",
             good().hard("h", "good").file("good", "other").end(),
-            "another name",
+            "after a hard link",
         ),
         (
             "a ring of hard links",
@@ -230,12 +230,12 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "a cut in a file of zeros",
             good().file("z", &"\0".repeat(2048)).0[..512 * 5].to_vec(),
-            "not a whole one",
+            "not a complete tar",
         ),
         (
             "a file in a file",
             good().file("good/evil", "").end(),
-            "inside of a file",
+            "directory is a file",
         ),
         (
             "a character device",
@@ -251,7 +251,7 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "a volume of several",
             good().special(b'M', 0o666).end(),
-            "this kind",
+            "this type",
         ),
         (
             "a set-user-id file",
@@ -267,16 +267,16 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "a size that is not there",
             good().raw(b"big", FILE, 0o644, b"", 1 << 20).end(),
-            "not a whole one",
+            "not a complete tar",
         ),
         (
             "a size beyond all limits",
             good().raw(b"big", FILE, 0o644, b"", 1 << 32).end(),
-            "not a whole one",
+            "not a complete tar",
         ),
         ("10,001 entries", many(10_001), "10000 entries"),
-        ("no byte", Vec::new(), "no tar"),
-        ("noise", noise.clone(), "no tar"),
+        ("no byte", Vec::new(), "not a complete tar"),
+        ("noise", noise.clone(), "not a complete tar"),
         (
             "noise with an end",
             [noise, vec![0; 1024]].concat(),
