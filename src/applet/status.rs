@@ -85,7 +85,7 @@ fn lives(dir: &ExitDir) -> Result<Vec<(Name, Life)>, Error> {
 }
 
 /// One tombstone.
-struct Row<'a> {
+struct StatusRow<'a> {
     name: &'a Name,
     life: &'a Life,
     age: Option<Duration>,
@@ -93,9 +93,9 @@ struct Row<'a> {
     waiting_for: Vec<Condition>,
 }
 
-fn rows(lives: &[(Name, Life)]) -> Vec<Row<'_>> {
+fn rows(lives: &[(Name, Life)]) -> Vec<StatusRow<'_>> {
     let now = SystemTime::now();
-    let row = |(name, life)| Row {
+    let row = |(name, life)| StatusRow {
         name,
         life,
         age: age(life, now),
@@ -139,14 +139,14 @@ fn age(life: &Life, now: SystemTime) -> Option<Duration> {
     Some(now.duration_since(since).unwrap_or_default())
 }
 
-fn text(rows: &[Row<'_>], format: Format) -> String {
+fn text(rows: &[StatusRow<'_>], format: Format) -> String {
     match format {
         Format::Table => table(rows),
-        Format::JsonLines => rows.iter().map(Row::json).collect(),
+        Format::JsonLines => rows.iter().map(StatusRow::json).collect(),
     }
 }
 
-impl Row<'_> {
+impl StatusRow<'_> {
     fn code(&self) -> Option<u8> {
         self.life.death().and_then(Death::code)
     }
@@ -238,10 +238,10 @@ fn short(age: Duration) -> String {
         .collect()
 }
 
-fn table(rows: &[Row<'_>]) -> String {
+fn table(rows: &[StatusRow<'_>]) -> String {
     let head = ["NAME", "STATE", "AGE", "CODE", "REASON"].map(str::to_owned);
     let lines: Vec<[String; 5]> = std::iter::once(head)
-        .chain(rows.iter().map(Row::cells))
+        .chain(rows.iter().map(StatusRow::cells))
         .collect();
     let mut widths = [0; 5];
     for line in &lines {

@@ -82,11 +82,11 @@ struct WaitPlan {
     timeout: Limit,
     /// Whether to print the tombstones that decided the wait.
     prints: bool,
-    then: Then,
+    after: AfterWait,
 }
 
 /// What follows when the conditions hold.
-enum Then {
+enum AfterWait {
     Exit,
     ExitWithCode,
     Exec(CommandLine),
@@ -118,20 +118,20 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
 
 fn plan(args: &ParsedArgs) -> Result<WaitPlan, String> {
     let conditions = conditions(args)?;
-    let then = then(args)?;
+    let after = after_wait(args)?;
     Ok(WaitPlan {
         dir: required_exit_dir(args)?,
         request: Request {
             conditions,
             mode: if args.has(&ANY) { Mode::Any } else { Mode::All },
             keep_waiting: args.has(&KEEP_WAITING),
-            need_code: matches!(then, Then::ExitWithCode),
+            need_code: matches!(after, AfterWait::ExitWithCode),
             own: own_name()?,
             poll: args.value(&POLL, read_duration)?,
         },
         timeout: args.value(&TIMEOUT, read_duration)?.unwrap_or(Limit::Never),
         prints: args.has(&PRINT),
-        then,
+        after,
     })
 }
 
@@ -146,16 +146,16 @@ fn conditions(args: &ParsedArgs) -> Result<Vec<Condition>, String> {
     args.positionals.iter().map(read).collect()
 }
 
-fn then(args: &ParsedArgs) -> Result<Then, String> {
+fn after_wait(args: &ParsedArgs) -> Result<AfterWait, String> {
     match (&args.command, args.has(&EXIT_CODE)) {
-        (None, false) => Ok(Then::Exit),
-        (None, true) => Ok(Then::ExitWithCode),
+        (None, false) => Ok(AfterWait::Exit),
+        (None, true) => Ok(AfterWait::ExitWithCode),
         (Some(words), exit_code) => {
             let command = CommandLine::new(words).ok_or("no CMD after --")?;
             if exit_code {
                 return Err("--exit-code and a command exclude each other".to_owned());
             }
-            Ok(Then::Exec(command))
+            Ok(AfterWait::Exec(command))
         }
     }
 }
@@ -200,10 +200,10 @@ fn finish(plan: &WaitPlan, matches: &[Match], signals: Option<&Signals>) -> u8 {
             return status;
         }
     }
-    match &plan.then {
-        Then::Exit => exit::SUCCESS,
-        Then::ExitWithCode => Match::last(matches).map_or(exit::SUCCESS, Match::exit_code),
-        Then::Exec(command) => {
+    match &plan.after {
+        AfterWait::Exit => exit::SUCCESS,
+        AfterWait::ExitWithCode => Match::last(matches).map_or(exit::SUCCESS, Match::exit_code),
+        AfterWait::Exec(command) => {
             let error = exec(command, signals.map(Signals::inherited));
             report_exec_error(LOG, command, &error)
         }
