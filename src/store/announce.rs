@@ -1,8 +1,8 @@
-//! Saying that somebody is dead or ready: what `exitdir-signal` and [`ExitDir::signal`] do.
+//! Recording that a life has died or is ready: `exitdir-signal` and [`ExitDir::signal`].
 //!
-//! A life that goes on gets the record appended; a corpse, or nothing, is replaced by a new file.
-//! Between the look and the write the life can end or be replaced, so the name is compared again
-//! after every write.
+//! A living life gets the record appended. A dead one, or none, is replaced by a new file. The life
+//! can end or be replaced between the read and the write, so the name is compared again after every
+//! write.
 
 use crate::error::Error;
 use crate::exit;
@@ -20,9 +20,10 @@ use crate::store::snapshot::{TombstoneFile, WriteStability};
 use crate::sys::clock::timestamp_now;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// What is to be said of a life.
+/// What is to be recorded of a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announcement {
     /// It is dead, with this exit code.
@@ -31,60 +32,67 @@ pub enum Announcement {
     Ready,
 }
 
-/// What became of it.
+/// What became of an announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalOutcome {
-    /// The record was appended to the life that goes on.
+    /// The record was appended to the tombstone of a living life.
     Appended,
-    /// A new tombstone says it.
+    /// A new tombstone with the record was published.
     Published,
-    /// The tombstone could not be filled, as on a full disk; an empty one says it. With the raw OS error.
+    /// The record could not be written, for example on a full disk. An empty tombstone, which means
+    /// exit code 0, was published instead. With the error number (errno(3)).
     PublishedEmpty(i32),
-    /// The tombstone said so already.
+    /// The tombstone had this record already.
     AlreadyRecorded,
-    /// The life was said dead before; the first word counts.
+    /// The tombstone already has another death; the first one counts. Nothing was written.
     AlreadyDead,
-    /// The tombstone has no room left but for a death.
+    /// The tombstone has room for a death record only. Nothing was written.
     NoRoom,
-    /// It was about a command that has gone since: the life goes on, with another one or none.
+    /// The announcement was about a command that has ended since. Its `exitdir-run` is still alive.
+    /// Nothing was written.
     Outdated,
 }
 
-/// A living `exitdir-run`, as it was found: once its command is down it has another tombstone.
+/// An `exitdir-run` that was found alive, together with the command that it ran then. It gets
+/// another tombstone when that command is down.
 #[derive(Debug)]
 pub struct LiveHandle {
     name: Name,
-    /// Open, so that no other file gets its number.
+    /// Held open, so that no other file gets its inode number.
     tombstone: TombstoneFile,
 }
 
-/// Between two looks at a file that somebody may be writing.
-const RETRY_INTERVAL: Duration = Duration::from_millis(5);
-/// How long somebody else may be busy being born under the name.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a supervisor may take to carry over what it finds in the tombstone that it has replaced.
+/// The pause between two reads of a file that may still be written.
+const REREAD_INTERVAL: Duration = Duration::from_millis(5);
+/// How long to try while other processes publish under the name.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a supervisor may take to carry over what it finds in the tombstone that it replaced.
 const CARRY_OVER_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Of a file that is not ours no more than 4 KiB are read; half of it leaves room for a record. In bytes.
+/// The longest file of another program that gets a record appended. Readers read 4 KiB of it, so
+/// this leaves room for the record. In bytes.
 const FOREIGN_APPEND_LIMIT: i64 = 2048;
 
-/// Whom a word may reach.
+/// Which lives an announcement is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
-    /// The living, the dead and those who never were.
+    /// Any: alive, dead, or without a tombstone.
     Any,
     /// A living exitdir-run only.
     Live,
-    /// The same, as long as this is its tombstone.
+    /// A living exitdir-run, as long as this is its tombstone.
     Same(FileId),
 }
 
 impl ExitDir {
-    /// Says that `name` is dead or ready. The directory is created if it is missing.
+    /// Records that `name` has died or is ready. Creates the directory if it is missing.
+    ///
+    /// `message` is free text for people; 1 KiB of it is kept. Blocks for up to 2 seconds while
+    /// other processes use the name.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be written; [`Error::NameTaken`] if others keep being born
-    /// under the name for seconds.
+    /// [`Error::Io`] if it cannot be written; [`Error::NameTaken`] if other processes keep
+    /// publishing under the name for 2 seconds.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("exitdir-doc-{}", std::process::id()));
@@ -103,46 +111,33 @@ impl ExitDir {
         message: Option<&str>,
     ) -> Result<SignalOutcome, Error> {
         self.create()?;
-        Announcer {
-            dir: self,
-            name,
-            announcement,
-            message,
-            scope: Scope::Any,
-        }
-        .settle()
+        self.announce(name, announcement, message, Scope::Any)
     }
 
-    /// The same, but only to a living `exitdir-run`: never creates or replaces a tombstone.
+    /// As [`ExitDir::signal`], but only for a living `exitdir-run`: never creates or replaces a
+    /// tombstone.
     ///
     /// # Errors
-    /// [`Error::NotAlive`] if there is none; [`Error::Io`] if it cannot be written.
+    /// [`Error::NotAlive`] if there is none; otherwise as [`ExitDir::signal`].
     pub fn signal_live(
         &self,
         name: &Name,
         announcement: Announcement,
         message: Option<&str>,
     ) -> Result<SignalOutcome, Error> {
-        Announcer {
-            dir: self,
-            name,
-            announcement,
-            message,
-            scope: Scope::Live,
-        }
-        .settle()
+        self.announce(name, announcement, message, Scope::Live)
     }
 
-    /// Finds the `exitdir-run` of this name that is alive.
+    /// Finds the living `exitdir-run` with this name, and the command that it runs now.
     ///
     /// # Errors
-    /// [`Error::NotAlive`] if there is none; [`Error::Io`] if that cannot be read.
+    /// [`Error::NotAlive`] if there is none; [`Error::Io`] if the tombstone cannot be read.
     pub fn find_live(&self, name: &Name) -> Result<LiveHandle, Error> {
         let not_alive = || Error::NotAlive(name.clone());
         let (tombstone, snapshot) = self.read_current(name)?.ok_or_else(not_alive)?;
         let writing = snapshot.write_state();
         let life = Life::judge(snapshot.tombstone, snapshot.lock, writing);
-        if !life.is_alive() || life.tombstone.waiting.is_none() {
+        if !is_supervised(&life) {
             return Err(not_alive());
         }
         Ok(LiveHandle {
@@ -151,28 +146,47 @@ impl ExitDir {
         })
     }
 
-    /// As [`ExitDir::signal_live`], but only about the command that was there when it was found.
+    /// As [`ExitDir::signal_live`], but only about the command that ran when `live` was found.
+    ///
+    /// For a result that takes time, such as a probe's: if the command ends meanwhile, the result
+    /// is [`SignalOutcome::Outdated`].
     ///
     /// # Errors
-    /// As for [`ExitDir::signal_live`].
+    /// As [`ExitDir::signal_live`].
     pub fn signal_handle(
         &self,
         live: &LiveHandle,
         announcement: Announcement,
         message: Option<&str>,
     ) -> Result<SignalOutcome, Error> {
-        Announcer {
+        let scope = Scope::Same(live.tombstone.id);
+        self.announce(&live.name, announcement, message, scope)
+    }
+
+    fn announce(
+        &self,
+        name: &Name,
+        announcement: Announcement,
+        message: Option<&str>,
+        scope: Scope,
+    ) -> Result<SignalOutcome, Error> {
+        let announcer = Announcer {
             dir: self,
-            name: &live.name,
+            name,
             announcement,
             message,
-            scope: Scope::Same(live.tombstone.id),
-        }
-        .settle()
+            scope,
+        };
+        announcer.run()
     }
 }
 
-/// One word on its way.
+/// Whether an exitdir-run is alive. Another program's tombstone has no `Waiting` line.
+fn is_supervised(life: &Life) -> bool {
+    life.is_alive() && life.tombstone.waiting.is_some()
+}
+
+/// One announcement, to be recorded.
 struct Announcer<'a> {
     dir: &'a ExitDir,
     name: &'a Name,
@@ -182,22 +196,28 @@ struct Announcer<'a> {
 }
 
 impl Announcer<'_> {
-    /// Tries until the word stands under the name. `None` from a step means: it has changed, look again.
-    fn settle(&self) -> Result<SignalOutcome, Error> {
+    /// Tries until the record stands under the name. An attempt returns `None` if the tombstone has
+    /// changed meanwhile.
+    fn run(&self) -> Result<SignalOutcome, Error> {
         let began = Instant::now();
-        let mut quiet = None;
+        let mut stability = None;
         loop {
-            match self.step(&mut quiet) {
-                Ok(Some(said)) => return Ok(said),
-                Ok(None) if began.elapsed() < RETRY_TIMEOUT => std::thread::sleep(RETRY_INTERVAL),
+            match self.attempt(&mut stability) {
+                Ok(Some(outcome)) => return Ok(outcome),
+                Ok(None) if began.elapsed() < ANNOUNCE_TIMEOUT => {
+                    std::thread::sleep(REREAD_INTERVAL);
+                }
                 Ok(None) => return Err(Error::NameTaken(self.name.clone())),
-                Err(Error::NameTaken(_)) if began.elapsed() < RETRY_TIMEOUT => {}
+                Err(Error::NameTaken(_)) if began.elapsed() < ANNOUNCE_TIMEOUT => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn step(&self, quiet: &mut Option<WriteStability>) -> Result<Option<SignalOutcome>, Error> {
+    fn attempt(
+        &self,
+        stability: &mut Option<WriteStability>,
+    ) -> Result<Option<SignalOutcome>, Error> {
         let Some((opened, snapshot)) = self.dir.read_current(self.name)? else {
             return self.publish(None);
         };
@@ -206,17 +226,19 @@ impl Announcer<'_> {
         {
             return Ok(Some(SignalOutcome::Outdated));
         }
-        let quiet = quiet.insert(WriteStability::after(*quiet, opened.id, &snapshot, false));
-        let writing = quiet.write_state(&snapshot);
+        let known = WriteStability::after(*stability, opened.id, &snapshot, false);
+        let writing = stability.insert(known).write_state(&snapshot);
         let life = Life::judge(snapshot.tombstone, snapshot.lock, writing);
         match life.liveness {
             Liveness::Unsettled => Ok(None),
-            Liveness::Alive(_) if self.scope != Scope::Any && life.tombstone.waiting.is_none() => {
+            Liveness::Alive(_) if self.scope != Scope::Any && !is_supervised(&life) => {
                 Err(Error::NotAlive(self.name.clone()))
             }
             Liveness::Alive(_) => self.append(&opened, &life),
-            Liveness::Dead(_) if self.is_said(&life) => Ok(Some(SignalOutcome::AlreadyRecorded)),
-            // Said dead while its supervisor lives: the first word counts.
+            Liveness::Dead(_) if self.is_recorded(&life) => {
+                Ok(Some(SignalOutcome::AlreadyRecorded))
+            }
+            // Another process has recorded a death, and the supervisor is still alive.
             Liveness::Dead(_) if opened.is_locked() == Some(true) => {
                 Ok(Some(SignalOutcome::AlreadyDead))
             }
@@ -224,7 +246,7 @@ impl Announcer<'_> {
         }
     }
 
-    fn is_said(&self, life: &Life) -> bool {
+    fn is_recorded(&self, life: &Life) -> bool {
         match self.announcement {
             Announcement::Died(code) => {
                 life.death().is_some_and(|death| death.code() == Some(code))
@@ -238,47 +260,55 @@ impl Announcer<'_> {
         Error::io("write", &self.dir.entry(self.name.as_str()), errno)
     }
 
-    /// Adds the word to a life that goes on, and looks whether it was still the one.
-    fn append(&self, seen: &TombstoneFile, life: &Life) -> Result<Option<SignalOutcome>, Error> {
-        if self.is_said(life) {
+    /// Appends the record to a living life, and checks that the file still has the name.
+    fn append(&self, found: &TombstoneFile, life: &Life) -> Result<Option<SignalOutcome>, Error> {
+        if self.is_recorded(life) {
             return Ok(Some(SignalOutcome::AlreadyRecorded));
         }
+        let Some(file) = self.open_for_append()? else {
+            return Ok(None);
+        };
+        let stat = rustix::fs::fstat(&file).map_err(|errno| self.failed(errno))?;
+        if FileId::of(&stat) != found.id {
+            return Ok(None);
+        }
+        if life.tombstone.lock.is_none() && stat.st_size > FOREIGN_APPEND_LIMIT {
+            // No reader would read what is appended there.
+            return self.publish(Some(found.id));
+        }
+        let now = timestamp_now();
+        let has_room = self
+            .with_lines(&now, |lines| append(&file, lines))
+            .map_err(|errno| self.failed(errno))?;
+        if self.current_id()? != Some(found.id) {
+            await_carry_over(found);
+            return Ok(None);
+        }
+        Ok(Some(if has_room {
+            SignalOutcome::Appended
+        } else {
+            SignalOutcome::NoRoom
+        }))
+    }
+
+    /// Opens the tombstone; `None` if it is gone.
+    fn open_for_append(&self) -> Result<Option<OwnedFd>, Error> {
         let flags = OFlags::RDWR
             | OFlags::APPEND
             | OFlags::NOFOLLOW
             | OFlags::NONBLOCK
             | OFlags::NOCTTY
             | OFlags::CLOEXEC;
-        let file = match rustix::fs::open(self.dir.entry(self.name.as_str()), flags, Mode::empty())
-        {
-            Err(Errno::NOENT) => return Ok(None),
-            result => result.map_err(|errno| self.failed(errno))?,
-        };
-        let stat = rustix::fs::fstat(&file).map_err(|errno| self.failed(errno))?;
-        if FileId::of(&stat) != seen.id {
-            return Ok(None);
+        match rustix::fs::open(self.dir.entry(self.name.as_str()), flags, Mode::empty()) {
+            Ok(file) => Ok(Some(file)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.failed(errno)),
         }
-        if life.tombstone.lock.is_none() && stat.st_size > FOREIGN_APPEND_LIMIT {
-            // Nobody would read what is written there.
-            return self.publish(Some(seen.id));
-        }
-        let time = timestamp_now();
-        let written = self
-            .with_lines(&time, |lines| append(&file, lines))
-            .map_err(|errno| self.failed(errno))?;
-        let still = self
-            .dir
-            .id_of(self.name.as_str())
-            .map_err(|errno| self.failed(errno))?
-            == Some(seen.id);
-        if !still {
-            await_carry_over(seen);
-        }
-        Ok(still.then_some(if written {
-            SignalOutcome::Appended
-        } else {
-            SignalOutcome::NoRoom
-        }))
+    }
+
+    fn current_id(&self) -> Result<Option<FileId>, Error> {
+        let id = self.dir.id_of(self.name.as_str());
+        id.map_err(|errno| self.failed(errno))
     }
 
     fn with_lines<T>(&self, time: &Timestamp, write: impl FnOnce(&[Line<'_>]) -> T) -> T {
@@ -300,27 +330,23 @@ impl Announcer<'_> {
         }
     }
 
-    /// Puts a new tombstone in the place of `corpse`, or where there was none.
-    fn publish(&self, corpse: Option<FileId>) -> Result<Option<SignalOutcome>, Error> {
+    /// Publishes a new tombstone in place of `found`, the file of a dead life, or where there was
+    /// none.
+    fn publish(&self, found: Option<FileId>) -> Result<Option<SignalOutcome>, Error> {
         if self.scope != Scope::Any {
             return Err(Error::NotAlive(self.name.clone()));
         }
         let pending = PendingTombstone::acquire(self.dir, self.name)?;
-        if self
-            .dir
-            .id_of(self.name.as_str())
-            .map_err(|errno| self.failed(errno))?
-            != corpse
-        {
+        if self.current_id()? != found {
             return Ok(None);
         }
-        let time = timestamp_now();
+        let now = timestamp_now();
         let mut text = match self.announcement {
             Announcement::Died(_) => String::new(),
-            Announcement::Ready => compose(&[Line::Born(&time)]),
+            Announcement::Ready => compose(&[Line::Born(&now)]),
         };
-        self.with_lines(&time, |lines| text.push_str(&compose(lines)));
-        let said = match pending.write(&text) {
+        self.with_lines(&now, |lines| text.push_str(&compose(lines)));
+        let outcome = match pending.write(&text) {
             Ok(()) => SignalOutcome::Published,
             Err(errno) if self.announcement == Announcement::Died(exit::SUCCESS) => {
                 pending.empty().map_err(|errno| self.failed(errno))?;
@@ -328,15 +354,16 @@ impl Announcer<'_> {
             }
             Err(errno) => return Err(self.failed(errno)),
         };
-        pending.publish().map(|_| Some(said))
+        pending.publish().map(|_| Some(outcome))
     }
 }
 
-/// A supervisor that has replaced its tombstone lets go of the old one when it has carried over what
-/// others wrote there. Whoever looked before that would say it once more.
+/// Waits until the supervisor has carried over what other processes appended to its old tombstone:
+/// it releases the old file's lock then. An announcer that read the new file before that would
+/// record the same again.
 fn await_carry_over(replaced: &TombstoneFile) {
     let began = Instant::now();
     while replaced.is_locked() == Some(true) && began.elapsed() < CARRY_OVER_TIMEOUT {
-        std::thread::sleep(RETRY_INTERVAL);
+        std::thread::sleep(REREAD_INTERVAL);
     }
 }

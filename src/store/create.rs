@@ -33,8 +33,8 @@ impl ExitDir {
     /// their parents' locks.
     fn make(&self, with_parents: bool) -> Result<(), Errno> {
         let mode = Mode::from_raw_mode(0o777);
-        // At once with all its rights: whoever is killed, or looks, before a chmod would find a directory
-        // that is closed to other users, and nobody would ever open it.
+        // At once with all its rights: whoever is killed, or looks, before a chmod would find a
+        // directory that is closed to other users, and nobody would ever open it.
         let made = with_umask_zero(|| rustix::fs::mkdir(self.path(), mode));
         match made {
             // A default ACL stands above the umask.
@@ -50,8 +50,8 @@ impl ExitDir {
     }
 }
 
-/// Does something with the umask of the process at 0. Threads take turns, or one would take the other's 0
-/// for the umask to restore.
+/// Does something with the umask of the process at 0. Threads take turns, or one would take the
+/// other's 0 for the umask to restore.
 fn with_umask_zero<T>(deed: impl FnOnce() -> T) -> T {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,9 @@
 //! The exit directory itself: its path, its entries, and what was found out about it.
 //!
-//! Entries that are not regular files are never tombstones; they are skipped here, for every caller.
-//! A process that holds a lock on a file must not close another descriptor of that file, because the
-//! kernel would drop the lock (fcntl(2)). [`ExitDir::guard`] remembers such a file, and nothing
-//! opens it again.
+//! Entries that are not regular files are never tombstones; they are skipped here, for every
+//! caller. A process that holds a lock on a file must not close another descriptor of that file,
+//! because the kernel would drop the lock (fcntl(2)). [`ExitDir::guard`] remembers such a file, and
+//! nothing opens it again.
 
 use crate::error::Error;
 use crate::protocol::name::Name;

@@ -9,4 +9,5 @@ pub(crate) mod locality;
 pub(crate) mod own_tombstone;
 pub(crate) mod publish;
 pub(crate) mod snapshot;
+mod staging;
 pub(crate) mod sweep;

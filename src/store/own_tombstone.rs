@@ -1,12 +1,13 @@
-//! The tombstone of the life that this process leads: begun, added to, replaced while the command is down, and
-//! ended, wherever its directory is by then.
+//! The tombstone of the life that this process supervises: begun, appended to, replaced while the
+//! command is down, and ended, even if its directory was replaced meanwhile.
 //!
-//! Others may write into it too: what they have said is carried over, and nothing follows a death.
+//! Other processes may append to it too. What they recorded is carried over to the next file, and
+//! nothing is appended after a death.
 
 use crate::error::Error;
 use crate::protocol::compose::{Line, compose};
 use crate::protocol::name::Name;
-use crate::protocol::tombstone::{Lock, Tombstone};
+use crate::protocol::tombstone::{Key, Lock, Tombstone};
 use crate::store::append::{DeathRecord, append};
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::FileId;
@@ -18,23 +19,26 @@ use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// A life that this process leads: its tombstone, and the lock on it until the value is dropped.
+/// The tombstone of this process's life. Its lock is held until the value is dropped.
 #[derive(Debug)]
 pub(crate) struct OwnTombstone {
     name: Name,
     file: OwnedFd,
     id: FileId,
-    /// Whether a crash will be seen, because the lock could be taken and can be judged.
+    /// Whether readers notice if this process is killed: there is a lock, and they can judge it.
     pub(crate) locked: bool,
-    /// A command was started since this file was made: who speaks of that one later finds another file.
-    is_used: bool,
+    /// Whether a command was started since this file was published. What another process records
+    /// about that command later must not count for the next one, so the next one gets another file.
+    command_started: bool,
 }
 
 impl OwnTombstone {
-    /// Publishes the tombstone of a new life. The directory must exist. `waiting_for` are its birth dependencies.
+    /// Publishes the tombstone of a new life. The directory must exist. `waiting_for` are its birth
+    /// dependencies.
     ///
     /// # Errors
-    /// [`Error::NameTaken`] if somebody lives under this name; [`Error::Io`] if it cannot be made.
+    /// [`Error::NameTaken`] if a supervisor with this name is alive; [`Error::Io`] if the tombstone
+    /// cannot be created.
     pub(crate) fn begin(
         dir: &ExitDir,
         name: &Name,
@@ -44,47 +48,51 @@ impl OwnTombstone {
         pending.await_free_name()?;
         let lock = pending.lock_line();
         let now = timestamp_now();
-        let begun = [Line::Waiting(&now), Line::Lock(&lock)].into_iter();
-        let lines: Vec<Line<'_>> = begun.chain(waiting_for.map(Line::WaitingFor)).collect();
-        let text = compose(&lines);
-        pending.write_and_guard(&text)?;
+        let mut lines = vec![Line::Waiting(&now), Line::Lock(&lock)];
+        lines.extend(waiting_for.map(Line::WaitingFor));
+        pending.write_and_guard(&compose(&lines))?;
         let (file, id) = pending.publish()?;
         Ok(OwnTombstone {
             name: name.clone(),
             file,
             id,
             locked: lock != Lock::Unavailable,
-            is_used: false,
+            command_started: false,
         })
     }
 
-    /// A command is started.
+    /// Notes that a command was started.
     pub(crate) fn mark_started(&mut self) {
-        self.is_used = true;
+        self.command_started = true;
     }
 
-    /// Appends a record, but no readiness that stands there already: others may have said it, or the tombstone
-    /// could not be replaced. Nothing follows a death, and what finds no room is dropped.
+    /// Appends a record. Drops a `Ready` line if the tombstone has one already: another process may
+    /// have recorded it, or the tombstone could not be replaced. Drops a record after a death, and
+    /// one that has no room.
     pub(crate) fn append(&self, lines: &[Line<'_>]) -> Result<(), Errno> {
-        let text = self.tombstone()?;
-        let is_new = |line: &&Line<'_>| !(matches!(line, Line::Ready(_)) && text.ready.is_some());
+        let current = self.tombstone()?;
+        let is_new =
+            |line: &&Line<'_>| !(matches!(line, Line::Ready(_)) && current.ready.is_some());
         let lines: Vec<Line<'_>> = lines.iter().filter(is_new).copied().collect();
-        if text.died.is_some() || lines.is_empty() {
+        if current.died.is_some() || lines.is_empty() {
             return Ok(());
         }
         append(&self.file, &lines).map(|_| ())
     }
 
-    /// Replaces the tombstone by one of the same life that is down, unless that is what it says and no command was
-    /// started since, or it was said dead.
+    /// Replaces the tombstone by one that says that the command is down.
     ///
-    /// A newcomer under the name is waited for until he is refused, for so long at most.
+    /// Does nothing if the tombstone says so already and no command was started since, or if
+    /// another process has recorded a death.
     ///
-    /// Whoever writes into the old file after the rename compares the names and begins again; what was
-    /// written before it is carried over.
+    /// Waits up to `timeout` for a concurrent start under the same name to be rejected.
+    ///
+    /// A process that appends to the old file after the rename compares the names and starts over.
+    /// What it appended before the rename is carried over.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::NameTaken`] if it cannot be replaced; the old one is kept then.
+    /// [`Error::Io`] or [`Error::NameTaken`] if the tombstone cannot be replaced; the old one is
+    /// kept then.
     pub(crate) fn replace(
         &mut self,
         dir: &ExitDir,
@@ -95,44 +103,45 @@ impl OwnTombstone {
         let failed = |errno| Error::io("replace", &entry, errno);
         let text = read_start(&self.file).map_err(failed)?;
         let old = Tombstone::parse(&text);
-        let stale = old.ready.is_some() || old.inactive.is_some() != (by == Replacement::Inactive);
-        if old.died.is_some() || !(stale || self.is_used) {
+        let is_stale =
+            old.ready.is_some() || old.inactive.is_some() != (by == Replacement::Inactive);
+        if old.died.is_some() || !(is_stale || self.command_started) {
             return Ok(());
         }
         let pending = PendingTombstone::acquire_within(dir, &self.name, timeout)?;
         if dir.id_of(self.name.as_str()).map_err(failed)? != Some(self.id) {
-            // It was removed or moved away with its directory: nobody takes it for ready.
+            // It was removed, or moved away with its directory. No reader takes it for ready.
             return Ok(());
         }
         let lock = pending.lock_line();
         pending.write_and_guard(&text_while_down(&old, &lock, by))?;
-        let successor = pending.id;
-        let (file, id) = pending.publish().inspect_err(|_| dir.unguard(successor))?;
-        let before = std::mem::replace(&mut self.file, file);
-        let carried = carry_over(&before, &self.file, committed(&text).len());
-        // Its lock goes with it, and the inode's number may become somebody else's.
-        drop(before);
+        let (file, id) = pending.publish()?;
+        let old_file = std::mem::replace(&mut self.file, file);
+        let carried = carry_over(&old_file, &self.file, committed(&text).len());
+        // Closing the old file releases its lock. After that its inode number can be reused.
+        drop(old_file);
         dir.unguard(std::mem::replace(&mut self.id, id));
-        self.is_used = false;
+        self.command_started = false;
         carried.map_err(failed)
     }
 
-    /// What the tombstone says by now, other people's words included.
+    /// What the tombstone says now, with what other processes have appended.
     pub(crate) fn tombstone(&self) -> Result<Tombstone, Errno> {
         read_start(&self.file).map(|bytes| Tombstone::parse(&bytes))
     }
 
-    /// Writes the death record, unless somebody has said it already, and makes sure that the
-    /// directory that is there at the end has it.
+    /// Writes the death record, unless another process has recorded a death. Makes sure that the
+    /// directory that has the path now contains it.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be written; releasing the lock then still tells everybody.
+    /// [`Error::Io`] if it cannot be written. Readers then take the life for lost once its lock is
+    /// released.
     pub(crate) fn end(&self, dir: &ExitDir, record: &DeathRecord<'_>) -> Result<(), Error> {
         let failed = |errno| Error::io("write", &dir.entry(self.name.as_str()), errno);
-        let said = self
+        let is_recorded = self
             .tombstone()
             .is_ok_and(|tombstone| tombstone.died.is_some());
-        if !said {
+        if !is_recorded {
             let died = timestamp_now();
             append(&self.file, &record.lines(&died)).map_err(failed)?;
         }
@@ -142,11 +151,12 @@ impl OwnTombstone {
         self.republish(dir)
     }
 
-    /// The tombstone was removed, or its directory replaced: what it says goes where it is looked for.
+    /// Publishes the text again where readers look for it: the tombstone was removed, or its
+    /// directory was replaced.
     fn republish(&self, dir: &ExitDir) -> Result<(), Error> {
         let failed = |errno| Error::io("write", &dir.entry(self.name.as_str()), errno);
         if dir.id_of(self.name.as_str()).map_err(failed)?.is_some() {
-            // Another life, or somebody else's words: theirs are newer.
+            // Another life, or a record of another process. It is newer than this life.
             return Ok(());
         }
         let text = read_start(&self.file).map_err(failed)?;
@@ -161,13 +171,13 @@ impl OwnTombstone {
 /// What a tombstone is replaced by while the command is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Replacement {
-    /// It will be back: neither ready nor inactive.
+    /// The command will start again: neither ready nor inactive.
     Down,
-    /// It was deactivated.
+    /// The command was deactivated.
     Inactive,
 }
 
-/// The tombstone of the same life while it is down, with another file's lock.
+/// The text for the same life while its command is down, with the lock of another file.
 fn text_while_down(old: &Tombstone, lock: &Lock, by: Replacement) -> String {
     let now = timestamp_now();
     let mut lines: Vec<Line<'_>> = old.waiting.iter().map(Line::Waiting).collect();
@@ -180,23 +190,24 @@ fn text_while_down(old: &Tombstone, lock: &Lock, by: Replacement) -> String {
     if by == Replacement::Inactive {
         lines.push(Line::Inactive(&now));
     }
-    // A message came with the readiness, and goes with it.
+    // The message is left out: it was recorded together with the readiness.
     compose(&lines)
 }
 
-/// Appends to `to` what was written into `from` behind `seen`, as far as it is committed.
-fn carry_over(from: &OwnedFd, to: &OwnedFd, seen: usize) -> Result<(), Errno> {
+/// Appends to `to` what was committed in `from` after the first `known` bytes.
+fn carry_over(from: &OwnedFd, to: &OwnedFd, known: usize) -> Result<(), Errno> {
     let text = read_start(from)?;
-    write_all(to, committed(&text).get(seen..).unwrap_or_default())
+    write_all(to, committed(&text).get(known..).unwrap_or_default())
 }
 
-/// The text without a last line that lacks its newline, and without a death record that no `Died` has
-/// committed: its writer may be in the middle of it, and will compare the names and begin again.
+/// The text without an incomplete last line, and without a death record that has no `Died` line
+/// yet. Its writer may be in the middle of it; the writer will compare the names and start over.
 fn committed(text: &[u8]) -> &[u8] {
-    let dead = Tombstone::parse(text).died.is_some();
-    let committed =
-        |line: &&[u8]| line.ends_with(b"\n") && (dead || !line.starts_with(b"ExitCode:"));
+    let is_dead = Tombstone::parse(text).died.is_some();
+    let begins_death =
+        |line: &[u8]| line.starts_with(format!("{}:", Key::ExitCode.as_str()).as_bytes());
+    let is_committed = |line: &&[u8]| line.ends_with(b"\n") && (is_dead || !begins_death(line));
     let lines = text.split_inclusive(|byte| *byte == b'\n');
-    let end = lines.take_while(committed).map(<[u8]>::len).sum();
+    let end = lines.take_while(is_committed).map(<[u8]>::len).sum();
     text.get(..end).unwrap_or_default()
 }

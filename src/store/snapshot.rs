@@ -13,7 +13,8 @@ use rustix::process::{Flock, FlockOffsetType, FlockType};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A file that has not changed for this long is complete: its writer is not in the middle of a write.
+/// A file that has not changed for this long is complete: its writer is not in the middle of a
+/// write.
 pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(1);
 
 /// A regular file of the exit directory, open for reading.
@@ -110,9 +111,9 @@ impl ExitDir {
 
     /// Opens and reads the file that a name leads to.
     ///
-    /// A supervisor that replaces its tombstone releases the old file's lock and no longer reads the
-    /// old file. So a death, shown by the lock or by the text, counts only if the name still leads to
-    /// the file that was read.
+    /// A supervisor that replaces its tombstone releases the old file's lock and no longer reads
+    /// the old file. So a death, shown by the lock or by the text, counts only if the name still
+    /// leads to the file that was read.
     pub(crate) fn read_current(
         &self,
         name: &Name,

@@ -1,4 +1,5 @@
-//! Removing the tombstones of the dead: only safe while nobody is being born.
+//! Removing the tombstones of the dead. A name is locked while its tombstone is removed, so that no
+//! supervisor can start under it.
 
 use crate::error::Error;
 use crate::protocol::name::Name;
@@ -7,12 +8,15 @@ use crate::store::publish::PendingTombstone;
 use rustix::io::Errno;
 
 impl ExitDir {
-    /// Removes every tombstone that nobody holds a lock on, and what was left half born. Returns how
-    /// many files went. A directory that does not exist is swept already.
+    /// Removes every tombstone that no process holds a lock on, and every staging file that a crash
+    /// left behind. Returns the number of removed files; 0 if the directory does not exist.
+    ///
+    /// Tombstones of other programs have no lock, so they are removed too, even if those programs
+    /// are alive.
     ///
     /// # Errors
-    /// [`Error::Io`] if the directory cannot be read, or the first file that cannot be removed; the
-    /// others are.
+    /// [`Error::Io`] if the directory cannot be read, or for the first file that cannot be removed.
+    /// The other files are removed in any case.
     pub fn sweep(&self) -> Result<usize, Error> {
         if self.identity() == Err(Errno::NOENT) {
             return Ok(0);
@@ -29,38 +33,35 @@ impl ExitDir {
 
     fn sweep_entry(&self, entry: &[u8]) -> Result<bool, Error> {
         match (Name::from_bytes(entry), std::str::from_utf8(entry)) {
-            (Some(name), _) => self.sweep_one(&name),
+            (Some(name), _) => self.sweep_name(&name),
             (None, Ok(entry)) if Name::is_staging_name(entry.as_bytes()) => {
-                self.sweep_nursery(entry)
+                self.remove_abandoned(entry)
             }
             (None, _) => Ok(false),
         }
     }
 
-    fn sweep_one(&self, name: &Name) -> Result<bool, Error> {
-        // As long as we are the one being born, nobody can take the name between the look and the removal.
-        let place = match PendingTombstone::acquire(self, name) {
-            Ok(place) => place,
+    fn sweep_name(&self, name: &Name) -> Result<bool, Error> {
+        // While this process holds the staging file, no supervisor can take the name between the
+        // check and the removal.
+        let pending = match PendingTombstone::acquire(self, name) {
+            Ok(pending) => pending,
             Err(Error::NameTaken(_)) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let removed = self.is_abandoned(name.as_str())? && self.remove(name.as_str())?;
-        drop(place);
-        Ok(removed)
+        let removed = self.remove_abandoned(name.as_str());
+        drop(pending);
+        removed
     }
 
-    fn sweep_nursery(&self, entry: &str) -> Result<bool, Error> {
-        Ok(self.is_abandoned(entry)? && self.remove(entry)?)
-    }
-
-    /// Whether it is a regular file whose lock can be asked for, and is free.
-    fn is_abandoned(&self, entry: &str) -> Result<bool, Error> {
-        Ok(self
+    /// Removes a regular file if its lock is known to be free.
+    fn remove_abandoned(&self, entry: &str) -> Result<bool, Error> {
+        let is_abandoned = self
             .open_entry(entry)?
-            .is_some_and(|opened| opened.is_locked() == Some(false)))
-    }
-
-    fn remove(&self, entry: &str) -> Result<bool, Error> {
+            .is_some_and(|opened| opened.is_locked() == Some(false));
+        if !is_abandoned {
+            return Ok(false);
+        }
         match rustix::fs::unlink(self.entry(entry)) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
