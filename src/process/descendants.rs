@@ -51,7 +51,8 @@ impl Descendants {
         })?;
         for pid in list.split_ascii_whitespace().filter_map(parse) {
             if self.signalled.insert(pid.as_raw_pid()) {
-                // A process that may not be signalled (a set-uid program) is waited for all the same.
+                // A process that may not be signalled (a set-uid program) is waited for all the
+                // same.
                 let _ = kill(pid, SignalTarget::Process, self.signal);
                 if self.signal != Signal::KILL {
                     // A stopped process would not get the signal, as with the command.

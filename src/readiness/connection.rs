@@ -1,8 +1,8 @@
 //! One attempt of a `tcp` or `http` probe: a connection, and the beginning of the response. Never
 //! blocks.
 //!
-//! This is an HTTP client of our own: the probe needs only the first line of a response, and a
-//! library would be larger than the rest of the binary.
+//! The HTTP client is not a library, because the probe needs only the first line of a response, and
+//! a library would be larger than the rest of the binary.
 
 use crate::readiness::spec::HttpTarget;
 use rustix::event::{PollFd, PollFlags, Timespec};

@@ -37,7 +37,8 @@ pub(crate) enum Readiness {
 }
 
 impl Readiness {
-    /// Prepares the source for a command that is about to start. `None` if there is nothing to poll.
+    /// Prepares the source for a command that is about to start. `None` if there is nothing to
+    /// poll.
     ///
     /// A life without a tombstone cannot show that its command is ready, so nothing is probed for
     /// it. The command still gets the descriptor or the variable that its options promise.

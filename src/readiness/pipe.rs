@@ -1,5 +1,5 @@
-//! `--ready-on fd`: the command writes a newline to a descriptor, which is how services of s6 report
-//! that they are ready.
+//! `--ready-on fd`: the command writes a newline to a descriptor, which is how services of s6
+//! report that they are ready.
 
 use super::update::ReadinessUpdate;
 use rustix::io::Errno;

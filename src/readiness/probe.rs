@@ -1,5 +1,5 @@
-//! `--ready-on tcp`, `http` and `exec`: sources that report nothing by themselves and are tried every
-//! second.
+//! `--ready-on tcp`, `http` and `exec`: sources that report nothing by themselves and are tried
+//! every second.
 
 use super::connection::{Connection, Progress};
 use super::update::ReadinessUpdate;

@@ -74,7 +74,8 @@ fn parse_descriptor(text: &str) -> Result<ReadyOn, String> {
         .ok_or_else(|| format!("expected a descriptor from 3 to {MAX_DESCRIPTOR}"))
 }
 
-/// `PORT`, `HOST:PORT` or `[HOST]:PORT`. HOST is an IP address, because an image may have no resolver.
+/// `PORT`, `HOST:PORT` or `[HOST]:PORT`. HOST is an IP address, because an image may have no
+/// resolver.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let expected =
         || "expected [HOST:]PORT, with an IP address for HOST, IPv6 in brackets".to_owned();

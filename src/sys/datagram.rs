@@ -89,7 +89,7 @@ impl Datagram {
                     let place = unsafe { data.cast::<RawFd>().add(at) };
                     // SAFETY: as above; a descriptor is a number.
                     let fd = unsafe { place.read_unaligned() };
-                    // SAFETY: recvmsg has just created the descriptor for us; nothing else owns it.
+                    // SAFETY: recvmsg has just created the descriptor, and nothing else owns it.
                     self.descriptors.push(unsafe { OwnedFd::from_raw_fd(fd) });
                 }
             }

@@ -30,7 +30,8 @@ impl Environment {
         let mut pointers = Vec::new();
         let mut next = own();
         while !next.is_null() {
-            // SAFETY: the array ends with a null pointer, at which the loop ends, so `next` is inside.
+            // SAFETY: the array ends with a null pointer, at which the loop ends, so `next` is
+            // inside.
             let entry = unsafe { *next };
             if entry.is_null() {
                 break;

@@ -48,9 +48,9 @@ fn kill_raw(pid: i32, signal: Signal) -> io::Result<()> {
     }
 }
 
-/// Asks the kernel to send `signal` to this process when its parent ends. If the parent is no longer
-/// `parent`, that process has ended before the request: then the signal is sent at once. `None` is a
-/// parent outside of this PID namespace.
+/// Asks the kernel to send `signal` to this process when its parent ends. If the parent is no
+/// longer `parent`, that process has ended before the request: then the signal is sent at once.
+/// `None` is a parent outside of this PID namespace.
 pub(crate) fn set_parent_death_signal(signal: Signal, parent: Option<Pid>) -> io::Result<()> {
     let number = c_ulong::from(signal.number());
     // SAFETY: this prctl takes two numbers.

@@ -63,8 +63,8 @@ pub(super) fn sigaction(
     let number = c_int::from(signal.number());
     let old_pointer = &raw mut old;
     // SAFETY: each pointer is null or points to a kernel sigaction that lives across the call. The
-    // callers in this folder install only the default, ignoring, or what was there before: no
-    // handler of ours ever runs.
+    // callers in this folder install only the default, ignoring, or what was there before, so no
+    // function of this program becomes a handler.
     let result = unsafe {
         libc::syscall(
             libc::SYS_rt_sigaction,

@@ -63,8 +63,8 @@ const CHILD_STACK_SIZE: usize = 64 * 1024;
 /// Starts a command and waits until it was executed or has failed to. Returns its process id.
 ///
 /// # Errors
-/// [`SpawnError::Exec`] with the answer of execve(2), [`SpawnError::Fork`] if there is no process or
-/// descriptor left.
+/// [`SpawnError::Exec`] with the answer of execve(2), [`SpawnError::Fork`] if there is no process
+/// or descriptor left.
 pub(crate) fn spawn(
     command: &CommandLine,
     setup: SpawnSetup,
@@ -160,7 +160,8 @@ extern "C" fn child_main(argument: *mut c_void) -> c_int {
     enter_group(context.setup);
     end_with_parent(context.parent);
     for (fd, number) in context.descriptors {
-        // SAFETY: dup2 touches no memory. The numbers differ, so the copy has no close-on-exec flag.
+        // SAFETY: dup2 touches no memory. The numbers differ, so the copy has no close-on-exec
+        // flag.
         if unsafe { libc::dup2(fd.as_raw_fd(), *number) } < 0 {
             report_exec_error(context.report);
         }
@@ -188,8 +189,8 @@ fn enter_group(setup: SpawnSetup) {
 fn end_with_parent(parent: Pid) {
     // SAFETY: this prctl takes two numbers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong) };
-    // The parent may have ended before the call above. A parent outside of this PID namespace, which
-    // has no number here, cannot have changed.
+    // The parent may have ended before the call above. A parent outside of this PID namespace,
+    // which has no number here, cannot have changed.
     if getppid().is_some_and(|current| current != parent) {
         // SAFETY: _exit does not return, and runs no code in the shared memory.
         unsafe { libc::_exit(c_int::from(exit::LOST)) }
@@ -209,8 +210,8 @@ fn report_exec_error(report: RawFd) -> ! {
     unsafe { libc::_exit(c_int::from(exit::NOT_FOUND)) }
 }
 
-/// Replaces this process by a command, with signals and descriptors as they were at startup. Returns
-/// only on failure.
+/// Replaces this process by a command, with signals and descriptors as they were at startup.
+/// Returns only on failure.
 pub(crate) fn exec(command: &CommandLine, inherited: Option<InheritedSignals>) -> io::Error {
     restore(inherited, &[]);
     let arguments = command.pointers();

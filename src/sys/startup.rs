@@ -1,8 +1,9 @@
 //! What this process was started with, noted before a runtime changes it, and its restoration for
 //! commands.
 //!
-//! Rust's runtime ignores `PIPE` and opens `/dev/null` on closed standard descriptors; musl unblocks
-//! the signals that it keeps for itself; `Signals` blocks the others. A command gets none of that.
+//! Rust's runtime ignores `PIPE` and opens `/dev/null` on closed standard descriptors; musl
+//! unblocks the signals that it keeps for itself; `Signals` blocks the others. A command gets none
+//! of that.
 
 use super::raw::{self, KernelSigaction};
 use crate::signal::{Signal, SignalSet};

@@ -21,8 +21,8 @@ pub(crate) fn give_foreground(terminal: RawFd, group: Pid) {
 }
 
 fn set_foreground_group(terminal: RawFd, group: RawPid) {
-    // SAFETY: tcsetpgrp reads only its arguments. TTOU is blocked, so the call does not stop us. If
-    // it fails, the terminal stays as it is.
+    // SAFETY: tcsetpgrp reads only its arguments. TTOU is blocked, so the call does not stop
+    // this process. If it fails, the terminal stays as it is.
     unsafe { libc::tcsetpgrp(terminal, group) };
 }
 

@@ -7,7 +7,8 @@
 //! ABI's (Itanium C++ ABI: Exception Handling), instead of those in the archive. The optimizer then
 //! sees that no frame is ever shown, and drops the rest. A panic still says where and why.
 //!
-//! It is a module of `main.rs`, not of the library: a program that uses the library may need to unwind.
+//! It is a module of `main.rs`, not of the library: a program that uses the library may need to
+//! unwind.
 
 use std::ffi::{c_int, c_void};
 
