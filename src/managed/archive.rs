@@ -1,8 +1,8 @@
 //! Reads a tar archive into a [`Tree`]: all of it or nothing.
 //!
-//! Nothing is written meanwhile, so an archive can do harm only through its names and links: each
-//! must lead to a path inside the tree, judged by names alone. The `tar` crate decodes ustar, pax
-//! and GNU's long names.
+//! Nothing is written while an archive is read, so it can do harm only through its names and links:
+//! each must lead to a path inside the tree, judged by names alone. The `tar` crate decodes ustar,
+//! pax and GNU's long names.
 
 use super::tree::{Attributes, DEPTH_LIMIT, ENTRY_LIMIT, Node, SIZE_LIMIT, Tree, too_many};
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ const PATH_LIMIT: usize = 4095;
 const NAME_LIMIT: usize = 255;
 /// Set-user-id and set-group-id.
 const SET_ID_BITS: u32 = 0o6000;
-/// Of directories that the archive does not name, and that contain an entry.
+/// Attributes of a directory that the archive does not name, but that contains an entry.
 const IMPLIED_DIRECTORY: Attributes = Attributes {
     mode: 0o755,
     owner: None,
@@ -82,7 +82,7 @@ fn broken(error: std::io::Error) -> String {
     format!("the archive is broken: {error}")
 }
 
-/// The entries so far.
+/// The tree of the entries so far.
 struct Unpacker {
     tree: Tree,
     /// Paths of files to which an entry is a hard link.

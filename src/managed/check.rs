@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A check that takes longer than this rejects.
+/// A check that takes longer than this counts as a rejection.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a check says.

@@ -8,7 +8,7 @@ use crate::duration::Limit;
 use crate::watch::dir_watch;
 use std::time::{Duration, Instant};
 
-/// Changes settle for this long; each new one begins this time again.
+/// Changes settle for this long. Each new change begins this time again.
 const QUIET_TIME: Duration = Duration::from_millis(100);
 /// Upper bound on debouncing: changes are applied after this long even if writes continue.
 pub(crate) const DEBOUNCE_LIMIT: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ pub(super) struct ScanCost {
     pub(super) began: Instant,
     pub(super) ended: Instant,
     pub(super) processor_time: Duration,
-    /// Between scans without an event.
+    /// The interval between scans without an event.
     pub(super) interval: Limit,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct ScanCost {
 pub(super) struct Debounce {
     /// Events were read since the last scan began.
     has_events: bool,
-    /// No event causes a scan before, because the last scan has cost so much.
+    /// No event causes a scan before this, because of what the last scan has cost.
     rest_until: Instant,
     /// When to scan even without an event.
     next_rescan: Option<Instant>,
@@ -119,8 +119,8 @@ impl Debounce {
         self.pending = Some(Pending { since, newest: now });
     }
 
-    /// Notes that a source has changed while `since` was applied. The upper bound counts from
-    /// there, unless there are newer changes already.
+    /// Notes that a source has changed again while the changes since `since` were applied. The
+    /// upper bound counts from there, unless newer changes are pending already.
     pub(super) fn note_leftover(&mut self, since: Option<Instant>, now: Instant) {
         let since = since.unwrap_or(now);
         self.pending = self.pending.or(Some(Pending { since, newest: now }));

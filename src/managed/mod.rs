@@ -42,7 +42,7 @@ use update::ManagedUpdate;
 use watch_set::WatchSet;
 use watcher::Watcher;
 
-/// Immediate rescans allowed when a scan adds watches, and the first scan itself.
+/// Scans in direct succession, where each of them adds watches.
 const SCAN_LIMIT: u32 = 5;
 
 /// What a managed application depends on, from the start of its life to the end.
@@ -50,7 +50,7 @@ pub(crate) struct ManagedApp<'p> {
     spec: &'p ManagedSpec,
     /// The directory of our own tombstone.
     exit_dir: Option<&'p ExitDir>,
-    /// Between scans without an event, if the user has set it.
+    /// The interval between scans without an event, if the user has set it.
     poll: Option<Limit>,
     sources: Vec<Source<'p>>,
     active_file: ActiveFile<'p>,

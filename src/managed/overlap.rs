@@ -1,5 +1,5 @@
 //! Rejects paths that contain each other: sources, targets, and the exit directory. A target inside
-//! its source would grow for ever, and replacing a target would move everything inside it.
+//! its source would grow with every copy, and replacing a target would move everything inside it.
 
 use crate::managed::spec::ConfigItem;
 use std::path::{Path, PathBuf};

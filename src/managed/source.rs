@@ -30,7 +30,8 @@ pub(super) struct Source<'p> {
     rejected: Option<TreeFingerprint>,
     /// The content whose check was repeated, because it may have seen other content.
     rechecked: Option<TreeFingerprint>,
-    /// The archive that was reported as unusable last, and the warning: it is not repeated.
+    /// The last warning about unusable content, with the fingerprint of the archive that it was
+    /// about. It is not repeated.
     reported: Option<(Option<TreeFingerprint>, String)>,
     /// The source is missing, and that was reported.
     is_reported_missing: bool,
@@ -110,7 +111,7 @@ impl<'p> Source<'p> {
     }
 
     /// Reads it if it has changed. It is dirty afterwards if it goes on changing; what was read
-    /// then counts only if the upper bound has `trigger`ed this.
+    /// then counts only if `trigger` is `Expired`.
     pub(super) fn read_change(
         &mut self,
         exclusion: Exclusion<'_>,

@@ -89,8 +89,8 @@ fn copied(
     if target.file_name().is_none() {
         return Err(expected.to_owned());
     }
-    // A copy inside its source would grow for ever. Here names are compared; overlap.rs compares
-    // again with all links resolved.
+    // A copy inside its source would grow with every copy. Here names are compared; overlap.rs
+    // compares again with all links resolved.
     let source_path = without_final_slash(source);
     if target.starts_with(&source_path) || source_path.starts_with(&target) {
         return Err("expected two paths, neither of them inside the other".to_owned());

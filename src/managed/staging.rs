@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// No other user may enter a directory with this mode.
 pub(super) const PRIVATE: Mode = Mode::RWXU;
-/// Attempts to create a directory that another process takes for a left-over and removes.
+/// Attempts to create a directory, each of which fails because another process takes the directory
+/// for a left-over and removes it. After as many, something else must be wrong.
 const CREATE_ATTEMPTS: u32 = 8;
 
 /// The directory. Dropping the value removes it with all that is in it.

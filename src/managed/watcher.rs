@@ -1,6 +1,6 @@
 //! inotify on all paths of a managed application. Events are only hints that something may have
-//! changed: they are read and dropped, except for one thing that no scan can see, that a writer has
-//! not closed its file yet.
+//! changed: they are read and dropped. One thing is remembered, because no scan can see it: that a
+//! writer has not closed its file yet.
 
 use super::watch_set::WatchSet;
 use crate::store::locality::Locality;
@@ -27,7 +27,7 @@ pub(super) struct Watcher {
     open_files: BTreeMap<(WatchId, OsString), WriteState>,
     /// The paths whose content matters.
     contents: BTreeSet<PathBuf>,
-    /// Of all paths, as of the last scan.
+    /// The locality of all paths together, as of the last scan.
     locality: Locality,
 }
 
@@ -181,7 +181,7 @@ fn is_empty_file(path: &Path) -> bool {
     })
 }
 
-/// Of the nearest directory that exists.
+/// The locality of the nearest directory that exists.
 fn locality(path: &Path) -> Locality {
     let nearest = nearest_dir::ancestors(path).find(|path| path.exists());
     Locality::of_path(nearest.unwrap_or(Path::new(".")))
