@@ -15,19 +15,21 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+/// The files whose lock this process holds: its tombstones, and the tombstone that is about to replace
+/// one. It is one list for the whole process, because the kernel drops a lock whichever part of the
+/// process closes the file.
+static GUARDED: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
+
 /// An exit directory.
 ///
 /// Every operation resolves the path again, so a directory that was replaced is seen as it is then.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ExitDir {
     path: PathBuf,
     boot_id: OnceLock<String>,
     /// The device that was seen first, and its locality. A directory rarely has files on a second
     /// device.
     locality: OnceLock<(u64, Locality)>,
-    /// The files whose lock this process holds: its tombstone, and the tombstone that is about to
-    /// replace it.
-    guarded: Mutex<Vec<FileId>>,
 }
 
 impl ExitDir {
@@ -37,7 +39,6 @@ impl ExitDir {
             path: path.into(),
             boot_id: OnceLock::new(),
             locality: OnceLock::new(),
-            guarded: Mutex::new(Vec::new()),
         }
     }
 
@@ -123,27 +124,27 @@ impl ExitDir {
 
     /// Remembers a file whose lock this process holds.
     pub(crate) fn guard(&self, id: FileId) {
-        self.guarded().push(id);
+        ExitDir::guarded().push(id);
     }
 
     /// Forgets a file whose lock this process has released.
     pub(crate) fn unguard(&self, id: FileId) {
-        self.guarded().retain(|guarded| *guarded != id);
+        ExitDir::guarded().retain(|guarded| *guarded != id);
     }
 
     /// Whether this process holds the lock of the file.
     pub(crate) fn is_guarded(&self, id: FileId) -> bool {
-        self.guarded().contains(&id)
+        ExitDir::guarded().contains(&id)
     }
 
-    /// Whether this process holds a lock in the directory at all.
+    /// Whether this process holds any lock.
     pub(super) fn guards_any(&self) -> bool {
-        !self.guarded().is_empty()
+        !ExitDir::guarded().is_empty()
     }
 
-    fn guarded(&self) -> MutexGuard<'_, Vec<FileId>> {
+    fn guarded() -> MutexGuard<'static, Vec<FileId>> {
         // A panic cannot leave the list half changed.
-        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+        GUARDED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The locality of the file system that `file` is on.
