@@ -49,4 +49,4 @@ pub use protocol::tombstone::{Lock, LockIdentity, Reason, Tombstone};
 pub use signal::{Signal, SignalSet};
 pub use store::announce::{Announcement, LiveHandle, SignalOutcome};
 pub use store::exit_dir::ExitDir;
-pub use watch::waiter::Watch;
+pub use watch::pollable::Watch;

@@ -19,7 +19,7 @@ use crate::sys::command_line::CommandLine;
 use crate::sys::signals::Signals;
 use crate::sys::spawn::exec;
 use crate::sys::startup::is_ignored;
-use crate::watch::waiter::{Request, WaitHooks, WaitOutcome, Waiter};
+use crate::watch::waiter::{WaitHooks, WaitOutcome, WaitRequest, Waiter};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
@@ -78,7 +78,7 @@ const LOG: Logger = Logger::new(SPEC.name);
 /// What the options mean.
 struct WaitPlan {
     dir: ExitDir,
-    request: Request,
+    request: WaitRequest,
     timeout: Limit,
     /// Whether to print the tombstones that decided the wait.
     prints: bool,
@@ -121,7 +121,7 @@ fn plan(args: &ParsedArgs) -> Result<WaitPlan, String> {
     let after = after_wait(args)?;
     Ok(WaitPlan {
         dir: required_exit_dir(args)?,
-        request: Request {
+        request: WaitRequest {
             conditions,
             mode: if args.has(&ANY) { Mode::Any } else { Mode::All },
             keep_waiting: args.has(&KEEP_WAITING),
@@ -173,12 +173,12 @@ fn block_signals_as_init() -> io::Result<Option<Signals>> {
 /// Returns the outcome, and which conditions do not hold.
 fn wait(plan: &WaitPlan, signals: Option<&Signals>) -> Result<(WaitOutcome, String), Error> {
     let hooks = WaitHooks {
-        warn: |warning| LOG.info(warning),
-        ends: ends_wait,
+        on_warning: |warning| LOG.info(warning),
+        ends_wait,
     };
     plan.dir.create()?;
     let mut waiter = Waiter::new(&plan.request);
-    let outcome = waiter.wait(&plan.dir, plan.timeout, signals, hooks)?;
+    let outcome = waiter.run(&plan.dir, plan.timeout, signals, hooks)?;
     Ok((outcome, waiter.explain()))
 }
 

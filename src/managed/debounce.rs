@@ -5,7 +5,7 @@
 //! after [`DEBOUNCE_LIMIT`] even if writes continue.
 
 use crate::duration::Limit;
-use crate::watch::dir_watch;
+use crate::watch::rescan;
 use std::time::{Duration, Instant};
 
 /// Changes settle for this long. Each new change begins this time again.
@@ -110,7 +110,7 @@ impl Debounce {
     pub(super) fn end_scan(&mut self, cost: ScanCost) {
         self.last_scan = Some(cost.began);
         self.rest_until = cost.ended + cost.processor_time * REST_FACTOR;
-        self.next_rescan = dir_watch::next_look(cost.interval, cost.processor_time, cost.ended);
+        self.next_rescan = rescan::next_scan(cost.interval, cost.processor_time, cost.ended);
     }
 
     /// Notes that a source has changed.

@@ -28,7 +28,7 @@ use crate::exit::ExitStatus;
 use crate::store::exit_dir::ExitDir;
 use crate::sys::signals::Signals;
 use crate::watch::cpu_time::CpuTimer;
-use crate::watch::dir_watch;
+use crate::watch::{dir_watch, rescan};
 use active_file::ActiveFile;
 use batch::Batch;
 use debounce::{Debounce, ScanCost, Trigger};
@@ -189,7 +189,7 @@ impl<'p> ManagedApp<'p> {
 
     /// Scans all sources and the active file, and watches what they depend on.
     fn scan(&mut self, began: Instant, update: &mut ManagedUpdate) {
-        let timer = CpuTimer::begin();
+        let timer = CpuTimer::start();
         let exclusion = Exclusion::new(self.exit_dir);
         self.debounce.begin_scan();
         // Where a watch is added the scan is repeated: a change before that has caused no event.
@@ -208,14 +208,14 @@ impl<'p> ManagedApp<'p> {
         if let Some(errno) = self.watcher.fault() {
             update.warnings_once.push(dir_watch::no_inotify(errno));
         }
-        let (processor_time, ended) = (timer.so_far(), Instant::now());
+        let (processor_time, ended) = (timer.elapsed(), Instant::now());
         self.watcher.find_locality(self.spec.watched_paths());
         let is_blind = self.watcher.fault().is_some();
         self.debounce.end_scan(ScanCost {
             began,
             ended,
             processor_time,
-            interval: dir_watch::interval(self.poll, is_blind, self.watcher.locality()),
+            interval: rescan::interval(self.poll, is_blind, self.watcher.locality()),
         });
     }
 

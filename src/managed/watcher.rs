@@ -4,7 +4,7 @@
 
 use super::watch_set::WatchSet;
 use crate::store::locality::Locality;
-use crate::watch::dir_watch::DeferredClose;
+use crate::watch::deferred_close::DeferredClose;
 use crate::watch::inotify::{Inotify, WatchId};
 use crate::watch::nearest_dir;
 use rustix::fs::FileType;
@@ -63,7 +63,7 @@ impl Watcher {
     pub(super) fn close_later(&mut self) {
         let inotify = self.inotify.as_ref().ok();
         // Without it, closing takes as long as it does.
-        self.deferred_close = inotify.map(DeferredClose::appoint).and_then(Result::ok);
+        self.deferred_close = inotify.map(DeferredClose::new).and_then(Result::ok);
     }
 
     /// Reads all queued events. Returns whether there were any.

@@ -78,9 +78,9 @@ impl<'p> Peers<'p> {
 
     /// Reads the tombstones that may have changed, and those that they name as causes.
     pub(super) fn poll(&mut self) -> ScanResult {
-        let mut all = self.tracker.look(self.dir);
-        all.trouble = self.fault.take().or(all.trouble);
-        self.deaths.observe(&all.news);
+        let mut all = self.tracker.scan(self.dir);
+        all.fault = self.fault.take().or(all.fault);
+        self.deaths.observe(&all.observations);
         let mut known = 0;
         loop {
             let causes: Vec<Name> = self.deaths.causes().cloned().collect();
@@ -89,20 +89,20 @@ impl<'p> Peers<'p> {
             }
             known = causes.len();
             causes.iter().for_each(|cause| self.tracker.add(cause));
-            let more = self.tracker.look(self.dir);
-            self.deaths.observe(&more.news);
-            all.news.extend(more.news);
+            let more = self.tracker.scan(self.dir);
+            self.deaths.observe(&more.observations);
+            all.observations.extend(more.observations);
             all.unread.extend(more.unread);
             all.errors.extend(more.errors);
-            all.blemishes.extend(more.blemishes);
-            all.trouble = all.trouble.or(more.trouble);
+            all.other_errors.extend(more.other_errors);
+            all.fault = all.fault.or(more.fault);
         }
-        for news in &all.news {
-            self.unread.remove(&news.name);
+        for observation in &all.observations {
+            self.unread.remove(&observation.name);
         }
         self.unread.extend(all.unread.iter().cloned());
-        self.deaths.evaluate(&all.news, &all.unread);
-        self.births.observe(&all.news);
+        self.deaths.evaluate(&all.observations, &all.unread);
+        self.births.observe(&all.observations);
         all
     }
 }

@@ -200,7 +200,7 @@ impl EventLoop<'_> {
             return;
         }
         if let Some(peers) = &mut self.peers {
-            peers.tracker.doubt(self.turn_began);
+            peers.tracker.invalidate_before(self.turn_began);
         }
         self.poll_peers();
         // Signals that have come by now are for exitdir-run, not for the CMD that is started.

@@ -96,10 +96,10 @@ impl<'p> Reporter<'p> {
 
     /// Reports what went wrong in a poll of the peers.
     pub(super) fn report_faults(&mut self, scan: ScanResult) {
-        if let Some(fault) = scan.trouble {
+        if let Some(fault) = scan.fault {
             self.report_watch_fault(fault);
         }
-        for error in scan.errors.into_iter().chain(scan.blemishes) {
+        for error in scan.errors.into_iter().chain(scan.other_errors) {
             self.warn_once(error.to_string());
         }
     }

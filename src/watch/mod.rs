@@ -1,8 +1,13 @@
 //! Learning of changes in the exit directory, and waiting for conditions.
 
 pub(crate) mod cpu_time;
+pub(crate) mod deferred_close;
+pub(crate) mod dir_changes;
 pub(crate) mod dir_watch;
 pub(crate) mod inotify;
 pub(crate) mod nearest_dir;
+pub(crate) mod pollable;
+pub(crate) mod rescan;
+mod track;
 pub(crate) mod tracker;
 pub(crate) mod waiter;

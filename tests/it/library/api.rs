@@ -17,7 +17,7 @@ fn condition(text: &str) -> Condition {
 }
 
 /// Polls the watch's descriptor, as an event loop would, and looks whenever it is readable.
-fn turn(watch: &mut Watch<'_>) -> Verdict {
+fn turn(watch: &mut Watch) -> Verdict {
     let fd = watch.as_fd().try_clone_to_owned().unwrap();
     let mut polled = [rustix::event::PollFd::new(
         &fd,
@@ -32,7 +32,7 @@ fn turn(watch: &mut Watch<'_>) -> Verdict {
         1,
         "the descriptor stays silent"
     );
-    watch.look().unwrap()
+    watch.check().unwrap()
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn no_condition_means_anybodys_death() {
     let sandbox = Sandbox::new();
     let dir = ExitDir::new(sandbox.dir());
     let mut watch = dir.watch(&[]).unwrap();
-    assert_eq!(watch.look().unwrap(), Verdict::Open);
+    assert_eq!(watch.check().unwrap(), Verdict::Open);
     // As the Go library's leader does it: any new file means exit.
     std::fs::write(sandbox.dir().join("exitFile"), "").unwrap();
     assert!(matches!(
@@ -111,14 +111,14 @@ fn what_can_no_longer_hold_is_told_and_so_is_a_directory_that_goes_away() {
     dir.signal(&name("main"), Announcement::Died(1), None)
         .unwrap();
     assert_eq!(
-        dir.watch(&[condition("main:ok")]).unwrap().look().unwrap(),
+        dir.watch(&[condition("main:ok")]).unwrap().check().unwrap(),
         Verdict::Impossible
     );
 
     let mut watch = dir.watch(&[condition("db:ready")]).unwrap();
-    assert_eq!(watch.look().unwrap(), Verdict::Open);
+    assert_eq!(watch.check().unwrap(), Verdict::Open);
     std::fs::rename(sandbox.dir(), sandbox.path("elsewhere")).unwrap();
-    let error = eventually("the directory is missed", || watch.look().err());
+    let error = eventually("the directory is missed", || watch.check().err());
     assert!(matches!(error, Error::DirectoryGone(_)), "{error}");
 }
 

@@ -330,7 +330,7 @@ fn be_woken(stage: &Phase, path: &Path) -> usize {
         };
         let mut watch = dir.watch(std::slice::from_ref(&condition)).unwrap();
         // Alive before and after: then this is the life that the first look saw.
-        let open = watch.look().unwrap() == Verdict::Open;
+        let open = watch.check().unwrap() == Verdict::Open;
         let witnessed = open && alive().as_ref() == Some(&before);
         if witnessed {
             testify(stage, &before);

@@ -1,0 +1,128 @@
+//! One name from scan to scan: its file, its life, and how that life ended.
+
+use crate::error::Error;
+use crate::protocol::life::{Life, Liveness, LockState, WriteState};
+use crate::protocol::name::Name;
+use crate::protocol::timestamp::Timestamp;
+use crate::store::exit_dir::ExitDir;
+use crate::store::file_id::FileId;
+use crate::store::snapshot::{Snapshot, TombstoneFile, WriteStability};
+use std::time::Instant;
+
+/// What the last scan found under one name.
+#[derive(Debug, Default)]
+pub(super) struct Track {
+    /// Which file was there.
+    id: Option<FileId>,
+    /// The file, kept open as long as its life goes on.
+    pub(super) held: Option<TombstoneFile>,
+    pub(super) life: Option<Life>,
+    stability: Option<WriteStability>,
+}
+
+impl Track {
+    /// Reads the tombstone. Returns the life that has ended and was replaced since the last scan.
+    pub(super) fn scan(
+        &mut self,
+        dir: &ExitDir,
+        name: &Name,
+        finished: bool,
+    ) -> Result<Option<Life>, Error> {
+        let Some((file, snapshot)) = dir.read_current(name)? else {
+            return Ok(self.vanish(dir));
+        };
+        let same_file = self.id.is_none_or(|id| id == file.id);
+        let before = self.life.take().filter(Life::is_alive);
+        let ended = match &before {
+            Some(old) if !is_same_life(old, &snapshot, same_file) => {
+                Some(self.read_end(dir, old, same_file))
+            }
+            Some(_) | None => None,
+        };
+        let rewriting =
+            before.filter(|old| same_file && ended.is_none() && is_being_rewritten(old, &snapshot));
+        let writing = self.settle(file.id, &snapshot, finished);
+        self.id = Some(file.id);
+        // kubexit empties its tombstone before it writes the death. Until then the old text counts.
+        let life =
+            rewriting.unwrap_or_else(|| Life::judge(snapshot.tombstone, snapshot.lock, writing));
+        self.held = life.is_alive().then_some(file);
+        self.life = Some(life);
+        Ok(ended)
+    }
+
+    /// The name is gone. The file that is held open may still say how its life ended.
+    fn vanish(&mut self, dir: &ExitDir) -> Option<Life> {
+        let last = std::mem::take(self);
+        let life = last.life.filter(Life::is_alive)?;
+        let held = last.held?;
+        let Ok(snapshot) = dir.read(&held) else {
+            // The failure may be temporary: the next scan tries again.
+            *self = Track {
+                id: last.id,
+                held: Some(held),
+                life: Some(life),
+                stability: last.stability,
+            };
+            return None;
+        };
+        let life = Life::judge(snapshot.tombstone, snapshot.lock, WriteState::Settled);
+        if life.death().is_some() {
+            return Some(life);
+        }
+        if snapshot.lock == LockState::Held {
+            // The file was removed by hand. Its supervisor lives, as the lock shows.
+            *self = Track {
+                id: Some(held.id),
+                held: Some(held),
+                life: Some(life),
+                stability: None,
+            };
+        }
+        None
+    }
+
+    /// How the life ended that was alive at the last scan, read from the file that is held open.
+    fn read_end(&self, dir: &ExitDir, old: &Life, same_file: bool) -> Life {
+        let held = if same_file { None } else { self.held.as_ref() };
+        match held.map(|held| dir.read(held)) {
+            Some(Ok(snapshot)) => {
+                Life::judge(snapshot.tombstone, snapshot.lock, WriteState::Settled).into_ended()
+            }
+            Some(Err(_)) | None => old.clone().into_ended(),
+        }
+    }
+
+    fn settle(&mut self, id: FileId, snapshot: &Snapshot, finished: bool) -> WriteState {
+        let stability = WriteStability::after(self.stability, id, snapshot, finished);
+        self.stability = Some(stability);
+        stability.write_state(snapshot)
+    }
+
+    /// When a file that its writer may not have finished counts as finished, if it stays unchanged.
+    pub(super) fn settles_at(&self) -> Option<Instant> {
+        let may_be_unfinished = match self.life.as_ref()?.liveness {
+            Liveness::Unsettled => true,
+            Liveness::Dead(death) => death.code().is_none(),
+            Liveness::Alive(_) => false,
+        };
+        self.stability
+            .filter(|_| may_be_unfinished)
+            .map(|stability| stability.settles_at())
+    }
+}
+
+/// Whether a scan found the same life that was alive before.
+fn is_same_life(old: &Life, snapshot: &Snapshot, same_file: bool) -> bool {
+    let (before, after) = (old.tombstone.life(), snapshot.tombstone.life());
+    match (before, after) {
+        (Some(before), Some(after)) => before == after,
+        (_, None) | (None, Some(_)) => same_file,
+    }
+}
+
+/// Whether this is a tombstone that its writer has just emptied to write it anew.
+fn is_being_rewritten(old: &Life, snapshot: &Snapshot) -> bool {
+    let born: Option<&Timestamp> = old.tombstone.born.as_ref();
+    old.is_alive() && born.is_some() && !snapshot.tombstone.has_line
+}
