@@ -1,7 +1,7 @@
 //! The binary for aarch64, under emulation if need be: does it say, see, run and end as it should?
 
 use crate::engine::{find, repository};
-use crate::harness::{Machine, Obstacle, Verdict};
+use crate::harness::{Host, Obstacle, TestResult};
 use crate::support::sandbox::{Ended, Sandbox, Start};
 use crate::support::signals::{KILL, TERM};
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ fn check(ended: &Ended, status: i32) {
     assert_eq!(ended.stderr, "");
 }
 
-pub fn the_binary_says_its_version(machine: &Machine) -> Verdict {
+pub fn the_binary_says_its_version(machine: &Host) -> TestResult {
     let ended = machine
         .emulator()?
         .applet(&Sandbox::new(), ["--version"])
@@ -67,7 +67,7 @@ pub fn the_binary_says_its_version(machine: &Machine) -> Verdict {
     Ok(())
 }
 
-pub fn a_signal_is_seen_by_a_wait(machine: &Machine) -> Verdict {
+pub fn a_signal_is_seen_by_a_wait(machine: &Host) -> TestResult {
     let (emulator, sandbox) = (machine.emulator()?, Sandbox::new());
     let wait = emulator
         .applet(&sandbox, ["wait", "--print", "--exit-code", "main"])
@@ -84,7 +84,7 @@ pub fn a_signal_is_seen_by_a_wait(machine: &Machine) -> Verdict {
     Ok(())
 }
 
-pub fn a_command_runs_and_leaves_its_status(machine: &Machine) -> Verdict {
+pub fn a_command_runs_and_leaves_its_status(machine: &Host) -> TestResult {
     let (emulator, sandbox) = (machine.emulator()?, Sandbox::new());
     check(
         &emulator
@@ -100,7 +100,7 @@ pub fn a_command_runs_and_leaves_its_status(machine: &Machine) -> Verdict {
     Ok(())
 }
 
-pub fn a_signal_is_passed_on(machine: &Machine) -> Verdict {
+pub fn a_signal_is_passed_on(machine: &Host) -> TestResult {
     let (emulator, sandbox) = (machine.emulator()?, Sandbox::new());
     let run = emulator
         .applet(&sandbox, ["run", "-n", "main", "--", "/bin/sleep", "600"])
@@ -112,7 +112,7 @@ pub fn a_signal_is_passed_on(machine: &Machine) -> Verdict {
     Ok(())
 }
 
-pub fn a_killed_supervisor_is_lost(machine: &Machine) -> Verdict {
+pub fn a_killed_supervisor_is_lost(machine: &Host) -> TestResult {
     let (emulator, sandbox) = (machine.emulator()?, Sandbox::new());
     let follower = [
         "run",

@@ -12,7 +12,7 @@ use std::time::Instant;
 const AT_A_TIME: usize = 4;
 
 /// What a test found, unless it panicked.
-pub type Verdict = Result<(), Obstacle>;
+pub type TestResult = Result<(), Obstacle>;
 
 /// Why a test could not be run.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub enum Obstacle {
 #[derive(Clone, Copy)]
 pub struct Test {
     pub name: &'static str,
-    pub run: fn(&Machine) -> Verdict,
+    pub run: fn(&Host) -> TestResult,
 }
 
 /// The tests of a module, by the names of its functions.
@@ -44,12 +44,12 @@ pub(crate) use tests;
 
 /// What all tests share: made for the first that asks, gone after the last.
 #[derive(Default)]
-pub struct Machine {
+pub struct Host {
     engine: OnceLock<Result<Engine, Obstacle>>,
     emulator: OnceLock<Result<Emulator, Obstacle>>,
 }
 
-impl Machine {
+impl Host {
     pub fn engine(&self) -> Result<&Engine, Obstacle> {
         self.engine
             .get_or_init(Engine::start)
@@ -65,14 +65,14 @@ impl Machine {
     }
 }
 
-enum Outcome {
+enum TestOutcome {
     Passed,
     Failed,
     Skipped,
 }
 
-pub fn run(tests: Vec<Test>, machine: &Machine) -> ExitCode {
-    let asked = Asked::from_arguments();
+pub fn run(tests: Vec<Test>, machine: &Host) -> ExitCode {
+    let asked = Selection::from_arguments();
     let tests: Vec<Test> = tests.into_iter().filter(|test| asked.for_(test)).collect();
     if asked.list {
         tests
@@ -83,14 +83,15 @@ pub fn run(tests: Vec<Test>, machine: &Machine) -> ExitCode {
     println!("\nrunning {} tests", tests.len());
     let began = Instant::now();
     let outcomes = run_all(&tests, machine);
-    let count =
-        |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count();
-    let failed = count(|outcome| matches!(outcome, Outcome::Failed));
+    let count = |wanted: fn(&TestOutcome) -> bool| {
+        outcomes.iter().filter(|outcome| wanted(outcome)).count()
+    };
+    let failed = count(|outcome| matches!(outcome, TestOutcome::Failed));
     println!(
         "\ntest result: {}. {} passed, {failed} failed, {} skipped; finished in {:.2}s\n",
         if failed == 0 { "ok" } else { "FAILED" },
-        count(|outcome| matches!(outcome, Outcome::Passed)),
-        count(|outcome| matches!(outcome, Outcome::Skipped)),
+        count(|outcome| matches!(outcome, TestOutcome::Passed)),
+        count(|outcome| matches!(outcome, TestOutcome::Skipped)),
         began.elapsed().as_secs_f64()
     );
     if failed == 0 {
@@ -101,19 +102,19 @@ pub fn run(tests: Vec<Test>, machine: &Machine) -> ExitCode {
 }
 
 /// The part of libtest's command line that is of use here; the other options are passed over.
-struct Asked {
+struct Selection {
     names: Vec<String>,
     exact: bool,
     list: bool,
 }
 
-impl Asked {
-    fn from_arguments() -> Asked {
+impl Selection {
+    fn from_arguments() -> Selection {
         let (options, names): (Vec<String>, Vec<String>) = std::env::args()
             .skip(1)
             .partition(|word| word.starts_with('-'));
         let has = |wanted: &str| options.iter().any(|option| option == wanted);
-        Asked {
+        Selection {
             names,
             exact: has("--exact"),
             list: has("--list"),
@@ -127,13 +128,13 @@ impl Asked {
     }
 }
 
-fn run_all(tests: &[Test], machine: &Machine) -> Vec<Outcome> {
+fn run_all(tests: &[Test], machine: &Host) -> Vec<TestOutcome> {
     let queue = Mutex::new(tests.iter());
     let work = || {
         let next = || queue.lock().expect("a queue").next();
         std::iter::from_fn(next)
             .map(|test| run_one(test, machine))
-            .collect::<Vec<Outcome>>()
+            .collect::<Vec<TestOutcome>>()
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
@@ -145,7 +146,7 @@ fn run_all(tests: &[Test], machine: &Machine) -> Vec<Outcome> {
 }
 
 /// In a thread with the test's name, which then stands in front of what it panicked about.
-fn run_one(test: &Test, machine: &Machine) -> Outcome {
+fn run_one(test: &Test, machine: &Host) -> TestOutcome {
     let verdict = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name(test.name.to_owned());
         thread
@@ -154,15 +155,15 @@ fn run_one(test: &Test, machine: &Machine) -> Outcome {
             .join()
     });
     let (outcome, word) = match verdict {
-        Ok(Ok(())) => (Outcome::Passed, "ok".to_owned()),
-        Ok(Err(Obstacle::Broken(what))) => (Outcome::Failed, format!("FAILED: {what}")),
+        Ok(Ok(())) => (TestOutcome::Passed, "ok".to_owned()),
+        Ok(Err(Obstacle::Broken(what))) => (TestOutcome::Failed, format!("FAILED: {what}")),
         Ok(Err(Obstacle::Missing(what))) if must_not_skip() => {
-            (Outcome::Failed, format!("FAILED: {what}"))
+            (TestOutcome::Failed, format!("FAILED: {what}"))
         }
         Ok(Err(Obstacle::Missing(what) | Obstacle::Extra(what))) => {
-            (Outcome::Skipped, format!("SKIPPED: {what}"))
+            (TestOutcome::Skipped, format!("SKIPPED: {what}"))
         }
-        Err(_) => (Outcome::Failed, "FAILED".to_owned()),
+        Err(_) => (TestOutcome::Failed, "FAILED".to_owned()),
     };
     println!("test {} ... {word}", test.name);
     outcome

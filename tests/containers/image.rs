@@ -1,7 +1,7 @@
 //! The image of `Dockerfile.scratch`.
 
 use crate::engine::{Engine, HARDENED, SCRATCH, find_all};
-use crate::harness::{Machine, Obstacle, Verdict};
+use crate::harness::{Host, Obstacle, TestResult};
 use crate::support::sandbox::{Sandbox, Start};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -71,12 +71,12 @@ const CONTENTS: [&str; 8] = [
     "lrwxrwxrwx 0/0 exitdir-wait -> exitdir",
 ];
 
-pub fn the_image_is_one_binary_and_its_links(machine: &Machine) -> Verdict {
+pub fn the_image_is_one_binary_and_its_links(machine: &Host) -> TestResult {
     assert_eq!(contents(machine.engine()?, SCRATCH), CONTENTS);
     Ok(())
 }
 
-pub fn the_image_says_what_it_is(machine: &Machine) -> Verdict {
+pub fn the_image_says_what_it_is(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let inspect = |format: &str| engine.must(["image", "inspect", "--format", format, SCRATCH]);
     let label = |name: &str| {
@@ -95,7 +95,7 @@ pub fn the_image_says_what_it_is(machine: &Machine) -> Verdict {
     Ok(())
 }
 
-pub fn the_image_starts_as_any_user_on_a_read_only_root(machine: &Machine) -> Verdict {
+pub fn the_image_starts_as_any_user_on_a_read_only_root(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let version = format!("exitdir {}\n", env!("CARGO_PKG_VERSION"));
     for user in ["0:0", "1:1", "2147483647:2147483647"] {
@@ -114,7 +114,7 @@ pub fn the_image_starts_as_any_user_on_a_read_only_root(machine: &Machine) -> Ve
     Ok(())
 }
 
-pub fn buildkit_builds_the_same_image(machine: &Machine) -> Verdict {
+pub fn buildkit_builds_the_same_image(machine: &Host) -> TestResult {
     const IMAGE: &str = "exitdir:buildkit";
     let engine = machine.engine()?;
     // The client of the engine's own version brings BuildKit along; newer ones want a plugin.

@@ -1,7 +1,7 @@
 //! `exitdir-install`: from an init container into a volume, where images of others find it.
 
 use crate::engine::{Container, Engine, FOREIGN, HARDENED, SCRATCH};
-use crate::harness::{Machine, Verdict};
+use crate::harness::{Host, TestResult};
 use crate::support::sandbox::{Sandbox, entries};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -53,8 +53,8 @@ fn start_elsewhere<'e>(engine: &'e Engine, volume: &Path, work: &str) -> Contain
 }
 
 pub fn an_init_container_installs_into_a_volume_that_another_image_runs_from(
-    machine: &Machine,
-) -> Verdict {
+    machine: &Host,
+) -> TestResult {
     let engine = machine.engine()?;
     let sandbox = Sandbox::new();
     let volume = volume(&sandbox);
@@ -97,7 +97,7 @@ pub fn an_init_container_installs_into_a_volume_that_another_image_runs_from(
     Ok(())
 }
 
-pub fn an_installation_is_replaced_while_it_runs(machine: &Machine) -> Verdict {
+pub fn an_installation_is_replaced_while_it_runs(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let sandbox = Sandbox::new();
     let volume = volume(&sandbox);

@@ -1,7 +1,7 @@
 //! The Job: a main that works, and a proxy that serves it and would run for ever.
 
 use crate::engine::{Engine, HARDENED, SCRATCH, SHELL};
-use crate::harness::{Machine, Verdict};
+use crate::harness::{Host, TestResult};
 
 const MAIN: u32 = 10_001;
 const PROXY: u32 = 10_002;
@@ -35,7 +35,7 @@ fn run_job(engine: &Engine, work: &str) -> (i32, i32) {
     (main.end(), proxy.end())
 }
 
-pub fn a_job_whose_main_exits_0_is_complete(machine: &Machine) -> Verdict {
+pub fn a_job_whose_main_exits_0_is_complete(machine: &Host) -> TestResult {
     // Also proof of how little a member may do.
     let work = "[ $(id -u) = 10001 ] || exit 91
         grep -q '^CapEff:.0000000000000000$' /proc/self/status || exit 92
@@ -45,12 +45,12 @@ pub fn a_job_whose_main_exits_0_is_complete(machine: &Machine) -> Verdict {
     Ok(())
 }
 
-pub fn a_job_whose_main_fails_says_so_in_both_containers(machine: &Machine) -> Verdict {
+pub fn a_job_whose_main_fails_says_so_in_both_containers(machine: &Host) -> TestResult {
     assert_eq!(run_job(machine.engine()?, "exit 1"), (1, 143));
     Ok(())
 }
 
-pub fn a_job_needs_nothing_but_the_scratch_image(machine: &Machine) -> Verdict {
+pub fn a_job_needs_nothing_but_the_scratch_image(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let volume = engine.memory_volume();
     let recipe = engine.container(SCRATCH).shares(&volume).options(HARDENED);

@@ -6,7 +6,7 @@
 //! its server is late, the server waits until the client is waiting for it.
 
 use crate::engine::{Container, Engine, FOREIGN, HARDENED, SCRATCH, SHELL};
-use crate::harness::{Machine, Verdict};
+use crate::harness::{Host, TestResult};
 use crate::support::sandbox::{Ended, Sandbox, Start};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ const POD_NAME: (&str, &str) = ("KUBEXIT_POD_NAME", "example-job-x7k2p");
 const NAMESPACE: (&str, &str) = ("KUBEXIT_NAMESPACE", "default");
 
 /// A pod: an emptyDir for the program, one in memory for the graveyard, and one network.
-struct Pod<'e> {
+struct ExamplePod<'e> {
     engine: &'e Engine,
     sandbox: Sandbox,
     graveyard: String,
@@ -36,9 +36,9 @@ struct Pod<'e> {
     pause: Container<'e>,
 }
 
-impl<'e> Pod<'e> {
+impl<'e> ExamplePod<'e> {
     /// A pod whose init container has run: the second edit.
-    fn start(engine: &'e Engine) -> Pod<'e> {
+    fn start(engine: &'e Engine) -> ExamplePod<'e> {
         let graveyard = engine.memory_volume();
         let pause = engine.container(SHELL).member(&graveyard, 65_535);
         let pause = pause
@@ -56,7 +56,7 @@ impl<'e> Pod<'e> {
             .options(["-v", &mount, "--entrypoint", "/exitdir-install"])
             .run(["/kubexit"]);
         assert_eq!(ended.status, 0, "{}", ended.stderr);
-        let pod = Pod {
+        let pod = ExamplePod {
             engine,
             sandbox,
             graveyard,
@@ -133,10 +133,10 @@ impl<'e> Pod<'e> {
     }
 
     /// What a container has left in the graveyard.
-    fn tombstone(&self, name: &str) -> Tombstone {
+    fn tombstone(&self, name: &str) -> TombstoneText {
         let ended = self.pause.exec(["/bin/cat", &format!("/exit/{name}")]);
         assert_eq!(ended.status, 0, "{}", ended.stderr);
-        Tombstone(ended.stdout)
+        TombstoneText(ended.stdout)
     }
 }
 
@@ -176,9 +176,9 @@ impl Drop for Member<'_> {
     }
 }
 
-struct Tombstone(String);
+struct TombstoneText(String);
 
-impl Tombstone {
+impl TombstoneText {
     /// The value of a key; empty if it is not there. Times can be compared as they stand.
     fn key(&self, key: &str) -> &str {
         let value = |line| str::strip_prefix(line, key)?.strip_prefix(": ");
@@ -194,7 +194,7 @@ impl Tombstone {
 
 /// Both have ended with 0, so the Job is complete; and in this order: the server was ready, the client
 /// was born and died, the server got TERM and ended.
-fn assert_complete(pod: &Pod, client: (&str, &Member), server: (&str, &Member)) {
+fn assert_complete(pod: &ExamplePod, client: (&str, &Member), server: (&str, &Member)) {
     let logs = || format!("{}\n{}", client.1.log(), server.1.log());
     assert_eq!((client.1.end(), server.1.end()), (0, 0), "{}", logs());
     assert!(client.1.log().contains(ANSWER), "{}", logs());
@@ -230,7 +230,7 @@ const CLIENT: &str = "/kubexit/kubexit curl -v --fail http://localhost:80/";
 
 /// Starts client and server, the server as late as the client's state says.
 fn start_client_and_server<'e>(
-    pod: &Pod<'e>,
+    pod: &ExamplePod<'e>,
     timeout: Option<&str>,
     late: &str,
 ) -> (Member<'e>, Member<'e>) {
@@ -263,15 +263,15 @@ fn start_client_and_server<'e>(
     )
 }
 
-pub fn the_client_server_job_is_complete(machine: &Machine) -> Verdict {
-    let pod = Pod::start(machine.engine()?);
+pub fn the_client_server_job_is_complete(machine: &Host) -> TestResult {
+    let pod = ExamplePod::start(machine.engine()?);
     let (client, server) = start_client_and_server(&pod, None, "waiting");
     assert_complete(&pod, ("client", &client), ("server", &server));
     Ok(())
 }
 
-pub fn a_client_whose_server_starts_too_slowly_gives_up_with_124(machine: &Machine) -> Verdict {
-    let pod = Pod::start(machine.engine()?);
+pub fn a_client_whose_server_starts_too_slowly_gives_up_with_124(machine: &Host) -> TestResult {
+    let pod = ExamplePod::start(machine.engine()?);
     // In the example 15 s, for a server that needs 30.
     let (client, server) = start_client_and_server(&pod, Some("150ms"), "died");
     // What was needed failed, and nginx has never been started.
@@ -290,8 +290,8 @@ pub fn a_client_whose_server_starts_too_slowly_gives_up_with_124(machine: &Machi
     Ok(())
 }
 
-pub fn the_cloudsql_proxy_job_is_complete(machine: &Machine) -> Verdict {
-    let pod = Pod::start(machine.engine()?);
+pub fn the_cloudsql_proxy_job_is_complete(machine: &Host) -> TestResult {
+    let pod = ExamplePod::start(machine.engine()?);
     // Its images have kubexit in the path, copied at build time: the first edit is there.
     std::fs::copy(pod.sandbox.path("kubexit/kubexit"), pod.program("kubexit")).expect("a copy");
     pod.stand_in_client("psql", "-c SELECT * FROM foo;", 5432);
@@ -343,14 +343,14 @@ const JULIET: Variables = &[
     ("EXITDIR_POLL", "1h"),
 ];
 
-fn start_juliet<'e>(pod: &Pod<'e>) -> Member<'e> {
+fn start_juliet<'e>(pod: &ExamplePod<'e>) -> Member<'e> {
     let juliet = pod.member(SECOND, JULIET, &["/kubexit/kubexit", "sleep", "600"]);
     pod.pause.awaits("app2:ready");
     juliet
 }
 
-pub fn who_depends_on_a_death_gets_term_when_it_has_come(machine: &Machine) -> Verdict {
-    let pod = Pod::start(machine.engine()?);
+pub fn who_depends_on_a_death_gets_term_when_it_has_come(machine: &Host) -> TestResult {
+    let pod = ExamplePod::start(machine.engine()?);
     let juliet = start_juliet(&pod);
     let romeo = pod.run(FIRST, ROMEO, &["/kubexit/kubexit", "true"]);
     assert_eq!(romeo.status, 0, "{}", romeo.stderr);
@@ -363,8 +363,8 @@ pub fn who_depends_on_a_death_gets_term_when_it_has_come(machine: &Machine) -> V
     Ok(())
 }
 
-pub fn a_container_that_is_killed_is_seen_by_the_other_at_once(machine: &Machine) -> Verdict {
-    let pod = Pod::start(machine.engine()?);
+pub fn a_container_that_is_killed_is_seen_by_the_other_at_once(machine: &Host) -> TestResult {
+    let pod = ExamplePod::start(machine.engine()?);
     let romeo = pod.member(FIRST, ROMEO, &["/kubexit/kubexit", "sleep", "600"]);
     pod.pause.awaits("app1:ready");
     let juliet = start_juliet(&pod);
@@ -379,9 +379,9 @@ pub fn a_container_that_is_killed_is_seen_by_the_other_at_once(machine: &Machine
 
 /// Hercules and Iphicles.
 pub fn who_depends_on_a_birth_starts_when_the_other_says_that_it_is_ready(
-    machine: &Machine,
-) -> Verdict {
-    let pod = Pod::start(machine.engine()?);
+    machine: &Host,
+) -> TestResult {
+    let pod = ExamplePod::start(machine.engine()?);
     let first = [
         ("KUBEXIT_NAME", "app1"),
         GRAVEYARD,
@@ -417,9 +417,9 @@ pub fn who_depends_on_a_birth_starts_when_the_other_says_that_it_is_ready(
 }
 
 pub fn a_wrong_start_has_a_status_of_its_own_and_under_a_name_a_tombstone(
-    machine: &Machine,
-) -> Verdict {
-    let pod = Pod::start(machine.engine()?);
+    machine: &Host,
+) -> TestResult {
+    let pod = ExamplePod::start(machine.engine()?);
     let unnamed = pod.run(FIRST, &[GRAVEYARD], &["/kubexit/kubexit", "true"]);
     assert_eq!(unnamed.status, 2, "{}", unnamed.stderr);
     assert!(

@@ -1,29 +1,29 @@
 //! A main that is gone without a word, and its follower, which would run for ever.
 
 use crate::engine::{Container, Engine, SHELL};
-use crate::harness::{Machine, Verdict};
+use crate::harness::{Host, TestResult};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// In milliseconds, half the interval of the slow look: a follower that ends within it was woken by the kernel.
-const WOKEN: i64 = 5_000;
+const MAX_REACTION_MS: i64 = 5_000;
 
 /// Asks for far more than [`LITTLE_MEMORY`].
 const GREED: &str = "dd if=/dev/zero of=/dev/null bs=256M count=1";
 const LITTLE_MEMORY: [&str; 4] = ["--memory", "16m", "--memory-swap", "16m"];
 
 /// A main that is running, its follower, and somebody else to ask.
-struct Pod<'e> {
+struct FollowedPod<'e> {
     main: Container<'e>,
     follower: Container<'e>,
     witness: Container<'e>,
 }
 
-impl<'e> Pod<'e> {
+impl<'e> FollowedPod<'e> {
     fn start<'w>(
         engine: &'e Engine,
         options: impl IntoIterator<Item = &'w str>,
         work: &str,
-    ) -> Pod<'e> {
+    ) -> FollowedPod<'e> {
         let volume = engine.memory_volume();
         let main = [
             "run",
@@ -59,7 +59,7 @@ impl<'e> Pod<'e> {
             .container(SHELL)
             .member(&volume, 10_002)
             .start(follower);
-        Pod {
+        FollowedPod {
             main,
             follower,
             witness,
@@ -67,7 +67,7 @@ impl<'e> Pod<'e> {
     }
 
     /// Main has died or is about to: the follower must see it, and everybody what it was.
-    fn mourn(&self, state: &str) {
+    fn assert_followed(&self, state: &str) {
         assert_eq!(self.main.end(), 137, "{}", self.main.log());
         assert_eq!(self.follower.end(), 143, "{}", self.follower.log());
         self.witness.awaits(&format!("main:{state}"));
@@ -76,7 +76,7 @@ impl<'e> Pod<'e> {
         let name = std::thread::current().name().unwrap_or_default().to_owned();
         // The engine may notice the two ends in either order.
         println!("{name}: the follower ended {after} ms after main");
-        assert!(after.abs() < WOKEN, "{after}");
+        assert!(after.abs() < MAX_REACTION_MS, "{after}");
     }
 }
 
@@ -87,11 +87,11 @@ fn milliseconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_millis()).expect("this age")
 }
 
-pub fn a_follower_ends_when_the_engine_kills_main(machine: &Machine) -> Verdict {
-    let pod = Pod::start(machine.engine()?, [], "sleep 600");
+pub fn a_follower_ends_when_the_engine_kills_main(machine: &Host) -> TestResult {
+    let pod = FollowedPod::start(machine.engine()?, [], "sleep 600");
     pod.witness.awaits("main:born");
     pod.main.kill("KILL");
-    pod.mourn("lost");
+    pod.assert_followed("lost");
     assert!(!pod.main.ran_out_of_memory());
     Ok(())
 }
@@ -101,14 +101,14 @@ pub fn a_follower_ends_when_the_engine_kills_main(machine: &Machine) -> Verdict 
 fn starve(engine: &Engine, work: &str, state: &str) {
     const ROUNDS: usize = 5;
     let noticed = (0..ROUNDS).any(|_| {
-        let pod = Pod::start(engine, LITTLE_MEMORY, work);
-        pod.mourn(state);
+        let pod = FollowedPod::start(engine, LITTLE_MEMORY, work);
+        pod.assert_followed(state);
         pod.main.ran_out_of_memory()
     });
     assert!(noticed, "OOMKilled in none of {ROUNDS} rounds");
 }
 
-pub fn a_follower_ends_when_main_runs_out_of_memory(machine: &Machine) -> Verdict {
+pub fn a_follower_ends_when_main_runs_out_of_memory(machine: &Host) -> TestResult {
     // The largest process is taken, which leaves exitdir-run to tell the tale; where the kernel takes
     // all of a container (cgroup v2) the lock does.
     starve(machine.engine()?, &format!("exec {GREED}"), "failed");
@@ -116,8 +116,8 @@ pub fn a_follower_ends_when_main_runs_out_of_memory(machine: &Machine) -> Verdic
 }
 
 pub fn a_follower_ends_when_the_supervisor_itself_is_the_one_out_of_memory(
-    machine: &Machine,
-) -> Verdict {
+    machine: &Host,
+) -> TestResult {
     // The kernel takes whoever has most, and 1000 counts as all that the container may have. So that
     // nobody has more, two share it: one that holds half and cannot go on, and then one that wants all.
     let half = "dd if=/dev/zero bs=8M count=1";

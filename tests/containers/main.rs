@@ -33,7 +33,7 @@ mod support;
 mod termination_log;
 mod zombies;
 
-use harness::{Machine, Test, tests};
+use harness::{Host, Test, tests};
 use std::process::ExitCode;
 
 const TESTS: &[&[Test]] = &[
@@ -88,5 +88,5 @@ const TESTS: &[&[Test]] = &[
 ];
 
 fn main() -> ExitCode {
-    harness::run(TESTS.concat(), &Machine::default())
+    harness::run(TESTS.concat(), &Host::default())
 }

@@ -2,7 +2,7 @@
 //! without any rights; what an image and a mount make impossible; and a standby.
 
 use crate::engine::{Container, SHELL};
-use crate::harness::{Machine, Verdict};
+use crate::harness::{Host, TestResult};
 use crate::support::sandbox::{Sandbox, wait_until};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -48,8 +48,8 @@ fn await_log(container: &Container<'_>, text: &str) {
 }
 
 pub fn a_config_map_is_followed_on_a_read_only_root_by_a_user_without_rights(
-    machine: &Machine,
-) -> Verdict {
+    machine: &Host,
+) -> TestResult {
     let engine = machine.engine()?;
     let sandbox = Sandbox::new();
     let mut map = ConfigMap::new(sandbox.path("map"), "port=1\n");
@@ -85,8 +85,8 @@ pub fn a_config_map_is_followed_on_a_read_only_root_by_a_user_without_rights(
 }
 
 pub fn a_mount_and_a_directory_of_the_image_are_refused_and_one_in_a_volume_is_exchanged(
-    machine: &Machine,
-) -> Verdict {
+    machine: &Host,
+) -> TestResult {
     let engine = machine.engine()?;
     let sandbox = Sandbox::new();
     let bundle = sandbox.path("bundle");
@@ -129,7 +129,7 @@ pub fn a_mount_and_a_directory_of_the_image_are_refused_and_one_in_a_volume_is_e
     Ok(())
 }
 
-pub fn a_standby_is_alive_and_inactive_until_it_is_activated(machine: &Machine) -> Verdict {
+pub fn a_standby_is_alive_and_inactive_until_it_is_activated(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let volume = engine.memory_volume();
     let recipe = engine.container(SHELL).member(&volume, APP);

@@ -5,7 +5,7 @@
 //! depends on who is faster.
 
 use crate::engine::{Container, Engine, SCRATCH, SHELL, find};
-use crate::harness::{Machine, Obstacle, Verdict};
+use crate::harness::{Host, Obstacle, TestResult};
 use crate::support::sandbox::wait_until;
 use std::path::Path;
 
@@ -17,16 +17,16 @@ const SIGNALLER: u32 = 65_533;
 /// What the database does first. Hidden, so it is no tombstone.
 const LET: &str = "until [ -e /exit/.let ]; do sleep 0.05; done";
 
-struct Pod<'e> {
+struct ReadinessPod<'e> {
     engine: &'e Engine,
     volume: String,
     app: Container<'e>,
     db: Container<'e>,
 }
 
-impl<'e> Pod<'e> {
+impl<'e> ReadinessPod<'e> {
     /// Starts both, and returns when the database runs, which is not ready, and the app waits for it.
-    fn start(engine: &'e Engine, source: &str, work: &str, options: &[&str]) -> Pod<'e> {
+    fn start(engine: &'e Engine, source: &str, work: &str, options: &[&str]) -> ReadinessPod<'e> {
         let volume = engine.memory_volume();
         let app = [
             "run",
@@ -64,7 +64,7 @@ impl<'e> Pod<'e> {
         assert_eq!(both.status, 0, "{}{}", both.stderr, db.log());
         let early = app.exec(["/exitdir-wait", "-t", "0", "--any", "db:ready", "app:born"]);
         assert_eq!(early.status, 124, "{}", early.stderr);
-        Pod {
+        ReadinessPod {
             engine,
             volume,
             app,
@@ -86,15 +86,15 @@ impl<'e> Pod<'e> {
 }
 
 /// Lets the database become ready, and the app start for it.
-fn play(machine: &Machine, source: &str, work: &str) -> Verdict {
-    let pod = Pod::start(machine.engine()?, source, work, &[]);
+fn play(machine: &Host, source: &str, work: &str) -> TestResult {
+    let pod = ReadinessPod::start(machine.engine()?, source, work, &[]);
     pod.let_it();
     pod.end();
     Ok(())
 }
 
-pub fn a_third_container_under_another_user_says_that_one_is_ready(machine: &Machine) -> Verdict {
-    let pod = Pod::start(machine.engine()?, "signal", "exec sleep 600", &[]);
+pub fn a_third_container_under_another_user_says_that_one_is_ready(machine: &Host) -> TestResult {
+    let pod = ReadinessPod::start(machine.engine()?, "signal", "exec sleep 600", &[]);
     let said = pod
         .engine
         .container(SCRATCH)
@@ -106,7 +106,7 @@ pub fn a_third_container_under_another_user_says_that_one_is_ready(machine: &Mac
     Ok(())
 }
 
-pub fn a_file_in_memory_makes_ready(machine: &Machine) -> Verdict {
+pub fn a_file_in_memory_makes_ready(machine: &Host) -> TestResult {
     play(
         machine,
         "file:/tmp/up",
@@ -114,7 +114,7 @@ pub fn a_file_in_memory_makes_ready(machine: &Machine) -> Verdict {
     )
 }
 
-pub fn a_listener_on_the_containers_own_loopback_makes_ready(machine: &Machine) -> Verdict {
+pub fn a_listener_on_the_containers_own_loopback_makes_ready(machine: &Host) -> TestResult {
     play(
         machine,
         "tcp:5432",
@@ -123,11 +123,11 @@ pub fn a_listener_on_the_containers_own_loopback_makes_ready(machine: &Machine) 
 }
 
 pub fn an_answer_on_the_containers_own_loopback_makes_ready_and_a_404_does_not(
-    machine: &Machine,
-) -> Verdict {
+    machine: &Host,
+) -> TestResult {
     let serve = "busybox httpd -f -vv -p 127.0.0.1:8080 -h /tmp";
     let work = format!("{serve} & {LET}; : >/tmp/healthz; wait");
-    let pod = Pod::start(machine.engine()?, "http:8080/healthz", &work, &[]);
+    let pod = ReadinessPod::start(machine.engine()?, "http:8080/healthz", &work, &[]);
     wait_until("it was asked", || pod.db.log().contains("response:404"));
     let early = pod.app.exec(["/exitdir-wait", "-t", "0", "db:ready"]);
     assert_eq!(early.status, 124, "{}", early.stderr);
@@ -136,7 +136,7 @@ pub fn an_answer_on_the_containers_own_loopback_makes_ready_and_a_404_does_not(
     Ok(())
 }
 
-pub fn a_probe_in_the_container_makes_ready_and_runs_as_its_user(machine: &Machine) -> Verdict {
+pub fn a_probe_in_the_container_makes_ready_and_runs_as_its_user(machine: &Host) -> TestResult {
     play(
         machine,
         "exec:/bin/sh /tmp/probe",
@@ -148,7 +148,7 @@ pub fn a_probe_in_the_container_makes_ready_and_runs_as_its_user(machine: &Machi
 const NOTIFY: &str = r#"use Socket; socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die "$!"; (my $a = $ENV{NOTIFY_SOCKET}) =~ s/^@/\0/;
 connect($s, pack_sockaddr_un($a)) or die "$!"; defined send($s, "READY=1", 0) or die "$!""#;
 
-pub fn a_notification_needs_no_place_that_can_be_written(machine: &Machine) -> Verdict {
+pub fn a_notification_needs_no_place_that_can_be_written(machine: &Host) -> TestResult {
     let perl = find("perl").filter(|path| path.starts_with("/usr"));
     let perl = perl.ok_or(Obstacle::Extra("perl is not installed".to_owned()))?;
     // The machine's own, with all that it is linked to.
@@ -164,7 +164,7 @@ pub fn a_notification_needs_no_place_that_can_be_written(machine: &Machine) -> V
         "{LET}; {} -e \"$NOTIFY\" || exit; exec sleep 600",
         perl.display()
     );
-    let pod = Pod::start(machine.engine()?, "notify", &work, &options);
+    let pod = ReadinessPod::start(machine.engine()?, "notify", &work, &options);
     pod.let_it();
     pod.end();
     Ok(())

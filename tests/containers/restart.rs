@@ -1,13 +1,13 @@
 //! Restarting in place and what a command leaves behind, with exitdir-run as the entry point.
 
 use crate::engine::{SCRATCH, SHELL};
-use crate::harness::{Machine, Verdict};
+use crate::harness::{Host, TestResult};
 
 /// Counts its starts on the volume, says that it is ready, and fails until the third.
 const FLAKY: &str = "echo start >>/exit/.starts; /exitdir-signal --ready main; \
                      [ $(wc -l </exit/.starts) -ge 3 ] || exit 4; exec sleep 600";
 
-pub fn a_command_is_restarted_in_place_while_its_follower_goes_on(machine: &Machine) -> Verdict {
+pub fn a_command_is_restarted_in_place_while_its_follower_goes_on(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let volume = engine.memory_volume();
     let follower =
@@ -40,7 +40,7 @@ pub fn a_command_is_restarted_in_place_while_its_follower_goes_on(machine: &Mach
     Ok(())
 }
 
-pub fn docker_stop_ends_a_back_off_at_once_with_143(machine: &Machine) -> Verdict {
+pub fn docker_stop_ends_a_back_off_at_once_with_143(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let recipe = engine
         .container(SHELL)
@@ -64,8 +64,8 @@ pub fn docker_stop_ends_a_back_off_at_once_with_143(machine: &Machine) -> Verdic
 }
 
 pub fn what_a_command_leaves_behind_is_waited_for_before_it_is_said_dead(
-    machine: &Machine,
-) -> Verdict {
+    machine: &Host,
+) -> TestResult {
     let engine = machine.engine()?;
     let volume = engine.memory_volume();
     let daemon = "trap 'sleep 1; echo done >/exit/.finished; exit' TERM; \

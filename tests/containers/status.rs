@@ -1,12 +1,12 @@
 //! `exitdir-status`: how one looks into a container that has no shell.
 
 use crate::engine::{HARDENED, SCRATCH};
-use crate::harness::{Machine, Verdict};
+use crate::harness::{Host, TestResult};
 use crate::support::sandbox::Ended;
 
 pub fn status_looks_into_a_scratch_container_from_inside_and_from_beside(
-    machine: &Machine,
-) -> Verdict {
+    machine: &Host,
+) -> TestResult {
     let engine = machine.engine()?;
     let volume = engine.memory_volume();
     let recipe = engine.container(SCRATCH).shares(&volume).options(HARDENED);

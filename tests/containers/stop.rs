@@ -2,11 +2,11 @@
 //! then the status would be 137.
 
 use crate::engine::{SCRATCH, SHELL};
-use crate::harness::{Machine, Verdict};
+use crate::harness::{Host, TestResult};
 
 pub fn docker_stop_reaches_a_command_that_traps_it_and_returns_its_status(
-    machine: &Machine,
-) -> Verdict {
+    machine: &Host,
+) -> TestResult {
     let engine = machine.engine()?;
     let trapping = "trap 'exit 7' TERM; /exitdir-signal --ready main; sleep 600 & wait";
     let container = engine
@@ -29,7 +29,7 @@ pub fn docker_stop_reaches_a_command_that_traps_it_and_returns_its_status(
     Ok(())
 }
 
-pub fn docker_stop_ends_a_command_without_a_trap_with_143(machine: &Machine) -> Verdict {
+pub fn docker_stop_ends_a_command_without_a_trap_with_143(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let recipe = engine
         .container(SHELL)
@@ -41,7 +41,7 @@ pub fn docker_stop_ends_a_command_without_a_trap_with_143(machine: &Machine) -> 
     Ok(())
 }
 
-pub fn docker_stop_reaches_a_command_that_waits_to_be_born(machine: &Machine) -> Verdict {
+pub fn docker_stop_reaches_a_command_that_waits_to_be_born(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let recipe = engine
         .container(SHELL)
@@ -62,7 +62,7 @@ pub fn docker_stop_reaches_a_command_that_waits_to_be_born(machine: &Machine) ->
     Ok(())
 }
 
-pub fn docker_stop_ends_a_wait_as_pid_1_with_143(machine: &Machine) -> Verdict {
+pub fn docker_stop_ends_a_wait_as_pid_1_with_143(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let recipe = engine.container(SCRATCH).shares(&engine.memory_volume());
     let container = recipe.start(["wait", "--dir", "/exit/made", "doomsday"]);

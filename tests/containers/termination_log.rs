@@ -2,7 +2,7 @@
 //! write to, shown by `kubectl describe pod`.
 
 use crate::engine::{HARDENED, Recipe, SHELL};
-use crate::harness::{Machine, Obstacle, Verdict};
+use crate::harness::{Host, Obstacle, TestResult};
 use crate::support::sandbox::Sandbox;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ impl Log {
     /// Runs `exitdir-run` with these words; returns its status.
     fn run<'w>(
         &self,
-        machine: &Machine,
+        machine: &Host,
         words: impl IntoIterator<Item = &'w str>,
     ) -> Result<i32, Obstacle> {
         let words = ["run"].into_iter().chain(words);
@@ -48,7 +48,7 @@ impl Log {
     }
 }
 
-pub fn a_command_that_does_not_exist_is_explained(machine: &Machine) -> Verdict {
+pub fn a_command_that_does_not_exist_is_explained(machine: &Host) -> TestResult {
     let log = Log::new("");
     assert_eq!(log.run(machine, ["--", "/no/such/command"])?, 127);
     assert_eq!(
@@ -58,7 +58,7 @@ pub fn a_command_that_does_not_exist_is_explained(machine: &Machine) -> Verdict 
     Ok(())
 }
 
-pub fn a_command_line_that_is_wrong_is_explained(machine: &Machine) -> Verdict {
+pub fn a_command_line_that_is_wrong_is_explained(machine: &Host) -> TestResult {
     let log = Log::new("");
     assert_eq!(
         log.run(machine, ["--no-such-option", "--", "/bin/true"])?,
@@ -73,7 +73,7 @@ pub fn a_command_line_that_is_wrong_is_explained(machine: &Machine) -> Verdict {
     Ok(())
 }
 
-pub fn a_stop_for_a_death_dependency_is_explained(machine: &Machine) -> Verdict {
+pub fn a_stop_for_a_death_dependency_is_explained(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let log = Log::new("");
     let recipe = log
@@ -103,14 +103,14 @@ pub fn a_stop_for_a_death_dependency_is_explained(machine: &Machine) -> Verdict 
     Ok(())
 }
 
-pub fn an_end_of_its_own_needs_no_explanation(machine: &Machine) -> Verdict {
+pub fn an_end_of_its_own_needs_no_explanation(machine: &Host) -> TestResult {
     let log = Log::new("");
     assert_eq!(log.run(machine, ["--", "/bin/sh", "-c", "exit 3"])?, 3);
     assert_eq!(log.text(), "");
     Ok(())
 }
 
-pub fn what_the_command_has_said_itself_is_left_alone(machine: &Machine) -> Verdict {
+pub fn what_the_command_has_said_itself_is_left_alone(machine: &Host) -> TestResult {
     let log = Log::new("out of cheese\n");
     assert_eq!(log.run(machine, ["--", "/no/such/command"])?, 127);
     assert_eq!(log.text(), "out of cheese\n");

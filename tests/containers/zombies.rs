@@ -1,7 +1,7 @@
 //! PID 1 inherits every orphan of its container.
 
 use crate::engine::SHELL;
-use crate::harness::{Machine, Verdict};
+use crate::harness::{Host, TestResult};
 use std::collections::BTreeMap;
 
 /// Leaves a hundred orphans that end at once, and says when all of them were left.
@@ -29,7 +29,7 @@ fn census(text: &str) -> BTreeMap<char, usize> {
     counts
 }
 
-pub fn orphans_are_reaped_by_pid_1(machine: &Machine) -> Verdict {
+pub fn orphans_are_reaped_by_pid_1(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let zombies = |container: &crate::engine::Container| {
         let ended = container.exec(["/bin/sh", "-c", CENSUS]);

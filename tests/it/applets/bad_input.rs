@@ -18,7 +18,7 @@ fn words(line: &str) -> Vec<String> {
 
 /// Checks that a tombstone says that the life is over, to a follower too, and that nothing else was left.
 #[track_caller]
-fn assert_buried(sandbox: &Sandbox, name: &str, code: i32) {
+fn assert_recorded_dead(sandbox: &Sandbox, name: &str, code: i32) {
     assert_eq!(
         sandbox.key(name, "ExitCode"),
         Some(code.to_string()),
@@ -178,7 +178,7 @@ fn wrong_usage_of_exitdir_run_leaves_a_tombstone_that_says_died() {
             .arg(sandbox.path("started"))
             .finish();
         assert_sentence(&ended, "exitdir-run", 125);
-        assert_buried(&sandbox, "main", 125);
+        assert_recorded_dead(&sandbox, "main", 125);
         assert!(!sandbox.path("started").exists(), "{case}: CMD was started");
         let sentence = sandbox.key("main", "Message").unwrap_or_default();
         assert!(
@@ -194,7 +194,7 @@ fn wrong_usage_of_exitdir_run_leaves_a_tombstone_that_says_died() {
             "exitdir-run",
             125,
         );
-        assert_buried(&sandbox, "main", 125);
+        assert_recorded_dead(&sandbox, "main", 125);
     }
 }
 
@@ -230,7 +230,7 @@ fn every_bad_variable_is_named_and_the_tombstone_says_died() {
                 "{}",
                 ended.stderr
             );
-            assert_buried(&sandbox, "main", 125);
+            assert_recorded_dead(&sandbox, "main", 125);
         }
     }
 }
@@ -730,7 +730,7 @@ fn a_command_that_cannot_be_executed_is_126_or_127_and_its_tombstone_says_died()
             .env("PATH", path)
             .finish();
         assert_sentence(&ended, "exitdir-run", status);
-        assert_buried(&sandbox, "main", status);
+        assert_recorded_dead(&sandbox, "main", status);
         assert_eq!(
             sandbox.key("main", "Reason").as_deref(),
             Some("exec-failed"),

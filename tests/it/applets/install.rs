@@ -215,7 +215,7 @@ fn a_sweep_goes_together_with_an_installation_and_needs_no_directory_that_is_the
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
     assert!(!sandbox.dir().exists(), "nothing is created");
     std::fs::create_dir(sandbox.path("other")).unwrap();
-    sandbox.touch("other/corpse");
+    sandbox.touch("other/dead");
     let mut both = sandbox.applet("install");
     let ended = both
         .args(["--sweep", "--dir"])

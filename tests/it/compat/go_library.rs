@@ -11,20 +11,20 @@ use std::time::{Duration, SystemTime};
 
 /// The library's follower. The kernel keeps for it every name that ever entered the directory, so
 /// nothing that came and went between two questions is missed.
-struct Follower {
+struct GoFollower {
     watch: OwnedFd,
     entered: Vec<String>,
 }
 
-impl Follower {
+impl GoFollower {
     /// Begins to watch, and then looks at what is there already.
-    fn of(sandbox: &Sandbox) -> Follower {
+    fn of(sandbox: &Sandbox) -> GoFollower {
         std::fs::create_dir_all(sandbox.dir()).unwrap();
         let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
         let entering = WatchFlags::CREATE | WatchFlags::MOVED_TO;
         inotify::add_watch(&watch, sandbox.dir(), entering).unwrap();
         let entered = entries(&sandbox.dir());
-        Follower { watch, entered }
+        GoFollower { watch, entered }
     }
 
     /// The names that have entered so far, in their order. One is enough for the follower to exit.
@@ -91,7 +91,7 @@ fn the_follower_exits_at_any_entry_of_any_kind() {
     ];
     for (what, script) in kinds {
         let sandbox = Sandbox::new();
-        let mut follower = Follower::of(&sandbox);
+        let mut follower = GoFollower::of(&sandbox);
         assert!(!follower.exits(), "{what}");
         assert_eq!(
             sandbox.command("sh").args(["-c", script]).finish().status,
@@ -104,7 +104,7 @@ fn the_follower_exits_at_any_entry_of_any_kind() {
 #[test]
 fn without_exit_only_the_follower_exits_when_a_life_begins() {
     let sandbox = Sandbox::new();
-    let mut follower = Follower::of(&sandbox);
+    let mut follower = GoFollower::of(&sandbox);
     let _x = sandbox.run(["-n", "x", "--", "sleep", "60"]).start();
     sandbox.await_key("x", "Born");
     assert!(follower.exits());
@@ -125,7 +125,7 @@ fn an_exit_only_life_puts_nothing_into_the_directory_before_its_command_has_ende
     ];
     for (options, script, status) in cases {
         let sandbox = Sandbox::new();
-        let mut follower = Follower::of(&sandbox);
+        let mut follower = GoFollower::of(&sandbox);
         let ended = exit_only(&sandbox, options, script).end();
         assert_eq!(ended.status, status, "{options}: {ended:?}");
         assert_eq!(follower.entered(), ["last", END[0], END[1]], "{options}");
@@ -137,7 +137,7 @@ fn an_exit_only_life_puts_nothing_into_the_directory_before_its_command_has_ende
 #[test]
 fn an_exit_only_life_that_runs_for_long_is_not_seen_before_it_is_told_to_stop() {
     let sandbox = Sandbox::new();
-    let mut follower = Follower::of(&sandbox);
+    let mut follower = GoFollower::of(&sandbox);
     let mut main = exit_only(&sandbox, "", SERVE);
     await_up(&sandbox);
     assert!(main.is_running() && !follower.exits());
@@ -149,7 +149,7 @@ fn an_exit_only_life_that_runs_for_long_is_not_seen_before_it_is_told_to_stop() 
 #[test]
 fn an_exit_only_life_that_is_stopped_for_the_leaders_exit_says_so_only_when_it_is_over() {
     let sandbox = Sandbox::new();
-    let mut follower = Follower::of(&sandbox);
+    let mut follower = GoFollower::of(&sandbox);
     let x = exit_only(&sandbox, "--death-deps exitFile", SERVE);
     await_up(&sandbox);
     assert!(!follower.exits());
@@ -162,7 +162,7 @@ fn an_exit_only_life_that_is_stopped_for_the_leaders_exit_says_so_only_when_it_i
 #[test]
 fn an_exit_only_life_waits_for_its_birth_unseen() {
     let sandbox = Sandbox::new();
-    let mut follower = Follower::of(&sandbox);
+    let mut follower = GoFollower::of(&sandbox);
     let x = exit_only(&sandbox, "--birth-deps exitFile:died", ": >\"$last\"");
     crate::support::inspect::await_sleep(&x);
     assert!(!follower.exits());
@@ -177,7 +177,7 @@ fn an_exit_only_life_is_over_when_what_its_command_left_behind_is_gone() {
     let left = "trap ': >\"$last\"; exit' TERM; : >\"$up\"; while :; do sleep 0.05; done";
     let script = "sh -c \"$left\" & while [ ! -e \"$up\" ]; do sleep 0.01; done; exit 3";
     let sandbox = Sandbox::new();
-    let mut follower = Follower::of(&sandbox);
+    let mut follower = GoFollower::of(&sandbox);
     let ended = sandbox
         .run(["--exit-only", "-n", "x", "--wait-descendants"])
         .args(["--", "sh", "-c", script])
@@ -196,7 +196,7 @@ fn an_exit_only_life_that_never_began_ends_the_follower_all_the_same() {
         ("--birth-deps y --birth-timeout 50ms", "true", 124),
     ] {
         let sandbox = Sandbox::new();
-        let mut follower = Follower::of(&sandbox);
+        let mut follower = GoFollower::of(&sandbox);
         let mut x = sandbox.run(["--exit-only", "-n", "x"]);
         let ended = x
             .args(options.split_whitespace())
@@ -210,11 +210,11 @@ fn an_exit_only_life_that_never_began_ends_the_follower_all_the_same() {
 #[test]
 fn exitdir_signal_without_a_name_is_the_leaders_word() {
     let sandbox = Sandbox::new();
-    let mut follower = Follower::of(&sandbox);
+    let mut follower = GoFollower::of(&sandbox);
     assert_eq!(sandbox.signal([""; 0]).finish().status, 0);
     assert!(follower.exits());
     assert_eq!(sandbox.entries(), ["exitFile"]);
-    let mut late = Follower::of(&sandbox);
+    let mut late = GoFollower::of(&sandbox);
     assert_eq!(late.entered(), ["exitFile"], "also if it comes later");
 }
 

@@ -3,7 +3,7 @@
 //! has it.
 
 use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
-use crate::support::proc::{Process, await_gone, is_gone, only_child, sleep_count, state_of};
+use crate::support::proc::{ProcStat, await_gone, is_gone, only_child, sleep_count, state_of};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, binary, eventually, wait_until};
 use crate::support::signals::{CONT, LAST, TERM, TSTP, TTIN, TTOU, USR1, send_all};
@@ -56,33 +56,38 @@ fn read(path: &Path) -> String {
 }
 
 /// A sandbox in which a [`listener`] goes on: until the file is gone, or all of the sandbox is.
-fn stage() -> Sandbox {
+fn listening_sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.touch("go");
     sandbox
 }
 
-/// A script that notes each of the signals by number in a file `heard`, says `ready` in it, and ends with 9.
+/// A script that notes each of the signals by number in a file `received`, says `ready` in it, and ends with 9.
 fn listener(signals: &[i32]) -> String {
     let traps: String = signals
         .iter()
-        .map(|signal| format!("trap 'echo {signal} >>heard' {signal}; "))
+        .map(|signal| format!("trap 'echo {signal} >>received' {signal}; "))
         .collect();
-    format!("{traps} echo ready >>heard; while [ -e go ]; do sleep 0.02; done; exit 9")
+    format!("{traps} echo ready >>received; while [ -e go ]; do sleep 0.02; done; exit 9")
 }
 
-fn await_heard(sandbox: &Sandbox, word: &str) {
-    eventually(format!("{word} is heard"), || has_heard(sandbox, word));
+fn await_received(sandbox: &Sandbox, word: &str) {
+    eventually(format!("{word} is received"), || {
+        has_received(sandbox, word)
+    });
 }
 
-fn has_heard(sandbox: &Sandbox, word: &str) -> Option<()> {
-    let heard = read(&sandbox.path("heard"));
-    heard.lines().any(|line| line == word).then_some(())
+fn has_received(sandbox: &Sandbox, word: &str) -> Option<()> {
+    let received = read(&sandbox.path("received"));
+    received.lines().any(|line| line == word).then_some(())
 }
 
-fn heard(sandbox: &Sandbox) -> Vec<i32> {
-    let heard = read(&sandbox.path("heard"));
-    let mut numbers: Vec<i32> = heard.lines().filter_map(|line| line.parse().ok()).collect();
+fn received(sandbox: &Sandbox) -> Vec<i32> {
+    let received = read(&sandbox.path("received"));
+    let mut numbers: Vec<i32> = received
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .collect();
     numbers.sort_unstable();
     numbers.dedup();
     numbers
@@ -93,22 +98,22 @@ fn let_go(sandbox: &Sandbox) {
 }
 
 /// What arrives at the command when these signals are sent, one after the other.
-fn passed_on(name: &str, options: &[&str], sent: &[i32], listened: &[i32]) -> (Vec<i32>, i32) {
-    let sandbox = stage();
+fn forwarded(name: &str, options: &[&str], sent: &[i32], listened: &[i32]) -> (Vec<i32>, i32) {
+    let sandbox = listening_sandbox();
     let script = listener(&[listened, &[LAST]].concat());
     let words = [options, &["--", "sh", "-c", &script]].concat();
     let running = init(&sandbox, name, &words).start();
-    await_heard(&sandbox, "ready");
+    await_received(&sandbox, "ready");
     for signal in sent {
         send_all(running.pid(), &[*signal]);
     }
     send_all(running.pid(), &[LAST]);
-    await_heard(&sandbox, &LAST.to_string());
+    await_received(&sandbox, &LAST.to_string());
     let_go(&sandbox);
     let status = running.end().status;
-    let mut heard = heard(&sandbox);
-    heard.retain(|signal| *signal != LAST);
-    (heard, status)
+    let mut received = received(&sandbox);
+    received.retain(|signal| *signal != LAST);
+    (received, status)
 }
 
 fn child_of(pid: i32) -> i32 {
@@ -150,8 +155,8 @@ fn the_signals_that_matter_are_passed_on_as_the_peers_do() {
     // HUP INT QUIT USR1 USR2 TERM CONT WINCH, and real-time ones.
     let signals = [1, 2, 3, 10, 12, 15, 18, 28, 34, 40, 63];
     for name in here(&ALL) {
-        let (heard, status) = passed_on(name, &[], &signals, &signals);
-        assert_eq!((heard, status), (signals.to_vec(), 9), "{name}");
+        let (received, status) = forwarded(name, &[], &signals, &signals);
+        assert_eq!((received, status), (signals.to_vec(), 9), "{name}");
     }
 }
 
@@ -219,7 +224,7 @@ fn the_letters_of_tini_mean_what_they_mean_to_tini() {
 #[test]
 fn a_parent_death_signal_is_passed_on_as_tini_does() {
     for name in here(&[OURS, TINI]) {
-        let sandbox = stage();
+        let sandbox = listening_sandbox();
         let script = listener(&[USR1]);
         let words = ["-s", "-p", "SIGUSR1", "--", "sh", "-c", &script];
         // The job of a shell has that shell for its parent, and outlives it.
@@ -228,12 +233,12 @@ fn a_parent_death_signal_is_passed_on_as_tini_does() {
         // Its pipes would stay open with the job.
         parent.stdout(Stdio::null());
         let parent = parent.stderr(Stdio::null()).start();
-        await_heard(&sandbox, "ready");
+        await_received(&sandbox, "ready");
         let job = eventually("the shell has noted its job", || {
             Some(read(&sandbox.path("job"))).filter(|job| job.ends_with('\n'))
         });
         drop(parent);
-        await_heard(&sandbox, &USR1.to_string());
+        await_received(&sandbox, &USR1.to_string());
         let_go(&sandbox);
         await_gone(&job);
     }
@@ -244,12 +249,12 @@ fn rewriting_a_signal_is_what_dumb_init_does() {
     let signals = [TERM, 3];
     for name in here(&[OURS, DUMB_INIT]) {
         for (rule, expected) in [("15:3", &[3][..]), ("15:0", &[]), ("3:15", &[TERM])] {
-            let (heard, status) = passed_on(name, &["--rewrite", rule], &[TERM], &signals);
-            assert_eq!((&heard[..], status), (expected, 9), "{name} {rule}");
+            let (received, status) = forwarded(name, &["--rewrite", rule], &[TERM], &signals);
+            assert_eq!((&received[..], status), (expected, 9), "{name} {rule}");
         }
     }
-    let (heard, _) = passed_on(OURS, &["--rewrite", "TERM:QUIT"], &[TERM], &signals);
-    assert_eq!(heard, [3]);
+    let (received, _) = forwarded(OURS, &["--rewrite", "TERM:QUIT"], &[TERM], &signals);
+    assert_eq!(received, [3]);
 }
 
 // ---------------------------------------------------------------- where we differ
@@ -268,24 +273,24 @@ fn a_signal_goes_to_the_group_by_default_only_with_dumb_init() {
     ];
     let names = here(&ALL);
     for (name, options, to_group) in cells.into_iter().filter(|cell| names.contains(&cell.0)) {
-        let sandbox = stage();
+        let sandbox = listening_sandbox();
         // Both end as the file is gone, and the outer one last.
-        let script = "sh -c 'trap \"echo inner >>heard\" USR1; echo inside >>heard; while [ -e go ]; do sleep 0.02; done' & \
-                      trap 'echo outer >>heard' USR1; echo ready >>heard; \
+        let script = "sh -c 'trap \"echo inner >>received\" USR1; echo inside >>received; while [ -e go ]; do sleep 0.02; done' & \
+                      trap 'echo outer >>received' USR1; echo ready >>received; \
                       while [ -e go ]; do sleep 0.02; done; while kill -0 $! 2>/dev/null; do wait $!; done";
         let words = [options, &["--", "sh", "-c", script]].concat();
         let running = init(&sandbox, name, &words).start();
-        await_heard(&sandbox, "ready");
-        await_heard(&sandbox, "inside");
+        await_received(&sandbox, "ready");
+        await_received(&sandbox, "inside");
         send_all(running.pid(), &[USR1]);
-        await_heard(&sandbox, "outer");
+        await_received(&sandbox, "outer");
         if to_group {
-            await_heard(&sandbox, "inner");
+            await_received(&sandbox, "inner");
         }
         let_go(&sandbox);
         running.end();
         assert_eq!(
-            has_heard(&sandbox, "inner").is_some(),
+            has_received(&sandbox, "inner").is_some(),
             to_group,
             "{name} {options:?}"
         );
@@ -304,7 +309,7 @@ fn orphans_are_adopted_when_asked_for_but_by_catatonit_always_and_by_dumb_init_n
     ];
     let names = here(&ALL);
     for (name, options, adopted) in cells.into_iter().filter(|cell| names.contains(&cell.0)) {
-        let sandbox = stage();
+        let sandbox = listening_sandbox();
         // The subshell in the middle has ended when the last line runs.
         let script = "( sh -c 'while [ -e go ]; do sleep 0.02; done' >/dev/null 2>&1 & echo $! >orphan ); \
                       echo $PPID $(cut -d ' ' -f 4 /proc/$(cat orphan)/stat)";
@@ -355,8 +360,8 @@ fn stops_from_the_terminal_are_passed_on_by_us_alone() {
     let stops = [TSTP, TTIN, TTOU];
     for (name, expected) in [(OURS, &stops[..]), (TINI, &[TSTP]), (CATATONIT, &[])] {
         if is_here(name) {
-            let (heard, status) = passed_on(name, &[], &stops, &stops);
-            assert_eq!((&heard[..], status), (expected, 9), "{name}");
+            let (received, status) = forwarded(name, &[], &stops, &stops);
+            assert_eq!((&received[..], status), (expected, 9), "{name}");
         }
     }
 }
@@ -366,10 +371,10 @@ fn dumb_init_makes_of_a_stop_from_the_terminal_one_that_no_program_can_catch() {
     if !is_here(DUMB_INIT) {
         return;
     }
-    let sandbox = stage();
+    let sandbox = listening_sandbox();
     let script = listener(&[TSTP, LAST]);
     let running = init(&sandbox, DUMB_INIT, &["--", "sh", "-c", &script]).start();
-    await_heard(&sandbox, "ready");
+    await_received(&sandbox, "ready");
     let child = child_of(running.pid());
     send_all(running.pid(), &[TSTP]);
     await_state(running.pid(), 'T');
@@ -380,7 +385,7 @@ fn dumb_init_makes_of_a_stop_from_the_terminal_one_that_no_program_can_catch() {
     send_all(running.pid(), &[CONT]);
     let_go(&sandbox);
     assert_eq!(running.end().status, 9);
-    assert_eq!(heard(&sandbox), []);
+    assert_eq!(received(&sandbox), []);
 }
 
 #[test]
@@ -389,22 +394,22 @@ fn a_fault_that_somebody_sends_ends_tini_and_catatonit_and_leaves_their_command(
         // ILL TRAP ABRT BUS FPE SEGV SYS
         for signal in [4, 5, 6, 7, 8, 11, 31] {
             if [OURS, DUMB_INIT].contains(&name) {
-                let heard = passed_on(name, &[], &[signal], &[signal]);
-                assert_eq!(heard, (vec![signal], 9), "{name}");
+                let received = forwarded(name, &[], &[signal], &[signal]);
+                assert_eq!(received, (vec![signal], 9), "{name}");
                 continue;
             }
-            let sandbox = stage();
+            let sandbox = listening_sandbox();
             let script = listener(&[signal]);
             let before = ["sh", "-c", "ulimit -c 0; exec \"$@\" >/dev/null 2>&1", "sh"];
             let running = behind(&sandbox, &before, name, &["--", "sh", "-c", &script]).start();
-            await_heard(&sandbox, "ready");
+            await_received(&sandbox, "ready");
             let child = child_of(running.pid());
             send_all(running.pid(), &[signal]);
             assert_eq!(running.end().status, 128 + signal, "{name}");
             assert!(!is_gone(child), "{name} and {signal}");
             let_go(&sandbox);
             await_gone(child);
-            assert_eq!(heard(&sandbox), [], "{name}");
+            assert_eq!(received(&sandbox), [], "{name}");
         }
     }
 }
@@ -412,10 +417,10 @@ fn a_fault_that_somebody_sends_ends_tini_and_catatonit_and_leaves_their_command(
 #[test]
 fn the_command_dies_with_a_killed_supervisor_only_here() {
     for name in here(&ALL) {
-        let sandbox = stage();
+        let sandbox = listening_sandbox();
         let mut command = init(&sandbox, name, &["--", "sh", "-c", &listener(&[])]);
         let running = command.stdout(Stdio::null()).stderr(Stdio::null()).start();
-        await_heard(&sandbox, "ready");
+        await_received(&sandbox, "ready");
         let child = child_of(running.pid()).to_string();
         drop(running);
         if name == OURS {
@@ -469,10 +474,10 @@ fn tini_and_catatonit_never_end_if_they_were_started_with_chld_ignored() {
         return;
     }
     for name in here(&ALL) {
-        let sandbox = stage();
+        let sandbox = listening_sandbox();
         let words = ["--", "sh", "-c", &listener(&[])];
         let mut running = behind(&sandbox, &before, name, &words).start();
-        await_heard(&sandbox, "ready");
+        await_received(&sandbox, "ready");
         let (pid, child) = (running.pid(), child_of(running.pid()).to_string());
         // catatonit looks whether its command is there, and fails if that has ended already.
         await_state(pid, 'S');
@@ -496,7 +501,7 @@ fn tini_wakes_every_second_and_nobody_else() {
         let running = init(&sandbox, name, &["--", "sleep", "60"]).start();
         let child = child_of(running.pid());
         eventually("its command runs", || {
-            Process::of(child).filter(|process| process.name == "sleep")
+            ProcStat::of(child).filter(|process| process.name == "sleep")
         });
         for pid in [running.pid(), child] {
             await_state(pid, 'S');
@@ -535,28 +540,27 @@ fn tini_alone_fails_without_a_standard_input() {
 #[test]
 fn dumb_init_alone_terminates_the_group_of_a_command_that_has_ended() {
     for name in here(&ALL) {
-        let sandbox = stage();
-        let inner = listener(&[TERM]).replace("exit 9", "echo over >>heard");
+        let sandbox = listening_sandbox();
+        let inner = listener(&[TERM]).replace("exit 9", "echo over >>received");
         std::fs::write(sandbox.path("inner"), inner).unwrap();
-        let script =
-            "sh inner >/dev/null 2>&1 & while ! grep -qs ready heard; do sleep 0.01; done; exit 3";
+        let script = "sh inner >/dev/null 2>&1 & while ! grep -qs ready received; do sleep 0.01; done; exit 3";
         let ended = init(&sandbox, name, &["--", "sh", "-c", script]).finish();
         assert_eq!(ended.status, 3, "{name}: {ended:?}");
         let_go(&sandbox);
-        await_heard(&sandbox, "over");
+        await_received(&sandbox, "over");
         let expected: &[i32] = if name == DUMB_INIT { &[TERM] } else { &[] };
-        assert_eq!(heard(&sandbox), expected, "{name}");
+        assert_eq!(received(&sandbox), expected, "{name}");
     }
 }
 
 #[test]
 fn the_command_leads_a_group_of_its_own_and_with_dumb_init_a_session() {
     for name in here(&ALL) {
-        let sandbox = stage();
+        let sandbox = listening_sandbox();
         let running = init(&sandbox, name, &["--", "sh", "-c", &listener(&[])]).start();
-        await_heard(&sandbox, "ready");
+        await_received(&sandbox, "ready");
         let child = child_of(running.pid());
-        let process = Process::of(child).unwrap();
+        let process = ProcStat::of(child).unwrap();
         assert_eq!(process.group, child, "{name}");
         let own = process.session == child;
         assert_eq!(own, name == DUMB_INIT, "{name}");
@@ -587,7 +591,7 @@ fn service(sandbox: &Sandbox, signals: &[i32]) -> (Running, i32) {
     let mut supervise = sandbox.command("s6-supervise");
     supervise.arg(&dir).stdout(Stdio::null());
     let running = supervise.stderr(Stdio::null()).start();
-    await_heard(sandbox, "ready");
+    await_received(sandbox, "ready");
     let child = child_of(running.pid());
     (running, child)
 }
@@ -597,16 +601,16 @@ fn s6_supervise_passes_on_a_term_only_and_ends_with_0_whatever_its_service_says(
     if !is_here("s6-supervise") {
         return;
     }
-    let sandbox = stage();
+    let sandbox = listening_sandbox();
     let (running, child) = service(&sandbox, &[TERM, LAST]);
-    let session = Process::of(child).unwrap().session;
+    let session = ProcStat::of(child).unwrap().session;
     assert_eq!(session, child, "a session of its own");
     running.send(TERM);
-    await_heard(&sandbox, &TERM.to_string());
+    await_received(&sandbox, &TERM.to_string());
     let_go(&sandbox);
     let Ended { status, .. } = running.end();
     assert_eq!(status, 0, "and the service ended with 9");
-    assert_eq!(heard(&sandbox), [TERM]);
+    assert_eq!(received(&sandbox), [TERM]);
 }
 
 #[test]
@@ -614,14 +618,14 @@ fn s6_supervise_dies_of_a_usr1_and_leaves_its_service() {
     if !is_here("s6-supervise") {
         return;
     }
-    let sandbox = stage();
+    let sandbox = listening_sandbox();
     let (running, child) = service(&sandbox, &[USR1]);
     running.send(USR1);
     assert_eq!(running.end().status, 128 + USR1);
     assert!(!is_gone(child));
     let_go(&sandbox);
     await_gone(child);
-    assert_eq!(heard(&sandbox), []);
+    assert_eq!(received(&sandbox), []);
 }
 
 #[test]

@@ -188,13 +188,13 @@ fn depends(sandbox: &Sandbox, names: &[String]) -> Running {
 
 #[test]
 fn what_the_original_has_written_of_its_birth_is_none_before_the_last_byte() {
-    for corpse in [false, true] {
+    for dead in [false, true] {
         let sandbox = Sandbox::new();
         std::fs::create_dir(sandbox.dir()).expect("a graveyard");
         let mut files = Vec::new();
         for length in 0..BORN.len() {
             let name = format!("cut-{length}");
-            if corpse {
+            if dead {
                 original_writes(&sandbox, &name, &format!("{BORN}{DIED}"));
             }
             files.push(begin(&sandbox, &name, &BORN[..length]));

@@ -101,20 +101,20 @@ fn the_page_of_the_tombstone_has_every_key_reason_and_state_that_the_code_knows(
     assert_eq!(of_wait, states, "states in exitdir-wait.md");
 }
 
-struct Row {
+struct OptionRow {
     head: String,
     variable: Option<String>,
     meaning: String,
 }
 
 /// The rows of the tables of options: `| `-d, --dir DIR` | `EXIT_DIR` | ... |`.
-fn option_rows(page: &str) -> Vec<Row> {
+fn option_rows(page: &str) -> Vec<OptionRow> {
     let rows = page.lines().filter(|line| line.starts_with("| `-"));
     rows.map(|row| {
         let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`'));
         let (head, variable) = (cells.nth(1), cells.next());
         let meaning = cells.next().expect("what it means");
-        Row {
+        OptionRow {
             head: head.expect("an option").to_owned(),
             variable: variable.filter(|cell| !cell.is_empty()).map(str::to_owned),
             meaning: meaning.to_owned(),
@@ -124,7 +124,7 @@ fn option_rows(page: &str) -> Vec<Row> {
 }
 
 /// A variable that is read is named in the error about a bad value; another one has no effect.
-fn check_variable(applet: &str, row: &Row) {
+fn check_variable(applet: &str, row: &OptionRow) {
     let sandbox = Sandbox::new();
     if row.variable.as_deref() == Some("EXIT_DIR") {
         let mut command = sandbox.applet(applet);

@@ -3,7 +3,7 @@
 //!
 //! strace makes a call fail (`inject=CALL:error=ERRNO:when=N`), one call and one errno for a run.
 
-use crate::faults::kills::{a_corpse, nobody, nothing, somebody};
+use crate::faults::kills::{already_alive, already_dead, no_events, nothing_before};
 use crate::support::inspect::sleeps;
 use crate::support::parallel::{WORKERS, for_each};
 use crate::support::proc::children;
@@ -78,15 +78,15 @@ const COMMAND: &str = "echo began >>\"$MARK\"; sleep 0.05; echo ended >>\"$MARK\
 const SERVER: &str = "trap 'echo ended >>\"$MARK\"; exit 0' TERM; echo began >>\"$MARK\"; \
                       while :; do sleep 0.02; done";
 
-fn somebody_lost(sandbox: &Sandbox) -> Option<Running> {
-    let life = somebody(sandbox)?;
+fn already_lost(sandbox: &Sandbox) -> Option<Running> {
+    let life = already_alive(sandbox)?;
     life.send(KILL);
     life.end();
     None
 }
 
 fn of_another_boot(sandbox: &Sandbox) -> Option<Running> {
-    somebody_lost(sandbox);
+    already_lost(sandbox);
     let lock = sandbox.key("x", "Lock").unwrap();
     let mut words: Vec<&str> = lock.split(' ').collect();
     words[1] = "00000000-0000-4000-8000-000000000000";
@@ -236,11 +236,11 @@ fn of_a_wait(
 
 const RUN: Trial = Trial {
     what: "exitdir-run",
-    before: nobody,
+    before: nothing_before,
     words: &["run", "-n", "x", "--", "sh", "-c", COMMAND],
     since: "",
     errnos: ERRNOS.len(),
-    meanwhile: nothing,
+    meanwhile: no_events,
     judge: |sandbox, ended, fault| of_a_run(sandbox, ended, fault, 5),
 };
 
@@ -253,7 +253,7 @@ const SIGNAL: Trial = Trial {
 
 const WAIT: Trial = Trial {
     what: "exitdir-wait",
-    before: somebody,
+    before: already_alive,
     words: &["wait", "-x", "--print", "--poll", "200ms", "x:exit=3"],
     meanwhile: x_dies,
     judge: |sandbox, ended, fault| of_a_wait(sandbox, ended, fault, 3, "x failed 3\n"),
@@ -304,7 +304,7 @@ impl Trial {
     }
 
     /// Whether the call was there to fail, and what is wrong with what came of it.
-    fn suffer(&self, fault: &Fault) -> (bool, Option<String>) {
+    fn inject(&self, fault: &Fault) -> (bool, Option<String>) {
         let sandbox = Sandbox::new();
         let before = (self.before)(&sandbox);
         let ended = self.live(&sandbox, &fault.options(&sandbox));
@@ -382,11 +382,11 @@ fn concerns_files(point: &Point) -> bool {
             .any(|what| line.contains(what))
 }
 
-fn suffer_everything(trials: &[Trial]) {
-    suffer_everything_by(WORKERS, trials);
+fn inject_everywhere(trials: &[Trial]) {
+    inject_everywhere_by(WORKERS, trials);
 }
 
-fn suffer_everything_by(workers: usize, trials: &[Trial]) {
+fn inject_everywhere_by(workers: usize, trials: &[Trial]) {
     if !strace_can_inject() {
         return;
     }
@@ -407,7 +407,7 @@ fn suffer_everything_by(workers: usize, trials: &[Trial]) {
     let hits: Mutex<BTreeMap<String, usize>> = Mutex::default();
     let wrongs: Mutex<Vec<String>> = Mutex::default();
     for_each(workers, &faults, |(trial, fault)| {
-        let (hit, wrong) = trial.suffer(fault);
+        let (hit, wrong) = trial.inject(fault);
         wrongs.lock().unwrap().extend(wrong);
         let mut hits = hits.lock().unwrap();
         *hits.entry(fault.point.call.clone()).or_default() += usize::from(hit);
@@ -432,11 +432,11 @@ fn suffer_everything_by(workers: usize, trials: &[Trial]) {
 
 #[test]
 fn an_error_at_any_file_system_call_of_a_run_is_told_and_never_harms_the_command() {
-    suffer_everything(&[
+    inject_everywhere(&[
         RUN,
         Trial {
-            what: "exitdir-run over a corpse",
-            before: a_corpse,
+            what: "exitdir-run over a dead life",
+            before: already_dead,
             ..RUN
         },
         Trial {
@@ -488,7 +488,7 @@ fn an_error_at_any_file_system_call_of_a_run_is_told_and_never_harms_the_command
 fn an_error_at_any_file_system_call_of_a_restart_in_place_neither_ends_the_life_nor_spoils_its_tombstone()
  {
     // Each of them sleeps for the second before the restart.
-    suffer_everything_by(
+    inject_everywhere_by(
         16,
         &[Trial {
             what: "exitdir-run that restarts its command",
@@ -515,7 +515,7 @@ fn an_error_at_any_file_system_call_of_a_restart_in_place_neither_ends_the_life_
 
 #[test]
 fn an_error_at_any_file_system_call_of_a_signal_is_told_or_the_signal_stands() {
-    suffer_everything(&[
+    inject_everywhere(&[
         SIGNAL,
         Trial {
             what: "exitdir-signal with code 0",
@@ -524,23 +524,23 @@ fn an_error_at_any_file_system_call_of_a_signal_is_told_or_the_signal_stands() {
             ..SIGNAL
         },
         Trial {
-            what: "exitdir-signal over a corpse",
-            before: a_corpse,
+            what: "exitdir-signal over a dead life",
+            before: already_dead,
             ..SIGNAL
         },
         Trial {
             what: "exitdir-signal over the lost",
-            before: somebody_lost,
+            before: already_lost,
             ..SIGNAL
         },
         Trial {
             what: "exitdir-signal to the living",
-            before: somebody,
+            before: already_alive,
             ..SIGNAL
         },
         Trial {
             what: "exitdir-signal --ready to the living",
-            before: somebody,
+            before: already_alive,
             words: &["signal", "--ready", "x"],
             judge: |sandbox, ended, fault| of_a_signal(sandbox, ended, fault, "x:ready"),
             ..SIGNAL
@@ -556,7 +556,7 @@ fn an_error_at_any_file_system_call_of_a_signal_is_told_or_the_signal_stands() {
 
 #[test]
 fn an_error_at_any_file_system_call_of_a_wait_is_told_and_no_death_is_missed_or_made_up() {
-    suffer_everything(&[
+    inject_everywhere(&[
         WAIT,
         Trial {
             what: "exitdir-wait for anybody",
@@ -565,9 +565,9 @@ fn an_error_at_any_file_system_call_of_a_wait_is_told_and_no_death_is_missed_or_
         },
         Trial {
             what: "exitdir-wait for the lost",
-            before: somebody_lost,
+            before: already_lost,
             words: &["wait", "-x", "--print", "--poll", "200ms", "x"],
-            meanwhile: nothing,
+            meanwhile: no_events,
             judge: |sandbox, ended, fault| of_a_wait(sandbox, ended, fault, 137, "x lost 137\n"),
             ..WAIT
         },
@@ -575,22 +575,22 @@ fn an_error_at_any_file_system_call_of_a_wait_is_told_and_no_death_is_missed_or_
             what: "exitdir-wait for one of another boot",
             before: of_another_boot,
             words: &["wait", "-x", "--print", "--poll", "200ms", "x"],
-            meanwhile: nothing,
+            meanwhile: no_events,
             judge: |sandbox, ended, fault| of_a_wait(sandbox, ended, fault, 137, "x lost 137\n"),
             ..WAIT
         },
         Trial {
             what: "exitdir-wait for the dead",
-            before: a_corpse,
+            before: already_dead,
             words: &["wait", "-x", "--print", "-t", "0", "x"],
-            meanwhile: nothing,
+            meanwhile: no_events,
             judge: |sandbox, ended, fault| of_a_wait(sandbox, ended, fault, 7, "x failed 7\n"),
             ..WAIT
         },
         Trial {
             what: "exitdir-wait for the death of the living",
             words: &["wait", "-x", "--print", "-t", "0", "x"],
-            meanwhile: nothing,
+            meanwhile: no_events,
             judge: |sandbox, ended, fault| of_a_wait(sandbox, ended, fault, 124, ""),
             ..WAIT
         },

@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// strace's option that kills a process at a point.
-fn strike_at(point: &Point) -> [String; 2] {
+fn kill_option(point: &Point) -> [String; 2] {
     let Point { call, when, .. } = point;
     let injection = format!("inject={call}:signal=SIGKILL:when={when}");
     ["-e".to_owned(), injection]
 }
 
 /// A life that is struck down at each of its calls.
-struct Life {
+struct KillCase {
     what: &'static str,
     /// What was there before: a corpse, or somebody alive, whose life goes on until the strike is judged.
     before: fn(&Sandbox) -> Option<Running>,
@@ -34,43 +34,43 @@ struct Life {
     /// What followers wait for. They stay when it can no longer hold: the next life may bring it.
     conditions: &'static [&'static str],
     /// What followers must hear, by the log: the code and the line of `--print`; `None` is nothing.
-    heard: fn(&str) -> Option<(i32, &'static str)>,
+    observed: fn(&str) -> Option<(i32, &'static str)>,
     /// What is in the directory when the next life is over.
     leaves: &'static [&'static str],
 }
 
-const RUN: Life = Life {
+const RUN: KillCase = KillCase {
     what: "exitdir-run",
-    before: nobody,
+    before: nothing_before,
     words: &["run", "-n", "x", "--", "true"],
     since: "",
-    meanwhile: nothing,
+    meanwhile: no_events,
     conditions: &["x:died"],
-    heard: of_a_run,
+    observed: of_a_run,
     leaves: &["x"],
 };
 
-const SIGNAL: Life = Life {
+const SIGNAL: KillCase = KillCase {
     what: "exitdir-signal",
     words: &["signal", "-c", "3", "x"],
     conditions: &["x:exit=3"],
-    heard: |log| (wrote(log, "Died") && renamed(log)).then_some((3, "x failed 3\n")),
+    observed: |log| (wrote(log, "Died") && renamed(log)).then_some((3, "x failed 3\n")),
     ..RUN
 };
 
-pub fn nobody(_: &Sandbox) -> Option<Running> {
+pub fn nothing_before(_: &Sandbox) -> Option<Running> {
     None
 }
 
-pub fn nothing(_: &Sandbox, _: &mut Running) {}
+pub fn no_events(_: &Sandbox, _: &mut Running) {}
 
-pub fn a_corpse(sandbox: &Sandbox) -> Option<Running> {
+pub fn already_dead(sandbox: &Sandbox) -> Option<Running> {
     sandbox.record_death("x", "7");
     None
 }
 
 /// Alive and not ready.
-pub fn somebody(sandbox: &Sandbox) -> Option<Running> {
+pub fn already_alive(sandbox: &Sandbox) -> Option<Running> {
     let life = sandbox
         .run(["-n", "x", "--ready-on", "signal", "--", "sleep", "60"])
         .start();
@@ -107,7 +107,7 @@ fn wrote(log: &str, key: &str) -> bool {
     })
 }
 
-impl Life {
+impl KillCase {
     /// Lists the calls of an undisturbed life.
     fn points(&self) -> Vec<Point> {
         let sandbox = Sandbox::new();
@@ -118,65 +118,65 @@ impl Life {
         let ended = process.end();
         assert_eq!(ended.status, 0, "{}: {}", self.what, ended.stderr);
         let log = strace_log(&sandbox);
-        assert!((self.heard)(&log).is_some(), "{}: {log}", self.what);
+        assert!((self.observed)(&log).is_some(), "{}: {log}", self.what);
         points_since(self.since, points(&log))
     }
 
     /// Strikes at one point, and compares what everybody hears with what was done. True if it was hit.
-    fn strike(&self, point: &Point) -> bool {
+    fn kill_at(&self, point: &Point) -> bool {
         let sandbox = Sandbox::new();
         let before = (self.before)(&sandbox);
         let follow = ["--any", "--keep-waiting", "-x", "--print", "--poll", "off"];
         let mut waiting = sandbox.wait(follow).args(self.conditions).start();
         await_sleep(&waiting);
 
-        let injection = strike_at(point);
-        let ended = watched(&sandbox, || {
+        let injection = kill_option(point);
+        let ended = while_read(&sandbox, || {
             let mut process = traced(&sandbox, &injection, self.words).start();
             (self.meanwhile)(&sandbox, &mut process);
             process.end()
         });
         let log = strace_log(&sandbox);
         let hit = log.contains("+++ killed by SIGKILL +++");
-        let tale = format!("{}, killed by {injection:?}:\n{log}", self.what);
-        assert_eq!(ended.status, if hit { 137 } else { 0 }, "{tale}");
+        let trace = format!("{}, killed by {injection:?}:\n{log}", self.what);
+        assert_eq!(ended.status, if hit { 137 } else { 0 }, "{trace}");
 
         let late = sandbox
             .wait(follow)
             .args(["-t", "0"])
             .args(self.conditions)
             .finish();
-        let heard = (self.heard)(&log);
-        let expected = heard.unwrap_or((124, ""));
-        assert_eq!((late.status, late.stdout.as_str()), expected, "{tale}");
-        if heard.is_none() {
-            assert!(hit && waiting.is_running(), "{tale}");
-            self.next_life(&sandbox, before, &tale);
+        let observed = (self.observed)(&log);
+        let expected = observed.unwrap_or((124, ""));
+        assert_eq!((late.status, late.stdout.as_str()), expected, "{trace}");
+        if observed.is_none() {
+            assert!(hit && waiting.is_running(), "{trace}");
+            self.next_life(&sandbox, before, &trace);
             if self.words[0] == "run" {
                 assert_eq!(waiting.end().stdout, "x ok 0\n", "it was still waiting");
             }
         } else {
             let ended = waiting.end();
-            assert_eq!((ended.status, ended.stdout.as_str()), expected, "{tale}");
-            self.next_life(&sandbox, before, &tale);
+            assert_eq!((ended.status, ended.stdout.as_str()), expected, "{trace}");
+            self.next_life(&sandbox, before, &trace);
         }
         hit
     }
 
-    fn next_life(&self, sandbox: &Sandbox, before: Option<Running>, tale: &str) {
+    fn next_life(&self, sandbox: &Sandbox, before: Option<Running>, trace: &str) {
         if let Some(mut living) = before {
-            assert!(living.is_running(), "{tale}");
+            assert!(living.is_running(), "{trace}");
             living.send(TERM);
             living.end();
         }
         let next = sandbox.run(["-n", "x", "--", "true"]).finish();
-        assert_eq!((next.status, next.stderr.as_str()), (0, ""), "{tale}");
-        assert_eq!(sandbox.entries(), self.leaves, "{tale}");
+        assert_eq!((next.status, next.stderr.as_str()), (0, ""), "{trace}");
+        assert_eq!(sandbox.entries(), self.leaves, "{trace}");
     }
 }
 
 /// Reads the tombstone over and over while something happens: whatever is seen must be whole.
-fn watched<T>(sandbox: &Sandbox, happen: impl FnOnce() -> T) -> T {
+fn while_read<T>(sandbox: &Sandbox, happen: impl FnOnce() -> T) -> T {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
@@ -212,43 +212,43 @@ fn is_whole(text: &str) -> bool {
     begun && text.ends_with('\n') && text.contains("ExitCode: ") == text.contains("Died: \"")
 }
 
-fn strike_everywhere(lives: &[Life]) {
-    strike_everywhere_by(WORKERS, lives);
+fn kill_everywhere(lives: &[KillCase]) {
+    kill_everywhere_by(WORKERS, lives);
 }
 
-fn strike_everywhere_by(workers: usize, lives: &[Life]) {
+fn kill_everywhere_by(workers: usize, lives: &[KillCase]) {
     if !strace_can_inject() {
         return;
     }
-    let strikes: Vec<(&Life, Point)> = lives
+    let kills: Vec<(&KillCase, Point)> = lives
         .iter()
         .flat_map(|life| life.points().into_iter().map(move |point| (life, point)))
         .collect();
     let hits = AtomicUsize::new(0);
-    for_each(workers, &strikes, |(life, point)| {
-        hits.fetch_add(usize::from(life.strike(point)), Ordering::Relaxed);
+    for_each(workers, &kills, |(life, point)| {
+        hits.fetch_add(usize::from(life.kill_at(point)), Ordering::Relaxed);
     });
     let hits = hits.into_inner();
     // A call that comes twice in one life may come once in another: when SIGCHLD arrives is chance.
-    println!("killed at {hits} of {} system calls", strikes.len());
+    println!("killed at {hits} of {} system calls", kills.len());
     assert!(
-        hits * 10 >= strikes.len() * 8,
+        hits * 10 >= kills.len() * 8,
         "too few points were hit: {hits} of {}",
-        strikes.len()
+        kills.len()
     );
 }
 
 #[test]
 fn a_run_that_is_killed_at_any_system_call_is_heard_of_if_and_only_if_it_was_published() {
-    strike_everywhere(&[
+    kill_everywhere(&[
         RUN,
-        Life {
-            what: "exitdir-run over a corpse",
-            before: a_corpse,
+        KillCase {
+            what: "exitdir-run over a dead life",
+            before: already_dead,
             conditions: &["x:ok", "x:lost"],
             ..RUN
         },
-        Life {
+        KillCase {
             what: "exitdir-run that is stopped for a dependency",
             words: &[
                 "run",
@@ -273,9 +273,9 @@ fn a_run_that_is_killed_at_any_system_call_of_a_restart_in_place_is_lost_and_no_
  {
     const FAILS_ONCE: &str = "[ -e \"$EXIT_DIR.been\" ] || { : >\"$EXIT_DIR.been\"; exit 1; }";
     // Half of them sleep for the second before the restart.
-    strike_everywhere_by(
+    kill_everywhere_by(
         16,
-        &[Life {
+        &[KillCase {
             what: "exitdir-run that restarts its command",
             words: &[
                 "run",
@@ -297,32 +297,32 @@ fn a_run_that_is_killed_at_any_system_call_of_a_restart_in_place_is_lost_and_no_
 
 #[test]
 fn a_signal_that_is_killed_at_any_system_call_is_heard_if_and_only_if_it_was_written() {
-    strike_everywhere(&[
+    kill_everywhere(&[
         SIGNAL,
-        Life {
-            what: "exitdir-signal over a corpse",
-            before: a_corpse,
+        KillCase {
+            what: "exitdir-signal over a dead life",
+            before: already_dead,
             ..SIGNAL
         },
-        Life {
+        KillCase {
             what: "exitdir-signal to the living",
-            before: somebody,
-            heard: |log| wrote(log, "Died").then_some((3, "x failed 3\n")),
+            before: already_alive,
+            observed: |log| wrote(log, "Died").then_some((3, "x failed 3\n")),
             ..SIGNAL
         },
-        Life {
+        KillCase {
             what: "exitdir-signal --ready to the living",
-            before: somebody,
+            before: already_alive,
             words: &["signal", "--ready", "x"],
             conditions: &["x:ready"],
-            heard: |log| wrote(log, "Ready").then_some((0, "x ready -\n")),
+            observed: |log| wrote(log, "Ready").then_some((0, "x ready -\n")),
             ..SIGNAL
         },
-        Life {
+        KillCase {
             what: "exitdir-signal --ready",
             words: &["signal", "--ready", "x"],
             conditions: &["x:ready"],
-            heard: |log| (wrote(log, "Ready") && renamed(log)).then_some((0, "x ready -\n")),
+            observed: |log| (wrote(log, "Ready") && renamed(log)).then_some((0, "x ready -\n")),
             ..SIGNAL
         },
     ]);
@@ -347,7 +347,7 @@ fn a_directory_whose_maker_was_killed_is_open_to_everybody_all_the_same() {
     assert!(making.iter().any(|point| point.call.starts_with("mkdir")));
     for_each(WORKERS, &making, |point| {
         let sandbox = Sandbox::new();
-        let injection = strike_at(point);
+        let injection = kill_option(point);
         let struck = traced(&sandbox, &injection, RUN.words).finish();
         assert_eq!(
             struck.status,

@@ -1,6 +1,6 @@
 //! Which signals reach the command, under which number and how often, and what becomes of the others.
 
-use crate::support::listener::{Life, all_passed_on, can_listen, command_of, listening};
+use crate::support::listener::{ListeningLife, all_passed_on, can_listen, command_of, listening};
 use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
 use crate::support::proc::{children, is_exitdir, is_gone, only_child, state_of};
 use crate::support::requirements::is_permitted;
@@ -10,23 +10,23 @@ use std::process::{Command, Stdio};
 
 // ---------------------------------------------------------------- each signal
 
-fn start_as_pid_1() -> Life {
+fn start_as_pid_1() -> ListeningLife {
     let sandbox = Sandbox::new();
     let line = listening(&sandbox, "", "");
     let running = command_of(&sandbox, &PID_NAMESPACE, &line).start();
     let pid = only_child("unshare has forked", running.pid());
-    Life::of(sandbox, running, pid)
+    ListeningLife::of(sandbox, running, pid)
 }
 
 /// Sends each signal and looks at what comes of it.
-fn try_each(life: &Life) {
+fn try_each(life: &ListeningLife) {
     let passed_on = all_passed_on();
     for signal in &passed_on {
         life.send_and_await(*signal, *signal);
     }
-    assert_eq!(life.heard(), passed_on, "each one once, in its turn");
+    assert_eq!(life.received(), passed_on, "each one once, in its turn");
     life.send(&[CHLD]);
-    assert_eq!(life.all_heard(), passed_on, "CHLD is not passed on");
+    assert_eq!(life.all_received(), passed_on, "CHLD is not passed on");
 
     let command = only_child("the command", life.pid);
     life.send(&[STOP]);
@@ -45,7 +45,7 @@ fn each_signal_that_can_be_caught_is_passed_on_under_its_number_but_chld() {
     if !can_listen() {
         return;
     }
-    let life = Life::start("");
+    let life = ListeningLife::start("");
     try_each(&life);
     assert_eq!(life.running.end().status, 128 + KILL);
 }
@@ -71,11 +71,13 @@ fn as_pid_1_each_signal_from_its_own_container_is_passed_on_and_kill_and_stop_do
         std::fs::write(&unfinished, text.join(" ")).unwrap();
         std::fs::rename(&unfinished, life.sandbox.path("tell")).unwrap();
         let last = batch.last().unwrap();
-        wait_until(format!("{last} comes back"), || life.heard().contains(last));
+        wait_until(format!("{last} comes back"), || {
+            life.received().contains(last)
+        });
     }
-    let mut heard = life.heard();
-    heard.sort_unstable();
-    assert_eq!(heard, all_passed_on());
+    let mut received = life.received();
+    received.sort_unstable();
+    assert_eq!(received, all_passed_on());
     life.assert_ends_by_itself();
 }
 
@@ -137,7 +139,7 @@ fn of_10_000_mixed_signals_queued_ones_come_as_often_as_sent_and_others_after_th
     if !can_listen() {
         return;
     }
-    let life = Life::start("");
+    let life = ListeningLife::start("");
     let numbers = burst_numbers();
     let sender = life
         .sandbox
@@ -180,17 +182,17 @@ fn what_was_sent_several_times_before_it_was_read_comes_once_or_if_queued_each_t
     if !can_listen() {
         return;
     }
-    let life = Life::start("");
+    let life = ListeningLife::start("");
     life.send(&[STOP]);
     wait_until("exitdir-run is stopped", || state_of(life.pid) == Some('T'));
     let numbers: Vec<i32> = burst_numbers().into_iter().filter(|s| *s != CONT).collect();
     let thrice: Vec<i32> = numbers.iter().flat_map(|signal| [*signal; 3]).collect();
     life.send(&thrice);
-    assert_eq!(life.heard(), []);
+    assert_eq!(life.received(), []);
     life.send(&[CONT]);
     life.await_times(LAST, 3);
-    let mut heard = life.all_heard();
-    heard.sort_unstable();
+    let mut received = life.all_received();
+    received.sort_unstable();
     let times = |signal: &i32| if *signal >= FIRST_QUEUED { 3 } else { 1 };
     let mut expected: Vec<i32> = numbers
         .iter()
@@ -198,7 +200,7 @@ fn what_was_sent_several_times_before_it_was_read_comes_once_or_if_queued_each_t
         .chain([CONT])
         .collect();
     expected.sort_unstable();
-    assert_eq!(heard, expected);
+    assert_eq!(received, expected);
     life.assert_ends_by_itself();
 }
 
@@ -242,11 +244,11 @@ fn where_sigtimedwait_is_refused_each_signal_is_passed_on_all_the_same_and_nothi
         let mut traced = children(running.pid()).into_iter();
         traced.find(|pid| is_exitdir(*pid))
     });
-    let life = Life::of(sandbox, running, pid);
+    let life = ListeningLife::of(sandbox, running, pid);
     for signal in all_passed_on() {
         life.send_and_await(signal, signal);
     }
-    assert_eq!(life.heard(), all_passed_on());
+    assert_eq!(life.received(), all_passed_on());
     // It asks once after each signal, and once or twice at the beginning and for the end.
     let refused = refused(&life.sandbox);
     let most = 2 * all_passed_on().len();

@@ -1,6 +1,6 @@
 //! To whom signals go with `--group`: everybody in the command's process group, and a command that has left it.
 
-use crate::support::listener::{Life, can_listen};
+use crate::support::listener::{ListeningLife, can_listen};
 use crate::support::proc::{await_gone, children, is_gone, only_child};
 use crate::support::sandbox::{eventually, wait_until};
 use crate::support::signals::{KILL, LAST, TERM, USR1, send_all};
@@ -11,14 +11,14 @@ fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it
         return;
     }
     for (options, in_group) in [("-g", vec![TERM, USR1, 32, 64]), ("", Vec::new())] {
-        let life = Life::start_as(options, "family");
+        let life = ListeningLife::start_as(options, "family");
         for name in ["member", "leaver"] {
             wait_until(format!("the {name} listens"), || life.log(name) == "up\n");
         }
         for signal in [TERM, USR1, 32, 64] {
             life.send_and_await(signal, signal);
         }
-        assert_eq!(life.heard(), [TERM, USR1, 32, 64]);
+        assert_eq!(life.received(), [TERM, USR1, 32, 64]);
         let command = only_child("the command", life.pid);
         for (child, name) in children(command).iter().zip(["member", "leaver"]) {
             // Comes after everything that it should not have got.
@@ -30,10 +30,13 @@ fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it
             };
             expected.push(LAST);
             wait_until(format!("the {name} has what was sent"), || {
-                life.heard_by(name).iter().filter(|s| **s == LAST).count()
+                life.received_by(name)
+                    .iter()
+                    .filter(|s| **s == LAST)
+                    .count()
                     == expected.iter().filter(|s| **s == LAST).count()
             });
-            assert_eq!(life.heard_by(name), expected, "{options} {name}");
+            assert_eq!(life.received_by(name), expected, "{options} {name}");
         }
         life.assert_ends_by_itself();
     }
@@ -44,16 +47,16 @@ fn with_group_a_command_that_has_left_its_group_empty_gets_its_signals_all_the_s
     if !can_listen() {
         return;
     }
-    let life = Life::start_as("-g", "stray");
+    let life = ListeningLife::start_as("-g", "stray");
     for signal in [TERM, USR1, 64] {
         life.send_and_await(signal, signal);
     }
-    assert_eq!(life.heard(), [TERM, USR1, 64]);
+    assert_eq!(life.received(), [TERM, USR1, 64]);
     life.assert_ends_by_itself();
 }
 
-fn start_deserter(options: &str) -> (Life, String) {
-    let life = Life::start_as(options, "deserter");
+fn start_deserter(options: &str) -> (ListeningLife, String) {
+    let life = ListeningLife::start_as(options, "deserter");
     wait_until("the member listens", || life.log("member") == "up\n");
     let member = only_child("the member", only_child("the command", life.pid));
     (life, member.to_string())
@@ -68,11 +71,11 @@ fn with_group_a_command_that_has_left_its_group_to_others_gets_each_signal_once_
     for signal in [USR1, 64] {
         life.send_and_await(signal, signal);
     }
-    life.strike();
+    life.trigger_stop();
     life.await_times(TERM, 1);
-    assert_eq!(life.all_heard(), [USR1, 64, TERM]);
+    assert_eq!(life.all_received(), [USR1, 64, TERM]);
     wait_until("the member has what was sent", || {
-        life.heard_by("member") == [USR1, 64, TERM, LAST]
+        life.received_by("member") == [USR1, 64, TERM, LAST]
     });
     life.assert_ends_by_itself();
 }
@@ -84,8 +87,8 @@ fn with_group_a_command_that_has_left_its_group_to_others_is_killed_with_them_af
         return;
     }
     let (life, member) = start_deserter("-g --death-deps dep --grace-period 50ms");
-    life.strike();
-    let Life {
+    life.trigger_stop();
+    let ListeningLife {
         running, sandbox, ..
     } = life;
     let ended = running.end();
@@ -99,12 +102,12 @@ fn with_group_kill_after_the_grace_period_is_for_the_whole_group() {
     if !can_listen() {
         return;
     }
-    let life = Life::start_as("-g --death-deps dep --grace-period 50ms", "family");
+    let life = ListeningLife::start_as("-g --death-deps dep --grace-period 50ms", "family");
     let family: Vec<i32> = eventually("both children listen", || {
         let up = |name| life.log(name) == "up\n";
         (up("member") && up("leaver")).then(|| children(only_child("the command", life.pid)))
     });
-    life.strike();
+    life.trigger_stop();
     await_gone(family[0]);
     assert!(!is_gone(family[1]), "the leaver is not");
     let (ended, _) = life.end();

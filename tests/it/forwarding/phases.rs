@@ -1,6 +1,8 @@
 //! Signals in each phase of a life: before the command was executed, while it is being stopped, and while it is down.
 
-use crate::support::listener::{Life, all_passed_on, blocked, can_listen, command_of, listening};
+use crate::support::listener::{
+    ListeningLife, all_passed_on, blocked, can_listen, command_of, listening,
+};
 use crate::support::proc::{children, is_exitdir, is_gone, only_child, pending_signals, state_of};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Sandbox, Start, binary, eventually, wait_until, words};
@@ -44,12 +46,12 @@ fn signal_before_exec(delay: &str) -> Option<Vec<i32>> {
     // A stop signal takes away a CONT that is pending, and this one comes last.
     send_all(pid, &all_passed_on());
     let in_time = is_exitdir(child);
-    let life = Life::of(sandbox, running, pid);
+    let life = ListeningLife::of(sandbox, running, pid);
     life.await_times(LAST, 1);
-    let mut heard = life.all_heard();
-    heard.sort_unstable();
+    let mut received = life.all_received();
+    received.sort_unstable();
     life.assert_ends_by_itself();
-    in_time.then_some(heard)
+    in_time.then_some(received)
 }
 
 #[test]
@@ -65,17 +67,17 @@ fn a_signal_that_comes_before_the_new_process_has_executed_the_command_reaches_t
     if !can_listen() || !is_permitted("delays with strace", &mut trial) {
         return;
     }
-    let mut heard = ["200000", "2000000", "10000000"]
+    let mut received = ["200000", "2000000", "10000000"]
         .into_iter()
         .find_map(signal_before_exec)
         .expect("a machine that sends signals within 10 s");
     // perl ignores FPE when it starts, and so forgets one that is pending already.
-    heard.retain(|signal| *signal != FPE);
+    received.retain(|signal| *signal != FPE);
     let expected: Vec<i32> = all_passed_on()
         .into_iter()
         .filter(|s| ![CONT, FPE].contains(s))
         .collect();
-    assert_eq!(heard, expected);
+    assert_eq!(received, expected);
 }
 
 #[test]
@@ -83,32 +85,32 @@ fn during_a_stop_each_signal_is_passed_on_and_a_second_term_too() {
     if !can_listen() {
         return;
     }
-    let life = Life::start("--death-deps dep --grace-period 1h");
-    life.strike();
+    let life = ListeningLife::start("--death-deps dep --grace-period 1h");
+    life.trigger_stop();
     life.await_times(TERM, 1);
     for signal in all_passed_on() {
         life.send_and_await(signal, signal);
     }
     let expected: Vec<i32> = [TERM].into_iter().chain(all_passed_on()).collect();
-    assert_eq!(life.heard(), expected);
+    assert_eq!(life.received(), expected);
     life.assert_ends_by_itself();
 }
 
 /// A life whose command is down and will be started again in a second.
-fn start_backing_off() -> Life {
+fn start_backing_off() -> ListeningLife {
     let sandbox = Sandbox::new();
     let line = blocked(listening(&sandbox, "--restart always", "brief"));
     let mut command = command_of(&sandbox, &[], &line);
     // The kernel stops only who has a parent in another process group of the session.
     let running = command.process_group(0).start();
-    let life = Life {
+    let life = ListeningLife {
         pid: running.pid(),
         running,
         sandbox,
     };
     wait_until("the command is down", || {
         let key = |key| life.sandbox.key("main", key);
-        key("Born").is_some() && key("Ready").is_none() || life.times_up() > 0
+        key("Born").is_some() && key("Ready").is_none() || life.start_count() > 0
     });
     life
 }
@@ -135,7 +137,7 @@ fn during_a_back_off_term_int_hup_and_quit_end_the_life() {
                 is_gone(life.pid).then_some(text == "brief\n")
             };
             let down = eventually("it ends, or the command is back", || {
-                is_down().or_else(|| (life.times_up() > 0).then_some(false))
+                is_down().or_else(|| (life.start_count() > 0).then_some(false))
             });
             down.then(|| life.end())
         });
@@ -161,30 +163,30 @@ fn during_a_back_off_other_signals_are_dropped_and_the_next_command_never_gets_t
         children(life.pid).is_empty().then_some(life)
     });
     life.await_up();
-    assert_eq!(life.all_heard(), []);
+    assert_eq!(life.all_received(), []);
     drop(life);
 }
 
 /// A life that was stopped with TSTP while its command was down.
-fn stopped_while_down(start: impl Fn() -> Life) -> Life {
+fn stopped_while_down(start: impl Fn() -> ListeningLife) -> ListeningLife {
     in_time(|| {
         let life = start();
         life.send(&[TSTP]);
         let stopped = eventually("it stops, or the command is back", || {
             let stopped = (state_of(life.pid) == Some('T')).then_some(true);
-            stopped.or_else(|| (life.times_up() > 0).then_some(false))
+            stopped.or_else(|| (life.start_count() > 0).then_some(false))
         });
         stopped.then_some(life)
     })
 }
 
-fn start_waiting() -> Life {
+fn start_waiting() -> ListeningLife {
     let sandbox = Sandbox::new();
     let line = listening(&sandbox, "--birth-deps never", "");
     let running = command_of(&sandbox, &[], &line).process_group(0).start();
     let pid = running.pid();
     sandbox.await_key("main", "Waiting");
-    Life {
+    ListeningLife {
         running,
         pid,
         sandbox,
@@ -196,13 +198,13 @@ fn tstp_while_the_command_is_down_stops_exitdir_run_and_a_term_ends_it_when_it_g
     if !can_listen() {
         return;
     }
-    let starts: [fn() -> Life; 2] = [start_waiting, start_backing_off];
+    let starts: [fn() -> ListeningLife; 2] = [start_waiting, start_backing_off];
     for start in starts {
         let life = stopped_while_down(start);
         life.send(&[TERM]);
         assert_eq!(state_of(life.pid), Some('T'));
         life.send(&[CONT]);
-        let Life {
+        let ListeningLife {
             running, sandbox, ..
         } = life;
         let ended = running.end();
@@ -224,5 +226,5 @@ fn what_came_during_a_back_off_is_not_for_the_next_command_even_if_exitdir_run_w
     std::thread::sleep(Duration::from_millis(1100));
     life.send(&[CONT]);
     life.await_up();
-    assert_eq!(life.all_heard(), []);
+    assert_eq!(life.all_received(), []);
 }

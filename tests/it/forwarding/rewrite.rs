@@ -1,14 +1,14 @@
 //! `--rewrite` and `--stop-signal`: under which number a signal that comes from outside reaches the command.
 
 use crate::support::inspect::assert_sentence;
-use crate::support::listener::{Life, can_listen, command_of, listening};
+use crate::support::listener::{ListeningLife, can_listen, command_of, listening};
 use crate::support::sandbox::{Sandbox, Start};
 use crate::support::signals::{CHLD, CONT, HUP, INT, KILL, QUIT, TERM, TSTP, TTIN, USR1, USR2};
 
 /// Options, and which number the command gets for which; 0 for nothing.
-type Rewriting = (&'static str, &'static [(i32, i32)]);
+type RewriteCase = (&'static str, &'static [(i32, i32)]);
 
-const REWRITINGS: &[Rewriting] = &[
+const REWRITE_CASES: &[RewriteCase] = &[
     ("--rewrite USR1:USR2", &[(USR1, USR2), (USR2, USR2)]),
     ("--rewrite sigusr1:12", &[(USR1, USR2)]),
     ("--rewrite TERM:QUIT", &[(TERM, QUIT), (INT, INT)]),
@@ -53,7 +53,7 @@ const REWRITINGS: &[Rewriting] = &[
 ];
 
 #[track_caller]
-fn assert_gets(life: &Life, what: &str, sent: &[(i32, i32)]) {
+fn assert_gets(life: &ListeningLife, what: &str, sent: &[(i32, i32)]) {
     for (signal, number) in sent {
         if *number == 0 {
             life.send(&[*signal]);
@@ -66,7 +66,7 @@ fn assert_gets(life: &Life, what: &str, sent: &[(i32, i32)]) {
         .map(|(_, to)| *to)
         .filter(|to| *to != 0)
         .collect();
-    assert_eq!(life.all_heard(), expected, "{what}: {sent:?}");
+    assert_eq!(life.all_received(), expected, "{what}: {sent:?}");
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn a_rewritten_signal_comes_under_its_new_number_or_not_at_all() {
     if !can_listen() {
         return;
     }
-    for (options, sent) in REWRITINGS {
-        let life = Life::start(options);
+    for (options, sent) in REWRITE_CASES {
+        let life = ListeningLife::start(options);
         assert_gets(&life, options, sent);
     }
 }
@@ -95,7 +95,7 @@ fn rewritings_come_from_the_variable_unless_the_command_line_has_some() {
         let running = command_of(&sandbox, &[], &line)
             .env("EXITDIR_REWRITE", "USR1:USR2,HUP:0")
             .start();
-        let life = Life {
+        let life = ListeningLife {
             pid: running.pid(),
             running,
             sandbox,
@@ -110,9 +110,9 @@ fn a_signal_can_be_rewritten_to_kill_and_the_end_is_one_that_somebody_outside_wa
     if !can_listen() {
         return;
     }
-    let life = Life::start("--rewrite USR1:KILL");
+    let life = ListeningLife::start("--rewrite USR1:KILL");
     life.send(&[USR1]);
-    let Life {
+    let ListeningLife {
         running, sandbox, ..
     } = life;
     assert_eq!(running.end().status, 128 + KILL);

@@ -1,23 +1,28 @@
 //! A command that runs while a file exists and has a configuration too, which comes while there is no command, or while
 //! it is being stopped.
 
-use crate::support::active_app::{App, FAIL, SLOW};
+use crate::support::active_app::{ActiveApp, FAIL, SLOW};
 use crate::support::parallel::at_once;
 use crate::support::sandbox::Sandbox;
 use crate::support::signals::{INT, QUIT, TERM};
 use exitdir::State;
 use std::fs;
 
-impl App {
-    fn with_configuration(sandbox: Sandbox, action: &str, options: &str, script: &str) -> App {
+impl ActiveApp {
+    fn with_configuration(
+        sandbox: Sandbox,
+        action: &str,
+        options: &str,
+        script: &str,
+    ) -> ActiveApp {
         sandbox.touch("a");
         fs::write(sandbox.path("f"), "1\n").unwrap();
         let options = format!("--config f=file --on-config {action} {options}");
-        App::begin(sandbox, &options, script)
+        ActiveApp::begin(sandbox, &options, script)
     }
 
-    fn active_with_configuration(action: &str, options: &str, script: &str) -> App {
-        let app = App::with_configuration(Sandbox::new(), action, options, script);
+    fn active_with_configuration(action: &str, options: &str, script: &str) -> ActiveApp {
+        let app = ActiveApp::with_configuration(Sandbox::new(), action, options, script);
         app.await_starts(1);
         app.await_state(State::Ready);
         app
@@ -28,7 +33,7 @@ impl App {
 fn a_configuration_that_comes_while_the_life_is_inactive_is_what_the_command_is_started_with() {
     at_once(&["restart", "HUP"], |action| {
         let script = format!("cat file >>seen; {SLOW}");
-        let app = App::active_with_configuration(action, "", &script);
+        let app = ActiveApp::active_with_configuration(action, "", &script);
         app.touch("go");
         app.deactivate();
         app.await_inactive();
@@ -53,7 +58,7 @@ fn a_configuration_that_comes_in_the_back_off_is_what_the_command_is_restarted_w
         let script = format!("cat file >>seen; {FAIL}");
         let sandbox = Sandbox::new();
         fs::write(sandbox.path("failures"), "1\n2\n").unwrap();
-        let app = App::with_configuration(sandbox, action, "--restart always", &script);
+        let app = ActiveApp::with_configuration(sandbox, action, "--restart always", &script);
         // The second one is long enough for a change on any machine.
         app.await_said("restarting it in 2s", 1);
         app.configure("2\n");
@@ -69,7 +74,7 @@ fn a_configuration_that_comes_in_the_back_off_is_what_the_command_is_restarted_w
 
 #[test]
 fn a_command_that_is_stopping_is_not_told_of_a_configuration() {
-    let app = App::active_with_configuration("HUP", "", SLOW);
+    let app = ActiveApp::active_with_configuration("HUP", "", SLOW);
     app.deactivate();
     app.await_word("TERM");
     app.configure("2\n");
@@ -83,7 +88,8 @@ fn a_command_that_is_stopping_is_not_told_of_a_configuration() {
 
 #[test]
 fn a_file_that_goes_while_the_command_is_restarted_leaves_the_life_inactive() {
-    let app = App::active_with_configuration("restart", "", &format!("cat file >>seen; {SLOW}"));
+    let app =
+        ActiveApp::active_with_configuration("restart", "", &format!("cat file >>seen; {SLOW}"));
     app.configure("2\n");
     app.await_word("TERM");
     app.deactivate();
@@ -104,7 +110,7 @@ fn a_stop_from_outside_while_the_command_is_stopped_for_a_while_is_for_good() {
     at_once(&cases, |(is_for_configuration, signal)| {
         // Only the first TERM is heard.
         let script = format!("trap '' INT QUIT; {SLOW}");
-        let app = App::active_with_configuration("restart", "-v", &script);
+        let app = ActiveApp::active_with_configuration("restart", "-v", &script);
         if *is_for_configuration {
             app.configure("2\n");
         } else {

@@ -1,7 +1,7 @@
 //! A command that runs while a file exists: how the file comes and goes, and what ends the life while it is missing.
 //! Chance tries the same in `managed_walk`.
 
-use crate::support::active_app::{App, SERVE};
+use crate::support::active_app::{ActiveApp, SERVE};
 use crate::support::inspect::keys;
 use crate::support::namespaces::{in_pid_namespace, pid_namespace_is_permitted};
 use crate::support::parallel::at_once;
@@ -19,28 +19,28 @@ use std::time::{Duration, Instant};
 // ---------------------------------------------------------------- how the file comes and goes
 
 /// FILE, what is there before, how it comes, and how it goes.
-struct Coming(&'static str, &'static str, &'static str, &'static str);
+struct ActivationCase(&'static str, &'static str, &'static str, &'static str);
 
-const COMINGS: [Coming; 9] = [
-    Coming("a", "", ": >a", "rm a"),
-    Coming("a", ": >b", "mv b a", "mv a b"),
-    Coming("a", ": >b", "ln b a", "rm a"),
-    Coming("a", "", "mkdir a", "rmdir a"),
-    Coming("d/a", "", "mkdir d && : >d/a", "rm -r d"),
-    Coming(
+const ACTIVATION_CASES: [ActivationCase; 9] = [
+    ActivationCase("a", "", ": >a", "rm a"),
+    ActivationCase("a", ": >b", "mv b a", "mv a b"),
+    ActivationCase("a", ": >b", "ln b a", "rm a"),
+    ActivationCase("a", "", "mkdir a", "rmdir a"),
+    ActivationCase("d/a", "", "mkdir d && : >d/a", "rm -r d"),
+    ActivationCase(
         "d/e/a",
         "mkdir d",
         "mkdir -p b/e && : >b/e/a && mv b/e d",
         "mv d/e b; rm -r b",
     ),
-    Coming(
+    ActivationCase(
         "d/a",
         "mkdir b c; : >c/a; ln -s b d",
         "ln -s c n && mv -T n d",
         "ln -s b n && mv -T n d",
     ),
-    Coming("a", "ln -s b/c a", "mkdir b && : >b/c", "rm -r b"),
-    Coming(
+    ActivationCase("a", "ln -s b/c a", "mkdir b && : >b/c", "rm -r b"),
+    ActivationCase(
         "d/a",
         "mkdir b; ln -s b ..data; ln -s ..data/a a; ln -s . d",
         ": >b/a",
@@ -50,45 +50,48 @@ const COMINGS: [Coming; 9] = [
 
 #[test]
 fn a_command_runs_while_the_file_exists_however_it_comes_and_goes_and_all_of_it_is_one_life() {
-    at_once(&COMINGS, |Coming(file, before, come, go)| {
-        let sandbox = Sandbox::new();
-        let shell = |sandbox: &Sandbox, script: &str| {
-            let mut shell = Command::new("sh");
-            let done = shell
-                .args(["-ec", script])
-                .current_dir(sandbox.path("."))
-                .status();
-            assert!(done.unwrap().success(), "{script}");
-        };
-        shell(&sandbox, before);
-        let run = sandbox.applet("run");
-        let app = App::of(sandbox, run, &format!("-n x --active-while {file}"), SERVE);
-        app.await_inactive();
-        assert_eq!(app.starts().len(), 0, "{file}, {come}");
-        let life = app.sandbox.key("x", "Waiting");
-        for round in 1..=3 {
-            shell(&app.sandbox, come);
-            app.await_starts(round);
-            app.await_state(State::Ready);
-            assert_eq!(keys(&app.sandbox, "x"), "Waiting Lock Born Ready");
-            shell(&app.sandbox, go);
+    at_once(
+        &ACTIVATION_CASES,
+        |ActivationCase(file, before, come, go)| {
+            let sandbox = Sandbox::new();
+            let shell = |sandbox: &Sandbox, script: &str| {
+                let mut shell = Command::new("sh");
+                let done = shell
+                    .args(["-ec", script])
+                    .current_dir(sandbox.path("."))
+                    .status();
+                assert!(done.unwrap().success(), "{script}");
+            };
+            shell(&sandbox, before);
+            let run = sandbox.applet("run");
+            let app = ActiveApp::of(sandbox, run, &format!("-n x --active-while {file}"), SERVE);
             app.await_inactive();
-            assert_eq!(keys(&app.sandbox, "x"), "Waiting Lock Born Inactive");
-        }
-        assert_eq!(app.starts().len(), 3);
-        assert_eq!(app.sandbox.key("x", "Waiting"), life);
-        let born = app.sandbox.key("x", "Born");
-        let (ended, sandbox) = app.end(TERM);
-        assert_eq!(ended.status, 143, "{}", ended.stderr);
-        assert_eq!(sandbox.key("x", "Waiting"), life);
-        assert_eq!(sandbox.key("x", "Born"), born);
-        assert_eq!(sandbox.entries(), ["x"]);
-    });
+            assert_eq!(app.starts().len(), 0, "{file}, {come}");
+            let life = app.sandbox.key("x", "Waiting");
+            for round in 1..=3 {
+                shell(&app.sandbox, come);
+                app.await_starts(round);
+                app.await_state(State::Ready);
+                assert_eq!(keys(&app.sandbox, "x"), "Waiting Lock Born Ready");
+                shell(&app.sandbox, go);
+                app.await_inactive();
+                assert_eq!(keys(&app.sandbox, "x"), "Waiting Lock Born Inactive");
+            }
+            assert_eq!(app.starts().len(), 3);
+            assert_eq!(app.sandbox.key("x", "Waiting"), life);
+            let born = app.sandbox.key("x", "Born");
+            let (ended, sandbox) = app.end(TERM);
+            assert_eq!(ended.status, 143, "{}", ended.stderr);
+            assert_eq!(sandbox.key("x", "Waiting"), life);
+            assert_eq!(sandbox.key("x", "Born"), born);
+            assert_eq!(sandbox.entries(), ["x"]);
+        },
+    );
 }
 
 #[test]
 fn a_wait_for_inactive_ends_when_the_file_is_missing_and_not_before() {
-    let app = App::active("", SERVE);
+    let app = ActiveApp::active("", SERVE);
     app.await_state(State::Ready);
     let wait = |limit| {
         app.sandbox
@@ -109,7 +112,7 @@ fn a_wait_for_inactive_ends_when_the_file_is_missing_and_not_before() {
 #[test]
 fn everything_that_is_done_about_the_file_is_said_in_a_line_unless_it_is_to_be_quiet() {
     for (option, said) in [("", true), ("-q", false)] {
-        let app = App::start(option, SERVE);
+        let app = ActiveApp::start(option, SERVE);
         app.await_inactive();
         for round in 1..=2 {
             app.activate();
@@ -135,7 +138,7 @@ fn everything_that_is_done_about_the_file_is_said_in_a_line_unless_it_is_to_be_q
         assert_eq!(ended.stderr, expected);
     }
     // What is there from the start is nothing to speak of.
-    let app = App::active("", SERVE);
+    let app = ActiveApp::active("", SERVE);
     app.await_state(State::Ready);
     let (ended, sandbox) = app.end(TERM);
     assert_eq!((ended.status, ended.stderr.as_str()), (143, ""));
@@ -147,7 +150,7 @@ fn a_file_that_cannot_be_looked_for_is_complained_of_once_and_changes_nothing() 
     const COMPLAINT: &str = "cannot check whether a exists: ";
     let sandbox = Sandbox::new();
     symlink("a", sandbox.path("a")).unwrap();
-    let app = App::begin(sandbox, "", SERVE);
+    let app = ActiveApp::begin(sandbox, "", SERVE);
     app.await_inactive();
     app.await_said(COMPLAINT, 1);
     app.remove("a");
@@ -175,7 +178,7 @@ fn without_a_name_and_a_directory_the_command_comes_and_goes_all_the_same() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.applet("run");
     run.env_remove("EXIT_DIR");
-    let app = App::of(sandbox, run, "--active-while a", SERVE);
+    let app = ActiveApp::of(sandbox, run, "--active-while a", SERVE);
     app.await_said("stays down", 1);
     for round in 1..=2 {
         app.activate();
@@ -196,7 +199,7 @@ fn as_pid_1_it_stays_when_its_command_goes() {
     run.arg("run");
     // What the first command leaves behind is ours to reap, and no command.
     let script = "sleep 0.01 & echo $$ >>inside; exec sleep 60";
-    let app = App::of(sandbox, run, "-n x --active-while a", script);
+    let app = ActiveApp::of(sandbox, run, "-n x --active-while a", script);
     for round in 1..=3 {
         app.await_state(State::Inactive);
         app.activate();
@@ -222,7 +225,7 @@ fn readiness_is_taken_back_with_the_command_and_has_to_be_said_again() {
     at_once(
         &[("fd", speaks), ("file:speak", SERVE), ("signal", SERVE)],
         |(source, script)| {
-            let app = App::start(&format!("--ready-on {source}"), script);
+            let app = ActiveApp::start(&format!("--ready-on {source}"), script);
             for round in 1..=2 {
                 app.await_inactive();
                 app.activate();
@@ -246,10 +249,10 @@ fn readiness_is_taken_back_with_the_command_and_has_to_be_said_again() {
 // ---------------------------------------------------------------- what ends a life without a command
 
 /// Two that are inactive: one that has never had a command, one that has had one.
-fn both(options: &str) -> [App; 2] {
-    let fresh = App::start(options, SERVE);
+fn both(options: &str) -> [ActiveApp; 2] {
+    let fresh = ActiveApp::start(options, SERVE);
     fresh.await_inactive();
-    let tried = App::active(options, SERVE);
+    let tried = ActiveApp::active(options, SERVE);
     tried.await_state(State::Ready);
     tried.deactivate();
     tried.await_inactive();
@@ -292,7 +295,7 @@ fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
     ];
     at_once(&cases, |(options, code, status, what)| {
         for is_fresh in [true, false] {
-            let app = App::start(options, SERVE);
+            let app = ActiveApp::start(options, SERVE);
             app.await_inactive();
             app.sandbox.signal(["--ready", "dep"]).finish();
             // Where it is needed, only the death of one that was seen alive counts.
@@ -306,8 +309,8 @@ fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
             app.sandbox.record_death("dep", code);
             let (ended, sandbox) = app.ended();
             assert_eq!(ended.status, *status, "{options}: {}", ended.stderr);
-            let deed = if is_fresh { "starting" } else { "restarting" };
-            let sentence = format!("exitdir-run: dep {what}: not {deed} sh\n");
+            let action = if is_fresh { "starting" } else { "restarting" };
+            let sentence = format!("exitdir-run: dep {what}: not {action} sh\n");
             assert!(ended.stderr.ends_with(&sentence), "{}", ended.stderr);
             assert_eq!(sandbox.key("x", "Cause").as_deref(), Some("dep"));
             assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("stopped"));
@@ -328,7 +331,7 @@ fn a_look_that_was_held_up_does_not_put_off_the_next_one() {
         .arg(binary())
         .arg("run");
     let options = "-n x --active-while a --death-deps dep";
-    let app = App::of(sandbox, run, options, SERVE);
+    let app = ActiveApp::of(sandbox, run, options, SERVE);
     app.await_starts(1);
     let since = Instant::now();
     app.deactivate();
@@ -355,7 +358,7 @@ fn a_tombstone_that_cannot_be_replaced_is_replaced_when_it_can_be() {
     sandbox.touch("a");
     let mut run = as_nobody(&sandbox, &binary);
     run.arg("run");
-    let app = App::of(sandbox, run, "-n x --active-while a", SERVE);
+    let app = ActiveApp::of(sandbox, run, "-n x --active-while a", SERVE);
     app.await_starts(1);
     app.await_state(State::Ready);
     set_mode(&app.sandbox.dir(), 0o555);

@@ -1,7 +1,7 @@
 //! The file that a command runs for comes and goes at a moment when something is under way already: a start, a stop,
 //! a back-off, a stop delay, a grace period.
 
-use crate::support::active_app::{App, FAIL, SERVE, SLOW};
+use crate::support::active_app::{ActiveApp, FAIL, SERVE, SLOW};
 use crate::support::proc::is_gone;
 use crate::support::sandbox::{Sandbox, wait_until};
 use crate::support::signals::TERM;
@@ -11,7 +11,7 @@ use std::fs;
 #[test]
 fn a_file_that_comes_back_during_the_stop_starts_the_command_at_once_and_the_last_word_counts() {
     for is_active in [true, false] {
-        let app = App::active("", SLOW);
+        let app = ActiveApp::active("", SLOW);
         app.await_state(State::Ready);
         app.deactivate();
         app.await_word("TERM");
@@ -41,7 +41,7 @@ fn a_file_that_comes_back_during_the_stop_starts_the_command_at_once_and_the_las
 
 #[test]
 fn a_command_that_removes_the_file_itself_is_stopped_however_early_that_is() {
-    let app = App::active("", "echo $$ >>starts; rm a; exec sleep 60");
+    let app = ActiveApp::active("", "echo $$ >>starts; rm a; exec sleep 60");
     app.await_inactive();
     app.activate();
     app.await_starts(2);
@@ -54,7 +54,7 @@ fn a_file_that_goes_in_the_back_off_ends_it_and_the_command_is_started_once_when
     let sandbox = Sandbox::new();
     fs::write(sandbox.path("failures"), "1\n").unwrap();
     sandbox.touch("a");
-    let app = App::begin(sandbox, "--restart always", FAIL);
+    let app = ActiveApp::begin(sandbox, "--restart always", FAIL);
     app.await_said("sh exited with 3: restarting it in 1s", 1);
     app.deactivate();
     app.await_inactive();
@@ -76,7 +76,7 @@ fn a_file_that_goes_while_descendants_are_stopped_leaves_the_life_inactive_when_
     const LEAVE: &str = "trap '' TERM; sh -c 'until test -e go; do sleep 0.01; done' & \
                          trap 'exit 0' TERM; echo $$ >>starts; until test -e end; do sleep 0.01; done; exit 3";
     for restarts in [true, false] {
-        let app = App::active(
+        let app = ActiveApp::active(
             "-v -s --wait-descendants --grace-period off --restart always",
             LEAVE,
         );
@@ -106,7 +106,7 @@ fn a_file_that_goes_while_descendants_are_stopped_leaves_the_life_inactive_when_
 
 #[test]
 fn a_file_that_goes_during_the_stop_delay_ends_the_delay_and_the_life_ends_as_it_was_told_to() {
-    let app = App::active("--stop-delay 1h", SERVE);
+    let app = ActiveApp::active("--stop-delay 1h", SERVE);
     app.await_state(State::Ready);
     app.running.send(TERM);
     app.await_said("received TERM; forwarding it to sh in 3600s", 1);
@@ -121,7 +121,7 @@ fn a_file_that_goes_during_the_stop_delay_ends_the_delay_and_the_life_ends_as_it
 #[test]
 fn a_command_that_does_not_stop_is_killed_after_the_grace_period_and_the_life_goes_on() {
     let deaf = "trap '' TERM; echo $$ >>starts; while test -e starts; do sleep 0.01; done";
-    let app = App::active("--grace-period 50ms", deaf);
+    let app = ActiveApp::active("--grace-period 50ms", deaf);
     app.deactivate();
     app.await_inactive();
     app.activate();
@@ -141,7 +141,7 @@ fn a_file_that_comes_and_goes_as_fast_as_it_can_leaves_what_there_is_at_the_end(
     const ALONE: &str = "trap 'sleep 0.02; exit 0' TERM; \
                          if read -r before <last && grep -q \"(sh) [RSD] $PPID \" /proc/$before/stat; then echo two >>said; fi 2>>errors; \
                          echo $$ >last; echo $$ >>starts; while test -e starts; do sleep 0.01; done";
-    let app = App::start("", ALONE);
+    let app = ActiveApp::start("", ALONE);
     let life = app.sandbox.await_key("x", "Waiting");
     for flap in 0..400 {
         app.activate();

@@ -1,6 +1,6 @@
 //! What a command waits for each time that the file it runs for comes, and from when its timeouts count.
 
-use crate::support::active_app::{App, SERVE};
+use crate::support::active_app::{ActiveApp, SERVE};
 use crate::support::namespaces::{ONE_INSTANCE, with_less_inotify};
 use crate::support::parallel::at_once;
 use crate::support::sandbox::{Sandbox, Start, binary};
@@ -21,7 +21,7 @@ fn a_command_is_started_when_it_is_active_and_what_it_waits_for_is_there_in_any_
         .flat_map(|options| orders.map(|order| Case(options, order)))
         .collect();
     at_once(&cases, |Case(options, order)| {
-        let app = App::start(options, SERVE);
+        let app = ActiveApp::start(options, SERVE);
         app.await_inactive();
         let (mut is_active, mut is_there) = (false, false);
         for step in order.chars() {
@@ -73,7 +73,7 @@ fn what_does_not_hold_any_more_when_it_is_activated_is_waited_for() {
                 return;
             };
             let options = "-n x --active-while a --birth-deps dep";
-            let app = App::of(sandbox, run, options, SERVE);
+            let app = ActiveApp::of(sandbox, run, options, SERVE);
             app.await_inactive();
             // None is wrong; the longer one is harder.
             std::thread::sleep(Duration::from_millis(pause));
@@ -99,7 +99,7 @@ fn supervisor(sandbox: &Sandbox, one: bool) -> Option<Command> {
 #[test]
 fn the_birth_timeout_is_that_of_the_time_since_it_was_activated() {
     // None at all: it does not even begin while the file is missing.
-    let app = App::start("--birth-deps dep --birth-timeout 0", SERVE);
+    let app = ActiveApp::start("--birth-deps dep --birth-timeout 0", SERVE);
     app.await_inactive();
     app.activate();
     let (ended, sandbox) = app.ended();
@@ -107,7 +107,7 @@ fn the_birth_timeout_is_that_of_the_time_since_it_was_activated() {
     assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("birth-timeout"));
     // And it begins anew each time.
     let limit = Duration::from_millis(1500);
-    let app = App::start("--birth-deps dep --birth-timeout 1500ms", SERVE);
+    let app = ActiveApp::start("--birth-deps dep --birth-timeout 1500ms", SERVE);
     app.await_inactive();
     app.activate();
     app.await_state(State::Waiting);
@@ -125,7 +125,7 @@ fn the_birth_timeout_is_that_of_the_time_since_it_was_activated() {
 #[test]
 fn the_timeout_counts_from_each_start() {
     let limit = Duration::from_millis(1500);
-    let app = App::active("--timeout 1500ms", SERVE);
+    let app = ActiveApp::active("--timeout 1500ms", SERVE);
     app.deactivate();
     app.await_inactive();
     let activated = Instant::now();

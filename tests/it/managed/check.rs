@@ -1,7 +1,7 @@
 //! `--config-check`: what a check is asked, what its answer is good for, and how it ends.
 
 use crate::support::managed_app::{
-    App, QUIET, Way, await_rest, make_fifo, replace, write, write_check,
+    ConfiguredApp, DEBOUNCE, ReloadBy, await_rest, make_fifo, replace, write, write_check,
 };
 use crate::support::proc::await_gone;
 use crate::support::requirements::is_long_run;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A check, which is a script that gets the candidate as `$1`.
-fn checked(way: Way, script: &str) -> App {
+fn checked(way: ReloadBy, script: &str) -> ConfiguredApp {
     let sandbox = Sandbox::new();
     write(&sandbox, "app.conf", "1");
     let words = [
@@ -24,7 +24,7 @@ fn checked(way: Way, script: &str) -> App {
         "./check",
     ];
     write_check(&sandbox, script);
-    let app = App::start(sandbox, way, "run/app.conf", &words);
+    let app = ConfiguredApp::start(sandbox, way, "run/app.conf", &words);
     app.await_log(&["started 1"]);
     app
 }
@@ -35,7 +35,7 @@ const STRICT: &str = "echo $(cat \"$1\") in place of $(cat run/app.conf 2>&1) >>
 
 #[test]
 fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
-    for way in [Way::Restart, Way::Hup] {
+    for way in [ReloadBy::Restart, ReloadBy::Hup] {
         let app = checked(way, STRICT);
         replace(&app.sandbox, "app.conf", "bad");
         app.await_words("cannot use");
@@ -60,7 +60,7 @@ fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
 
 #[test]
 fn what_was_refused_is_asked_about_again_after_another_content() {
-    let app = checked(Way::Hup, STRICT);
+    let app = checked(ReloadBy::Hup, STRICT);
     for refusals in [1, 2] {
         replace(&app.sandbox, "app.conf", "bad");
         wait_until("it is refused", || {
@@ -81,7 +81,7 @@ fn a_check_gets_a_directory_as_a_whole_and_the_source_itself_where_there_is_no_c
         write(&sandbox, "tree/app.conf", "1");
         write_check(&sandbox, "echo \"$1\" $(cat \"$1\"/*) >>asked");
         let words = ["--config", config, "--config-check", "./check"];
-        let app = App::start(sandbox, Way::Hup, "tree/app.conf", &words);
+        let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "tree/app.conf", &words);
         app.await_log(&["started 1"]);
         let asked = app.sandbox.lines("asked");
         assert!(asked[0].ends_with(&format!("{candidate} 1")), "{asked:?}");
@@ -91,7 +91,7 @@ fn a_check_gets_a_directory_as_a_whole_and_the_source_itself_where_there_is_no_c
 
 #[test]
 fn what_a_check_has_started_ends_with_it() {
-    let app = checked(Way::Hup, "sleep 60 & echo $! >>forked");
+    let app = checked(ReloadBy::Hup, "sleep 60 & echo $! >>forked");
     app.await_change("2");
     let forked = app.sandbox.lines("forked");
     assert_eq!(forked.len(), 2);
@@ -105,7 +105,7 @@ pub const HANGING: &str = "grep -q 1 \"$1\" && exit; sleep 60 & \
                        echo $$ $! >hanging.new; mv hanging.new hanging; wait";
 
 /// One whose check hangs over a second configuration, and who that is.
-fn hanging(way: Way) -> (App, Vec<String>) {
+fn hanging(way: ReloadBy) -> (ConfiguredApp, Vec<String>) {
     let app = checked(way, HANGING);
     replace(&app.sandbox, "app.conf", "2");
     let hanging = eventually("the check hangs", || {
@@ -117,10 +117,10 @@ fn hanging(way: Way) -> (App, Vec<String>) {
 
 #[test]
 fn a_stop_ends_a_check_and_what_it_was_asked_about() {
-    let (app, pids) = hanging(Way::Restart);
+    let (app, pids) = hanging(ReloadBy::Restart);
     assert_eq!(app.log(), ["started 1"]);
     app.running.send(TERM);
-    let App {
+    let ConfiguredApp {
         running, sandbox, ..
     } = app;
     assert_eq!(running.end().status, 143);
@@ -136,7 +136,7 @@ fn a_stop_ends_a_check_and_what_it_was_asked_about() {
 
 #[test]
 fn a_check_is_gone_with_exitdir_run() {
-    let (app, pids) = hanging(Way::Restart);
+    let (app, pids) = hanging(ReloadBy::Restart);
     app.running.send(KILL);
     assert_eq!(app.running.end().status, 137);
     // What it has started itself nobody could tell from anything else.
@@ -149,12 +149,12 @@ fn a_check_that_does_not_answer_in_30_s_does_not_accept() {
     if !is_long_run() {
         return;
     }
-    let (app, pids) = hanging(Way::Hup);
+    let (app, pids) = hanging(ReloadBy::Hup);
     let refused =
         "cannot use app.conf: ./check did not answer within 30s; keeping the previous version";
     let began = Instant::now();
     while began.elapsed() < 2 * CONDITION_TIMEOUT && !app.said().contains(refused) {
-        std::thread::sleep(QUIET);
+        std::thread::sleep(DEBOUNCE);
     }
     assert_eq!(app.said(), format!("{refused}\n"));
     for pid in pids {
@@ -208,9 +208,9 @@ fn without_a_configuration_that_is_accepted_the_command_is_never_started() {
             "--config-check",
             "./check",
         ];
-        let App {
+        let ConfiguredApp {
             running, sandbox, ..
-        } = App::start(sandbox, Way::Restart, "run/app.conf", &words);
+        } = ConfiguredApp::start(sandbox, ReloadBy::Restart, "run/app.conf", &words);
         assert_eq!(running.end().status, 124, "{what}");
         assert_eq!(sandbox.lines("log"), [""; 0], "{what}");
         let said = fs::read_to_string(sandbox.path("stderr")).unwrap();
@@ -238,12 +238,12 @@ fn a_term_while_the_first_configuration_is_checked_ends_everything() {
         "--config-check",
         "./check",
     ];
-    let app = App::start(sandbox, Way::Restart, "run/app.conf", &words);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Restart, "run/app.conf", &words);
     let hanging = eventually("the check hangs", || {
         app.sandbox.lines("hanging").first().cloned()
     });
     app.running.send(TERM);
-    let App {
+    let ConfiguredApp {
         running, sandbox, ..
     } = app;
     assert_eq!(running.end().status, 143);
@@ -267,7 +267,7 @@ fn the_answer_of_a_check_that_read_something_else_meanwhile_counts_for_nothing()
              cat \"$1\" >>saw; mv \"$1.next\" \"$1\" 2>/dev/null; ! grep -q bad saw || { rm saw; exit 1; }; rm saw",
         );
         let words = ["--config", "app.conf", "--config-check", "./check"];
-        let app = App::start(sandbox, Way::Hup, "app.conf", &words);
+        let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "app.conf", &words);
         app.await_log(&["started 1"]);
         replace(&app.sandbox, "app.conf", asked_about);
         wait_until("the check was asked", || {
@@ -294,7 +294,7 @@ fn the_answer_of_a_check_that_read_something_else_meanwhile_counts_for_nothing()
 #[test]
 fn a_check_that_somebody_ends_has_said_nothing_and_is_asked_again() {
     let app = checked(
-        Way::Hup,
+        ReloadBy::Hup,
         "grep -q 1 \"$1\" && exit; test -e been || { : >been; kill -9 $$; }",
     );
     replace(&app.sandbox, "app.conf", "2");
@@ -318,7 +318,7 @@ fn a_source_without_a_copy_that_is_gone_is_waited_for() {
         "--config",
         "app.conf",
     ];
-    let app = App::start(sandbox, Way::Hup, "app.conf", &words);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "app.conf", &words);
     // It was accepted.
     await_rest(&app.running);
     fs::remove_file(app.sandbox.path("app.conf")).unwrap();

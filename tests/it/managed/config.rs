@@ -3,7 +3,9 @@
 //! look, so that nothing makes good for an event that was missed.
 
 use crate::support::inspect::assert_sentence;
-use crate::support::managed_app::{App, QUIET, Way, await_rest, make_fifo, mode, replace, write};
+use crate::support::managed_app::{
+    ConfiguredApp, DEBOUNCE, ReloadBy, await_rest, make_fifo, mode, replace, write,
+};
 use crate::support::namespaces::{NO_INSTANCES, NO_WATCHES, with_less_inotify, with_mounts};
 use crate::support::parallel::SetOnDrop;
 use crate::support::proc::sleep_count;
@@ -27,7 +29,7 @@ fn in_one_burst(steps: usize, pause: Duration, mut step: impl FnMut(usize)) -> b
     for number in 0..steps {
         let before = Instant::now();
         step(number);
-        is_close &= last.elapsed() < QUIET * 3 / 4;
+        is_close &= last.elapsed() < DEBOUNCE * 3 / 4;
         last = before;
         std::thread::sleep(pause);
     }
@@ -167,7 +169,7 @@ fn relink(link: &Path, target: &str) {
 }
 
 /// One life over a layout: its beginning and two changes.
-fn follow_changes(layout: &Layout, way: Way, copied: bool) {
+fn follow_changes(layout: &Layout, way: ReloadBy, copied: bool) {
     let sandbox = Sandbox::new();
     (layout.lay)(&sandbox, "1");
     let (config, place) = match copied {
@@ -175,7 +177,7 @@ fn follow_changes(layout: &Layout, way: Way, copied: bool) {
         false => (layout.source.to_owned(), layout.source),
     };
     let conf = format!("{place}{}", layout.file);
-    let app = App::start(sandbox, way, &conf, &["--config", &config]);
+    let app = ConfiguredApp::start(sandbox, way, &conf, &["--config", &config]);
     let mut expected = vec!["started 1".to_owned()];
     for text in ["2", "3"] {
         app.await_log(&expected.iter().map(String::as_str).collect::<Vec<_>>());
@@ -188,7 +190,7 @@ fn follow_changes(layout: &Layout, way: Way, copied: bool) {
 #[test]
 fn every_change_of_every_layout_is_one_restart_or_one_signal_with_the_newest() {
     let lives = LAYOUTS.iter().flat_map(|layout| {
-        let combinations = [(Way::Restart, true), (Way::Hup, false)];
+        let combinations = [(ReloadBy::Restart, true), (ReloadBy::Hup, false)];
         combinations.map(|(way, copied)| (layout, way, copied))
     });
     let lives: Vec<_> = lives.collect();
@@ -244,7 +246,7 @@ fn a_file_or_a_volume_that_is_mounted_is_followed_also_where_it_is_read_only() {
             "mounted" => ("mounted=run/copy", "run/copy/app.conf"),
             _ => ("mounted.conf=run/copy", "run/copy"),
         };
-        let app = App::of(sandbox, run, Way::Hup, conf, &["--config", config]);
+        let app = ConfiguredApp::of(sandbox, run, ReloadBy::Hup, conf, &["--config", config]);
         app.await_log(&["started 1"]);
         change(&app.sandbox, "2");
         app.await_log(&["started 1", "reloaded 2"]);
@@ -256,12 +258,12 @@ fn a_file_or_a_volume_that_is_mounted_is_followed_also_where_it_is_read_only() {
 #[test]
 fn what_does_not_change_the_content_is_no_change() {
     for (way, config, conf) in [
-        (Way::Restart, "app.conf=run/app.conf", "run/app.conf"),
-        (Way::Hup, "app.conf", "app.conf"),
+        (ReloadBy::Restart, "app.conf=run/app.conf", "run/app.conf"),
+        (ReloadBy::Hup, "app.conf", "app.conf"),
     ] {
         let sandbox = Sandbox::new();
         write(&sandbox, "app.conf", "1");
-        let app = App::start(sandbox, way, conf, &["--config", config]);
+        let app = ConfiguredApp::start(sandbox, way, conf, &["--config", config]);
         app.await_log(&["started 1"]);
         let source = app.sandbox.path("app.conf");
         let touched = fs::File::options().append(true).open(&source).unwrap();
@@ -286,7 +288,7 @@ fn a_new_mode_counts_only_where_the_command_sees_it() {
     ] {
         let sandbox = Sandbox::new();
         write(&sandbox, "app.conf", "1");
-        let app = App::start(sandbox, Way::Hup, conf, &["--config", config]);
+        let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, conf, &["--config", config]);
         app.await_log(&["started 1"]);
         set_mode(&app.sandbox.path("app.conf"), 0o604);
         app.await_log(expected);
@@ -296,10 +298,10 @@ fn a_new_mode_counts_only_where_the_command_sees_it() {
 
 #[test]
 fn ten_replacements_in_100_ms_are_one_reload_of_the_last() {
-    for way in [Way::Restart, Way::Hup] {
+    for way in [ReloadBy::Restart, ReloadBy::Hup] {
         until_close(|| {
-            let app = App::copying(way, &[]);
-            let is_close = in_one_burst(10, QUIET / 12, |number| {
+            let app = ConfiguredApp::copying(way, &[]);
+            let is_close = in_one_burst(10, DEBOUNCE / 12, |number| {
                 replace(&app.sandbox, "app.conf", &format!("x{number}"));
             });
             if is_close {
@@ -312,7 +314,7 @@ fn ten_replacements_in_100_ms_are_one_reload_of_the_last() {
 
 #[test]
 fn several_sources_that_change_together_are_one_reload_with_all_of_them() {
-    for way in [Way::Restart, Way::Hup] {
+    for way in [ReloadBy::Restart, ReloadBy::Hup] {
         until_close(|| {
             let sandbox = Sandbox::new();
             lay_volume(&sandbox, "1");
@@ -325,9 +327,9 @@ fn several_sources_that_change_together_are_one_reload_with_all_of_them() {
                 "volume=run/volume",
             ];
             let conf = "run/a b.conf run/volume/app.conf";
-            let app = App::start(sandbox, way, conf, &words);
+            let app = ConfiguredApp::start(sandbox, way, conf, &words);
             app.await_log(&["started a1 b1 1"]);
-            let is_close = in_one_burst(3, QUIET / 10, |number| match number {
+            let is_close = in_one_burst(3, DEBOUNCE / 10, |number| match number {
                 0 => replace(&app.sandbox, "a.conf", "a2"),
                 1 => write(&app.sandbox, "b.conf", "b2"),
                 _ => swap(&app.sandbox, "2"),
@@ -359,7 +361,7 @@ fn a_reader_of_the_copy_never_sees_a_part_or_a_mixture_of_what_is_written_slowly
         fs::write(sandbox.path("app.conf"), whole("1")).unwrap();
         fs::write(sandbox.path("conf"), "-").unwrap();
         let words = ["--config", "app.conf=run/app.conf"];
-        let app = App::start(sandbox, Way::Restart, "conf", &words);
+        let app = ConfiguredApp::start(sandbox, ReloadBy::Restart, "conf", &words);
         app.await_log(&["started -"]);
         let over = AtomicBool::new(false);
         let copy = app.sandbox.path("run/app.conf");
@@ -388,7 +390,7 @@ fn a_reader_of_the_copy_never_sees_a_part_or_a_mixture_of_what_is_written_slowly
 fn write_slowly(path: &Path, text: &str) -> bool {
     let mut file = fs::File::create(path).unwrap();
     let pieces: Vec<&[u8]> = text.as_bytes().chunks(text.len() / 12 + 1).collect();
-    in_one_burst(pieces.len(), QUIET / 5, |number| {
+    in_one_burst(pieces.len(), DEBOUNCE / 5, |number| {
         file.write_all(pieces[number]).unwrap();
     })
 }
@@ -423,7 +425,8 @@ fn a_reader_of_a_copied_directory_never_sees_a_mixture() {
         if exists {
             fs::create_dir(sandbox.path("copy")).unwrap();
         }
-        let app = App::start(sandbox, Way::Hup, "copy/0", &["--config", "tree=copy"]);
+        let app =
+            ConfiguredApp::start(sandbox, ReloadBy::Hup, "copy/0", &["--config", "tree=copy"]);
         app.await_log(&["started 1"]);
         let over = AtomicBool::new(false);
         let copy = app.sandbox.path("copy");
@@ -477,7 +480,7 @@ fn a_copied_directory_is_what_its_source_is() {
     // It would hang whoever opened it.
     make_fifo(&sandbox.path("volume/fifo"));
     let words = ["--config", "volume=copy"];
-    let app = App::start(sandbox, Way::Hup, "copy/app.conf", &words);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "copy/app.conf", &words);
     app.await_log(&["started 1"]);
     let copy = app.sandbox.path("copy");
     // Nothing that is the kubelet's own.
@@ -514,7 +517,7 @@ fn a_loop_of_links_is_refused_and_the_old_directory_stays() {
     fs::create_dir_all(sandbox.path("tree/sub")).unwrap();
     write(&sandbox, "tree/app.conf", "1");
     let words = ["--config", "tree=copy"];
-    let app = App::start(sandbox, Way::Hup, "copy/app.conf", &words);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "copy/app.conf", &words);
     app.await_log(&["started 1"]);
     symlink("..", app.sandbox.path("tree/sub/up")).unwrap();
     app.await_words("cannot use");
@@ -531,7 +534,7 @@ fn a_loop_of_links_is_refused_and_the_old_directory_stays() {
 
 #[test]
 fn a_fifo_in_place_of_a_source_is_one_sentence_and_the_old_copy_stays() {
-    let app = App::copying(Way::Hup, &[]);
+    let app = ConfiguredApp::copying(ReloadBy::Hup, &[]);
     make_fifo(&app.sandbox.path("fifo"));
     fs::rename(app.sandbox.path("fifo"), app.sandbox.path("app.conf")).unwrap();
     app.await_words("cannot use");
@@ -545,7 +548,7 @@ fn a_fifo_in_place_of_a_source_is_one_sentence_and_the_old_copy_stays() {
 }
 
 /// As a user without any rights where that is possible; `None`, said loudly, where it is not.
-fn app_of_nobody(prepare: impl FnOnce(&Sandbox)) -> Option<App> {
+fn app_of_nobody(prepare: impl FnOnce(&Sandbox)) -> Option<ConfiguredApp> {
     if !nobody_is_permitted() {
         return None;
     }
@@ -557,7 +560,7 @@ fn app_of_nobody(prepare: impl FnOnce(&Sandbox)) -> Option<App> {
     let mut run = as_nobody(&sandbox, binary);
     run.arg("run");
     let words = ["--config", "app.conf=run/app.conf"];
-    let app = App::of(sandbox, run, Way::Hup, "run/app.conf", &words);
+    let app = ConfiguredApp::of(sandbox, run, ReloadBy::Hup, "run/app.conf", &words);
     app.await_log(&["started 1"]);
     Some(app)
 }
@@ -588,7 +591,7 @@ fn a_copy_keeps_its_mode_and_for_root_its_owner_and_for_others_that_is_no_error(
         chown(&source, Some(1234), Some(1235)).unwrap();
         set_mode(&source, 0o645);
     };
-    let attributes = |app: &App| {
+    let attributes = |app: &ConfiguredApp| {
         let copy = fs::metadata(app.sandbox.path("run/app.conf")).unwrap();
         (copy.uid(), copy.gid(), copy.mode() & 0o7777)
     };
@@ -601,7 +604,7 @@ fn a_copy_keeps_its_mode_and_for_root_its_owner_and_for_others_that_is_no_error(
     write(&sandbox, "app.conf", "1");
     prepare(&sandbox);
     let words = ["--config", "app.conf=run/app.conf"];
-    let app = App::start(sandbox, Way::Hup, "run/app.conf", &words);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "run/app.conf", &words);
     app.await_log(&["started 1"]);
     assert_eq!(attributes(&app), (1234, 1235, 0o645));
 }
@@ -624,7 +627,13 @@ fn a_full_disk_is_one_sentence_and_the_old_copy_stays() {
         // A source there, too: what is built beside it is heard where it is watched.
         let mut run = inside(&format!("{MOUNT}; cp app.conf run"));
         run.arg("run");
-        let app = App::of(sandbox, run, Way::Hup, "run/copy", &["--config", config]);
+        let app = ConfiguredApp::of(
+            sandbox,
+            run,
+            ReloadBy::Hup,
+            "run/copy",
+            &["--config", config],
+        );
         app.await_log(&["started 1"]);
         let source = config.split('=').next().unwrap();
         // As the supervisor sees it.
@@ -654,7 +663,7 @@ fn a_full_disk_is_one_sentence_and_the_old_copy_stays() {
 
 #[test]
 fn a_source_that_is_removed_is_said_once_and_the_command_lives_on() {
-    let app = App::copying(Way::Hup, &[]);
+    let app = ConfiguredApp::copying(ReloadBy::Hup, &[]);
     fs::remove_file(app.sandbox.path("app.conf")).unwrap();
     app.await_words("gone");
     write(&app.sandbox, "other", "x");
@@ -681,7 +690,7 @@ fn without_inotify_there_is_one_warning_and_changes_are_seen_soon() {
         };
         run.arg("run");
         let words = ["--config", "app.conf=run/app.conf"];
-        let app = App::of(sandbox, run, Way::Hup, "run/app.conf", &words);
+        let app = ConfiguredApp::of(sandbox, run, ReloadBy::Hup, "run/app.conf", &words);
         for (text, expected) in [("2", "started 1"), ("3", "reloaded 2"), ("4", "reloaded 3")] {
             let line = expected.to_owned();
             wait_until(expected, || app.log().contains(&line));
@@ -706,7 +715,7 @@ fn a_configuration_inside_of_the_exit_directory_costs_nobody_his_lock() {
         let file = format!("{}/app.conf", source.split(['/', '=']).next().unwrap());
         write(&sandbox, &file, "1");
         let words = ["-n", "app", "--config", source];
-        let app = App::start(sandbox, Way::Hup, conf, &words);
+        let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, conf, &words);
         app.await_log(&["started 1"]);
         let state = || {
             let mut status = app.sandbox.applet("status");
@@ -718,7 +727,7 @@ fn a_configuration_inside_of_the_exit_directory_costs_nobody_his_lock() {
         app.await_log(&["started 1", "reloaded 2"]);
         assert_eq!(state().as_deref(), Some("ready"), "{source}");
         app.running.send(TERM);
-        let App {
+        let ConfiguredApp {
             running, sandbox, ..
         } = app;
         assert_eq!(running.end().status, 143, "{source}");
@@ -746,17 +755,17 @@ fn a_configuration_inside_of_the_exit_directory_costs_nobody_his_lock() {
 #[test]
 fn an_idle_managed_application_is_not_woken_and_a_missing_source_is_said_after_10_s() {
     /// The slow look on a local file system comes once in this time.
-    const ALLOWED: u64 = 2;
-    let unheard = App::copying(Way::Restart, &["--active-while", "app.conf"]);
+    const ALLOWED_WAKES: u64 = 2;
+    let unheard = ConfiguredApp::copying(ReloadBy::Restart, &["--active-while", "app.conf"]);
     let sandbox = Sandbox::new();
     write(&sandbox, "app.conf", "1");
     // The last word on this counts.
     let words = ["--config", "app.conf", "--poll", "10s"];
-    let looking = App::start(sandbox, Way::Restart, "app.conf", &words);
+    let looking = ConfiguredApp::start(sandbox, ReloadBy::Restart, "app.conf", &words);
     looking.await_log(&["started 1"]);
     let sandbox = Sandbox::new();
     let words = ["-n", "app", "--config", "not/yet/app.conf=run/app.conf"];
-    let waiting = App::start(sandbox, Way::Restart, "run/app.conf", &words);
+    let waiting = ConfiguredApp::start(sandbox, ReloadBy::Restart, "run/app.conf", &words);
     waiting.sandbox.await_key("app", "Lock");
     await_rest(&unheard.running);
     let before = (
@@ -766,7 +775,7 @@ fn an_idle_managed_application_is_not_woken_and_a_missing_source_is_said_after_1
     waiting.await_words("still waiting");
     assert_eq!(sleep_count(unheard.running.pid()), before.0);
     let woken = sleep_count(looking.running.pid()) - before.1;
-    assert!(woken <= ALLOWED, "woke {woken} times");
+    assert!(woken <= ALLOWED_WAKES, "woke {woken} times");
     assert_eq!(
         waiting.said(),
         "still waiting: not/yet/app.conf does not exist\n"

@@ -6,7 +6,7 @@
 
 use crate::support::inspect::sleeps;
 use crate::support::parallel::{SetOnDrop, failed_rounds};
-use crate::support::proc::{Process, await_gone, is_gone};
+use crate::support::proc::{ProcStat, await_gone, is_gone};
 use crate::support::random::{Random, seed};
 use crate::support::requirements::is_long_run;
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
@@ -25,9 +25,9 @@ const EVENTS: usize = 40;
 /// So many rounds are played at the same time.
 const BATCH: u64 = 25;
 /// Each costs a back-off, which is doubled.
-const KILLS: u32 = 2;
+const MAX_KILLS: u32 = 2;
 /// Changes that follow each other sooner than after the quiet time, with something to spare.
-const BURST: Duration = Duration::from_millis(90);
+const BURST_LENGTH: Duration = Duration::from_millis(90);
 
 #[test]
 fn in_random_walks_the_command_runs_while_it_may_with_the_newest_configuration() {
@@ -35,13 +35,13 @@ fn in_random_walks_the_command_runs_while_it_may_with_the_newest_configuration()
     let seed = seed();
     for first in (0..rounds).step_by(BATCH as usize) {
         let numbers = first..(first + BATCH).min(rounds);
-        let guard = Guard::default();
+        let presence = PresenceWatch::default();
         let failed = std::thread::scope(|scope| {
-            let _over = SetOnDrop(&guard.is_over);
-            scope.spawn(|| guard.keep());
-            failed_rounds(numbers, |number| Walk::new(seed, number, &guard).play())
+            let _over = SetOnDrop(&presence.is_over);
+            scope.spawn(|| presence.run_until_over());
+            failed_rounds(numbers, |number| Walk::new(seed, number, &presence).play())
         });
-        let missed = guard.missed.into_inner().unwrap();
+        let missed = presence.missed.into_inner().unwrap();
         assert!(
             missed.is_empty(),
             "not there for a moment: {missed:?}; EXITDIR_TEST_SEED={seed} repeats it"
@@ -58,14 +58,14 @@ fn in_random_walks_the_command_runs_while_it_may_with_the_newest_configuration()
 /// Looks all the time at the trees that must be there from now on: whoever takes one away before he puts the
 /// next in its place leaves a gap that is too short for the walks themselves.
 #[derive(Default)]
-struct Guard {
+struct PresenceWatch {
     trees: Mutex<BTreeSet<PathBuf>>,
     missed: Mutex<BTreeSet<PathBuf>>,
     is_over: AtomicBool,
 }
 
-impl Guard {
-    fn keep(&self) {
+impl PresenceWatch {
+    fn run_until_over(&self) {
         while !self.is_over.load(Ordering::Relaxed) {
             for tree in self.trees.lock().unwrap().iter() {
                 if tree.symlink_metadata().is_err() {
@@ -115,7 +115,7 @@ type Version = u32;
 
 /// What is at a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Content {
+enum ModelContent {
     Missing,
     Good(Version),
     /// It is refused.
@@ -124,20 +124,20 @@ enum Content {
 
 /// A source, and what can be in place because of it: more than one version only if the newest good one
 /// may have been replaced before it was taken.
-struct Source {
+struct ModelSource {
     name: &'static str,
-    content: Content,
+    content: ModelContent,
     possible: Vec<Version>,
     is_settled: bool,
     /// One of them was seen.
     is_certain: bool,
 }
 
-impl Source {
-    fn new(name: &'static str) -> Source {
-        Source {
+impl ModelSource {
+    fn new(name: &'static str) -> ModelSource {
+        ModelSource {
             name,
-            content: Content::Missing,
+            content: ModelContent::Missing,
             possible: Vec::new(),
             is_settled: true,
             is_certain: false,
@@ -146,21 +146,21 @@ impl Source {
 
     fn offer(&mut self, version: Version) {
         self.possible.push(version);
-        self.content = Content::Good(version);
+        self.content = ModelContent::Good(version);
         self.is_settled = false;
     }
 
     /// Whether this can be in place when everything has come to rest.
     fn allows(&self, placed: Option<Version>) -> bool {
         match (self.content, placed) {
-            (Content::Good(newest), placed) => placed == Some(newest),
+            (ModelContent::Good(newest), placed) => placed == Some(newest),
             (_, Some(version)) => self.possible.contains(&version),
             (_, None) => self.possible.is_empty(),
         }
     }
 
     fn settle(&mut self) {
-        if let Content::Good(version) = self.content {
+        if let ModelContent::Good(version) = self.content {
             self.possible = vec![version];
             self.is_certain = true;
         }
@@ -169,7 +169,7 @@ impl Source {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Event {
+enum WalkEvent {
     Activate,
     Deactivate,
     NewFile,
@@ -181,35 +181,35 @@ enum Event {
     Settle,
 }
 
-const ALPHABET: [Event; 15] = [
-    Event::Activate,
-    Event::Activate,
-    Event::Activate,
-    Event::Deactivate,
-    Event::Deactivate,
-    Event::NewFile,
-    Event::NewFile,
-    Event::NewTar,
-    Event::NewTar,
-    Event::Bad,
-    Event::Bad,
-    Event::Delete,
-    Event::Kill,
-    Event::Burst,
-    Event::Settle,
+const ALPHABET: [WalkEvent; 15] = [
+    WalkEvent::Activate,
+    WalkEvent::Activate,
+    WalkEvent::Activate,
+    WalkEvent::Deactivate,
+    WalkEvent::Deactivate,
+    WalkEvent::NewFile,
+    WalkEvent::NewFile,
+    WalkEvent::NewTar,
+    WalkEvent::NewTar,
+    WalkEvent::Bad,
+    WalkEvent::Bad,
+    WalkEvent::Delete,
+    WalkEvent::Kill,
+    WalkEvent::Burst,
+    WalkEvent::Settle,
 ];
 
 struct Walk<'g> {
-    guard: &'g Guard,
+    presence: &'g PresenceWatch,
     label: String,
-    chance: Random,
+    random: Random,
     trace: Vec<String>,
     checks: bool,
     version: Version,
     kills: u32,
     active: bool,
-    file: Source,
-    tar: Source,
+    file: ModelSource,
+    tar: ModelSource,
     /// How long the command's log was when it was seen to be inactive.
     frozen: Option<usize>,
     life: Option<String>,
@@ -220,20 +220,20 @@ struct Walk<'g> {
 }
 
 impl<'g> Walk<'g> {
-    fn new(seed: u64, number: u64, guard: &'g Guard) -> Walk<'g> {
-        let mut chance = Random::new(&format!("seed {seed}, round {number}"));
+    fn new(seed: u64, number: u64, presence: &'g PresenceWatch) -> Walk<'g> {
+        let mut random = Random::new(&format!("seed {seed}, round {number}"));
         let sandbox = Sandbox::new();
         let (reader, writer) = std::io::pipe().unwrap();
-        let checks = chance.flip();
-        let takes = chance.pick(&["0", "0.05", "0.2"]);
-        let restart = chance.pick(&["always", "on-failure"]);
+        let checks = random.flip();
+        let takes = random.pick(&["0", "0.05", "0.2"]);
+        let restart = random.pick(&["always", "on-failure"]);
         // Half of the rounds each, whatever the seed.
         let action = if number.is_multiple_of(2) {
             "restart"
         } else {
             "HUP"
         };
-        let is_directory = chance.flip();
+        let is_directory = random.flip();
         if is_directory {
             std::fs::create_dir(sandbox.path("tree")).unwrap();
         }
@@ -261,18 +261,18 @@ impl<'g> Walk<'g> {
             .stdout(std::process::Stdio::null())
             .stderr(File::create(sandbox.path("stderr")).unwrap());
         let mut walk = Walk {
-            guard,
+            presence,
             label: format!(
                 "seed {seed}, round {number}: --on-config {action}, --restart {restart}, check {checks}, tree is a directory {is_directory}, a stop takes {takes}"
             ),
-            chance,
+            random,
             trace: Vec::new(),
             checks,
             version: 0,
-            kills: KILLS,
+            kills: MAX_KILLS,
             active: false,
-            file: Source::new("f"),
-            tar: Source::new("t"),
+            file: ModelSource::new("f"),
+            tar: ModelSource::new("t"),
             frozen: None,
             life: None,
             run: None,
@@ -280,9 +280,9 @@ impl<'g> Walk<'g> {
             sandbox,
         };
         // Something may be there from the start.
-        for event in [Event::Activate, Event::NewFile, Event::NewTar] {
-            if walk.chance.flip() {
-                walk.happen(event);
+        for event in [WalkEvent::Activate, WalkEvent::NewFile, WalkEvent::NewTar] {
+            if walk.random.flip() {
+                walk.apply(event);
             }
         }
         walk.run = Some(run.start());
@@ -291,35 +291,35 @@ impl<'g> Walk<'g> {
 
     fn play(mut self) {
         for _ in 0..EVENTS {
-            let event = self.chance.pick(&ALPHABET);
-            self.happen(event);
-            let pause = self.chance.pick(&[0, 0, 0, 5, 30, 105, 130]);
+            let event = self.random.pick(&ALPHABET);
+            self.apply(event);
+            let pause = self.random.pick(&[0, 0, 0, 5, 30, 105, 130]);
             std::thread::sleep(Duration::from_millis(pause));
         }
         self.settle();
         self.end();
     }
 
-    fn happen(&mut self, event: Event) {
+    fn apply(&mut self, event: WalkEvent) {
         self.trace.push(format!("{event:?}"));
         match event {
-            Event::Activate => self.activate(),
-            Event::Deactivate => self.deactivate(),
-            Event::NewFile => self.new_file(),
-            Event::NewTar => self.new_tar(),
-            Event::Bad => self.bad(),
-            Event::Delete => self.delete(),
-            Event::Kill => self.kill(),
-            Event::Burst => self.burst(),
-            Event::Settle => self.settle(),
+            WalkEvent::Activate => self.activate(),
+            WalkEvent::Deactivate => self.deactivate(),
+            WalkEvent::NewFile => self.new_file(),
+            WalkEvent::NewTar => self.new_tar(),
+            WalkEvent::Bad => self.bad(),
+            WalkEvent::Delete => self.delete(),
+            WalkEvent::Kill => self.kill(),
+            WalkEvent::Burst => self.burst(),
+            WalkEvent::Settle => self.settle(),
         }
     }
 
-    fn file(&mut self) -> &mut Source {
+    fn file(&mut self) -> &mut ModelSource {
         &mut self.file
     }
 
-    fn tar(&mut self) -> &mut Source {
+    fn tar(&mut self) -> &mut ModelSource {
         &mut self.tar
     }
 
@@ -339,14 +339,14 @@ impl<'g> Walk<'g> {
 
     fn new_file(&mut self) {
         let version = self.next();
-        let by_rename = self.chance.flip();
+        let by_rename = self.random.flip();
         self.put("f", format!("{version}\n").as_bytes(), by_rename);
         self.file.offer(version);
     }
 
     fn new_tar(&mut self) {
         let version = self.next();
-        let by_rename = self.chance.flip();
+        let by_rename = self.random.flip();
         self.put("t", &tree(&version.to_string()), by_rename);
         self.tar.offer(version);
     }
@@ -370,7 +370,7 @@ impl<'g> Walk<'g> {
     /// What is refused: by the check, or because it is no archive that can be unpacked.
     fn bad(&mut self) {
         let version = self.next();
-        let kind = self.chance.below(if self.checks { 5 } else { 3 });
+        let kind = self.random.below(if self.checks { 5 } else { 3 });
         let said = format!("BAD {version}");
         let whole = tree(&said);
         let bytes = match kind {
@@ -381,24 +381,24 @@ impl<'g> Walk<'g> {
             _ => {
                 self.make_clear(Walk::file);
                 self.put("f", said.as_bytes(), true);
-                self.file.content = Content::Bad;
+                self.file.content = ModelContent::Bad;
                 return;
             }
         };
         self.make_clear(Walk::tar);
         self.put("t", &bytes, true);
-        self.tar.content = Content::Bad;
+        self.tar.content = ModelContent::Bad;
     }
 
     fn delete(&mut self) {
-        let source = if self.chance.flip() {
+        let source = if self.random.flip() {
             Walk::file
         } else {
             Walk::tar
         };
         self.make_clear(source);
         let source = source(self);
-        source.content = Content::Missing;
+        source.content = ModelContent::Missing;
         let name = source.name;
         let path = self.sandbox.path(name);
         let _ = std::fs::remove_file(path);
@@ -406,10 +406,10 @@ impl<'g> Walk<'g> {
 
     /// Before something good is replaced by what does not count. Mostly it is not known then whether it was taken;
     /// where it is the first, everything would depend on that.
-    fn make_clear(&mut self, source: fn(&mut Self) -> &mut Source) {
+    fn make_clear(&mut self, source: fn(&mut Self) -> &mut ModelSource) {
         let source = source(self);
         let is_first = !source.is_certain && !source.possible.is_empty();
-        if is_first || source.possible.len() > 1 && self.chance.flip() {
+        if is_first || source.possible.len() > 1 && self.random.flip() {
             self.settle();
         }
     }
@@ -437,7 +437,7 @@ impl<'g> Walk<'g> {
     /// Many changes within the quiet time are one.
     fn burst(&mut self) {
         self.settle();
-        let good = |source: &Source| matches!(source.content, Content::Good(_));
+        let good = |source: &ModelSource| matches!(source.content, ModelContent::Good(_));
         // What was refused or has gone may not have come to rest.
         let counts = good(&self.file) && good(&self.tar) && self.predicted() == State::Ready;
         let before = self.looks();
@@ -453,7 +453,7 @@ impl<'g> Walk<'g> {
             }
             std::thread::sleep(Duration::from_millis(11));
         }
-        let counts = counts && began.elapsed() < BURST;
+        let counts = counts && began.elapsed() < BURST_LENGTH;
         self.settle();
         let after = self.looks();
         // One more, because of what came before and had not been told when it was seen.
@@ -489,7 +489,7 @@ impl<'g> Walk<'g> {
         self.tar.settle();
         if self.tar.is_certain {
             let tree = self.sandbox.path("tree");
-            self.guard.trees.lock().unwrap().insert(tree);
+            self.presence.trees.lock().unwrap().insert(tree);
         }
         self.assert_sound();
         let life = self.sandbox.key("x", "Waiting");
@@ -585,7 +585,7 @@ impl<'g> Walk<'g> {
             .count()
     }
 
-    fn last_seen(&self) -> Option<Seen> {
+    fn last_seen(&self) -> Option<LastStart> {
         let log = self.sandbox.lines("log");
         let line = log.last()?;
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -595,7 +595,7 @@ impl<'g> Walk<'g> {
                 .and_then(|word| word.parse().ok())
                 .unwrap_or(0)
         };
-        Some(Seen {
+        Some(LastStart {
             pid: (*words.get(1)?).to_owned(),
             file: number(2),
             tree: number(3),
@@ -603,7 +603,7 @@ impl<'g> Walk<'g> {
     }
 
     fn is_command(&self, pid: i32) -> bool {
-        Process::of(pid).map(|process| process.parent) == self.run.as_ref().map(Running::pid)
+        ProcStat::of(pid).map(|process| process.parent) == self.run.as_ref().map(Running::pid)
     }
 
     fn end(mut self) {
@@ -630,7 +630,7 @@ impl<'g> Walk<'g> {
 }
 
 /// What the command has written down last.
-struct Seen {
+struct LastStart {
     pid: String,
     file: Version,
     tree: Version,
@@ -639,7 +639,7 @@ struct Seen {
 impl Drop for Walk<'_> {
     fn drop(&mut self) {
         let tree = self.sandbox.path("tree");
-        self.guard.trees.lock().unwrap().remove(&tree);
+        self.presence.trees.lock().unwrap().remove(&tree);
         if std::thread::panicking() {
             let read = |name| self.sandbox.read(name);
             eprintln!(

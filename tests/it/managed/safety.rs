@@ -4,7 +4,7 @@
 use crate::managed::check::HANGING;
 use crate::support::inspect::assert_sentence;
 use crate::support::managed_app::{
-    App, Way, await_rest, make_fifo, mode, replace, write, write_check,
+    ConfiguredApp, ReloadBy, await_rest, make_fifo, mode, replace, write, write_check,
 };
 use crate::support::proc::{await_gone, descriptors};
 use crate::support::requirements::is_permitted;
@@ -46,9 +46,9 @@ fn sandbox_with_tree() -> Sandbox {
 /// Whether a process has used less than half of a CPU while something was done. Of a fault it is nearly all that it
 /// can get.
 #[track_caller]
-fn assert_calm_while(process: &Running, deed: impl FnOnce()) {
+fn assert_calm_while(process: &Running, action: impl FnOnce()) {
     let (before, began) = (busy(process), Instant::now());
-    deed();
+    action();
     let (passed, taken) = (began.elapsed(), busy(process) - before);
     assert!(taken * 2 < passed, "{taken:?} of {passed:?}");
 }
@@ -181,7 +181,7 @@ fn a_set_user_id_file_of_somebody_else_is_copied_without_the_bit() {
         };
         run.arg("run");
         let words = ["--config", "app.conf=run/app.conf"];
-        let app = App::of(sandbox, run, Way::Hup, "run/app.conf", &words);
+        let app = ConfiguredApp::of(sandbox, run, ReloadBy::Hup, "run/app.conf", &words);
         app.await_log(&["started 1"]);
         assert_eq!(mode(&app.sandbox.path("run/app.conf")), 0o755);
         assert_eq!(app.said(), "");
@@ -203,7 +203,7 @@ fn a_directory_with_a_part_that_cannot_be_read_is_refused_until_it_can_be() {
         set_mode(&sandbox.path("tree/sub"), 0o744);
         let mut run = as_nobody(&sandbox, program);
         run.arg("run").args(["--config", "tree=copy"]);
-        App::of(sandbox, run, Way::Hup, "copy/app.conf", words)
+        ConfiguredApp::of(sandbox, run, ReloadBy::Hup, "copy/app.conf", words)
     };
     let refused = "cannot use tree: sub/part: Permission denied\n";
     let waiting = start(&["--birth-timeout", "1s"]);
@@ -214,7 +214,7 @@ fn a_directory_with_a_part_that_cannot_be_read_is_refused_until_it_can_be() {
     opened.await_log(&["started 1"]);
     assert_eq!(opened.sandbox.read("copy/sub/part"), "x\n");
     assert_eq!(opened.said(), refused);
-    let App {
+    let ConfiguredApp {
         running, sandbox, ..
     } = waiting;
     assert_eq!(running.end().status, 124);
@@ -256,7 +256,7 @@ fn a_second_one_of_a_name_that_is_alive_leaves_the_first_ones_candidate_alone() 
     let words = ["-n", "app", "--config", "tree=copy"];
     let check = ["--config-check", "./check"];
     let all = [&words[..], &check].concat();
-    let app = App::start(sandbox, Way::Hup, "copy/app.conf", &all);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "copy/app.conf", &all);
     app.sandbox.await_file("asked");
     let mut second = app.sandbox.run(words);
     second.args(["--", "true"]);
@@ -317,7 +317,7 @@ fn what_cannot_be_put_in_place_beside_its_source_is_tried_a_few_times_only() {
         "--config-check",
         "./check",
     ];
-    let app = App::of(sandbox, run, Way::Hup, "run/copy", &words);
+    let app = ConfiguredApp::of(sandbox, run, ReloadBy::Hup, "run/copy", &words);
     app.await_log(&["started 1"]);
     replace(&app.sandbox, "run/app.conf", "2");
     app.await_words("cannot replace run/copy: ");
@@ -342,7 +342,7 @@ fn what_happens_beside_a_large_source_does_not_take_the_cpu() {
         fs::write(sandbox.path(&format!("near/tree/{number}")), "1").unwrap();
     }
     let words = ["--config", "near/tree"];
-    let app = App::start(sandbox, Way::Hup, "near/tree/0", &words);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "near/tree/0", &words);
     app.await_log(&["started 1"]);
     let beside = app.sandbox.path("near/beside");
     assert_calm_while(&app.running, || {
@@ -371,10 +371,10 @@ fn a_fifo_where_an_archive_has_a_file_or_a_link_to_one_hangs_nobody() {
         make_fifo(&sandbox.path("copy").join(name));
     }
     let words = ["--config-tar", "app.tar=copy"];
-    let app = App::start(sandbox, Way::Restart, "copy/link", &words);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Restart, "copy/link", &words);
     app.await_log(&["started 1"]);
     app.running.send(TERM);
-    let App { running, .. } = app;
+    let ConfiguredApp { running, .. } = app;
     assert_eq!(running.end().status, 143);
 }
 
@@ -383,7 +383,7 @@ fn an_exit_directory_inside_of_the_source_costs_no_descriptors() {
     let sandbox = sandbox_with_tree();
     symlink("../graveyard", sandbox.path("tree/dir")).unwrap();
     let words = ["-n", "app", "--config", "tree"];
-    let app = App::start(sandbox, Way::Hup, "tree/app.conf", &words);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "tree/app.conf", &words);
     app.await_log(&["started 1"]);
     let count = || descriptors(app.running.pid()).len();
     let before = count();
@@ -401,7 +401,7 @@ fn what_a_link_leads_to_and_what_is_above_a_source_is_heard() {
     let sandbox = sandbox_with_tree();
     write(&sandbox, "outside", "1");
     symlink("../outside", sandbox.path("tree/link")).unwrap();
-    let app = App::start(sandbox, Way::Hup, "tree/link", &["--config", "tree"]);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "tree/link", &["--config", "tree"]);
     app.await_log(&["started 1"]);
     write(&app.sandbox, "outside", "2");
     app.await_log(&["started 1", "reloaded 2"]);
@@ -412,7 +412,7 @@ fn what_a_link_leads_to_and_what_is_above_a_source_is_heard() {
         write(&sandbox, &format!("{above}/near/app.conf"), text);
     }
     let source = "above/near/app.conf";
-    let app = App::start(sandbox, Way::Hup, source, &["--config", source]);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, source, &["--config", source]);
     app.await_log(&["started 1"]);
     for (from, to) in [("above", "old"), ("next", "above")] {
         fs::rename(app.sandbox.path(from), app.sandbox.path(to)).unwrap();
@@ -460,7 +460,7 @@ fn a_check_that_cannot_be_executed_has_not_said_no() {
         "--config-check",
         "./check",
     ];
-    let app = App::start(sandbox, Way::Hup, "run/app.conf", &words);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "run/app.conf", &words);
     app.await_words("cannot run ./check: ");
     await_rest(&app.running);
     write_check(&app.sandbox, "exit 0");
@@ -481,7 +481,7 @@ fn a_check_sees_the_name_that_the_copy_will_have_and_not_the_source() {
         "--config-check",
         "./check",
     ];
-    let app = App::start(sandbox, Way::Hup, "run/app.json", &words);
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "run/app.json", &words);
     app.await_log(&["started 1"]);
     let asked = app.sandbox.read("asked");
     assert!(asked.ends_with("/app.json\n"), "{asked}");
@@ -518,7 +518,7 @@ fn a_source_that_says_it_is_empty_and_is_not_is_copied() {
     const SOURCE: &str = "/proc/sys/kernel/ostype";
     let config = format!("{SOURCE}=run/ostype");
     let words = ["--config", &config];
-    let app = App::start(Sandbox::new(), Way::Hup, "run/ostype", &words);
+    let app = ConfiguredApp::start(Sandbox::new(), ReloadBy::Hup, "run/ostype", &words);
     assert_eq!(fs::metadata(SOURCE).unwrap().len(), 0);
     app.await_log(&["started Linux"]);
 }

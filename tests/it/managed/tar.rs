@@ -58,23 +58,23 @@ fn version(number: usize) -> Vec<u8> {
 }
 
 /// A supervisor that unpacks `in/app.tar` to `out/app`, and whose command goes on when there is something new.
-struct Scene {
+struct TarApp {
     sandbox: Sandbox,
     run: Running,
 }
 
 /// Whether DIR is a directory at first, or a link made by us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum PlaceKind {
     Directory,
     Link,
 }
 
-fn prepare(place: Place, archive: &[u8]) -> Sandbox {
+fn prepare(place: PlaceKind, archive: &[u8]) -> Sandbox {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("in")).unwrap();
     fs::create_dir(sandbox.path("out")).unwrap();
-    if place == Place::Directory {
+    if place == PlaceKind::Directory {
         fs::create_dir(sandbox.path("out/app")).unwrap();
     }
     deliver(&sandbox, archive);
@@ -92,12 +92,12 @@ fn item(sandbox: &Sandbox) -> String {
     format!("{}={}", source.display(), place.display())
 }
 
-impl Scene {
-    fn start(place: Place, archive: &[u8]) -> Scene {
-        Scene::play(prepare(place, archive))
+impl TarApp {
+    fn start(place: PlaceKind, archive: &[u8]) -> TarApp {
+        TarApp::play(prepare(place, archive))
     }
 
-    fn play(sandbox: Sandbox) -> Scene {
+    fn play(sandbox: Sandbox) -> TarApp {
         let mut command = sandbox.run(["-v", "--config-tar"]);
         command
             .arg(item(&sandbox))
@@ -111,9 +111,9 @@ impl Scene {
                 .ok()
                 .filter(|pid| pid.ends_with('\n'))
         });
-        let scene = Scene { sandbox, run };
-        eventually("it has said so", || scene.said("started").pop());
-        scene
+        let app = TarApp { sandbox, run };
+        eventually("it has said so", || app.said("started").pop());
+        app
     }
 
     fn place(&self) -> std::path::PathBuf {
@@ -170,7 +170,7 @@ impl Scene {
     }
 }
 
-impl Drop for Scene {
+impl Drop for TarApp {
     fn drop(&mut self) {
         // So that the command goes with it.
         if self.run.is_running() {
@@ -180,62 +180,60 @@ impl Drop for Scene {
     }
 }
 
-fn assert_that_the_hostile_are_refused(place: Place) {
-    let scene = Scene::start(place, &version(1));
-    fs::write(scene.sandbox.path("victim"), "untouched").unwrap();
+fn assert_that_the_hostile_are_refused(place: PlaceKind) {
+    let app = TarApp::start(place, &version(1));
+    fs::write(app.sandbox.path("victim"), "untouched").unwrap();
     for (what, archive, why) in hostile() {
-        let said = scene.refuses(what, &archive);
+        let said = app.refuses(what, &archive);
         assert!(said.contains(why), "{what}: {said}");
     }
-    let victim = fs::metadata(scene.sandbox.path("victim")).unwrap();
+    let victim = fs::metadata(app.sandbox.path("victim")).unwrap();
     assert_eq!((victim.len(), victim.nlink()), (9, 1));
     // And it has not lost its wits.
-    deliver(&scene.sandbox, &version(2));
-    scene.await_file("a", "2\n");
+    deliver(&app.sandbox, &version(2));
+    app.await_file("a", "2\n");
 }
 
 #[test]
 fn hostile_archives_are_refused_whole_and_the_old_directory_stays() {
-    assert_that_the_hostile_are_refused(Place::Directory);
+    assert_that_the_hostile_are_refused(PlaceKind::Directory);
 }
 
 #[test]
 fn hostile_archives_are_refused_whole_and_the_old_link_stays() {
-    assert_that_the_hostile_are_refused(Place::Link);
+    assert_that_the_hostile_are_refused(PlaceKind::Link);
 }
 
 #[test]
 fn an_archive_that_is_cut_at_any_block_is_refused() {
-    let scene = Scene::start(Place::Directory, &version(1));
+    let app = TarApp::start(PlaceKind::Directory, &version(1));
     let whole = version(2);
     for length in (0..whole.len()).step_by(512) {
-        scene.refuses(&format!("{length} bytes"), &whole[..length]);
+        app.refuses(&format!("{length} bytes"), &whole[..length]);
     }
 }
 
 #[test]
 fn an_archive_over_64_mib_and_a_directory_instead_of_one_are_refused() {
-    let scene = Scene::start(Place::Link, &version(1));
-    let new = scene.sandbox.path("in/new");
-    let source = scene.sandbox.path("in/app.tar");
-    let before = scene.state();
+    let app = TarApp::start(PlaceKind::Link, &version(1));
+    let new = app.sandbox.path("in/new");
+    let source = app.sandbox.path("in/app.tar");
+    let before = app.state();
     let file = fs::File::create(&new).unwrap();
     file.set_len((64 << 20) + 1).unwrap();
     fs::rename(&new, &source).unwrap();
-    eventually("it is too large", || scene.said("larger than 64 MiB").pop());
+    eventually("it is too large", || app.said("larger than 64 MiB").pop());
     fs::remove_file(&source).unwrap();
     fs::create_dir(&source).unwrap();
-    eventually("it is a directory", || {
-        scene.said("it is a directory").pop()
-    });
-    assert_eq!(before, scene.state());
+    eventually("it is a directory", || app.said("it is a directory").pop());
+    assert_eq!(before, app.state());
 }
 
 #[test]
 fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
     for format in ["ustar", "pax", "gnu"] {
-        let scene = Scene::start(Place::Directory, &version(1));
-        let bundle = scene.sandbox.path("bundle");
+        let app = TarApp::start(PlaceKind::Directory, &version(1));
+        let bundle = app.sandbox.path("bundle");
         // ustar: 100 bytes for the name, 155 for what it is in. A name has 255 bytes, a path more.
         let long = match format {
             "ustar" => format!("{0}/{0}/{0}", "d".repeat(70)),
@@ -261,7 +259,7 @@ fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
         let mut pack = Command::new("tar");
         pack.arg(format!("--format={format}"))
             .arg("-cf")
-            .arg(scene.sandbox.path("in/new"));
+            .arg(app.sandbox.path("in/new"));
         if format == "gnu" {
             pack.arg("-S");
         }
@@ -270,21 +268,17 @@ fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
         if !is_permitted("packing with GNU tar what is closed", &mut pack) {
             return;
         }
-        fs::rename(
-            scene.sandbox.path("in/new"),
-            scene.sandbox.path("in/app.tar"),
-        )
-        .unwrap();
-        scene.await_file("hard", "long");
-        assert_eq!(tree(&bundle), tree(&scene.place()), "{format}");
-        let inode = |name: &str| fs::metadata(scene.place().join(name)).unwrap().ino();
+        fs::rename(app.sandbox.path("in/new"), app.sandbox.path("in/app.tar")).unwrap();
+        app.await_file("hard", "long");
+        assert_eq!(tree(&bundle), tree(&app.place()), "{format}");
+        let inode = |name: &str| fs::metadata(app.place().join(name)).unwrap().ino();
         assert_eq!(inode("hard"), inode(origin), "{format}");
-        let mode = fs::metadata(scene.place()).unwrap().permissions().mode();
+        let mode = fs::metadata(app.place()).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o751, "{format}");
         if format == "pax" {
             let mut pack = Command::new("tar");
             pack.args(["--format=pax", "-S", "-cf"])
-                .arg(scene.sandbox.path("sparse.tar"));
+                .arg(app.sandbox.path("sparse.tar"));
             assert!(
                 pack.arg("-C")
                     .arg(&bundle)
@@ -293,10 +287,9 @@ fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
                     .unwrap()
                     .success()
             );
-            let sparse = fs::read(scene.sandbox.path("sparse.tar")).unwrap();
+            let sparse = fs::read(app.sandbox.path("sparse.tar")).unwrap();
             assert!(
-                scene
-                    .refuses("sparse in pax", &sparse)
+                app.refuses("sparse in pax", &sparse)
                     .contains("sparse files in pax format")
             );
         }
@@ -305,22 +298,22 @@ fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
 
 #[test]
 fn what_is_the_same_keeps_its_time_and_what_is_not_is_told() {
-    for place in [Place::Directory, Place::Link] {
-        let scene = Scene::start(place, &version(1));
+    for place in [PlaceKind::Directory, PlaceKind::Link] {
+        let app = TarApp::start(place, &version(1));
         let time = |name: &str| {
-            fs::metadata(scene.place().join(name))
+            fs::metadata(app.place().join(name))
                 .unwrap()
                 .modified()
                 .unwrap()
         };
         let (same, changed) = (time("same"), time("a"));
-        deliver(&scene.sandbox, &version(2));
-        scene.await_file("a", "2\n");
-        eventually("it is told", || scene.said("deleted").pop());
+        deliver(&app.sandbox, &version(2));
+        app.await_file("a", "2\n");
+        eventually("it is told", || app.said("deleted").pop());
         assert_eq!(time("same"), same, "{place:?}");
         assert!(time("a") > changed, "{place:?}");
         let told = |what: &str| {
-            let mut names: Vec<String> = scene
+            let mut names: Vec<String> = app
                 .said(&format!("{what} "))
                 .iter()
                 .filter_map(|line| Some(line.split_once("out/app/")?.1.to_owned()))
@@ -331,11 +324,7 @@ fn what_is_the_same_keeps_its_time_and_what_is_not_is_told() {
         assert_eq!(told("modified"), ["a", "d/b", "h"], "{place:?}");
         assert_eq!(told("deleted"), ["only-1"], "{place:?}");
         assert!(told("created").contains(&"only-2".to_owned()), "{place:?}");
-        assert!(
-            !fs::read_link(scene.place().join("l"))
-                .unwrap()
-                .is_absolute()
-        );
+        assert!(!fs::read_link(app.place().join("l")).unwrap().is_absolute());
     }
 }
 
@@ -353,11 +342,11 @@ fn pair(place: &Path) -> Option<(String, String)> {
 #[test]
 fn a_reader_never_sees_a_mixture_while_archives_come_and_are_rewritten() {
     std::thread::scope(|scope| {
-        for place in [Place::Directory, Place::Link] {
+        for place in [PlaceKind::Directory, PlaceKind::Link] {
             scope.spawn(move || {
-                let scene = Scene::start(place, &version(1));
+                let app = TarApp::start(place, &version(1));
                 let done = AtomicBool::new(false);
-                let (path, done_yet) = (scene.place(), &done);
+                let (path, done_yet) = (app.place(), &done);
                 std::thread::scope(|scope| {
                     let reader = scope.spawn(move || {
                         let mut seen = 0;
@@ -370,17 +359,17 @@ fn a_reader_never_sees_a_mixture_while_archives_come_and_are_rewritten() {
                         seen
                     });
                     for number in 2..7 {
-                        deliver(&scene.sandbox, &version(number));
-                        scene.await_file("d/b", &format!("{number}\n"));
+                        deliver(&app.sandbox, &version(number));
+                        app.await_file("d/b", &format!("{number}\n"));
                     }
                     // In place, again and again: whatever is taken of it is one of the two.
-                    let source = scene.sandbox.path("in/app.tar");
+                    let source = app.sandbox.path("in/app.tar");
                     let began = std::time::Instant::now();
                     while began.elapsed().as_secs() < 3 {
                         fs::write(&source, version(7)).unwrap();
                         fs::write(&source, version(8)).unwrap();
                     }
-                    scene.await_file("d/b", "8\n");
+                    app.await_file("d/b", "8\n");
                     done.store(true, Ordering::Relaxed);
                     assert!(reader.join().unwrap() > 0);
                 });
@@ -403,11 +392,11 @@ fn whole_version(place: &Path) -> Option<usize> {
     Some(number)
 }
 
-fn assert_that_a_kill_is_survived(place: Place) {
+fn assert_that_a_kill_is_survived(place: PlaceKind) {
     if !strace_can_inject() {
         return;
     }
-    let scene = || {
+    let app = || {
         let sandbox = prepare(place, &version(1));
         let item = item(&sandbox);
         assert_eq!(
@@ -420,7 +409,7 @@ fn assert_that_a_kill_is_survived(place: Place) {
         deliver(&sandbox, &version(2));
         (sandbox, item)
     };
-    let (sandbox, item) = scene();
+    let (sandbox, item) = app();
     let words = ["run", "--config-tar", &item, "--", "true"];
     assert_eq!(traced(&sandbox, NONE, &words).finish().status, 0);
     let changing = [
@@ -440,7 +429,7 @@ fn assert_that_a_kill_is_survived(place: Place) {
     points.retain(|point| changing.iter().any(|call| point.call.starts_with(call)));
     assert!(points.len() > 20, "{points:?}");
     for_each(WORKERS, &points, |point| {
-        let (sandbox, item) = scene();
+        let (sandbox, item) = app();
         let words = ["run", "--config-tar", &item, "--", "true"];
         let strike = format!("inject={}:signal=SIGKILL:when={}", point.call, point.when);
         traced(&sandbox, &["-e", &strike], &words).finish();
@@ -450,8 +439,8 @@ fn assert_that_a_kill_is_survived(place: Place) {
         assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{point:?}");
         assert_eq!(whole_version(&dir), Some(2), "{point:?}");
         let known: &[&str] = match place {
-            Place::Directory => &["app"],
-            Place::Link => &[".app.exitdir-1", ".app.exitdir-2", "app"],
+            PlaceKind::Directory => &["app"],
+            PlaceKind::Link => &[".app.exitdir-1", ".app.exitdir-2", "app"],
         };
         assert_eq!(entries(&sandbox.path("out")), known, "{point:?}");
     });
@@ -460,12 +449,12 @@ fn assert_that_a_kill_is_survived(place: Place) {
 #[test]
 fn a_supervisor_that_is_killed_while_it_replaces_a_directory_leaves_no_mixture_and_the_next_finishes()
  {
-    assert_that_a_kill_is_survived(Place::Directory);
+    assert_that_a_kill_is_survived(PlaceKind::Directory);
 }
 
 #[test]
 fn a_supervisor_that_is_killed_while_it_replaces_a_link_leaves_no_mixture_and_the_next_finishes() {
-    assert_that_a_kill_is_survived(Place::Link);
+    assert_that_a_kill_is_survived(PlaceKind::Link);
 }
 
 /// The same words behind a script that makes the mounts, in a mount namespace of its own.
@@ -492,7 +481,7 @@ fn what_cannot_be_replaced_is_refused_at_the_start() {
         ),
     ];
     for (mounts, why) in cases {
-        let sandbox = prepare(Place::Directory, &version(1));
+        let sandbox = prepare(PlaceKind::Directory, &version(1));
         // An overlay wants a file system under it that is none itself.
         let mounts = match mounts.contains("overlay") {
             true => format!(
@@ -507,7 +496,7 @@ fn what_cannot_be_replaced_is_refused_at_the_start() {
         };
         if !is_permitted(
             "mounting",
-            &mut among_mounts(&prepare(Place::Directory, b""), &mounts, "true"),
+            &mut among_mounts(&prepare(PlaceKind::Directory, b""), &mounts, "true"),
         ) {
             return;
         }
@@ -522,7 +511,7 @@ fn what_cannot_be_replaced_is_refused_at_the_start() {
 
 #[test]
 fn a_full_disk_leaves_the_old_tree_and_what_fits_comes_in_later() {
-    let sandbox = prepare(Place::Directory, &version(1));
+    let sandbox = prepare(PlaceKind::Directory, &version(1));
     let mounts = "mount -t tmpfs -o size=128k tmpfs out; mkdir out/app";
     if !is_permitted("mounting", &mut among_mounts(&sandbox, mounts, "true")) {
         return;
@@ -575,7 +564,7 @@ fn somebody_without_rights_unpacks_replaces_and_removes_what_is_closed_to_him() 
     if !nobody_is_permitted() {
         return;
     }
-    for place in [Place::Directory, Place::Link] {
+    for place in [PlaceKind::Directory, PlaceKind::Link] {
         let closed = |text: &str| {
             let tar = Tar::new()
                 .directory("d", 0)
@@ -604,6 +593,6 @@ fn somebody_without_rights_unpacks_replaces_and_removes_what_is_closed_to_him() 
             assert_eq!(fs::metadata(app.join("none")).unwrap().mode() & 0o7777, 0);
         }
         let hidden = entries(&sandbox.path("out")).len() - 1;
-        assert_eq!(hidden, if place == Place::Link { 2 } else { 0 });
+        assert_eq!(hidden, if place == PlaceKind::Link { 2 } else { 0 });
     }
 }

@@ -79,19 +79,19 @@ fn a_command_is_restarted_as_restart_and_its_limit_say() {
                     nameless(&sandbox, options, script)
                 };
                 let ended = command.finish();
-                let tale = format!("{options:?} {script:?} named {named}: {ended:?}");
-                assert_eq!(ended.status, *status, "{tale}");
-                assert_eq!(ended.stderr, *said, "{tale}");
-                assert_eq!(starts(&sandbox).len(), *count, "{tale}");
+                let context = format!("{options:?} {script:?} named {named}: {ended:?}");
+                assert_eq!(ended.status, *status, "{context}");
+                assert_eq!(ended.stderr, *said, "{context}");
+                assert_eq!(starts(&sandbox).len(), *count, "{context}");
                 if named {
                     let text = sandbox.tombstone("x");
                     assert_once(&text);
                     assert!(
                         text.contains(&format!("\nExitCode: {status}\nReason: exited\nDied: "))
                     );
-                    assert_eq!(sandbox.entries(), ["x"], "{tale}");
+                    assert_eq!(sandbox.entries(), ["x"], "{context}");
                 } else {
-                    assert_eq!(sandbox.entries(), [""; 0], "{tale}");
+                    assert_eq!(sandbox.entries(), [""; 0], "{context}");
                 }
             }
         },
@@ -189,34 +189,29 @@ fn a_dependent_is_born_when_the_command_is_back() {
 // ---------------------------------------------------------------- followers
 
 /// Lives that are restarted side by side: dozens of restarts in three seconds.
-const CROWD: usize = 16;
+const FOLLOWED: usize = 16;
 
 /// The conditions of the crowd.
-fn crowd(state: &str) -> Vec<String> {
-    (0..CROWD).map(|at| format!("x{at}{state}")).collect()
+fn followed(state: &str) -> Vec<String> {
+    (0..FOLLOWED).map(|at| format!("x{at}{state}")).collect()
 }
 
 /// Follows the crowd in one way, and ends when it is told of a death.
-struct CrowdFollower {
+struct FollowerCase {
     what: String,
     process: Running,
     /// What it says and exits with when the first of the crowd was killed.
-    hears: (i32, &'static str),
+    expected: (i32, &'static str),
 }
 
-fn crowd_follower(
-    sandbox: &Sandbox,
-    sees: bool,
-    words: &[&str],
-    conditions: &[String],
-) -> CrowdFollower {
+fn follower(sandbox: &Sandbox, sees: bool, words: &[&str], conditions: &[String]) -> FollowerCase {
     let mut command = if sees {
         sandbox.command(binary())
     } else {
         with_less_inotify(sandbox, NO_INSTANCES, &binary()).unwrap()
     };
     command.args(words).args(["--poll", "20ms"]);
-    let hears = if words[0] == "run" {
+    let expected = if words[0] == "run" {
         command.args(["-q", "--death-deps", &conditions.join(",")]);
         command.args(["--", "sleep", "60"]);
         (143, "")
@@ -224,26 +219,26 @@ fn crowd_follower(
         command.arg("--print").args(conditions);
         (0, "x0 lost 137\n")
     };
-    CrowdFollower {
+    FollowerCase {
         what: format!("{command:?}"),
         process: command.start(),
-        hears,
+        expected,
     }
 }
 
-fn crowd_followers(sandbox: &Sandbox) -> Vec<CrowdFollower> {
-    let blind = with_less_inotify(sandbox, NO_INSTANCES, &binary()).is_some();
+fn all_followers(sandbox: &Sandbox) -> Vec<FollowerCase> {
+    let can_lose_inotify = with_less_inotify(sandbox, NO_INSTANCES, &binary()).is_some();
     let any = [":died".to_owned()];
     let kinds = [true, false];
-    let kinds = kinds.into_iter().filter(|sees| *sees || blind);
+    let kinds = kinds.into_iter().filter(|sees| *sees || can_lose_inotify);
     kinds
         .flat_map(|sees| {
             [
-                crowd_follower(sandbox, sees, &["wait", "--any"], &crowd("")),
-                crowd_follower(sandbox, sees, &["wait", "--any"], &crowd(":lost")),
-                crowd_follower(sandbox, sees, &["wait"], &any),
-                crowd_follower(sandbox, sees, &["run"], &crowd("")),
-                crowd_follower(sandbox, sees, &["run"], &any),
+                follower(sandbox, sees, &["wait", "--any"], &followed("")),
+                follower(sandbox, sees, &["wait", "--any"], &followed(":lost")),
+                follower(sandbox, sees, &["wait"], &any),
+                follower(sandbox, sees, &["run"], &followed("")),
+                follower(sandbox, sees, &["run"], &any),
             ]
         })
         .collect()
@@ -260,7 +255,7 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
             .lines()
             .count()
     };
-    let mut lives: Vec<Running> = (0..CROWD)
+    let mut lives: Vec<Running> = (0..FOLLOWED)
         .map(|at| {
             let options = format!("-q -n x{at} --restart always");
             let mut command = nameless(
@@ -271,16 +266,16 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
             command.env("mark", mark(at)).start()
         })
         .collect();
-    (0..CROWD).for_each(|at| drop(sandbox.await_key(&format!("x{at}"), "Waiting")));
-    let followers = crowd_followers(&sandbox);
+    (0..FOLLOWED).for_each(|at| drop(sandbox.await_key(&format!("x{at}"), "Waiting")));
+    let followers = all_followers(&sandbox);
     followers
         .iter()
         .for_each(|one| await_any_sleep(&one.process));
     // One that looks late: it holds files that are not there any more.
-    let late = crowd_follower(&sandbox, true, &["wait", "--any"], &crowd(""));
+    let late = follower(&sandbox, true, &["wait", "--any"], &followed(""));
     await_sleep(&late.process);
     late.process.send(STOP);
-    (0..CROWD).for_each(|at| {
+    (0..FOLLOWED).for_each(|at| {
         wait_until("two restarts", || count(at) >= 3);
         wait_until("it is down", || {
             !sandbox.tombstone(&format!("x{at}")).contains("\nReady: ")
@@ -292,16 +287,16 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
         assert!(one.process.is_running(), "told of a restart: {}", one.what);
     }
     lives[0].send(KILL);
-    for CrowdFollower {
+    for FollowerCase {
         what,
         process,
-        hears,
+        expected,
     } in followers.into_iter().chain([late])
     {
         let ended = process.end();
         assert_eq!(
             (ended.status, ended.stdout.as_str()),
-            hears,
+            expected,
             "{what}: {}",
             ended.stderr
         );
@@ -315,7 +310,7 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
 // ---------------------------------------------------------------- a command that cannot be executed
 
 /// A program that marks its start, takes itself away, and fails.
-fn fickle(sandbox: &Sandbox) -> std::path::PathBuf {
+fn vanishing_program(sandbox: &Sandbox) -> std::path::PathBuf {
     sandbox.program(
         "program",
         "#!/bin/sh\necho $$ >>\"$mark\"\n[ -e \"$0.away\" ] && exit 0\n\
@@ -323,8 +318,8 @@ fn fickle(sandbox: &Sandbox) -> std::path::PathBuf {
     )
 }
 
-fn run_fickle(sandbox: &Sandbox, options: &[&str]) -> Command {
-    let program = fickle(sandbox);
+fn run_vanishing(sandbox: &Sandbox, options: &[&str]) -> Command {
+    let program = vanishing_program(sandbox);
     let mut command = sandbox.run(["-n", "x", "--restart", "on-failure"]);
     command.args(options).arg("--").arg(&program);
     with_variables(sandbox, &mut command);
@@ -334,7 +329,7 @@ fn run_fickle(sandbox: &Sandbox, options: &[&str]) -> Command {
 #[test]
 fn a_command_that_is_away_at_a_restart_is_tried_again_until_it_is_back() {
     let sandbox = Sandbox::new();
-    let run = with_log(&sandbox, run_fickle(&sandbox, &[]));
+    let run = with_log(&sandbox, run_vanishing(&sandbox, &[]));
     let program = sandbox.path("program");
     let message = format!(
         "exitdir-run: {0} exited with 3: restarting it in 1s\n\
@@ -362,7 +357,7 @@ fn a_command_that_stays_away_uses_up_the_limit_and_its_status_is_that_of_the_las
     ];
     for_each(WORKERS, &cases, |(closes, status, because)| {
         let sandbox = Sandbox::new();
-        let mut command = run_fickle(&sandbox, &["--restart-limit", "2"]);
+        let mut command = run_vanishing(&sandbox, &["--restart-limit", "2"]);
         let ended = command.env("closes", closes).finish();
         let program = sandbox.path("program");
         let cannot = format!("exitdir-run: cannot run {}: {because}", program.display());

@@ -25,31 +25,31 @@ fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
         Case("--death-deps y --birth-deps y:born", "y 0", 143, "stopped"),
         Case("--death-deps y --pass-code", "y 0", 3, "stopped"),
     ];
-    for_each(WORKERS, &cases, |Case(options, deed, status, reason)| {
+    for_each(WORKERS, &cases, |Case(options, action, status, reason)| {
         let sandbox = Sandbox::new();
         let mut y = sandbox.run(["-n", "y", "--", "sleep", "60"]).start();
         sandbox.await_key("y", "Ready");
         let mut run = life(&sandbox, &format!("--restart always {options}"), FAIL).start();
         await_down(&sandbox, 1);
-        match deed.strip_prefix("kill -") {
+        match action.strip_prefix("kill -") {
             Some(name) => send_named(&run, name),
             None => assert_eq!(
                 sandbox
-                    .signal(["-c", deed.strip_prefix("y ").unwrap(), "y"])
+                    .signal(["-c", action.strip_prefix("y ").unwrap(), "y"])
                     .finish()
                     .status,
                 0
             ),
         }
-        let tale = format!("{options:?} {deed:?}");
+        let context = format!("{options:?} {action:?}");
         wait_until("the end", || !run.is_running());
         let text = sandbox.tombstone("x");
         let ended = run.end();
-        assert_eq!(ended.status, *status, "{tale}: {ended:?}");
-        assert_eq!(starts(&sandbox).len(), 1, "{tale}: {ended:?}");
+        assert_eq!(ended.status, *status, "{context}: {ended:?}");
+        assert_eq!(starts(&sandbox).len(), 1, "{context}: {ended:?}");
         assert_once(&text);
         let record = format!("\nExitCode: {status}\nReason: {reason}\nDied: ");
-        assert!(text.contains(&record), "{tale}: {text}");
+        assert!(text.contains(&record), "{context}: {text}");
         assert_eq!(
             text.contains("\nCause: \"y\"\n"),
             *reason == "stopped",
@@ -107,22 +107,22 @@ fn a_stop_while_the_command_runs_is_not_followed_by_a_restart() {
         Case("--death-deps y:exit=0", SERVE, "y", 0),
         Case("--death-deps y --birth-deps y:born", OBEYS, "y", 143),
     ];
-    for_each(WORKERS, &cases, |Case(options, script, deed, status)| {
+    for_each(WORKERS, &cases, |Case(options, script, action, status)| {
         let sandbox = Sandbox::new();
         let _y = sandbox.run(["-n", "y", "--", "sleep", "60"]).start();
         sandbox.await_key("y", "Ready");
         let run = life(&sandbox, &format!("--restart always {options}"), script).start();
         await_up(&sandbox, 1);
-        match *deed {
+        match *action {
             "" => {}
             "y" => assert_eq!(sandbox.signal(["y"]).finish().status, 0),
             name => send_named(&run, name),
         }
         let ended = run.end();
-        let tale = format!("{options:?} {deed:?} {script:?}: {ended:?}");
-        assert_eq!(ended.status, *status, "{tale}");
-        assert_eq!(starts(&sandbox).len(), 1, "{tale}");
-        assert!(!ended.stderr.contains("restarting"), "{tale}");
+        let context = format!("{options:?} {action:?} {script:?}: {ended:?}");
+        assert_eq!(ended.status, *status, "{context}");
+        assert_eq!(starts(&sandbox).len(), 1, "{context}");
+        assert!(!ended.stderr.contains("restarting"), "{context}");
         assert_once(&sandbox.tombstone("x"));
     });
 }

@@ -119,17 +119,17 @@ fn a_death_that_is_said_at_any_moment_of_a_replacement_stands_there_once() {
         let injection = format!("write:delay_enter={delay}:when=1");
         let mut signal = delayed(&sandbox, "signal.strace", &injection);
         let said = signal.args(["signal", "-c", "5", "x"]).finish();
-        let tale = format!("said {delay} us late");
-        assert_eq!((said.status, said.stderr.as_str()), (0, ""), "{tale}");
+        let context = format!("said {delay} us late");
+        assert_eq!((said.status, said.stderr.as_str()), (0, ""), "{context}");
         assert_eq!(sandbox.wait(["x:exit=5", "-t", "10s"]).finish().status, 0);
-        assert_eq!(follower.end().stdout, "x failed 5\n", "{tale}");
+        assert_eq!(follower.end().stdout, "x failed 5\n", "{context}");
         assert_eq!(run.end().status, 3);
-        assert_eq!(starts(&sandbox).len(), 2, "{tale}");
+        assert_eq!(starts(&sandbox).len(), 2, "{context}");
         let text = sandbox.tombstone("x");
         assert_once(&text);
         assert!(
             text.contains("\nExitCode: 5\nReason: said\nDied: "),
-            "{tale}: {text}"
+            "{context}: {text}"
         );
         assert!(
             text.trim_end()
@@ -139,7 +139,7 @@ fn a_death_that_is_said_at_any_moment_of_a_replacement_stands_there_once() {
                 .starts_with("Died: "),
             "{text}"
         );
-        assert_eq!(sandbox.entries(), ["x"], "{tale}");
+        assert_eq!(sandbox.entries(), ["x"], "{context}");
     });
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::inspect::keys;
 use crate::support::proc::{await_gone, is_gone};
-use crate::support::recorder::Diarist;
+use crate::support::recorder::Recorder;
 use crate::support::sandbox::{Sandbox, Start, binary};
 use crate::support::signals::{KILL, USR1, USR2, send_all};
 
@@ -56,7 +56,7 @@ fn closed_standard_streams_are_handed_on_closed_and_never_become_a_tombstone() {
     ] {
         for applet in ["run -n main --death-deps never --", "wait :ok --"] {
             let sandbox = Sandbox::new();
-            sandbox.record_death("corpse", "0");
+            sandbox.record_death("dead", "0");
             let expected = if expected == "101" {
                 "011"
             } else if expected == "011" {
@@ -119,7 +119,7 @@ fn signal_mask_and_dispositions_are_those_that_we_were_started_with() {
         ],
     ] {
         let sandbox = Sandbox::new();
-        sandbox.record_death("corpse", "0");
+        sandbox.record_death("dead", "0");
         let plain = sandbox
             .command(preparation[0])
             .args(&preparation[1..])
@@ -128,7 +128,7 @@ fn signal_mask_and_dispositions_are_those_that_we_were_started_with() {
         assert_eq!(plain.stdout.lines().count(), 3, "{plain:?}");
         for applet in [
             &["run", "-n", "main", "--death-deps", "never", "--"][..],
-            &["wait", "corpse", "--"],
+            &["wait", "dead", "--"],
         ] {
             let ended = sandbox
                 .command(preparation[0])
@@ -181,39 +181,39 @@ fn every_signal_is_passed_on() {
 fn with_group_signals_go_to_everybody_in_it() {
     for (group, expected) in [(true, vec!["child", "up"]), (false, vec!["up"])] {
         // The child of the command says that it got the signal; the command itself ignores it.
-        let traps = "(trap '' USR2; trap 'echo child >> \"$DIARY\"; exit' USR1; echo child-up > \"$DIARY.child\"; while test -d \"$SANDBOX\" && ! test -e \"$SANDBOX/end\"; do sleep 0.01; done) & \
-                     trap '' USR1; trap 'echo done >> \"$DIARY.done\"' USR2; while ! test -e \"$DIARY.child\"; do sleep 0.01; done";
-        let diarist = Diarist::start(traps, |sandbox| {
+        let traps = "(trap '' USR2; trap 'echo child >> \"$RECORD\"; exit' USR1; echo child-up > \"$RECORD.child\"; while test -d \"$SANDBOX\" && ! test -e \"$SANDBOX/end\"; do sleep 0.01; done) & \
+                     trap '' USR1; trap 'echo done >> \"$RECORD.done\"' USR2; while ! test -e \"$RECORD.child\"; do sleep 0.01; done";
+        let recorder = Recorder::start(traps, |sandbox| {
             sandbox.run(if group {
                 &["-g", "-n", "main"][..]
             } else {
                 &["-n", "main"]
             })
         });
-        diarist.running.send(USR1);
-        diarist.running.send(USR2);
-        diarist.sandbox.await_file("diary.done");
+        recorder.running.send(USR1);
+        recorder.running.send(USR2);
+        recorder.sandbox.await_file("record.done");
         if group {
-            diarist.await_entry("child");
+            recorder.await_entry("child");
         }
-        diarist.let_go();
-        let Diarist { sandbox, running } = diarist;
+        recorder.let_go();
+        let Recorder { sandbox, running } = recorder;
         assert_eq!(running.end().status, 5);
-        let mut diary = sandbox.lines("diary");
-        diary.sort();
-        assert_eq!(diary, expected);
+        let mut record = sandbox.lines("record");
+        record.sort();
+        assert_eq!(record, expected);
     }
 }
 
 #[test]
 fn the_command_dies_with_a_supervisor_that_is_killed() {
-    let diarist = Diarist::start("echo $$ > \"$DIARY.pid\"; trap '' TERM HUP", |sandbox| {
+    let recorder = Recorder::start("echo $$ > \"$RECORD.pid\"; trap '' TERM HUP", |sandbox| {
         sandbox.run(["-n", "main"])
     });
-    let pid = std::fs::read_to_string(diarist.sandbox.path("diary.pid")).unwrap();
+    let pid = std::fs::read_to_string(recorder.sandbox.path("record.pid")).unwrap();
     assert!(!is_gone(&pid));
-    diarist.running.send(KILL);
-    let Diarist { sandbox, running } = diarist;
+    recorder.running.send(KILL);
+    let Recorder { sandbox, running } = recorder;
     assert_eq!(running.end().status, 137);
     await_gone(&pid);
     assert_eq!(keys(&sandbox, "main"), "Waiting Lock Born Ready");

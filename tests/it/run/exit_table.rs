@@ -13,7 +13,7 @@ const CELLS_AT_ONCE: usize = 4;
 
 /// What a life left behind.
 #[derive(Debug, PartialEq, Eq)]
-struct End {
+struct FinalState {
     status: i32,
     code: Option<String>,
     reason: Option<String>,
@@ -22,15 +22,15 @@ struct End {
     born: bool,
 }
 
-impl End {
-    fn of(sandbox: &Sandbox, ended: &Ended) -> End {
+impl FinalState {
+    fn of(sandbox: &Sandbox, ended: &Ended) -> FinalState {
         let key = |key| sandbox.key("life", key);
         assert!(
             key("Died").is_some(),
             "every path out leaves a tombstone: {}",
             sandbox.tombstone("life")
         );
-        End {
+        FinalState {
             status: ended.status,
             code: key("ExitCode"),
             reason: key("Reason"),
@@ -41,8 +41,8 @@ impl End {
     }
 
     /// What should be left: the status twice, the reason, and the signal that ended CMD if one did.
-    fn expected(status: i32, reason: &str, signal: Option<&str>) -> End {
-        End {
+    fn expected(status: i32, reason: &str, signal: Option<&str>) -> FinalState {
+        FinalState {
             status,
             code: Some(status.to_string()),
             reason: Some(reason.to_owned()),
@@ -52,22 +52,27 @@ impl End {
         }
     }
 
-    fn stopped_by(self, cause: &str) -> End {
-        End {
+    fn stopped_by(self, cause: &str) -> FinalState {
+        FinalState {
             cause: Some(cause.to_owned()),
             ..self
         }
     }
 
-    fn unborn(self) -> End {
-        End {
+    fn unborn(self) -> FinalState {
+        FinalState {
             born: false,
             ..self
         }
     }
 }
 
-fn compare(cell: &str, actual: &End, expected: &End, stderr: &str) -> Result<(), String> {
+fn compare(
+    cell: &str,
+    actual: &FinalState,
+    expected: &FinalState,
+    stderr: &str,
+) -> Result<(), String> {
     if actual == expected {
         Ok(())
     } else {
@@ -93,18 +98,18 @@ enum Dep {
 
 /// What follows from it for a clean stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bond {
-    Served,
-    Needed,
+enum DepKind {
+    Auxiliary,
+    Required,
 }
 
-const DEPS: [(Dep, Bond); 6] = [
-    (Dep::Ok, Bond::Served),
-    (Dep::Ready, Bond::Served),
-    (Dep::Failed, Bond::Needed),
-    (Dep::Lost, Bond::Needed),
-    (Dep::OkAndBirth, Bond::Needed),
-    (Dep::ReadyAndBirth, Bond::Needed),
+const DEPS: [(Dep, DepKind); 6] = [
+    (Dep::Ok, DepKind::Auxiliary),
+    (Dep::Ready, DepKind::Auxiliary),
+    (Dep::Failed, DepKind::Required),
+    (Dep::Lost, DepKind::Required),
+    (Dep::OkAndBirth, DepKind::Required),
+    (Dep::ReadyAndBirth, DepKind::Required),
 ];
 
 impl Dep {
@@ -147,7 +152,7 @@ impl Dep {
     }
 
     /// Makes it hold.
-    fn strike(self, sandbox: &Sandbox, dep: &Running) {
+    fn trigger(self, sandbox: &Sandbox, dep: &Running) {
         match self {
             Dep::Ok | Dep::OkAndBirth => dep.send(USR1),
             Dep::Failed => dep.send(USR2),
@@ -197,18 +202,18 @@ struct Cell {
     stop_signal: &'static str,
     does: &'static str,
     /// Status after a stop for one that we served, and for one that we needed.
-    served: i32,
-    needed: i32,
+    auxiliary: i32,
+    required: i32,
     signal: Option<&'static str>,
 }
 
-const fn cell(options: &'static str, does: &'static str, served: i32, needed: i32) -> Cell {
+const fn cell(options: &'static str, does: &'static str, auxiliary: i32, required: i32) -> Cell {
     Cell {
         options,
         stop_signal: "TERM",
         does,
-        served,
-        needed,
+        auxiliary,
+        required,
         signal: None,
     }
 }
@@ -285,11 +290,11 @@ const RUNNING: &[Cell] = &[
 
 #[test]
 fn a_command_that_runs_when_a_dependency_stops_it_ends_as_the_table_says() {
-    let cells: Vec<(Dep, Bond, &Cell)> = DEPS
+    let cells: Vec<(Dep, DepKind, &Cell)> = DEPS
         .iter()
-        .flat_map(|(dep, bond)| RUNNING.iter().map(|cell| (*dep, *bond, cell)))
+        .flat_map(|(dep, kind)| RUNNING.iter().map(|cell| (*dep, *kind, cell)))
         .collect();
-    check_each(CELLS_AT_ONCE, &cells, |(dep, bond, cell)| {
+    check_each(CELLS_AT_ONCE, &cells, |(dep, kind, cell)| {
         let sandbox = Sandbox::new();
         let other = dep.start(&sandbox);
         let life = script_of(
@@ -299,33 +304,33 @@ fn a_command_that_runs_when_a_dependency_stops_it_ends_as_the_table_says() {
             &cell.script(),
         );
         sandbox.await_key("life", "Ready");
-        dep.strike(&sandbox, &other);
+        dep.trigger(&sandbox, &other);
         let ended = life.end();
-        let status = if *bond == Bond::Served {
-            cell.served
+        let status = if *kind == DepKind::Auxiliary {
+            cell.auxiliary
         } else {
-            cell.needed
+            cell.required
         };
         let reason = if cell.is_killed() {
             "killed"
         } else {
             "stopped"
         };
-        let expected = End::expected(status, reason, cell.signal).stopped_by("dep");
+        let expected = FinalState::expected(status, reason, cell.signal).stopped_by("dep");
         compare(
             &format!("{dep:?}, {} ({})", cell.options, cell.does),
-            &End::of(&sandbox, &ended),
+            &FinalState::of(&sandbox, &ended),
             &expected,
             &ended.stderr,
         )
     });
 }
 
-type Down = (&'static str, i32, i32);
+type DownCell = (&'static str, i32, i32);
 
 /// The options of a life whose command is never started, and its status after a stop for one that we
 /// served, and for one that we needed.
-const DOWN: &[Down] = &[
+const DOWN: &[DownCell] = &[
     ("", 0, 143),
     ("-e 143", 0, 143),
     ("-e 0", 0, 143),
@@ -343,42 +348,42 @@ enum When {
 
 #[test]
 fn a_command_that_was_never_started_when_a_dependency_holds_ends_as_the_table_says() {
-    let cells: Vec<(Dep, Bond, When, &Down)> = DEPS
+    let cells: Vec<(Dep, DepKind, When, &DownCell)> = DEPS
         .iter()
-        .flat_map(|(dep, bond)| [When::Before, When::WhileWaiting].map(|when| (*dep, *bond, when)))
+        .flat_map(|(dep, kind)| [When::Before, When::WhileWaiting].map(|when| (*dep, *kind, when)))
         // A birth dependency that is over already is expected to come back.
         .filter(|(dep, _, when)| *when == When::WhileWaiting || !dep.is_birth_dep())
-        .flat_map(|(dep, bond, when)| DOWN.iter().map(move |row| (dep, bond, when, row)))
+        .flat_map(|(dep, kind, when)| DOWN.iter().map(move |row| (dep, kind, when, row)))
         .collect();
     check_each(
         CELLS_AT_ONCE,
         &cells,
-        |(dep, bond, when, (options, served, needed))| {
+        |(dep, kind, when, (options, auxiliary, required))| {
             let sandbox = Sandbox::new();
             let other = dep.start(&sandbox);
             let options = format!("{} {options}", dep.options());
             let ended = match when {
                 When::Before => {
-                    dep.strike(&sandbox, &other);
+                    dep.trigger(&sandbox, &other);
                     let other = dep.await_hold(other);
                     let ended = never_started(&sandbox, &options).end();
                     drop(other);
                     ended
                 }
-                When::WhileWaiting => strike_until_it_ends(*dep, &sandbox, other, &options),
+                When::WhileWaiting => trigger_until_it_ends(*dep, &sandbox, other, &options),
             };
             assert!(!sandbox.path("started").exists(), "{dep:?} {when:?}");
-            let status = if *bond == Bond::Served {
-                *served
+            let status = if *kind == DepKind::Auxiliary {
+                *auxiliary
             } else {
-                *needed
+                *required
             };
-            let expected = End::expected(status, "stopped", None)
+            let expected = FinalState::expected(status, "stopped", None)
                 .stopped_by("dep")
                 .unborn();
             compare(
                 &format!("{dep:?} {when:?}, {options}"),
-                &End::of(&sandbox, &ended),
+                &FinalState::of(&sandbox, &ended),
                 &expected,
                 &ended.stderr,
             )
@@ -392,11 +397,11 @@ fn never_started(sandbox: &Sandbox, options: &str) -> Running {
 
 /// A birth dependency whose death comes before the follower's first look has died before its time: such a
 /// death does not count, and the dependency lives and dies again.
-fn strike_until_it_ends(dep: Dep, sandbox: &Sandbox, mut other: Running, options: &str) -> Ended {
+fn trigger_until_it_ends(dep: Dep, sandbox: &Sandbox, mut other: Running, options: &str) -> Ended {
     let mut life = never_started(sandbox, &format!("{options} --birth-deps never"));
     sandbox.await_key("life", "Waiting");
     loop {
-        dep.strike(sandbox, &other);
+        dep.trigger(sandbox, &other);
         let held = dep.await_hold(other);
         if !(dep.is_birth_dep() && life.is_running()) {
             let ended = life.end();
@@ -410,7 +415,7 @@ fn strike_until_it_ends(dep: Dep, sandbox: &Sandbox, mut other: Running, options
 // ---------------------------------------------------------------- other ends
 
 /// One life: options, what it runs, and what is done to it once it is ready.
-struct Life {
+struct EndCase {
     options: &'static str,
     script: &'static str,
     kill: Option<i32>,
@@ -422,8 +427,8 @@ const fn ends(
     script: &'static str,
     kill: Option<i32>,
     expected: (i32, &'static str, Option<&'static str>),
-) -> Life {
-    Life {
+) -> EndCase {
+    EndCase {
         options,
         script,
         kill,
@@ -529,16 +534,21 @@ fn without_a_dependency_a_life_ends_with_the_status_of_its_command_or_124() {
     check_each(CELLS_AT_ONCE, &lives, |life| {
         // On a busy machine the time can be over before the command has set its trap: then again with more.
         let times = ["50ms", "500ms", "5s", "25s"];
-        let played = times.iter().find_map(|time| play_life(life, time));
+        let played = times.iter().find_map(|time| run_case(life, time));
         let (end, stderr) = played.ok_or_else(|| format!("{} never began", life.script))?;
         let (status, reason, signal) = life.expected;
         let cell = format!("{} {} {:?}", life.options, life.script, life.kill);
-        compare(&cell, &end, &End::expected(status, reason, signal), &stderr)
+        compare(
+            &cell,
+            &end,
+            &FinalState::expected(status, reason, signal),
+            &stderr,
+        )
     });
 }
 
 /// How the life ended, unless it was stopped before its script had come to `BEGUN`.
-fn play_life(life: &Life, time: &str) -> Option<(End, String)> {
+fn run_case(life: &EndCase, time: &str) -> Option<(FinalState, String)> {
     let sandbox = Sandbox::new();
     let script = life
         .script
@@ -553,7 +563,7 @@ fn play_life(life: &Life, time: &str) -> Option<(End, String)> {
     }
     let ended = running.end();
     let begun = !life.script.contains("BEGUN") || sandbox.path("begun").exists();
-    begun.then(|| (End::of(&sandbox, &ended), ended.stderr))
+    begun.then(|| (FinalState::of(&sandbox, &ended), ended.stderr))
 }
 
 #[test]
@@ -575,9 +585,9 @@ fn a_command_that_cannot_be_executed_ends_with_126_and_one_that_is_not_found_wit
                 .args(words(options))
                 .args(["--", command])
                 .finish();
-            let expected = End::expected(status, "exec-failed", None).unborn();
+            let expected = FinalState::expected(status, "exec-failed", None).unborn();
             assert_eq!(
-                End::of(&sandbox, &ended),
+                FinalState::of(&sandbox, &ended),
                 expected,
                 "{command} {options}: {}",
                 ended.stderr
@@ -591,8 +601,8 @@ fn a_birth_dependency_that_does_not_come_in_time_ends_the_life_with_124() {
     let sandbox = Sandbox::new();
     let ended = never_started(&sandbox, "--birth-deps dep --birth-timeout 50ms -e 124").end();
     assert_eq!(
-        End::of(&sandbox, &ended),
-        End::expected(124, "birth-timeout", None).unborn()
+        FinalState::of(&sandbox, &ended),
+        FinalState::expected(124, "birth-timeout", None).unborn()
     );
     assert!(
         ended
@@ -613,9 +623,9 @@ fn a_life_that_waits_is_ended_by_term_int_hup_and_quit() {
             sandbox.await_key("life", "Waiting");
             life.send(signal);
             let ended = life.end();
-            let expected = End::expected(128 + signal, "interrupted", None).unborn();
+            let expected = FinalState::expected(128 + signal, "interrupted", None).unborn();
             assert_eq!(
-                End::of(&sandbox, &ended),
+                FinalState::of(&sandbox, &ended),
                 expected,
                 "signal {signal} {options}: {}",
                 ended.stderr

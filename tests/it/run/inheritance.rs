@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 /// No shell between exitdir-run and these, since a shell has its own mind about signals.
-const PORTRAITS: [&[&str]; 3] = [
+const DESCRIPTIONS: [&[&str]; 3] = [
     &[
         "grep",
         "-E",
@@ -31,7 +31,7 @@ const PORTRAITS: [&[&str]; 3] = [
 ];
 
 /// The portrait of a program that was started from an unusual place, through these words.
-fn portrait(sandbox: &Sandbox, words: &[&OsStr], portrait: &[&str]) -> Ended {
+fn describe(sandbox: &Sandbox, words: &[&OsStr], describe: &[&str]) -> Ended {
     let strange = "cd \"$W\" && umask 027 && ulimit -n 333 && ulimit -f 5000 && ulimit -c 0 && exec nice -n 3 \"$@\"";
     sandbox
         .command("sh")
@@ -44,7 +44,7 @@ fn portrait(sandbox: &Sandbox, words: &[&OsStr], portrait: &[&str]) -> Ended {
             "--block-signal=USR1,PIPE,RTMIN+3",
         ])
         .args(words)
-        .args(portrait)
+        .args(describe)
         .env("W", sandbox.path("."))
         .env("STRANGE", OsStr::from_bytes(b"\xff \n\"="))
         .env("EMPTY", "")
@@ -55,8 +55,8 @@ fn portrait(sandbox: &Sandbox, words: &[&OsStr], portrait: &[&str]) -> Ended {
 fn a_command_is_started_and_restarted_as_exitdir_run_was() {
     let sandbox = Sandbox::new();
     let binary = binary();
-    for words in PORTRAITS {
-        let plain = portrait(&sandbox, &[], words);
+    for words in DESCRIPTIONS {
+        let plain = describe(&sandbox, &[], words);
         assert_eq!((plain.status, plain.stderr.as_str()), (0, ""));
         for options in [
             "run -n main --death-deps never --restart always --restart-limit 1 -q",
@@ -65,7 +65,7 @@ fn a_command_is_started_and_restarted_as_exitdir_run_was() {
             let mut through: Vec<&OsStr> = vec![binary.as_os_str()];
             through.extend(options.split(' ').map(OsStr::new));
             through.push(OsStr::new("--"));
-            let ended = portrait(&sandbox, &through, words);
+            let ended = describe(&sandbox, &through, words);
             let starts = if options.contains("restart") { 2 } else { 1 };
             assert_eq!(ended.status, 0, "{options}: {}", ended.stderr);
             assert_eq!(ended.stdout, plain.stdout.repeat(starts), "{options}");

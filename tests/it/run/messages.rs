@@ -1,7 +1,7 @@
 //! What `exitdir-run` says, how much of it, and where: a standard error that takes nothing, and the termination log.
 
 use crate::support::inspect::{assert_sentence, keys};
-use crate::support::recorder::Diarist;
+use crate::support::recorder::Recorder;
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Sandbox, Start, binary};
 use crate::support::signals::USR1;
@@ -65,9 +65,9 @@ fn filled_pipe(room: usize) -> (OwnedFd, OwnedFd) {
 #[test]
 fn a_standard_error_that_takes_nothing_disturbs_nobody() {
     for kind in ["closed", "full device", "nobody reads", "full pipe"] {
-        let traps = "trap 'echo USR1 >> \"$DIARY\"' USR1; trap 'echo PIPE >> \"$DIARY\"' PIPE; trap 'echo TERM >> \"$DIARY\"' TERM; exec 2>/dev/null";
+        let traps = "trap 'echo USR1 >> \"$RECORD\"' USR1; trap 'echo PIPE >> \"$RECORD\"' PIPE; trap 'echo TERM >> \"$RECORD\"' TERM; exec 2>/dev/null";
         let mut held = None;
-        let diarist = Diarist::start(traps, |sandbox| match kind {
+        let recorder = Recorder::start(traps, |sandbox| match kind {
             "closed" => {
                 let mut command = sandbox.command("sh");
                 command
@@ -96,13 +96,13 @@ fn a_standard_error_that_takes_nothing_disturbs_nobody() {
             }
         });
         // Each of these is worth a line to -v.
-        diarist.running.send(USR1);
-        diarist.await_entry("USR1");
-        diarist.sandbox.record_death("dep", "0");
-        diarist.await_entry("TERM");
-        assert_eq!(diarist.diary(), ["up", "USR1", "TERM"], "{kind}");
-        diarist.let_go();
-        let Diarist { sandbox, running } = diarist;
+        recorder.running.send(USR1);
+        recorder.await_entry("USR1");
+        recorder.sandbox.record_death("dep", "0");
+        recorder.await_entry("TERM");
+        assert_eq!(recorder.record(), ["up", "USR1", "TERM"], "{kind}");
+        recorder.let_go();
+        let Recorder { sandbox, running } = recorder;
         assert_eq!(running.end().status, 5, "{kind}");
         assert_eq!(
             keys(&sandbox, "main"),

@@ -1,7 +1,7 @@
 //! What happens at the same moment: the supervisor stands still meanwhile, and finds all of it in one turn of its
 //! loop. Whatever the order in which it looks, nothing is started on what does not hold any more.
 
-use crate::support::active_app::{App, SERVE, SLOW};
+use crate::support::active_app::{ActiveApp, SERVE, SLOW};
 use crate::support::inspect::while_stopped;
 use crate::support::namespaces::{ONE_INSTANCE, with_less_inotify};
 use crate::support::proc::{await_gone, may_sleep_in};
@@ -17,17 +17,17 @@ const READER: &str =
     "cat file >>saw; echo $$ >>starts; test -e fail && rm fail && exit 3; exec sleep 60";
 
 /// A life that was active, with its configuration `1` in place.
-fn configured(options: &str, script: &str) -> App {
+fn configured(options: &str, script: &str) -> ActiveApp {
     let sandbox = Sandbox::new();
     fs::write(sandbox.path("f"), "1\n").unwrap();
     sandbox.touch("a");
-    let app = App::begin(sandbox, &format!("--config f=file {options}"), script);
+    let app = ActiveApp::begin(sandbox, &format!("--config f=file {options}"), script);
     app.await_starts(1);
     app
 }
 
 /// One that was told to stop for a new configuration, and waits for `go`.
-fn reloading(options: &str) -> App {
+fn reloading(options: &str) -> ActiveApp {
     let app = configured(options, SLOW);
     app.await_state(State::Ready);
     app.configure("2\n");
@@ -118,7 +118,7 @@ fn what_a_command_is_configured_with_just_before_its_start_is_what_it_is_started
         fs::write(sandbox.path("f"), "1\n").unwrap();
         sandbox.touch("a");
         let options = "--config f=file --on-config HUP --birth-deps dep";
-        App::begin(sandbox, options, READER)
+        ActiveApp::begin(sandbox, options, READER)
     };
     app.await_placed("1\n");
     app.configure("2\n");
@@ -132,7 +132,7 @@ fn what_a_command_is_configured_with_just_before_its_start_is_what_it_is_started
             fs::write(sandbox.path(name), text).unwrap();
         }
         let options = "--config f=file --on-config HUP --restart on-failure";
-        App::begin(sandbox, options, READER)
+        ActiveApp::begin(sandbox, options, READER)
     };
     app.await_said("restarting it in 1s", 1);
     while_stopped(&app.running, || {
@@ -144,7 +144,7 @@ fn what_a_command_is_configured_with_just_before_its_start_is_what_it_is_started
     assert_started_with(app, "1\n2\n");
 }
 
-fn assert_started_with(app: App, saw: &str) {
+fn assert_started_with(app: ActiveApp, saw: &str) {
     wait_until("it has read", || {
         app.read("saw").lines().count() >= saw.lines().count()
     });
@@ -169,7 +169,7 @@ fn a_dependency_that_dies_before_the_configuration_is_complete_is_waited_for() {
         };
         run.arg("run");
         sandbox.signal(["--ready", "dep"]).finish();
-        let app = App::of(
+        let app = ActiveApp::of(
             sandbox,
             run,
             "-v -n x --config f=file --birth-deps dep",
@@ -190,7 +190,7 @@ fn a_dependency_that_dies_before_the_configuration_is_complete_is_waited_for() {
 #[test]
 fn a_command_that_ran_for_ten_seconds_is_forgiven_even_if_nobody_looked_at_the_clock() {
     let script = "echo $$ >>starts; test $(wc -l <starts) -gt 1 || exit 3; exec sleep 60";
-    let app = App::active("--restart always", script);
+    let app = ActiveApp::active("--restart always", script);
     app.await_starts(2);
     // By then its ten seconds have begun.
     app.await_state(State::Ready);
@@ -216,7 +216,7 @@ fn nothing_is_put_in_place_after_the_death() {
         fs::write(sandbox.path(name), text).unwrap();
     }
     let options = format!("--config f=file --config-check {}", check.display());
-    let app = App::begin(sandbox, &options, SERVE);
+    let app = ActiveApp::begin(sandbox, &options, SERVE);
     app.await_starts(1);
     app.configure("2\n");
     let checking = eventually("the check runs", || {

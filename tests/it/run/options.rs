@@ -2,13 +2,13 @@
 
 use crate::support::sandbox::{Sandbox, Start};
 
-/// Variables without their `EXITDIR_`, with their values.
-type Variables = &'static [(&'static str, &'static str)];
+/// EnvVars without their `EXITDIR_`, with their values.
+type EnvVars = &'static [(&'static str, &'static str)];
 
 #[test]
 fn every_option_can_be_given_as_a_variable() {
     const NEVER: (&str, &str) = ("BIRTH_DEPS", "never");
-    let cases: [(Variables, &str, i32); 13] = [
+    let cases: [(EnvVars, &str, i32); 13] = [
         (&[("NAME", "main")], "true", 0),
         (&[("NAME", "main"), ("EXIT_ONLY", "true")], "true", 0),
         (&[NEVER, ("BIRTH_TIMEOUT", "10ms")], "true", 124),
@@ -93,7 +93,7 @@ fn every_option_can_be_given_as_a_variable() {
 
 #[test]
 fn the_command_line_wins_over_variables_and_an_empty_variable_is_none() {
-    let cases: [(&[&str], Variables, &str, i32); 9] = [
+    let cases: [(&[&str], EnvVars, &str, i32); 9] = [
         (&["-n", "main"], &[("NAME", "other")], "true", 0),
         (
             &["--birth-timeout", "10ms"],

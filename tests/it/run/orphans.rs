@@ -6,7 +6,7 @@
 use crate::support::inspect::await_sleep;
 use crate::support::namespaces::{in_pid_namespace, pid_namespace_is_permitted};
 use crate::support::proc::{
-    Process, await_gone, children, is_gone, is_pending, only_child, sleep_count,
+    ProcStat, await_gone, children, is_gone, is_pending, only_child, sleep_count,
 };
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Sandbox, Start, binary, eventually, wait_until};
@@ -17,40 +17,40 @@ use std::time::Duration;
 
 /// Where exitdir-run lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Position {
     Pid1,
     /// Somewhere in the tree of processes.
     Inside,
 }
 
 /// All places that there are on this machine.
-fn places() -> Vec<Place> {
+fn positions() -> Vec<Position> {
     if pid_namespace_is_permitted() {
-        vec![Place::Inside, Place::Pid1]
+        vec![Position::Inside, Position::Pid1]
     } else {
-        vec![Place::Inside]
+        vec![Position::Inside]
     }
 }
 
 /// `exitdir-run -n main OPTIONS -- sh -c SCRIPT` somewhere. In the script `$W` is a directory, and what it
 /// starts has no part in the standard streams.
-struct Life {
+struct ShellLife {
     sandbox: Sandbox,
     running: Running,
-    place: Place,
+    position: Position,
 }
 
-impl Life {
-    fn start(place: Place, options: &[&str], script: &str) -> Life {
-        Life::leaving(place, options, "", script)
+impl ShellLife {
+    fn start(position: Position, options: &[&str], script: &str) -> ShellLife {
+        ShellLife::leaving(position, options, "", script)
     }
 
-    /// In this script `$DEED` is another one, for `sh -c`.
-    fn leaving(place: Place, options: &[&str], deed: &str, script: &str) -> Life {
+    /// In this script `$DAEMON` is another one, for `sh -c`.
+    fn leaving(position: Position, options: &[&str], daemon: &str, script: &str) -> ShellLife {
         let sandbox = Sandbox::new();
-        let mut command = match place {
-            Place::Inside => sandbox.command(binary()),
-            Place::Pid1 => in_pid_namespace(&sandbox, binary()),
+        let mut command = match position {
+            Position::Inside => sandbox.command(binary()),
+            Position::Pid1 => in_pid_namespace(&sandbox, binary()),
         };
         command
             .args(["run", "-n", "main"])
@@ -58,19 +58,19 @@ impl Life {
             .args(["--", "sh", "-c"])
             .arg(format!("exec >/dev/null 2>&1 </dev/null; {script}"))
             .env("W", sandbox.path("."))
-            .env("DEED", deed);
-        Life {
+            .env("DAEMON", daemon);
+        ShellLife {
             running: command.start(),
             sandbox,
-            place,
+            position,
         }
     }
 
     /// The process id of exitdir-run, as the test sees it.
     fn supervisor(&self) -> i32 {
-        match self.place {
-            Place::Inside => self.running.pid(),
-            Place::Pid1 => only_child("the namespace has a PID 1", self.running.pid()),
+        match self.position {
+            Position::Inside => self.running.pid(),
+            Position::Pid1 => only_child("the namespace has a PID 1", self.running.pid()),
         }
     }
 
@@ -84,7 +84,7 @@ impl Life {
     }
 
     fn await_file(&self, name: &str) {
-        wait_until(format!("{name} ({:?})", self.place), || {
+        wait_until(format!("{name} ({:?})", self.position), || {
             self.sandbox.path(name).exists()
         });
     }
@@ -113,14 +113,14 @@ fn await_no_wakes(pid: i32) -> u64 {
 }
 
 /// Twenty times five hundred orphans; each leaves a mark before it ends.
-const STORM: &str = "echo $$ >>\"$W/cmd\"; j=0; while test $j -lt 20; do \
+const MANY_ORPHANS: &str = "echo $$ >>\"$W/cmd\"; j=0; while test $j -lt 20; do \
     sh -c 'i=0; while test $i -lt 500; do echo x >>\"$W/marks\" & i=$((i + 1)); done'; j=$((j + 1)); done; \
     : >\"$W/storm-over\"; while ! test -e \"$W/end\"; do sleep 0.05; done; exit 5";
 
 #[test]
 fn ten_thousand_orphans_are_reaped_and_none_stays_a_zombie() {
-    for place in places() {
-        let life = Life::start(place, &["-s"], STORM);
+    for position in positions() {
+        let life = ShellLife::start(position, &["-s"], MANY_ORPHANS);
         life.await_file("storm-over");
         wait_until("all orphans have come to their end", || {
             life.lines("marks").len() == 10_000
@@ -130,7 +130,7 @@ fn ten_thousand_orphans_are_reaped_and_none_stays_a_zombie() {
             children(supervisor).len() == 1
         });
         life.touch("end");
-        assert_eq!(life.running.end().status, 5, "{place:?}");
+        assert_eq!(life.running.end().status, 5, "{position:?}");
     }
 }
 
@@ -138,8 +138,8 @@ fn ten_thousand_orphans_are_reaped_and_none_stays_a_zombie() {
 fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
     let script =
         "sh -c 'i=0; while test $i -lt 20; do sleep 1000 & i=$((i + 1)); done'; exec sleep 1000";
-    for place in places() {
-        let life = Life::start(place, &["-s"], script);
+    for position in positions() {
+        let life = ShellLife::start(position, &["-s"], script);
         life.sandbox.await_key("main", "Ready");
         let supervisor = life.supervisor();
         let orphans = || {
@@ -149,7 +149,7 @@ fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
         let orphans = eventually("twenty orphans beside the command", orphans);
         wait_until("each sleeps in its own program", || {
             let sleeps =
-                |pid: &i32| Process::of(*pid).is_some_and(|process| process.name == "sleep");
+                |pid: &i32| ProcStat::of(*pid).is_some_and(|process| process.name == "sleep");
             orphans.iter().all(sleeps)
         });
         let before = await_no_wakes(supervisor);
@@ -160,29 +160,30 @@ fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
         let after = await_no_wakes(supervisor);
         assert!(
             after - before <= 20,
-            "{place:?}: woke {} times for 20 orphans",
+            "{position:?}: woke {} times for 20 orphans",
             after - before
         );
         std::thread::sleep(Duration::from_millis(1200));
-        assert_eq!(sleep_count(supervisor), after, "{place:?}: a timer");
+        assert_eq!(sleep_count(supervisor), after, "{position:?}: a timer");
         life.send(TERM);
-        assert_eq!(life.running.end().status, 143, "{place:?}");
+        assert_eq!(life.running.end().status, 143, "{position:?}");
     }
 }
 
 #[test]
 fn orphans_come_to_us_as_a_subreaper_and_go_elsewhere_without() {
     // The orphan says who its parent is when its first one is gone.
-    let deed = "parent() { cut -d' ' -f4 /proc/$$/stat; }; while test \"$(parent)\" = \"$0\"; do sleep 0.01; done; \
+    let daemon = "parent() { cut -d' ' -f4 /proc/$$/stat; }; while test \"$(parent)\" = \"$0\"; do sleep 0.01; done; \
         parent >\"$W/new\"; mv \"$W/new\" \"$W/parent\"";
-    let script = "sh -c 'sh -c \"$DEED\" $$ &'; while ! test -e \"$W/parent\"; do sleep 0.01; done";
+    let script =
+        "sh -c 'sh -c \"$DAEMON\" $$ &'; while ! test -e \"$W/parent\"; do sleep 0.01; done";
     for (options, adopts) in [
         (&[][..], false),
         (&["-s"], true),
         (&["--subreaper"], true),
         (&["--wait-descendants"], true),
     ] {
-        let life = Life::leaving(Place::Inside, options, deed, script);
+        let life = ShellLife::leaving(Position::Inside, options, daemon, script);
         let own = life.running.pid().to_string();
         life.await_file("parent");
         let parent = life.lines("parent");
@@ -192,43 +193,44 @@ fn orphans_come_to_us_as_a_subreaper_and_go_elsewhere_without() {
 }
 
 /// A daemon that finishes its work when it is told to stop, and when it may.
-const CAREFUL: &str = "trap ': >\"$W/told\"; while test -d \"$W\" && ! test -e \"$W/let-go\"; do sleep 0.01; done; \
+const CLEANS_UP: &str = "trap ': >\"$W/told\"; while test -d \"$W\" && ! test -e \"$W/let-go\"; do sleep 0.01; done; \
     : >\"$W/finished\"; exit' TERM USR2; echo $$ >\"$W/pid\"; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
 
 /// A daemon that ends at once, and leaves a file.
-const OBEDIENT: &str =
+const ENDS_ON_TERM: &str =
     "trap ': >\"$W/told$n\"; exit' TERM; : >\"$W/up$n\"; while test -d \"$W\"; do sleep 0.01; done";
 
-const DEAF: &str = "trap '' TERM INT HUP QUIT; echo $$ >\"$W/pid\"; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
+const IGNORES_STOPS: &str = "trap '' TERM INT HUP QUIT; echo $$ >\"$W/pid\"; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
 
 /// Leaves a daemon behind that does the deed, and goes on when that is up.
-const LEAVE: &str = "(setsid sh -c \"$DEED\" &); while ! test -e \"$W/up\"; do sleep 0.01; done";
+const LEAVE_DAEMON: &str =
+    "(setsid sh -c \"$DAEMON\" &); while ! test -e \"$W/up\"; do sleep 0.01; done";
 
 #[test]
 fn the_tombstone_says_died_only_when_all_that_was_left_behind_is_gone() {
-    for place in places() {
-        let script = format!("{}; exit 3", LEAVE);
-        let life = Life::leaving(place, &["--wait-descendants"], CAREFUL, &script);
+    for position in positions() {
+        let script = format!("{}; exit 3", LEAVE_DAEMON);
+        let life = ShellLife::leaving(position, &["--wait-descendants"], CLEANS_UP, &script);
         life.await_file("told");
         let sandbox = &life.sandbox;
         wait_until("readiness is taken back", || {
             sandbox.key("main", "Ready").is_none()
         });
         let text = sandbox.tombstone("main");
-        assert!(text.contains("\nBorn: "), "{place:?}: {text}");
-        assert!(!text.contains("\nDied: "), "{place:?}: {text}");
+        assert!(text.contains("\nBorn: "), "{position:?}: {text}");
+        assert!(!text.contains("\nDied: "), "{position:?}: {text}");
         assert_eq!(sandbox.wait(["-t", "0", "main"]).finish().status, 124);
         life.touch("let-go");
-        let Life {
+        let ShellLife {
             sandbox, running, ..
         } = life;
         let ended = running.end();
-        assert_eq!(ended.status, 3, "{place:?}: {}", ended.stderr);
+        assert_eq!(ended.status, 3, "{position:?}: {}", ended.stderr);
         assert_eq!(
             ended.stderr, "exitdir-run: sending TERM to the processes left by sh\n",
-            "{place:?}"
+            "{position:?}"
         );
-        assert!(sandbox.path("finished").exists(), "{place:?}");
+        assert!(sandbox.path("finished").exists(), "{position:?}");
         assert_eq!(sandbox.key("main", "ExitCode").as_deref(), Some("3"));
         assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("exited"));
     }
@@ -238,9 +240,14 @@ fn the_tombstone_says_died_only_when_all_that_was_left_behind_is_gone() {
 fn readiness_is_taken_back_by_a_new_file_of_the_same_life() {
     let script = format!(
         "{}; while ! test -e \"$W/end\"; do sleep 0.01; done; exit 3",
-        LEAVE
+        LEAVE_DAEMON
     );
-    let life = Life::leaving(Place::Inside, &["--wait-descendants"], CAREFUL, &script);
+    let life = ShellLife::leaving(
+        Position::Inside,
+        &["--wait-descendants"],
+        CLEANS_UP,
+        &script,
+    );
     let sandbox = &life.sandbox;
     sandbox.await_key("main", "Ready");
     let file = sandbox.dir().join("main");
@@ -273,23 +280,26 @@ fn readiness_is_taken_back_by_a_new_file_of_the_same_life() {
 
 #[test]
 fn daemons_are_stopped_however_they_have_detached_themselves() {
-    let script = "export n; n=1; (sh -c \"$DEED\" &); n=2; (setsid sh -c \"$DEED\" &); n=3; setsid sh -c 'sh -c \"$DEED\" &'; \
-         n=4; (setsid sh -c '(setsid sh -c \"$DEED\" &) &' &); \
+    let script = "export n; n=1; (sh -c \"$DAEMON\" &); n=2; (setsid sh -c \"$DAEMON\" &); n=3; setsid sh -c 'sh -c \"$DAEMON\" &'; \
+         n=4; (setsid sh -c '(setsid sh -c \"$DAEMON\" &) &' &); \
          for n in 1 2 3 4; do while ! test -e \"$W/up$n\"; do sleep 0.01; done; done; exit 3";
-    for place in places() {
-        let life = Life::leaving(
-            place,
+    for position in positions() {
+        let life = ShellLife::leaving(
+            position,
             &["--wait-descendants", "--grace-period", "1h"],
-            OBEDIENT,
+            ENDS_ON_TERM,
             script,
         );
-        let Life {
+        let ShellLife {
             sandbox, running, ..
         } = life;
         let ended = running.end();
-        assert_eq!(ended.status, 3, "{place:?}: {}", ended.stderr);
+        assert_eq!(ended.status, 3, "{position:?}: {}", ended.stderr);
         for n in 1..=4 {
-            assert!(sandbox.path(&format!("told{n}")).exists(), "{place:?}: {n}");
+            assert!(
+                sandbox.path(&format!("told{n}")).exists(),
+                "{position:?}: {n}"
+            );
         }
     }
 }
@@ -303,19 +313,19 @@ fn a_chain_whose_links_end_only_when_they_are_told_is_stopped_link_by_link() {
         while test -d \"$W\"; do sleep 0.01; done\n\
         END\n\
         (sh \"$W/link\" 1 &); while ! test -e \"$W/up\"; do sleep 0.01; done; kill -KILL $$";
-    for place in places() {
-        let life = Life::start(
-            place,
+    for position in positions() {
+        let life = ShellLife::start(
+            position,
             &["--wait-descendants", "--grace-period", "1h"],
             script,
         );
-        let Life {
+        let ShellLife {
             sandbox, running, ..
         } = life;
         let ended = running.end();
-        assert_eq!(ended.status, 137, "{place:?}: {}", ended.stderr);
+        assert_eq!(ended.status, 137, "{position:?}: {}", ended.stderr);
         let told = std::fs::read_to_string(sandbox.path("told")).unwrap();
-        assert_eq!(told, "1\n2\n3\n4\n5\n6\n", "{place:?}");
+        assert_eq!(told, "1\n2\n3\n4\n5\n6\n", "{position:?}");
         assert_eq!(sandbox.key("main", "Signal").as_deref(), Some("KILL"));
         assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("signaled"));
     }
@@ -335,44 +345,44 @@ fn an_orphan_that_is_handed_over_without_a_word_gets_the_stop_signal_too() {
         sh \"$W/father\" & father=$!; while test -d \"$W\"; do sleep 0.01; done\n\
         END\n\
         (sh \"$W/grandfather\" &); while ! test -e \"$W/up\"; do sleep 0.01; done; exit 3";
-    for place in places() {
-        let life = Life::start(
-            place,
+    for position in positions() {
+        let life = ShellLife::start(
+            position,
             &["--wait-descendants", "--grace-period", "1h"],
             script,
         );
-        let Life {
+        let ShellLife {
             sandbox, running, ..
         } = life;
-        assert_eq!(running.end().status, 3, "{place:?}");
-        assert!(sandbox.path("told").exists(), "{place:?}");
+        assert_eq!(running.end().status, 3, "{position:?}");
+        assert!(sandbox.path("told").exists(), "{position:?}");
     }
 }
 
 #[test]
 fn what_ignores_the_stop_signal_is_killed_after_the_grace_period() {
-    for place in places() {
-        let life = Life::leaving(
-            place,
+    for position in positions() {
+        let life = ShellLife::leaving(
+            position,
             &["--wait-descendants", "--grace-period", "300ms"],
-            DEAF,
-            &format!("{}; exit 3", LEAVE),
+            IGNORES_STOPS,
+            &format!("{}; exit 3", LEAVE_DAEMON),
         );
-        let Life {
+        let ShellLife {
             sandbox, running, ..
         } = life;
         let ended = running.end();
-        assert_eq!(ended.status, 3, "{place:?}");
+        assert_eq!(ended.status, 3, "{position:?}");
         assert_eq!(
             ended.stderr,
             "exitdir-run: sending TERM to the processes left by sh\n\
              exitdir-run: killing the processes left by sh\n",
-            "{place:?}"
+            "{position:?}"
         );
         assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("exited"));
-        if place == Place::Inside {
-            let deaf = std::fs::read_to_string(sandbox.path("pid")).unwrap();
-            assert!(is_gone(&deaf), "{deaf}");
+        if position == Position::Inside {
+            let pid = std::fs::read_to_string(sandbox.path("pid")).unwrap();
+            assert!(is_gone(&pid), "{pid}");
         }
     }
 }
@@ -380,40 +390,40 @@ fn what_ignores_the_stop_signal_is_killed_after_the_grace_period() {
 #[test]
 fn what_was_stopped_is_continued_so_that_it_gets_the_stop_signal() {
     let stopped = "trap ': >\"$W/told\"; exit' TERM; kill -STOP $$; while test -d \"$W\"; do sleep 0.01; done";
-    let script = "(setsid sh -c \"$DEED\" & echo $! >\"$W/pid\"); \
+    let script = "(setsid sh -c \"$DAEMON\" & echo $! >\"$W/pid\"); \
          pid=$(cat \"$W/pid\"); while ! grep -q '^State:.T' /proc/$pid/status; do sleep 0.01; done; exit 3";
-    for place in places() {
-        let life = Life::leaving(
-            place,
+    for position in positions() {
+        let life = ShellLife::leaving(
+            position,
             &["--wait-descendants", "--grace-period", "1h"],
             stopped,
             script,
         );
-        let Life {
+        let ShellLife {
             sandbox, running, ..
         } = life;
-        assert_eq!(running.end().status, 3, "{place:?}");
-        assert!(sandbox.path("told").exists(), "{place:?}");
+        assert_eq!(running.end().status, 3, "{position:?}");
+        assert!(sandbox.path("told").exists(), "{position:?}");
     }
 }
 
 #[test]
 fn five_hundred_are_stopped_at_once() {
     let script = "i=0; while test $i -lt 500; do sleep 1000 & echo $! >>\"$W/pids\"; i=$((i + 1)); done; exit 3";
-    for place in places() {
-        let life = Life::start(
-            place,
+    for position in positions() {
+        let life = ShellLife::start(
+            position,
             &["--wait-descendants", "--grace-period", "1h"],
             script,
         );
-        let Life {
+        let ShellLife {
             sandbox, running, ..
         } = life;
         let ended = running.end();
-        assert_eq!(ended.status, 3, "{place:?}: {}", ended.stderr);
+        assert_eq!(ended.status, 3, "{position:?}: {}", ended.stderr);
         let pids = std::fs::read_to_string(sandbox.path("pids")).unwrap();
         assert_eq!(pids.lines().count(), 500);
-        if place == Place::Inside {
+        if position == Position::Inside {
             let left: Vec<&str> = pids.lines().filter(|pid| !is_gone(pid)).collect();
             assert!(left.is_empty(), "{left:?}");
         }
@@ -429,10 +439,15 @@ fn what_was_left_behind_gets_the_stop_signal_of_the_options() {
         "--grace-period",
         "1h",
     ];
-    let deed = "trap 'echo TERM >>\"$W/told\"' TERM; trap 'echo USR2 >>\"$W/told\"; exit' USR2; \
+    let daemon = "trap 'echo TERM >>\"$W/told\"' TERM; trap 'echo USR2 >>\"$W/told\"; exit' USR2; \
         : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
-    let life = Life::leaving(Place::Inside, &options, deed, &format!("{}; exit 3", LEAVE));
-    let Life {
+    let life = ShellLife::leaving(
+        Position::Inside,
+        &options,
+        daemon,
+        &format!("{}; exit 3", LEAVE_DAEMON),
+    );
+    let ShellLife {
         sandbox, running, ..
     } = life;
     assert_eq!(running.end().status, 3);
@@ -442,13 +457,13 @@ fn what_was_left_behind_gets_the_stop_signal_of_the_options() {
 
 #[test]
 fn without_wait_descendants_nobody_is_told_anything() {
-    let life = Life::leaving(
-        Place::Inside,
+    let life = ShellLife::leaving(
+        Position::Inside,
         &["-s"],
-        CAREFUL,
-        &format!("{}; exit 3", LEAVE),
+        CLEANS_UP,
+        &format!("{}; exit 3", LEAVE_DAEMON),
     );
-    let Life {
+    let ShellLife {
         sandbox, running, ..
     } = life;
     let ended = running.end();
@@ -462,13 +477,13 @@ fn without_wait_descendants_nobody_is_told_anything() {
 
 #[test]
 fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
-    for place in places() {
+    for position in positions() {
         for (first, second) in [(15, 2), (2, 1), (1, 3), (3, 15)] {
-            let life = Life::leaving(
-                place,
+            let life = ShellLife::leaving(
+                position,
                 &["--wait-descendants", "--grace-period", "1h", "-v"],
-                DEAF,
-                &format!("{}; exit 3", LEAVE),
+                IGNORES_STOPS,
+                &format!("{}; exit 3", LEAVE_DAEMON),
             );
             let sandbox = &life.sandbox;
             sandbox.await_key("main", "Born");
@@ -479,18 +494,21 @@ fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
             life.send(USR1);
             life.send(first);
             life.send(second);
-            let Life {
+            let ShellLife {
                 sandbox, running, ..
             } = life;
             let ended = running.end();
-            assert_eq!(ended.status, 3, "{place:?} {first}: {}", ended.stderr);
+            assert_eq!(ended.status, 3, "{position:?} {first}: {}", ended.stderr);
             for said in [
                 "dropped USR1",
                 "the next stop signal kills them",
                 "killing the",
             ] {
                 let stderr = &ended.stderr;
-                assert!(stderr.contains(said), "{place:?} {first} {said}: {stderr}");
+                assert!(
+                    stderr.contains(said),
+                    "{position:?} {first} {said}: {stderr}"
+                );
             }
             assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("exited"));
         }
@@ -499,15 +517,20 @@ fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
 
 #[test]
 fn a_word_from_outside_leaves_what_is_being_stopped_its_grace_period() {
-    let script = format!("{}; exit 3", LEAVE);
-    let life = Life::leaving(Place::Inside, &["--wait-descendants"], CAREFUL, &script);
+    let script = format!("{}; exit 3", LEAVE_DAEMON);
+    let life = ShellLife::leaving(
+        Position::Inside,
+        &["--wait-descendants"],
+        CLEANS_UP,
+        &script,
+    );
     life.await_file("told");
     life.send(TERM);
     wait_until("the word was read", || {
         !is_pending(life.running.pid(), TERM)
     });
     life.touch("let-go");
-    let Life {
+    let ShellLife {
         sandbox, running, ..
     } = life;
     let ended = running.end();
@@ -520,12 +543,12 @@ fn a_stop_for_a_dependency_clears_too_and_the_exit_table_holds() {
     for (code, status) in [("0", 0), ("3", 143)] {
         let script = format!(
             "{}; trap 'exit 0' TERM; : >\"$W/ready\"; while test -d \"$W\"; do sleep 0.01; done",
-            LEAVE
+            LEAVE_DAEMON
         );
-        let life = Life::leaving(
-            Place::Inside,
+        let life = ShellLife::leaving(
+            Position::Inside,
             &["--wait-descendants", "--death-deps", "dep"],
-            CAREFUL,
+            CLEANS_UP,
             &script,
         );
         life.await_file("ready");
@@ -535,7 +558,7 @@ fn a_stop_for_a_dependency_clears_too_and_the_exit_table_holds() {
         life.await_file("told");
         assert!(life.sandbox.key("main", "Died").is_none());
         life.touch("let-go");
-        let Life {
+        let ShellLife {
             sandbox, running, ..
         } = life;
         let ended = running.end();
@@ -551,9 +574,9 @@ fn before_a_restart_all_that_the_last_one_left_behind_is_gone() {
     let script = format!(
         "echo start >>\"$W/starts\"; if test -e \"$W/second\"; then \
          test -e \"$W/finished\" && exit 4; exit 99; fi; : >\"$W/second\"; {}; exit 3",
-        LEAVE
+        LEAVE_DAEMON
     );
-    for place in places() {
+    for position in positions() {
         let options = [
             "--wait-descendants",
             "--restart",
@@ -561,25 +584,25 @@ fn before_a_restart_all_that_the_last_one_left_behind_is_gone() {
             "--restart-limit",
             "1",
         ];
-        let life = Life::leaving(place, &options, CAREFUL, &script);
+        let life = ShellLife::leaving(position, &options, CLEANS_UP, &script);
         life.await_file("told");
-        assert_eq!(life.lines("starts").len(), 1, "{place:?}");
+        assert_eq!(life.lines("starts").len(), 1, "{position:?}");
         let waiting = life.sandbox.key("main", "Waiting");
         life.touch("let-go");
-        let Life {
+        let ShellLife {
             sandbox, running, ..
         } = life;
         let ended = running.end();
-        assert_eq!(ended.status, 4, "{place:?}: {}", ended.stderr);
+        assert_eq!(ended.status, 4, "{position:?}: {}", ended.stderr);
         let said: Vec<&str> = ended.stderr.lines().collect();
         assert_eq!(
             said[0], "exitdir-run: sending TERM to the processes left by sh",
-            "{place:?}"
+            "{position:?}"
         );
         assert_eq!(
             said.len(),
             2,
-            "{place:?}: clearing, then a restart: {said:?}"
+            "{position:?}: clearing, then a restart: {said:?}"
         );
         assert_eq!(sandbox.key("main", "Waiting"), waiting, "one life");
     }
@@ -594,8 +617,8 @@ fn a_term_while_clearing_before_a_restart_ends_the_life() {
         "--restart",
         "always",
     ];
-    let script = format!("echo start >>\"$W/starts\"; {}; exit 3", LEAVE);
-    let life = Life::leaving(Place::Inside, &options, DEAF, &script);
+    let script = format!("echo start >>\"$W/starts\"; {}; exit 3", LEAVE_DAEMON);
+    let life = ShellLife::leaving(Position::Inside, &options, IGNORES_STOPS, &script);
     life.await_file("up");
     life.sandbox.await_key("main", "Born");
     wait_until("it clears", || life.sandbox.key("main", "Ready").is_none());
@@ -603,7 +626,7 @@ fn a_term_while_clearing_before_a_restart_ends_the_life() {
     // come together the lower number is read first.
     life.send(TERM);
     life.send(QUIT);
-    let Life {
+    let ShellLife {
         sandbox, running, ..
     } = life;
     let ended = running.end();
@@ -627,10 +650,10 @@ fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_resta
         ("0", "--restart never", 3, "exited"),
         ("3", "--restart on-failure -e 3", 0, "exited"),
     ] {
-        let script = format!("echo start >>\"$W/starts\"; {}; exit 3", LEAVE);
+        let script = format!("echo start >>\"$W/starts\"; {}; exit 3", LEAVE_DAEMON);
         let mut words = vec!["--wait-descendants", "--death-deps", "dep"];
         words.extend(options.split(' '));
-        let life = Life::leaving(Place::Inside, &words, CAREFUL, &script);
+        let life = ShellLife::leaving(Position::Inside, &words, CLEANS_UP, &script);
         life.await_file("told");
         await_sleep(&life.running);
         let before = sleep_count(life.supervisor());
@@ -647,7 +670,7 @@ fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_resta
         assert!(!life.has("finished"), "it is not killed for that");
         assert!(life.sandbox.key("main", "Died").is_none());
         life.touch("let-go");
-        let Life {
+        let ShellLife {
             sandbox, running, ..
         } = life;
         let ended = running.end();
@@ -679,14 +702,14 @@ fn whoever_is_no_descendant_is_left_alone() {
 
 #[test]
 fn a_process_that_came_into_the_namespace_from_outside_is_not_told_to_stop() {
-    if !places().contains(&Place::Pid1) {
+    if !positions().contains(&Position::Pid1) {
         return;
     }
     let script = format!(
         "while ! test -e \"$W/entered\"; do sleep 0.01; done; {}; exit 3",
-        LEAVE
+        LEAVE_DAEMON
     );
-    let life = Life::leaving(Place::Pid1, &["--wait-descendants"], CAREFUL, &script);
+    let life = ShellLife::leaving(Position::Pid1, &["--wait-descendants"], CLEANS_UP, &script);
     life.sandbox.await_key("main", "Ready");
     // As `kubectl exec` does.
     let visit = "trap ': >\"$W/visitor-told\"' TERM; : >\"$W/entered\"; while test -d \"$W\"; do sleep 0.01; done";
@@ -699,7 +722,7 @@ fn a_process_that_came_into_the_namespace_from_outside_is_not_told_to_stop() {
         .start();
     life.await_file("told");
     life.touch("let-go");
-    let Life {
+    let ShellLife {
         sandbox, running, ..
     } = life;
     assert_eq!(running.end().status, 3);

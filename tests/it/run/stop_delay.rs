@@ -1,48 +1,72 @@
 //! `--stop-delay`: how long a TERM is held back, and what ends that.
 
-use crate::support::listener::{LET_GO, Life, can_listen};
+use crate::support::listener::{LET_GO, ListeningLife, can_listen};
 use crate::support::sandbox::wait_until;
 use crate::support::signals::{HUP, INT, LAST, QUIT, TERM, USR1, USR2};
 use std::time::{Duration, Instant};
 
 /// What happens to a life that holds a TERM back.
-enum Then {
+enum NextStep {
     Gets(i32),
-    Strikes,
+    StopIsTriggered,
 }
 
 /// Options, what happens after a TERM, and all that the command gets then, sorted.
-type Delayed = (&'static str, &'static [Then], &'static [i32]);
+type DelayCase = (&'static str, &'static [NextStep], &'static [i32]);
 
-const DELAYED: &[Delayed] = &[
+const DELAY_CASES: &[DelayCase] = &[
     ("", &[], &[]),
     // Others are passed on meanwhile.
     (
         "",
-        &[Then::Gets(USR1), Then::Gets(HUP), Then::Gets(32)],
+        &[
+            NextStep::Gets(USR1),
+            NextStep::Gets(HUP),
+            NextStep::Gets(32),
+        ],
         &[HUP, USR1, 32],
     ),
     // What ends the delay.
-    ("", &[Then::Gets(TERM)], &[TERM]),
-    ("", &[Then::Gets(TERM), Then::Gets(TERM)], &[TERM, TERM]),
-    ("", &[Then::Gets(INT)], &[INT, TERM]),
-    ("", &[Then::Gets(QUIT)], &[QUIT, TERM]),
-    ("", &[Then::Strikes], &[TERM]),
-    ("", &[Then::Gets(USR1), Then::Strikes], &[USR1, TERM]),
-    ("", &[Then::Strikes, Then::Gets(TERM)], &[TERM, TERM]),
-    ("", &[Then::Gets(TERM), Then::Strikes], &[TERM]),
+    ("", &[NextStep::Gets(TERM)], &[TERM]),
     (
         "",
-        &[Then::Gets(INT), Then::Strikes, Then::Gets(TERM)],
+        &[NextStep::Gets(TERM), NextStep::Gets(TERM)],
+        &[TERM, TERM],
+    ),
+    ("", &[NextStep::Gets(INT)], &[INT, TERM]),
+    ("", &[NextStep::Gets(QUIT)], &[QUIT, TERM]),
+    ("", &[NextStep::StopIsTriggered], &[TERM]),
+    (
+        "",
+        &[NextStep::Gets(USR1), NextStep::StopIsTriggered],
+        &[USR1, TERM],
+    ),
+    (
+        "",
+        &[NextStep::StopIsTriggered, NextStep::Gets(TERM)],
+        &[TERM, TERM],
+    ),
+    (
+        "",
+        &[NextStep::Gets(TERM), NextStep::StopIsTriggered],
+        &[TERM],
+    ),
+    (
+        "",
+        &[
+            NextStep::Gets(INT),
+            NextStep::StopIsTriggered,
+            NextStep::Gets(TERM),
+        ],
         &[INT, TERM, TERM],
     ),
     // What is held back is what the command would have got.
-    ("--stop-signal QUIT", &[Then::Gets(TERM)], &[QUIT]),
-    ("--stop-signal QUIT", &[Then::Strikes], &[QUIT]),
-    ("--rewrite TERM:USR2", &[Then::Gets(TERM)], &[USR2]),
-    ("--rewrite TERM:USR2", &[Then::Strikes], &[TERM]),
-    ("--rewrite TERM:0", &[Then::Gets(INT)], &[INT]),
-    ("--rewrite INT:0", &[Then::Gets(INT)], &[TERM]),
+    ("--stop-signal QUIT", &[NextStep::Gets(TERM)], &[QUIT]),
+    ("--stop-signal QUIT", &[NextStep::StopIsTriggered], &[QUIT]),
+    ("--rewrite TERM:USR2", &[NextStep::Gets(TERM)], &[USR2]),
+    ("--rewrite TERM:USR2", &[NextStep::StopIsTriggered], &[TERM]),
+    ("--rewrite TERM:0", &[NextStep::Gets(INT)], &[INT]),
+    ("--rewrite INT:0", &[NextStep::Gets(INT)], &[TERM]),
 ];
 
 #[test]
@@ -50,24 +74,24 @@ fn a_term_is_held_back_for_the_stop_delay_which_a_second_one_or_any_other_stop_e
     if !can_listen() {
         return;
     }
-    for (options, then, expected) in DELAYED {
-        let life = Life::start(&format!(
+    for (options, then, expected) in DELAY_CASES {
+        let life = ListeningLife::start(&format!(
             "--stop-delay 1h --death-deps dep --grace-period 1h {options}"
         ));
         life.send(&[TERM]);
-        assert_eq!(life.all_heard(), [], "{options}: held back");
+        assert_eq!(life.all_received(), [], "{options}: held back");
         for what in *then {
             match what {
-                Then::Gets(signal) => life.send(&[*signal]),
-                Then::Strikes => life.strike(),
+                NextStep::Gets(signal) => life.send(&[*signal]),
+                NextStep::StopIsTriggered => life.trigger_stop(),
             }
             // One by one: two of a number would be one.
-            life.all_heard();
+            life.all_received();
         }
-        let mut heard = life.all_heard();
-        heard.retain(|signal| *signal != LAST);
-        heard.sort_unstable();
-        assert_eq!(heard, *expected, "{options}");
+        let mut received = life.all_received();
+        received.retain(|signal| *signal != LAST);
+        received.sort_unstable();
+        assert_eq!(received, *expected, "{options}");
     }
 }
 
@@ -76,11 +100,11 @@ fn a_term_comes_when_the_stop_delay_is_over_and_not_before() {
     if !can_listen() {
         return;
     }
-    let life = Life::start("--stop-delay 300ms");
+    let life = ListeningLife::start("--stop-delay 300ms");
     let began = Instant::now();
     life.send_and_await(TERM, TERM);
     assert!(began.elapsed() >= Duration::from_millis(300));
-    assert_eq!(life.all_heard(), [TERM]);
+    assert_eq!(life.all_received(), [TERM]);
     // This one is the second.
     life.send_and_await(TERM, TERM);
     let (ended, _) = life.end();
@@ -93,9 +117,9 @@ fn a_timeout_ends_the_stop_delay() {
         return;
     }
     // The listener is up well before; if not, TERM comes from the stop alone, which is the same here.
-    let life = Life::start("--stop-delay 1h --timeout 500ms --grace-period 1h");
+    let life = ListeningLife::start("--stop-delay 1h --timeout 500ms --grace-period 1h");
     life.send(&[TERM]);
-    wait_until("the time is over", || life.heard().contains(&TERM));
+    wait_until("the time is over", || life.received().contains(&TERM));
     let (ended, sandbox) = life.end();
     assert_eq!(ended.status, 124, "{ended:?}");
     assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("timeout"));
@@ -106,9 +130,9 @@ fn a_command_that_ends_during_the_stop_delay_ends_the_life_at_once_and_is_not_st
     if !can_listen() {
         return;
     }
-    let life = Life::start("--stop-delay 1h --restart always");
+    let life = ListeningLife::start("--stop-delay 1h --restart always");
     life.send(&[TERM]);
-    assert_eq!(life.all_heard(), []);
+    assert_eq!(life.all_received(), []);
     let (ended, sandbox) = life.end();
     assert_eq!(ended.status, LET_GO, "{ended:?}");
     assert_eq!(sandbox.key("main", "Reason").as_deref(), Some("exited"));

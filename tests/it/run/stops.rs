@@ -2,49 +2,49 @@
 //! its own is tried in `signals`.
 
 use crate::support::inspect::await_sleep;
-use crate::support::listener::{Life, can_listen};
-use crate::support::recorder::Diarist;
+use crate::support::listener::{ListeningLife, can_listen};
+use crate::support::recorder::Recorder;
 use crate::support::sandbox::{Sandbox, Start, binary};
 use crate::support::signals::{HUP, INT, LAST, QUIT, TERM, USR1};
 
 #[test]
 fn a_term_from_outside_becomes_the_stop_signal_and_others_stay_what_they_are() {
-    let traps = "for s in INT HUP TERM USR1; do trap \"echo $s >> '$DIARY'\" $s; done";
-    let diarist = Diarist::start(traps, |sandbox| {
+    let traps = "for s in INT HUP TERM USR1; do trap \"echo $s >> '$RECORD'\" $s; done";
+    let recorder = Recorder::start(traps, |sandbox| {
         sandbox.run(["-n", "main", "--stop-signal", "INT"])
     });
     for (sent, received) in [(15, "INT"), (1, "HUP"), (10, "USR1")] {
-        diarist.running.send(sent);
-        diarist.await_entry(received);
+        recorder.running.send(sent);
+        recorder.await_entry(received);
     }
-    assert_eq!(diarist.diary(), ["up", "INT", "HUP", "USR1"]);
-    diarist.let_go();
-    assert_eq!(diarist.running.end().status, 5);
+    assert_eq!(recorder.record(), ["up", "INT", "HUP", "USR1"]);
+    recorder.let_go();
+    assert_eq!(recorder.running.end().status, 5);
 }
 
 #[test]
 fn a_stop_sends_nothing_if_its_signal_was_passed_on_before() {
-    let traps = "for s in TERM USR1; do trap \"echo $s >> '$DIARY'\" $s; done";
-    let diarist = Diarist::start(traps, |sandbox| {
+    let traps = "for s in TERM USR1; do trap \"echo $s >> '$RECORD'\" $s; done";
+    let recorder = Recorder::start(traps, |sandbox| {
         sandbox.run(["-n", "main", "--death-deps", "dep"])
     });
-    diarist.running.send(TERM);
-    diarist.await_entry("TERM");
-    diarist.sandbox.record_death("dep", "0");
-    diarist.sandbox.await_key("main", "Cause");
+    recorder.running.send(TERM);
+    recorder.await_entry("TERM");
+    recorder.sandbox.record_death("dep", "0");
+    recorder.sandbox.await_key("main", "Cause");
     // Whatever was sent with the stop comes before this.
-    diarist.running.send(USR1);
-    diarist.await_entry("USR1");
-    diarist.let_go();
-    let Diarist { sandbox, running } = diarist;
+    recorder.running.send(USR1);
+    recorder.await_entry("USR1");
+    recorder.let_go();
+    let Recorder { sandbox, running } = recorder;
     assert_eq!(running.end().status, 5);
-    assert_eq!(sandbox.lines("diary"), ["up", "TERM", "USR1"]);
+    assert_eq!(sandbox.lines("record"), ["up", "TERM", "USR1"]);
 }
 
 /// Options, what came from outside and what the command got for it, and what the stop sends then.
-type Stop = (&'static str, &'static [(i32, i32)], &'static [i32]);
+type StopCase = (&'static str, &'static [(i32, i32)], &'static [i32]);
 
-const STOPS: &[Stop] = &[
+const STOP_CASES: &[StopCase] = &[
     ("", &[], &[TERM]),
     ("", &[(TERM, TERM)], &[]),
     ("", &[(INT, INT)], &[TERM]),
@@ -68,8 +68,8 @@ fn a_stop_sends_the_stop_signal_unless_it_or_what_stands_for_a_term_was_passed_o
     if !can_listen() {
         return;
     }
-    for (options, from_outside, from_the_stop) in STOPS {
-        let life = Life::start(&format!("--death-deps dep --grace-period 1h {options}"));
+    for (options, from_outside, from_the_stop) in STOP_CASES {
+        let life = ListeningLife::start(&format!("--death-deps dep --grace-period 1h {options}"));
         let mut expected: Vec<i32> = from_outside.iter().map(|(_, to)| *to).collect();
         for (signal, number) in *from_outside {
             match number {
@@ -78,14 +78,14 @@ fn a_stop_sends_the_stop_signal_unless_it_or_what_stands_for_a_term_was_passed_o
             }
         }
         assert_eq!(
-            life.all_heard().len(),
+            life.all_received().len(),
             expected.iter().filter(|s| **s != 0).count()
         );
         expected.push(LAST);
         expected.extend(*from_the_stop);
         expected.retain(|signal| *signal != 0);
-        life.strike();
-        assert_eq!(life.all_heard(), expected, "{options} {from_outside:?}");
+        life.trigger_stop();
+        assert_eq!(life.all_received(), expected, "{options} {from_outside:?}");
     }
 }
 
@@ -97,11 +97,11 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
         } else {
             "trap 'exit 6' TERM"
         };
-        let diarist = Diarist::start(traps, |sandbox| {
+        let recorder = Recorder::start(traps, |sandbox| {
             sandbox.run(["-n", "main", "--death-deps", "dep", "--grace-period", grace])
         });
-        diarist.sandbox.record_death("dep", "3");
-        let Diarist { sandbox, running } = diarist;
+        recorder.sandbox.record_death("dep", "3");
+        let Recorder { sandbox, running } = recorder;
         let ended = running.end();
         let (status, reason) = if deaf {
             (137, "killed")
@@ -133,13 +133,13 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
         );
     }
     // A TERM from outside has no grace period: whoever sent it may send KILL.
-    let diarist = Diarist::start("trap 'echo TERM >> \"$DIARY\"' TERM", |sandbox| {
+    let recorder = Recorder::start("trap 'echo TERM >> \"$RECORD\"' TERM", |sandbox| {
         sandbox.run(["-n", "main", "--grace-period", "0"])
     });
-    diarist.running.send(TERM);
-    diarist.await_entry("TERM");
-    diarist.let_go();
-    assert_eq!(diarist.running.end().status, 5);
+    recorder.running.send(TERM);
+    recorder.await_entry("TERM");
+    recorder.let_go();
+    assert_eq!(recorder.running.end().status, 5);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! files and directories that somebody takes away.
 
 use crate::support::inspect::{assert_sentence, await_sleep, keys};
-use crate::support::recorder::Diarist;
+use crate::support::recorder::Recorder;
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use crate::support::signals::TERM;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -235,14 +235,14 @@ fn names_of_every_length_work_and_leave_nothing_else_behind() {
 
 #[test]
 fn a_directory_that_goes_away_does_not_end_the_command() {
-    let diarist = Diarist::start("trap 'echo TERM >> \"$DIARY\"; exit 6' TERM", |sandbox| {
+    let recorder = Recorder::start("trap 'echo TERM >> \"$RECORD\"; exit 6' TERM", |sandbox| {
         sandbox.run(["-n", "main", "--poll", "20ms", "--death-deps", "dep"])
     });
-    std::fs::rename(diarist.sandbox.dir(), diarist.sandbox.path("old")).unwrap();
+    std::fs::rename(recorder.sandbox.dir(), recorder.sandbox.path("old")).unwrap();
     // When it is back it is watched again, and the end goes to the directory that is there.
-    diarist.sandbox.record_death("other", "0");
-    diarist.sandbox.record_death("dep", "3");
-    let Diarist { sandbox, running } = diarist;
+    recorder.sandbox.record_death("other", "0");
+    recorder.sandbox.record_death("dep", "3");
+    let Recorder { sandbox, running } = recorder;
     let ended = running.end();
     assert_eq!(ended.status, 6, "{}", ended.stderr);
     assert!(
@@ -255,12 +255,12 @@ fn a_directory_that_goes_away_does_not_end_the_command() {
     assert_eq!(sandbox.entries(), ["dep", "main", "other"]);
 
     // Gone for good: said, and CMD's status all the same.
-    let diarist = Diarist::start(":", |sandbox| {
+    let recorder = Recorder::start(":", |sandbox| {
         sandbox.run(["-n", "main", "--poll", "20ms", "--death-deps", "dep"])
     });
-    std::fs::rename(diarist.sandbox.dir(), diarist.sandbox.path("old")).unwrap();
-    diarist.let_go();
-    let Diarist { sandbox, running } = diarist;
+    std::fs::rename(recorder.sandbox.dir(), recorder.sandbox.path("old")).unwrap();
+    recorder.let_go();
+    let Recorder { sandbox, running } = recorder;
     let ended = running.end();
     assert_eq!(ended.status, 5, "{}", ended.stderr);
     assert!(
@@ -276,11 +276,11 @@ fn a_directory_that_goes_away_does_not_end_the_command() {
 
 #[test]
 fn a_tombstone_that_is_removed_by_hand_comes_back_with_the_end() {
-    let diarist = Diarist::start(":", |sandbox| sandbox.run(["-n", "main"]));
-    let waiting = diarist.sandbox.key("main", "Waiting");
-    std::fs::remove_file(diarist.sandbox.dir().join("main")).unwrap();
-    diarist.let_go();
-    let Diarist { sandbox, running } = diarist;
+    let recorder = Recorder::start(":", |sandbox| sandbox.run(["-n", "main"]));
+    let waiting = recorder.sandbox.key("main", "Waiting");
+    std::fs::remove_file(recorder.sandbox.dir().join("main")).unwrap();
+    recorder.let_go();
+    let Recorder { sandbox, running } = recorder;
     assert_eq!(running.end().status, 5);
     assert_eq!(sandbox.key("main", "ExitCode").as_deref(), Some("5"));
     assert_eq!(sandbox.key("main", "Waiting"), waiting);

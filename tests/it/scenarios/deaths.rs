@@ -1,13 +1,13 @@
 //! Scenarios of deaths that are not plain ends: one that is said while the command is restarted in place, and one
 //! without a word, because the supervisor was killed.
 
-use crate::support::pod::kubelet::{Container, Life, Pod, Policy};
+use crate::support::pod::kubelet::{ContainerRun, ContainerSpec, Pod, Policy};
 use crate::support::pod::main_and_proxy::{
     JOB_PROXY, any_manner, proxy_of, proxy_with, rounds_with_a_proxy,
 };
 use crate::support::pod::scripts::{SERVE, becomes_ready, for_the_first, pause, traps};
-use crate::support::pod::servers::ReadyOn;
-use crate::support::random_rounds::{Round, SOON, rounds};
+use crate::support::pod::servers::ReadySource;
+use crate::support::random_rounds::{BEFORE_RESCAN, Round, rounds};
 use crate::support::sandbox::Start;
 use crate::support::signals::{KILL, TERM, USR1};
 use std::time::{Duration, Instant};
@@ -29,8 +29,8 @@ fn a_death_that_is_said_during_restarts_in_place_is_not_lost() {
             String::new()
         };
         let script = format!("{first}{}; exit 3", pause(lasts));
-        let main = Container::new("main", "--restart always", script);
-        let proxy = proxy_of(round, JOB_PROXY, ReadyOn::Signal, any_manner(round));
+        let main = ContainerSpec::new("main", "--restart always", script);
+        let proxy = proxy_of(round, JOB_PROXY, ReadySource::Signal, any_manner(round));
         let pod = Pod::start(Policy::Never, vec![main, proxy]);
         if !own {
             pod.sandbox.await_key("main", "Born");
@@ -63,7 +63,7 @@ fn a_death_that_is_said_during_restarts_in_place_is_not_lost() {
 
 /// What main does when its supervisor is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doing {
+enum MainPhase {
     Waiting,
     Running,
     /// Because it was told to from outside.
@@ -76,21 +76,21 @@ enum Doing {
 fn when_mains_supervisor_is_killed_main_is_lost_and_the_proxy_stops_at_once() {
     rounds_with_a_proxy("SIGKILL of main's supervisor", |round, ready_on| {
         let doings = [
-            Doing::Waiting,
-            Doing::Running,
-            Doing::Stopping,
-            Doing::StoppingForAnother,
+            MainPhase::Waiting,
+            MainPhase::Running,
+            MainPhase::Stopping,
+            MainPhase::StoppingForAnother,
         ];
-        let doing = round.pick("main is", &doings);
-        let pod = start_job_that_loses_main(round, ready_on, doing);
-        bring_main_to(&pod, doing);
+        let phase = round.pick("main is", &doings);
+        let pod = start_job_that_loses_main(round, ready_on, phase);
+        bring_main_to(&pod, phase);
         std::thread::sleep(round.millis("the kill comes after", 0, 400));
         let killed = Instant::now();
         assert!(pod.send("main", KILL));
         pod.await_end();
         assert_eq!(pod.statuses("main"), [137]);
         let [
-            Life {
+            ContainerRun {
                 end: Some((at, status)),
                 ..
             },
@@ -100,7 +100,7 @@ fn when_mains_supervisor_is_killed_main_is_lost_and_the_proxy_stops_at_once() {
         };
         assert_eq!(status, 143);
         assert!(
-            at.duration_since(killed) < SOON,
+            at.duration_since(killed) < BEFORE_RESCAN,
             "{:?}",
             at.duration_since(killed)
         );
@@ -117,29 +117,31 @@ fn when_mains_supervisor_is_killed_main_is_lost_and_the_proxy_stops_at_once() {
     });
 }
 
-fn start_job_that_loses_main(round: &Round, ready_on: ReadyOn, doing: Doing) -> Pod {
+fn start_job_that_loses_main(round: &Round, ready_on: ReadySource, phase: MainPhase) -> Pod {
     // Told to stop, it reads until the pod is gone.
     let slow = format!(
         "trap 'read -r line' TERM; {}{}{SERVE}",
         ready_on.call(),
         becomes_ready("main", Duration::ZERO)
     );
-    let options = match doing {
-        Doing::StoppingForAnother => "--birth-deps proxy --death-deps other --ready-on signal",
-        Doing::Waiting | Doing::Running | Doing::Stopping => "--birth-deps proxy --ready-on signal",
+    let options = match phase {
+        MainPhase::StoppingForAnother => "--birth-deps proxy --death-deps other --ready-on signal",
+        MainPhase::Waiting | MainPhase::Running | MainPhase::Stopping => {
+            "--birth-deps proxy --ready-on signal"
+        }
     };
     let takes = round.millis("the proxy takes to stop", 0, 300);
     let manner = any_manner(round);
-    let proxy = match doing {
-        Doing::Waiting => traps(manner, takes) + SERVE,
+    let proxy = match phase {
+        MainPhase::Waiting => traps(manner, takes) + SERVE,
         _ => ready_on.server("proxy", ready_on.after(round), manner, takes),
     };
     let mut containers = vec![
-        Container::new("main", options, slow),
+        ContainerSpec::new("main", options, slow),
         proxy_with(round, JOB_PROXY, ready_on, proxy),
     ];
-    if doing == Doing::StoppingForAnother {
-        containers.push(Container::new(
+    if phase == MainPhase::StoppingForAnother {
+        containers.push(ContainerSpec::new(
             "other",
             "",
             format!("trap 'exit 3' USR1; {SERVE}"),
@@ -148,17 +150,17 @@ fn start_job_that_loses_main(round: &Round, ready_on: ReadyOn, doing: Doing) -> 
     Pod::start(Policy::Never, containers)
 }
 
-fn bring_main_to(pod: &Pod, doing: Doing) {
-    if doing == Doing::Waiting {
+fn bring_main_to(pod: &Pod, phase: MainPhase) {
+    if phase == MainPhase::Waiting {
         pod.sandbox.await_key("main", "Waiting");
         pod.sandbox.await_key("proxy", "Born");
         return;
     }
     pod.await_ready();
-    match doing {
-        Doing::Waiting | Doing::Running => {}
-        Doing::Stopping => assert!(pod.send("main", TERM)),
-        Doing::StoppingForAnother => {
+    match phase {
+        MainPhase::Waiting | MainPhase::Running => {}
+        MainPhase::Stopping => assert!(pod.send("main", TERM)),
+        MainPhase::StoppingForAnother => {
             assert!(pod.send("other", USR1));
             assert_eq!(pod.sandbox.await_key("main", "Cause"), "other");
         }

@@ -1,12 +1,14 @@
 //! Scenarios of pods that live for ever: who is back after an accident when they follow each other, and who goes first
 //! when they drain.
 
-use crate::support::pod::kubelet::{Container, Pod, Policy};
+use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
 use crate::support::pod::main_and_proxy::{
     JOB_PROXY, any_manner, job_main, proxy_of, rounds_with_a_proxy,
 };
-use crate::support::pod::scripts::{ACCIDENTS, MANNERS, Manner, SERVE, becomes_ready, pause};
-use crate::support::pod::servers::{ReadyOn, call};
+use crate::support::pod::scripts::{
+    ACCIDENTS, SERVE, STOP_MANNERS, StopManner, becomes_ready, pause,
+};
+use crate::support::pod::servers::{ReadySource, call};
 use crate::support::random_rounds::{Round, rounds};
 use crate::support::sandbox::Start;
 use crate::support::signals::TERM;
@@ -24,26 +26,26 @@ fn servers(round: &Round, members: &[(String, String)], quickest: u64) -> Pod {
 }
 
 /// A server that may say when it is ready; `first` is what it does before anything else.
-fn member(round: &Round, name: &str, options: &str, first: &str, quickest: u64) -> Container {
-    let manner = round.pick(&format!("{name}, when stopped"), &MANNERS);
+fn member(round: &Round, name: &str, options: &str, first: &str, quickest: u64) -> ContainerSpec {
+    let manner = round.pick(&format!("{name}, when stopped"), &STOP_MANNERS);
     let takes = round.millis(&format!("{name} takes to stop"), quickest, 2500);
     let ready_on = start_or_signal(round, name);
     let script = ready_on.server(name, ready_on.after(round), manner, takes);
     let options = format!("{options} {}", ready_on.option());
     let delay = round.millis(&format!("{name} starts after"), 0, 100);
-    Container::new(name, &options, first.to_owned() + &script).after(delay)
+    ContainerSpec::new(name, &options, first.to_owned() + &script).after(delay)
 }
 
-fn start_or_signal(round: &Round, name: &str) -> ReadyOn {
+fn start_or_signal(round: &Round, name: &str) -> ReadySource {
     if round.chance(&format!("{name} says when it is ready")) {
-        ReadyOn::Signal
+        ReadySource::Signal
     } else {
-        ReadyOn::Start
+        ReadySource::Start
     }
 }
 
 /// A main that follows its proxy, which may be back later than main: then main waits for it.
-fn deployment(round: &Round, ready_on: ReadyOn) -> Pod {
+fn deployment(round: &Round, ready_on: ReadySource) -> Pod {
     let options = "--birth-deps proxy --death-deps proxy";
     let main = member(round, "main", options, &ready_on.call(), 0);
     let proxy = proxy_of(round, "", ready_on, any_manner(round));
@@ -55,13 +57,17 @@ fn deployment(round: &Round, ready_on: ReadyOn) -> Pod {
 fn a_deployment_comes_back_when_its_proxy_crashes() {
     rounds_with_a_proxy("deployment", |round, ready_on| {
         let ready_on = match ready_on {
-            ReadyOn::Tcp(_) => ready_on,
+            ReadySource::Tcp(_) => ready_on,
             _ => start_or_signal(round, "proxy"),
         };
         let pod = deployment(round, ready_on);
         pod.settle();
         std::thread::sleep(round.millis("the accident comes after", 0, 300));
-        assert!(round.pick("the accident", &ACCIDENTS).strike(&pod, "proxy"));
+        assert!(
+            round
+                .pick("the accident", &ACCIDENTS)
+                .trigger(&pod, "proxy")
+        );
         pod.await_ends("proxy", 1);
         pod.await_ends("main", 1);
         pod.settle();
@@ -72,7 +78,7 @@ fn a_deployment_comes_back_when_its_proxy_crashes() {
 
 /// How the members of a pod follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+enum Topology {
     /// Everybody follows the next one, the last one the first.
     Ring,
     /// Everybody but the last follows the next one.
@@ -83,17 +89,17 @@ enum Shape {
     Anybody,
 }
 
-impl Shape {
+impl Topology {
     /// The names and options of `size` members.
     fn members(self, size: usize) -> Vec<(String, String)> {
         let name = |at: usize| format!("c{at}");
         let names = |all: Vec<usize>| all.into_iter().map(name).collect::<Vec<_>>().join(",");
         let follows = |at: usize| match self {
-            Shape::Ring => name((at + 1) % size),
-            Shape::Chain if at + 1 == size => String::new(),
-            Shape::Chain => name(at + 1),
-            Shape::AllForOne => names((0..size).filter(|other| *other != at).collect()),
-            Shape::Anybody => ":died".to_owned(),
+            Topology::Ring => name((at + 1) % size),
+            Topology::Chain if at + 1 == size => String::new(),
+            Topology::Chain => name(at + 1),
+            Topology::AllForOne => names((0..size).filter(|other| *other != at).collect()),
+            Topology::Anybody => ":died".to_owned(),
         };
         let options = |at| match follows(at) {
             nobody if nobody.is_empty() => nobody,
@@ -103,80 +109,84 @@ impl Shape {
     }
 
     /// Whether the accident of one member is everybody's.
-    fn reaches(self, struck: usize, member: usize) -> bool {
-        self != Shape::Chain || member <= struck
+    fn reaches(self, failed: usize, member: usize) -> bool {
+        self != Topology::Chain || member <= failed
     }
 }
 
 #[test]
 fn two_that_die_together_are_both_back_within_two_rounds() {
     rounds("two that die together", |round| {
-        accidents_in(round, Shape::Ring, 2, 0)
+        accidents_in(round, Topology::Ring, 2, 0)
     });
 }
 
 #[test]
 fn a_ring_with_slow_stops_comes_back_and_each_ends_at_most_twice_for_an_accident() {
     rounds("ring", |round| {
-        accidents_in(round, Shape::Ring, round.pick("size", &[3, 4, 5]), 200)
+        accidents_in(round, Topology::Ring, round.pick("size", &[3, 4, 5]), 200)
     });
 }
 
 #[test]
 fn a_chain_with_slow_stops_comes_back_and_each_ends_at_most_twice_for_an_accident() {
     rounds("chain", |round| {
-        accidents_in(round, Shape::Chain, round.pick("size", &[3, 4, 5]), 200)
+        accidents_in(round, Topology::Chain, round.pick("size", &[3, 4, 5]), 200)
     });
 }
 
 #[test]
 fn all_for_one_with_slow_stops_come_back_and_each_ends_at_most_twice_for_an_accident() {
     rounds("all for one", |round| {
-        let shape = round.pick("shape", &[Shape::AllForOne, Shape::Anybody]);
-        accidents_in(round, shape, round.pick("size", &[3, 4, 5]), 200);
+        let topology = round.pick("shape", &[Topology::AllForOne, Topology::Anybody]);
+        accidents_in(round, topology, round.pick("size", &[3, 4, 5]), 200);
     });
 }
 
 /// One accident, two at once, or a second one while the first is being recovered from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mishap {
+enum AccidentCount {
     One,
     TwoAtOnce,
     OneAndAnother,
 }
 
-fn accidents_in(round: &Round, shape: Shape, size: usize, quickest: u64) {
-    let members = shape.members(size);
+fn accidents_in(round: &Round, topology: Topology, size: usize, quickest: u64) {
+    let members = topology.members(size);
     let names: Vec<String> = members.iter().map(|(name, _)| name.clone()).collect();
     let pod = servers(round, &members, quickest);
     pod.settle();
     let before = ends(&pod, &names);
     std::thread::sleep(round.millis("the accident comes after", 0, 300));
-    let mishap = round.pick(
+    let accidents = round.pick(
         "mishap",
-        &[Mishap::One, Mishap::TwoAtOnce, Mishap::OneAndAnother],
+        &[
+            AccidentCount::One,
+            AccidentCount::TwoAtOnce,
+            AccidentCount::OneAndAnother,
+        ],
     );
     let all: Vec<usize> = (0..size).collect();
     let first = round.pick("struck", &all);
     assert!(
         round
             .pick("accident", &ACCIDENTS)
-            .strike(&pod, &names[first])
+            .trigger(&pod, &names[first])
     );
     let mut bound = 2;
-    if mishap != Mishap::One {
-        if mishap == Mishap::OneAndAnother {
+    if accidents != AccidentCount::One {
+        if accidents == AccidentCount::OneAndAnother {
             std::thread::sleep(round.millis("the second one comes after", 1, 2500));
             bound += 2;
         }
         // It may be down already: then this is none.
         round
             .pick("second accident", &ACCIDENTS)
-            .strike(&pod, &names[round.pick("struck too", &all)]);
+            .trigger(&pod, &names[round.pick("struck too", &all)]);
     }
     let reached: Vec<usize> = all
         .into_iter()
-        .filter(|member| shape.reaches(first, *member))
+        .filter(|member| topology.reaches(first, *member))
         .collect();
     for member in &reached {
         pod.await_ends(&names[*member], before[*member] + 1);
@@ -199,8 +209,8 @@ fn while_a_pod_drains_main_keeps_its_proxy() {
     rounds_with_a_proxy("drain", |round, ready_on| {
         let drains = pause(round.millis("main drains for", 0, 2500));
         let last_call = match ready_on {
-            ReadyOn::Tcp(address) => call(address),
-            ReadyOn::Start | ReadyOn::Signal => "true".to_owned(),
+            ReadySource::Tcp(address) => call(address),
+            ReadySource::Start | ReadySource::Signal => "true".to_owned(),
         };
         // Looks for its proxy when it has drained, and exits with what it has found.
         let main = format!(
@@ -228,7 +238,11 @@ fn while_a_pod_drains_main_keeps_its_proxy() {
             "its proxy was ready until it had drained"
         );
         let proxy = pod.statuses("proxy");
-        let own = if manner == Manner::ExitsZero { 0 } else { 143 };
+        let own = if manner == StopManner::ExitsZero {
+            0
+        } else {
+            143
+        };
         assert!(
             proxy[..] == [own] || follows && proxy[..] == [0],
             "{proxy:?}"

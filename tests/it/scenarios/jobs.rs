@@ -1,14 +1,14 @@
 //! Scenarios of Jobs: main works, fails and is restarted, and its proxy ends and comes back with it.
 
-use crate::support::pod::kubelet::{Container, Pod, Policy};
+use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
 use crate::support::pod::main_and_proxy::{
     JOB_MAIN, JOB_PROXY, any_manner, is_done, job_main, proxy_of, proxy_with, rounds_with_a_proxy,
     work,
 };
 use crate::support::pod::scripts::{
-    ACCIDENTS, Accident, MANNERS, Manner, becomes_ready, for_the_first, pause, traps,
+    ACCIDENTS, Accident, STOP_MANNERS, StopManner, becomes_ready, for_the_first, pause, traps,
 };
-use crate::support::pod::servers::{ReadyOn, tcp_server};
+use crate::support::pod::servers::{ReadySource, tcp_server};
 use crate::support::random_rounds::{Round, rounds};
 use crate::support::sandbox::Start;
 
@@ -25,7 +25,7 @@ fn assert_born_on_a_proxy_that_stays(pod: &Pod) {
     assert_eq!(notes.len(), lives.len());
     for (note, life) in notes.into_iter().zip(&lives) {
         assert!(
-            !life.going_down.iter().any(|going| going == note),
+            !life.terminating.iter().any(|going| going == note),
             "born on {note}, which was going down: {lives:?}"
         );
     }
@@ -73,11 +73,11 @@ fn a_job_whose_main_fails_once_is_restarted_whole_and_does_its_work() {
 #[test]
 fn a_proxy_that_exits_0_when_it_is_stopped_is_restarted_with_a_main_that_failed() {
     rounds_with_a_proxy("proxy exits 0 on TERM, OnFailure", |round, ready_on| {
-        main_fails_once(round, ready_on, Manner::ExitsZero)
+        main_fails_once(round, ready_on, StopManner::ExitsZero)
     });
 }
 
-fn main_fails_once(round: &Round, ready_on: ReadyOn, manner: Manner) {
+fn main_fails_once(round: &Round, ready_on: ReadySource, manner: StopManner) {
     let accident = round.pick("main's accident", &ACCIDENTS);
     let fails = format!(
         "{}; {}",
@@ -108,7 +108,7 @@ fn a_job_survives_a_proxy_that_crashes_first() {
         let before = round.chance("before it was ready");
         let proxy = proxy_that_crashes_first(round, ready_on, accident, before);
         let stops = traps(
-            round.pick("main, when stopped", &MANNERS),
+            round.pick("main, when stopped", &STOP_MANNERS),
             round.millis("main takes to stop", 0, 2500),
         );
         let works = work(round.millis("main works for", 0, 400));
@@ -132,18 +132,18 @@ fn a_job_survives_a_proxy_that_crashes_first() {
 
 fn proxy_that_crashes_first(
     round: &Round,
-    ready_on: ReadyOn,
+    ready_on: ReadySource,
     accident: Accident,
     before: bool,
-) -> Container {
+) -> ContainerSpec {
     let lasts = round.millis("the accident comes after", 0, 500);
     let manner = any_manner(round);
     let takes = round.millis("the proxy takes to stop", 0, 2500);
     let ready_after = ready_on.after(round);
     let in_shell = format!("{}; {}", pause(lasts), accident.script());
     let first = match ready_on {
-        ReadyOn::Signal if !before => becomes_ready("proxy", ready_after) + &in_shell,
-        ReadyOn::Tcp(address) if !before => {
+        ReadySource::Signal if !before => becomes_ready("proxy", ready_after) + &in_shell,
+        ReadySource::Tcp(address) if !before => {
             let accident = Some((lasts, accident));
             tcp_server(address, ready_after, manner, takes, accident)
         }
@@ -189,11 +189,12 @@ fn a_script_that_signals_by_hand_may_fail_and_be_restarted_before_it_succeeds() 
             "\"$exitdir\" signal --ready main; ( {}{works} ); code=$?; \"$exitdir\" signal -c $code main; exit $code",
             for_the_first(1, &format!("{fails}; exit 4"))
         );
-        let main = Container::bare("main", script).after(round.millis("main starts after", 0, 150));
+        let main =
+            ContainerSpec::bare("main", script).after(round.millis("main starts after", 0, 150));
         let proxy = proxy_of(
             round,
             "--death-deps main:ok",
-            ReadyOn::Signal,
+            ReadySource::Signal,
             any_manner(round),
         );
         let pod = Pod::start(Policy::OnFailure, vec![main, proxy]);

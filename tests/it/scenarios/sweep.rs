@@ -1,6 +1,6 @@
 //! The scenario of a pod that begins in a directory where others have died: swept, it is as the first time.
 
-use crate::support::pod::kubelet::{Container, Pod, Policy};
+use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
 use crate::support::pod::main_and_proxy::{
     JOB_MAIN, JOB_PROXY, any_manner, is_done, job_main, proxy_of, rounds_with_a_proxy, work,
 };
@@ -10,7 +10,7 @@ use crate::support::sandbox::{Sandbox, Start};
 use crate::support::signals::KILL;
 
 /// A tombstone that somebody else left, in every state there is.
-fn foreign_corpses() -> Vec<(&'static str, &'static str)> {
+fn foreign_tombstones() -> Vec<(&'static str, &'static str)> {
     let lock = "Lock: fcntl 6f1c9a3e-0000-0000-0000-000000000000 8:1 131\n";
     let began = "Waiting: \"2026-11-20T21:29:27.101220417Z\"\n";
     let born = "Born: \"2026-11-20T21:29:27.955560995Z\"\n";
@@ -53,7 +53,7 @@ fn foreign_corpses() -> Vec<(&'static str, &'static str)> {
 
 /// Kills the supervisors of a first pod, so that its tombstones are lost ones of this boot.
 fn leave_lost_ones(round: &Round, sandbox: Sandbox) -> Sandbox {
-    let slow = |name: &str, options: &str| Container::new(name, options, SERVE);
+    let slow = |name: &str, options: &str| ContainerSpec::new(name, options, SERVE);
     let doing = round.pick("main was", &["waiting", "running"]);
     let proxy = if doing == "waiting" {
         "--ready-on signal"
@@ -86,7 +86,7 @@ fn after_a_sweep_a_pod_begins_as_the_first_time() {
         } else {
             std::fs::create_dir(sandbox.dir()).unwrap();
             for name in ["main", "proxy"] {
-                let (what, text) = round.pick(name, &foreign_corpses());
+                let (what, text) = round.pick(name, &foreign_tombstones());
                 assert!(!what.is_empty());
                 std::fs::write(sandbox.dir().join(name), text).unwrap();
             }

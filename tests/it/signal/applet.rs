@@ -328,12 +328,12 @@ fn another_user_can_signal_a_life_and_replace_a_corpse() {
     let _main = sandbox
         .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
         .start();
-    sandbox.signal(["-c", "1", "corpse"]).finish();
+    sandbox.signal(["-c", "1", "dead"]).finish();
     sandbox.await_key("main", "Born");
     for (arguments, name, key) in [
         (["signal", "-r", "main"], "main", "Ready"),
         (["signal", "-c2", "main"], "main", "Died"),
-        (["signal", "-c2", "corpse"], "corpse", "Died"),
+        (["signal", "-c2", "dead"], "dead", "Died"),
     ] {
         let ended = as_nobody(&sandbox, &binary).args(arguments).finish();
         assert_eq!(
@@ -343,7 +343,7 @@ fn another_user_can_signal_a_life_and_replace_a_corpse() {
         );
         assert!(sandbox.key(name, key).is_some(), "{arguments:?}");
     }
-    assert_eq!(sandbox.wait(["-x", "corpse", "-t", "0"]).finish().status, 2);
+    assert_eq!(sandbox.wait(["-x", "dead", "-t", "0"]).finish().status, 2);
 }
 
 #[test]
@@ -459,7 +459,7 @@ fn a_probe_passes_its_status_and_output_through_and_speaks_only_when_it_succeeds
 fn a_probe_without_a_living_exitdir_run_does_not_run() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).unwrap();
-    sandbox.signal(["-c", "1", "corpse"]).finish();
+    sandbox.signal(["-c", "1", "dead"]).finish();
     std::fs::write(
         sandbox.dir().join("foreign"),
         "Born: \"2026-11-20T21:29:27Z\"\n",
@@ -469,7 +469,7 @@ fn a_probe_without_a_living_exitdir_run_does_not_run() {
     sandbox.await_key("lost", "Born");
     main.send(KILL);
     main.end();
-    for name in ["absent", "corpse", "foreign", "lost"] {
+    for name in ["absent", "dead", "foreign", "lost"] {
         let before = sandbox.tombstone(name);
         let ended = sandbox
             .signal(["--ready", name, "--", "echo", "ran"])
@@ -478,7 +478,7 @@ fn a_probe_without_a_living_exitdir_run_does_not_run() {
         assert_eq!(ended.stdout, "", "{name}: the probe ran");
         assert_eq!(sandbox.tombstone(name), before, "{name}");
     }
-    assert_eq!(sandbox.entries(), ["corpse", "foreign", "lost"]);
+    assert_eq!(sandbox.entries(), ["dead", "foreign", "lost"]);
 }
 
 #[test]
@@ -498,10 +498,10 @@ fn a_probe_that_outlives_its_life_does_not_raise_the_dead() {
     wait_until("the probe runs", || marker.exists());
     main.send(TERM);
     assert_eq!(main.end().status, 143);
-    let corpse = sandbox.tombstone("main");
+    let record = sandbox.tombstone("main");
     drop(writer);
     assert_sentence(&probe.end(), "exitdir-signal", 125);
-    assert_eq!(sandbox.tombstone("main"), corpse);
+    assert_eq!(sandbox.tombstone("main"), record);
 }
 
 #[test]

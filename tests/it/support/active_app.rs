@@ -19,17 +19,17 @@ pub const FAIL: &str =
     "echo $$ >>starts; test $(wc -l <starts) -gt $(wc -l <failures) || exit 3; exec sleep 60";
 
 /// `exitdir-run` over a command that runs while `a` exists, in the sandbox's own directory.
-pub struct App {
+pub struct ActiveApp {
     pub running: Running,
     pub sandbox: Sandbox,
 }
 
-struct AsItStands<'a> {
-    app: &'a App,
+struct WithState<'a> {
+    app: &'a ActiveApp,
     what: String,
 }
 
-impl Display for AsItStands<'_> {
+impl Display for WithState<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let (state, starts) = (self.app.state(), self.app.starts().len());
         let said = self.app.read("stderr");
@@ -37,23 +37,23 @@ impl Display for AsItStands<'_> {
     }
 }
 
-impl App {
+impl ActiveApp {
     /// `-n x --active-while a OPTIONS -- sh -c SCRIPT`.
-    pub fn start(options: &str, script: &str) -> App {
-        App::begin(Sandbox::new(), options, script)
+    pub fn start(options: &str, script: &str) -> ActiveApp {
+        ActiveApp::begin(Sandbox::new(), options, script)
     }
 
-    pub fn active(options: &str, script: &str) -> App {
+    pub fn active(options: &str, script: &str) -> ActiveApp {
         let sandbox = Sandbox::new();
         sandbox.touch("a");
-        let app = App::begin(sandbox, options, script);
+        let app = ActiveApp::begin(sandbox, options, script);
         app.await_starts(1);
         app
     }
 
-    pub fn begin(sandbox: Sandbox, options: &str, script: &str) -> App {
+    pub fn begin(sandbox: Sandbox, options: &str, script: &str) -> ActiveApp {
         let command = sandbox.applet("run");
-        App::of(
+        ActiveApp::of(
             sandbox,
             command,
             &format!("-n x --active-while a {options}"),
@@ -61,7 +61,7 @@ impl App {
         )
     }
 
-    pub fn of(sandbox: Sandbox, mut command: Command, options: &str, script: &str) -> App {
+    pub fn of(sandbox: Sandbox, mut command: Command, options: &str, script: &str) -> ActiveApp {
         let running = command
             .args(["--poll", "off"])
             .args(options.split_whitespace())
@@ -71,7 +71,7 @@ impl App {
             .stdout(Stdio::null())
             .stderr(fs::File::create(sandbox.path("stderr")).unwrap())
             .start();
-        App { running, sandbox }
+        ActiveApp { running, sandbox }
     }
 
     pub fn touch(&self, name: &str) {
@@ -109,12 +109,12 @@ impl App {
     }
 
     /// What is waited for, and, when it is written out, how things stand instead.
-    fn as_it_stands(&self, what: String) -> impl Display {
-        AsItStands { app: self, what }
+    fn with_state(&self, what: String) -> impl Display {
+        WithState { app: self, what }
     }
 
     pub fn await_starts(&self, count: usize) {
-        wait_until(self.as_it_stands(format!("start {count}")), || {
+        wait_until(self.with_state(format!("start {count}")), || {
             self.starts().len() >= count
         });
     }
@@ -128,7 +128,7 @@ impl App {
 
     #[track_caller]
     pub fn await_state(&self, state: State) {
-        wait_until(self.as_it_stands(format!("{state:?}")), || {
+        wait_until(self.with_state(format!("{state:?}")), || {
             self.state() == Some(state)
         });
     }
@@ -141,7 +141,7 @@ impl App {
     }
 
     pub fn await_said(&self, words: &str, count: usize) {
-        let what = self.as_it_stands(format!("{words}, {count} times"));
+        let what = self.with_state(format!("{words}, {count} times"));
         wait_until(what, || self.read("stderr").matches(words).count() >= count);
     }
 
@@ -175,7 +175,7 @@ impl App {
     }
 
     pub fn ended(self) -> (Ended, Sandbox) {
-        let App { running, sandbox } = self;
+        let ActiveApp { running, sandbox } = self;
         let mut ended = running.end();
         ended.stderr = fs::read_to_string(sandbox.path("stderr")).unwrap();
         for pid in sandbox.lines("starts") {

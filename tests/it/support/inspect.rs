@@ -1,6 +1,6 @@
 //! What can be seen of an applet from outside: the sentence and the keys it leaves, and whether it sleeps.
 
-use crate::support::proc::{Process, has_inotify, state_of};
+use crate::support::proc::{ProcStat, has_inotify, state_of};
 use crate::support::sandbox::{Ended, Running, Sandbox, wait_until};
 use crate::support::signals::{CONT, STOP};
 
@@ -29,7 +29,7 @@ pub fn sleeps_in_its_watch(pid: i32) -> bool {
 
 /// Whether an applet sleeps.
 pub fn sleeps(pid: i32) -> bool {
-    let process = Process::of(pid);
+    let process = ProcStat::of(pid);
     process.is_some_and(|process| process.name.starts_with("exitdir") && process.state == 'S')
 }
 
@@ -45,9 +45,9 @@ pub fn stop(process: &Running) {
 }
 
 /// Does something while a process stands still, so that the process finds all of it at once.
-pub fn while_stopped(process: &Running, deed: impl FnOnce()) {
+pub fn while_stopped(process: &Running, action: impl FnOnce()) {
     stop(process);
-    deed();
+    action();
     process.send(CONT);
 }
 

@@ -89,7 +89,7 @@ pub fn all_passed_on() -> Vec<i32> {
 }
 
 /// A life of `main` whose command listens.
-pub struct Life {
+pub struct ListeningLife {
     pub running: Running,
     /// exitdir-run, which need not be what was started.
     pub pid: i32,
@@ -136,22 +136,22 @@ pub fn command_of(sandbox: &Sandbox, before: &[&str], line: &[String]) -> Comman
     command
 }
 
-impl Life {
-    pub fn start(options: &str) -> Life {
-        Life::start_as(options, "")
+impl ListeningLife {
+    pub fn start(options: &str) -> ListeningLife {
+        ListeningLife::start_as(options, "")
     }
 
-    pub fn start_as(options: &str, manner: &str) -> Life {
+    pub fn start_as(options: &str, manner: &str) -> ListeningLife {
         let sandbox = Sandbox::new();
         let line = listening(&sandbox, options, manner);
         let running = command_of(&sandbox, &[], &line).start();
         let pid = running.pid();
-        Life::of(sandbox, running, pid)
+        ListeningLife::of(sandbox, running, pid)
     }
 
     /// The life of this exitdir-run, once its command listens.
-    pub fn of(sandbox: Sandbox, running: Running, pid: i32) -> Life {
-        let life = Life {
+    pub fn of(sandbox: Sandbox, running: Running, pid: i32) -> ListeningLife {
+        let life = ListeningLife {
             running,
             pid,
             sandbox,
@@ -161,7 +161,7 @@ impl Life {
     }
 
     pub fn await_up(&self) {
-        wait_until("the command listens", || self.times_up() > 0);
+        wait_until("the command listens", || self.start_count() > 0);
         // The command can be quicker than the record of its birth.
         self.sandbox.await_key("main", "Ready");
     }
@@ -170,20 +170,20 @@ impl Life {
         self.sandbox.read(name)
     }
 
-    pub fn times_up(&self) -> usize {
+    pub fn start_count(&self) -> usize {
         self.log("cmd").lines().filter(|line| *line == "up").count()
     }
 
     /// What a listener has got, in its order.
-    pub fn heard_by(&self, name: &str) -> Vec<i32> {
+    pub fn received_by(&self, name: &str) -> Vec<i32> {
         self.log(name)
             .lines()
             .filter_map(|line| line.parse().ok())
             .collect()
     }
 
-    pub fn heard(&self) -> Vec<i32> {
-        self.heard_by("cmd")
+    pub fn received(&self) -> Vec<i32> {
+        self.received_by("cmd")
     }
 
     pub fn send(&self, signals: &[i32]) {
@@ -192,32 +192,32 @@ impl Life {
 
     /// Sends a signal and waits until the command has another one of the number.
     pub fn send_and_await(&self, signal: i32, number: i32) {
-        let count = |heard: Vec<i32>| heard.into_iter().filter(|s| *s == number).count();
-        let before = count(self.heard());
+        let count = |received: Vec<i32>| received.into_iter().filter(|s| *s == number).count();
+        let before = count(self.received());
         self.send(&[signal]);
         wait_until(format!("{number} comes for {signal}"), || {
-            count(self.heard()) > before
+            count(self.received()) > before
         });
     }
 
     /// Waits until the command has got a signal as often as that.
     pub fn await_times(&self, number: i32, times: usize) {
         wait_until(format!("{number} comes {times} times"), || {
-            let heard = self.heard().into_iter().filter(|s| *s == number);
-            heard.count() >= times
+            let received = self.received().into_iter().filter(|s| *s == number);
+            received.count() >= times
         });
     }
 
     /// Everything that the command gets for what happened until now.
-    pub fn all_heard(&self) -> Vec<i32> {
+    pub fn all_received(&self) -> Vec<i32> {
         self.send_and_await(LAST, LAST);
-        let mut heard = self.heard();
-        assert_eq!(heard.pop(), Some(LAST));
-        heard
+        let mut received = self.received();
+        assert_eq!(received.pop(), Some(LAST));
+        received
     }
 
     /// Something that the stop is for.
-    pub fn strike(&self) {
+    pub fn trigger_stop(&self) {
         let ended = self.sandbox.signal(["dep"]).finish();
         assert_eq!(ended.status, 0, "{ended:?}");
         self.sandbox.await_key("main", "Cause");

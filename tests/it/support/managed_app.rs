@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Two changes that are further apart than that may be two; those that are to be one must be much closer.
-pub const QUIET: Duration = Duration::from_millis(100);
+pub const DEBOUNCE: Duration = Duration::from_millis(100);
 
 /// What the command says in its log: how it came to its configuration, and what that is.
 pub const SERVER: &str = "trap 'echo reloaded $(cat $CONF) >>\"$LOG\"' HUP; \
@@ -20,45 +20,51 @@ pub const SLEEPER: &str = "echo started $(cat $CONF) >>\"$LOG\"; exec sleep 60";
 
 /// What the command gets when there is a new configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum ReloadBy {
     Restart,
     Hup,
 }
 
-impl Way {
+impl ReloadBy {
     pub fn words(self) -> [&'static str; 4] {
         match self {
-            Way::Restart => ["--", "sh", "-c", SLEEPER],
-            Way::Hup => ["--", "sh", "-c", SERVER],
+            ReloadBy::Restart => ["--", "sh", "-c", SLEEPER],
+            ReloadBy::Hup => ["--", "sh", "-c", SERVER],
         }
     }
 
     /// The command's line about another configuration than the first.
     pub fn line(self, text: &str) -> String {
         match self {
-            Way::Restart => format!("started {text}"),
-            Way::Hup => format!("reloaded {text}"),
+            ReloadBy::Restart => format!("started {text}"),
+            ReloadBy::Hup => format!("reloaded {text}"),
         }
     }
 }
 
 /// `exitdir-run` over a command that says what it is configured with.
-pub struct App {
+pub struct ConfiguredApp {
     pub running: Running,
     pub sandbox: Sandbox,
-    way: Way,
+    way: ReloadBy,
 }
 
-impl App {
+impl ConfiguredApp {
     /// `conf` is what the command reads.
-    pub fn start(sandbox: Sandbox, way: Way, conf: &str, words: &[&str]) -> App {
+    pub fn start(sandbox: Sandbox, way: ReloadBy, conf: &str, words: &[&str]) -> ConfiguredApp {
         let run = sandbox.applet("run");
-        App::of(sandbox, run, way, conf, words)
+        ConfiguredApp::of(sandbox, run, way, conf, words)
     }
 
-    pub fn of(sandbox: Sandbox, mut run: Command, way: Way, conf: &str, words: &[&str]) -> App {
+    pub fn of(
+        sandbox: Sandbox,
+        mut run: Command,
+        way: ReloadBy,
+        conf: &str,
+        words: &[&str],
+    ) -> ConfiguredApp {
         let stderr = fs::File::create(sandbox.path("stderr")).unwrap();
-        if way == Way::Hup {
+        if way == ReloadBy::Hup {
             run.args(["--on-config", "HUP"]);
         }
         run.args(["--poll", "off"])
@@ -70,7 +76,7 @@ impl App {
             .stdout(Stdio::null())
             .stderr(stderr);
         let running = run.start();
-        App {
+        ConfiguredApp {
             running,
             sandbox,
             way,
@@ -78,11 +84,11 @@ impl App {
     }
 
     /// With a source and its copy in `run`, as most of them are.
-    pub fn copying(way: Way, words: &[&str]) -> App {
+    pub fn copying(way: ReloadBy, words: &[&str]) -> ConfiguredApp {
         let sandbox = Sandbox::new();
         write(&sandbox, "app.conf", "1");
         let config = ["--config", "app.conf=run/app.conf"];
-        let app = App::start(sandbox, way, "run/app.conf", &[&config, words].concat());
+        let app = ConfiguredApp::start(sandbox, way, "run/app.conf", &[&config, words].concat());
         app.await_log(&["started 1"]);
         app
     }

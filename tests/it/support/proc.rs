@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// A process as `/proc/PID/stat` shows it.
 #[derive(Debug, Clone)]
-pub struct Process {
+pub struct ProcStat {
     pub pid: i32,
     pub name: String,
     /// As in `ps`.
@@ -17,9 +17,9 @@ pub struct Process {
     pub session: i32,
 }
 
-impl Process {
+impl ProcStat {
     /// `None` if there is no process of this id.
-    pub fn of(pid: i32) -> Option<Process> {
+    pub fn of(pid: i32) -> Option<ProcStat> {
         let stat = read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name stands in parentheses and may hold anything.
         let (before, after) = stat.rsplit_once(") ")?;
@@ -27,7 +27,7 @@ impl Process {
         let mut fields = after.split(' ');
         let state = fields.next()?.chars().next()?;
         let mut number = || fields.next()?.parse().ok();
-        Some(Process {
+        Some(ProcStat {
             pid,
             name: name.to_owned(),
             state,
@@ -38,14 +38,14 @@ impl Process {
     }
 
     /// All that there are.
-    pub fn all() -> Vec<Process> {
+    pub fn all() -> Vec<ProcStat> {
         let Ok(entries) = read_dir("/proc") else {
             return Vec::new();
         };
         entries
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter_map(Process::of)
+            .filter_map(ProcStat::of)
             .collect()
     }
 
@@ -61,7 +61,7 @@ impl Process {
 
 /// The state of a process, as in `ps`.
 pub fn state_of(pid: i32) -> Option<char> {
-    Process::of(pid).map(|process| process.state)
+    ProcStat::of(pid).map(|process| process.state)
 }
 
 /// Whether no process of this id is left but perhaps one that was not reaped.
@@ -69,7 +69,7 @@ pub fn state_of(pid: i32) -> Option<char> {
 pub fn is_gone(pid: impl Display) -> bool {
     let pid = pid.to_string();
     let pid = pid.trim().parse().expect("a process id");
-    Process::of(pid).is_none_or(|process| process.has_ended())
+    ProcStat::of(pid).is_none_or(|process| process.has_ended())
 }
 
 #[track_caller]

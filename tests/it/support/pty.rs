@@ -1,7 +1,7 @@
 //! A pseudo-terminal that a test drives as a person would: it types, presses keys, reads what is shown, and looks
 //! who has the foreground. Echo is off, so what is shown is output alone.
 
-use crate::support::proc::Process;
+use crate::support::proc::ProcStat;
 use crate::support::sandbox::{Running, Start, eventually, wait_until};
 use crate::support::signals::{KILL, send_if_there};
 use rustix::fs::OFlags;
@@ -92,7 +92,7 @@ impl Terminal {
     }
 
     /// The living processes of the session.
-    pub fn processes(&self) -> Vec<Process> {
+    pub fn processes(&self) -> Vec<ProcStat> {
         processes_of(self.session_id())
     }
 
@@ -103,14 +103,14 @@ impl Terminal {
     }
 
     /// The one process of this name in the session.
-    pub fn process(&self, name: &str) -> Option<Process> {
+    pub fn process(&self, name: &str) -> Option<ProcStat> {
         self.processes()
             .into_iter()
             .find(|process| process.name == name)
     }
 
     /// Waits until a process of this name sleeps in the foreground.
-    pub fn await_foreground(&self, name: &str) -> Process {
+    pub fn await_foreground(&self, name: &str) -> ProcStat {
         eventually(format!("{name} sleeps in the foreground"), || {
             let process = self.process(name)?;
             (process.state == 'S' && process.group == self.foreground()).then_some(process)
@@ -129,9 +129,9 @@ impl Terminal {
     }
 
     /// Waits until a process of this name is stopped.
-    pub fn await_stopped(&self, name: &str) -> Process {
+    pub fn await_stopped(&self, name: &str) -> ProcStat {
         eventually(format!("{name} is stopped"), || {
-            self.process(name).filter(Process::is_stopped)
+            self.process(name).filter(ProcStat::is_stopped)
         })
     }
 
@@ -152,7 +152,7 @@ impl Drop for Terminal {
         // What was started is reaped after this, so nobody else can lead a session of its number.
         let sessions = [self.session_id(), started.pid()];
         wait_until("nobody is left in the session", || {
-            let left: Vec<Process> = sessions.into_iter().flat_map(processes_of).collect();
+            let left: Vec<ProcStat> = sessions.into_iter().flat_map(processes_of).collect();
             for process in &left {
                 send_if_there(process.pid, KILL);
             }
@@ -161,8 +161,8 @@ impl Drop for Terminal {
     }
 }
 
-fn processes_of(session: i32) -> Vec<Process> {
-    let mut processes = Process::all();
+fn processes_of(session: i32) -> Vec<ProcStat> {
+    let mut processes = ProcStat::all();
     processes.retain(|process| process.session == session && !process.has_ended());
     processes
 }

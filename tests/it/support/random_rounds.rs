@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const ROUNDS: u64 = 20;
 /// Far less than the ten seconds after which a slow look would have found it too.
-pub const SOON: Duration = Duration::from_secs(5);
+pub const BEFORE_RESCAN: Duration = Duration::from_secs(5);
 
 /// One round of a scenario: a source of chance that remembers what it has given out.
 pub struct Round {

@@ -1,44 +1,47 @@
-//! Who plays in many tests: a command that keeps a diary, and the dead.
+//! Who plays in many tests: a command that keeps a record, and the dead.
 
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use std::process::Command;
 
 /// A command that says in a file what happens to it, and ends when a file called `end` appears.
-pub struct Diarist {
+pub struct Recorder {
     pub sandbox: Sandbox,
     pub running: Running,
 }
 
-impl Diarist {
+impl Recorder {
     /// `traps` is what it does before it says `up`.
-    pub fn start(traps: &str, prepare: impl FnOnce(&Sandbox) -> Command) -> Diarist {
+    pub fn start(traps: &str, prepare: impl FnOnce(&Sandbox) -> Command) -> Recorder {
         let sandbox = Sandbox::new();
         let script = format!(
-            "{traps}; echo up >> \"$DIARY\"; while test -d \"$SANDBOX\" && ! test -e \"$SANDBOX/end\"; do sleep 0.01; done; exit 5"
+            "{traps}; echo up >> \"$RECORD\"; while test -d \"$SANDBOX\" && ! test -e \"$SANDBOX/end\"; do sleep 0.01; done; exit 5"
         );
         let mut command = prepare(&sandbox);
         command
             .args(["--", "sh", "-c", &script])
-            .env("DIARY", sandbox.path("diary"))
+            .env("RECORD", sandbox.path("record"))
             .env("SANDBOX", sandbox.path("."));
-        let diarist = Diarist {
+        let recorder = Recorder {
             running: command.start(),
             sandbox,
         };
-        diarist.await_entry("up");
+        recorder.await_entry("up");
         // CMD can be quicker than the record of its birth.
-        diarist.sandbox.await_key("main", "Ready");
-        diarist
+        recorder.sandbox.await_key("main", "Ready");
+        recorder
     }
 
     pub fn await_entry(&self, entry: &str) {
-        wait_until(format!("the diary says {entry}"), || {
-            self.sandbox.lines("diary").iter().any(|line| line == entry)
+        wait_until(format!("the record says {entry}"), || {
+            self.sandbox
+                .lines("record")
+                .iter()
+                .any(|line| line == entry)
         });
     }
 
-    pub fn diary(&self) -> Vec<String> {
-        self.sandbox.lines("diary")
+    pub fn record(&self) -> Vec<String> {
+        self.sandbox.lines("record")
     }
 
     pub fn let_go(&self) {

@@ -3,7 +3,7 @@
 
 use crate::support::inspect::{sleeps, sleeps_in_its_watch};
 use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
-use crate::support::proc::{Process, is_gone, state_of};
+use crate::support::proc::{ProcStat, is_gone, state_of};
 use crate::support::pty::{CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, Terminal};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Sandbox, Start, binary, eventually, wait_until};
@@ -68,7 +68,7 @@ impl Shell<'_> {
     }
 
     /// Everybody but the shell.
-    fn jobs(&self) -> Vec<Process> {
+    fn jobs(&self) -> Vec<ProcStat> {
         let mut processes = self.terminal.processes();
         processes.retain(|process| process.pid != self.terminal.pid());
         processes
@@ -78,14 +78,14 @@ impl Shell<'_> {
     fn await_all_stopped(&self) {
         wait_until("all jobs are stopped", || {
             let jobs = self.jobs();
-            !jobs.is_empty() && jobs.iter().all(Process::is_stopped)
+            !jobs.is_empty() && jobs.iter().all(ProcStat::is_stopped)
         });
     }
 
     fn await_all_running(&self) {
         wait_until("all jobs run", || {
             let jobs = self.jobs();
-            !jobs.is_empty() && !jobs.iter().any(Process::is_stopped)
+            !jobs.is_empty() && !jobs.iter().any(ProcStat::is_stopped)
         });
     }
 

@@ -280,7 +280,7 @@ fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
         );
     }
     let patient = start_wait(&sandbox, &["--keep-waiting", "main:ok"]);
-    let corpse = start_wait(&sandbox, &["main:ready"]);
+    let for_ready = start_wait(&sandbox, &["main:ready"]);
     let dying = start_wait(&sandbox, &["db:ready"]);
     let keeping = start_wait(&sandbox, &["db:ready", "--keep-waiting"]);
 
@@ -297,7 +297,7 @@ fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
     assert_eq!(keeping.end().status, 0);
     assert_eq!(sandbox.run(["-n", "main", "--", "true"]).finish().status, 0);
     assert_eq!(patient.end().status, 0);
-    drop(corpse);
+    drop(for_ready);
 }
 
 /// Waits until a waiter has seen all that has happened so far: it has nothing to read and sleeps.

@@ -8,7 +8,7 @@ use std::time::Duration;
 #[test]
 fn a_waiting_applet_wakes_at_most_once_in_10_seconds_and_an_idle_supervisor_not_once_in_30() {
     const WINDOW: Duration = Duration::from_secs(30);
-    const ALLOWED: u64 = 4;
+    const ALLOWED_WAKES: u64 = 4;
     let sandbox = Sandbox::new();
     let other = Sandbox::new();
     let watching: Vec<(&str, Running)> = vec![
@@ -74,6 +74,6 @@ fn a_waiting_applet_wakes_at_most_once_in_10_seconds_and_an_idle_supervisor_not_
             assert!(woken <= allowed, "{what} woke {woken} times in {WINDOW:?}");
         }
     };
-    woken(&watching, &before.0, ALLOWED);
+    woken(&watching, &before.0, ALLOWED_WAKES);
     woken(&idle, &before.1, 0);
 }

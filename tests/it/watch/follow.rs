@@ -52,7 +52,7 @@ fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
     std::fs::create_dir(sandbox.dir()).unwrap();
     for at in 0..300 {
         std::fs::write(
-            sandbox.dir().join(format!("corpse{at}")),
+            sandbox.dir().join(format!("dead{at}")),
             "ExitCode: 0\nDied: \"d\"\n",
         )
         .unwrap();

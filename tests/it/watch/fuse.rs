@@ -17,17 +17,17 @@ const LAGGING: [&str; 2] = ["-o", "attr_timeout=3,entry_timeout=3,negative_timeo
 const FORWARDING: [&str; 2] = ["--enable-lock-forwarding", "--multithreaded"];
 /// A slow look of 1 s and a mount that withholds for 3 s come before this, on a busy machine too; the
 /// slow look of a local file system does not.
-const SOON: Duration = Duration::from_secs(9);
+const BEFORE_RESCAN: Duration = Duration::from_secs(9);
 
 /// A bindfs mount in front of the graveyard, gone with the value.
-struct Mirror {
+struct BindfsMount {
     front: PathBuf,
     _bindfs: Running,
 }
 
-impl Mirror {
+impl BindfsMount {
     /// Mounts it; `None`, said loudly, where that is not possible.
-    fn mount(sandbox: &Sandbox, options: &[&str]) -> Option<Mirror> {
+    fn mount(sandbox: &Sandbox, options: &[&str]) -> Option<BindfsMount> {
         let front = sandbox.path("front");
         std::fs::create_dir(sandbox.dir()).unwrap();
         std::fs::create_dir(&front).unwrap();
@@ -46,16 +46,16 @@ impl Mirror {
             .args(options)
             .args([&sandbox.dir(), &front])
             .start();
-        let mirror = Mirror {
+        let mount = BindfsMount {
             front,
             _bindfs: bindfs,
         };
         eventually("the mount is there", || {
-            device(&mirror.front)
+            device(&mount.front)
                 .filter(|now| Some(*now) != bare)
                 .map(|_| ())
         });
-        Some(mirror)
+        Some(mount)
     }
 
     /// The same command, but what it calls the exit directory is the mount.
@@ -64,7 +64,7 @@ impl Mirror {
     }
 }
 
-impl Drop for Mirror {
+impl Drop for BindfsMount {
     fn drop(&mut self) {
         // Before bindfs ends: a mount without its process answers every call with ENOTCONN.
         let unmounted = Command::new("umount").arg("-l").arg(&self.front).status();
@@ -93,17 +93,17 @@ impl Side {
         }
     }
 
-    fn of<'c>(self, mirror: &Mirror, command: &'c mut Command) -> &'c mut Command {
+    fn of<'c>(self, mount: &BindfsMount, command: &'c mut Command) -> &'c mut Command {
         match self {
             Side::Behind => command,
-            Side::Front => mirror.in_front(command),
+            Side::Front => mount.in_front(command),
         }
     }
 }
 
 /// The STATE that `exitdir-status` shows for a name to somebody on this side.
-fn state(sandbox: &Sandbox, mirror: &Mirror, side: Side, name: &str) -> String {
-    let ended = side.of(mirror, &mut sandbox.applet("status")).finish();
+fn state(sandbox: &Sandbox, mount: &BindfsMount, side: Side, name: &str) -> String {
+    let ended = side.of(mount, &mut sandbox.applet("status")).finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
     let line = ended
         .stdout
@@ -114,20 +114,20 @@ fn state(sandbox: &Sandbox, mirror: &Mirror, side: Side, name: &str) -> String {
 }
 
 /// Waits until somebody on this side sees the state: a mount may withhold it for a while.
-fn await_state(sandbox: &Sandbox, mirror: &Mirror, side: Side, name: &str, wanted: &str) {
+fn await_state(sandbox: &Sandbox, mount: &BindfsMount, side: Side, name: &str, wanted: &str) {
     wait_until(format!("{name} is {wanted} seen from {side:?}"), || {
         let ended = side
-            .of(mirror, &mut sandbox.wait(["-t", "0"]))
+            .of(mount, &mut sandbox.wait(["-t", "0"]))
             .arg(format!("{name}:{wanted}"))
             .finish();
         ended.status == 0
     });
-    assert_eq!(state(sandbox, mirror, side, name), wanted);
+    assert_eq!(state(sandbox, mount, side, name), wanted);
 }
 
-fn life(sandbox: &Sandbox, mirror: &Mirror, side: Side, name: &str) -> Running {
+fn life(sandbox: &Sandbox, mount: &BindfsMount, side: Side, name: &str) -> Running {
     let run = side
-        .of(mirror, &mut sandbox.run(["-n", name, "--", "sleep", "60"]))
+        .of(mount, &mut sandbox.run(["-n", name, "--", "sleep", "60"]))
         .start();
     sandbox.await_key(name, "Ready");
     run
@@ -142,7 +142,11 @@ fn kill(life: Running) {
 fn ends_soon(waiting: Vec<(&str, Running)>, since: Instant) -> Vec<Ended> {
     let ends = waiting.into_iter().map(|(what, process)| {
         let ended = process.end();
-        assert!(since.elapsed() < SOON, "{what}: {:?}", since.elapsed());
+        assert!(
+            since.elapsed() < BEFORE_RESCAN,
+            "{what}: {:?}",
+            since.elapsed()
+        );
         ended
     });
     ends.collect()
@@ -150,10 +154,10 @@ fn ends_soon(waiting: Vec<(&str, Running)>, since: Instant) -> Vec<Ended> {
 
 fn assert_that_followers_in_front_see_what_happens_behind(options: &[&str]) {
     let sandbox = Sandbox::new();
-    let Some(mirror) = Mirror::mount(&sandbox, options) else {
+    let Some(mount) = BindfsMount::mount(&sandbox, options) else {
         return;
     };
-    let main = life(&sandbox, &mirror, Side::Behind, "main");
+    let main = life(&sandbox, &mount, Side::Behind, "main");
     let waiting: Vec<(&str, Running)> = [
         ("wait for a file", sandbox.wait(["-x", "--print", "said"])),
         (
@@ -171,7 +175,7 @@ fn assert_that_followers_in_front_see_what_happens_behind(options: &[&str]) {
         ),
     ]
     .into_iter()
-    .map(|(what, mut command)| (what, mirror.in_front(&mut command).start()))
+    .map(|(what, mut command)| (what, mount.in_front(&mut command).start()))
     .collect();
     waiting.iter().for_each(|(_, process)| await_sleep(process));
     let since = Instant::now();
@@ -216,26 +220,26 @@ fn followers_in_front_of_a_mount_that_forwards_locks_react_with_the_slow_look() 
 /// A life on one side, followed from the other, to its orderly end.
 fn assert_that_the_living_are_never_lost(options: &[&str], home: Side) {
     let sandbox = Sandbox::new();
-    let Some(mirror) = Mirror::mount(&sandbox, options) else {
+    let Some(mount) = BindfsMount::mount(&sandbox, options) else {
         return;
     };
-    let main = life(&sandbox, &mirror, home, "main");
+    let main = life(&sandbox, &mount, home, "main");
     let away = home.other();
-    await_state(&sandbox, &mirror, away, "main", "ready");
+    await_state(&sandbox, &mount, away, "main", "ready");
     let waiting: Vec<Running> = ["main:lost", "main:died", ":lost"]
         .map(|condition| {
-            away.of(&mirror, &mut sandbox.wait(["-t", "2s", condition]))
+            away.of(&mount, &mut sandbox.wait(["-t", "2s", condition]))
                 .start()
         })
         .into();
     let follower = away
         .of(
-            &mirror,
+            &mount,
             &mut sandbox.run(["--death-deps", "main", "--", "sleep", "60"]),
         )
         .start();
     let waits = away
-        .of(&mirror, &mut sandbox.wait(["-x", "--print", "main"]))
+        .of(&mount, &mut sandbox.wait(["-x", "--print", "main"]))
         .start();
     for process in waiting {
         let ended = process.end();
@@ -244,7 +248,7 @@ fn assert_that_the_living_are_never_lost(options: &[&str], home: Side) {
     await_sleep(&follower);
     await_sleep(&waits);
     for side in [home, away] {
-        assert_eq!(state(&sandbox, &mirror, side, "main"), "ready", "{side:?}");
+        assert_eq!(state(&sandbox, &mount, side, "main"), "ready", "{side:?}");
     }
     let since = Instant::now();
     main.send(TERM);
@@ -289,19 +293,15 @@ fn a_killed_supervisor_is_lost_only_to_those_who_see_its_lock_where_it_was_taken
     for options in [&[][..], &LAGGING, &FORWARDING] {
         for home in [Side::Behind, Side::Front] {
             let sandbox = Sandbox::new();
-            let Some(mirror) = Mirror::mount(&sandbox, options) else {
+            let Some(mount) = BindfsMount::mount(&sandbox, options) else {
                 return;
             };
-            let main = life(&sandbox, &mirror, home, "main");
-            await_state(&sandbox, &mirror, home.other(), "main", "ready");
+            let main = life(&sandbox, &mount, home, "main");
+            await_state(&sandbox, &mount, home.other(), "main", "ready");
             kill(main);
+            assert_eq!(state(&sandbox, &mount, home, "main"), "lost", "{options:?}");
             assert_eq!(
-                state(&sandbox, &mirror, home, "main"),
-                "lost",
-                "{options:?}"
-            );
-            assert_eq!(
-                state(&sandbox, &mirror, home.other(), "main"),
+                state(&sandbox, &mount, home.other(), "main"),
                 "ready",
                 "{options:?}: a free lock proves nothing there"
             );
@@ -313,19 +313,19 @@ fn a_killed_supervisor_is_lost_only_to_those_who_see_its_lock_where_it_was_taken
 fn a_name_behind_a_mount_that_forwards_locks_is_taken_in_front_of_it_too() {
     // Not the other way round: bindfs 1.14 lets go of the lock behind with whatever is closed in front.
     let sandbox = Sandbox::new();
-    let Some(mirror) = Mirror::mount(&sandbox, &FORWARDING) else {
+    let Some(mount) = BindfsMount::mount(&sandbox, &FORWARDING) else {
         return;
     };
     let birth = |side: Side| {
-        side.of(&mirror, &mut sandbox.run(["-n", "main", "--", "true"]))
+        side.of(&mount, &mut sandbox.run(["-n", "main", "--", "true"]))
             .finish()
     };
-    let main = life(&sandbox, &mirror, Side::Behind, "main");
+    let main = life(&sandbox, &mount, Side::Behind, "main");
     for side in [Side::Behind, Side::Front] {
         let ended = birth(side);
         assert_eq!(ended.status, 125, "{side:?}: {}", ended.stderr);
     }
-    assert_eq!(state(&sandbox, &mirror, Side::Behind, "main"), "ready");
+    assert_eq!(state(&sandbox, &mount, Side::Behind, "main"), "ready");
     kill(main);
     let ended = birth(Side::Front);
     assert_eq!(ended.status, 0, "{}", ended.stderr);
@@ -334,10 +334,10 @@ fn a_name_behind_a_mount_that_forwards_locks_is_taken_in_front_of_it_too() {
 #[test]
 fn copies_backups_and_other_boots_are_lost_only_where_the_specification_says_so() {
     let sandbox = Sandbox::new();
-    let Some(mirror) = Mirror::mount(&sandbox, &[]) else {
+    let Some(mount) = BindfsMount::mount(&sandbox, &[]) else {
         return;
     };
-    let main = life(&sandbox, &mirror, Side::Behind, "main");
+    let main = life(&sandbox, &mount, Side::Behind, "main");
     let at = |name: &str| sandbox.dir().join(name);
     let copy = |to: &str| {
         let status = Command::new("cp")
@@ -360,7 +360,7 @@ fn copies_backups_and_other_boots_are_lost_only_where_the_specification_says_so(
     let expect = |name: &str, behind: &str, front: &str| {
         for (side, wanted) in [(Side::Behind, behind), (Side::Front, front)] {
             // Freshly written files may lag in front.
-            await_state(&sandbox, &mirror, side, name, wanted);
+            await_state(&sandbox, &mount, side, name, wanted);
         }
     };
     expect("main", "ready", "ready");
@@ -383,15 +383,15 @@ fn copies_backups_and_other_boots_are_lost_only_where_the_specification_says_so(
 fn the_next_life_in_front_of_a_mount_means_that_the_last_one_is_over() {
     for options in [&[][..], &LAGGING] {
         let sandbox = Sandbox::new();
-        let Some(mirror) = Mirror::mount(&sandbox, options) else {
+        let Some(mount) = BindfsMount::mount(&sandbox, options) else {
             return;
         };
-        let first = life(&sandbox, &mirror, Side::Behind, "main");
-        await_state(&sandbox, &mirror, Side::Front, "main", "ready");
-        let waits = mirror
+        let first = life(&sandbox, &mount, Side::Behind, "main");
+        await_state(&sandbox, &mount, Side::Front, "main", "ready");
+        let waits = mount
             .in_front(&mut sandbox.wait(["--print", "main"]))
             .start();
-        let follower = mirror
+        let follower = mount
             .in_front(&mut sandbox.run(["--death-deps", "main", "--", "sleep", "60"]))
             .start();
         await_sleep(&waits);
@@ -399,7 +399,7 @@ fn the_next_life_in_front_of_a_mount_means_that_the_last_one_is_over() {
         let since = Instant::now();
         first.send(TERM);
         assert_eq!(first.end().status, 143);
-        let _second = life(&sandbox, &mirror, Side::Behind, "main");
+        let _second = life(&sandbox, &mount, Side::Behind, "main");
         let ended = ends_soon(vec![("wait", waits), ("run", follower)], since);
         assert_eq!((ended[0].status, ended[1].status), (0, 143), "{ended:?}");
         // The mount may have withheld the last words of a file that has lost its name meanwhile.

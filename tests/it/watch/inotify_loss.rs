@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Far more than 250 ms on a busy machine, and less than the 10 s of a local slow look.
-const SOON: Duration = Duration::from_secs(5);
+const BEFORE_RESCAN: Duration = Duration::from_secs(5);
 
 /// The lines of stderr that speak of inotify.
 fn warnings(ended: &Ended) -> usize {
@@ -40,7 +40,11 @@ fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
         let since = Instant::now();
         sandbox.record_death("main", "3");
         let (wait, run) = (wait.end(), run.end());
-        assert!(since.elapsed() < SOON, "{script}: {:?}", since.elapsed());
+        assert!(
+            since.elapsed() < BEFORE_RESCAN,
+            "{script}: {:?}",
+            since.elapsed()
+        );
         assert_eq!(
             (wait.status, wait.stdout.as_str(), run.status),
             (3, "main failed 3\n", 143),
@@ -76,7 +80,7 @@ fn a_look_that_was_held_up_makes_nobody_deaf() {
     sandbox.record_death("main", "0");
     let since = Instant::now();
     assert_eq!(process.end().status, 0);
-    assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
+    assert!(since.elapsed() < BEFORE_RESCAN, "{:?}", since.elapsed());
 }
 
 #[test]
@@ -159,13 +163,17 @@ fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
         None => assert_eq!(sandbox.signal(["-c", "137", "main"]).finish().status, 0),
     }
     let ended = follower.end();
-    assert!(since.elapsed() < SOON, "{what}: {:?}", since.elapsed());
+    assert!(
+        since.elapsed() < BEFORE_RESCAN,
+        "{what}: {:?}",
+        since.elapsed()
+    );
     ended
 }
 
 /// With too few descriptors for a look a follower says so and ends; with too few for a look beside inotify
 /// it does without inotify; with more it has both. `from`: the first limit to try; `answer`: its status then.
-fn assert_that_no_number_of_descriptors_makes_deaf(words: &[&str], from: u32, answer: i32) {
+fn assert_answered_within_any_descriptor_limit(words: &[&str], from: u32, answer: i32) {
     for living in [false, true] {
         // A follower holds the tombstones of the living.
         let from = from + u32::from(living);
@@ -193,8 +201,8 @@ fn assert_that_no_number_of_descriptors_makes_deaf(words: &[&str], from: u32, an
 
 #[test]
 fn a_wait_without_a_descriptor_for_inotify_is_warned_and_answers() {
-    assert_that_no_number_of_descriptors_makes_deaf(&["wait", "-x", "main"], 4, 137);
-    assert_that_no_number_of_descriptors_makes_deaf(&["wait", "-x", ":died"], 4, 137);
+    assert_answered_within_any_descriptor_limit(&["wait", "-x", "main"], 4, 137);
+    assert_answered_within_any_descriptor_limit(&["wait", "-x", ":died"], 4, 137);
 }
 
 #[test]
@@ -203,11 +211,11 @@ fn a_run_without_a_descriptor_for_inotify_is_warned_and_does_not_start_its_comma
     let words = "run --birth-deps never --death-deps main -- true";
     let words: Vec<&str> = words.split(' ').collect();
     // Three, one for signals, and one to look with.
-    assert_that_no_number_of_descriptors_makes_deaf(&words, 5, 143);
+    assert_answered_within_any_descriptor_limit(&words, 5, 143);
 }
 
 /// Raises about this many events in the directory, under names that are no tombstones'.
-fn make_noise(dir: &Path, events: usize) {
+fn make_events(dir: &Path, events: usize) {
     for at in 0..events {
         // In turns: the kernel merges an event that is the same as the one before it.
         let mut file = std::fs::File::options();
@@ -217,14 +225,14 @@ fn make_noise(dir: &Path, events: usize) {
 }
 
 /// A watch of the test's own, to see what the kernel made of the noise.
-fn listen(dir: &Path) -> OwnedFd {
+fn watch_dir(dir: &Path) -> OwnedFd {
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
     inotify::add_watch(&fd, dir, WatchFlags::CREATE | WatchFlags::CLOSE_WRITE).unwrap();
     fd
 }
 
 /// Whether events were lost, and whether any told of `name`.
-fn overheard(fd: &OwnedFd, name: &str) -> (bool, bool) {
+fn events_seen(fd: &OwnedFd, name: &str) -> (bool, bool) {
     let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
     let mut reader = inotify::Reader::new(fd, &mut buffer);
     let (mut lost, mut told) = (false, false);
@@ -250,12 +258,12 @@ fn a_death_among_more_events_than_the_kernel_keeps_is_not_lost() {
     let followers = [wait, anybody, run].map(|mut command| command.start());
     followers.iter().for_each(await_sleep);
     followers.iter().for_each(stop);
-    let witness = listen(&sandbox.dir());
+    let watcher = watch_dir(&sandbox.dir());
     // A few come late or not at all, when a process that another test starts still holds the file.
-    make_noise(&sandbox.dir(), queue + queue / 8);
+    make_events(&sandbox.dir(), queue + queue / 8);
     sandbox.record_death("main", "3");
-    make_noise(&sandbox.dir(), 100);
-    assert_eq!(overheard(&witness, "main"), (true, false));
+    make_events(&sandbox.dir(), 100);
+    assert_eq!(events_seen(&watcher, "main"), (true, false));
     followers.iter().for_each(|follower| follower.send(CONT));
     let [wait, anybody, run] = followers.map(Running::end);
     wait.assert_output(3, "main failed 3\n");
@@ -300,7 +308,7 @@ fn a_supervisor_that_stands_still_is_alive_and_lost_at_once_when_it_is_killed() 
 }
 
 /// A way for a watched directory to go, and to come back.
-struct Fate {
+struct DirEvent {
     what: &'static str,
     /// Whether the directory is a mount, and of what.
     mounted: Option<&'static str>,
@@ -309,50 +317,50 @@ struct Fate {
 }
 
 /// In the scripts `$EXIT_DIR` is the directory, `$0` something of the test's own.
-const FATES: [Fate; 8] = [
-    Fate {
+const DIR_EVENTS: [DirEvent; 8] = [
+    DirEvent {
         what: "renamed",
         mounted: None,
         go: "mv \"$EXIT_DIR\" \"$0\"",
         come_back: "mkdir \"$EXIT_DIR\"",
     },
-    Fate {
+    DirEvent {
         what: "renamed and named back",
         mounted: None,
         go: "mv \"$EXIT_DIR\" \"$0\"",
         come_back: "mv \"$0\" \"$EXIT_DIR\"",
     },
-    Fate {
+    DirEvent {
         what: "its parent renamed",
         mounted: None,
         go: "mv \"${EXIT_DIR%/*}\" \"$0\"",
         come_back: "mkdir -p \"$EXIT_DIR\"",
     },
-    Fate {
+    DirEvent {
         what: "deleted",
         mounted: None,
         go: "rm -r \"$EXIT_DIR\"",
         come_back: "mkdir \"$EXIT_DIR\"",
     },
-    Fate {
+    DirEvent {
         what: "deleted and made again at once",
         mounted: None,
         go: "rm -r \"$EXIT_DIR\" && mkdir \"$EXIT_DIR\"",
         come_back: "true",
     },
-    Fate {
+    DirEvent {
         what: "a tmpfs unmounted lazily",
         mounted: Some("mount -t tmpfs -o mode=777 tmpfs \"$EXIT_DIR\""),
         go: "umount -l \"$EXIT_DIR\"",
         come_back: "mount -t tmpfs -o mode=777 tmpfs \"$EXIT_DIR\"",
     },
-    Fate {
+    DirEvent {
         what: "a bind mount unmounted lazily",
         mounted: Some("mkdir \"$0\" && mount --bind \"$0\" \"$EXIT_DIR\""),
         go: "umount -l \"$EXIT_DIR\"",
         come_back: "mount --bind \"$0\" \"$EXIT_DIR\"",
     },
-    Fate {
+    DirEvent {
         what: "another mount over it",
         mounted: None,
         go: "mount -t tmpfs -o mode=777 tmpfs \"$EXIT_DIR\"",
@@ -361,17 +369,17 @@ const FATES: [Fate; 8] = [
 ];
 
 /// An exit directory that may be a mount; nothing stays mounted when the value is gone.
-struct Place {
+struct MountableDir {
     sandbox: Sandbox,
     dir: PathBuf,
 }
 
-impl Place {
-    fn new() -> Place {
+impl MountableDir {
+    fn new() -> MountableDir {
         let sandbox = Sandbox::new();
         let dir = sandbox.path("parent").join("graveyard");
         std::fs::create_dir_all(&dir).unwrap();
-        Place { sandbox, dir }
+        MountableDir { sandbox, dir }
     }
 
     /// The same command, but with this directory.
@@ -393,7 +401,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for MountableDir {
     fn drop(&mut self) {
         // Until there is nothing to unmount: mounts lie upon each other.
         let unmount = || {
@@ -406,24 +414,24 @@ impl Drop for Place {
 }
 
 /// Whether file systems can be mounted here.
-fn mounts_are_permitted(place: &Place) -> bool {
+fn mounts_are_permitted(place: &MountableDir) -> bool {
     let trial = "mount -t tmpfs tmpfs \"$EXIT_DIR\" && umount \"$EXIT_DIR\"";
     let mut command = place.sandbox.command("sh");
     is_permitted("a mount", place.here(command.args(["-c", trial])))
 }
 
 /// A process whose stderr goes to a file, so that a test can wait for what it says.
-struct Talker {
+struct LoggedProcess {
     process: Running,
     stderr: PathBuf,
 }
 
-impl Talker {
-    fn start(place: &Place, command: &mut Command) -> Talker {
+impl LoggedProcess {
+    fn start(place: &MountableDir, command: &mut Command) -> LoggedProcess {
         let stderr = place.sandbox.path("stderr");
         let file = std::fs::File::create(&stderr).unwrap();
         let process = place.here(command).stderr(file).start();
-        Talker { process, stderr }
+        LoggedProcess { process, stderr }
     }
 
     fn said(&self) -> String {
@@ -439,7 +447,7 @@ const GONE: &str = "removed, moved or unmounted";
 const BACK: &str = "is back and watched again";
 
 /// A life in the place, once it is ready.
-fn life(place: &Place, name: &str) -> Running {
+fn life(place: &MountableDir, name: &str) -> Running {
     let mut command = place.sandbox.run(["-n", name, "--", "sleep", "60"]);
     let run = place.here(&mut command).start();
     wait_until("it is ready", || place.text(name).contains("Ready"));
@@ -447,34 +455,34 @@ fn life(place: &Place, name: &str) -> Running {
 }
 
 /// `exitdir-run OPTIONS -- CMD` in the place, once its command runs, and its command's process id.
-fn supervisor(place: &Place, options: &[&str], script: &str) -> (Talker, i32) {
+fn supervisor(place: &MountableDir, options: &[&str], script: &str) -> (LoggedProcess, i32) {
     let pid = place.sandbox.path("pid");
     // Another name first: what is read is whole.
     let script = format!("echo $$ >\"$0.new\" && mv \"$0.new\" \"$0\" && {script}");
     let mut command = place.sandbox.run(options);
     command.args(["--", "sh", "-c", &script]).arg(&pid);
-    let run = Talker::start(place, &mut command);
+    let run = LoggedProcess::start(place, &mut command);
     let pid = eventually("its command runs", || std::fs::read_to_string(&pid).ok());
     await_sleep(&run.process);
     (run, pid.trim().parse().unwrap())
 }
 
 /// The fates that can be played here, each in a place of its own.
-fn fates() -> impl Iterator<Item = (&'static Fate, Place)> {
-    FATES.iter().filter_map(|fate| {
-        let place = Place::new();
-        let mounts = fate.mounted.is_some() || fate.go.starts_with("mount");
+fn possible_events() -> impl Iterator<Item = (&'static DirEvent, MountableDir)> {
+    DIR_EVENTS.iter().filter_map(|event| {
+        let place = MountableDir::new();
+        let mounts = event.mounted.is_some() || event.go.starts_with("mount");
         if mounts && !mounts_are_permitted(&place) {
             return None;
         }
-        fate.mounted.into_iter().for_each(|mount| place.sh(mount));
-        Some((fate, place))
+        event.mounted.into_iter().for_each(|mount| place.sh(mount));
+        Some((event, place))
     })
 }
 
 #[test]
 fn a_wait_ends_with_125_when_its_directory_is_gone() {
-    for (fate, place) in fates() {
+    for (event, place) in possible_events() {
         // While it lives and is held open the kernel does not tell that the directory was deleted.
         let _x = life(&place, "x");
         let waiting = [&["x"][..], &["y"], &[":failed"], &["-t", "60s", "y:ready"]].map(|words| {
@@ -482,7 +490,7 @@ fn a_wait_ends_with_125_when_its_directory_is_gone() {
             place.here(command.args(words)).start()
         });
         waiting.iter().for_each(await_sleep);
-        place.sh(fate.go);
+        place.sh(event.go);
         for process in waiting {
             let ended = process.end();
             assert_sentence(&ended, "exitdir-wait", 125);
@@ -490,7 +498,7 @@ fn a_wait_ends_with_125_when_its_directory_is_gone() {
             assert!(
                 ended.stderr.contains(&path) && ended.stderr.contains(GONE),
                 "{}: {ended:?}",
-                fate.what
+                event.what
             );
         }
     }
@@ -498,13 +506,13 @@ fn a_wait_ends_with_125_when_its_directory_is_gone() {
 
 #[test]
 fn a_run_warns_keeps_its_command_and_buries_itself_in_the_directory_that_came_back() {
-    for (fate, place) in fates() {
-        let what = fate.what;
+    for (event, place) in possible_events() {
+        let what = event.what;
         let options = ["-n", "me", "--poll", "200ms", "--death-deps", "y"];
         let (mut run, command) = supervisor(&place, &options, "exec sleep 60");
-        place.sh(fate.go);
+        place.sh(event.go);
         run.await_words(GONE);
-        place.sh(fate.come_back);
+        place.sh(event.come_back);
         run.await_words(BACK);
         assert!(run.process.is_running() && !is_gone(command), "{what}");
         let mut signal = place.sandbox.signal(["-c", "1", "y"]);
@@ -534,7 +542,7 @@ fn a_run_ends_as_its_command_did_when_there_is_no_directory_for_its_record() {
             "Read-only file system",
         ),
     ] {
-        let place = Place::new();
+        let place = MountableDir::new();
         if go.starts_with("mount") && !mounts_are_permitted(&place) {
             return;
         }
@@ -565,7 +573,7 @@ fn a_run_ends_as_its_command_did_when_there_is_no_directory_for_its_record() {
 #[test]
 fn a_death_in_a_directory_that_was_moved_away_is_seen_by_those_who_follow_that_life() {
     for (how, code) in [(9, None), (15, Some("ExitCode: 143"))] {
-        let place = Place::new();
+        let place = MountableDir::new();
         let x = life(&place, "x");
         let options = ["--poll", "200ms", "--death-deps", "x"];
         let (run, _) = supervisor(&place, &options, "exec sleep 60");
@@ -581,7 +589,7 @@ fn a_death_in_a_directory_that_was_moved_away_is_seen_by_those_who_follow_that_l
 
 #[test]
 fn followers_of_a_directory_that_becomes_read_only_see_the_same() {
-    let place = Place::new();
+    let place = MountableDir::new();
     if !mounts_are_permitted(&place) {
         return;
     }
@@ -613,7 +621,7 @@ fn followers_of_a_directory_that_becomes_read_only_see_the_same() {
 
 #[test]
 fn a_file_system_that_is_read_only_for_a_while_loses_no_death() {
-    let place = Place::new();
+    let place = MountableDir::new();
     if !mounts_are_permitted(&place) {
         return;
     }
@@ -633,7 +641,7 @@ fn a_file_system_that_is_read_only_for_a_while_loses_no_death() {
 
 #[test]
 fn the_death_record_is_written_though_the_directory_is_mounted_read_only_by_then() {
-    let place = Place::new();
+    let place = MountableDir::new();
     if !mounts_are_permitted(&place) {
         return;
     }

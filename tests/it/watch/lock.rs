@@ -239,7 +239,7 @@ fn a_follower_of_another_user_sees_the_same() {
             .finish()
             .status,
         0,
-        "another user's corpse"
+        "another user's tombstone"
     );
 }
 

@@ -32,7 +32,7 @@ fn no_signal_is_lost_to_a_wait_that_starts_at_the_same_instant() {
             if round >= rounds {
                 return;
             }
-            duel(&sandbox, &binary, user, round);
+            race_signal_and_wait(&sandbox, &binary, user, round);
         }
     };
     std::thread::scope(|scope| {
@@ -45,7 +45,7 @@ fn no_signal_is_lost_to_a_wait_that_starts_at_the_same_instant() {
 
 /// One wait and one signal of the same name, in turns started first, a little apart: the gap sweeps
 /// over the moments in which a wait looks, arms its watch, looks again and sleeps.
-fn duel(sandbox: &Sandbox, binary: &Path, user: u32, round: usize) {
+fn race_signal_and_wait(sandbox: &Sandbox, binary: &Path, user: u32, round: usize) {
     const WIDEST_GAP: usize = 1_500;
     let name = format!("n{round}");
     let applet = |words: &[&str]| {
@@ -97,7 +97,7 @@ fn of_ten_supervisors_that_are_started_at_once_exactly_one_lives() {
                     if round >= rounds {
                         return;
                     }
-                    compete(&sandbox, round);
+                    start_at_once(&sandbox, round);
                 }
             });
         }
@@ -105,7 +105,7 @@ fn of_ten_supervisors_that_are_started_at_once_exactly_one_lives() {
 }
 
 /// Ten supervisors, over nothing or over the corpse of the round before.
-fn compete(sandbox: &Sandbox, round: usize) {
+fn start_at_once(sandbox: &Sandbox, round: usize) {
     // All of them would read from it, and nobody's command ends before we say so.
     let (reader, writer) = std::io::pipe().unwrap();
     let mut crowd: Vec<Running> = (0..10)
@@ -148,14 +148,14 @@ fn main() -> Name {
     Name::new("main").unwrap()
 }
 
-const LOOKING: usize = 20;
-const WOKEN: usize = 20;
+const POLLERS: usize = 20;
+const WAITERS: usize = 20;
 /// Of those that are woken, how many have a life before their eyes before it has to end.
-const WITNESSES: usize = 12;
+const MIN_WAITERS: usize = 12;
 
 /// How a life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum DeathKind {
     Code(u8),
     Lost,
 }
@@ -165,33 +165,33 @@ type LifeId = String;
 
 /// What the driver and the watchers tell each other.
 #[derive(Default)]
-struct Phase {
+struct Observations {
     over: AtomicBool,
     /// How many are known to have begun their wait while this life was alive, and to be waiting.
-    witnesses: Mutex<(LifeId, usize)>,
+    waiters: Mutex<(LifeId, usize)>,
     more: Condvar,
     /// Lives, each with the end that somebody saw.
-    seen: Mutex<Vec<(LifeId, End)>>,
+    seen: Mutex<Vec<(LifeId, DeathKind)>>,
 }
 
 #[test]
 fn every_death_is_heard_also_when_the_next_life_begins_at_once() {
     let lives = if is_long_run() { 2_000 } else { 300 };
     let sandbox = Sandbox::new();
-    let stage = Phase::default();
+    let observations = Observations::default();
     let dir = sandbox.dir();
     std::fs::create_dir(&dir).unwrap();
     let mut first = begin_life(&sandbox, 0);
     publication_after(&sandbox, None, &mut first);
-    let (ends, heard, looks) = std::thread::scope(|scope| {
-        let over = SetOnDrop(&stage.over);
-        let woken: Vec<_> = (0..WOKEN)
-            .map(|_| scope.spawn(|| be_woken(&stage, &dir)))
+    let (ends, noticed, looks) = std::thread::scope(|scope| {
+        let over = SetOnDrop(&observations.over);
+        let woken: Vec<_> = (0..WAITERS)
+            .map(|_| scope.spawn(|| wait_for_deaths(&observations, &dir)))
             .collect();
-        let looking: Vec<_> = (0..LOOKING)
-            .map(|_| scope.spawn(|| keep_looking(&stage, &dir)))
+        let looking: Vec<_> = (0..POLLERS)
+            .map(|_| scope.spawn(|| poll_for_deaths(&observations, &dir)))
             .collect();
-        let ends = live(&sandbox, &stage, first, lives);
+        let ends = run_lives(&sandbox, &observations, first, lives);
         drop(over);
         let sum = |threads: Vec<std::thread::ScopedJoinHandle<'_, usize>>| -> usize {
             threads
@@ -202,11 +202,11 @@ fn every_death_is_heard_also_when_the_next_life_begins_at_once() {
         (ends, sum(woken), sum(looking))
     });
     assert_eq!(ends.len(), lives);
-    for (life, end) in stage.seen.into_inner().unwrap() {
+    for (life, end) in observations.seen.into_inner().unwrap() {
         assert_eq!(ends.get(&life), Some(&end), "the end of {life}");
     }
-    assert!(heard >= lives * WITNESSES, "{heard} deaths heard");
-    println!("{lives} lives, {heard} deaths heard by those who had seen the life, {looks} looks");
+    assert!(noticed >= lives * MIN_WAITERS, "{noticed} deaths heard");
+    println!("{lives} lives, {noticed} deaths heard by those who had seen the life, {looks} looks");
 }
 
 /// Every life has a code that none of its neighbours has.
@@ -215,9 +215,9 @@ fn code_of(life: usize) -> u8 {
 }
 
 /// A supervisor, and the pipe that its command waits for the end of.
-type Started = (Running, PipeWriter, usize);
+type StartedLife = (Running, PipeWriter, usize);
 
-fn begin_life(sandbox: &Sandbox, life: usize) -> Started {
+fn begin_life(sandbox: &Sandbox, life: usize) -> StartedLife {
     let (reader, writer): (PipeReader, PipeWriter) = std::io::pipe().unwrap();
     let script = format!("read line; exit {}", code_of(life));
     let mut run = sandbox.run(["-n", "main", "--", "sh", "-c", &script]);
@@ -226,7 +226,11 @@ fn begin_life(sandbox: &Sandbox, life: usize) -> Started {
 
 /// Waits until the tombstone is that of another life. A supervisor that was refused, because the one
 /// before took its time to go, is started again.
-fn publication_after(sandbox: &Sandbox, before: Option<&LifeId>, started: &mut Started) -> LifeId {
+fn publication_after(
+    sandbox: &Sandbox,
+    before: Option<&LifeId>,
+    started: &mut StartedLife,
+) -> LifeId {
     eventually("the life is published", || {
         let now = sandbox
             .key("main", "Waiting")
@@ -239,13 +243,18 @@ fn publication_after(sandbox: &Sandbox, before: Option<&LifeId>, started: &mut S
 }
 
 /// Leads the lives, one after the other, and returns how each of them ended.
-fn live(sandbox: &Sandbox, stage: &Phase, first: Started, lives: usize) -> BTreeMap<LifeId, End> {
+fn run_lives(
+    sandbox: &Sandbox,
+    observations: &Observations,
+    first: StartedLife,
+    lives: usize,
+) -> BTreeMap<LifeId, DeathKind> {
     let dir = ExitDir::new(sandbox.dir());
     let mut ends = BTreeMap::new();
     let mut current = first;
     for life in 0..lives {
         let id = sandbox.key("main", "Waiting").unwrap();
-        await_witnesses(stage, &id);
+        await_waiters(observations, &id);
         // It competes for the name from before the death.
         let next = (life + 1 < lives).then(|| begin_life(sandbox, life + 1));
         let (run, writer, _) = current;
@@ -253,18 +262,18 @@ fn live(sandbox: &Sandbox, stage: &Phase, first: Started, lives: usize) -> BTree
         let (status, end) = match life % 4 {
             0 => {
                 run.send(KILL);
-                (137, End::Lost)
+                (137, DeathKind::Lost)
             }
             1 => {
                 // Other words than the supervisor's own would be.
                 dir.signal(&main(), Announcement::Died(code + 100), None)
                     .unwrap();
                 drop(writer);
-                (code.into(), End::Code(code + 100))
+                (code.into(), DeathKind::Code(code + 100))
             }
             _ => {
                 drop(writer);
-                (code.into(), End::Code(code))
+                (code.into(), DeathKind::Code(code))
             }
         };
         ends.insert(id.clone(), end);
@@ -277,53 +286,53 @@ fn live(sandbox: &Sandbox, stage: &Phase, first: Started, lives: usize) -> BTree
     ends
 }
 
-fn await_witnesses(stage: &Phase, id: &LifeId) {
-    let witnesses = stage.witnesses.lock().unwrap();
-    let (_guard, waited) = stage
+fn await_waiters(observations: &Observations, id: &LifeId) {
+    let waiters = observations.waiters.lock().unwrap();
+    let (_guard, waited) = observations
         .more
-        .wait_timeout_while(witnesses, CONDITION_TIMEOUT, |(seen, count)| {
-            seen != id || *count < WITNESSES
+        .wait_timeout_while(waiters, CONDITION_TIMEOUT, |(seen, count)| {
+            seen != id || *count < MIN_WAITERS
         })
         .unwrap();
     assert!(!waited.timed_out(), "too few see {id}");
 }
 
-fn testify(stage: &Phase, id: &LifeId) {
-    let mut witnesses = stage.witnesses.lock().unwrap();
-    if witnesses.0 != *id {
+fn register_waiter(observations: &Observations, id: &LifeId) {
+    let mut waiters = observations.waiters.lock().unwrap();
+    if waiters.0 != *id {
         // A witness of an earlier life that comes late would drive the others out.
-        if witnesses.0 > *id {
+        if waiters.0 > *id {
             return;
         }
-        *witnesses = (id.clone(), 0);
+        *waiters = (id.clone(), 0);
     }
-    witnesses.1 += 1;
-    stage.more.notify_all();
+    waiters.1 += 1;
+    observations.more.notify_all();
 }
 
 fn id_of(life: &Life) -> LifeId {
     format!("\"{}\"", life.tombstone.waiting.as_ref().unwrap().as_str())
 }
 
-fn end_of(life: &Life) -> Option<End> {
+fn end_of(life: &Life) -> Option<DeathKind> {
     let code = life.death()?.code().expect("our own ends have a code");
     Some(if life.has_state(State::Lost) {
-        End::Lost
+        DeathKind::Lost
     } else {
-        End::Code(code)
+        DeathKind::Code(code)
     })
 }
 
 /// Waits for one death after the other; returns how many were heard whose life was seen alive before.
-fn be_woken(stage: &Phase, path: &Path) -> usize {
+fn wait_for_deaths(observations: &Observations, path: &Path) -> usize {
     let dir = ExitDir::new(path);
     let condition = Condition::parse("main", State::Died).unwrap();
     let alive = || {
         let life = dir.life(&main()).unwrap().expect("a name never disappears");
         life.is_alive().then(|| id_of(&life))
     };
-    let mut heard = 0;
-    while !stage.over.load(Ordering::Relaxed) {
+    let mut noticed = 0;
+    while !observations.over.load(Ordering::Relaxed) {
         let Some(before) = alive() else {
             std::thread::sleep(Duration::from_micros(200));
             continue;
@@ -333,7 +342,7 @@ fn be_woken(stage: &Phase, path: &Path) -> usize {
         let open = watch.check().unwrap() == Verdict::Open;
         let witnessed = open && alive().as_ref() == Some(&before);
         if witnessed {
-            testify(stage, &before);
+            register_waiter(observations, &before);
         }
         let Verdict::Holds(deciders) = watch.wait(Some(CONDITION_TIMEOUT)).unwrap() else {
             let now = dir.life(&main());
@@ -352,20 +361,20 @@ fn be_woken(stage: &Phase, path: &Path) -> usize {
                 id, before,
                 "another death was told, and that of {before} was not"
             );
-            heard += 1;
+            noticed += 1;
         }
         let end = end_of(life).expect("a death");
-        stage.seen.lock().unwrap().push((id, end));
+        observations.seen.lock().unwrap().push((id, end));
     }
-    heard
+    noticed
 }
 
 /// Looks again and again; returns how often.
-fn keep_looking(stage: &Phase, path: &Path) -> usize {
+fn poll_for_deaths(observations: &Observations, path: &Path) -> usize {
     let dir = ExitDir::new(path);
     let mut looks = 0;
-    let mut last: Option<(LifeId, Option<End>)> = None;
-    while !stage.over.load(Ordering::Relaxed) {
+    let mut last: Option<(LifeId, Option<DeathKind>)> = None;
+    while !observations.over.load(Ordering::Relaxed) {
         let text = std::fs::read_to_string(path.join("main")).expect("a name never disappears");
         assert!(
             text.starts_with("Waiting: \"")
@@ -396,7 +405,7 @@ fn keep_looking(stage: &Phase, path: &Path) -> usize {
         if last.as_ref() != Some(&now)
             && let (id, Some(end)) = &now
         {
-            stage.seen.lock().unwrap().push((id.clone(), *end));
+            observations.seen.lock().unwrap().push((id.clone(), *end));
         }
         last = Some(now);
         looks += 1;

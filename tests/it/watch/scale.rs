@@ -36,7 +36,7 @@ fn instructions(stderr: &str) -> u64 {
 
 /// A directory full of the living, whose locks one other process holds: were it this one, every
 /// process that the tests beside this one start would have thousands of descriptors to close.
-struct Crowd {
+struct FullDirectory {
     sandbox: Sandbox,
     binary: PathBuf,
     size: usize,
@@ -49,8 +49,8 @@ struct Crowd {
 const HOLDER_DIR: &str = "HOLDER_DIR";
 const HOLDER_SIZE: &str = "HOLDER_SIZE";
 
-impl Crowd {
-    fn of(size: usize) -> Crowd {
+impl FullDirectory {
+    fn of(size: usize) -> FullDirectory {
         let sandbox = Sandbox::new();
         let binary = installed(&sandbox);
         open_to_all(&sandbox);
@@ -70,7 +70,7 @@ impl Crowd {
                 .open(sandbox.dir().join(name(at)))
         };
         let files = (0..9).map(|at| open(at).unwrap()).collect();
-        Crowd {
+        FullDirectory {
             sandbox,
             binary,
             size,
@@ -191,11 +191,13 @@ fn await_sleep_after(process: &Running, wakes: u64) -> u64 {
 
 #[test]
 fn an_event_costs_the_same_in_a_directory_of_ten_and_of_ten_thousand() {
-    let Some(crowds) = crowds(&SIZES) else { return };
-    let for_one = |words: &[&str], crowds: &[Crowd]| {
-        let costs: Vec<u64> = crowds
+    let Some(full_directories) = full_directories(&SIZES) else {
+        return;
+    };
+    let for_one = |words: &[&str], full_directories: &[FullDirectory]| {
+        let costs: Vec<u64> = full_directories
             .iter()
-            .map(|crowd| crowd.spent_for_one(words))
+            .map(|directory| directory.spent_for_one(words))
             .collect();
         println!("{words:?}: {costs:?} instructions for one event among {SIZES:?}");
         let (first, last) = (costs[0], costs[costs.len() - 1]);
@@ -205,7 +207,7 @@ fn an_event_costs_the_same_in_a_directory_of_ten_and_of_ten_thousand() {
             "{words:?}: {costs:?} among {SIZES:?}"
         );
     };
-    for_one(&["wait", "--poll", "off", "t0"], &crowds);
+    for_one(&["wait", "--poll", "off", "t0"], &full_directories);
     for_one(
         &[
             "run",
@@ -217,24 +219,29 @@ fn an_event_costs_the_same_in_a_directory_of_ten_and_of_ten_thousand() {
             "sleep",
             "600",
         ],
-        &crowds,
+        &full_directories,
     );
     // It has to look at all of them once, which takes its time where instructions are counted.
     let few = if is_long_run() { SIZES.len() } else { 2 };
-    for_one(&["wait", "--poll", "off", ":died"], &crowds[..few]);
+    for_one(
+        &["wait", "--poll", "off", ":died"],
+        &full_directories[..few],
+    );
 }
 
 #[test]
 fn status_is_linear_in_the_number_of_tombstones() {
     let sizes = [1_000, 10_000];
-    let Some(crowds) = crowds(&sizes) else { return };
-    let costs: Vec<u64> = crowds
+    let Some(full_directories) = full_directories(&sizes) else {
+        return;
+    };
+    let costs: Vec<u64> = full_directories
         .iter()
-        .map(|crowd| {
-            let ended = crowd.counted(&["status"]).finish();
+        .map(|directory| {
+            let ended = directory.counted(&["status"]).finish();
             assert_eq!(ended.status, 0, "{}", ended.stderr);
             let ready = ended.stdout.matches(" ready ").count();
-            assert_eq!(ready, crowd.size, "all of them live");
+            assert_eq!(ready, directory.size, "all of them live");
             instructions(&ended.stderr)
         })
         .collect();
@@ -243,7 +250,7 @@ fn status_is_linear_in_the_number_of_tombstones() {
 }
 
 /// Full directories, if instructions can be counted here and a process may hold that many locks.
-fn crowds(sizes: &[usize]) -> Option<Vec<Crowd>> {
+fn full_directories(sizes: &[usize]) -> Option<Vec<FullDirectory>> {
     let counting = is_permitted(
         "counting instructions with valgrind",
         Command::new("valgrind")
@@ -260,7 +267,7 @@ fn crowds(sizes: &[usize]) -> Option<Vec<Crowd>> {
     };
     let what = format!("holding {largest} descriptors");
     let possible = counting && is_permitted(&what, &mut Command::new(may_hold));
-    possible.then(|| sizes.iter().map(|size| Crowd::of(*size)).collect())
+    possible.then(|| sizes.iter().map(|size| FullDirectory::of(*size)).collect())
 }
 
 fn raise_descriptor_limit() {

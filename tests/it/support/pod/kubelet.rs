@@ -28,26 +28,26 @@ const TICK: Duration = Duration::from_millis(5);
 const WATCHES: usize = 96;
 
 /// A pod's share of [`WATCHES`], given back when it is dropped.
-struct Watches(usize);
+struct WatchPermits(usize);
 
-static TAKEN: Mutex<usize> = Mutex::new(0);
-static GIVEN_BACK: Condvar = Condvar::new();
+static IN_USE: Mutex<usize> = Mutex::new(0);
+static RELEASED: Condvar = Condvar::new();
 
-impl Watches {
-    fn take(count: usize) -> Watches {
-        let taken = TAKEN.lock().unwrap();
-        let mut taken = GIVEN_BACK
+impl WatchPermits {
+    fn take(count: usize) -> WatchPermits {
+        let taken = IN_USE.lock().unwrap();
+        let mut taken = RELEASED
             .wait_while(taken, |taken| *taken + count > WATCHES)
             .unwrap();
         *taken += count;
-        Watches(count)
+        WatchPermits(count)
     }
 }
 
-impl Drop for Watches {
+impl Drop for WatchPermits {
     fn drop(&mut self) {
-        *TAKEN.lock().unwrap() -= self.0;
-        GIVEN_BACK.notify_all();
+        *IN_USE.lock().unwrap() -= self.0;
+        RELEASED.notify_all();
     }
 }
 
@@ -61,7 +61,7 @@ pub enum Policy {
 
 /// What a pod's author writes.
 #[derive(Clone, Debug)]
-pub struct Container {
+pub struct ContainerSpec {
     name: String,
     /// The options of exitdir-run; `None` for a script that nobody wraps.
     options: Option<Vec<String>>,
@@ -70,12 +70,12 @@ pub struct Container {
     back_off: Duration,
 }
 
-impl Container {
+impl ContainerSpec {
     /// `exitdir-run -n NAME OPTIONS -- sh -c SCRIPT`. The options are split at spaces. In the script `$exitdir` is
     /// the binary, `$shared` a directory of the pod, and standard input stays open until the pod is gone.
-    pub fn new(name: &str, options: &str, script: impl Into<String>) -> Container {
+    pub fn new(name: &str, options: &str, script: impl Into<String>) -> ContainerSpec {
         let options = options.split_whitespace().map(str::to_owned).collect();
-        Container {
+        ContainerSpec {
             name: name.to_owned(),
             options: Some(options),
             script: script.into(),
@@ -85,21 +85,21 @@ impl Container {
     }
 
     /// `sh -c SCRIPT`, without exitdir-run.
-    pub fn bare(name: &str, script: impl Into<String>) -> Container {
-        Container {
+    pub fn bare(name: &str, script: impl Into<String>) -> ContainerSpec {
+        ContainerSpec {
             options: None,
-            ..Container::new(name, "", script)
+            ..ContainerSpec::new(name, "", script)
         }
     }
 
     /// Starts it this long after the pod.
-    pub fn after(self, delay: Duration) -> Container {
-        Container { delay, ..self }
+    pub fn after(self, delay: Duration) -> ContainerSpec {
+        ContainerSpec { delay, ..self }
     }
 
     /// Starts it again this long after its end, because it has crashed before.
-    pub fn back_off(self, back_off: Duration) -> Container {
-        Container { back_off, ..self }
+    pub fn back_off(self, back_off: Duration) -> ContainerSpec {
+        ContainerSpec { back_off, ..self }
     }
 
     /// Whether it watches, for as long as it lives or until it is born.
@@ -128,18 +128,18 @@ impl Container {
 
 /// One life of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Life {
+pub struct ContainerRun {
     pub pid: u32,
     /// The lives that were going down already before this one was started: the first lines of their tombstones.
-    pub going_down: Vec<String>,
+    pub terminating: Vec<String>,
     /// When the kubelet saw its end, and the status as a shell would report it.
     pub end: Option<(Instant, i32)>,
 }
 
 /// A container and what has become of it.
-struct Tenant {
-    container: Container,
-    lives: Vec<Life>,
+struct ContainerState {
+    container: ContainerSpec,
+    lives: Vec<ContainerRun>,
     child: Option<Child>,
     /// When it is to be started, or when it was.
     due: Instant,
@@ -149,10 +149,10 @@ struct Tenant {
     before: Option<String>,
 }
 
-impl Tenant {
-    fn new(container: Container, now: Instant) -> Tenant {
+impl ContainerState {
+    fn new(container: ContainerSpec, now: Instant) -> ContainerState {
         let due = now + container.delay;
-        Tenant {
+        ContainerState {
             container,
             lives: Vec::new(),
             child: None,
@@ -175,15 +175,15 @@ impl Tenant {
             .stdout(Stdio::from(log().unwrap()))
             .stderr(Stdio::from(log().unwrap()));
         self.before = sandbox.key(&self.container.name, "Waiting");
-        let going_down = sandbox
+        let terminating = sandbox
             .entries()
             .iter()
-            .filter_map(|name| going_down(sandbox, name))
+            .filter_map(|name| terminating(sandbox, name))
             .collect();
         let child = command.spawn().unwrap();
-        self.lives.push(Life {
+        self.lives.push(ContainerRun {
             pid: child.id(),
-            going_down,
+            terminating,
             end: None,
         });
         self.child = Some(child);
@@ -209,7 +209,7 @@ impl Tenant {
     }
 
     /// Whether it was started and has not shown itself yet.
-    fn is_being_born(&self, sandbox: &Sandbox) -> bool {
+    fn is_starting(&self, sandbox: &Sandbox) -> bool {
         let wrapped = self.container.options.is_some();
         wrapped
             && self.child.is_some()
@@ -231,7 +231,7 @@ impl Tenant {
 }
 
 /// The first line of a tombstone whose life is on its way down.
-fn going_down(sandbox: &Sandbox, name: &str) -> Option<String> {
+fn terminating(sandbox: &Sandbox, name: &str) -> Option<String> {
     let text = sandbox.tombstone(name);
     let is = text.contains("\nCause: ") && !text.contains("\nDied: ");
     is.then(|| text.lines().next().unwrap_or_default().to_owned())
@@ -244,34 +244,34 @@ fn log_name(name: &str) -> String {
 /// A pod that runs.
 pub struct Pod {
     pub sandbox: Arc<Sandbox>,
-    tenants: Arc<Mutex<Vec<Tenant>>>,
+    states: Arc<Mutex<Vec<ContainerState>>>,
     policy: Policy,
     began: Instant,
     over: Arc<AtomicBool>,
     kubelet: Option<JoinHandle<()>>,
     /// Closed with the pod: whoever was left behind reads the end of file then and goes.
     _stdin: PipeWriter,
-    _watches: Watches,
+    _watches: WatchPermits,
 }
 
 impl Pod {
     /// Starts the containers in a sandbox of their own.
-    pub fn start(policy: Policy, containers: Vec<Container>) -> Pod {
+    pub fn start(policy: Policy, containers: Vec<ContainerSpec>) -> Pod {
         Pod::start_in(Sandbox::new(), policy, containers)
     }
 
     /// Starts the containers where others have lived before.
-    pub fn start_in(sandbox: Sandbox, policy: Policy, containers: Vec<Container>) -> Pod {
-        let watches = Watches::take(containers.iter().filter(|one| one.watches()).count());
+    pub fn start_in(sandbox: Sandbox, policy: Policy, containers: Vec<ContainerSpec>) -> Pod {
+        let watches = WatchPermits::take(containers.iter().filter(|one| one.watches()).count());
         let began = Instant::now();
         let (reader, writer) = std::io::pipe().unwrap();
-        let tenants = containers
+        let states = containers
             .into_iter()
-            .map(|container| Tenant::new(container, began))
+            .map(|container| ContainerState::new(container, began))
             .collect();
         let mut pod = Pod {
             sandbox: Arc::new(sandbox),
-            tenants: Arc::new(Mutex::new(tenants)),
+            states: Arc::new(Mutex::new(states)),
             policy,
             began,
             over: Arc::new(AtomicBool::new(false)),
@@ -279,10 +279,10 @@ impl Pod {
             _stdin: writer,
             _watches: watches,
         };
-        let (sandbox, tenants, over) = (pod.sandbox.clone(), pod.tenants.clone(), pod.over.clone());
+        let (sandbox, states, over) = (pod.sandbox.clone(), pod.states.clone(), pod.over.clone());
         pod.kubelet = Some(std::thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
-                look_after(&mut tenants.lock().unwrap(), &sandbox, policy, &reader);
+                reconcile(&mut states.lock().unwrap(), &sandbox, policy, &reader);
                 std::thread::sleep(TICK);
             }
         }));
@@ -291,12 +291,12 @@ impl Pod {
 
     /// Sends a signal to the process of a container, if it runs.
     pub fn send(&self, name: &str, signal: i32) -> bool {
-        let mut tenants = self.lock();
-        let tenant = tenants
+        let mut states = self.lock();
+        let state = states
             .iter_mut()
-            .find(|tenant| tenant.container.name == name)
+            .find(|state| state.container.name == name)
             .unwrap();
-        let Some(child) = &tenant.child else {
+        let Some(child) = &state.child else {
             return false;
         };
         // It was not reaped, so the id is still its own.
@@ -305,11 +305,11 @@ impl Pod {
     }
 
     /// All lives of a container, the present one included.
-    pub fn lives(&self, name: &str) -> Vec<Life> {
-        let tenants = self.lock();
-        tenants
+    pub fn lives(&self, name: &str) -> Vec<ContainerRun> {
+        let states = self.lock();
+        states
             .iter()
-            .find(|tenant| tenant.container.name == name)
+            .find(|state| state.container.name == name)
             .unwrap()
             .lives
             .clone()
@@ -326,7 +326,10 @@ impl Pod {
     /// Waits until no container runs or will be started again.
     pub fn await_end(&self) {
         self.eventually("the pod ends", || {
-            self.lock().iter().all(Tenant::is_over).then_some(())
+            self.lock()
+                .iter()
+                .all(ContainerState::is_over)
+                .then_some(())
         });
     }
 
@@ -362,7 +365,7 @@ impl Pod {
     fn ready_lives(&self) -> Option<Vec<(u32, String)>> {
         self.lock()
             .iter()
-            .map(|tenant| tenant.ready_life(&self.sandbox))
+            .map(|state| state.ready_life(&self.sandbox))
             .collect()
     }
 
@@ -388,15 +391,15 @@ impl Pod {
             self.policy,
             self.began.elapsed()
         );
-        for tenant in self.lock().iter() {
-            let name = &tenant.container.name;
+        for state in self.lock().iter() {
+            let name = &state.container.name;
             let _ = writeln!(
                 text,
                 "--- {name} {:?}, after {:?}",
-                tenant.container.options, tenant.container.delay
+                state.container.options, state.container.delay
             );
-            let _ = writeln!(text, "{}", tenant.container.script);
-            for life in &tenant.lives {
+            let _ = writeln!(text, "{}", state.container.script);
+            for life in &state.lives {
                 let end = life
                     .end
                     .map(|(at, status)| (at.duration_since(self.began), status));
@@ -429,15 +432,15 @@ impl Pod {
         for child in self
             .lock()
             .iter_mut()
-            .filter_map(|tenant| tenant.child.as_mut())
+            .filter_map(|state| state.child.as_mut())
         {
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Tenant>> {
-        self.tenants
+    fn lock(&self) -> MutexGuard<'_, Vec<ContainerState>> {
+        self.states
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -453,21 +456,19 @@ impl Drop for Pod {
 }
 
 /// One round of the kubelet: sees who has ended, starts who is due.
-fn look_after(tenants: &mut [Tenant], sandbox: &Sandbox, policy: Policy, stdin: &PipeReader) {
+fn reconcile(states: &mut [ContainerState], sandbox: &Sandbox, policy: Policy, stdin: &PipeReader) {
     let now = Instant::now();
-    tenants
-        .iter_mut()
-        .for_each(|tenant| tenant.reap(policy, now));
-    let mut due: Vec<usize> = (0..tenants.len())
-        .filter(|at| tenants[*at].pending && tenants[*at].due <= now)
+    states.iter_mut().for_each(|state| state.reap(policy, now));
+    let mut due: Vec<usize> = (0..states.len())
+        .filter(|at| states[*at].pending && states[*at].due <= now)
         .collect();
-    due.sort_by_key(|at| tenants[*at].due);
+    due.sort_by_key(|at| states[*at].due);
     for at in due {
-        let turn = tenants[at].due;
+        let turn = states[at].due;
         let overtakes =
-            |other: &Tenant| other.due + BACK_OFF <= turn && other.is_being_born(sandbox);
-        if !tenants.iter().any(overtakes) {
-            tenants[at].start(sandbox, stdin);
+            |other: &ContainerState| other.due + BACK_OFF <= turn && other.is_starting(sandbox);
+        if !states.iter().any(overtakes) {
+            states[at].start(sandbox, stdin);
         }
     }
 }

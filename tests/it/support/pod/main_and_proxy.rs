@@ -4,9 +4,9 @@
 //! is to connect to it. In the others, and everywhere else, the command says itself that it is ready
 //! (`--ready-on signal`, `exitdir-signal --ready`).
 
-use crate::support::pod::kubelet::{Container, Pod};
-use crate::support::pod::scripts::{MANNERS, Manner, pause};
-use crate::support::pod::servers::ReadyOn;
+use crate::support::pod::kubelet::{ContainerSpec, Pod};
+use crate::support::pod::scripts::{STOP_MANNERS, StopManner, pause};
+use crate::support::pod::servers::ReadySource;
 use crate::support::random_rounds::{Round, rounds};
 use crate::support::requirements::perl_is_here;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -17,14 +17,14 @@ pub const JOB_MAIN: &str = "--birth-deps proxy";
 pub const JOB_PROXY: &str = "--death-deps main";
 
 /// Plays a scenario in many rounds, half of them with a proxy that listens, if that is possible here.
-pub fn rounds_with_a_proxy(scenario: &str, play: impl Fn(&Round, ReadyOn) + Sync) {
+pub fn rounds_with_a_proxy(scenario: &str, play: impl Fn(&Round, ReadySource) + Sync) {
     let perl = perl_is_here();
     rounds(scenario, |round| {
         let listens = perl && round.chance("the proxy listens");
         let ready_on = if listens {
-            ReadyOn::Tcp(own_address())
+            ReadySource::Tcp(own_address())
         } else {
-            ReadyOn::Signal
+            ReadySource::Signal
         };
         play(round, ready_on);
     });
@@ -41,23 +41,37 @@ fn own_address() -> SocketAddrV4 {
 }
 
 /// The proxy of a pod, started when chance says.
-pub fn proxy_of(round: &Round, options: &str, ready_on: ReadyOn, manner: Manner) -> Container {
+pub fn proxy_of(
+    round: &Round,
+    options: &str,
+    ready_on: ReadySource,
+    manner: StopManner,
+) -> ContainerSpec {
     let takes = round.millis("the proxy takes to stop", 0, 2500);
     let script = ready_on.server("proxy", ready_on.after(round), manner, takes);
     proxy_with(round, options, ready_on, script)
 }
 
-pub fn proxy_with(round: &Round, options: &str, ready_on: ReadyOn, script: String) -> Container {
+pub fn proxy_with(
+    round: &Round,
+    options: &str,
+    ready_on: ReadySource,
+    script: String,
+) -> ContainerSpec {
     let options = format!("{options} {}", ready_on.option());
-    Container::new("proxy", &options, script).after(round.millis("the proxy starts after", 0, 150))
+    ContainerSpec::new("proxy", &options, script).after(round.millis(
+        "the proxy starts after",
+        0,
+        150,
+    ))
 }
 
-pub fn any_manner(round: &Round) -> Manner {
-    round.pick("the proxy, when stopped", &MANNERS)
+pub fn any_manner(round: &Round) -> StopManner {
+    round.pick("the proxy, when stopped", &STOP_MANNERS)
 }
 
-pub fn job_main(round: &Round, options: &str, script: String) -> Container {
-    Container::new("main", options, script).after(round.millis("main starts after", 0, 150))
+pub fn job_main(round: &Round, options: &str, script: String) -> ContainerSpec {
+    ContainerSpec::new("main", options, script).after(round.millis("main starts after", 0, 150))
 }
 
 /// The work of a Job, and the proof that it was done.

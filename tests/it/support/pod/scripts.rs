@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// What a command does when it is told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum StopManner {
     /// As many servers do.
     ExitsZero,
     /// As a program without a handler does.
@@ -15,7 +15,11 @@ pub enum Manner {
     Exits143,
 }
 
-pub const MANNERS: [Manner; 3] = [Manner::ExitsZero, Manner::DiesOfIt, Manner::Exits143];
+pub const STOP_MANNERS: [StopManner; 3] = [
+    StopManner::ExitsZero,
+    StopManner::DiesOfIt,
+    StopManner::Exits143,
+];
 
 /// How a container goes down without being told to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +58,7 @@ impl Accident {
     }
 
     /// Brings it about in a container whose script is a server of [`crate::support::pod::servers`].
-    pub fn strike(self, pod: &Pod, name: &str) -> bool {
+    pub fn trigger(self, pod: &Pod, name: &str) -> bool {
         let signal = match self {
             Accident::Crash => USR1,
             Accident::CommandKilled => USR2,
@@ -73,11 +77,11 @@ impl Accident {
 }
 
 /// Traps for a command that takes its time to stop, and can be made to have an accident.
-pub fn traps(manner: Manner, takes: Duration) -> String {
+pub fn traps(manner: StopManner, takes: Duration) -> String {
     let end = match manner {
-        Manner::ExitsZero => "exit 0",
-        Manner::DiesOfIt => "trap - TERM; kill -TERM $$",
-        Manner::Exits143 => "exit 143",
+        StopManner::ExitsZero => "exit 0",
+        StopManner::DiesOfIt => "trap - TERM; kill -TERM $$",
+        StopManner::Exits143 => "exit 143",
     };
     format!(
         "trap 'sleep {}; {end}' TERM; trap 'exit 3' USR1; trap 'kill -KILL $$' USR2; ",
@@ -98,10 +102,12 @@ pub fn pause(time: Duration) -> String {
 }
 
 /// A script that does something else the first time(s) that it comes here.
-pub fn for_the_first(times: usize, deed: &str) -> String {
+pub fn for_the_first(times: usize, action: &str) -> String {
     let all: Vec<String> = (0..times)
         .map(|time| {
-            format!("[ -e \"$shared/been-{time}\" ] || {{ : >\"$shared/been-{time}\"; {deed}; }}; ")
+            format!(
+                "[ -e \"$shared/been-{time}\" ] || {{ : >\"$shared/been-{time}\"; {action}; }}; "
+            )
         })
         .collect();
     all.concat()

@@ -1,13 +1,13 @@
 //! Servers in a pod, which become ready when they say so or when their port opens, and who calls them.
 
-use crate::support::pod::scripts::{Accident, Manner, SERVE, becomes_ready, pause, traps};
-use crate::support::random_rounds::{Round, SOON};
+use crate::support::pod::scripts::{Accident, SERVE, StopManner, becomes_ready, pause, traps};
+use crate::support::random_rounds::{BEFORE_RESCAN, Round};
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
 /// How it becomes known that a server is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadyOn {
+pub enum ReadySource {
     Start,
     /// It says so itself.
     Signal,
@@ -15,21 +15,21 @@ pub enum ReadyOn {
     Tcp(SocketAddrV4),
 }
 
-impl ReadyOn {
+impl ReadySource {
     pub fn option(self) -> String {
         match self {
-            ReadyOn::Start => String::new(),
-            ReadyOn::Signal => "--ready-on signal".to_owned(),
-            ReadyOn::Tcp(address) => format!("--ready-on tcp:{address}"),
+            ReadySource::Start => String::new(),
+            ReadySource::Signal => "--ready-on signal".to_owned(),
+            ReadySource::Tcp(address) => format!("--ready-on tcp:{address}"),
         }
     }
 
     /// How long a server takes to become ready. A port is tried every second: some are missed twice.
     pub fn after(self, round: &Round) -> Duration {
         match self {
-            ReadyOn::Start => Duration::ZERO,
-            ReadyOn::Signal => round.millis("ready after", 0, 300),
-            ReadyOn::Tcp(_) => round.millis("the port opens after", 0, 1200),
+            ReadySource::Start => Duration::ZERO,
+            ReadySource::Signal => round.millis("ready after", 0, 300),
+            ReadySource::Tcp(_) => round.millis("the port opens after", 0, 1200),
         }
     }
 
@@ -38,27 +38,27 @@ impl ReadyOn {
         self,
         name: &str,
         ready_after: Duration,
-        manner: Manner,
+        manner: StopManner,
         takes: Duration,
     ) -> String {
         match self {
-            ReadyOn::Start => traps(manner, takes) + SERVE,
-            ReadyOn::Signal => server(name, ready_after, manner, takes),
-            ReadyOn::Tcp(address) => tcp_server(address, ready_after, manner, takes, None),
+            ReadySource::Start => traps(manner, takes) + SERVE,
+            ReadySource::Signal => server(name, ready_after, manner, takes),
+            ReadySource::Tcp(address) => tcp_server(address, ready_after, manner, takes, None),
         }
     }
 
     /// What main does first: it needs a proxy that is ready.
     pub fn call(self) -> String {
         match self {
-            ReadyOn::Start | ReadyOn::Signal => String::new(),
-            ReadyOn::Tcp(address) => first_call(address),
+            ReadySource::Start | ReadySource::Signal => String::new(),
+            ReadySource::Tcp(address) => first_call(address),
         }
     }
 }
 
 /// A server: ready after some time, then serves until it is stopped. `wait` is what lets a trap run at once.
-fn server(name: &str, ready_after: Duration, manner: Manner, takes: Duration) -> String {
+fn server(name: &str, ready_after: Duration, manner: StopManner, takes: Duration) -> String {
     let traps = traps(manner, takes);
     format!("{traps}{}{SERVE}", becomes_ready(name, ready_after))
 }
@@ -92,7 +92,7 @@ const ANSWER: &str = r#"
 pub fn tcp_server(
     address: SocketAddrV4,
     opens_after: Duration,
-    manner: Manner,
+    manner: StopManner,
     takes: Duration,
     accident: Option<(Duration, Accident)>,
 ) -> String {
@@ -110,11 +110,11 @@ pub fn tcp_server(
 }
 
 /// [`traps`] in perl.
-fn perl_traps(manner: Manner, takes: Duration) -> String {
+fn perl_traps(manner: StopManner, takes: Duration) -> String {
     let end = match manner {
-        Manner::ExitsZero => "exit 0",
-        Manner::DiesOfIt => "$SIG{TERM} = q(DEFAULT); kill TERM => $$",
-        Manner::Exits143 => "exit 143",
+        StopManner::ExitsZero => "exit 0",
+        StopManner::DiesOfIt => "$SIG{TERM} = q(DEFAULT); kill TERM => $$",
+        StopManner::Exits143 => "exit 143",
     };
     format!(
         "$SIG{{TERM}} = sub {{ select undef, undef, undef, {}; {end} }}; $SIG{{USR1}} = sub {{ {} }}; $SIG{{USR2}} = sub {{ {} }};",
@@ -135,7 +135,7 @@ pub fn call(address: SocketAddrV4) -> String {
 /// Whoever was born on a proxy that is ready is not refused. What excuses a refusal is that the proxy has gone down
 /// since: because it is being stopped, which it says first, or by an accident, for which main is stopped too.
 fn first_call(address: SocketAddrV4) -> String {
-    let unexcused = format!("{{ {}; exit 77; }}", pause(SOON));
+    let unexcused = format!("{{ {}; exit 77; }}", pause(BEFORE_RESCAN));
     let stopped = "grep -q \"^Cause: \" \"$EXIT_DIR/proxy\"";
     format!(
         "until {}; do {stopped} || {unexcused}; \"$exitdir\" wait proxy:ready; done; ",
