@@ -23,7 +23,8 @@ use std::time::Duration;
 const ORPHAN_SCAN: Limit = Limit::After(Duration::from_millis(100));
 
 impl Machine {
-    /// The command has ended: stops the processes that it left behind, if any, or continues at once.
+    /// The command has ended: stops the processes that it left behind, or continues at once if
+    /// there is none or they need not be waited for.
     pub(super) fn leave_command(
         &mut self,
         next: Next,

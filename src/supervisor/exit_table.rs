@@ -1,9 +1,9 @@
 //! The exit table of `exitdir-run`: with which status a life ends, and why. Pure.
 //!
-//! If the dependency that stopped the command exited 0, a command that obeys the stop ends with 0. If
-//! the dependency failed, or is a birth dependency too, the status is never 0. A failure of the
-//! command that does not come from the stop is never turned into a success. `--pass-code` replaces
-//! all of this by the command's own status.
+//! If the dependency that stopped the command did not fail, a command that obeys the stop ends with
+//! 0. If the dependency failed, or is a birth dependency too, the status is never 0. A failure of
+//! the command that does not come from the stop is never turned into a success. With `--pass-code`
+//! the command's own status counts instead, if the command ran.
 
 use super::outcome::{EndReason, FinalStatus, StopReason};
 use super::rules::Rules;

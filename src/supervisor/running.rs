@@ -128,7 +128,7 @@ impl Machine {
                 };
                 (MachineState::Stopping(run, stop), actions)
             }
-            // A command that uses the terminal from the background would be suspended again at once.
+            // A command that uses the terminal in the background would be suspended again at once.
             Event::Paused(Signal::TTIN | Signal::TTOU) => {
                 (MachineState::Stopping(run, stop), Vec::new())
             }

@@ -33,7 +33,8 @@ const STATES: [(&str, &str); 9] = [
     ),
     (
         "Starting",
-        "CMD is being started, for the first time or again. The answer arrives before any other event.",
+        "CMD is being started, for the first time or again. The answer arrives before any other \
+         event.",
     ),
     ("Running", "CMD runs."),
     (
@@ -43,7 +44,8 @@ const STATES: [(&str, &str); 9] = [
     ("Stopping", "exitdir-run stops CMD."),
     (
         "Stopping descendants",
-        "CMD has ended. The processes that it left behind are being stopped (`--wait-descendants`).",
+        "CMD has ended. The processes that it left behind are being stopped \
+         (`--wait-descendants`).",
     ),
     (
         "Waiting to restart",
