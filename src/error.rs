@@ -1,4 +1,4 @@
-//! What can go wrong with an exit directory, as one sentence each.
+//! Why an operation on an exit directory failed, in one sentence.
 
 use crate::protocol::name::Name;
 use rustix::io::Errno;
@@ -8,22 +8,23 @@ use std::path::{Path, PathBuf};
 
 /// Why an operation on an exit directory failed.
 ///
-/// Displayed it is one sentence: cannot do what, to which thing, why.
+/// Its text is one sentence that says what could not be done, to which file or name, and why:
+/// `cannot read /graveyard: Permission denied`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// A system call failed.
     Io {
-        /// What was tried: "read", "create".
+        /// What was tried, as a verb: "read", "create".
         action: &'static str,
-        /// On which path.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system answered.
+        /// The error of the system call.
         source: io::Error,
     },
-    /// A living supervisor has this name already.
+    /// A living supervisor already has this name.
     NameTaken(Name),
-    /// Nobody lives under this name, and the operation must not create it.
+    /// No living supervisor has this name, and the operation is only for one that is alive.
     NotAlive(Name),
     /// The directory was removed, moved or unmounted while it was watched.
     DirectoryGone(PathBuf),
@@ -38,7 +39,7 @@ impl Error {
         }
     }
 
-    /// Whether there was no descriptor left to open anything with.
+    /// Whether the process or the system had no free descriptor.
     pub(crate) fn is_shortage_of_descriptors(&self) -> bool {
         let Error::Io { source, .. } = self else {
             return false;
@@ -67,11 +68,11 @@ impl fmt::Display for Error {
             }
             Error::NameTaken(name) => write!(
                 f,
-                "cannot be {name}: another exitdir-run lives under this name"
+                "cannot use the name {name}: another exitdir-run holds it"
             ),
             Error::NotAlive(name) => write!(
                 f,
-                "cannot speak for {name}: no exitdir-run of this name is alive"
+                "cannot signal {name}: no running exitdir-run has this name"
             ),
             Error::DirectoryGone(path) => write!(
                 f,
@@ -91,7 +92,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// The system's words for an error, without Rust's `(os error N)`.
+/// The system's text for an error, without Rust's `(os error N)`.
 pub(crate) fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(" (os error ") {
@@ -100,7 +101,7 @@ pub(crate) fn describe(error: &io::Error) -> String {
     }
 }
 
-/// Text from elsewhere made harmless for a terminal: control characters as escapes.
+/// Makes text from other programs harmless for a terminal: control characters become escapes.
 pub(crate) fn escaped(text: &str) -> String {
     text.chars()
         .flat_map(|c| {

@@ -291,7 +291,7 @@ fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_disturbs_nobody()
                     let ended = sandbox.run(["-n", "x", "--", "echo", "born"]).finish();
                     ended.assert_output(125, "");
                     assert!(
-                        ended.stderr.contains("another exitdir-run lives"),
+                        ended.stderr.contains("another exitdir-run holds"),
                         "{ended:?}"
                     );
                     refused.fetch_add(1, Ordering::Relaxed);
