@@ -44,7 +44,7 @@ pub(super) struct ReceivedSignal {
 }
 
 /// The result of a system call, with `errno` if it is negative.
-#[inline(always)]
+#[inline(always)] // as `process::kill`
 pub(super) fn check(result: c_long) -> io::Result<c_long> {
     if result < 0 {
         Err(io::Error::last_os_error())
