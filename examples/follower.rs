@@ -17,7 +17,7 @@ const TICKS_ALONE: u32 = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let name = std::env::args().nth(1).unwrap_or("exitFile".to_owned());
-    let name = Name::new(&name).ok_or("not a name")?;
+    let name: Name = name.parse()?;
 
     match ExitDir::from_env() {
         Some(dir) => follow(&dir, name)?,

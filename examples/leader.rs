@@ -14,7 +14,7 @@ const WORK: Duration = Duration::from_secs(5);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let name = std::env::args().nth(1).unwrap_or("exitFile".to_owned());
-    let name = Name::new(&name).ok_or("not a name")?;
+    let name: Name = name.parse()?;
 
     println!("[Leader] Doing work...");
     std::thread::sleep(WORK);

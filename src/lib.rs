@@ -5,12 +5,12 @@
 //! the binary's applets `exitdir-run`, `exitdir-wait` and `exitdir-signal`.
 //!
 //! ```no_run
-//! use exitdir::{Condition, ExitDir, State};
+//! use exitdir::ExitDir;
 //! use std::time::Duration;
 //!
 //! // None when EXIT_DIR is unset: the feature is off, which is no error.
 //! if let Some(dir) = ExitDir::from_env() {
-//!     let leader = Condition::parse("leader", State::Died)?;
+//!     let leader = "leader:died".parse()?;
 //!     let mut watch = dir.watch(&[leader])?;
 //!     watch.wait(Some(Duration::from_secs(30)))?;
 //! }
@@ -39,10 +39,10 @@ mod watch;
 
 pub use duration::{Limit, parse_duration};
 pub use error::Error;
-pub use protocol::condition::Condition;
+pub use protocol::condition::{Condition, ConditionError};
 pub use protocol::evaluator::{Match, Verdict};
 pub use protocol::life::{Death, Life, Liveness, Phase};
-pub use protocol::name::Name;
+pub use protocol::name::{Name, NameError};
 pub use protocol::state::State;
 pub use protocol::timestamp::Timestamp;
 pub use protocol::tombstone::{Lock, LockIdentity, Reason, Tombstone};

@@ -33,7 +33,11 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
     if let Some(error) = &args.error {
         return Err(error.clone());
     }
-    let conditions = |opt, default| args.list(opt, |text| Condition::parse(text, default));
+    let conditions = |opt, default| {
+        args.list(opt, |text| {
+            Condition::parse(text, default).map_err(|error| error.to_string())
+        })
+    };
     let ready_on = args.value(&READY_ON, ReadyOn::parse)?;
     let ready_on = ready_on.unwrap_or(ReadyOn::Start);
     let plan = Plan {

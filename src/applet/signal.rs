@@ -91,7 +91,7 @@ fn name(args: &ParsedArgs) -> Result<Name, String> {
             ));
         }
     };
-    let name = name.or_else(|| Name::new(DEFAULT_NAME));
+    let name = name.or_else(|| Name::new(DEFAULT_NAME).ok());
     name.ok_or_else(|| "no NAME".to_owned())
 }
 

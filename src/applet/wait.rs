@@ -142,7 +142,10 @@ fn conditions(args: &ParsedArgs) -> Result<Vec<Condition>, String> {
             state: State::Died,
         }]);
     }
-    let read = |text: &OsString| Condition::parse(&text.to_string_lossy(), State::Died);
+    let read = |text: &OsString| {
+        let condition = text.to_string_lossy().parse::<Condition>();
+        condition.map_err(|error| error.to_string())
+    };
     args.positionals.iter().map(read).collect()
 }
 

@@ -1,8 +1,9 @@
 //! `NAME[:STATE]`: the grammar of conditions. Pure.
 
-use crate::protocol::name::Name;
+use crate::protocol::name::{Name, NameError};
 use crate::protocol::state::State;
 use std::fmt;
+use std::str::FromStr;
 
 /// What a wait or a dependency asks for: a life under `name` that has `state`. Its text is
 /// `NAME[:STATE]`.
@@ -14,36 +15,45 @@ pub struct Condition {
     pub state: State,
 }
 
+/// Why a text is not a [`Condition`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConditionError {
+    /// The text is empty.
+    Empty,
+    /// The text before the colon is not a name.
+    Name(NameError),
+    /// This text after the colon is not a state.
+    State(String),
+}
+
 impl Condition {
-    /// Reads `NAME`, `NAME:STATE` or `:STATE`; without a state it is `default`.
+    /// Reads `NAME`, `NAME:STATE` or `:STATE`. A text without a state gets `default`.
     ///
     /// # Errors
-    /// The sentence that says what is wrong with the text.
+    /// [`ConditionError`] if the grammar does not allow the text.
     ///
     /// ```
     /// use exitdir::{Condition, State};
-    /// let condition = Condition::parse("db:ready", State::Died)?;
+    /// let condition = Condition::parse("db", State::Ready)?;
     /// assert_eq!(condition.to_string(), "db:ready");
-    /// assert!(Condition::parse("db:rady", State::Died).is_err());
-    /// # Ok::<(), String>(())
+    /// assert!(Condition::parse("db:rady", State::Ready).is_err());
+    /// # Ok::<(), exitdir::ConditionError>(())
     /// ```
-    pub fn parse(text: &str, default: State) -> Result<Condition, String> {
+    pub fn parse(text: &str, default: State) -> Result<Condition, ConditionError> {
         let (name, state) = match text.split_once(':') {
-            Some((name, word)) => (name, State::parse(word).ok_or_else(|| unknown_state(word))?),
-            None if text.is_empty() => {
-                return Err("an empty condition: expected NAME, NAME:STATE or :STATE".to_owned());
+            Some((name, word)) => {
+                let unknown = || ConditionError::State(word.to_owned());
+                (name, State::parse(word).ok_or_else(unknown)?)
             }
+            None if text.is_empty() => return Err(ConditionError::Empty),
             None => (text, default),
         };
-        if name.is_empty() {
-            return Ok(Condition { name: None, state });
-        }
-        let name =
-            Name::new(name).ok_or_else(|| format!("{name:?} is not a name: {NAME_GRAMMAR}"))?;
-        Ok(Condition {
-            name: Some(name),
-            state,
-        })
+        let name = match name {
+            "" => None,
+            name => Some(Name::new(name).map_err(ConditionError::Name)?),
+        };
+        Ok(Condition { name, state })
     }
 
     /// Whether a life under this name can satisfy the condition.
@@ -52,13 +62,13 @@ impl Condition {
     }
 }
 
-/// The grammar of names, for messages.
-pub(crate) const NAME_GRAMMAR: &str = "1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -";
+/// Reads a condition as `exitdir-wait` does: without a state it is `died`.
+impl FromStr for Condition {
+    type Err = ConditionError;
 
-fn unknown_state(word: &str) -> String {
-    format!(
-        "{word:?} is not a state: waiting, born, ready, inactive, ok, failed, lost, died, exit=N"
-    )
+    fn from_str(text: &str) -> Result<Condition, ConditionError> {
+        Condition::parse(text, State::Died)
+    }
 }
 
 impl fmt::Display for Condition {
@@ -69,6 +79,23 @@ impl fmt::Display for Condition {
         }
     }
 }
+
+impl fmt::Display for ConditionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConditionError::Empty => {
+                f.write_str("an empty condition: expected NAME, NAME:STATE or :STATE")
+            }
+            ConditionError::Name(error) => error.fmt(f),
+            ConditionError::State(word) => write!(
+                f,
+                "{word:?} is not a state: waiting, born, ready, inactive, ok, failed, lost, died, exit=N"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ConditionError {}
 
 #[cfg(test)]
 mod tests {
@@ -85,6 +112,10 @@ mod tests {
             ("a.b-c_1:exit=3", "a.b-c_1:exit=3"),
         ] {
             assert_eq!(parse(text).as_deref(), Ok(meaning));
+            assert_eq!(
+                text.parse::<Condition>(),
+                Condition::parse(text, State::Died)
+            );
         }
         for text in [
             "", ":", "main:", "-x", ".x:ok", "a b", "a:ok:b", "a,b", "a:OK",

@@ -1,31 +1,59 @@
 //! Names of lives: their grammar, and the hidden file under which a tombstone is prepared. Pure.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// The name of a life, and the file name of its tombstone.
 ///
 /// 1 to 255 bytes of `A-Z a-z 0-9 . _ -`, not beginning with `.` or `-`. So no name is a hidden
 /// file, an option, or a path.
+///
+/// ```
+/// use exitdir::Name;
+/// let name: Name = "web-1".parse()?;
+/// assert_eq!(name.as_str(), "web-1");
+/// assert!("../web".parse::<Name>().is_err());
+/// # Ok::<(), exitdir::NameError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
+
+/// A text that is not a [`Name`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NameError {
+    /// The rejected text.
+    pub text: String,
+}
+
+/// The grammar of names, for messages.
+pub(crate) const NAME_GRAMMAR: &str = "1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -";
 
 /// The longest file name on Linux (`NAME_MAX`). In bytes.
 const LONGEST: usize = 255;
 
 impl Name {
-    /// The text as a name; `None` if it is not one.
-    pub fn new(text: &str) -> Option<Name> {
+    /// The text as a name.
+    ///
+    /// # Errors
+    /// [`NameError`] if the grammar does not allow it.
+    pub fn new(text: &str) -> Result<Name, NameError> {
         let is_valid = (1..=LONGEST).contains(&text.len())
             && !text.starts_with(['.', '-'])
             && text
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-        is_valid.then(|| Name(text.to_owned()))
+        if is_valid {
+            Ok(Name(text.to_owned()))
+        } else {
+            let text = text.to_owned();
+            Err(NameError { text })
+        }
     }
 
     /// The file name of a directory entry as a name; `None` if the entry cannot be a tombstone.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Name> {
-        Name::new(std::str::from_utf8(bytes).ok()?)
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Name> {
+        Name::new(std::str::from_utf8(bytes).ok()?).ok()
     }
 
     /// The name as text.
@@ -66,6 +94,22 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     })
 }
 
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Name, NameError> {
+        Name::new(text)
+    }
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a name: {NAME_GRAMMAR}", self.text)
+    }
+}
+
+impl std::error::Error for NameError {}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -93,10 +137,10 @@ mod tests {
 
     #[test]
     fn names_have_1_to_255_bytes() {
-        assert!(Name::new("").is_none());
-        assert!(Name::new("a").is_some());
-        assert!(Name::new(&"a".repeat(255)).is_some());
-        assert!(Name::new(&"a".repeat(256)).is_none());
+        assert!(Name::new("").is_err());
+        assert!(Name::new("a").is_ok());
+        assert!(Name::new(&"a".repeat(255)).is_ok());
+        assert!(Name::new(&"a".repeat(256)).is_err());
     }
 
     #[test]
@@ -104,7 +148,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for length in 1..=255 {
             let staging = Name::new(&"a".repeat(length)).unwrap().staging_name();
-            assert!(staging.len() <= 255 && Name::new(&staging).is_none());
+            assert!(staging.len() <= 255 && Name::new(&staging).is_err());
             assert!(Name::is_staging_name(staging.as_bytes()), "{staging}");
             assert!(seen.insert(staging));
         }

@@ -98,7 +98,7 @@ impl ExitDir {
     /// # let path = std::env::temp_dir().join(format!("exitdir-doc-{}", std::process::id()));
     /// use exitdir::{Announcement, ExitDir, Name};
     /// let dir = ExitDir::new(&path);
-    /// let leader = Name::new("leader").ok_or("not a name")?;
+    /// let leader: Name = "leader".parse()?;
     /// dir.signal(&leader, Announcement::Died(0), None)?;
     /// assert!(dir.life(&leader)?.is_some_and(|life| life.death().is_some()));
     /// # std::fs::remove_dir_all(&path)?;

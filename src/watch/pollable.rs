@@ -54,7 +54,7 @@ impl ExitDir {
             mode: Mode::All,
             keep_waiting: false,
             need_code: false,
-            own: std::env::var_os("EXITDIR_NAME").and_then(|name| Name::new(name.to_str()?)),
+            own: std::env::var_os("EXITDIR_NAME").and_then(|name| Name::new(name.to_str()?).ok()),
             poll: None,
         });
         waiter.arm(self)?;

@@ -157,3 +157,38 @@ fn words_of_the_library_reach_a_living_supervisor_and_its_followers() {
     assert_eq!(dir.sweep().unwrap(), 1);
     assert!(dir.life(&name("main")).unwrap().is_none());
 }
+
+#[test]
+fn names_and_conditions_are_parsed_and_their_errors_say_what_is_wrong() {
+    let name: Name = "web-1".parse().unwrap();
+    assert_eq!(name, Name::new("web-1").unwrap());
+    let condition: Condition = "web-1:exit=3".parse().unwrap();
+    assert_eq!(
+        (condition.name, condition.state),
+        (Some(name), State::Exit(3))
+    );
+
+    let grammar = "1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -";
+    let errors: [(Box<dyn std::error::Error>, String); 4] = [
+        (
+            "../web".parse::<Name>().unwrap_err().into(),
+            format!("\"../web\" is not a name: {grammar}"),
+        ),
+        (
+            "-x:ok".parse::<Condition>().unwrap_err().into(),
+            format!("\"-x\" is not a name: {grammar}"),
+        ),
+        (
+            "web:up".parse::<Condition>().unwrap_err().into(),
+            "\"up\" is not a state: waiting, born, ready, inactive, ok, failed, lost, died, exit=N"
+                .to_owned(),
+        ),
+        (
+            "".parse::<Condition>().unwrap_err().into(),
+            "an empty condition: expected NAME, NAME:STATE or :STATE".to_owned(),
+        ),
+    ];
+    for (error, text) in errors {
+        assert_eq!(error.to_string(), text);
+    }
+}
