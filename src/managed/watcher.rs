@@ -24,7 +24,7 @@ pub(super) struct Watcher {
     watches: BTreeMap<WatchId, PathBuf>,
     /// Files that a writer has not closed, by their directory's watch and their name in it; the
     /// name is empty where the file itself is watched.
-    open_files: BTreeMap<(WatchId, OsString), WriteState>,
+    open_files: BTreeMap<(WatchId, OsString), WriterEvent>,
     /// The paths whose content matters.
     contents: BTreeSet<PathBuf>,
     /// The locality of all paths together, as of the last scan.
@@ -33,7 +33,7 @@ pub(super) struct Watcher {
 
 /// What a writer that has not closed its file has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WriteState {
+enum WriterEvent {
     Created,
     Written,
 }
@@ -79,9 +79,9 @@ impl Watcher {
             }
             let file = (event.watch, event.name.unwrap_or_default().to_owned());
             if event.flags.contains(ReadFlags::MODIFY) {
-                self.open_files.insert(file, WriteState::Written);
+                self.open_files.insert(file, WriterEvent::Written);
             } else if event.flags.contains(ReadFlags::CREATE) {
-                self.open_files.insert(file, WriteState::Created);
+                self.open_files.insert(file, WriterEvent::Created);
             } else if !event.flags.contains(ReadFlags::ATTRIB) {
                 // Closed or removed; a file that is renamed is complete.
                 self.open_files.remove(&file);
@@ -103,7 +103,7 @@ impl Watcher {
             };
             // No close follows where an entry is made in one step: a link of either kind, a
             // directory.
-            let is_open = *state == WriteState::Written || is_empty_file(&path);
+            let is_open = *state == WriterEvent::Written || is_empty_file(&path);
             is_open
                 && self
                     .contents

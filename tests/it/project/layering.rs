@@ -1,4 +1,5 @@
-//! The layout of src/: which room may use which, which rooms are pure, and unsafe code and libc in `sys/` alone.
+//! The layout of src/: which room may use which, no circle between files, no import through the crate root,
+//! unsafe code and libc in `sys/` alone.
 
 use super::root;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +50,7 @@ const UNSAFE: &[&str] = &[
     "libc::",
 ];
 
-fn rust_files(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn rust_files(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
@@ -274,4 +275,49 @@ fn every_unsafe_block_says_why_it_is_sound() {
             }
         }
     }
+}
+
+#[test]
+fn no_file_imports_through_the_crate_root_and_only_the_root_exports() {
+    let code = modules();
+    assert_eq!(uses(&code).through_root, Vec::<String>::new());
+    for (module, text) in code.iter().filter(|(module, _)| *module != "lib") {
+        for line in text.lines().map(str::trim_start) {
+            let visibilities = ["pub use ", "pub(crate) use ", "pub(super) use "];
+            let exports = visibilities.iter().any(|start| line.starts_with(start));
+            assert!(
+                !exports,
+                "src/{module} hands on what another file defines: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_two_files_need_each_other() {
+    let uses = uses(&modules()).modules;
+    // What uses nothing that is left is taken away until nothing is left, or a circle.
+    let mut left: BTreeSet<&String> = uses.keys().collect();
+    loop {
+        let free: Vec<&String> = left
+            .iter()
+            .filter(|module| uses[**module].iter().all(|other| !left.contains(other)))
+            .copied()
+            .collect();
+        if free.is_empty() {
+            break;
+        }
+        left.retain(|module| !free.contains(module));
+    }
+    let circle: Vec<String> = left
+        .iter()
+        .map(|module| {
+            let others: Vec<&String> = uses[*module]
+                .iter()
+                .filter(|other| left.contains(other))
+                .collect();
+            format!("src/{module} uses {others:?}")
+        })
+        .collect();
+    assert!(circle.is_empty(), "circles:\n{}", circle.join("\n"));
 }

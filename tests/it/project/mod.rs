@@ -2,6 +2,7 @@
 
 mod layering;
 mod scripts;
+mod shape;
 mod tidy;
 
 fn root() -> std::path::PathBuf {
