@@ -10,4 +10,5 @@ pub(crate) mod pollable;
 pub(crate) mod rescan;
 mod track;
 pub(crate) mod tracker;
+pub(crate) mod wait_loop;
 pub(crate) mod waiter;

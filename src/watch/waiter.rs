@@ -1,20 +1,15 @@
-//! Waits for conditions: a tracker, an evaluator, and a poll loop around them. `exitdir-wait` and
-//! [`super::pollable::Watch`] use it.
+//! Waits for conditions: a tracker and an evaluator. The loop around them is
+//! [`super::pollable::Watch`], or that of `exitdir-wait` in `wait_loop.rs`.
 
 use super::dir_watch::{self, WatchFault};
 use super::tracker::{ScanResult, Tracker};
 use crate::duration::Limit;
 use crate::error::Error;
 use crate::protocol::condition::Condition;
-use crate::protocol::evaluator::{Evaluator, Match, Mode, Terms, Verdict};
+use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
 use crate::protocol::name::Name;
-use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
-use crate::sys::poll;
-use crate::sys::signals::Signals;
 use std::collections::BTreeSet;
-use std::os::fd::AsFd;
-use std::time::Instant;
 
 /// What to wait for.
 #[derive(Clone, Debug)]
@@ -29,31 +24,13 @@ pub(crate) struct WaitRequest {
     pub(crate) poll: Option<Limit>,
 }
 
-/// How a wait ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum WaitOutcome {
-    Holds(Vec<Match>),
-    Impossible,
-    TimedOut,
-    Signal(Signal),
-}
-
-/// Callbacks invoked during a wait.
-#[derive(Clone, Copy)]
-pub(crate) struct WaitHooks {
-    /// Reports a warning. It is not called if the wait ends at once.
-    pub(crate) on_warning: fn(String),
-    /// Whether a signal ends the wait.
-    pub(crate) ends_wait: fn(Signal) -> bool,
-}
-
 /// One wait.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(super) tracker: Tracker,
     evaluator: Evaluator,
     /// Warnings that were not reported yet.
-    warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
     /// All warnings so far: each is reported once.
     warned: BTreeSet<String>,
 }
@@ -136,71 +113,4 @@ impl Waiter {
     pub(crate) fn explain(&self) -> String {
         self.evaluator.explain()
     }
-
-    /// Blocks until the conditions hold or can no longer hold, the time is over, or a signal ends the
-    /// wait.
-    ///
-    /// # Errors
-    /// As [`Waiter::check`].
-    pub(crate) fn run(
-        &mut self,
-        dir: &ExitDir,
-        timeout: Limit,
-        signals: Option<&Signals>,
-        hooks: WaitHooks,
-    ) -> Result<WaitOutcome, Error> {
-        let deadline = timeout.deadline(Instant::now());
-        // A wait that ends with its first check needs no watch.
-        if let Some(outcome) = self.outcome(dir, deadline)? {
-            return Ok(outcome);
-        }
-        self.arm(dir)?;
-        loop {
-            if let Some(outcome) = self.outcome(dir, deadline)? {
-                if outcome != WaitOutcome::TimedOut {
-                    // A process may wait for the end of this wait.
-                    self.tracker.close_later();
-                }
-                return Ok(outcome);
-            }
-            self.warnings.drain(..).for_each(hooks.on_warning);
-            self.sleep(deadline, signals);
-            if let Some(signal) = read_ending_signal(signals, hooks) {
-                return Ok(WaitOutcome::Signal(signal));
-            }
-        }
-    }
-
-    /// The outcome of the wait, if it ends after one more check.
-    fn outcome(
-        &mut self,
-        dir: &ExitDir,
-        deadline: Option<Instant>,
-    ) -> Result<Option<WaitOutcome>, Error> {
-        Ok(match self.check(dir)? {
-            Verdict::Holds(matches) => Some(WaitOutcome::Holds(matches)),
-            Verdict::Impossible => Some(WaitOutcome::Impossible),
-            Verdict::Open => deadline
-                .is_some_and(|at| at <= Instant::now())
-                .then_some(WaitOutcome::TimedOut),
-        })
-    }
-
-    fn sleep(&self, deadline: Option<Instant>, signals: Option<&Signals>) {
-        let deadlines = [deadline, self.tracker.deadline()];
-        let changes = self.tracker.descriptor();
-        let signals = signals.map(|signals| signals.descriptor().as_fd());
-        let descriptors = [changes, signals].into_iter().flatten();
-        poll::sleep(
-            descriptors.map(poll::readable),
-            deadlines.into_iter().flatten().min(),
-        );
-    }
-}
-
-/// Reads the signals that have come. Returns one that ends the wait.
-fn read_ending_signal(signals: Option<&Signals>, hooks: WaitHooks) -> Option<Signal> {
-    let received = signals?.read();
-    let mut signals = received.signals().iter().copied();
-    signals.find(|signal| (hooks.ends_wait)(*signal))
 }
