@@ -17,21 +17,35 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// Without the applets, some functions of the rooms below them have no caller. The default features
+// show code that is really dead.
+#![cfg_attr(not(feature = "managed"), allow(dead_code))]
+
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod applet;
 mod duration;
 mod error;
 pub mod exit;
+#[cfg(feature = "cli")]
 mod log;
+#[cfg(feature = "managed")]
+mod managed;
+#[cfg(all(feature = "cli", not(feature = "managed")))]
+#[path = "managed/absent.rs"]
 mod managed;
 #[cfg(test)]
 mod model;
+#[cfg(feature = "cli")]
 mod process;
 mod protocol;
+#[cfg(feature = "cli")]
 mod readiness;
+#[cfg(feature = "cli")]
 mod run;
 mod signal;
 mod store;
+#[cfg(feature = "cli")]
 mod supervisor;
 #[allow(unsafe_code)]
 mod sys;

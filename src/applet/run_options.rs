@@ -128,7 +128,11 @@ pub(super) const READY_ON: Opt = valued(
 )
 .with_variable();
 /// The heading of the options for an application that follows configuration and activation.
-const MANAGED: &str = "Configuration and activation";
+const MANAGED: &str = if cfg!(feature = "managed") {
+    "Configuration and activation"
+} else {
+    "Configuration and activation (not in this build)"
+};
 pub(super) const CONFIG: Opt = valued(
     None,
     "config",

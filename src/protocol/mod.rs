@@ -2,6 +2,7 @@
 
 pub(crate) mod compose;
 pub(crate) mod condition;
+#[cfg(feature = "cli")]
 pub(crate) mod death_deps;
 pub(crate) mod evaluator;
 pub(crate) mod life;

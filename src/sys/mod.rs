@@ -3,15 +3,25 @@
 //! Unsafe code and libc are nowhere else. Nothing here decides anything about lives.
 
 pub(crate) mod clock;
+#[cfg(feature = "cli")]
 pub(crate) mod command_line;
+#[cfg(feature = "cli")]
 pub(crate) mod datagram;
+#[cfg(feature = "cli")]
 mod environment;
 pub(crate) mod poll;
+#[cfg(feature = "cli")]
 pub(crate) mod process;
+#[cfg(feature = "cli")]
 pub(crate) mod random;
+#[cfg(feature = "cli")]
 mod raw;
+#[cfg(feature = "cli")]
 pub(crate) mod signals;
+#[cfg(feature = "cli")]
 pub(crate) mod spawn;
+#[cfg(feature = "cli")]
 pub(crate) mod startup;
+#[cfg(feature = "cli")]
 pub(crate) mod terminal;
 pub(crate) mod write;

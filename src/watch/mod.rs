@@ -5,10 +5,12 @@ pub(crate) mod deferred_close;
 pub(crate) mod dir_changes;
 pub(crate) mod dir_watch;
 pub(crate) mod inotify;
+#[cfg(feature = "cli")]
 pub(crate) mod nearest_dir;
 pub(crate) mod pollable;
 pub(crate) mod rescan;
 mod track;
 pub(crate) mod tracker;
+#[cfg(feature = "cli")]
 pub(crate) mod wait_loop;
 pub(crate) mod waiter;
