@@ -63,4 +63,5 @@ pub use protocol::tombstone::{Lock, LockIdentity, Reason, Tombstone};
 pub use signal::{Signal, SignalSet};
 pub use store::announce::{Announcement, LiveHandle, SignalOutcome};
 pub use store::exit_dir::ExitDir;
+pub use store::tombstones::Tombstones;
 pub use watch::pollable::Watch;

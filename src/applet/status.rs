@@ -73,11 +73,9 @@ fn plan(args: &ParsedArgs) -> Result<StatusPlan, String> {
 /// Reads all tombstones. One that cannot be read is reported and left out.
 fn lives(dir: &ExitDir) -> Result<Vec<(Name, Life)>, Error> {
     let mut lives = Vec::new();
-    for name in dir.names()? {
-        match dir.life(&name) {
-            Ok(Some(life)) => lives.push((name, life)),
-            // Removed since the directory was read, or no regular file.
-            Ok(None) => {}
+    for tombstone in dir.tombstones()? {
+        match tombstone {
+            Ok(tombstone) => lives.push(tombstone),
             Err(error) => LOG.error(error),
         }
     }

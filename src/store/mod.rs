@@ -11,3 +11,4 @@ pub(crate) mod publish;
 pub(crate) mod snapshot;
 mod staging;
 pub(crate) mod sweep;
+pub(crate) mod tombstones;

@@ -3,7 +3,7 @@
 use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox, Start, eventually};
 use crate::support::signals::TERM;
 use exitdir::{
-    Announcement, Condition, Error, ExitDir, Name, SignalOutcome, State, Verdict, Watch,
+    Announcement, Condition, Death, Error, ExitDir, Name, SignalOutcome, State, Verdict, Watch,
 };
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -156,6 +156,35 @@ fn words_of_the_library_reach_a_living_supervisor_and_its_followers() {
     );
     assert_eq!(dir.sweep().unwrap(), 1);
     assert!(dir.life(&name("main")).unwrap().is_none());
+}
+
+#[test]
+fn the_tombstones_of_a_directory_come_in_the_order_of_their_names() {
+    let sandbox = Sandbox::new();
+    let dir = ExitDir::new(sandbox.dir());
+    assert!(
+        matches!(dir.tombstones(), Err(Error::Io { .. })),
+        "no directory"
+    );
+    for (text, code) in [("b", 1), ("a", 0), ("c", 3)] {
+        dir.signal(&name(text), Announcement::Died(code), None)
+            .unwrap();
+    }
+    // None of these is a tombstone.
+    std::fs::create_dir(sandbox.dir().join("d")).unwrap();
+    std::fs::write(sandbox.dir().join(".hidden"), "").unwrap();
+    std::os::unix::fs::symlink("a", sandbox.dir().join("link")).unwrap();
+
+    let mut tombstones = dir.tombstones().unwrap();
+    let (first, life) = tombstones.next().unwrap().unwrap();
+    assert_eq!((first.as_str(), life.state()), ("a", Some(State::Ok)));
+    std::fs::remove_file(sandbox.dir().join("b")).unwrap();
+    let (second, life) = tombstones.next().unwrap().unwrap();
+    assert_eq!(
+        (second.as_str(), life.death().and_then(Death::code)),
+        ("c", Some(3))
+    );
+    assert!(tombstones.next().is_none());
 }
 
 #[test]
