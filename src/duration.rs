@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// How long something may take: a [`Duration`], or no limit at all (`off`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Limit {
+pub(crate) enum Limit {
     /// Until this much time has passed; zero means at once.
     After(Duration),
     /// For ever.
@@ -16,7 +16,7 @@ pub enum Limit {
 impl Limit {
     /// The moment at which the limit is reached, counted from `start`; `None` for never,
     /// and for a moment so far away that the clock cannot name it.
-    pub fn deadline(self, start: Instant) -> Option<Instant> {
+    pub(crate) fn deadline(self, start: Instant) -> Option<Instant> {
         match self {
             Limit::After(duration) => start.checked_add(duration),
             Limit::Never => None,
@@ -42,15 +42,7 @@ impl std::fmt::Display for Limit {
 /// `ms`, `s`, `m`, `h`, `d`, one after the other. `None` for anything else, negative numbers included.
 ///
 /// What is too large for a [`Duration`] saturates: nobody lives to see the difference.
-///
-/// ```
-/// use exitdir::{Limit, parse_duration};
-/// use std::time::Duration;
-/// assert_eq!(parse_duration("1m30s"), Some(Limit::After(Duration::from_secs(90))));
-/// assert_eq!(parse_duration("off"), Some(Limit::Never));
-/// assert_eq!(parse_duration("-1s"), None);
-/// ```
-pub fn parse_duration(text: &str) -> Option<Limit> {
+pub(crate) fn parse_duration(text: &str) -> Option<Limit> {
     if text == "off" {
         return Some(Limit::Never);
     }

@@ -4,19 +4,19 @@
 use crate::signal::Signal;
 
 /// `timeout(1)`'s status for a deadline that has passed.
-pub const TIMED_OUT: u8 = 124;
+pub(crate) const TIMED_OUT: u8 = 124;
 /// An error of exitdir itself, or wrong usage (`timeout(1)`, `docker run`).
-pub const FAILURE: u8 = 125;
+pub(crate) const FAILURE: u8 = 125;
 /// The command was found and cannot be executed (POSIX `sh`).
-pub const NOT_EXECUTABLE: u8 = 126;
+pub(crate) const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found (POSIX `sh`).
-pub const NOT_FOUND: u8 = 127;
+pub(crate) const NOT_FOUND: u8 = 127;
 /// The status of a life whose tombstone records no end, as if `KILL` had ended it.
-pub const LOST: u8 = 137;
+pub(crate) const LOST: u8 = 137;
 /// `exitdir-wait`: a condition can no longer hold.
-pub const IMPOSSIBLE: u8 = 1;
+pub(crate) const IMPOSSIBLE: u8 = 1;
 /// Success.
-pub const SUCCESS: u8 = 0;
+pub(crate) const SUCCESS: u8 = 0;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

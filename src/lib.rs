@@ -26,7 +26,7 @@
 pub mod applet;
 mod duration;
 mod error;
-pub mod exit;
+mod exit;
 #[cfg(feature = "cli")]
 mod log;
 #[cfg(feature = "managed")]
@@ -51,7 +51,6 @@ mod supervisor;
 mod sys;
 mod watch;
 
-pub use duration::{Limit, parse_duration};
 pub use error::Error;
 pub use protocol::condition::{Condition, ConditionError};
 pub use protocol::evaluator::{Match, Verdict};
@@ -60,7 +59,7 @@ pub use protocol::name::{Name, NameError};
 pub use protocol::state::State;
 pub use protocol::timestamp::Timestamp;
 pub use protocol::tombstone::{Lock, LockIdentity, Reason, Tombstone};
-pub use signal::{Signal, SignalSet};
+pub use signal::Signal;
 pub use store::announce::{Announcement, LiveHandle, SignalOutcome};
 pub use store::exit_dir::ExitDir;
 pub use store::tombstones::Tombstones;

@@ -128,35 +128,35 @@ impl fmt::Display for Signal {
 
 /// A set of signals, as the kernel's masks are: bit n-1 for signal n.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct SignalSet(u64);
+pub(crate) struct SignalSet(u64);
 
 impl SignalSet {
     /// Every signal there is.
-    pub const ALL: SignalSet = SignalSet(u64::MAX);
+    pub(crate) const ALL: SignalSet = SignalSet(u64::MAX);
 
     /// The kernel's form of the set.
-    pub fn bits(self) -> u64 {
+    pub(crate) fn bits(self) -> u64 {
         self.0
     }
 
     /// The set that the kernel's form means.
-    pub const fn from_bits(bits: u64) -> SignalSet {
+    pub(crate) const fn from_bits(bits: u64) -> SignalSet {
         SignalSet(bits)
     }
 
     /// The set without this signal.
-    pub fn without(self, signal: Signal) -> SignalSet {
+    pub(crate) fn without(self, signal: Signal) -> SignalSet {
         SignalSet(self.0 & !(1 << (signal.0 - 1)))
     }
 
     /// Whether the signal is in the set.
-    pub fn contains(self, signal: Signal) -> bool {
+    pub(crate) fn contains(self, signal: Signal) -> bool {
         self.0 & (1 << (signal.0 - 1)) != 0
     }
 
     /// The set with one more signal in it.
     #[must_use]
-    pub const fn with(self, signal: Signal) -> SignalSet {
+    pub(crate) const fn with(self, signal: Signal) -> SignalSet {
         SignalSet(self.0 | 1 << (signal.0 - 1))
     }
 }
