@@ -41,7 +41,7 @@ pub struct Match {
     scan_no: u64,
 }
 
-/// Where a wait stands.
+/// Where a wait stands. There is no fourth possibility, so a match can be complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The conditions do not hold yet.

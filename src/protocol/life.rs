@@ -67,6 +67,7 @@ pub(crate) enum WriteState {
 
 /// A tombstone and what it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Life {
     /// What the file says.
     pub tombstone: Tombstone,
@@ -74,7 +75,7 @@ pub struct Life {
     pub liveness: Liveness,
 }
 
-/// Whether a life goes on.
+/// Whether a life goes on. There is no fourth possibility, so a match can be complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Liveness {
     /// The file has no complete line, and its writer may be about to write one. Neither alive nor
@@ -88,6 +89,7 @@ pub enum Liveness {
 
 /// How far a living life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Phase {
     /// The supervisor waits; the command was not started.
     Waiting,
@@ -99,7 +101,7 @@ pub enum Phase {
     Inactive,
 }
 
-/// How a life ended.
+/// How a life ended. There is no fourth possibility, so a match can be complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Death {
     /// With this exit code.

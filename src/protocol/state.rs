@@ -7,6 +7,7 @@ use std::fmt;
 /// Several states can hold at once: a life that is ready is also born, and a life with exit code 3
 /// is failed and died too. `docs/tombstone.md` has the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum State {
     /// Not dead, and the command was not started yet.
     Waiting,

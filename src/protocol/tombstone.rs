@@ -18,6 +18,7 @@ pub(crate) const RESERVED: usize = 8192;
 
 /// What a tombstone says. `docs/tombstone.md` describes each line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tombstone {
     /// When the supervisor began. This time identifies the life.
     pub waiting: Option<Timestamp>,
@@ -113,6 +114,7 @@ impl Key {
 
 /// The value of the `Lock:` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Lock {
     /// The supervisor holds an exclusive fcntl(2) lock on this file.
     Fcntl(LockIdentity),
@@ -124,6 +126,7 @@ pub enum Lock {
 /// The file and the boot for which a lock was taken. A reader that sees other ones cannot conclude
 /// anything from a free lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LockIdentity {
     /// The boot id of the kernel (random(4)).
     pub boot: String,
@@ -175,6 +178,7 @@ impl Lock {
 
 /// The value of the `Reason:` line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Reason {
     /// The command ended by itself, or after a signal that was forwarded to it.
     Exited,

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 /// What is to be recorded of a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Announcement {
     /// It is dead, with this exit code.
     Died(u8),
@@ -34,6 +35,7 @@ pub enum Announcement {
 
 /// What became of an announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SignalOutcome {
     /// The record was appended to the tombstone of a living life.
     Appended,
