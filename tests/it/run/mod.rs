@@ -13,3 +13,4 @@ mod smoke;
 mod stop_delay;
 mod stops;
 mod tombstones;
+mod wait_descendants;

@@ -1,7 +1,7 @@
 //! What can be seen of an applet from outside: the sentence and the keys it leaves, and whether it sleeps.
 
 use crate::support::proc::{ProcStat, has_inotify, state_of};
-use crate::support::sandbox::{Ended, Running, Sandbox, wait_until};
+use crate::support::sandbox::{Ended, Running, Sandbox, Start, wait_until};
 use crate::support::signals::{CONT, STOP};
 
 /// Checks the status, and that standard error is one sentence of this applet.
@@ -31,6 +31,13 @@ pub fn sleeps_in_its_watch(pid: i32) -> bool {
 pub fn sleeps(pid: i32) -> bool {
     let process = ProcStat::of(pid);
     process.is_some_and(|process| process.name.starts_with("exitdir") && process.state == 'S')
+}
+
+/// Starts a wait, and lets it look around before anything else happens.
+pub fn start_wait(sandbox: &Sandbox, arguments: &[&str]) -> Running {
+    let waiter = sandbox.wait(arguments).start();
+    await_sleep(&waiter);
+    waiter
 }
 
 /// Waits until an applet sleeps that may have nothing to watch with. One without inotify wakes up four times a second.

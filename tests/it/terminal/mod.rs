@@ -1,3 +1,6 @@
 //! Job control under a pseudo-terminal.
 
 mod job_control;
+mod restart;
+mod session_leader;
+mod suspended;

@@ -1,4 +1,7 @@
 //! `exitdir-wait`.
 
-mod applet;
+mod conditions;
+mod interruptions;
+mod other_writers;
+mod result;
 mod wakeups;

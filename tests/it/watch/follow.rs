@@ -1,25 +1,19 @@
 //! Lives that come and go between two looks, directories that are replaced, and files in the way:
 //! what a follower makes of it. A stopped follower is one that looks late, however fast the machine.
 
-use crate::support::inspect::{await_sleep, while_stopped};
+use crate::support::inspect::{await_sleep, start_wait, while_stopped};
 use crate::support::proc::only_child;
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Running, Sandbox, Start, eventually, wait_until};
+use crate::support::sandbox::{Sandbox, Start, eventually, wait_until};
 use crate::support::signals::TERM;
 use crate::support::users::{as_nobody, installed, nobody_is_permitted};
 use exitdir::{Announcement, ExitDir, Name, Tombstone};
 use std::process::Command;
 
-fn follower(sandbox: &Sandbox, words: &[&str]) -> Running {
-    let follower = sandbox.wait(words).start();
-    await_sleep(&follower);
-    follower
-}
-
 #[test]
 fn a_life_that_comes_and_goes_between_two_looks_has_died_while_we_waited() {
     let sandbox = Sandbox::new();
-    let waits = follower(&sandbox, &["x:ready"]);
+    let waits = start_wait(&sandbox, &["x:ready"]);
     while_stopped(&waits, || {
         assert_eq!(sandbox.run(["-n", "x", "--", "false"]).finish().status, 1)
     });
@@ -31,7 +25,7 @@ fn the_end_of_a_life_is_read_from_its_own_file_however_soon_the_next_begins() {
     let sandbox = Sandbox::new();
     let first = sandbox.run(["-n", "x", "--", "sleep", "60"]).start();
     sandbox.await_key("x", "Ready");
-    let fails = follower(&sandbox, &["x:exit=143", "--print"]);
+    let fails = start_wait(&sandbox, &["x:exit=143", "--print"]);
     let mut second = None;
     while_stopped(&fails, || {
         first.send(TERM);
@@ -61,7 +55,7 @@ fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
     let mut first = first;
     let run = first.stdin(std::process::Stdio::piped()).start();
     sandbox.await_key("zz", "Ready");
-    let fails = follower(&sandbox, &[":failed", ":exit=7", "--any", "--print"]);
+    let fails = start_wait(&sandbox, &[":failed", ":exit=7", "--any", "--print"]);
     let mut second = None;
     while_stopped(&fails, || {
         // read meets the end of its input and fails; -e is not given, so say 0 for it.
@@ -83,7 +77,7 @@ fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
 fn a_directory_that_is_made_anew_is_another_one_even_with_the_same_inode() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).unwrap();
-    let waits = follower(&sandbox, &["x"]);
+    let waits = start_wait(&sandbox, &["x"]);
     std::fs::remove_dir(sandbox.dir()).unwrap();
     std::fs::create_dir(sandbox.dir()).unwrap();
     let ended = waits.end();

@@ -1,5 +1,6 @@
 //! How a watcher learns of changes: locks, races, lost events, file systems without events, and what it costs.
 
+mod directory_loss;
 mod follow;
 mod fuse;
 mod inotify_loss;
