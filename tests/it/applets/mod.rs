@@ -1,7 +1,10 @@
 //! How an applet is selected, what all applets answer, bad input, and the two small applets
 //! `exitdir-install` and `exitdir-status`.
 
-mod bad_input;
+mod bad_commands;
+mod bad_directories;
+mod bad_tombstones;
+mod bad_usage;
 mod dispatch;
 mod install;
 mod status;

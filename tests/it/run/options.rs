@@ -1,4 +1,4 @@
-//! The options of `exitdir-run`, as words and as variables. What bad ones lead to is in `applets/bad_input.rs`.
+//! The options of `exitdir-run`, as words and as variables. What bad ones lead to is in `applets/bad_usage.rs`.
 
 use crate::support::sandbox::{Sandbox, Start};
 

@@ -78,3 +78,21 @@ pub fn keys(sandbox: &Sandbox, name: &str) -> String {
         .collect();
     keys.join(" ")
 }
+
+/// Checks that a tombstone says that the life is over, to a follower too, and that nothing else was left.
+#[track_caller]
+pub fn assert_recorded_dead(sandbox: &Sandbox, name: &str, code: i32) {
+    assert_eq!(
+        sandbox.key(name, "ExitCode"),
+        Some(code.to_string()),
+        "{}",
+        sandbox.tombstone(name)
+    );
+    assert_eq!(
+        sandbox.wait(["-x", "-t", "0", name]).finish().status,
+        code,
+        "{}",
+        sandbox.tombstone(name)
+    );
+    assert_eq!(sandbox.entries(), [name]);
+}
