@@ -1,10 +1,10 @@
 //! What a command waits for each time that the file it runs for comes, and from when its timeouts count.
 
 use crate::support::active_app::{ActiveApp, SERVE};
-use crate::support::namespaces::{ONE_INSTANCE, with_less_inotify};
 use crate::support::parallel::at_once;
-use crate::support::sandbox::{Sandbox, Start, binary};
+use crate::support::sandbox::{Sandbox, Start};
 use crate::support::signals::TERM;
+use crate::support::users::supervisor_that_polls_its_peers;
 use exitdir::State;
 use std::fs;
 use std::process::Command;
@@ -63,15 +63,15 @@ fn a_command_is_started_when_it_is_active_and_what_it_waits_for_is_there_in_any_
 
 #[test]
 fn what_does_not_hold_any_more_when_it_is_activated_is_waited_for() {
-    // It held at the first look, and was over before the next one: where inotify is, before anything is watched;
-    // where the file has the only instance, at any time.
-    for one in [false, true] {
+    // It held when CMD was inactive, and is over when it is activated: with a watch on the exit directory, and
+    // where the dependency is polled, so that what is known of it is old.
+    for polled in [false, true] {
         for pause in [0, 50] {
             let sandbox = Sandbox::new();
-            sandbox.signal(["--ready", "dep"]).finish();
-            let Some(run) = supervisor(&sandbox, one) else {
+            let Some(run) = supervisor(&sandbox, polled) else {
                 return;
             };
+            sandbox.signal(["--ready", "dep"]).finish();
             let options = "-n x --active-while a --birth-deps dep";
             let app = ActiveApp::of(sandbox, run, options, SERVE);
             app.await_inactive();
@@ -86,14 +86,12 @@ fn what_does_not_hold_any_more_when_it_is_activated_is_waited_for() {
     }
 }
 
-/// `exitdir-run`, with one instance of inotify or with as many as it likes.
-fn supervisor(sandbox: &Sandbox, one: bool) -> Option<Command> {
-    if !one {
-        return Some(sandbox.applet("run"));
+/// `exitdir-run`, which watches or polls the exit directory.
+fn supervisor(sandbox: &Sandbox, polled: bool) -> Option<Command> {
+    if polled {
+        return supervisor_that_polls_its_peers(sandbox);
     }
-    let mut command = with_less_inotify(sandbox, ONE_INSTANCE, &binary())?;
-    command.arg("run");
-    Some(command)
+    Some(sandbox.applet("run"))
 }
 
 #[test]

@@ -3,13 +3,14 @@
 
 use crate::support::active_app::{ActiveApp, SERVE, SLOW};
 use crate::support::inspect::while_stopped;
-use crate::support::namespaces::{ONE_INSTANCE, with_less_inotify};
 use crate::support::proc::{await_gone, may_sleep_in};
-use crate::support::sandbox::{Sandbox, Start, binary, eventually, wait_until};
+use crate::support::sandbox::{Sandbox, Start, eventually, wait_until};
 use crate::support::signals::{KILL, TERM, send};
+use crate::support::users::supervisor_that_polls_its_peers;
 use exitdir::State;
 use rustix::fs::FlockOperation;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A command that says what it was started with, and would be ended by a HUP.
@@ -161,13 +162,13 @@ fn assert_started_with(app: ActiveApp, saw: &str) {
 
 #[test]
 fn a_dependency_that_dies_before_the_configuration_is_complete_is_waited_for() {
-    // The configuration has the only instance of inotify: what is known of the dependency is old.
-    for pause in [0, 40, 80] {
+    // The configuration is watched and the dependency is polled, so what is known of it is old. How old
+    // differs from round to round.
+    for _ in 0..5 {
         let sandbox = Sandbox::new();
-        let Some(mut run) = with_less_inotify(&sandbox, ONE_INSTANCE, &binary()) else {
+        let Some(run) = supervisor_that_polls_its_peers(&sandbox) else {
             return;
         };
-        run.arg("run");
         sandbox.signal(["--ready", "dep"]).finish();
         let app = ActiveApp::of(
             sandbox,
@@ -176,15 +177,33 @@ fn a_dependency_that_dies_before_the_configuration_is_complete_is_waited_for() {
             SERVE,
         );
         app.await_state(State::Waiting);
-        std::thread::sleep(Duration::from_millis(300));
-        app.configure("1\n");
-        std::thread::sleep(Duration::from_millis(pause));
-        app.sandbox.record_death("dep", "0");
+        app.await_said("polling", 1);
+        // The start waits until the configuration has not changed for a moment.
+        while_repeated(
+            || app.configure("1\n"),
+            || app.sandbox.record_death("dep", "0"),
+        );
         app.await_placed("1\n");
         app.await_look();
         assert_eq!((app.state(), app.starts().len()), (Some(State::Waiting), 0));
         assert_eq!(app.end(TERM).0.status, 143);
     }
+}
+
+/// Does one thing again and again until the other one is done, and once more after it.
+fn while_repeated(repeated: impl Fn() + Sync, other: impl FnOnce()) {
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                repeated();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            repeated();
+        });
+        other();
+        is_done.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

@@ -41,7 +41,6 @@ pub const READ_ONLY: &str =
 
 /// How inotify is taken away from one tree of processes.
 pub const NO_INSTANCES: &str = "echo 0 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
-pub const ONE_INSTANCE: &str = "echo 1 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
 pub const NO_WATCHES: &str = "echo 0 >/proc/sys/user/max_inotify_watches && exec \"$@\"";
 
 /// A program with one of these limits; `None`, said loudly, where that is not possible.

@@ -57,6 +57,21 @@ pub fn open_to_all(sandbox: &Sandbox) {
     set_mode(&sandbox.dir(), 0o777);
 }
 
+/// `exitdir-run` as a user who may use the files of the exit directory but may not watch it, because
+/// inotify_add_watch(2) needs permission to read it. It polls its peers and watches everything else.
+pub fn supervisor_that_polls_its_peers(sandbox: &Sandbox) -> Option<Command> {
+    if !nobody_is_permitted() {
+        return None;
+    }
+    let program = installed(sandbox);
+    set_mode(&sandbox.path("."), 0o777);
+    open_to_all(sandbox);
+    set_mode(&sandbox.dir(), 0o733);
+    let mut command = as_nobody(sandbox, program);
+    command.arg("run");
+    Some(command)
+}
+
 pub fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
