@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 /// How long something may take: a [`Duration`], or no limit at all (`off`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Limit {
-    /// Until this much time has passed; zero means at once.
+    /// Until this much time has passed. Zero means at once.
     After(Duration),
     /// For ever.
     Never,
 }
 
 impl Limit {
-    /// The moment at which the limit is reached, counted from `start`; `None` for never,
-    /// and for a moment so far away that the clock cannot name it.
+    /// The moment at which the limit is reached, counted from `start`. `None` for never, and for a
+    /// moment that is too far away for the clock.
     pub(crate) fn deadline(self, start: Instant) -> Option<Instant> {
         match self {
             Limit::After(duration) => start.checked_add(duration),
@@ -25,7 +25,7 @@ impl Limit {
 }
 
 impl std::fmt::Display for Limit {
-    /// `30s`, `1.500s`, `200ms`, `off`; what is below a millisecond is cut.
+    /// `30s`, `1.500s`, `200ms`, `off`. Parts of a millisecond are cut off.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Limit::Never => f.write_str("off"),
@@ -38,10 +38,11 @@ impl std::fmt::Display for Limit {
     }
 }
 
-/// Reads a duration: `off`, a bare number of seconds, or numbers with the units `ns`, `us` (`µs`),
-/// `ms`, `s`, `m`, `h`, `d`, one after the other. `None` for anything else, negative numbers included.
+/// Reads a duration: `off`, a number of seconds without unit, or numbers with the units `ns`, `us`
+/// (`µs`), `ms`, `s`, `m`, `h`, `d`, one after the other. `None` for anything else, also for negative
+/// numbers.
 ///
-/// What is too large for a [`Duration`] saturates: nobody lives to see the difference.
+/// A value that is too large for a [`Duration`] saturates.
 pub(crate) fn parse_duration(text: &str) -> Option<Limit> {
     if text == "off" {
         return Some(Limit::Never);
@@ -62,7 +63,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<Limit> {
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// Longer names first, so that `ms` is not taken for minutes.
+/// Longer names come first, so that `ms` is not read as minutes.
 const UNITS: [(&str, u64); 9] = [
     ("ns", 1),
     ("us", 1_000),

@@ -1,7 +1,7 @@
 //! Signals by name and number. Pure: nothing here sends or receives one.
 //!
-//! Numbers are the kernel's, and real-time signals count from 34 as `kill -l` does, whatever the
-//! C library keeps for itself.
+//! Numbers are the kernel's. Real-time signals count from 34 as in `kill -l`; which of them the C
+//! library reserves for itself does not matter.
 
 use std::fmt;
 
@@ -26,17 +26,17 @@ impl Signal {
     pub const INT: Signal = Signal(2);
     /// Quit, `^\`.
     pub const QUIT: Signal = Signal(3);
-    /// The one that no program can catch or ignore.
+    /// Ends a process, which can neither catch nor ignore it.
     pub const KILL: Signal = Signal(9);
-    /// A write to a pipe that nobody reads.
+    /// A write to a pipe that has no reader.
     pub const PIPE: Signal = Signal(13);
     /// Termination request.
     pub const TERM: Signal = Signal(15);
     /// A child has ended or stopped.
     pub const CHLD: Signal = Signal(17);
-    /// Go on after a stop.
+    /// Continue after a stop.
     pub const CONT: Signal = Signal(18);
-    /// Stop, for any program.
+    /// Stops a process, which can neither catch nor ignore it.
     pub const STOP: Signal = Signal(19);
     /// Stop, from the terminal: `^Z`.
     pub const TSTP: Signal = Signal(20);
@@ -44,7 +44,7 @@ impl Signal {
     pub const TTIN: Signal = Signal(21);
     /// Write to the terminal from the background.
     pub const TTOU: Signal = Signal(22);
-    /// A file has grown over its limit.
+    /// A file has grown beyond its limit (setrlimit(2)).
     pub const XFSZ: Signal = Signal(25);
 
     /// The signal of this number, if there is one.
@@ -60,12 +60,12 @@ impl Signal {
         self.0
     }
 
-    /// What a shell reports for a process that this signal ended: 128 and the number.
+    /// The status that a shell reports for a process that this signal ended: 128 plus the number.
     pub fn exit_status(self) -> u8 {
         128 + self.0
     }
 
-    /// Whether the signal ends a process that has made no arrangement for it (signal(7)).
+    /// Whether the signal ends a process that has no handler for it (signal(7)).
     pub fn is_fatal_by_default(self) -> bool {
         let harmless = [
             "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "WINCH",
@@ -101,7 +101,7 @@ impl Signal {
     }
 }
 
-/// The number in `+3` (or `-3`); nothing at all is zero.
+/// The number in `+3` (or `-3`). An empty text is zero.
 fn offset(text: &str, sign: char) -> Option<u8> {
     if text.is_empty() {
         return Some(0);
@@ -114,7 +114,7 @@ fn offset(text: &str, sign: char) -> Option<u8> {
 }
 
 impl fmt::Display for Signal {
-    /// The name without `SIG`: `TERM`, `RTMIN+3`; 32 and 33 have none and print as numbers.
+    /// The name without `SIG`: `TERM`, `RTMIN+3`. 32 and 33 have no name and print as numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let index = usize::from(self.0) - 1;
         match (NAMES.get(index), self.0.checked_sub(RTMIN)) {
@@ -126,12 +126,12 @@ impl fmt::Display for Signal {
     }
 }
 
-/// A set of signals, as the kernel's masks are: bit n-1 for signal n.
+/// A set of signals in the form of the kernel's masks: bit n-1 is signal n.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct SignalSet(u64);
 
 impl SignalSet {
-    /// Every signal there is.
+    /// Every signal.
     pub(crate) const ALL: SignalSet = SignalSet(u64::MAX);
 
     /// The kernel's form of the set.
@@ -139,7 +139,7 @@ impl SignalSet {
         self.0
     }
 
-    /// The set that the kernel's form means.
+    /// The set with this kernel form.
     pub(crate) const fn from_bits(bits: u64) -> SignalSet {
         SignalSet(bits)
     }
