@@ -65,8 +65,8 @@ impl Messages<'_> {
             |signal| format!("with {signal}"),
         );
         match reason {
-            StopReason::Dependency(fate) => {
-                format!("{}: stopping {command} {how}", fate.description)
+            StopReason::Dependency(cause) => {
+                format!("{}: stopping {command} {how}", cause.description)
             }
             StopReason::RunTimeout => format!(
                 "{command} has run for {}: stopping it {how}",
@@ -125,11 +125,11 @@ impl Messages<'_> {
         let command = &self.command;
         match why {
             EndReason::CommandEnded(_) | EndReason::Stopped(_) => None,
-            EndReason::NotStarted(fate) => {
-                Some(format!("{}: not starting {command}", fate.description))
+            EndReason::NotStarted(cause) => {
+                Some(format!("{}: not starting {command}", cause.description))
             }
-            EndReason::NotRestarted(fate) => {
-                Some(format!("{}: not restarting {command}", fate.description))
+            EndReason::NotRestarted(cause) => {
+                Some(format!("{}: not restarting {command}", cause.description))
             }
             EndReason::BirthTimeout => Some(format!(
                 "gave up after {}: {}",
