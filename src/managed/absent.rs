@@ -26,20 +26,22 @@ pub(crate) mod debounce {
     pub(crate) const DEBOUNCE_LIMIT: Duration = Duration::ZERO;
 }
 
+pub(crate) use AbsentApp as ManagedApp;
+
 /// No value of this type exists.
-pub(crate) struct ManagedApp<'p> {
+pub(crate) struct AbsentApp<'p> {
     never: Infallible,
     spec: PhantomData<&'p ManagedSpec>,
 }
 
-impl<'p> ManagedApp<'p> {
+impl<'p> AbsentApp<'p> {
     /// # Errors
     /// Always.
     pub(crate) fn prepare(
         _: &'p ManagedSpec,
         _: Option<&'p ExitDir>,
         _: Option<Limit>,
-    ) -> Result<ManagedApp<'p>, String> {
+    ) -> Result<AbsentApp<'p>, String> {
         Err(REFUSAL.to_owned())
     }
 
