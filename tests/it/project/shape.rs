@@ -112,7 +112,8 @@ fn files_and_functions_are_short() {
 fn no_two_types_have_one_name() {
     let mut owners: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for (path, lines) in files() {
-        for line in &lines {
+        // An associated type (`type Err`) has the name that its trait gives it.
+        for line in lines.iter().filter(|line| !line.starts_with("    type ")) {
             let mut words = line
                 .split_whitespace()
                 .skip_while(|word| word.starts_with("pub"));
