@@ -21,7 +21,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_nanos(1);
 ///
 /// Register its descriptor ([`AsFd`], [`AsRawFd`]) for reading in an event loop and call
 /// [`Watch::check`] whenever it is readable, or block in [`Watch::wait`]. The descriptor is an epoll
-/// instance, so `poll`, `epoll`, mio and tokio's `AsyncFd` accept it.
+/// instance, so `poll`, `epoll`, mio and tokio's `AsyncFd` accept it, edge-triggered or not. It stays
+/// open and the same until the `Watch` is dropped. `examples/mio.rs` and `examples/tokio.rs` show both.
 #[derive(Debug)]
 pub struct Watch {
     dir: ExitDir,

@@ -1,9 +1,8 @@
 //! The demo and the library's examples end as the pages say.
 
 use super::{absolute_binary, made, root};
+use crate::support::library_examples::example;
 use crate::support::sandbox::{Ended, Sandbox, Start, entries};
-use std::path::PathBuf;
-use std::process::Command;
 
 #[test]
 fn the_demo_ends_as_it_should_and_shows_the_main_job() {
@@ -107,29 +106,4 @@ fn ticks_before_exit(follower: &Ended) -> usize {
     expected.push_str("[Follower] Exiting...\n");
     assert_eq!(follower.stdout, expected);
     ticks
-}
-
-/// A compiled example of the library, built from the present source.
-fn example(name: &str) -> PathBuf {
-    let this = std::env::current_exe().expect("a path");
-    // TARGET/PROFILE/deps/it-HASH
-    let profile = this
-        .ancestors()
-        .nth(2)
-        .expect("a directory for the profile");
-    let target = profile.parent().expect("a target directory");
-    let profile_name = match profile.file_name().and_then(|name| name.to_str()) {
-        Some("debug") | None => "dev",
-        Some(name) => name,
-    };
-    let built = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
-        .args(["build", "--quiet", "--offline", "--locked", "--examples"])
-        .args(["--profile", profile_name])
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(root())
-        .status()
-        .expect("cargo");
-    assert!(built.success(), "cargo build --examples");
-    profile.join("examples").join(name)
 }

@@ -8,11 +8,11 @@ use exitdir::{
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-fn name(text: &str) -> Name {
+pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-fn condition(text: &str) -> Condition {
+pub(super) fn condition(text: &str) -> Condition {
     Condition::parse(text, State::Died).unwrap()
 }
 

@@ -1,3 +1,4 @@
 //! The crate as a library.
 
 mod api;
+mod event_loops;

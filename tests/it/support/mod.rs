@@ -3,6 +3,7 @@
 pub mod active_app;
 pub mod archives;
 pub mod inspect;
+pub mod library_examples;
 pub mod listener;
 pub mod managed_app;
 pub mod namespaces;
