@@ -39,8 +39,8 @@ impl std::fmt::Display for Limit {
 }
 
 /// Reads a duration: `off`, a number of seconds without unit, or numbers with the units `ns`, `us`
-/// (`µs`), `ms`, `s`, `m`, `h`, `d`, one after the other. `None` for anything else, also for negative
-/// numbers.
+/// (`µs`), `ms`, `s`, `m`, `h`, `d`, one after the other. `None` for anything else, also for
+/// negative numbers.
 ///
 /// A value that is too large for a [`Duration`] saturates.
 pub(crate) fn parse_duration(text: &str) -> Option<Limit> {

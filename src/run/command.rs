@@ -1,5 +1,5 @@
-//! CMD as the event loop sees it: its process, the source of its readiness, what it says about itself,
-//! and the processes that it leaves behind. Decides nothing.
+//! CMD as the event loop sees it: its process, the source of its readiness, what it says about
+//! itself, and the processes that it leaves behind. Decides nothing.
 
 use super::event_source::Helpers;
 use super::plan::Plan;
@@ -122,7 +122,8 @@ impl Command {
             .inspect_err(|_| self.descendants = None)
     }
 
-    /// Notes which children are left. Returns true if descendants were being stopped and none is left.
+    /// Notes which children are left. Returns true if descendants were being stopped and none is
+    /// left.
     pub(super) fn note_remaining(&mut self, remaining: Remaining) -> bool {
         remaining == Remaining::Nothing && self.descendants.take().is_some()
     }
@@ -141,7 +142,8 @@ impl Command {
         readiness.is_some_and(Readiness::outlives_readiness)
     }
 
-    /// Asks the source whether CMD, with this process id, is ready. `exit_dir` holds our own tombstone.
+    /// Asks the source whether CMD, with this process id, is ready. `exit_dir` holds our own
+    /// tombstone.
     pub(super) fn poll_readiness(
         &mut self,
         pid: Option<Pid>,

@@ -56,8 +56,8 @@ impl EventLoop<'_> {
         }
     }
 
-    // Every forwarded signal takes this way. With `opt-level = "z"` each call on it would cost, and a
-    // plain `inline` is ignored there.
+    // Every forwarded signal takes this way. With `opt-level = "z"` each call on it would cost, and
+    // a plain `inline` is ignored there.
     #[inline(always)]
     fn send(&mut self, signal: Signal) {
         if let Err(error) = self.command.send(signal) {

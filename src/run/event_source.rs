@@ -13,7 +13,8 @@ use std::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Helpers {
     Allowed,
-    /// The processes that CMD left behind are being stopped, and a helper would be taken for one of them.
+    /// The processes that CMD left behind are being stopped, and a helper would be taken for one of
+    /// them.
     Forbidden,
 }
 

@@ -119,8 +119,8 @@ impl Messages<'_> {
         }
     }
 
-    /// Why the life ends. `None` where CMD's own exit status says it, or a message was written when the
-    /// stop began.
+    /// Why the life ends. `None` where CMD's own exit status says it, or a message was written when
+    /// the stop began.
     pub(crate) fn end(&self, why: &EndReason, missing: impl FnOnce() -> String) -> Option<String> {
         let command = &self.command;
         match why {

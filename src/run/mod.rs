@@ -123,8 +123,8 @@ impl<'p> EventLoop<'p> {
     fn turn(&mut self) {
         self.turn_began = Instant::now();
         let polls: [fn(&mut Self); 7] = [
-            // The end of CMD, and stops from outside. They come first, so that nothing is started or
-            // recorded for a CMD that has ended.
+            // The end of CMD, and stops from outside. They come first, so that nothing is started
+            // or recorded for a CMD that has ended.
             Self::poll_signals,
             // Before the peers: a CMD that became ready is recorded as ready before it is stopped.
             Self::poll_readiness,

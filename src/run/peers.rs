@@ -23,7 +23,8 @@ pub(super) struct Peers<'p> {
 }
 
 impl<'p> Peers<'p> {
-    /// Watches the peers from now on, so that the first poll misses nothing. `None` without dependencies.
+    /// Watches the peers from now on, so that the first poll misses nothing. `None` without
+    /// dependencies.
     pub(super) fn new(
         dir: &'p ExitDir,
         own: Option<&Name>,
@@ -55,8 +56,8 @@ impl<'p> Peers<'p> {
         })
     }
 
-    /// Whether the birth dependencies hold. The state of a name that cannot be read is unknown, so it
-    /// holds nothing.
+    /// Whether the birth dependencies hold. The state of a name that cannot be read is unknown, so
+    /// it holds nothing.
     pub(super) fn births_hold(&self) -> bool {
         match self.births.verdict() {
             Verdict::Holds(matches) => matches

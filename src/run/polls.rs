@@ -1,4 +1,5 @@
-//! What one turn of the event loop polls, source by source. Each poll hands its events to the machine.
+//! What one turn of the event loop polls, source by source. Each poll hands its events to the
+//! machine.
 
 use super::EventLoop;
 use super::peers::Peers;
@@ -240,7 +241,8 @@ impl EventLoop<'_> {
     }
 
     pub(super) fn poll_timers(&mut self) {
-        // The birth timeout does not count while a start is due and only the configuration is not at rest.
+        // The birth timeout does not count while a start is due and only the configuration is not
+        // at rest.
         let has_expired = self.timers.has_expired(Timer::BirthTimeout);
         if has_expired && !self.gate.is_due() && self.timers.take(Timer::BirthTimeout) {
             self.dispatch(Event::Expired(Timer::BirthTimeout));

@@ -1,5 +1,5 @@
-//! The records in our own tombstone, and when they are tried again: while a replacement is pending, the
-//! tombstone says what is no longer true.
+//! The records in our own tombstone, and when they are tried again: while a replacement is pending,
+//! the tombstone says what is no longer true.
 
 use super::plan::{ExitDirOptions, Publish};
 use crate::error::{Error, describe};

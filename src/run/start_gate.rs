@@ -1,6 +1,6 @@
 //! The start gate: every start of CMD goes through it. What the loop learned earlier does not count
-//! there: a dependency may have died, the `--active-while` file may be gone, and a configuration may
-//! be about to change.
+//! there: a dependency may have died, the `--active-while` file may be gone, and a configuration
+//! may be about to change.
 
 use crate::managed::debounce::DEBOUNCE_LIMIT;
 use std::time::Instant;

@@ -5,8 +5,8 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 const PATH: &str = "/dev/termination-log";
 
-/// Writes the message there, if the file exists and is empty. It is a courtesy to people, so errors are
-/// ignored.
+/// Writes the message there, if the file exists and is empty. It is a courtesy to people, so errors
+/// are ignored.
 pub(crate) fn write(message: &str) {
     let flags = OFlags::WRONLY
         | OFlags::APPEND

@@ -30,8 +30,8 @@ impl Timers {
         self.expired.remove(&timer);
     }
 
-    /// Whether this timer has expired. It stays expired, and no longer wakes the loop, until it is taken
-    /// or armed again.
+    /// Whether this timer has expired. It stays expired, and no longer wakes the loop, until it is
+    /// taken or armed again.
     pub(super) fn has_expired(&mut self, timer: Timer) -> bool {
         if self
             .deadlines
@@ -49,8 +49,8 @@ impl Timers {
         self.has_expired(timer) && self.expired.remove(&timer)
     }
 
-    /// Takes a timer that has expired. The back-off and the birth timeout are not taken here: the start
-    /// gate decides about them.
+    /// Takes a timer that has expired. The back-off and the birth timeout are not taken here: the
+    /// start gate decides about them.
     pub(super) fn take_due(&mut self) -> Option<Timer> {
         if self.deadlines.is_empty() {
             return None;
@@ -73,7 +73,8 @@ impl Timers {
         Some(timer)
     }
 
-    /// When to wake up, if `other` is a deadline too. A notice waits for another deadline that is close.
+    /// When to wake up, if `other` is a deadline too. A notice waits for another deadline that is
+    /// close.
     pub(super) fn next(&self, other: Option<Instant>) -> Option<Instant> {
         if self.deadlines.is_empty() {
             return other;

@@ -15,9 +15,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// The files whose lock this process holds: its tombstones, and the tombstone that is about to replace
-/// one. It is one list for the whole process, because the kernel drops a lock whichever part of the
-/// process closes the file.
+/// The files whose lock this process holds: its tombstones, and the tombstone that is about to
+/// replace one. It is one list for the whole process, because the kernel drops a lock whichever
+/// part of the process closes the file.
 static GUARDED: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 
 /// An exit directory.

@@ -1,5 +1,5 @@
-//! What a scan costs: its processor time. Wall time does not count, because a slow disk, a SIGSTOP or
-//! a busy machine is no reason to scan less often.
+//! What a scan costs: its processor time. Wall time does not count, because a slow disk, a SIGSTOP
+//! or a busy machine is no reason to scan less often.
 
 use crate::sys::clock::thread_cpu_time;
 use std::time::Duration;

@@ -16,9 +16,9 @@ use std::os::fd::{AsFd, OwnedFd};
 ///
 /// It is a socket pair, in which a message to one end carries that same end and the inotify
 /// descriptor. Once the process has closed its own descriptors, only this cycle holds them, and the
-/// kernel's collector closes them later (unix(7)). Make it at the end and only where a process waits
-/// for the end: the collector is slow, and until it comes the descriptor counts against the user's
-/// limit of inotify instances.
+/// kernel's collector closes them later (unix(7)). Make it at the end and only where a process
+/// waits for the end: the collector is slow, and until it comes the descriptor counts against the
+/// user's limit of inotify instances.
 #[derive(Debug)]
 pub(crate) struct DeferredClose {
     _receiver: OwnedFd,
@@ -28,7 +28,8 @@ pub(crate) struct DeferredClose {
 
 impl DeferredClose {
     /// # Errors
-    /// No descriptor is left. Then the descriptor is closed at once, which takes as long as it does.
+    /// No descriptor is left. Then the descriptor is closed at once, which takes as long as it
+    /// does.
     pub(crate) fn new(inotify: &Inotify) -> Result<DeferredClose, Errno> {
         let (receiver, sender) = rustix::net::socketpair(
             AddressFamily::UNIX,

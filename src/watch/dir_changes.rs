@@ -52,8 +52,8 @@ impl DirChanges {
         self.entries.iter().map(Vec::as_slice)
     }
 
-    /// Whether the writer of an entry has closed it or renamed it into place, and there was no write
-    /// since.
+    /// Whether the writer of an entry has closed it or renamed it into place, and there was no
+    /// write since.
     pub(crate) fn is_finished(&self, entry: &[u8]) -> bool {
         self.finished.get(entry).copied().unwrap_or(false)
     }

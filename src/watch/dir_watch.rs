@@ -63,8 +63,8 @@ impl DirWatch {
         }
     }
 
-    /// Begins to watch. The next [`DirWatch::take_changes`] asks for a scan of everything, so that a
-    /// change before the watch was armed is not missed.
+    /// Begins to watch. The next [`DirWatch::take_changes`] asks for a scan of everything, so that
+    /// a change before the watch was armed is not missed.
     pub(crate) fn arm(&mut self, dir: &ExitDir) -> Option<WatchFault> {
         // Before the watch: if the directory is replaced in between, the next rescan sees it.
         let identity = dir.identity();
@@ -118,8 +118,8 @@ impl DirWatch {
         self.scan_everything = true;
     }
 
-    /// Reads what has changed. The first call asks for a scan of everything. When a rescan is due, the
-    /// directory itself is checked too.
+    /// Reads what has changed. The first call asks for a scan of everything. When a rescan is due,
+    /// the directory itself is checked too.
     pub(crate) fn take_changes(
         &mut self,
         dir: &ExitDir,

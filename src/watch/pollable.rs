@@ -20,9 +20,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_nanos(1);
 /// A wait for conditions.
 ///
 /// Register its descriptor ([`AsFd`], [`AsRawFd`]) for reading in an event loop and call
-/// [`Watch::check`] whenever it is readable, or block in [`Watch::wait`]. The descriptor is an epoll
-/// instance, so `poll`, `epoll`, mio and tokio's `AsyncFd` accept it, edge-triggered or not. It stays
-/// open and the same until the `Watch` is dropped. `examples/mio.rs` and `examples/tokio.rs` show both.
+/// [`Watch::check`] whenever it is readable, or block in [`Watch::wait`]. The descriptor is an
+/// epoll instance, so `poll`, `epoll`, mio and tokio's `AsyncFd` accept it, edge-triggered or not.
+/// It stays open and the same until the `Watch` is dropped. `examples/mio.rs` and
+/// `examples/tokio.rs` show both.
 #[derive(Debug)]
 pub struct Watch {
     dir: ExitDir,
@@ -32,11 +33,11 @@ pub struct Watch {
 }
 
 impl ExitDir {
-    /// Begins to watch for conditions, all of which must hold. An empty list means `:died`: the death
-    /// of any life but `$EXITDIR_NAME`.
+    /// Begins to watch for conditions, all of which must hold. An empty list means `:died`: the
+    /// death of any life but `$EXITDIR_NAME`.
     ///
-    /// The first [`Watch::check`] finds the conditions that hold already. The directory is created if
-    /// it is missing.
+    /// The first [`Watch::check`] finds the conditions that hold already. The directory is created
+    /// if it is missing.
     ///
     /// # Errors
     /// [`Error::Io`] if the directory cannot be created or no descriptor is left for the watch,
@@ -88,8 +89,8 @@ impl Watch {
     /// Reads the tombstones that may have changed and evaluates the conditions. Never blocks.
     ///
     /// # Errors
-    /// [`Error::Io`] if the directory or a tombstone cannot be read, [`Error::DirectoryGone`] if the
-    /// directory was removed or replaced. Begin a new watch then.
+    /// [`Error::Io`] if the directory or a tombstone cannot be read, [`Error::DirectoryGone`] if
+    /// the directory was removed or replaced. Begin a new watch then.
     pub fn check(&mut self) -> Result<Verdict, Error> {
         let mut expirations = [0_u8; 8];
         // AGAIN means that the timer has not expired. How often it has does not matter.

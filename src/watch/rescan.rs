@@ -1,5 +1,6 @@
-//! How often everything is scanned although no event says so. Some file systems drop events silently,
-//! so there is always a periodic rescan. Where inotify is unavailable, polling is a faster one.
+//! How often everything is scanned although no event says so. Some file systems drop events
+//! silently, so there is always a periodic rescan. Where inotify is unavailable, polling is a
+//! faster one.
 
 use crate::duration::Limit;
 use crate::store::locality::Locality;

@@ -1,9 +1,9 @@
 //! Tracks the lives of the names that matter, from scan to scan.
 //!
-//! The tracker keeps the tombstones of living lives open. When another life appears under a name, the
-//! old one is over, and its end is read from the old file, even if that was replaced at once. Names
-//! that no condition names are kept open only as far as descriptors allow. What a life means for a
-//! condition is decided elsewhere.
+//! The tracker keeps the tombstones of living lives open. When another life appears under a name,
+//! the old one is over, and its end is read from the old file, even if that was replaced at once.
+//! Names that no condition names are kept open only as far as descriptors allow. What a life means
+//! for a condition is decided elsewhere.
 
 use super::cpu_time::CpuTimer;
 use super::dir_changes::DirChanges;
@@ -83,8 +83,8 @@ impl Tracker {
         self.watch.arm(dir)
     }
 
-    /// Makes the next scan read everything again that was read before this moment, unless the kernel
-    /// reports every change.
+    /// Makes the next scan read everything again that was read before this moment, unless the
+    /// kernel reports every change.
     pub(crate) fn invalidate_before(&mut self, moment: Instant) {
         if !self.watch.reports_everything() && self.scanned.is_none_or(|at| at < moment) {
             self.watch.scan_everything();
@@ -117,8 +117,8 @@ impl Tracker {
             .min()
     }
 
-    /// Scans what may have changed: first the names that were asked for, in that order, then by event
-    /// or by name.
+    /// Scans what may have changed: first the names that were asked for, in that order, then by
+    /// event or by name.
     pub(crate) fn scan(&mut self, dir: &ExitDir) -> ScanResult {
         let (timer, began) = (CpuTimer::start(), Instant::now());
         let (changes, fault) = self.watch.take_changes(dir, began);

@@ -30,8 +30,8 @@ pub(crate) struct WaitHooks {
 }
 
 impl Waiter {
-    /// Blocks until the conditions hold or can no longer hold, the time is over, or a signal ends the
-    /// wait.
+    /// Blocks until the conditions hold or can no longer hold, the time is over, or a signal ends
+    /// the wait.
     ///
     /// # Errors
     /// As [`Waiter::check`].
