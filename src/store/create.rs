@@ -2,61 +2,75 @@
 
 use crate::error::Error;
 use crate::store::exit_dir::ExitDir;
-use rustix::fs::Mode;
+use crate::sys::mkdir::mkdir_without_umask;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::sync::{Mutex, PoisonError};
+
+/// All users may create tombstones: the containers of a pod run as different users.
+const OPEN_TO_ALL: u32 = 0o777;
 
 impl ExitDir {
-    /// Creates the directory if it is missing: parents as `mkdir -p` would, itself with mode 0777
-    /// whatever the umask, since the containers of a pod run as different users.
-    /// The umask of the whole process is 0 for the instant in which it is made.
+    /// Creates the directory if it is missing, with mode 0777 whatever the umask, because the
+    /// containers of a pod run as different users. Missing parents are created as `mkdir -p` does.
+    ///
+    /// Does not change the umask of the process: the directory is created by a child process, which
+    /// exits at once and is reaped before the function returns.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be created or something else has its name.
+    /// [`Error::Io`] if the directory cannot be created, or if the path leads to something else.
     pub fn create(&self) -> Result<(), Error> {
-        let failed = |errno| Error::io("create", self.path(), errno);
         match self.identity() {
             Ok(_) => return Ok(()),
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(Error::io("use", self.path(), errno)),
         }
-        self.make(true)
-            .or_else(|errno| match errno {
-                // Somebody else was quicker, or a link leads to nowhere.
-                Errno::EXIST => self.identity().map(|_| ()),
-                errno => Err(errno),
-            })
-            .map_err(failed)
+        let made = match self.make() {
+            Err(Errno::NOENT) => self.make_parents().and_then(|()| self.make()),
+            result => result,
+        };
+        let made = match made {
+            // Another process was faster, or the path is a link that leads nowhere.
+            Err(Errno::EXIST) => self.identity().map(|_| ()),
+            result => result,
+        };
+        made.map_err(|errno| Error::io("create", self.path(), errno))
     }
 
-    /// Makes the directory; parents are looked after only if that is why it fails, because it takes
-    /// their parents' locks.
-    fn make(&self, with_parents: bool) -> Result<(), Errno> {
-        let mode = Mode::from_raw_mode(0o777);
-        // At once with all its rights: whoever is killed, or looks, before a chmod would find a
-        // directory that is closed to other users, and nobody would ever open it.
-        let made = with_umask_zero(|| rustix::fs::mkdir(self.path(), mode));
-        match made {
-            // A default ACL stands above the umask.
-            Ok(()) => rustix::fs::chmod(self.path(), mode),
-            Err(Errno::NOENT) if with_parents => {
-                let parent = self.path().parent().unwrap_or(self.path());
-                std::fs::create_dir_all(parent)
-                    .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-                self.make(false)
-            }
-            Err(errno) => Err(errno),
+    /// Only after mkdir(2) has failed for want of them: looking at each parent first would take the
+    /// locks of all of them.
+    fn make_parents(&self) -> Result<(), Errno> {
+        let parent = self.path().parent().unwrap_or(self.path());
+        std::fs::create_dir_all(parent)
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    }
+
+    /// The directory has all its rights from the first moment. With a chmod(2) afterwards, a
+    /// process that was killed in between would leave a directory that other users cannot use, and
+    /// no process would ever repair it.
+    fn make(&self) -> Result<(), Errno> {
+        mkdir_without_umask(self.path(), Mode::from_raw_mode(OPEN_TO_ALL))?;
+        self.open_to_all()
+    }
+
+    /// Gives the new directory the rights that a default ACL (acl(5)) has taken away, or the umask
+    /// if there was no process left to avoid it.
+    ///
+    /// Another process may have put something else in its place already. So a link is not followed,
+    /// and a directory of another user stays as it is.
+    fn open_to_all(&self) -> Result<(), Errno> {
+        // Without a slash at the end, which would make the kernel follow a link.
+        let path = self.path().components().as_path();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(path, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&dir)?;
+        let is_open = stat.st_mode & OPEN_TO_ALL == OPEN_TO_ALL;
+        if is_open || stat.st_uid != rustix::process::geteuid().as_raw() {
+            return Ok(());
+        }
+        match rustix::fs::fchmod(&dir, Mode::from_raw_mode(OPEN_TO_ALL)) {
+            // A file system without modes (vfat, some SMB and 9p mounts).
+            Err(Errno::PERM) => Ok(()),
+            result => result,
         }
     }
-}
-
-/// Does something with the umask of the process at 0. Threads take turns, or one would take the
-/// other's 0 for the umask to restore.
-fn with_umask_zero<T>(deed: impl FnOnce() -> T) -> T {
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let umask = rustix::process::umask(Mode::empty());
-    let result = deed();
-    rustix::process::umask(umask);
-    result
 }

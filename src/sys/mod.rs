@@ -9,6 +9,7 @@ pub(crate) mod command_line;
 pub(crate) mod datagram;
 #[cfg(feature = "cli")]
 mod environment;
+pub(crate) mod mkdir;
 pub(crate) mod poll;
 #[cfg(feature = "cli")]
 pub(crate) mod process;

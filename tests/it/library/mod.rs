@@ -1,4 +1,5 @@
 //! The crate as a library.
 
 mod api;
+mod create;
 mod event_loops;

@@ -4,7 +4,7 @@
 use crate::support::inspect::{await_sleep, start_wait, while_stopped};
 use crate::support::proc::only_child;
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{Sandbox, Start, eventually, wait_until};
+use crate::support::sandbox::{Sandbox, Start, wait_until};
 use crate::support::signals::TERM;
 use crate::support::users::{as_nobody, installed, nobody_is_permitted};
 use exitdir::{Announcement, ExitDir, Name, Tombstone};
@@ -211,33 +211,6 @@ fn a_wait_that_slept_ends_in_a_substitution_and_where_no_further_process_is_allo
     sandbox.record_death("x", "0");
     assert_eq!(script.end().stdout, "x ok 0\n");
     assert_eq!(plain.end().stdout, "found x ok 0\n");
-}
-
-#[test]
-fn threads_that_create_directories_at_once_leave_the_umask_alone() {
-    let umask = || {
-        std::fs::read_to_string("/proc/self/status")
-            .unwrap()
-            .lines()
-            .find_map(|line| line.strip_prefix("Umask:").map(str::to_owned))
-            .unwrap()
-    };
-    // It is the process's, and 0 for the moment in which another test creates a directory.
-    let (sandbox, before) = (
-        Sandbox::new(),
-        eventually("a umask that can be lost", || {
-            Some(umask()).filter(|umask| umask.trim() != "0000")
-        }),
-    );
-    for round in 0..50 {
-        std::thread::scope(|scope| {
-            for thread in 0..8 {
-                let path = sandbox.path(&format!("d{round}-{thread}"));
-                scope.spawn(move || ExitDir::new(path).create().unwrap());
-            }
-        });
-    }
-    wait_until("the umask is what it was", || umask() == before);
 }
 
 #[test]
