@@ -35,6 +35,29 @@ fn pages() -> Vec<String> {
     pages
 }
 
+fn is_fence(line: &str) -> bool {
+    line.trim_start().starts_with("```")
+}
+
+/// The fenced blocks of a page, each with its language.
+fn fenced(text: &str) -> Vec<(String, String)> {
+    let mut blocks: Vec<(String, String)> = Vec::new();
+    let mut is_inside = false;
+    for line in text.lines() {
+        if is_fence(line) {
+            is_inside = !is_inside;
+            if is_inside {
+                let language = line.trim_start().trim_start_matches('`').to_owned();
+                blocks.push((language, String::new()));
+            }
+        } else if let Some((_, block)) = blocks.last_mut().filter(|_| is_inside) {
+            block.push_str(line);
+            block.push('\n');
+        }
+    }
+    blocks
+}
+
 fn absolute_binary() -> PathBuf {
     std::fs::canonicalize(binary()).expect("the binary under test")
 }

@@ -1,6 +1,6 @@
 //! Links, commands, variables and YAML in the pages are valid, and their lines wrap.
 
-use super::{APPLETS, derived_variable, help, help_lines, pages, read, root};
+use super::{APPLETS, derived_variable, fenced, help, help_lines, is_fence, pages, read, root};
 use crate::support::sandbox::entries;
 use std::path::{Path, PathBuf};
 use yaml_rust2::YamlLoader;
@@ -112,7 +112,7 @@ fn check_yaml(text: &str, path: &str) {
 
 #[test]
 fn links_between_the_pages_lead_somewhere() {
-    for path in pages() {
+    for path in pages().into_iter().chain(others()) {
         let text = read(&path);
         let links = text
             .split("](")
@@ -135,29 +135,6 @@ fn links_between_the_pages_lead_somewhere() {
 /// Other texts with the same form.
 fn others() -> [String; 1] {
     ["CHANGELOG.md".to_owned()]
-}
-
-fn is_fence(line: &str) -> bool {
-    line.trim_start().starts_with("```")
-}
-
-/// The fenced blocks of a page, each with its language.
-fn fenced(text: &str) -> Vec<(String, String)> {
-    let mut blocks: Vec<(String, String)> = Vec::new();
-    let mut is_inside = false;
-    for line in text.lines() {
-        if is_fence(line) {
-            is_inside = !is_inside;
-            if is_inside {
-                let language = line.trim_start().trim_start_matches('`').to_owned();
-                blocks.push((language, String::new()));
-            }
-        } else if let Some((_, block)) = blocks.last_mut().filter(|_| is_inside) {
-            block.push_str(line);
-            block.push('\n');
-        }
-    }
-    blocks
 }
 
 fn manifests() -> Vec<String> {

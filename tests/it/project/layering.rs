@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The rooms of src/ from the bottom up. A room uses only rooms above it in this list.
-const ROOMS: &[&str] = &[
+pub const ROOMS: &[&str] = &[
     "duration",
     "signal",
     "exit",
@@ -50,7 +50,7 @@ const UNSAFE: &[&str] = &[
     "libc::",
 ];
 
-pub(super) fn rust_files(dir: &Path) -> Vec<PathBuf> {
+pub fn rust_files(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
@@ -65,7 +65,7 @@ pub(super) fn rust_files(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The modules of the library by their path below `crate`, with their code: no comments, no tests. A module is a file.
-fn modules() -> BTreeMap<String, String> {
+pub fn modules() -> BTreeMap<String, String> {
     let src = root().join("src");
     let mut modules = BTreeMap::new();
     for file in rust_files(&src) {
@@ -91,7 +91,7 @@ fn modules() -> BTreeMap<String, String> {
     modules
 }
 
-fn room(module: &str) -> &str {
+pub fn room(module: &str) -> &str {
     module.split("::").next().unwrap()
 }
 
@@ -156,12 +156,12 @@ fn paths(module: &str, code: &str, children: &[&str]) -> BTreeSet<String> {
 }
 
 /// Which modules each module uses, and what it imports that no module defines.
-struct Uses {
-    modules: BTreeMap<String, BTreeSet<String>>,
+pub struct Uses {
+    pub modules: BTreeMap<String, BTreeSet<String>>,
     through_root: Vec<String>,
 }
 
-fn uses(code: &BTreeMap<String, String>) -> Uses {
+pub fn uses(code: &BTreeMap<String, String>) -> Uses {
     let mut uses = Uses {
         modules: BTreeMap::new(),
         through_root: Vec::new(),

@@ -1,6 +1,6 @@
 //! The project itself: layers, unsafe code, sizes, scripts.
 
-mod layering;
+pub mod layering;
 mod scripts;
 mod shape;
 mod tidy;
