@@ -133,8 +133,8 @@ fn links_between_the_pages_lead_somewhere() {
 }
 
 /// Other texts with the same form.
-fn others() -> [String; 1] {
-    ["CHANGELOG.md".to_owned()]
+fn others() -> [String; 2] {
+    ["CHANGELOG.md", "DESIGN.md"].map(str::to_owned)
 }
 
 fn manifests() -> Vec<String> {
