@@ -7,7 +7,7 @@ use yaml_rust2::YamlLoader;
 
 const WIDTH: usize = 100;
 /// `sh` is run, `yaml` is parsed, the others are not checked.
-const LANGUAGES: [&str; 6] = ["sh", "yaml", "text", "rust", "python", "dockerfile"];
+const LANGUAGES: [&str; 7] = ["sh", "yaml", "text", "rust", "toml", "python", "dockerfile"];
 
 #[test]
 fn the_changelog_has_an_entry_for_this_version() {
