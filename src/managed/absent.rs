@@ -26,22 +26,20 @@ pub(crate) mod debounce {
     pub(crate) const DEBOUNCE_LIMIT: Duration = Duration::ZERO;
 }
 
-pub(crate) use AbsentApp as ManagedApp;
-
 /// No value of this type exists.
-pub(crate) struct AbsentApp<'p> {
+pub(crate) struct ManagedApp<'p> {
     never: Infallible,
     spec: PhantomData<&'p ManagedSpec>,
 }
 
-impl<'p> AbsentApp<'p> {
+impl<'p> ManagedApp<'p> {
     /// # Errors
     /// Always.
     pub(crate) fn prepare(
         _: &'p ManagedSpec,
         _: Option<&'p ExitDir>,
         _: Option<Limit>,
-    ) -> Result<AbsentApp<'p>, String> {
+    ) -> Result<ManagedApp<'p>, String> {
         Err(REFUSAL.to_owned())
     }
 

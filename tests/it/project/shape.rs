@@ -111,7 +111,9 @@ fn files_and_functions_are_short() {
 #[test]
 fn no_two_types_have_one_name() {
     let mut owners: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    for (path, lines) in files() {
+    // Takes the place of managed/mod.rs in a build without the feature `managed`.
+    let is_stand_in = |path: &Path| path.ends_with("managed/absent.rs");
+    for (path, lines) in files().into_iter().filter(|(path, _)| !is_stand_in(path)) {
         // An associated type (`type Err`) has the name that its trait gives it.
         for line in lines.iter().filter(|line| !line.starts_with("    type ")) {
             let mut words = line
