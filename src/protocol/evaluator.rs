@@ -115,16 +115,15 @@ impl Evaluator {
                 Some(life) => self.lives.insert(name.clone(), life.clone()),
                 None => self.lives.remove(name),
             };
-            let is_own = self.own.as_ref() == Some(name);
             for state in &mut self.conditions {
-                let is_excluded = state.condition.name.is_none() && is_own;
-                if !state.condition.is_about(name) || is_excluded {
+                if !state.covers(name, self.own.as_ref()) {
                     continue;
                 }
                 if state.condition.state.is_death() {
                     state.observe_for_death(observation, self.terms.need_code, self.scan_no);
                 } else {
-                    state.observe_for_life(observation, self.scan_no, &self.lives);
+                    let own = self.own.as_ref();
+                    state.observe_for_life(observation, self.scan_no, &self.lives, own);
                 }
             }
         }
@@ -209,6 +208,12 @@ impl Evaluator {
 }
 
 impl ConditionState {
+    /// Whether the condition is about this name. Without a name it covers all but the own one.
+    fn covers(&self, name: &Name, own: Option<&Name>) -> bool {
+        let is_excluded = self.condition.name.is_none() && own == Some(name);
+        self.condition.is_about(name) && !is_excluded
+    }
+
     /// For a condition that only a dead life can satisfy.
     fn observe_for_death(&mut self, observation: &Observation, need_code: bool, scan_no: u64) {
         let lives = [observation.ended.as_ref(), observation.current.as_ref()];
@@ -238,6 +243,7 @@ impl ConditionState {
         observation: &Observation,
         scan_no: u64,
         lives: &BTreeMap<Name, Life>,
+        own: Option<&Name>,
     ) {
         let current = observation.current.as_ref();
         let not_alive = current.filter(|life| !life.is_alive());
@@ -259,20 +265,22 @@ impl ConditionState {
                 life: life.clone(),
                 scan_no: old.map_or(scan_no, |old| old.scan_no),
             }),
-            (Some(old), None) if old.name == observation.name => self.replacement(old, lives),
+            (Some(old), None) if old.name == observation.name => self.replacement(old, lives, own),
             (old, None) => old,
         };
         self.impossible &= self.matched.is_none();
     }
 
     /// Another life that matches, in place of a match that no longer holds.
-    fn replacement(&self, old: Match, lives: &BTreeMap<Name, Life>) -> Option<Match> {
-        if self.condition.name.is_some() {
-            return None;
-        }
+    fn replacement(
+        &self,
+        old: Match,
+        lives: &BTreeMap<Name, Life>,
+        own: Option<&Name>,
+    ) -> Option<Match> {
         let (name, life) = lives
             .iter()
-            .find(|(_, life)| life.has_state(self.condition.state))?;
+            .find(|(name, life)| self.covers(name, own) && life.has_state(self.condition.state))?;
         Some(Match {
             name: name.clone(),
             life: life.clone(),

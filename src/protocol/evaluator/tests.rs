@@ -248,6 +248,15 @@ fn a_condition_without_a_name_does_not_cover_the_own_name() {
         ],
     );
     check(&["me:ok"], ALL, &[(vec![current("me", "0")], "me")]);
+    // Nor does it take the place of a match that no longer holds.
+    check(
+        &[":ready", "me:ready"],
+        ALL,
+        &[
+            (vec![current("me", "ready"), current("a", "ready")], "a,me"),
+            (vec![current("a", "1")], "?"),
+        ],
+    );
 }
 
 #[test]
