@@ -1,14 +1,19 @@
-//! Small text files in a shared directory tell the containers of a pod when the others were born,
-//! are ready, have died.
+//! Containers of a pod tell each other when they start, become ready and end, through small text
+//! files in a shared directory. Each file is a tombstone and describes one life: one run of one
+//! program.
 //!
-//! This is the library for programs that want to be aware themselves; most will rather run under
-//! the binary's applets `exitdir-run`, `exitdir-wait` and `exitdir-signal`.
+//! This library is for Rust programs that read and write tombstones themselves. Other programs need
+//! no change: `exitdir-run`, `exitdir-wait` and `exitdir-signal` do it for them.
+//!
+//! - [`ExitDir::watch`] waits for conditions such as `db:ready` or `leader:died`.
+//! - [`ExitDir::signal`] records that a life has died or is ready.
+//! - [`ExitDir::life`] and [`ExitDir::tombstones`] read one tombstone, and all of them.
 //!
 //! ```no_run
 //! use exitdir::ExitDir;
 //! use std::time::Duration;
 //!
-//! // None when EXIT_DIR is unset: the feature is off, which is no error.
+//! // None if EXIT_DIR is unset: then the program runs without its peers.
 //! if let Some(dir) = ExitDir::from_env() {
 //!     let leader = "leader:died".parse()?;
 //!     let mut watch = dir.watch(&[leader])?;
