@@ -1,8 +1,8 @@
 //! The binary for aarch64, under emulation if need be: does it say, see, run and end as it should?
 
-use crate::engine::{find, repository};
+use crate::engine::find;
 use crate::harness::{Host, Obstacle, TestResult};
-use crate::support::sandbox::{Ended, Sandbox, Start};
+use crate::support::sandbox::{Ended, Sandbox, Start, repository};
 use crate::support::signals::{KILL, TERM};
 use std::path::PathBuf;
 use std::process::Command;

@@ -2,7 +2,7 @@
 //! that do not outlive their test.
 
 use crate::harness::Obstacle;
-use crate::support::sandbox::{CONDITION_TIMEOUT, Ended, Start};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Ended, Start, repository};
 use exitdir::Timestamp;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -328,10 +328,6 @@ fn succeed(command: &mut Command) -> Result<String, String> {
         0 => Ok(ended.stdout.trim_end().to_owned()),
         status => Err(format!("{command:?} ended with {status}: {}", ended.stderr)),
     }
-}
-
-pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Where a program is.

@@ -1,7 +1,8 @@
 //! DESIGN.md names only rooms, files, functions and dependencies that exist.
 
-use super::{between, fenced, is_fence, read, root};
+use super::{between, fenced, is_fence, read};
 use crate::project::layering::{ROOMS, modules, room, rust_files, uses};
+use crate::support::sandbox::repository;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +67,7 @@ fn every_file_that_the_pages_name_exists() {
         let path = span.split(' ').next().expect("a first word");
         let is_path = DIRECTORIES.iter().any(|dir| path.starts_with(dir));
         match path.rsplit_once('.') {
-            _ if is_path => root().join(path).exists(),
+            _ if is_path => repository().join(path).exists(),
             Some((_, "rs" | "md" | "toml" | "ld" | "lock")) => names.contains(path),
             Some(_) | None => true,
         }
@@ -289,10 +290,10 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn all_files() -> Vec<PathBuf> {
     let mut files = Vec::new();
     for dir in ["src", "tests", "benches", "examples"] {
-        files.extend(rust_files(&root().join(dir)));
+        files.extend(rust_files(&repository().join(dir)));
     }
     for dir in [".", "docs", "docs/guides", "scripts", ".cargo"] {
-        let entries = std::fs::read_dir(root().join(dir)).expect("a directory");
+        let entries = std::fs::read_dir(repository().join(dir)).expect("a directory");
         let is_file = |path: &PathBuf| path.is_file();
         files.extend(entries.flatten().map(|entry| entry.path()).filter(is_file));
     }

@@ -7,17 +7,14 @@ mod pages;
 mod programs;
 mod tables;
 
-use crate::support::sandbox::{Sandbox, Start, binary, entries};
+use crate::support::sandbox::{Sandbox, Start, binary, entries, repository};
 use std::path::PathBuf;
 
 const APPLETS: [&str; 5] = ["run", "wait", "signal", "status", "install"];
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn read(path: &str) -> String {
-    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    std::fs::read_to_string(repository().join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn page(applet: &str) -> String {
@@ -28,7 +25,7 @@ fn page(applet: &str) -> String {
 fn pages() -> Vec<String> {
     let mut pages = vec!["README.md".to_owned(), "SECURITY.md".to_owned()];
     for dir in ["docs", "docs/guides"] {
-        let names = entries(&root().join(dir));
+        let names = entries(&repository().join(dir));
         let pages_here = names.iter().filter(|name| name.ends_with(".md"));
         pages.extend(pages_here.map(|name| format!("{dir}/{name}")));
     }

@@ -1,7 +1,7 @@
 //! Links, commands, variables and YAML in the pages are valid, and their lines wrap.
 
-use super::{APPLETS, derived_variable, fenced, help, help_lines, is_fence, pages, read, root};
-use crate::support::sandbox::entries;
+use super::{APPLETS, derived_variable, fenced, help, help_lines, is_fence, pages, read};
+use crate::support::sandbox::{entries, repository};
 use std::path::{Path, PathBuf};
 use yaml_rust2::YamlLoader;
 
@@ -124,7 +124,7 @@ fn links_between_the_pages_lead_somewhere() {
                 "" => PathBuf::from(&path),
                 file => Path::new(&path).with_file_name("").join(file),
             };
-            assert!(root().join(&target).exists(), "{path}: {link}");
+            assert!(repository().join(&target).exists(), "{path}: {link}");
             let target = read(target.to_str().expect("UTF-8"));
             let found = anchor.is_empty() || headings(&target).any(|heading| heading == anchor);
             assert!(found, "{path}: {link}: there is no such heading");
@@ -138,7 +138,7 @@ fn others() -> [String; 2] {
 }
 
 fn manifests() -> Vec<String> {
-    let kubernetes = entries(&root().join("examples/kubernetes"));
+    let kubernetes = entries(&repository().join("examples/kubernetes"));
     assert!(!kubernetes.is_empty());
     let mut manifests: Vec<String> = kubernetes
         .iter()

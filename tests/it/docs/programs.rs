@@ -1,14 +1,14 @@
 //! The demo and the library's examples end as the pages say.
 
-use super::{absolute_binary, made, root};
+use super::{absolute_binary, made};
 use crate::support::library_examples::example;
-use crate::support::sandbox::{Ended, Sandbox, Start, entries};
+use crate::support::sandbox::{Ended, Sandbox, Start, entries, repository};
 
 #[test]
 fn the_demo_ends_as_it_should_and_shows_the_main_job() {
     let sandbox = Sandbox::new();
     let ended = sandbox
-        .command(root().join("scripts/demo"))
+        .command(repository().join("scripts/demo"))
         .env("EXITDIR_DEMO_BINARY", absolute_binary())
         .env("TMPDIR", made(sandbox.path("tmp")))
         .finish();
@@ -43,7 +43,7 @@ fn a_demo_that_does_not_end_as_it_should_says_so() {
     );
     let broken = sandbox.program("broken", &script);
     let ended = sandbox
-        .command(root().join("scripts/demo"))
+        .command(repository().join("scripts/demo"))
         .env("EXITDIR_DEMO_BINARY", &broken)
         .env("TMPDIR", made(sandbox.path("tmp")))
         .finish();

@@ -1,7 +1,7 @@
 //! The layout of src/: which room may use which, no circle between files, no import through the crate root,
 //! unsafe code and libc in `sys/` alone.
 
-use super::root;
+use crate::support::sandbox::repository;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ pub fn rust_files(dir: &Path) -> Vec<PathBuf> {
 
 /// The modules of the library by their path below `crate`, with their code: no comments, no tests. A module is a file.
 pub fn modules() -> BTreeMap<String, String> {
-    let src = root().join("src");
+    let src = repository().join("src");
     let mut modules = BTreeMap::new();
     for file in rust_files(&src) {
         let inside = file.strip_prefix(&src).unwrap().with_extension("");
@@ -254,7 +254,7 @@ fn unsafe_code_and_libc_stay_in_sys() {
         }
     }
     for dir in ["tests", "examples", "benches"] {
-        for file in rust_files(&root().join(dir)) {
+        for file in rust_files(&repository().join(dir)) {
             let text = std::fs::read_to_string(&file).unwrap();
             let is_unsafe = text.contains(UNSAFE[0]) && !file.ends_with("layering.rs");
             assert!(!is_unsafe, "{} contains unsafe code", file.display());
@@ -264,7 +264,7 @@ fn unsafe_code_and_libc_stay_in_sys() {
 
 #[test]
 fn every_unsafe_block_says_why_it_is_sound() {
-    for file in rust_files(&root().join("src/sys")) {
+    for file in rust_files(&repository().join("src/sys")) {
         let text = std::fs::read_to_string(&file).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         for (at, line) in lines.iter().enumerate() {

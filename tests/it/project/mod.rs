@@ -4,7 +4,3 @@ pub mod layering;
 mod scripts;
 mod shape;
 mod tidy;
-
-fn root() -> std::path::PathBuf {
-    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}

@@ -1,14 +1,13 @@
 //! The scripts for developers: their usage, wrong arguments, and tools that are missing.
 
-use super::root;
-use crate::support::sandbox::{Ended, Sandbox, Start};
+use crate::support::sandbox::{Ended, Sandbox, Start, repository};
 use std::path::Path;
 use std::process::Command;
 
 const SCRIPTS: [&str; 5] = ["build", "test", "bench", "demo", "prepare"];
 
 fn script(sandbox: &Sandbox, name: &str) -> Command {
-    sandbox.command(root().join("scripts").join(name))
+    sandbox.command(repository().join("scripts").join(name))
 }
 
 /// A directory for `PATH` that holds the tools of the scripts, but nothing of Rust.
@@ -102,7 +101,8 @@ fn a_filter_that_no_test_matches_is_an_error() {
 fn the_usage_of_the_benchmark_names_every_figure() {
     let sandbox = Sandbox::new();
     let help = script(&sandbox, "bench").arg("--help").finish().stdout;
-    let source = std::fs::read_to_string(root().join("benches/figures.rs")).expect("a source");
+    let source =
+        std::fs::read_to_string(repository().join("benches/figures.rs")).expect("a source");
     let (_, list) = source.split_once("const FIGURES").expect("the list");
     let (list, _) = list.split_once("];").expect("the end of the list");
     let names: Vec<&str> = list.split('"').skip(1).step_by(2).collect();

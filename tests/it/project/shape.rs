@@ -1,7 +1,7 @@
 //! The shape of the code: how long a file and a function may be, and that a name means one type.
 
 use super::layering::rust_files;
-use super::root;
+use crate::support::sandbox::repository;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ const TOTAL_MATCHES: [(&str, &str); 7] = [
 
 /// The files of src/ without tests: path below src/, and lines up to the tests.
 fn files() -> Vec<(PathBuf, Vec<String>)> {
-    let src = root().join("src");
+    let src = repository().join("src");
     let is_test = |path: &Path| path.to_string_lossy().contains("tests");
     let relative = |path: PathBuf| path.strip_prefix(&src).unwrap().to_owned();
     let files = rust_files(&src).into_iter().map(|path| {

@@ -1,7 +1,6 @@
 //! Tidiness is tested too: the size and the kind of the static binaries.
 
-use super::root;
-use crate::support::sandbox::binary;
+use crate::support::sandbox::{binary, repository};
 
 /// The largest permitted size of a static binary, in bytes.
 const SIZE_LIMIT: u64 = 490_000;
@@ -10,7 +9,7 @@ const SIZE_LIMIT: u64 = 490_000;
 fn the_static_binaries_are_small_static_and_stripped() {
     let mut seen = 0;
     for arch in ["x86_64", "aarch64"] {
-        let path = root().join("dist").join(arch).join("exitdir");
+        let path = repository().join("dist").join(arch).join("exitdir");
         let Ok(bytes) = std::fs::read(&path) else {
             continue;
         };

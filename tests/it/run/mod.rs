@@ -9,7 +9,6 @@ mod messages;
 mod one_turn;
 mod options;
 mod orphans;
-mod smoke;
 mod stop_delay;
 mod stops;
 mod tombstones;

@@ -22,6 +22,11 @@ pub fn binary() -> PathBuf {
     )
 }
 
+/// The checkout that is tested.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 /// A directory for one test, removed with everything in it at the end.
 pub struct Sandbox {
     root: PathBuf,
