@@ -273,7 +273,7 @@ impl Container<'_> {
 
     /// Waits until a condition holds in its exit directory.
     pub fn awaits(&self, condition: &str) {
-        let ended = self.exec(["/exitdir", "wait", "-t", "20s", condition]);
+        let ended = self.exec(["/exitdir", "wait", "-t", "100s", condition]);
         assert_eq!(ended.status, 0, "{}{}", ended.stderr, self.log());
     }
 

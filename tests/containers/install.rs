@@ -111,7 +111,7 @@ pub fn an_installation_is_replaced_while_it_runs(machine: &Host) -> TestResult {
     let trapping = "trap 'exit 7' TERM; /vol/bin/exitdir-signal --ready main; sleep 600 & wait";
     let container = start_elsewhere(engine, &volume, trapping);
     let is_ready = |container: &Container| {
-        let ended = container.exec(["/vol/bin/exitdir-wait", "-t", "20s", "main:ready"]);
+        let ended = container.exec(["/vol/bin/exitdir-wait", "-t", "100s", "main:ready"]);
         assert_eq!(ended.status, 0, "{}{}", ended.stderr, container.log());
     };
     is_ready(&container);

@@ -397,7 +397,7 @@ pub fn who_depends_on_a_birth_starts_when_the_other_says_that_it_is_ready(
     let second = pod.member(SECOND, &second, &["/kubexit/kubexit", "true"]);
     let first = pod.member(FIRST, &first, &["/kubexit/kubexit", "sleep", "600"]);
     // Said only when the one runs and the other waits for it.
-    let mut say = vec!["/exitdir-wait", "-t", "20s", "app1:born", "app2:waiting"];
+    let mut say = vec!["/exitdir-wait", "-t", "100s", "app1:born", "app2:waiting"];
     say.extend(["--", "/exitdir-signal", "--ready", "app1"]);
     let said = pod.pause.exec(say);
     assert_eq!(said.status, 0, "{}", said.stderr);

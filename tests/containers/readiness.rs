@@ -60,7 +60,7 @@ impl<'e> ReadinessPod<'e> {
             .options(["--tmpfs=/tmp"])
             .options(options.iter().copied())
             .start(db);
-        let both = app.exec(["/exitdir-wait", "-t", "20s", "db:born", "app:waiting"]);
+        let both = app.exec(["/exitdir-wait", "-t", "100s", "db:born", "app:waiting"]);
         assert_eq!(both.status, 0, "{}{}", both.stderr, db.log());
         let early = app.exec(["/exitdir-wait", "-t", "0", "--any", "db:ready", "app:born"]);
         assert_eq!(early.status, 124, "{}", early.stderr);

@@ -215,7 +215,7 @@ fn of_a_signal(
     if !ended.stderr.is_empty() && !tells_why(ended, fault) {
         return Err("the sentence does not say why".to_owned());
     }
-    match sandbox.wait(["-t", "20s", condition]).finish().status {
+    match sandbox.wait(["-t", "100s", condition]).finish().status {
         0 => Ok(()),
         _ => Err(format!("said, but not there: {}", sandbox.tombstone("x"))),
     }

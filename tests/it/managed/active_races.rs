@@ -1,9 +1,10 @@
 //! The file that a command runs for comes and goes at a moment when something is under way already: a start, a stop,
 //! a back-off, a stop delay, a grace period.
 
-use crate::support::active_app::{ActiveApp, FAIL, SERVE, SLOW};
+use crate::support::active_app::{ActiveApp, FAIL_ONCE, SERVE, SLOW};
+use crate::support::inspect::while_stopped;
 use crate::support::proc::is_gone;
-use crate::support::sandbox::{Sandbox, wait_until};
+use crate::support::sandbox::wait_until;
 use crate::support::signals::TERM;
 use exitdir::State;
 use std::fs;
@@ -51,12 +52,12 @@ fn a_command_that_removes_the_file_itself_is_stopped_however_early_that_is() {
 
 #[test]
 fn a_file_that_goes_in_the_back_off_ends_it_and_the_command_is_started_once_when_it_is_back() {
-    let sandbox = Sandbox::new();
-    fs::write(sandbox.path("failures"), "1\n").unwrap();
-    sandbox.touch("a");
-    let app = ActiveApp::begin(sandbox, "--restart always", FAIL);
-    app.await_said("sh exited with 3: restarting it in 1s", 1);
-    app.deactivate();
+    let app = ActiveApp::active("--restart always", FAIL_ONCE);
+    // The supervisor finds both at once, so that the back-off cannot end before the file goes.
+    while_stopped(&app.running, || {
+        app.fail_once();
+        app.deactivate();
+    });
     app.await_inactive();
     app.activate();
     app.await_starts(2);

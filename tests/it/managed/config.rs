@@ -9,7 +9,7 @@ use crate::support::managed_app::{
 use crate::support::namespaces::{NO_INSTANCES, NO_WATCHES, with_less_inotify, with_mounts};
 use crate::support::parallel::SetOnDrop;
 use crate::support::proc::sleep_count;
-use crate::support::requirements::is_permitted;
+use crate::support::requirements::{is_permitted, skip};
 use crate::support::sandbox::{Ended, Sandbox, Start, binary, entries, wait_until};
 use crate::support::signals::TERM;
 use crate::support::users::{as_nobody, installed, nobody_is_permitted, set_mode};
@@ -36,9 +36,12 @@ fn in_one_burst(steps: usize, pause: Duration, mut step: impl FnMut(usize)) -> b
     is_close
 }
 
-/// Until the machine lets us be quick.
+/// Repeats a trial until its changes follow each other closely enough to prove something. On a
+/// machine that is too busy for that, the test is skipped.
 fn until_close(mut trial: impl FnMut() -> bool) {
-    assert!((0..30).any(|_| trial()), "this machine is too busy");
+    if !(0..30).any(|_| trial()) {
+        skip("changes that follow each other closely");
+    }
 }
 
 /// How a source is laid out, and how it is changed.
@@ -754,8 +757,7 @@ fn a_configuration_inside_of_the_exit_directory_costs_nobody_his_lock() {
 
 #[test]
 fn an_idle_managed_application_is_not_woken_and_a_missing_source_is_said_after_10_s() {
-    /// The slow look on a local file system comes once in this time.
-    const ALLOWED_WAKES: u64 = 2;
+    const RESCAN_INTERVAL: Duration = Duration::from_secs(10);
     let unheard = ConfiguredApp::copying(ReloadBy::Restart, &["--active-while", "app.conf"]);
     let sandbox = Sandbox::new();
     write(&sandbox, "app.conf", "1");
@@ -768,6 +770,7 @@ fn an_idle_managed_application_is_not_woken_and_a_missing_source_is_said_after_1
     let waiting = ConfiguredApp::start(sandbox, ReloadBy::Restart, "run/app.conf", &words);
     waiting.sandbox.await_key("app", "Lock");
     await_rest(&unheard.running);
+    let began = Instant::now();
     let before = (
         sleep_count(unheard.running.pid()),
         sleep_count(looking.running.pid()),
@@ -775,7 +778,9 @@ fn an_idle_managed_application_is_not_woken_and_a_missing_source_is_said_after_1
     waiting.await_words("still waiting");
     assert_eq!(sleep_count(unheard.running.pid()), before.0);
     let woken = sleep_count(looking.running.pid()) - before.1;
-    assert!(woken <= ALLOWED_WAKES, "woke {woken} times");
+    // The sentence comes after 10 s, or later on a busy machine.
+    let allowed = began.elapsed().as_secs() / RESCAN_INTERVAL.as_secs() + 1;
+    assert!(woken <= allowed, "woke {woken} times");
     assert_eq!(
         waiting.said(),
         "still waiting: not/yet/app.conf does not exist\n"

@@ -206,7 +206,7 @@ fn a_directory_with_a_part_that_cannot_be_read_is_refused_until_it_can_be() {
         ConfiguredApp::of(sandbox, run, ReloadBy::Hup, "copy/app.conf", words)
     };
     let refused = "cannot use tree: sub/part: Permission denied\n";
-    let waiting = start(&["--birth-timeout", "1s"]);
+    let waiting = start(&[]);
     let opened = start(&[]);
     opened.await_words("cannot use");
     await_rest(&opened.running);
@@ -214,10 +214,12 @@ fn a_directory_with_a_part_that_cannot_be_read_is_refused_until_it_can_be() {
     opened.await_log(&["started 1"]);
     assert_eq!(opened.sandbox.read("copy/sub/part"), "x\n");
     assert_eq!(opened.said(), refused);
+    waiting.await_words("cannot use");
+    waiting.running.send(TERM);
     let ConfiguredApp {
         running, sandbox, ..
     } = waiting;
-    assert_eq!(running.end().status, 124);
+    assert_eq!(running.end().status, 143);
     assert_eq!(sandbox.lines("log"), [""; 0]);
     assert!(said(&sandbox).contains(refused), "{}", said(&sandbox));
     assert!(!sandbox.path("copy").exists());
@@ -531,14 +533,13 @@ fn a_source_that_would_hold_its_own_copy_through_a_link_or_is_too_deep_is_refuse
     let deep = sandbox_with_tree();
     fs::create_dir_all(deep.path(&format!("tree{}", "/d".repeat(130)))).unwrap();
     for (sandbox, why) in [(copied, "its own copy"), (deep, "directories deep")] {
-        let mut run = sandbox.run(["--birth-timeout", "300ms", "--config", "tree=place/copy"]);
-        let ended = run
-            .args(["--", "true"])
-            .current_dir(sandbox.path("."))
-            .finish();
-        assert_eq!(ended.status, 124, "{}", ended.stderr);
-        let refused = ended.stderr.lines().filter(|line| line.contains(why));
-        assert_eq!(refused.count(), 1, "{}", ended.stderr);
+        let running = supervise(&sandbox, &["--config", "tree=place/copy"], "touch started");
+        wait_until("it is refused", || said(&sandbox).contains(why));
+        await_rest(&running);
+        running.send(TERM);
+        assert_eq!(running.end().status, 143, "{}", said(&sandbox));
+        assert!(!sandbox.path("started").exists());
+        assert_eq!(said(&sandbox).matches(why).count(), 1, "{}", said(&sandbox));
         assert!(!sandbox.path("place/copy").exists());
     }
 }

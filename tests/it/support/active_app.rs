@@ -1,7 +1,7 @@
 //! An application for the tests of `--active-while`: a command that runs while a file exists and leaves a trace of each
 //! of its starts, and a supervisor without the slow look, so that nothing makes good for an event that was missed.
 
-use crate::support::proc::is_gone;
+use crate::support::proc::{await_gone, is_gone};
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, wait_until};
 use crate::support::signals::USR1;
 use exitdir::{ExitDir, Name, State};
@@ -14,9 +14,9 @@ pub const SERVE: &str = "echo $$ >>starts; exec sleep 60";
 /// One that stops when it may, and says so. A HUP on the way would end it without a word.
 pub const SLOW: &str = "trap 'trap - HUP; echo TERM >>said; until test -e go; do sleep 0.01; done; echo bye >>said; exit 5' TERM; \
                     trap 'echo HUP >>said' HUP; echo $$ >>starts; while test -e starts; do sleep 0.01; done";
-/// One that fails at once, as often as there is a line in `failures`, and then serves.
-pub const FAIL: &str =
-    "echo $$ >>starts; test $(wc -l <starts) -gt $(wc -l <failures) || exit 3; exec sleep 60";
+/// A command that serves until there is a file `fail`, and fails then; its second run only serves.
+pub const FAIL_ONCE: &str = "echo $$ >>starts; test $(wc -l <starts) -gt 1 && exec sleep 60; \
+                             until test -e fail; do sleep 0.01; done; exit 3";
 
 /// `exitdir-run` over a command that runs while `a` exists, in the sandbox's own directory.
 pub struct ActiveApp {
@@ -76,6 +76,12 @@ impl ActiveApp {
 
     pub fn touch(&self, name: &str) {
         self.sandbox.touch(name);
+    }
+
+    /// Lets [`FAIL_ONCE`] fail, and waits for its end.
+    pub fn fail_once(&self) {
+        self.touch("fail");
+        await_gone(&self.starts()[0]);
     }
 
     pub fn remove(&self, name: &str) {

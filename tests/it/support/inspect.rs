@@ -3,6 +3,8 @@
 use crate::support::proc::{ProcStat, has_inotify, state_of};
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, wait_until};
 use crate::support::signals::{CONT, STOP};
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 /// Checks the status, and that standard error is one sentence of this applet.
 #[track_caller]
@@ -31,6 +33,26 @@ pub fn sleeps_in_its_watch(pid: i32) -> bool {
 pub fn sleeps(pid: i32) -> bool {
     let process = ProcStat::of(pid);
     process.is_some_and(|process| process.name.starts_with("exitdir") && process.state == 'S')
+}
+
+/// The timeout of a process that sleeps in ppoll(2); `Duration::MAX` if only an event wakes it.
+pub fn sleep_limit(pid: i32) -> Option<Duration> {
+    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+    let words: Vec<&str> = call.split(' ').collect();
+    if words.first()?.parse() != Ok(libc::SYS_ppoll) {
+        return None;
+    }
+    let timeout = u64::from_str_radix(words.get(3)?.strip_prefix("0x")?, 16).ok()?;
+    if timeout == 0 {
+        return Some(Duration::MAX);
+    }
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).ok()?;
+    let mut timespec = [[0; 8]; 2];
+    for (field, at) in timespec.iter_mut().zip([timeout, timeout + 8]) {
+        memory.read_exact_at(field, at).ok()?;
+    }
+    let [seconds, nanoseconds] = timespec.map(u64::from_ne_bytes);
+    Some(Duration::new(seconds, nanoseconds.try_into().ok()?))
 }
 
 /// Starts a wait, and lets it look around before anything else happens.

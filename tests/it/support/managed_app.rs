@@ -1,10 +1,10 @@
 //! A managed application for the tests: a command that says in a log what it is configured with, and a supervisor
 //! without the slow look, so that nothing makes good for an event that was missed.
 
-use crate::support::inspect::{sleeps, sleeps_in_its_watch};
-use crate::support::sandbox::{Running, Sandbox, Start, eventually, wait_until};
+use crate::support::inspect::{sleep_limit, sleeps, sleeps_in_its_watch};
+use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use std::fs;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -134,32 +134,19 @@ impl ConfiguredApp {
     }
 }
 
-/// Waits until a supervisor has nothing to do: it sleeps until it is woken, or for seconds. Whoever has been
-/// woken is not seen to sleep, so what was done before this is done with, but for a check that runs.
+/// Waits until a supervisor has nothing to do: it sleeps until an event, or for seconds. A process
+/// that an event has woken is not seen asleep, so everything that was changed before this was
+/// applied, unless a check still runs.
 #[track_caller]
 pub fn await_rest(process: &Running) {
-    /// Longer than changes are waited for, and shorter than 10 s, after which a restart counts as a success.
-    const LONG: i64 = 3;
+    /// Longer than changes settle, and shorter than 10 s, after which a restart counts as a success.
+    const LONG: Duration = Duration::from_secs(3);
     let pid = process.pid();
-    let sleeps_long = || {
-        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
-        let words: Vec<&str> = call.split(' ').collect();
-        let limit = words.get(3)?.strip_prefix("0x")?;
-        if words.first()?.parse() != Ok(libc::SYS_ppoll) {
-            return None;
-        }
-        let limit = u64::from_str_radix(limit, 16).ok().filter(|at| *at > 0);
-        let Some(limit) = limit else { return Some(()) };
-        let mut seconds = [0; 8];
-        let memory = fs::File::open(format!("/proc/{pid}/mem")).ok()?;
-        memory.read_exact_at(&mut seconds, limit).ok()?;
-        (i64::from_ne_bytes(seconds) >= LONG).then_some(())
-    };
-    // One that got no inotify instance, of which a user has few, looks every 250 ms.
+    // A supervisor without an inotify instance, of which a user has few, polls every 250 ms.
     let mut asleep = 0;
-    eventually("it sleeps for long", || {
+    wait_until("it sleeps for long", || {
         asleep += u32::from(sleeps(pid) && !sleeps_in_its_watch(pid));
-        sleeps_long().or_else(|| (asleep > 1_000).then_some(()))
+        sleep_limit(pid).is_some_and(|limit| limit >= LONG) || asleep > 1_000
     });
 }
 

@@ -7,18 +7,23 @@ use std::process::Command;
 pub fn is_permitted(what: &str, trial: &mut Command) -> bool {
     let permitted = trial.output().is_ok_and(|output| output.status.success());
     if !permitted {
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "{test}: {what} is not possible here"
-        );
-        // Not eprintln, whose output a test that passes does not show.
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED {test}: {what} is not possible here"
-        );
+        skip(what);
     }
     permitted
+}
+
+/// Says that this test is skipped because something is not possible here; under CI it fails.
+pub fn skip(what: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{test}: {what} is not possible here"
+    );
+    // Not eprintln, whose output a test that passes does not show.
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED {test}: {what} is not possible here"
+    );
 }
 
 /// Whether what takes too long for every change is asked for.

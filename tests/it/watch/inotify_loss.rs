@@ -9,10 +9,6 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// Far more than 250 ms on a busy machine, and less than the 10 s of a local slow look.
-const BEFORE_RESCAN: Duration = Duration::from_secs(5);
 
 /// The lines of stderr that speak of inotify.
 fn warnings(ended: &Ended) -> usize {
@@ -28,19 +24,24 @@ fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
             return;
         };
         let mut run = with_less_inotify(&sandbox, script, &binary()).unwrap();
-        let wait = wait.args(["wait", "-x", "--print", "main"]).start();
-        let words = ["run", "-n", "proxy", "--death-deps", "main", "--"];
+        // Without periodic rescans, so that nothing but the polling can find the death.
+        let wait = wait.args(["wait", "--poll", "off", "-x", "--print", "main"]);
+        let wait = wait.start();
+        let words = [
+            "run",
+            "--poll",
+            "off",
+            "-n",
+            "proxy",
+            "--death-deps",
+            "main",
+            "--",
+        ];
         let run = run.args(words).args(["sleep", "60"]).start();
         sandbox.await_key("proxy", "Ready");
         await_any_sleep(&wait);
-        let since = Instant::now();
         sandbox.record_death("main", "3");
         let (wait, run) = (wait.end(), run.end());
-        assert!(
-            since.elapsed() < BEFORE_RESCAN,
-            "{script}: {:?}",
-            since.elapsed()
-        );
         assert_eq!(
             (wait.status, wait.stdout.as_str(), run.status),
             (3, "main failed 3\n", 143),
@@ -63,7 +64,7 @@ fn a_look_that_was_held_up_makes_nobody_deaf() {
     };
     let trace = sandbox.path("trace");
     let process = command
-        .args(["-e", "inject=open,openat:delay_enter=1500000:when=8", "-o"])
+        .args(["-e", "inject=open,openat:delay_enter=7000000:when=8", "-o"])
         .arg(&trace)
         .arg(binary())
         .args(["wait", "main"])
@@ -74,9 +75,8 @@ fn a_look_that_was_held_up_makes_nobody_deaf() {
         after.contains("poll(").then_some(())
     });
     sandbox.record_death("main", "0");
-    let since = Instant::now();
+    // A pause in proportion to the time that the delayed scan took would be longer than the test's timeout.
     assert_eq!(process.end().status, 0);
-    assert!(since.elapsed() < BEFORE_RESCAN, "{:?}", since.elapsed());
 }
 
 #[test]
@@ -150,7 +150,6 @@ fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
         asleep += u32::from(sleeps(follower.pid()));
         asleep > 50 || !follower.is_running()
     });
-    let since = Instant::now();
     match main {
         Some(main) => {
             main.send(KILL);
@@ -158,13 +157,7 @@ fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
         }
         None => assert_eq!(sandbox.signal(["-c", "137", "main"]).finish().status, 0),
     }
-    let ended = follower.end();
-    assert!(
-        since.elapsed() < BEFORE_RESCAN,
-        "{what}: {:?}",
-        since.elapsed()
-    );
-    ended
+    follower.end()
 }
 
 /// With too few descriptors for a look a follower says so and ends; with too few for a look beside inotify
@@ -197,14 +190,17 @@ fn assert_answered_within_any_descriptor_limit(words: &[&str], from: u32, answer
 
 #[test]
 fn a_wait_without_a_descriptor_for_inotify_is_warned_and_answers() {
-    assert_answered_within_any_descriptor_limit(&["wait", "-x", "main"], 4, 137);
-    assert_answered_within_any_descriptor_limit(&["wait", "-x", ":died"], 4, 137);
+    for condition in ["main", ":died"] {
+        // Without periodic rescans, so that nothing else can find the death.
+        let words = ["wait", "--poll", "off", "-x", condition];
+        assert_answered_within_any_descriptor_limit(&words, 4, 137);
+    }
 }
 
 #[test]
 fn a_run_without_a_descriptor_for_inotify_is_warned_and_does_not_start_its_command() {
     // One that starts its command has two descriptors to spare: it needs a pipe for that.
-    let words = "run --birth-deps never --death-deps main -- true";
+    let words = "run --poll off --birth-deps never --death-deps main -- true";
     let words: Vec<&str> = words.split(' ').collect();
     // Three, one for signals, and one to look with.
     assert_answered_within_any_descriptor_limit(&words, 5, 143);
