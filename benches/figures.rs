@@ -1,9 +1,10 @@
-//! How fast and how small `exitdir` is beside what Debian ships, each figure as a ratio within one run.
+//! Speed and size of `exitdir` beside programs that Debian ships, as ratios within one run.
 //!
-//! `scripts/bench` builds what is measured, pins this program to one core and calls it. It prints one
-//! table. A goal that is missed is printed as missed and fails nothing: these are benchmarks, not tests.
+//! `scripts/bench` builds the programs to measure, pins this program to one core and runs it. It
+//! prints one Markdown table. A missed goal is printed as missed; it is not an error, because these
+//! are benchmarks, not tests.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)] // The table is what this program is for.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // printing is its purpose
 
 #[path = "figures/bench.rs"]
 mod bench;
@@ -32,7 +33,7 @@ use bench::{Bench, Outcome};
 use std::process::ExitCode;
 use table::Row;
 
-/// A figure: its name on the command line, and what measures it.
+/// A figure: its name on the command line, and the function that measures it.
 type Figure = (&'static str, fn(&Bench) -> Outcome<Vec<Row>>);
 
 const FIGURES: [Figure; 7] = [

@@ -1,28 +1,28 @@
-//! What the command line says, where the peers are, and a directory for one run.
+//! The command line, the programs to compare with, and a directory for one run.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A value, or the sentence that says why there is none.
+/// A value, or a sentence that explains why there is none.
 pub(crate) type Outcome<T> = Result<T, String>;
 
-/// Everything that a figure needs.
+/// The input of every figure.
 #[derive(Debug)]
 pub(crate) struct Bench {
     /// The figures to measure; empty for all.
     pub(crate) chosen: Vec<String>,
-    /// How often each contestant is measured.
+    /// How often each program is measured.
     pub(crate) rounds: usize,
     /// The binary under measurement.
     pub(crate) binary: PathBuf,
-    /// A program that ends at once, for the figure `start`.
+    /// A program that exits at once, for the figure `start`.
     pub(crate) nothing: PathBuf,
     /// A program that answers each USR1, for the figure `signals`.
     pub(crate) echo: PathBuf,
-    /// A program that says that it is ready, for the figure `ready`.
+    /// A program that reports readiness, for the figure `ready`.
     pub(crate) tell: PathBuf,
-    /// The applets as links, and whatever else a run needs; removed with everything in it.
+    /// Links for the applets, and other files of a run.
     pub(crate) scratch: Scratch,
 }
 
@@ -39,7 +39,7 @@ impl Bench {
                 "--nothing" => nothing = Some(PathBuf::from(value()?)),
                 "--echo" => echo = Some(PathBuf::from(value()?)),
                 "--tell" => tell = Some(PathBuf::from(value()?)),
-                "--bench" => {} // cargo's own
+                "--bench" => {} // passed by cargo
                 _ => chosen.push(word),
             }
         }
@@ -60,7 +60,7 @@ impl Bench {
         })
     }
 
-    /// One of our applets, by its own name.
+    /// An applet of the binary under measurement, called by its own name.
     pub(crate) fn applet(&self, name: &str) -> Command {
         quiet(self.scratch.path(name))
     }
@@ -71,7 +71,7 @@ fn read_rounds(text: &str) -> Outcome<usize> {
     rounds.ok_or(format!("{text:?} is not a number of rounds"))
 }
 
-/// A program with an empty environment and without a terminal, the same for everybody.
+/// A program with an empty environment and no terminal, the same for all programs.
 pub(crate) fn quiet(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command
@@ -90,10 +90,10 @@ pub(crate) fn peer(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// A file system in memory, as a volume of a pod mostly is.
+/// A file system in memory, like most volumes that containers of a pod share.
 pub(crate) const IN_MEMORY: &str = "/dev/shm";
 
-/// A fresh directory, removed with everything in it at the end.
+/// A fresh directory, removed with its content at the end.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     root: PathBuf,
@@ -103,7 +103,7 @@ impl Scratch {
     pub(crate) fn new(parent: &Path) -> Outcome<Scratch> {
         let root = parent.join(format!("exitdir-bench-{}", std::process::id()));
         let root = match std::fs::create_dir(&root) {
-            // A second one on the same file system.
+            // The second directory on the same file system.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => root.join("more"),
             Err(error) => return Err(format!("cannot create {}: {error}", root.display())),
             Ok(()) => return Ok(Scratch { root }),
@@ -120,7 +120,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is left behind is in a directory for such things.
+        // A directory that remains is in the place for temporary files.
         let _ = std::fs::remove_dir_all(&self.root);
     }
 }

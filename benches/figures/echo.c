@@ -1,4 +1,4 @@
-/* Answers every USR1 with a byte on standard output, and ends at TERM: for the figure `signals`. */
+/* Answers every USR1 with a byte on standard output and exits on TERM, for the figure `signals`. */
 #include <signal.h>
 #include <unistd.h>
 
@@ -9,7 +9,7 @@ int main(void) {
     sigaddset(&awaited, SIGUSR1);
     sigaddset(&awaited, SIGTERM);
     sigprocmask(SIG_BLOCK, &awaited, 0);
-    /* The first byte says that it is ready. */
+    /* The first byte reports that it is ready. */
     while (signal == SIGUSR1 && write(1, "", 1) == 1)
         if (sigwait(&awaited, &signal) != 0)
             return 1;

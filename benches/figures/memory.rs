@@ -1,4 +1,4 @@
-//! What a waiting supervisor keeps in memory: its resident set, and what of it is its own.
+//! The memory of a waiting supervisor: its resident set, and the private part of it.
 
 use crate::bench::{Bench, Outcome, peer, quiet};
 use crate::process::Process;
@@ -7,16 +7,16 @@ use std::process::Command;
 
 const OURS: &str = "exitdir-run";
 const PEER: &str = "tini-static";
-/// A command that outlives the measurement.
+/// A command that runs longer than the measurement.
 const SLEEP: [&str; 2] = ["sleep", "1000"];
-/// What the resident set may be, in kB.
+/// The goal for the resident set, in kB.
 const GOAL: f64 = 700.0;
-/// Fewer than for times: the set hardly differs from one process to the next.
+/// Fewer than for times: the resident set hardly differs from one process to the next.
 const PROCESSES: usize = 21;
-/// The file below `/proc/PID`, the key in it, and what it is.
+/// The file in `/proc/PID`, the key in it, and its meaning.
 const FIGURES: [(&str, &str, &str); 3] = [
     ("status", "VmRSS", "resident"),
-    ("status", "RssAnon", "of it its own"),
+    ("status", "RssAnon", "private"),
     ("smaps_rollup", "Pss", "proportional"),
 ];
 
@@ -74,7 +74,7 @@ fn exitdir_run(bench: &Bench, waits: Waits) -> Command {
     command
 }
 
-/// Each figure's median over some processes.
+/// The median of each figure over several processes.
 fn medians(waits: Waits, supervisor: impl Fn() -> Command) -> Outcome<Vec<f64>> {
     let mut taken: Vec<Vec<f64>> = vec![Vec::new(); FIGURES.len()];
     for _ in 0..PROCESSES {

@@ -1,4 +1,4 @@
-/* The cheapest program there is: ends at once with 0. What `start` gives the supervisors to run. */
+/* The cheapest program there is: it exits at once with 0. The figure `start` lets supervisors run it. */
 void _start(void)
 {
 #if defined(__x86_64__)
@@ -6,6 +6,6 @@ void _start(void)
 #elif defined(__aarch64__)
     __asm__ volatile("mov x8, #93; mov x0, #0; svc #0");
 #else
-#error "which system call is exit here?"
+#error "unknown number of the system call exit"
 #endif
 }

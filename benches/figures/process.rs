@@ -1,4 +1,4 @@
-//! Processes of ours: what `/proc` says of them, and their end.
+//! Child processes: starting and ending them, and what `/proc` shows about them.
 
 use crate::bench::Outcome;
 use rustix::process::{Pid, Signal};
@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes here.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest wait for a process to reach a state.
+const STATE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often a process is started that comes to nothing.
+/// How often a process is started that does not reach the state.
 const ATTEMPTS: usize = 20;
 
-/// A process that does not outlive its measurement.
+/// A process that is killed at the end of its measurement.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -27,8 +27,9 @@ impl Process {
         Ok(Process { child })
     }
 
-    /// Starts a process and waits until it waits. Again if it never does: a user's inotify instances are
-    /// few, whoever finds none goes another way, and the kernel may still be closing the last ones.
+    /// Starts a process and waits until it waits itself. Tries again if it does not: a user has few
+    /// inotify instances, a program without one does not wait as expected, and the kernel may still
+    /// be closing those of earlier processes.
     pub(crate) fn start_waiting(
         command: &mut Command,
         waits: impl Fn(&Process) -> bool,
@@ -46,15 +47,15 @@ impl Process {
     }
 
     /// Starts a process whose standard output is read by [`Process::await_byte`].
-    pub(crate) fn start_speaking(command: &mut Command) -> Outcome<Process> {
+    pub(crate) fn start_piped(command: &mut Command) -> Outcome<Process> {
         Process::start(command.stdout(Stdio::piped()))
     }
 
-    /// Waits for the next byte that it writes. When it came.
+    /// Waits for the next byte from the process, and returns when it came.
     pub(crate) fn await_byte(&mut self) -> Outcome<Instant> {
-        let stdout = self.child.stdout.as_mut().ok_or("it does not speak")?;
+        let stdout = self.child.stdout.as_mut().ok_or("no standard output")?;
         let read = stdout.read_exact(&mut [0]);
-        read.map_err(|error| format!("it said nothing: {error}"))?;
+        read.map_err(|error| format!("no byte on standard output: {error}"))?;
         Ok(Instant::now())
     }
 
@@ -63,7 +64,7 @@ impl Process {
             .map_err(|error| format!("cannot send a signal: {error}"))
     }
 
-    /// Waits for the end, which must be a success.
+    /// Waits for the end of the process, which must succeed.
     pub(crate) fn succeed(&mut self) -> Outcome<()> {
         match self.child.wait() {
             Ok(status) if status.success() => Ok(()),
@@ -72,7 +73,7 @@ impl Process {
         }
     }
 
-    /// Ends it with TERM, which a supervisor passes on to its child.
+    /// Ends the process with TERM, which a supervisor forwards to its command.
     pub(crate) fn terminate(&mut self) -> Outcome<()> {
         self.send(Signal::TERM)?;
         let end = self.child.wait();
@@ -88,15 +89,15 @@ impl Process {
         std::fs::read_to_string(self.file(name)).unwrap_or_default()
     }
 
-    /// Sleeping, not running or on its way to the processor (proc_pid_stat(5)).
+    /// Whether the process sleeps: it neither runs nor waits for a processor (proc_pid_stat(5)).
     pub(crate) fn sleeps(&self) -> bool {
         let stat = self.read("stat");
-        // The name before the state is in brackets, and may hold anything.
+        // The name before the state is in parentheses and can contain any character.
         stat.rsplit_once(") ")
             .is_some_and(|(_, rest)| rest.starts_with('S'))
     }
 
-    /// Whether it has a watch armed.
+    /// Whether the process has an inotify watch.
     pub(crate) fn watches(&self) -> bool {
         let Ok(descriptors) = std::fs::read_dir(self.file("fdinfo")) else {
             return false;
@@ -107,7 +108,7 @@ impl Process {
             .any(|text| text.contains("inotify wd:"))
     }
 
-    /// Whether it has a child that executes the program of this name.
+    /// Whether the process has a child that executes the program of this name.
     pub(crate) fn has_child(&self, name: &str) -> bool {
         let pid = self.child.id();
         let children = self.read(&format!("task/{pid}/children"));
@@ -117,24 +118,24 @@ impl Process {
         })
     }
 
-    /// A figure in kB of `status` or `smaps_rollup`.
+    /// A value in kB from `status` or `smaps_rollup`.
     pub(crate) fn kilobytes(&self, file: &str, key: &str) -> Outcome<f64> {
         let text = self.read(file);
         let value = text.lines().find_map(|line| {
             let value = line.strip_prefix(key)?.strip_prefix(':')?;
             value.trim().strip_suffix(" kB")?.parse().ok()
         });
-        value.ok_or(format!("{} says no {key}", self.file(file).display()))
+        value.ok_or(format!("{} has no {key}", self.file(file).display()))
     }
 
-    /// Asks until it is so.
+    /// Checks again and again until the process is in a state.
     pub(crate) fn await_that(&mut self, what: &str, ask: impl Fn(&Process) -> bool) -> Outcome<()> {
         let began = Instant::now();
         while !ask(self) {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("ended with {status} before it {what}"));
             }
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > STATE_TIMEOUT {
                 return Err(format!("never {what}"));
             }
             std::thread::sleep(Duration::from_micros(100));
@@ -145,7 +146,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail after an orderly end, and there is nobody to tell otherwise.
+        // Both fail after an orderly end; no other error can be acted on here.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,5 +1,5 @@
-//! How soon a follower is gone after a death: from the tombstone's rename to the exit of the waiting
-//! process that the parent sees, beside `inotifywait` on the same directory.
+//! How soon a waiter exits after a death: from the rename of the tombstone until the parent sees the
+//! exit of `exitdir-wait`, beside `inotifywait` on the same directory.
 
 use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch, peer, quiet};
 use crate::process::Process;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 const OURS: &str = "exitdir-wait";
 const PEER: &str = "inotifywait";
-/// Who dies.
+/// The name that dies.
 const NAME: &str = "main";
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
@@ -32,7 +32,7 @@ fn parents() -> Vec<PathBuf> {
     parents
 }
 
-/// The text that a real death leaves behind.
+/// The text of a tombstone after a real death.
 fn dead_tombstone(bench: &Bench) -> Outcome<String> {
     let dir = bench.scratch.path("model");
     let mut command = bench.applet("exitdir-signal");
@@ -43,17 +43,17 @@ fn dead_tombstone(bench: &Bench) -> Outcome<String> {
 
 fn measure_on(bench: &Bench, parent: &Path, tombstone: &str) -> Outcome<Vec<Row>> {
     let scratch = Scratch::new(parent)?;
-    let stage = Stage::set_up(&scratch, tombstone)?;
+    let scene = Scene::set_up(&scratch, tombstone)?;
     let mut ours = bench.applet(OURS);
-    ours.arg("--dir").arg(&stage.dir).arg(NAME);
+    ours.arg("--dir").arg(&scene.dir).arg(NAME);
     let mut contestants = vec![Contestant::new(OURS, ours)];
     if let Some(program) = peer(PEER) {
         let mut theirs = quiet(program);
-        theirs.args(["-q", "-e", "moved_to"]).arg(&stage.dir);
+        theirs.args(["-q", "-e", "moved_to"]).arg(&scene.dir);
         contestants.push(Contestant::new(PEER, theirs));
     }
     in_turns(&mut contestants, bench.rounds, |command| {
-        stage.rename_to_exit(command)
+        scene.rename_to_exit(command)
     })?;
     let row = |place: Place, goal| {
         let figure = format!("reaction: {}, {}", parent.display(), place.name());
@@ -65,26 +65,26 @@ fn measure_on(bench: &Bench, parent: &Path, tombstone: &str) -> Outcome<Vec<Row>
     ])
 }
 
-/// The exit directory, and the file that will be renamed into it.
-struct Stage<'a> {
+/// The exit directory, and the file that is renamed into it.
+struct Scene<'a> {
     dir: PathBuf,
     hidden: PathBuf,
     text: &'a str,
 }
 
-impl<'a> Stage<'a> {
-    fn set_up(scratch: &Scratch, text: &'a str) -> Outcome<Stage<'a>> {
+impl<'a> Scene<'a> {
+    fn set_up(scratch: &Scratch, text: &'a str) -> Outcome<Scene<'a>> {
         let dir = scratch.path("graveyard");
         std::fs::create_dir(&dir).map_err(|error| format!("cannot create: {error}"))?;
         let hidden = scratch.path("hidden");
-        Ok(Stage { dir, hidden, text })
+        Ok(Scene { dir, hidden, text })
     }
 
     fn rename_to_exit(&self, command: &mut Command) -> Outcome<Duration> {
         let grave = self.dir.join(NAME);
         std::fs::write(&self.hidden, self.text)
             .map_err(|error| format!("cannot prepare a tombstone: {error}"))?;
-        // The watch first: whoever sleeps with a watch armed sleeps until an event comes.
+        // The watch first: a process that sleeps and has a watch sleeps until an event comes.
         let waits = |process: &Process| process.watches() && process.sleeps();
         let mut waiting = Process::start_waiting(command, waits)?;
         let began = Instant::now();

@@ -1,5 +1,5 @@
-//! How soon a dependent is executed after its dependency has said that it is ready: from `READY=1`, or
-//! from the newline on the descriptor, to the exec of the dependent, beside spawning the same command.
+//! How soon a dependent starts after its dependency is ready: from `READY=1`, or from the newline on
+//! the descriptor, to the exec of the dependent, beside spawning the same command.
 
 use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch};
 use crate::process::Process;
@@ -11,9 +11,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const OURS: [(&str, &str); 2] = [("notify", "READY=1"), ("fd", "a newline")];
-/// The dependent's command without anybody to wait for.
+/// The dependent's command, started without exitdir-run.
 const ALONE: &str = "(spawn)";
-/// What it may take beyond spawning, in microseconds.
+/// The goal for the time beyond spawning, in microseconds.
 const GOAL: f64 = 3000.0;
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
@@ -44,30 +44,30 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     Ok(OURS.into_iter().map(row).collect())
 }
 
-/// The echo says at once that it was executed.
+/// The echo program writes a byte as soon as it is executed.
 fn spawn_to_exec(bench: &Bench) -> Outcome<Duration> {
     let mut command = crate::bench::quiet(&bench.echo);
     let began = Instant::now();
-    let mut process = Process::start_speaking(&mut command)?;
+    let mut process = Process::start_piped(&mut command)?;
     let took = process.await_byte()? - began;
     process.terminate()?;
     Ok(took)
 }
 
-/// The dependency is ready when it is told to: USR1 makes the teller speak.
+/// USR1 makes the dependency report that it is ready.
 fn ready_to_exec(bench: &Bench, source: &str) -> Outcome<Duration> {
     let place = Scratch::new(Path::new(IN_MEMORY))?;
     let mut dependency = bench.applet("exitdir-run");
     dependency.arg("--dir").arg(place.path("ready"));
     dependency.args(["--name", "db", "--ready-on", source, "--"]);
     dependency.arg(&bench.tell).arg(source);
-    let mut dependency = Process::start_speaking(&mut dependency)?;
+    let mut dependency = Process::start_piped(&mut dependency)?;
     dependency.await_byte()?;
     let mut dependent = bench.applet("exitdir-run");
     dependent.arg("--dir").arg(place.path("ready"));
     dependent.args(["--name", "app", "--birth-deps", "db", "--"]);
     dependent.arg(&bench.echo);
-    let mut dependent = Process::start_speaking(&mut dependent)?;
+    let mut dependent = Process::start_piped(&mut dependent)?;
     dependent.await_that("watched", |process| process.watches() && process.sleeps())?;
     let began = Instant::now();
     dependency.send(Signal::USR1)?;

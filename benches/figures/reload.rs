@@ -1,5 +1,5 @@
-//! How soon a command is told of a new configuration: from the rename of the source to the signal in the
-//! command, beyond the 100 ms without another change that are waited for on purpose.
+//! How soon a command learns of a new configuration: from the rename of the source to the signal in
+//! the command, beyond the 100 ms that exitdir-run waits on purpose for further changes.
 
 use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch};
 use crate::process::Process;
@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How the source gets to the command.
+/// How the command reads the source.
 const OURS: [(&str, &str); 2] = [("", "read in place"), ("copy", "copied")];
 const QUIET: Duration = Duration::from_millis(100);
-/// What it may take beyond that, in microseconds.
+/// The goal for the time beyond that, in microseconds.
 const GOAL: f64 = 5000.0;
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
@@ -55,9 +55,9 @@ fn rename_to_signal(bench: &Bench, copied: bool) -> Outcome<Duration> {
     command
         .args(["--quiet", "--on-config", "USR1", "--"])
         .arg(&bench.echo);
-    let mut process = Process::start_speaking(&mut command)?;
+    let mut process = Process::start_piped(&mut command)?;
     process.await_byte()?;
-    // What is young is read once more after the quiet.
+    // A source that changed a moment ago is read once more after 100 ms.
     std::thread::sleep(2 * QUIET);
     process.await_that("idle", Process::sleeps)?;
     let began = Instant::now();

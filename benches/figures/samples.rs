@@ -1,18 +1,18 @@
-//! Measurements of contestants, taken in turns so that whatever drifts, drifts for all of them.
+//! Measurements of several programs in turns, so that a change of the machine's speed affects all.
 
 use crate::bench::Outcome;
 use std::process::Command;
 use std::time::Duration;
 
-/// Rounds before it counts: caches are cold for whoever comes first.
+/// Rounds that do not count: the first ones find cold caches.
 const WARM_UP: usize = 20;
 
-/// A program that is measured, and what was measured of it.
+/// A program, and its measurements.
 #[derive(Debug)]
 pub(crate) struct Contestant {
     pub(crate) name: &'static str,
     pub(crate) command: Command,
-    /// One for each round; in ascending order after [`in_turns`].
+    /// One for each round, in ascending order after [`in_turns`].
     took: Vec<Duration>,
 }
 
@@ -25,7 +25,7 @@ impl Contestant {
         }
     }
 
-    /// What it took in the round at this place of the order.
+    /// The measurement at this place of the ascending order.
     pub(crate) fn took(&self, place: Place) -> Duration {
         let last = self.took.len().saturating_sub(1);
         let at = match place {
@@ -36,7 +36,7 @@ impl Contestant {
     }
 }
 
-/// Which of many measurements is shown.
+/// Which of the measurements is shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
     Median,
@@ -52,7 +52,7 @@ impl Place {
     }
 }
 
-/// Measures every contestant once in each round. Who begins changes from round to round.
+/// Measures every program once in each round. Each round begins with another program.
 pub(crate) fn in_turns(
     contestants: &mut [Contestant],
     rounds: usize,

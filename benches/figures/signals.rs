@@ -1,7 +1,7 @@
-//! What a supervisor spends on a signal that it passes on, in instructions.
+//! The cost of a forwarded signal in the supervisor, in instructions.
 //!
-//! Valgrind counts the instructions of the supervisor, not of the kernel: they are the same on a busy machine.
-//! The command answers each signal before the next one is sent, so none is merged with another.
+//! Valgrind counts the instructions of the supervisor, not those of the kernel: load does not change
+//! them. The command answers each signal before the next one is sent, so that no two are merged.
 
 use crate::bench::{Bench, Outcome, peer, quiet};
 use crate::table::{Goal, Row, Unit};
@@ -29,7 +29,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     for (name, goal) in PEERS {
         let theirs = peer(name).map(|program| cost(&program)).transpose()?;
         rows.push(Row {
-            figure: format!("signals: each of {SIGNALS} passed on"),
+            figure: format!("signals: each of {SIGNALS} forwarded"),
             unit: Unit::Instructions,
             ours,
             peer: name,
@@ -40,7 +40,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     Ok(rows)
 }
 
-/// What one signal costs: many of them without what none costs.
+/// The cost of one signal: the difference between many signals and none, divided.
 fn spent_for_one(valgrind: &Path, supervisor: &Path, echo: &Path) -> Outcome<f64> {
     let spent = |signals| spent(valgrind, supervisor, echo, signals);
     let (none, all) = (spent(0)?, spent(SIGNALS)?);
@@ -62,7 +62,7 @@ fn spent(valgrind: &Path, supervisor: &Path, echo: &Path, signals: u64) -> Outco
     counted.finish()
 }
 
-/// A supervisor under valgrind. It does not outlive its measurement.
+/// A supervisor under valgrind, killed at the end of its measurement.
 struct Counted {
     child: Child,
 }
@@ -88,23 +88,23 @@ impl Counted {
         answer.map_err(|error| format!("no answer: {error}"))
     }
 
-    /// The count that valgrind says at the end: `I refs: 67,975`.
+    /// The count that valgrind prints at the end: `I refs: 67,975`.
     fn finish(mut self) -> Outcome<f64> {
-        let mut said = String::new();
+        let mut text = String::new();
         let stderr = self.child.stderr.as_mut().ok_or("no standard error")?;
         stderr
-            .read_to_string(&mut said)
-            .map_err(|error| format!("cannot read what valgrind says: {error}"))?;
-        let count = said.lines().find_map(|line| line.split_once("refs:"));
+            .read_to_string(&mut text)
+            .map_err(|error| format!("cannot read the output of valgrind: {error}"))?;
+        let count = text.lines().find_map(|line| line.split_once("refs:"));
         count
             .and_then(|(_, count)| count.trim().replace(',', "").parse().ok())
-            .ok_or(format!("valgrind has counted nothing: {said}"))
+            .ok_or(format!("valgrind printed no count: {text}"))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        // Both fail after an orderly end, and there is nobody to tell otherwise.
+        // Both fail after an orderly end; no other error can be acted on here.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,8 +1,8 @@
-//! What a supervisor adds to the start and the end of a command: from spawn to the exit that the
-//! parent sees.
+//! What a supervisor adds to the start and the end of a command: from the spawn until the parent sees
+//! the exit.
 //!
-//! The command is a static program without a C library that ends at once: anything heavier would
-//! take most of the time itself, and hide the supervisors behind it.
+//! The command is a static program without a C library that exits at once. A larger one would take
+//! most of the time itself, and hide the differences between supervisors.
 
 use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch, peer, quiet};
 use crate::process::Process;
@@ -13,11 +13,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const OURS: &str = "exitdir-run";
-/// The same with a tombstone and somebody to follow, in memory and on this machine's disk.
+/// The same with a tombstone and a death dependency, in memory and on this machine's disk.
 const FOLLOWING: &str = "exitdir-run, following";
 const ON_DISK: &str = "exitdir-run, following on disk";
 const PEERS: [&str; 3] = ["tini-static", "catatonit", "dumb-init"];
-/// The command without any supervisor: what is left to a perfect one.
+/// The command without a supervisor: the time that a perfect one would take.
 const ALONE: &str = "(no init)";
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {

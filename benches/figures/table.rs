@@ -1,19 +1,19 @@
-//! The table: figure, ours, peer, ratio, goal, and whether the goal is met.
+//! The table of figures, in Markdown.
 
 use crate::samples::{Contestant, Place};
 
-/// What a figure should be.
+/// The goal for a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
-    /// At most so many times the peer's.
+    /// At most this multiple of the other program's figure.
     Ratio(f64),
-    /// At most so much.
+    /// At most this value.
     AtMost(f64),
-    /// None: for information.
+    /// No goal: the figure is for information.
     None,
 }
 
-/// A unit of the values in a row.
+/// The unit of the values in a row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unit {
     Microseconds,
@@ -33,14 +33,14 @@ impl Unit {
     }
 }
 
-/// One line.
+/// One line of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) figure: String,
     pub(crate) unit: Unit,
     pub(crate) ours: f64,
     pub(crate) peer: &'static str,
-    /// `None`: the peer is not installed.
+    /// `None` if the other program is not installed.
     pub(crate) theirs: Option<f64>,
     pub(crate) goal: Goal,
 }
@@ -55,7 +55,7 @@ fn line(cells: [&str; 7]) {
 }
 
 impl Row {
-    /// What two contestants took, ours and the peer, by their names.
+    /// The times of two programs, given by their names: exitdir's and the other's.
     pub(crate) fn times(
         figure: String,
         contestants: &[Contestant],

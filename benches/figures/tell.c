@@ -1,4 +1,4 @@
-/* Says that it is ready, in one of two ways, when it gets a USR1: for the figure `ready`. */
+/* Reports that it is ready on USR1, in one of two ways, for the figure `ready`. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@ static void notify(void) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(name);
     int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-    /* An abstract name begins with a zero byte where the variable has an @. */
+    /* An abstract name begins with a zero byte; the variable has an @ in its place. */
     memcpy(address.sun_path + 1, name + 1, length - 1);
     sendto(fd, "READY=1", 7, 0, (struct sockaddr *)&address,
            sizeof(sa_family_t) + length);
