@@ -1,6 +1,6 @@
-//! Runs the tests, a few at a time, and reports in the manner of libtest. A test that needs what the
-//! machine does not have is skipped by name; under `CI=true` it fails instead, unless nothing could
-//! have been installed because we are not root.
+//! Runs the tests, a few at a time, and reports in the manner of libtest. A test that needs what
+//! the machine does not have is skipped by name; under `CI=true` it fails instead, unless nothing
+//! could have been installed because we are not root.
 
 use crate::aarch64::Emulator;
 use crate::engine::Engine;

@@ -1,9 +1,9 @@
-//! kubexit's own examples, migrated by the three edits: its pods played with containers that have no
-//! API server, no service account and no network but the pod's own.
+//! kubexit's own examples, migrated by the three edits: its pods played with containers that have
+//! no API server, no service account and no network but the pod's own.
 //!
-//! Names, variables and command lines are the examples'. What cannot be had here are their images, so
-//! scripts stand in for `curl`, `nginx`, `psql` and `cloud_sql_proxy`; and where an example sleeps so that
-//! its server is late, the server waits until the client is waiting for it.
+//! Names, variables and command lines are the examples'. What cannot be had here are their images,
+//! so scripts stand in for `curl`, `nginx`, `psql` and `cloud_sql_proxy`; and where an example
+//! sleeps so that its server is late, the server waits until the client is waiting for it.
 
 use crate::engine::{Container, Engine, FOREIGN, HARDENED, SCRATCH, SHELL};
 use crate::harness::{Host, TestResult};
@@ -192,8 +192,8 @@ impl TombstoneText {
     }
 }
 
-/// Both have ended with 0, so the Job is complete; and in this order: the server was ready, the client
-/// was born and died, the server got TERM and ended.
+/// Both have ended with 0, so the Job is complete; and in this order: the server was ready, the
+/// client was born and died, the server got TERM and ended.
 fn assert_complete(pod: &ExamplePod, client: (&str, &Member), server: (&str, &Member)) {
     let logs = || format!("{}\n{}", client.1.log(), server.1.log());
     assert_eq!((client.1.end(), server.1.end()), (0, 0), "{}", logs());
@@ -349,7 +349,7 @@ fn start_juliet<'e>(pod: &ExamplePod<'e>) -> Member<'e> {
     juliet
 }
 
-pub fn who_depends_on_a_death_gets_term_when_it_has_come(machine: &Host) -> TestResult {
+pub fn a_container_gets_term_when_its_death_dependency_dies(machine: &Host) -> TestResult {
     let pod = ExamplePod::start(machine.engine()?);
     let juliet = start_juliet(&pod);
     let romeo = pod.run(FIRST, ROMEO, &["/kubexit/kubexit", "true"]);

@@ -4,7 +4,8 @@ use crate::engine::{Container, Engine, SHELL};
 use crate::harness::{Host, TestResult};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// In milliseconds, half the interval of the slow look: a follower that ends within it was woken by the kernel.
+/// In milliseconds, half the interval of the slow look: a follower that ends within it was woken by
+/// the kernel.
 const MAX_REACTION_MS: i64 = 5_000;
 
 /// Asks for far more than [`LITTLE_MEMORY`].
@@ -109,8 +110,8 @@ fn starve(engine: &Engine, work: &str, state: &str) {
 }
 
 pub fn a_follower_ends_when_main_runs_out_of_memory(machine: &Host) -> TestResult {
-    // The largest process is taken, which leaves exitdir-run to tell the tale; where the kernel takes
-    // all of a container (cgroup v2) the lock does.
+    // The largest process is taken, which leaves exitdir-run to tell the tale; where the kernel
+    // takes all of a container (cgroup v2) the lock does.
     starve(machine.engine()?, &format!("exec {GREED}"), "failed");
     Ok(())
 }
@@ -118,8 +119,9 @@ pub fn a_follower_ends_when_main_runs_out_of_memory(machine: &Host) -> TestResul
 pub fn a_follower_ends_when_the_supervisor_itself_is_the_one_out_of_memory(
     machine: &Host,
 ) -> TestResult {
-    // The kernel takes whoever has most, and 1000 counts as all that the container may have. So that
-    // nobody has more, two share it: one that holds half and cannot go on, and then one that wants all.
+    // The kernel takes whoever has most, and 1000 counts as all that the container may have. So
+    // that nobody has more, two share it: one that holds half and cannot go on, and then one that
+    // wants all.
     let half = "dd if=/dev/zero bs=8M count=1";
     let first_to_go = format!(
         "echo 1000 >/proc/1/oom_score_adj && {half} | {{ dd of=/dev/null bs=1 count=1; {GREED}; sleep 600; }}"

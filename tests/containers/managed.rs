@@ -1,5 +1,5 @@
-//! Managed applications in containers: a ConfigMap as the kubelet makes it, on a read-only root and under a user
-//! without any rights; what an image and a mount make impossible; and a standby.
+//! Managed applications in containers: a ConfigMap as the kubelet makes it, on a read-only root and
+//! under a user without any rights; what an image and a mount make impossible; and a standby.
 
 use crate::engine::{Container, SHELL};
 use crate::harness::{Host, TestResult};
@@ -11,7 +11,8 @@ use std::process::Command;
 
 const APP: u32 = 10_001;
 
-/// A volume as the kubelet makes it: files are links through `..data`, which is a link to the newest state.
+/// A volume as the kubelet makes it: files are links through `..data`, which is a link to the
+/// newest state.
 struct ConfigMap {
     path: PathBuf,
     states: u32,

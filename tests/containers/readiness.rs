@@ -25,7 +25,8 @@ struct ReadinessPod<'e> {
 }
 
 impl<'e> ReadinessPod<'e> {
-    /// Starts both, and returns when the database runs, which is not ready, and the app waits for it.
+    /// Starts both, and returns when the database runs, which is not ready, and the app waits for
+    /// it.
     fn start(engine: &'e Engine, source: &str, work: &str, options: &[&str]) -> ReadinessPod<'e> {
         let volume = engine.memory_volume();
         let app = [
@@ -93,7 +94,7 @@ fn play(machine: &Host, source: &str, work: &str) -> TestResult {
     Ok(())
 }
 
-pub fn a_third_container_under_another_user_says_that_one_is_ready(machine: &Host) -> TestResult {
+pub fn a_container_of_another_user_announces_readiness(machine: &Host) -> TestResult {
     let pod = ReadinessPod::start(machine.engine()?, "signal", "exec sleep 600", &[]);
     let said = pod
         .engine
@@ -148,7 +149,7 @@ pub fn a_probe_in_the_container_makes_ready_and_runs_as_its_user(machine: &Host)
 const NOTIFY: &str = r#"use Socket; socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die "$!"; (my $a = $ENV{NOTIFY_SOCKET}) =~ s/^@/\0/;
 connect($s, pack_sockaddr_un($a)) or die "$!"; defined send($s, "READY=1", 0) or die "$!""#;
 
-pub fn a_notification_needs_no_place_that_can_be_written(machine: &Host) -> TestResult {
+pub fn a_notification_needs_no_writable_directory(machine: &Host) -> TestResult {
     let perl = find("perl").filter(|path| path.starts_with("/usr"));
     let perl = perl.ok_or(Obstacle::Extra("perl is not installed".to_owned()))?;
     // The machine's own, with all that it is linked to.

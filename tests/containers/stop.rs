@@ -1,5 +1,5 @@
-//! `docker stop`: TERM to PID 1, which is one of our applets. The engine would send KILL long after;
-//! then the status would be 137.
+//! `docker stop`: TERM to PID 1, which is one of our applets. The engine would send KILL long
+//! after; then the status would be 137.
 
 use crate::engine::{SCRATCH, SHELL};
 use crate::harness::{Host, TestResult};

@@ -103,14 +103,14 @@ pub fn a_stop_for_a_death_dependency_is_explained(machine: &Host) -> TestResult 
     Ok(())
 }
 
-pub fn an_end_of_its_own_needs_no_explanation(machine: &Host) -> TestResult {
+pub fn a_command_that_ends_by_itself_leaves_no_termination_message(machine: &Host) -> TestResult {
     let log = Log::new("");
     assert_eq!(log.run(machine, ["--", "/bin/sh", "-c", "exit 3"])?, 3);
     assert_eq!(log.text(), "");
     Ok(())
 }
 
-pub fn what_the_command_has_said_itself_is_left_alone(machine: &Host) -> TestResult {
+pub fn a_termination_message_of_the_command_is_left_alone(machine: &Host) -> TestResult {
     let log = Log::new("out of cheese\n");
     assert_eq!(log.run(machine, ["--", "/no/such/command"])?, 127);
     assert_eq!(log.text(), "out of cheese\n");

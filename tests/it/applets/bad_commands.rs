@@ -27,7 +27,7 @@ fn commands(sandbox: &Sandbox) -> [(OsString, i32); 7] {
 }
 
 #[test]
-fn a_command_that_cannot_be_executed_is_126_or_127_and_its_tombstone_says_died() {
+fn a_command_that_cannot_be_executed_exits_126_or_127_and_is_recorded_dead() {
     // Without directories that this user may not enter, where the program could be for all we know.
     let path = "/usr/bin:/bin";
     for at in 0..7 {

@@ -7,7 +7,8 @@ use crate::support::sandbox::{Sandbox, Start, binary, words};
 use crate::support::users::{as_nobody, installed, nobody_is_permitted, set_mode};
 use std::process::Command;
 
-/// One call of each applet that uses the directory; `run` would tell by its output that CMD was started.
+/// One call of each applet that uses the directory; `run` would tell by its output that CMD was
+/// started.
 const USES: [&str; 4] = [
     "wait -t 0 main",
     "signal main",
@@ -24,7 +25,7 @@ fn assert_refused(command: &mut Command, case: &str, why: &str) {
 }
 
 #[test]
-fn something_else_in_the_place_of_the_directory_is_one_sentence_and_125() {
+fn a_file_in_place_of_the_directory_is_one_sentence_and_125() {
     let sandbox = Sandbox::new();
     std::fs::write(sandbox.path("file"), "precious\n").unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, sandbox.path("fifo"), 0o666.into()).unwrap();
@@ -57,7 +58,7 @@ fn something_else_in_the_place_of_the_directory_is_one_sentence_and_125() {
 }
 
 #[test]
-fn a_link_to_nowhere_in_the_place_of_the_directory_is_one_sentence_and_125() {
+fn a_dangling_link_in_place_of_the_directory_is_one_sentence_and_125() {
     let sandbox = Sandbox::new();
     std::os::unix::fs::symlink("nowhere", sandbox.dir()).unwrap();
     for case in USES {
@@ -122,7 +123,7 @@ fn a_directory_without_permission_is_one_sentence_and_125() {
 }
 
 #[test]
-fn a_read_only_directory_is_one_sentence_and_125_for_those_who_write() {
+fn a_read_only_directory_is_one_sentence_and_125_for_applets_that_write() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).unwrap();
     let inside = |case: &str| {
@@ -153,7 +154,8 @@ fn a_directory_in_which_nothing_can_be_created_is_one_sentence_and_125() {
         "signal -r main",
         "run -n main -- echo started",
     ] {
-        // The working directory is there and has been removed; nobody can create anything in it, or in proc.
+        // The working directory is there and has been removed; nobody can create anything in it, or
+        // in proc.
         let removed = "mkdir gone && cd gone && rmdir ../gone && exec \"$@\"";
         let mut inside = sandbox.command("sh");
         inside

@@ -22,7 +22,7 @@ fn place_oddity(sandbox: &Sandbox, kind: &str, name: &str) {
 const ODDITIES: [&str; 5] = ["fifo", "symlink", "dangling", "directory", "socket"];
 
 #[test]
-fn what_is_no_regular_file_is_nobodys_tombstone_and_makes_nothing_hang() {
+fn an_entry_that_is_no_regular_file_is_no_tombstone_and_blocks_no_applet() {
     for kind in ODDITIES {
         let sandbox = Sandbox::new();
         std::fs::create_dir(sandbox.dir()).unwrap();
@@ -82,7 +82,7 @@ fn what_is_no_regular_file_is_nobodys_tombstone_and_makes_nothing_hang() {
 }
 
 #[test]
-fn what_stands_under_the_own_name_and_is_no_file_is_replaced_or_refused_in_one_sentence() {
+fn an_entry_of_its_own_name_that_is_no_file_is_replaced_or_refused() {
     for kind in ODDITIES {
         for case in ["signal dep", "run -n dep -- true"] {
             let sandbox = Sandbox::new();
@@ -191,7 +191,7 @@ fn age(sandbox: &Sandbox, name: &str) {
 }
 
 #[test]
-fn of_a_foreign_tombstone_4_kib_are_read() {
+fn only_4_kib_of_a_foreign_tombstone_are_read() {
     let born = "Born: \"2026-11-20T21:29:27Z\"\n";
     let death = "ExitCode: 3\nDied: \"2026-11-20T21:30:27Z\"\n";
     let padding = |length: usize| format!("X: {}\n", "x".repeat(length - 4));

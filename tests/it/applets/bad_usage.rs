@@ -1,4 +1,5 @@
-//! Wrong usage: one sentence, 125, and, where there is a name and a directory, a tombstone that says died.
+//! Wrong usage: one sentence, 125, and, where there is a name and a directory, a tombstone that
+//! says died.
 
 use crate::support::inspect::{assert_recorded_dead, assert_sentence};
 use crate::support::sandbox::{Sandbox, Start, binary, entries, words};
@@ -83,7 +84,7 @@ fn wrong_usage_is_one_sentence_and_125() {
 }
 
 #[test]
-fn words_that_are_empty_or_no_text_are_one_sentence_and_125() {
+fn arguments_that_are_empty_or_not_utf8_are_one_sentence_and_125() {
     let invalid = OsStr::from_bytes(b"a\xff\xfe");
     let empty = OsStr::new("");
     for value in [invalid, empty] {
@@ -118,7 +119,7 @@ fn words_that_are_empty_or_no_text_are_one_sentence_and_125() {
 }
 
 #[test]
-fn wrong_usage_of_exitdir_run_leaves_a_tombstone_that_says_died() {
+fn wrong_usage_of_exitdir_run_leaves_a_dead_tombstone() {
     let cases = [
         "--bogus",
         "-z",
@@ -222,7 +223,7 @@ fn a_bad_name_in_the_environment_is_one_sentence_and_125() {
 }
 
 #[test]
-fn wrong_usage_does_not_touch_a_life_that_has_the_name() {
+fn wrong_usage_does_not_touch_the_tombstone_of_a_running_life() {
     let sandbox = Sandbox::new();
     let mut living = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();
     sandbox.await_key("main", "Ready");

@@ -151,7 +151,7 @@ fn help_and_version_go_to_stdout_with_status_0_everywhere() {
 }
 
 #[test]
-fn what_cannot_be_printed_is_an_error() {
+fn output_that_cannot_be_written_is_an_error() {
     let sandbox = Sandbox::new();
     sandbox.signal(["main"]).finish();
     let calls = callers().flat_map(|(name, words)| {

@@ -64,7 +64,7 @@ fn the_running_binary_and_a_relative_link_for_each_applet_are_installed() {
 }
 
 #[test]
-fn it_works_again_over_a_binary_that_is_running_and_over_anything_else() {
+fn an_installation_replaces_a_running_binary_and_anything_else() {
     let sandbox = Sandbox::new();
     let exitdir = installed(&sandbox);
     let bin = sandbox.path("bin");
@@ -147,7 +147,7 @@ fn a_place_that_cannot_be_written_is_one_sentence_and_125() {
 }
 
 #[test]
-fn a_sweep_removes_the_tombstones_that_nobody_holds_a_lock_on() {
+fn a_sweep_removes_the_tombstones_without_a_lock() {
     let sandbox = Sandbox::new();
     let dir = sandbox.dir();
     let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).unwrap();
@@ -209,7 +209,7 @@ fn a_sweep_removes_the_tombstones_that_nobody_holds_a_lock_on() {
 }
 
 #[test]
-fn a_sweep_goes_together_with_an_installation_and_needs_no_directory_that_is_there() {
+fn a_sweep_works_together_with_an_installation_and_without_a_directory() {
     let sandbox = Sandbox::new();
     let ended = sandbox.applet("install").arg("--sweep").finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));

@@ -127,7 +127,7 @@ fn json_is_one_object_per_line() {
 }
 
 #[test]
-fn the_age_is_that_of_the_state() {
+fn the_age_counts_from_the_beginning_of_the_state() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).unwrap();
     let ago = |seconds: u32| {

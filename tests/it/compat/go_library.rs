@@ -1,5 +1,5 @@
-//! The Go library: its follower ends at any entry of the directory, whatever its name and
-//! kind; its leader creates `exitFile` and never closes it. Both are played here, and ours live among them.
+//! The Go library: its follower ends at any entry of the directory, whatever its name and kind; its
+//! leader creates `exitFile` and never closes it. Both are played here, and ours live among them.
 
 use crate::support::sandbox::{Running, Sandbox, Start, entries};
 use crate::support::signals::TERM;
@@ -49,8 +49,8 @@ fn leader_exits(sandbox: &Sandbox) -> File {
     File::create(sandbox.dir().join("exitFile")).unwrap()
 }
 
-/// `exitdir-run --exit-only -n x OPTIONS -- sh -c SCRIPT`. In the script `$up` is a file outside of the
-/// directory, and `$last` one inside, created when there is nothing more for CMD to do.
+/// `exitdir-run --exit-only -n x OPTIONS -- sh -c SCRIPT`. In the script `$up` is a file outside of
+/// the directory, and `$last` one inside, created when there is nothing more for CMD to do.
 fn exit_only(sandbox: &Sandbox, options: &str, script: &str) -> Running {
     sandbox
         .run(["--exit-only", "-n", "x"])
@@ -73,7 +73,7 @@ const SERVE: &str =
 const END: [&str; 2] = [".x.new", "x"];
 
 #[test]
-fn the_follower_exits_at_any_entry_of_any_kind() {
+fn the_librarys_follower_exits_at_an_entry_of_any_kind() {
     let kinds = [
         ("a file", ": >\"$EXIT_DIR/f\""),
         ("a hidden file", ": >\"$EXIT_DIR/.f\""),
@@ -111,7 +111,7 @@ fn without_exit_only_the_follower_exits_when_a_life_begins() {
 }
 
 #[test]
-fn an_exit_only_life_puts_nothing_into_the_directory_before_its_command_has_ended() {
+fn an_exit_only_life_creates_nothing_before_its_command_has_ended() {
     let ends = ": >\"$up\"; : >\"$last\"; exit 3";
     let twice = "[ -e \"$up\" ] && { : >\"$last\"; exit 3; }; : >\"$up\"; exit 1";
     let cases = [
@@ -135,7 +135,7 @@ fn an_exit_only_life_puts_nothing_into_the_directory_before_its_command_has_ende
 }
 
 #[test]
-fn an_exit_only_life_that_runs_for_long_is_not_seen_before_it_is_told_to_stop() {
+fn a_long_exit_only_life_is_not_visible_before_it_stops() {
     let sandbox = Sandbox::new();
     let mut follower = GoFollower::of(&sandbox);
     let mut main = exit_only(&sandbox, "", SERVE);
@@ -147,7 +147,7 @@ fn an_exit_only_life_that_runs_for_long_is_not_seen_before_it_is_told_to_stop() 
 }
 
 #[test]
-fn an_exit_only_life_that_is_stopped_for_the_leaders_exit_says_so_only_when_it_is_over() {
+fn an_exit_only_life_that_follows_the_leader_is_visible_only_at_its_end() {
     let sandbox = Sandbox::new();
     let mut follower = GoFollower::of(&sandbox);
     let x = exit_only(&sandbox, "--death-deps exitFile", SERVE);
@@ -160,7 +160,7 @@ fn an_exit_only_life_that_is_stopped_for_the_leaders_exit_says_so_only_when_it_i
 }
 
 #[test]
-fn an_exit_only_life_waits_for_its_birth_unseen() {
+fn an_exit_only_life_is_not_visible_while_it_waits_for_its_birth() {
     let sandbox = Sandbox::new();
     let mut follower = GoFollower::of(&sandbox);
     let x = exit_only(&sandbox, "--birth-deps exitFile:died", ": >\"$last\"");
@@ -173,7 +173,7 @@ fn an_exit_only_life_waits_for_its_birth_unseen() {
 }
 
 #[test]
-fn an_exit_only_life_is_over_when_what_its_command_left_behind_is_gone() {
+fn an_exit_only_life_ends_when_its_descendants_are_gone() {
     let left = "trap ': >\"$last\"; exit' TERM; : >\"$up\"; while :; do sleep 0.05; done";
     let script = "sh -c \"$left\" & while [ ! -e \"$up\" ]; do sleep 0.01; done; exit 3";
     let sandbox = Sandbox::new();
@@ -190,7 +190,7 @@ fn an_exit_only_life_is_over_when_what_its_command_left_behind_is_gone() {
 }
 
 #[test]
-fn an_exit_only_life_that_never_began_ends_the_follower_all_the_same() {
+fn an_exit_only_life_that_never_began_ends_the_follower_too() {
     for (options, command, status) in [
         ("", "no-such-command", 127),
         ("--birth-deps y --birth-timeout 50ms", "true", 124),
@@ -208,7 +208,7 @@ fn an_exit_only_life_that_never_began_ends_the_follower_all_the_same() {
 }
 
 #[test]
-fn exitdir_signal_without_a_name_is_the_leaders_word() {
+fn exitdir_signal_without_a_name_acts_as_the_leader() {
     let sandbox = Sandbox::new();
     let mut follower = GoFollower::of(&sandbox);
     assert_eq!(sandbox.signal([""; 0]).finish().status, 0);

@@ -1,6 +1,6 @@
-//! `exitdir-run` beside tini, dumb-init, catatonit and s6: the same scene is played with each. What should
-//! be the same is held against theirs; where they differ both sides are asserted, as docs/other-inits.md
-//! has it.
+//! `exitdir-run` beside tini, dumb-init, catatonit and s6: the same scene is played with each. What
+//! should be the same is held against theirs; where they differ both sides are asserted, as
+//! docs/other-inits.md has it.
 
 use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
 use crate::support::proc::{ProcStat, await_gone, is_gone, only_child, sleep_count, state_of};
@@ -62,7 +62,8 @@ fn listening_sandbox() -> Sandbox {
     sandbox
 }
 
-/// A script that notes each of the signals by number in a file `received`, says `ready` in it, and ends with 9.
+/// A script that notes each of the signals by number in a file `received`, says `ready` in it, and
+/// ends with 9.
 fn listener(signals: &[i32]) -> String {
     let traps: String = signals
         .iter()
@@ -129,7 +130,7 @@ fn await_state(pid: i32, state: char) {
 // ---------------------------------------------------------------- what is the same
 
 #[test]
-fn statuses_are_those_of_the_peers() {
+fn exit_statuses_are_the_same_as_with_other_inits() {
     let scripts = [
         ("exit 0", 0),
         ("exit 1", 1),
@@ -151,7 +152,7 @@ fn statuses_are_those_of_the_peers() {
 }
 
 #[test]
-fn the_signals_that_matter_are_passed_on_as_the_peers_do() {
+fn signals_are_forwarded_as_other_inits_do() {
     // HUP INT QUIT USR1 USR2 TERM CONT WINCH, and real-time ones.
     let signals = [1, 2, 3, 10, 12, 15, 18, 28, 34, 40, 63];
     for name in here(&ALL) {
@@ -161,7 +162,7 @@ fn the_signals_that_matter_are_passed_on_as_the_peers_do() {
 }
 
 #[test]
-fn an_orphan_of_pid_1_is_reaped_as_the_peers_do() {
+fn pid_1_reaps_an_orphan_as_other_inits_do() {
     let sandbox = Sandbox::new();
     if !pid_namespace_is_permitted() {
         return;
@@ -194,7 +195,7 @@ fn an_orphan_of_pid_1_is_reaped_as_the_peers_do() {
 }
 
 #[test]
-fn the_letters_of_tini_mean_what_they_mean_to_tini() {
+fn the_short_options_of_tini_have_the_same_meaning() {
     let cells: [(&[&str], &str, i32); 14] = [
         (&["-e", "143"], "kill $$", 0),
         (&["-e143"], "kill $$", 0),
@@ -222,7 +223,7 @@ fn the_letters_of_tini_mean_what_they_mean_to_tini() {
 }
 
 #[test]
-fn a_parent_death_signal_is_passed_on_as_tini_does() {
+fn a_parent_death_signal_is_forwarded_as_tini_does() {
     for name in here(&[OURS, TINI]) {
         let sandbox = listening_sandbox();
         let script = listener(&[USR1]);
@@ -245,7 +246,7 @@ fn a_parent_death_signal_is_passed_on_as_tini_does() {
 }
 
 #[test]
-fn rewriting_a_signal_is_what_dumb_init_does() {
+fn signals_are_rewritten_as_dumb_init_does() {
     let signals = [TERM, 3];
     for name in here(&[OURS, DUMB_INIT]) {
         for (rule, expected) in [("15:3", &[3][..]), ("15:0", &[]), ("3:15", &[TERM])] {
@@ -298,7 +299,7 @@ fn a_signal_goes_to_the_group_by_default_only_with_dumb_init() {
 }
 
 #[test]
-fn orphans_are_adopted_when_asked_for_but_by_catatonit_always_and_by_dumb_init_never() {
+fn orphans_are_adopted_on_request_by_catatonit_always_by_dumb_init_never() {
     let cells: [(&str, &[&str], bool); 6] = [
         (OURS, &[], false),
         (OURS, &["-s"], true),
@@ -324,7 +325,7 @@ fn orphans_are_adopted_when_asked_for_but_by_catatonit_always_and_by_dumb_init_n
 }
 
 #[test]
-fn a_command_that_cannot_be_executed_has_a_status_of_its_own_only_here_and_with_tini() {
+fn only_exitdir_and_tini_have_a_status_for_a_command_that_cannot_be_executed() {
     let sandbox = Sandbox::new();
     // Not found, not executable, no directory, no command at all.
     let table = [
@@ -345,7 +346,7 @@ fn a_command_that_cannot_be_executed_has_a_status_of_its_own_only_here_and_with_
 }
 
 #[test]
-fn options_of_the_command_need_no_dashes_before_them_but_with_tini_and_catatonit() {
+fn only_tini_and_catatonit_need_dashes_before_options_of_the_command() {
     let sandbox = Sandbox::new();
     let table = [(OURS, 8), (TINI, 1), (DUMB_INIT, 8), (CATATONIT, 1)];
     let names = here(&ALL);
@@ -356,7 +357,7 @@ fn options_of_the_command_need_no_dashes_before_them_but_with_tini_and_catatonit
 }
 
 #[test]
-fn stops_from_the_terminal_are_passed_on_by_us_alone() {
+fn only_exitdir_forwards_stops_from_the_terminal() {
     let stops = [TSTP, TTIN, TTOU];
     for (name, expected) in [(OURS, &stops[..]), (TINI, &[TSTP]), (CATATONIT, &[])] {
         if is_here(name) {
@@ -367,7 +368,7 @@ fn stops_from_the_terminal_are_passed_on_by_us_alone() {
 }
 
 #[test]
-fn dumb_init_makes_of_a_stop_from_the_terminal_one_that_no_program_can_catch() {
+fn dumb_init_turns_a_stop_from_the_terminal_into_sigstop() {
     if !is_here(DUMB_INIT) {
         return;
     }
@@ -378,7 +379,8 @@ fn dumb_init_makes_of_a_stop_from_the_terminal_one_that_no_program_can_catch() {
     let child = child_of(running.pid());
     send_all(running.pid(), &[TSTP]);
     await_state(running.pid(), 'T');
-    // A shell that is stopped while it starts a process sleeps until that one, which is stopped too, goes on.
+    // A shell that is stopped while it starts a process sleeps until that one, which is stopped
+    // too, goes on.
     eventually("the command is stopped", || {
         state_of(child).filter(|state| ['T', 'D'].contains(state))
     });
@@ -389,7 +391,7 @@ fn dumb_init_makes_of_a_stop_from_the_terminal_one_that_no_program_can_catch() {
 }
 
 #[test]
-fn a_fault_that_somebody_sends_ends_tini_and_catatonit_and_leaves_their_command() {
+fn a_fault_signal_sent_by_a_process_ends_tini_and_catatonit_without_their_command() {
     for name in here(&ALL) {
         // ILL TRAP ABRT BUS FPE SEGV SYS
         for signal in [4, 5, 6, 7, 8, 11, 31] {
@@ -415,7 +417,7 @@ fn a_fault_that_somebody_sends_ends_tini_and_catatonit_and_leaves_their_command(
 }
 
 #[test]
-fn the_command_dies_with_a_killed_supervisor_only_here() {
+fn only_with_exitdir_the_command_dies_with_a_killed_supervisor() {
     for name in here(&ALL) {
         let sandbox = listening_sandbox();
         let mut command = init(&sandbox, name, &["--", "sh", "-c", &listener(&[])]);
@@ -434,7 +436,7 @@ fn the_command_dies_with_a_killed_supervisor_only_here() {
 }
 
 #[test]
-fn only_here_and_with_tini_the_command_gets_its_signals_as_they_were() {
+fn only_exitdir_and_tini_restore_signal_dispositions_for_the_command() {
     const HUP_BIT: u64 = 1;
     const USR2_BIT: u64 = 1 << 11;
     const STOPS: u64 = 0b111 << 19;
@@ -493,7 +495,7 @@ fn tini_and_catatonit_never_end_if_they_were_started_with_chld_ignored() {
 }
 
 #[test]
-fn tini_wakes_every_second_and_nobody_else() {
+fn only_tini_wakes_every_second() {
     let sandbox = Sandbox::new();
     let sleeps = |running: &Running| sleep_count(running.pid());
     let mut all = Vec::new();
@@ -527,7 +529,7 @@ fn tini_wakes_every_second_and_nobody_else() {
 }
 
 #[test]
-fn tini_alone_fails_without_a_standard_input() {
+fn only_tini_fails_without_a_standard_input() {
     let sandbox = Sandbox::new();
     for name in here(&ALL) {
         let before = ["sh", "-c", "exec \"$@\" <&-", "sh"];
@@ -538,7 +540,7 @@ fn tini_alone_fails_without_a_standard_input() {
 }
 
 #[test]
-fn dumb_init_alone_terminates_the_group_of_a_command_that_has_ended() {
+fn only_dumb_init_terminates_the_group_of_a_command_that_has_ended() {
     for name in here(&ALL) {
         let sandbox = listening_sandbox();
         let inner = listener(&[TERM]).replace("exit 9", "echo over >>received");
@@ -571,7 +573,7 @@ fn the_command_leads_a_group_of_its_own_and_with_dumb_init_a_session() {
 }
 
 #[test]
-fn tini_alone_warns_when_it_is_not_pid_1() {
+fn only_tini_warns_when_it_is_not_pid_1() {
     let sandbox = Sandbox::new();
     for name in here(&ALL) {
         let ended = init(&sandbox, name, &["--", "true"]).finish();
@@ -597,7 +599,7 @@ fn service(sandbox: &Sandbox, signals: &[i32]) -> (Running, i32) {
 }
 
 #[test]
-fn s6_supervise_passes_on_a_term_only_and_ends_with_0_whatever_its_service_says() {
+fn s6_supervise_forwards_only_term_and_always_exits_with_0() {
     if !is_here("s6-supervise") {
         return;
     }
@@ -629,7 +631,7 @@ fn s6_supervise_dies_of_a_usr1_and_leaves_its_service() {
 }
 
 #[test]
-fn a_script_without_an_interpreter_is_given_to_the_shell_by_the_peers_and_by_us_refused() {
+fn only_exitdir_refuses_a_script_without_an_interpreter() {
     let sandbox = Sandbox::new();
     sandbox.program("script", "exit 6\n");
     for name in here(&ALL) {

@@ -1,5 +1,6 @@
-//! The `kubexit` applet, and the original beside it in one graveyard, played from its documented behaviour:
-//! it creates its tombstone empty, then truncates and writes it, with its keys sorted, and never renames.
+//! The `kubexit` applet, and the original beside it in one graveyard, played from its documented
+//! behaviour: it creates its tombstone empty, then truncates and writes it, with its keys sorted,
+//! and never renames.
 
 use crate::support::inspect::{assert_sentence, await_sleep, while_stopped};
 use crate::support::sandbox::{Running, Sandbox, Start, binary, eventually, wait_until};
@@ -34,7 +35,7 @@ fn without_a_name_it_ends_with_2_and_says_so() {
 }
 
 #[test]
-fn one_list_does_for_all_containers_of_a_pod() {
+fn one_list_serves_all_containers_of_a_pod() {
     let sandbox = Sandbox::new();
     let list = ("DEATH_DEPS", "main, proxy,,");
     let proxy = kubexit(&sandbox, &[("NAME", "proxy"), list]);
@@ -49,7 +50,7 @@ fn one_list_does_for_all_containers_of_a_pod() {
 }
 
 #[test]
-fn every_end_has_the_status_that_exitdir_run_gives_it_and_leaves_a_tombstone() {
+fn every_end_has_the_status_of_exitdir_run_and_leaves_a_tombstone() {
     let sandbox = Sandbox::new();
     for (name, script, status) in [
         ("exits", "exit 3", 3),
@@ -85,7 +86,7 @@ fn every_end_has_the_status_that_exitdir_run_gives_it_and_leaves_a_tombstone() {
 }
 
 #[test]
-fn a_value_that_means_nothing_is_refused_by_the_name_of_its_variable() {
+fn an_invalid_value_is_refused_with_the_name_of_its_variable() {
     let sandbox = Sandbox::new();
     for variable in ["GRACE_PERIOD", "BIRTH_TIMEOUT"] {
         let variables = [("NAME", "main"), (variable, "soon")];
@@ -137,7 +138,7 @@ fn original_writes(sandbox: &Sandbox, name: &str, text: &str) {
 }
 
 #[test]
-fn the_originals_birth_lets_ours_begin_and_its_death_stops_it() {
+fn a_birth_of_the_original_starts_a_life_and_its_death_stops_it() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).expect("a graveyard");
     original_writes(&sandbox, "theirs", "");
@@ -187,7 +188,7 @@ fn depends(sandbox: &Sandbox, names: &[String]) -> Running {
 }
 
 #[test]
-fn what_the_original_has_written_of_its_birth_is_none_before_the_last_byte() {
+fn a_birth_of_the_original_counts_only_after_its_last_byte() {
     for dead in [false, true] {
         let sandbox = Sandbox::new();
         std::fs::create_dir(sandbox.dir()).expect("a graveyard");
@@ -210,7 +211,7 @@ fn what_the_original_has_written_of_its_birth_is_none_before_the_last_byte() {
 }
 
 #[test]
-fn what_the_original_has_written_of_its_end_is_no_death_before_the_last_byte() {
+fn a_death_of_the_original_counts_only_after_its_last_byte() {
     let text = format!("{BORN}{DIED}");
     for truncated in [false, true] {
         let sandbox = Sandbox::new();
@@ -243,7 +244,7 @@ fn what_the_original_has_written_of_its_end_is_no_death_before_the_last_byte() {
 }
 
 #[test]
-fn a_tombstone_that_the_original_writes_anew_is_no_death_however_long_that_takes() {
+fn a_tombstone_that_the_original_slowly_rewrites_is_no_death() {
     let text = format!("{BORN}{DIED}");
     let said = text.len() - "\nExitCode: 0\n".len();
     let sandbox = Sandbox::new();
@@ -296,7 +297,7 @@ fn a_supervisor_that_is_killed_is_seen_by_its_followers() {
 }
 
 #[test]
-fn exitdir_names_the_applet_too() {
+fn exitdir_kubexit_selects_the_applet() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(binary());
     command

@@ -1,5 +1,5 @@
-//! A tombstone is valid YAML in every state, for a strict parser that is not ours: no key twice, and every
-//! value of the type that its key promises, whatever a message holds.
+//! A tombstone is valid YAML in every state, for a strict parser that is not ours: no key twice,
+//! and every value of the type that its key promises, whatever a message holds.
 
 use crate::support::inspect::keys;
 use crate::support::readiness_life::life;
@@ -9,7 +9,8 @@ use crate::support::signals::{KILL, TERM};
 use std::collections::BTreeMap;
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// What a parser finds in a tombstone: its strings. That the rest is of the right type is checked here.
+/// What a parser finds in a tombstone: its strings. That the rest is of the right type is checked
+/// here.
 #[track_caller]
 fn strings(sandbox: &Sandbox, name: &str) -> BTreeMap<String, String> {
     let text = sandbox.tombstone(name);
@@ -66,7 +67,7 @@ const MESSAGES: [&str; 20] = [
 ];
 
 #[test]
-fn whatever_a_message_holds_a_tombstone_is_yaml_and_the_message_what_was_said() {
+fn a_tombstone_with_any_message_is_yaml_that_holds_this_message() {
     let sandbox = Sandbox::new();
     for (number, message) in MESSAGES.into_iter().enumerate() {
         for (name, option) in [("ready", Some("--ready")), ("dead", None)] {
@@ -84,7 +85,7 @@ fn whatever_a_message_holds_a_tombstone_is_yaml_and_the_message_what_was_said() 
 }
 
 #[test]
-fn a_message_that_is_cut_is_cut_between_two_characters() {
+fn a_long_message_is_cut_between_two_characters() {
     let sandbox = Sandbox::new();
     for (number, unit) in ["x", "\"", "\u{1}", "ü", "日", "😀"]
         .into_iter()
@@ -102,7 +103,7 @@ fn a_message_that_is_cut_is_cut_between_two_characters() {
 }
 
 #[test]
-fn whatever_a_command_says_of_itself_stands_in_its_death_record_alone() {
+fn a_status_message_stands_only_in_the_death_record() {
     if !perl_is_here() {
         return;
     }
@@ -180,7 +181,7 @@ fn a_tombstone_is_yaml_in_every_state_of_a_life() {
 }
 
 #[test]
-fn a_tombstone_is_yaml_whatever_a_life_ends_with() {
+fn a_tombstone_is_yaml_after_every_kind_of_end() {
     // Options, what CMD does, and what happens then.
     let cases: [(&str, &str, fn(&Sandbox, &Running), &str); 8] = [
         ("", "exit 255", |_, _| (), "exited"),

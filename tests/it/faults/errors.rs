@@ -1,5 +1,5 @@
-//! An error at every file-system call: whatever the kernel refuses, the operation succeeds, or status
-//! and sentence say so. The command is never harmed, nobody hangs, and no death is made up.
+//! An error at every file-system call: whatever the kernel refuses, the operation succeeds, or
+//! status and sentence say so. The command is never harmed, nobody hangs, and no death is made up.
 //!
 //! strace makes a call fail (`inject=CALL:error=ERRNO:when=N`), one call and one errno for a run.
 
@@ -180,7 +180,8 @@ fn of_a_run(sandbox: &Sandbox, ended: &Ended, fault: &Fault, status: i32) -> Res
     }
 }
 
-/// The command is restarted once, whatever becomes of its tombstone, and the tombstone says nothing twice.
+/// The command is restarted once, whatever becomes of its tombstone, and the tombstone says nothing
+/// twice.
 fn of_a_restart(sandbox: &Sandbox, ended: &Ended, status: i32) -> Result<(), String> {
     let mark = mark(sandbox);
     if mark != "began\nended\nbegan\nended\n" || ended.status != status {
@@ -268,7 +269,8 @@ impl Trial {
         end(process)
     }
 
-    /// The calls of an undisturbed life; only those that concern the tombstone if the fault is to last.
+    /// The calls of an undisturbed life; only those that concern the tombstone if the fault is to
+    /// last.
     fn points(&self, lasting: bool) -> Vec<Point> {
         let sandbox = Sandbox::new();
         let _before = (self.before)(&sandbox);
@@ -431,7 +433,7 @@ fn inject_everywhere_by(workers: usize, trials: &[Trial]) {
 }
 
 #[test]
-fn an_error_at_any_file_system_call_of_a_run_is_told_and_never_harms_the_command() {
+fn an_error_at_any_file_system_call_of_a_run_is_reported_and_never_harms_the_command() {
     inject_everywhere(&[
         RUN,
         Trial {
@@ -514,7 +516,7 @@ fn an_error_at_any_file_system_call_of_a_restart_in_place_neither_ends_the_life_
 }
 
 #[test]
-fn an_error_at_any_file_system_call_of_a_signal_is_told_or_the_signal_stands() {
+fn an_error_at_any_file_system_call_of_a_signal_is_reported_or_has_no_effect() {
     inject_everywhere(&[
         SIGNAL,
         Trial {
@@ -555,7 +557,7 @@ fn an_error_at_any_file_system_call_of_a_signal_is_told_or_the_signal_stands() {
 }
 
 #[test]
-fn an_error_at_any_file_system_call_of_a_wait_is_told_and_no_death_is_missed_or_made_up() {
+fn an_error_at_any_file_system_call_of_a_wait_hides_and_invents_no_death() {
     inject_everywhere(&[
         WAIT,
         Trial {

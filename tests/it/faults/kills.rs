@@ -2,8 +2,8 @@
 //! published its word, and then everybody hears of it, or it has not, and then nobody does.
 //!
 //! strace strikes (`inject=CALL:signal=SIGKILL:when=N`), once for each call of a life, just before
-//! the kernel would have carried it out. Its log is the judge: what the log says was done before the
-//! strike is what followers must have heard.
+//! the kernel would have carried it out. Its log is the judge: what the log says was done before
+//! the strike is what followers must have heard.
 
 use crate::support::inspect::await_sleep;
 use crate::support::parallel::{SetOnDrop, WORKERS, for_each};
@@ -24,7 +24,8 @@ fn kill_option(point: &Point) -> [String; 2] {
 /// A life that is struck down at each of its calls.
 struct KillCase {
     what: &'static str,
-    /// What was there before: a corpse, or somebody alive, whose life goes on until the strike is judged.
+    /// What was there before: a corpse, or somebody alive, whose life goes on until the strike is
+    /// judged.
     before: fn(&Sandbox) -> Option<Running>,
     words: &'static [&'static str],
     /// Words of the call from which on it is struck.
@@ -122,7 +123,8 @@ impl KillCase {
         points_since(self.since, points(&log))
     }
 
-    /// Strikes at one point, and compares what everybody hears with what was done. True if it was hit.
+    /// Strikes at one point, and compares what everybody hears with what was done. True if it was
+    /// hit.
     fn kill_at(&self, point: &Point) -> bool {
         let sandbox = Sandbox::new();
         let before = (self.before)(&sandbox);
@@ -239,7 +241,7 @@ fn kill_everywhere_by(workers: usize, lives: &[KillCase]) {
 }
 
 #[test]
-fn a_run_that_is_killed_at_any_system_call_is_heard_of_if_and_only_if_it_was_published() {
+fn a_run_killed_at_any_system_call_is_seen_if_and_only_if_it_was_published() {
     kill_everywhere(&[
         RUN,
         KillCase {
@@ -269,8 +271,7 @@ fn a_run_that_is_killed_at_any_system_call_is_heard_of_if_and_only_if_it_was_pub
 }
 
 #[test]
-fn a_run_that_is_killed_at_any_system_call_of_a_restart_in_place_is_lost_and_no_other_death_is_made_up()
- {
+fn a_run_killed_at_any_system_call_of_a_restart_in_place_is_lost_exactly_once() {
     const FAILS_ONCE: &str = "[ -e \"$EXIT_DIR.been\" ] || { : >\"$EXIT_DIR.been\"; exit 1; }";
     // Half of them sleep for the second before the restart.
     kill_everywhere_by(
@@ -296,7 +297,7 @@ fn a_run_that_is_killed_at_any_system_call_of_a_restart_in_place_is_lost_and_no_
 }
 
 #[test]
-fn a_signal_that_is_killed_at_any_system_call_is_heard_if_and_only_if_it_was_written() {
+fn a_signal_killed_at_any_system_call_is_seen_if_and_only_if_it_was_written() {
     kill_everywhere(&[
         SIGNAL,
         KillCase {
@@ -329,7 +330,7 @@ fn a_signal_that_is_killed_at_any_system_call_is_heard_if_and_only_if_it_was_wri
 }
 
 #[test]
-fn a_directory_whose_maker_was_killed_is_open_to_everybody_all_the_same() {
+fn a_directory_whose_creator_was_killed_is_still_open_to_all() {
     if !strace_can_inject() {
         return;
     }

@@ -1,5 +1,5 @@
-//! A command that runs while a file exists and has a configuration too, which comes while there is no command, or while
-//! it is being stopped.
+//! A command that runs while a file exists and has a configuration too, which comes while there is
+//! no command, or while it is being stopped.
 
 use crate::support::active_app::{ActiveApp, FAIL_ONCE, SLOW};
 use crate::support::inspect::while_stopped;
@@ -31,7 +31,7 @@ impl ActiveApp {
 }
 
 #[test]
-fn a_configuration_that_comes_while_the_life_is_inactive_is_what_the_command_is_started_with() {
+fn the_next_start_uses_a_configuration_that_came_while_inactive() {
     at_once(&["restart", "HUP"], |action| {
         let script = format!("cat file >>seen; {SLOW}");
         let app = ActiveApp::active_with_configuration(action, "", &script);
@@ -54,7 +54,7 @@ fn a_configuration_that_comes_while_the_life_is_inactive_is_what_the_command_is_
 }
 
 #[test]
-fn a_configuration_that_comes_in_the_back_off_is_what_the_command_is_restarted_with() {
+fn the_restart_uses_a_configuration_that_came_during_the_back_off() {
     at_once(&["restart", "HUP"], |action| {
         let script = format!("cat file >>seen; {FAIL_ONCE}");
         let app = ActiveApp::active_with_configuration(action, "--restart always", &script);
@@ -74,7 +74,7 @@ fn a_configuration_that_comes_in_the_back_off_is_what_the_command_is_restarted_w
 }
 
 #[test]
-fn a_command_that_is_stopping_is_not_told_of_a_configuration() {
+fn a_stopping_command_gets_no_signal_for_a_new_configuration() {
     let app = ActiveApp::active_with_configuration("HUP", "", SLOW);
     app.deactivate();
     app.await_word("TERM");
@@ -88,7 +88,7 @@ fn a_command_that_is_stopping_is_not_told_of_a_configuration() {
 }
 
 #[test]
-fn a_file_that_goes_while_the_command_is_restarted_leaves_the_life_inactive() {
+fn removing_the_file_during_a_restart_leaves_the_life_inactive() {
     let app =
         ActiveApp::active_with_configuration("restart", "", &format!("cat file >>seen; {SLOW}"));
     app.configure("2\n");
@@ -106,7 +106,7 @@ fn a_file_that_goes_while_the_command_is_restarted_leaves_the_life_inactive() {
 }
 
 #[test]
-fn a_stop_from_outside_while_the_command_is_stopped_for_a_while_is_for_good() {
+fn a_signal_during_a_temporary_stop_ends_the_life() {
     let cases = [(true, TERM), (true, INT), (true, QUIT), (false, TERM)];
     at_once(&cases, |(is_for_configuration, signal)| {
         // Only the first TERM is heard.

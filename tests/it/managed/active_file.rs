@@ -1,5 +1,5 @@
-//! A command that runs while a file exists: how the file comes and goes, and what ends the life while it is missing.
-//! Chance tries the same in `managed_walk`.
+//! A command that runs while a file exists: how the file comes and goes, and what ends the life
+//! while it is missing. Chance tries the same in `managed_walk`.
 
 use crate::support::active_app::{ActiveApp, SERVE};
 use crate::support::inspect::keys;
@@ -49,7 +49,7 @@ const ACTIVATION_CASES: [ActivationCase; 9] = [
 ];
 
 #[test]
-fn a_command_runs_while_the_file_exists_however_it_comes_and_goes_and_all_of_it_is_one_life() {
+fn a_command_runs_while_the_file_exists_however_it_appears_and_disappears() {
     at_once(
         &ACTIVATION_CASES,
         |ActivationCase(file, before, come, go)| {
@@ -110,7 +110,7 @@ fn a_wait_for_inactive_ends_when_the_file_is_missing_and_not_before() {
 }
 
 #[test]
-fn everything_that_is_done_about_the_file_is_said_in_a_line_unless_it_is_to_be_quiet() {
+fn every_start_and_stop_for_the_file_is_one_line_unless_quiet() {
     for (option, said) in [("", true), ("-q", false)] {
         let app = ActiveApp::start(option, SERVE);
         app.await_inactive();
@@ -146,7 +146,7 @@ fn everything_that_is_done_about_the_file_is_said_in_a_line_unless_it_is_to_be_q
 }
 
 #[test]
-fn a_file_that_cannot_be_looked_for_is_complained_of_once_and_changes_nothing() {
+fn a_file_that_cannot_be_checked_causes_one_warning_and_no_change() {
     const COMPLAINT: &str = "cannot check whether a exists: ";
     let sandbox = Sandbox::new();
     symlink("a", sandbox.path("a")).unwrap();
@@ -174,7 +174,7 @@ fn a_file_that_cannot_be_looked_for_is_complained_of_once_and_changes_nothing() 
 }
 
 #[test]
-fn without_a_name_and_a_directory_the_command_comes_and_goes_all_the_same() {
+fn activation_works_without_a_name_and_an_exit_directory() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.applet("run");
     run.env_remove("EXIT_DIR");
@@ -190,7 +190,7 @@ fn without_a_name_and_a_directory_the_command_comes_and_goes_all_the_same() {
 }
 
 #[test]
-fn as_pid_1_it_stays_when_its_command_goes() {
+fn as_pid_1_the_supervisor_stays_while_inactive() {
     if !pid_namespace_is_permitted() {
         return;
     }
@@ -219,7 +219,7 @@ fn as_pid_1_it_stays_when_its_command_goes() {
 // ---------------------------------------------------------------- readiness
 
 #[test]
-fn readiness_is_taken_back_with_the_command_and_has_to_be_said_again() {
+fn readiness_ends_with_the_command_and_must_be_announced_again() {
     let speaks =
         "echo $$ >>starts; until test -e speak; do sleep 0.01; done; echo >&3; exec sleep 60";
     at_once(
@@ -246,7 +246,8 @@ fn readiness_is_taken_back_with_the_command_and_has_to_be_said_again() {
     );
 }
 
-// ---------------------------------------------------------------- what ends a life without a command
+// ---------------------------------------------------------------- what ends a life without a
+// command
 
 /// Two that are inactive: one that has never had a command, one that has had one.
 fn both(options: &str) -> [ActiveApp; 2] {
@@ -260,7 +261,7 @@ fn both(options: &str) -> [ActiveApp; 2] {
 }
 
 #[test]
-fn a_signal_that_ends_ends_an_inactive_life_and_any_other_is_dropped() {
+fn a_terminating_signal_ends_an_inactive_life_and_others_are_dropped() {
     at_once(&[HUP, INT, QUIT, TERM], |signal| {
         for app in both("-v") {
             app.await_look();
@@ -279,7 +280,7 @@ fn a_signal_that_ends_ends_an_inactive_life_and_any_other_is_dropped() {
 }
 
 #[test]
-fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
+fn a_death_dependency_decides_the_exit_status_of_an_inactive_life() {
     let needed = "-v --birth-deps dep --death-deps dep";
     let cases = [
         ("-v --death-deps dep", "0", 0, "died with exit code 0"),
@@ -319,7 +320,7 @@ fn a_death_dependency_ends_an_inactive_life_as_clean_as_it_was_itself() {
 }
 
 #[test]
-fn a_look_that_was_held_up_does_not_put_off_the_next_one() {
+fn a_delayed_scan_does_not_postpone_the_next_one() {
     let sandbox = Sandbox::new();
     if !strace_is_here() {
         return;
@@ -347,7 +348,7 @@ fn a_look_that_was_held_up_does_not_put_off_the_next_one() {
 }
 
 #[test]
-fn a_tombstone_that_cannot_be_replaced_is_replaced_when_it_can_be() {
+fn a_tombstone_that_cannot_be_replaced_is_replaced_later() {
     if !nobody_is_permitted() {
         return;
     }

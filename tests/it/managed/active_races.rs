@@ -1,5 +1,5 @@
-//! The file that a command runs for comes and goes at a moment when something is under way already: a start, a stop,
-//! a back-off, a stop delay, a grace period.
+//! The file that a command runs for comes and goes at a moment when something is under way already:
+//! a start, a stop, a back-off, a stop delay, a grace period.
 
 use crate::support::active_app::{ActiveApp, FAIL_ONCE, SERVE, SLOW};
 use crate::support::inspect::while_stopped;
@@ -10,7 +10,7 @@ use exitdir::State;
 use std::fs;
 
 #[test]
-fn a_file_that_comes_back_during_the_stop_starts_the_command_at_once_and_the_last_word_counts() {
+fn the_last_state_of_the_file_during_a_stop_decides_about_the_next_start() {
     for is_active in [true, false] {
         let app = ActiveApp::active("", SLOW);
         app.await_state(State::Ready);
@@ -41,7 +41,7 @@ fn a_file_that_comes_back_during_the_stop_starts_the_command_at_once_and_the_las
 }
 
 #[test]
-fn a_command_that_removes_the_file_itself_is_stopped_however_early_that_is() {
+fn a_command_that_removes_the_file_itself_is_stopped() {
     let app = ActiveApp::active("", "echo $$ >>starts; rm a; exec sleep 60");
     app.await_inactive();
     app.activate();
@@ -51,7 +51,7 @@ fn a_command_that_removes_the_file_itself_is_stopped_however_early_that_is() {
 }
 
 #[test]
-fn a_file_that_goes_in_the_back_off_ends_it_and_the_command_is_started_once_when_it_is_back() {
+fn removing_the_file_ends_the_back_off_and_its_return_starts_the_command_once() {
     let app = ActiveApp::active("--restart always", FAIL_ONCE);
     // The supervisor finds both at once, so that the back-off cannot end before the file goes.
     while_stopped(&app.running, || {
@@ -72,7 +72,7 @@ fn a_file_that_goes_in_the_back_off_ends_it_and_the_command_is_started_once_when
 }
 
 #[test]
-fn a_file_that_goes_while_descendants_are_stopped_leaves_the_life_inactive_when_they_are_gone() {
+fn removing_the_file_while_descendants_stop_leaves_the_life_inactive() {
     // It leaves somebody behind who does not stop before he may.
     const LEAVE: &str = "trap '' TERM; sh -c 'until test -e go; do sleep 0.01; done' & \
                          trap 'exit 0' TERM; echo $$ >>starts; until test -e end; do sleep 0.01; done; exit 3";
@@ -106,7 +106,7 @@ fn a_file_that_goes_while_descendants_are_stopped_leaves_the_life_inactive_when_
 }
 
 #[test]
-fn a_file_that_goes_during_the_stop_delay_ends_the_delay_and_the_life_ends_as_it_was_told_to() {
+fn removing_the_file_during_the_stop_delay_ends_the_delay_and_the_life() {
     let app = ActiveApp::active("--stop-delay 1h", SERVE);
     app.await_state(State::Ready);
     app.running.send(TERM);
@@ -137,7 +137,7 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period_and_the_life_go
 }
 
 #[test]
-fn a_file_that_comes_and_goes_as_fast_as_it_can_leaves_what_there_is_at_the_end() {
+fn the_command_follows_the_last_of_many_fast_changes_of_the_file() {
     // It takes its time to stop, and says so if the one before is still there.
     const ALONE: &str = "trap 'sleep 0.02; exit 0' TERM; \
                          if read -r before <last && grep -q \"(sh) [RSD] $PPID \" /proc/$before/stat; then echo two >>said; fi 2>>errors; \

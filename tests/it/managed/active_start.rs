@@ -1,4 +1,5 @@
-//! What a command waits for each time that the file it runs for comes, and from when its timeouts count.
+//! What a command waits for each time that the file it runs for comes, and from when its timeouts
+//! count.
 
 use crate::support::active_app::{ActiveApp, SERVE};
 use crate::support::parallel::at_once;
@@ -14,8 +15,9 @@ use std::time::{Duration, Instant};
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[test]
-fn a_command_is_started_when_it_is_active_and_what_it_waits_for_is_there_in_any_order() {
-    /// What it waits for, how that comes, and what is done: `+` and `-` are the file's, `!` is what it waits for.
+fn a_command_starts_when_its_file_and_its_dependency_exist_in_any_order() {
+    /// What it waits for, how that comes, and what is done: `+` and `-` are the file's, `!` is what
+    /// it waits for.
     struct Case(&'static str, &'static str);
     let options = ["--birth-deps dep", "--config f=file"];
     let orders = ["+!", "!+", "+-!+", "+-+!", "!-+", "-!-+"];
@@ -65,9 +67,9 @@ fn a_command_is_started_when_it_is_active_and_what_it_waits_for_is_there_in_any_
 }
 
 #[test]
-fn what_does_not_hold_any_more_when_it_is_activated_is_waited_for() {
-    // It held when CMD was inactive, and is over when it is activated: with a watch on the exit directory, and
-    // where the dependency is polled, so that what is known of it is old.
+fn a_dependency_that_died_while_inactive_is_waited_for() {
+    // It held when CMD was inactive, and is over when it is activated: with a watch on the exit
+    // directory, and where the dependency is polled, so that what is known of it is old.
     for polled in [false, true] {
         for pause in [0, 50] {
             let sandbox = Sandbox::new();
@@ -98,7 +100,7 @@ fn supervisor(sandbox: &Sandbox, polled: bool) -> Option<Command> {
 }
 
 #[test]
-fn the_birth_timeout_is_that_of_the_time_since_it_was_activated() {
+fn the_birth_timeout_counts_from_each_activation() {
     // None at all: it does not even begin while the file is missing.
     let app = ActiveApp::start("--birth-deps dep --birth-timeout 0", SERVE);
     app.await_inactive();

@@ -35,7 +35,7 @@ const STRICT: &str = "echo $(cat \"$1\") in place of $(cat run/app.conf 2>&1) >>
                       echo to stdout; echo to stderr >&2; grep -q '^[0-9]*$' \"$1\"";
 
 #[test]
-fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
+fn a_check_runs_once_for_each_candidate_before_it_is_installed() {
     for way in [ReloadBy::Restart, ReloadBy::Hup] {
         let app = checked(way, STRICT);
         replace(&app.sandbox, "app.conf", "bad");
@@ -60,7 +60,7 @@ fn a_check_is_asked_once_about_each_candidate_before_it_is_in_place() {
 }
 
 #[test]
-fn what_was_refused_is_asked_about_again_after_another_content() {
+fn a_rejected_content_is_checked_again_after_another_content() {
     let app = checked(ReloadBy::Hup, STRICT);
     for refusals in [1, 2] {
         replace(&app.sandbox, "app.conf", "bad");
@@ -75,7 +75,7 @@ fn what_was_refused_is_asked_about_again_after_another_content() {
 }
 
 #[test]
-fn a_check_gets_a_directory_as_a_whole_and_the_source_itself_where_there_is_no_copy() {
+fn a_check_gets_the_whole_directory_or_without_a_copy_the_source() {
     for (config, candidate) in [("tree=run/copy", "/copy"), ("tree", "tree")] {
         let sandbox = Sandbox::new();
         fs::create_dir(sandbox.path("tree")).unwrap();
@@ -91,7 +91,7 @@ fn a_check_gets_a_directory_as_a_whole_and_the_source_itself_where_there_is_no_c
 }
 
 #[test]
-fn what_a_check_has_started_ends_with_it() {
+fn the_processes_that_a_check_started_end_with_it() {
     let app = checked(ReloadBy::Hup, "sleep 60 & echo $! >>forked");
     app.await_change("2");
     let forked = app.sandbox.lines("forked");
@@ -117,7 +117,7 @@ fn hanging(way: ReloadBy) -> (ConfiguredApp, Vec<String>) {
 }
 
 #[test]
-fn a_stop_ends_a_check_and_what_it_was_asked_about() {
+fn a_stop_ends_a_check_and_removes_its_candidate() {
     let (app, pids) = hanging(ReloadBy::Restart);
     assert_eq!(app.log(), ["started 1"]);
     app.running.send(TERM);
@@ -136,7 +136,7 @@ fn a_stop_ends_a_check_and_what_it_was_asked_about() {
 }
 
 #[test]
-fn a_check_is_gone_with_exitdir_run() {
+fn a_check_ends_when_exitdir_run_is_killed() {
     let (app, pids) = hanging(ReloadBy::Restart);
     app.running.send(KILL);
     assert_eq!(app.running.end().status, 137);
@@ -146,7 +146,7 @@ fn a_check_is_gone_with_exitdir_run() {
 }
 
 #[test]
-fn a_check_that_does_not_answer_in_30_s_does_not_accept() {
+fn a_check_without_an_answer_after_30_s_rejects() {
     if !is_long_run() {
         return;
     }
@@ -165,7 +165,7 @@ fn a_check_that_does_not_answer_in_30_s_does_not_accept() {
 }
 
 #[test]
-fn without_a_configuration_that_is_accepted_the_command_is_never_started() {
+fn without_an_accepted_configuration_the_command_is_never_started() {
     let cases: [(&str, fn(&Sandbox), &str); 4] = [
         ("refused by its check", |_| {}, "app.conf is not accepted"),
         (
@@ -227,7 +227,7 @@ fn without_a_configuration_that_is_accepted_the_command_is_never_started() {
 }
 
 #[test]
-fn a_term_while_the_first_configuration_is_checked_ends_everything() {
+fn a_term_during_the_first_check_ends_check_and_supervisor() {
     let sandbox = Sandbox::new();
     write(&sandbox, "app.conf", "bad");
     write_check(&sandbox, HANGING);
@@ -257,8 +257,9 @@ fn a_term_while_the_first_configuration_is_checked_ends_everything() {
 }
 
 #[test]
-fn the_answer_of_a_check_that_read_something_else_meanwhile_counts_for_nothing() {
-    // Without a copy the check reads the source itself: what it was asked about, and what it has seen.
+fn the_answer_of_a_check_that_read_another_content_does_not_count() {
+    // Without a copy the check reads the source itself: what it was asked about, and what it has
+    // seen.
     for (asked_about, seen, reloads) in [("2", "bad", 1), ("bad", "2", 0)] {
         let sandbox = Sandbox::new();
         write(&sandbox, "app.conf", "1");
@@ -293,7 +294,7 @@ fn the_answer_of_a_check_that_read_something_else_meanwhile_counts_for_nothing()
 }
 
 #[test]
-fn a_check_that_somebody_ends_has_said_nothing_and_is_asked_again() {
+fn a_check_that_a_signal_ends_runs_again() {
     let app = checked(
         ReloadBy::Hup,
         "grep -q 1 \"$1\" && exit; test -e been || { : >been; kill -9 $$; }",
@@ -307,7 +308,7 @@ fn a_check_that_somebody_ends_has_said_nothing_and_is_asked_again() {
 }
 
 #[test]
-fn a_source_without_a_copy_that_is_gone_is_waited_for() {
+fn a_removed_source_without_a_copy_is_waited_for() {
     let sandbox = Sandbox::new();
     write(&sandbox, "app.conf", "1");
     let words = [

@@ -1,6 +1,6 @@
-//! A command that is configured by files which somebody else changes: in every layout that is met in the
-//! field, with a copy or without, with restarts or signals. Nearly all of these lives do without the slow
-//! look, so that nothing makes good for an event that was missed.
+//! A command that is configured by files which somebody else changes: in every layout that is met
+//! in the field, with a copy or without, with restarts or signals. Nearly all of these lives do
+//! without the slow look, so that nothing makes good for an event that was missed.
 
 use crate::support::inspect::assert_sentence;
 use crate::support::managed_app::{
@@ -21,8 +21,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Takes a number of steps that follow each other closely. False if the machine was in the way: then several
-/// changes out of them are right.
+/// Takes a number of steps that follow each other closely. False if the machine was in the way:
+/// then several changes out of them are right.
 fn in_one_burst(steps: usize, pause: Duration, mut step: impl FnMut(usize)) -> bool {
     let mut last = Instant::now();
     let mut is_close = true;
@@ -191,7 +191,7 @@ fn follow_changes(layout: &Layout, way: ReloadBy, copied: bool) {
 }
 
 #[test]
-fn every_change_of_every_layout_is_one_restart_or_one_signal_with_the_newest() {
+fn every_change_in_every_layout_causes_one_restart_or_one_signal() {
     let lives = LAYOUTS.iter().flat_map(|layout| {
         let combinations = [(ReloadBy::Restart, true), (ReloadBy::Hup, false)];
         combinations.map(|(way, copied)| (layout, way, copied))
@@ -223,7 +223,7 @@ fn change_plain(sandbox: &Sandbox, text: &str) {
 }
 
 #[test]
-fn a_file_or_a_volume_that_is_mounted_is_followed_also_where_it_is_read_only() {
+fn changes_of_a_mounted_file_or_volume_are_seen_even_if_it_is_read_only() {
     const MOUNT: &str = "mount --bind \"$FROM\" \"$TO\"; \
                          if test -n \"$MODE\"; then mount -o remount,bind,ro \"$TO\"; fi";
     for (from, to, mode, change) in MOUNTS {
@@ -259,7 +259,7 @@ fn a_file_or_a_volume_that_is_mounted_is_followed_also_where_it_is_read_only() {
 }
 
 #[test]
-fn what_does_not_change_the_content_is_no_change() {
+fn a_write_that_leaves_the_content_alone_is_no_change() {
     for (way, config, conf) in [
         (ReloadBy::Restart, "app.conf=run/app.conf", "run/app.conf"),
         (ReloadBy::Hup, "app.conf", "app.conf"),
@@ -284,7 +284,7 @@ fn what_does_not_change_the_content_is_no_change() {
 }
 
 #[test]
-fn a_new_mode_counts_only_where_the_command_sees_it() {
+fn a_new_mode_is_a_change_only_of_a_copied_source() {
     for (config, conf, expected) in [
         ("app.conf", "app.conf", &["started 1"][..]),
         ("app.conf=copy", "copy", &["started 1", "reloaded 1"]),
@@ -300,7 +300,7 @@ fn a_new_mode_counts_only_where_the_command_sees_it() {
 }
 
 #[test]
-fn ten_replacements_in_100_ms_are_one_reload_of_the_last() {
+fn ten_replacements_in_100_ms_cause_one_reload_of_the_last() {
     for way in [ReloadBy::Restart, ReloadBy::Hup] {
         until_close(|| {
             let app = ConfiguredApp::copying(way, &[]);
@@ -316,7 +316,7 @@ fn ten_replacements_in_100_ms_are_one_reload_of_the_last() {
 }
 
 #[test]
-fn several_sources_that_change_together_are_one_reload_with_all_of_them() {
+fn several_sources_that_change_together_cause_one_reload() {
     for way in [ReloadBy::Restart, ReloadBy::Hup] {
         until_close(|| {
             let sandbox = Sandbox::new();
@@ -357,7 +357,7 @@ fn generation(text: &str) -> Option<String> {
 }
 
 #[test]
-fn a_reader_of_the_copy_never_sees_a_part_or_a_mixture_of_what_is_written_slowly() {
+fn a_reader_of_the_copy_never_sees_a_partly_written_source() {
     const GENERATIONS: [&str; 4] = ["2", "3", "4", "5"];
     until_close(|| {
         let sandbox = Sandbox::new();
@@ -453,7 +453,8 @@ fn a_reader_of_a_copied_directory_never_sees_a_mixture() {
     }
 }
 
-/// Reads the files of one directory, from first to last, as often as it can; returns the last state.
+/// Reads the files of one directory, from first to last, as often as it can; returns the last
+/// state.
 fn read_trees_until(over: &AtomicBool, path: &Path) -> String {
     loop {
         let is_last = over.load(Ordering::Relaxed);
@@ -471,7 +472,7 @@ fn read_trees_until(over: &AtomicBool, path: &Path) -> String {
 }
 
 #[test]
-fn a_copied_directory_is_what_its_source_is() {
+fn a_copied_directory_has_the_content_and_modes_of_its_source() {
     let sandbox = Sandbox::new();
     lay_volume(&sandbox, "1");
     fs::create_dir_all(sandbox.path("volume/sub/empty")).unwrap();
@@ -536,7 +537,7 @@ fn a_loop_of_links_is_refused_and_the_old_directory_stays() {
 }
 
 #[test]
-fn a_fifo_in_place_of_a_source_is_one_sentence_and_the_old_copy_stays() {
+fn a_fifo_in_place_of_a_source_is_reported_once_and_the_old_copy_stays() {
     let app = ConfiguredApp::copying(ReloadBy::Hup, &[]);
     make_fifo(&app.sandbox.path("fifo"));
     fs::rename(app.sandbox.path("fifo"), app.sandbox.path("app.conf")).unwrap();
@@ -569,7 +570,7 @@ fn app_of_nobody(prepare: impl FnOnce(&Sandbox)) -> Option<ConfiguredApp> {
 }
 
 #[test]
-fn a_source_that_cannot_be_read_is_one_sentence_and_the_old_copy_stays() {
+fn an_unreadable_source_is_reported_once_and_the_old_copy_stays() {
     let Some(app) = app_of_nobody(|_| {}) else {
         return;
     };
@@ -588,7 +589,7 @@ fn a_source_that_cannot_be_read_is_one_sentence_and_the_old_copy_stays() {
 }
 
 #[test]
-fn a_copy_keeps_its_mode_and_for_root_its_owner_and_for_others_that_is_no_error() {
+fn a_copy_keeps_its_mode_and_if_root_made_it_its_owner() {
     let prepare = |sandbox: &Sandbox| {
         let source = sandbox.path("app.conf");
         chown(&source, Some(1234), Some(1235)).unwrap();
@@ -613,7 +614,7 @@ fn a_copy_keeps_its_mode_and_for_root_its_owner_and_for_others_that_is_no_error(
 }
 
 #[test]
-fn a_full_disk_is_one_sentence_and_the_old_copy_stays() {
+fn a_full_disk_is_reported_once_and_the_old_copy_stays() {
     const MOUNT: &str = "mount -t tmpfs -o size=64k tmpfs run";
     for config in ["app.conf=run/copy", "run/app.conf=run/copy"] {
         let sandbox = Sandbox::new();
@@ -665,7 +666,7 @@ fn a_full_disk_is_one_sentence_and_the_old_copy_stays() {
 }
 
 #[test]
-fn a_source_that_is_removed_is_said_once_and_the_command_lives_on() {
+fn a_removed_source_is_reported_once_and_the_command_goes_on() {
     let app = ConfiguredApp::copying(ReloadBy::Hup, &[]);
     fs::remove_file(app.sandbox.path("app.conf")).unwrap();
     app.await_words("gone");
@@ -684,7 +685,7 @@ fn a_source_that_is_removed_is_said_once_and_the_command_lives_on() {
 }
 
 #[test]
-fn without_inotify_there_is_one_warning_and_changes_are_seen_soon() {
+fn without_inotify_there_is_one_warning_and_changes_are_seen() {
     for script in [NO_INSTANCES, NO_WATCHES] {
         let sandbox = Sandbox::new();
         write(&sandbox, "app.conf", "1");
@@ -705,7 +706,7 @@ fn without_inotify_there_is_one_warning_and_changes_are_seen_soon() {
 }
 
 #[test]
-fn a_configuration_inside_of_the_exit_directory_costs_nobody_his_lock() {
+fn a_configuration_inside_the_exit_directory_does_not_cost_the_tombstone_its_lock() {
     for (source, conf) in [
         ("graveyard/app.conf=run/app.conf", "run/app.conf"),
         ("above=run/copy", "run/copy/app.conf"),
@@ -756,7 +757,7 @@ fn a_configuration_inside_of_the_exit_directory_costs_nobody_his_lock() {
 }
 
 #[test]
-fn an_idle_managed_application_is_not_woken_and_a_missing_source_is_said_after_10_s() {
+fn an_idle_managed_application_sleeps_and_a_missing_source_is_reported_after_10_s() {
     const RESCAN_INTERVAL: Duration = Duration::from_secs(10);
     let unheard = ConfiguredApp::copying(ReloadBy::Restart, &["--active-while", "app.conf"]);
     let sandbox = Sandbox::new();

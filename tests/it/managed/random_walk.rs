@@ -1,8 +1,10 @@
-//! Random walks of a managed application: configurations, archives and the file of its activation come, change
-//! and go in any order and at any moment, and its command is killed. A model says what must come of it.
+//! Random walks of a managed application: configurations, archives and the file of its activation
+//! come, change and go in any order and at any moment, and its command is killed. A model says what
+//! must come of it.
 //!
-//! `EXITDIR_TEST_SEED` repeats a run; a round that fails prints it, with everything it knows. What the
-//! walk waits for is what the model predicts, and there is no other pause but to vary the moments.
+//! `EXITDIR_TEST_SEED` repeats a run; a round that fails prints it, with everything it knows. What
+//! the walk waits for is what the model predicts, and there is no other pause but to vary the
+//! moments.
 
 use crate::support::inspect::sleeps;
 use crate::support::parallel::{SetOnDrop, failed_rounds};
@@ -30,7 +32,7 @@ const MAX_KILLS: u32 = 2;
 const BURST_LENGTH: Duration = Duration::from_millis(90);
 
 #[test]
-fn in_random_walks_the_command_runs_while_it_may_with_the_newest_configuration() {
+fn in_random_walks_the_command_runs_when_predicted_with_the_newest_configuration() {
     let rounds = if is_long_run() { 2_000 } else { BATCH };
     let seed = seed();
     for first in (0..rounds).step_by(BATCH as usize) {
@@ -55,8 +57,8 @@ fn in_random_walks_the_command_runs_while_it_may_with_the_newest_configuration()
 
 // ---------------------------------------------------------------- the guard
 
-/// Looks all the time at the trees that must be there from now on: whoever takes one away before he puts the
-/// next in its place leaves a gap that is too short for the walks themselves.
+/// Looks all the time at the trees that must be there from now on: whoever takes one away before he
+/// puts the next in its place leaves a gap that is too short for the walks themselves.
 #[derive(Default)]
 struct PresenceWatch {
     trees: Mutex<BTreeSet<PathBuf>>,
@@ -80,9 +82,10 @@ impl PresenceWatch {
 
 // ---------------------------------------------------------------- the command
 
-/// It writes down that it was started, told to stop, or told to look again, and the versions that it has seen.
-/// The subshell keeps a signal from coming in the middle of a look; its working directory is one tree,
-/// whatever is put in its place meanwhile, and one that is being removed is left for the next.
+/// It writes down that it was started, told to stop, or told to look again, and the versions that
+/// it has seen. The subshell keeps a signal from coming in the middle of a look; its working
+/// directory is one tree, whatever is put in its place meanwhile, and one that is being removed is
+/// left for the next.
 const COMMAND: &str = r#"
     trap 'see reload' HUP
     # One that was sent before is forgotten; one that comes now should not.
@@ -122,8 +125,8 @@ enum ModelContent {
     Bad,
 }
 
-/// A source, and what can be in place because of it: more than one version only if the newest good one
-/// may have been replaced before it was taken.
+/// A source, and what can be in place because of it: more than one version only if the newest good
+/// one may have been replaced before it was taken.
 struct ModelSource {
     name: &'static str,
     content: ModelContent,
@@ -404,8 +407,8 @@ impl<'g> Walk<'g> {
         let _ = std::fs::remove_file(path);
     }
 
-    /// Before something good is replaced by what does not count. Mostly it is not known then whether it was taken;
-    /// where it is the first, everything would depend on that.
+    /// Before something good is replaced by what does not count. Mostly it is not known then
+    /// whether it was taken; where it is the first, everything would depend on that.
     fn make_clear(&mut self, source: fn(&mut Self) -> &mut ModelSource) {
         let source = source(self);
         let is_first = !source.is_certain && !source.possible.is_empty();

@@ -1,5 +1,5 @@
-//! What a review of the managed application has found: sources, copies and checks in company that means harm,
-//! is in a hurry, or is merely unusual. Without the slow look.
+//! What a review of the managed application has found: sources, copies and checks in company that
+//! means harm, is in a hurry, or is merely unusual. Without the slow look.
 
 use crate::managed::check::HANGING;
 use crate::support::inspect::assert_sentence;
@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 /// Whose directory root may find itself in.
 const NOBODY_ID: u32 = 65534;
 
-/// A life whose command is this script, and whose words go to a file, since a check that hangs holds a pipe open.
+/// A life whose command is this script, and whose words go to a file, since a check that hangs
+/// holds a pipe open.
 fn supervise(sandbox: &Sandbox, words: &[&str], script: &str) -> Running {
     let mut run = sandbox.run(["--poll", "off"]);
     run.args(words)
@@ -43,8 +44,8 @@ fn sandbox_with_tree() -> Sandbox {
     sandbox
 }
 
-/// Whether a process has used less than half of a CPU while something was done. Of a fault it is nearly all that it
-/// can get.
+/// Whether a process has used less than half of a CPU while something was done. Of a fault it is
+/// nearly all that it can get.
 #[track_caller]
 fn assert_calm_while(process: &Running, action: impl FnOnce()) {
     let (before, began) = (busy(process), Instant::now());
@@ -61,7 +62,8 @@ fn busy(process: &Running) -> Duration {
     Duration::from_nanos(running)
 }
 
-/// Puts a link in the place of everything hidden: to a file for a file, to a directory for a directory.
+/// Puts a link in the place of everything hidden: to a file for a file, to a directory for a
+/// directory.
 const ATTACKER: &str = r#"
     my ($file, $directory) = @ARGV;
     my $number = 0;
@@ -89,7 +91,7 @@ fn state(path: &Path) -> String {
 }
 
 #[test]
-fn in_a_directory_open_to_all_root_is_led_nowhere_else() {
+fn root_follows_no_links_planted_in_a_directory_open_to_all() {
     /// Of each round the sources, so that there are 30 changes of files and as many of directories.
     const SOURCES: [&str; 3] = ["1", "2", "3"];
     const ROUNDS: u32 = 10;
@@ -163,7 +165,7 @@ fn in_a_directory_open_to_all_root_is_led_nowhere_else() {
 }
 
 #[test]
-fn a_set_user_id_file_of_somebody_else_is_copied_without_the_bit() {
+fn a_set_user_id_file_of_another_user_is_copied_without_the_bit() {
     if !nobody_is_permitted() {
         return;
     }
@@ -226,7 +228,7 @@ fn a_directory_with_a_part_that_cannot_be_read_is_refused_until_it_can_be() {
 }
 
 #[test]
-fn three_that_are_started_at_once_over_one_directory_do_not_disturb_each_other() {
+fn three_supervisors_started_at_once_can_copy_to_one_directory() {
     let sandbox = sandbox_with_tree();
     fs::create_dir_all(sandbox.path("run/copy")).unwrap();
     for round in 0..20 {
@@ -248,7 +250,7 @@ fn three_that_are_started_at_once_over_one_directory_do_not_disturb_each_other()
 }
 
 #[test]
-fn a_second_one_of_a_name_that_is_alive_leaves_the_first_ones_candidate_alone() {
+fn a_second_supervisor_of_a_name_leaves_the_candidate_of_the_first_alone() {
     let sandbox = sandbox_with_tree();
     fs::create_dir(sandbox.path("copy")).unwrap();
     write_check(
@@ -270,7 +272,7 @@ fn a_second_one_of_a_name_that_is_alive_leaves_the_first_ones_candidate_alone() 
 }
 
 #[test]
-fn a_change_while_descendants_are_stopped_does_not_take_the_cpu() {
+fn a_change_while_descendants_are_stopped_costs_little_cpu() {
     let sandbox = Sandbox::new();
     write(&sandbox, "app.conf", "1");
     let script = "trap '' TERM; while test -e app.conf && ! test -e end; do sleep 0.02; done &";
@@ -292,7 +294,7 @@ fn a_change_while_descendants_are_stopped_does_not_take_the_cpu() {
 }
 
 #[test]
-fn what_cannot_be_put_in_place_beside_its_source_is_tried_a_few_times_only() {
+fn a_copy_that_cannot_be_installed_beside_its_source_is_retried_a_few_times() {
     // A mount point cannot be replaced, and nothing of that is seen before.
     const CHECK: &str = "echo >>asked; case $(cat \"$1\") in \
                          2) test -e taken || mount --bind run/copy run/copy && touch taken ;; \
@@ -323,7 +325,8 @@ fn what_cannot_be_put_in_place_beside_its_source_is_tried_a_few_times_only() {
     app.await_log(&["started 1"]);
     replace(&app.sandbox, "run/app.conf", "2");
     app.await_words("cannot replace run/copy: ");
-    // There is no rest for one that goes on trying, but while a check runs, which has its candidate.
+    // There is no rest for one that goes on trying, but while a check runs, which has its
+    // candidate.
     let count = || app.sandbox.lines("asked").len();
     let asked = eventually("a rest without a check", || {
         let asked = count();
@@ -337,7 +340,7 @@ fn what_cannot_be_put_in_place_beside_its_source_is_tried_a_few_times_only() {
 }
 
 #[test]
-fn what_happens_beside_a_large_source_does_not_take_the_cpu() {
+fn events_beside_a_large_source_cost_little_cpu() {
     let sandbox = Sandbox::new();
     fs::create_dir_all(sandbox.path("near/tree")).unwrap();
     for number in 0..2_000 {
@@ -359,7 +362,7 @@ fn what_happens_beside_a_large_source_does_not_take_the_cpu() {
 }
 
 #[test]
-fn a_fifo_where_an_archive_has_a_file_or_a_link_to_one_hangs_nobody() {
+fn a_fifo_in_the_place_of_an_unpacked_file_does_not_block_the_supervisor() {
     let sandbox = sandbox_with_tree();
     fs::hard_link(sandbox.path("tree/app.conf"), sandbox.path("tree/link")).unwrap();
     let mut tar = sandbox.command("tar");
@@ -381,7 +384,7 @@ fn a_fifo_where_an_archive_has_a_file_or_a_link_to_one_hangs_nobody() {
 }
 
 #[test]
-fn an_exit_directory_inside_of_the_source_costs_no_descriptors() {
+fn an_exit_directory_inside_the_source_leaks_no_descriptors() {
     let sandbox = sandbox_with_tree();
     symlink("../graveyard", sandbox.path("tree/dir")).unwrap();
     let words = ["-n", "app", "--config", "tree"];
@@ -399,7 +402,7 @@ fn an_exit_directory_inside_of_the_source_costs_no_descriptors() {
 }
 
 #[test]
-fn what_a_link_leads_to_and_what_is_above_a_source_is_heard() {
+fn changes_behind_a_link_and_above_a_source_are_seen() {
     let sandbox = sandbox_with_tree();
     write(&sandbox, "outside", "1");
     symlink("../outside", sandbox.path("tree/link")).unwrap();
@@ -423,7 +426,7 @@ fn what_a_link_leads_to_and_what_is_above_a_source_is_heard() {
 }
 
 #[test]
-fn a_source_and_its_place_inside_of_each_other_are_told_apart_by_no_spelling() {
+fn a_source_and_a_copy_inside_each_other_are_refused_in_any_spelling() {
     let sandbox = sandbox_with_tree();
     fs::create_dir_all(sandbox.path("holder/tree")).unwrap();
     write(&sandbox, "holder/tree/app.conf", "1");
@@ -453,7 +456,7 @@ fn a_source_and_its_place_inside_of_each_other_are_told_apart_by_no_spelling() {
 }
 
 #[test]
-fn a_check_that_cannot_be_executed_has_not_said_no() {
+fn a_check_that_cannot_be_executed_does_not_reject() {
     let sandbox = Sandbox::new();
     write(&sandbox, "app.conf", "1");
     let words = [
@@ -491,7 +494,7 @@ fn a_check_sees_the_name_that_the_copy_will_have_and_not_the_source() {
 }
 
 #[test]
-fn a_check_is_nothing_that_the_command_has_left_behind() {
+fn a_running_check_does_not_count_as_a_descendant_of_the_command() {
     let sandbox = Sandbox::new();
     write(&sandbox, "app.conf", "1");
     write_check(&sandbox, HANGING);
@@ -516,7 +519,7 @@ fn a_check_is_nothing_that_the_command_has_left_behind() {
 }
 
 #[test]
-fn a_source_that_says_it_is_empty_and_is_not_is_copied() {
+fn a_source_with_a_size_of_0_and_content_is_copied() {
     const SOURCE: &str = "/proc/sys/kernel/ostype";
     let config = format!("{SOURCE}=run/ostype");
     let words = ["--config", &config];
@@ -526,7 +529,7 @@ fn a_source_that_says_it_is_empty_and_is_not_is_copied() {
 }
 
 #[test]
-fn a_source_that_would_hold_its_own_copy_through_a_link_or_is_too_deep_is_refused() {
+fn a_source_that_contains_its_own_copy_or_is_too_deep_is_refused() {
     let copied = sandbox_with_tree();
     fs::create_dir(copied.path("place")).unwrap();
     symlink("../place", copied.path("tree/link")).unwrap();
@@ -545,7 +548,7 @@ fn a_source_that_would_hold_its_own_copy_through_a_link_or_is_too_deep_is_refuse
 }
 
 #[test]
-fn an_archive_that_is_refused_is_said_once_for_each_content() {
+fn a_refused_archive_is_reported_once_for_each_content() {
     let sandbox = sandbox_with_tree();
     for dir in ["in", "out"] {
         fs::create_dir(sandbox.path(dir)).unwrap();

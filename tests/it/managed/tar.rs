@@ -1,5 +1,5 @@
-//! `--config-tar`: archives as GNU tar makes them, archives that mean harm, and what a reader of the directory
-//! sees meanwhile, also when the supervisor is struck down.
+//! `--config-tar`: archives as GNU tar makes them, archives that mean harm, and what a reader of
+//! the directory sees meanwhile, also when the supervisor is struck down.
 
 use crate::support::archives::{FILE, Tar, hostile};
 use crate::support::inspect::assert_sentence;
@@ -57,7 +57,8 @@ fn version(number: usize) -> Vec<u8> {
         .end()
 }
 
-/// A supervisor that unpacks `in/app.tar` to `out/app`, and whose command goes on when there is something new.
+/// A supervisor that unpacks `in/app.tar` to `out/app`, and whose command goes on when there is
+/// something new.
 struct TarApp {
     sandbox: Sandbox,
     run: Running,
@@ -230,7 +231,7 @@ fn an_archive_over_64_mib_and_a_directory_instead_of_one_are_refused() {
 }
 
 #[test]
-fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
+fn archives_of_gnu_tar_in_every_format_are_unpacked_as_they_were_packed() {
     for format in ["ustar", "pax", "gnu"] {
         let app = TarApp::start(PlaceKind::Directory, &version(1));
         let bundle = app.sandbox.path("bundle");
@@ -297,7 +298,7 @@ fn archives_of_gnu_tar_in_every_format_are_what_was_packed() {
 }
 
 #[test]
-fn what_is_the_same_keeps_its_time_and_what_is_not_is_told() {
+fn unchanged_content_keeps_its_time_and_other_content_causes_a_reload() {
     for place in [PlaceKind::Directory, PlaceKind::Link] {
         let app = TarApp::start(place, &version(1));
         let time = |name: &str| {
@@ -328,7 +329,8 @@ fn what_is_the_same_keeps_its_time_and_what_is_not_is_told() {
     }
 }
 
-/// Both files of one version, read through one descriptor of the directory; `None` if it went meanwhile.
+/// Both files of one version, read through one descriptor of the directory; `None` if it went
+/// meanwhile.
 fn pair(place: &Path) -> Option<(String, String)> {
     let directory = fs::File::open(place).unwrap();
     let read = |name: &str| {
@@ -465,7 +467,7 @@ fn among_mounts(sandbox: &Sandbox, mounts: &str, program: impl AsRef<OsStr>) -> 
 }
 
 #[test]
-fn what_cannot_be_replaced_is_refused_at_the_start() {
+fn a_target_that_cannot_be_replaced_is_refused_at_the_start() {
     let cases = [
         (
             "mount -t tmpfs tmpfs out/app",
@@ -510,7 +512,7 @@ fn what_cannot_be_replaced_is_refused_at_the_start() {
 }
 
 #[test]
-fn a_full_disk_leaves_the_old_tree_and_what_fits_comes_in_later() {
+fn a_full_disk_leaves_the_old_tree_until_a_version_fits() {
     let sandbox = prepare(PlaceKind::Directory, &version(1));
     let mounts = "mount -t tmpfs -o size=128k tmpfs out; mkdir out/app";
     if !is_permitted("mounting", &mut among_mounts(&sandbox, mounts, "true")) {
@@ -560,7 +562,7 @@ fn a_full_disk_leaves_the_old_tree_and_what_fits_comes_in_later() {
 }
 
 #[test]
-fn somebody_without_rights_unpacks_replaces_and_removes_what_is_closed_to_him() {
+fn an_unprivileged_user_unpacks_replaces_and_removes_closed_directories() {
     if !nobody_is_permitted() {
         return;
     }

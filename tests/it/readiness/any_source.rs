@@ -1,5 +1,5 @@
-//! What makes a command ready, as far as it is the same for every source that `--ready-on` knows: a source that makes
-//! no sense, a stop, an end, and a restart in place.
+//! What makes a command ready, as far as it is the same for every source that `--ready-on` knows: a
+//! source that makes no sense, a stop, an end, and a restart in place.
 
 use crate::support::inspect::{assert_sentence, keys};
 use crate::support::proc::await_gone;
@@ -45,7 +45,7 @@ fn a_term_from_outside_before_a_command_is_ready_reaches_it_and_leaves_nothing_b
 }
 
 #[test]
-fn after_a_restart_in_place_the_command_is_asked_again() {
+fn after_a_restart_in_place_the_command_must_become_ready_again() {
     let lives = [("fd", "echo >&3"), ("notify", "say READY=1")].map(|(source, ready)| {
         let sandbox = Sandbox::new();
         let script = format!(
@@ -82,7 +82,7 @@ fn after_a_restart_in_place_the_command_is_asked_again() {
 }
 
 #[test]
-fn a_source_that_makes_no_sense_is_one_sentence_and_a_tombstone_and_the_command_is_not_started() {
+fn a_readiness_source_without_a_meaning_is_refused_in_one_sentence() {
     for source in [
         "Start",
         "start:",
@@ -129,7 +129,7 @@ fn a_source_that_makes_no_sense_is_one_sentence_and_a_tombstone_and_the_command_
 }
 
 #[test]
-fn a_command_that_is_being_stopped_is_not_made_ready_any_more() {
+fn a_command_that_is_being_stopped_cannot_become_ready() {
     if !perl_is_here() {
         return;
     }

@@ -6,7 +6,7 @@ use crate::support::signals::TERM;
 use std::collections::BTreeSet;
 
 #[test]
-fn the_highest_descriptor_that_the_limit_allows_is_one_to_say_it_on() {
+fn the_highest_descriptor_that_the_limit_allows_can_be_used() {
     let sandbox = Sandbox::new();
     let run = life(&sandbox, "fd:40", "exec sleep 60");
     let mut limited = sandbox.command("sh");
@@ -19,7 +19,7 @@ fn the_highest_descriptor_that_the_limit_allows_is_one_to_say_it_on() {
 }
 
 #[test]
-fn a_newline_on_the_descriptor_makes_ready_and_who_goes_on_writing_is_not_held_up() {
+fn a_newline_on_the_descriptor_makes_ready_and_later_writes_do_not_block() {
     for (source, number) in [("fd", 3), ("fd:7", 7)] {
         let sandbox = Sandbox::new();
         let script = format!(
@@ -39,7 +39,7 @@ fn a_newline_on_the_descriptor_makes_ready_and_who_goes_on_writing_is_not_held_u
 }
 
 #[test]
-fn a_descriptor_that_is_closed_without_a_newline_is_complained_of_once_and_does_not_make_ready() {
+fn a_descriptor_closed_without_a_newline_causes_one_warning_and_no_readiness() {
     // One that ends is not complained of: its end says it all.
     let sentence =
         "exitdir-run: descriptor 3 was closed without a newline: the command is not ready\n";
@@ -57,7 +57,7 @@ fn a_descriptor_that_is_closed_without_a_newline_is_complained_of_once_and_does_
 }
 
 #[test]
-fn the_command_gets_the_descriptor_that_was_asked_for_and_none_of_ours() {
+fn the_command_gets_only_the_descriptor_that_the_option_names() {
     let sandbox = Sandbox::new();
     let exitdir = crate::support::sandbox::binary();
     // In one process, which may have inherited more.

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 #[test]
-fn a_file_makes_ready_however_it_appears() {
+fn a_file_makes_ready_however_it_is_created() {
     let cases: [(&str, fn(&Sandbox), fn(&Sandbox)); 5] = [
         ("file", |_| (), |sandbox| sandbox.touch("file")),
         (
@@ -79,7 +79,7 @@ fn watched(pid: i32) -> BTreeSet<u64> {
 }
 
 #[test]
-fn the_nearest_directory_on_the_way_to_a_file_is_watched_so_that_it_is_heard_at_once() {
+fn the_nearest_existing_directory_on_the_path_of_a_file_is_watched() {
     let sandbox = Sandbox::new();
     let source = format!("file:{}", sandbox.path("a/b/file").display());
     let life = unready(&sandbox, &source);

@@ -1,8 +1,8 @@
-//! `--ready-on notify`: the protocol of sd_notify(3), with real clients. What makes ready, whose word counts, what is
-//! sent along, and what an outer manager is told.
+//! `--ready-on notify`: the protocol of sd_notify(3), with real clients. What makes ready, whose
+//! word counts, what is sent along, and what an outer manager is told.
 //!
-//! Where something must not become ready, the command ends by itself: what it said before its end is
-//! read before the death is recorded, so the whole life can be judged.
+//! Where something must not become ready, the command ends by itself: what it said before its end
+//! is read before the death is recorded, so the whole life can be judged.
 
 use crate::support::inspect::while_stopped;
 use crate::support::proc::descriptors;
@@ -33,7 +33,7 @@ fn systemd_notify_is_here() -> bool {
 }
 
 #[test]
-fn systemd_notify_makes_ready_and_its_barrier_returns_since_what_it_sends_along_is_closed() {
+fn systemd_notify_makes_ready_and_its_barrier_returns() {
     if !systemd_notify_is_here() {
         return;
     }
@@ -69,7 +69,7 @@ fn send_along(address: &str, text: &str, descriptor: &impl AsFd) {
 }
 
 #[test]
-fn a_descriptor_that_is_sent_to_be_stored_is_closed_and_says_nothing_of_readiness() {
+fn a_descriptor_sent_for_storing_is_closed_and_does_not_make_ready() {
     let sandbox = Sandbox::new();
     let script = "echo $NOTIFY_SOCKET >$W/new; mv $W/new $W/address; exec sleep 60";
     let life = life(&sandbox, "notify", script).start();
@@ -94,7 +94,7 @@ fn a_descriptor_that_is_sent_to_be_stored_is_closed_and_says_nothing_of_readines
 }
 
 #[test]
-fn a_thousand_statuses_do_not_grow_the_tombstone_and_the_newest_is_told_with_the_death() {
+fn a_thousand_statuses_add_only_the_newest_to_the_death_record() {
     if !perl_is_here() {
         return;
     }
@@ -124,7 +124,7 @@ fn a_thousand_statuses_do_not_grow_the_tombstone_and_the_newest_is_told_with_the
 }
 
 #[test]
-fn what_a_command_says_right_before_its_end_is_heard_to_the_last_word() {
+fn notifications_right_before_the_end_of_a_command_are_all_read() {
     if !perl_is_here() {
         return;
     }
@@ -147,7 +147,7 @@ fn what_a_command_says_right_before_its_end_is_heard_to_the_last_word() {
 }
 
 #[test]
-fn a_notification_of_another_user_is_refused_with_one_complaint_unless_it_is_the_command() {
+fn notifications_of_another_user_cause_one_warning_unless_the_command_sends_them() {
     if !nobody_is_permitted() || !perl_is_here() {
         return;
     }
@@ -184,7 +184,7 @@ fn silent(sandbox: &Sandbox) -> (Running, String) {
 }
 
 #[test]
-fn a_connection_that_is_sent_along_and_lingers_holds_nobody_up() {
+fn a_sent_connection_that_lingers_does_not_block_the_supervisor() {
     let sandbox = Sandbox::new();
     let (life, address) = silent(&sandbox);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -208,7 +208,7 @@ fn a_connection_that_is_sent_along_and_lingers_holds_nobody_up() {
 }
 
 #[test]
-fn our_own_tombstone_sent_along_again_and_again_neither_costs_the_lock_nor_all_descriptors() {
+fn sending_its_own_tombstone_to_a_supervisor_costs_neither_lock_nor_descriptors() {
     let sandbox = Sandbox::new();
     let (life, address) = silent(&sandbox);
     let before = descriptors(life.pid()).len();
@@ -231,7 +231,7 @@ fn our_own_tombstone_sent_along_again_and_again_neither_costs_the_lock_nor_all_d
 }
 
 #[test]
-fn what_is_between_a_process_and_its_manager_is_not_told_to_an_outer_one() {
+fn fields_for_the_direct_manager_are_not_passed_on_to_an_outer_one() {
     if !perl_is_here() {
         return;
     }
@@ -252,7 +252,7 @@ fn what_is_between_a_process_and_its_manager_is_not_told_to_an_outer_one() {
 }
 
 #[test]
-fn an_outer_notify_socket_is_told_too_and_a_life_without_a_name_can_be_notified() {
+fn notifications_are_passed_on_to_an_outer_socket_even_without_a_name() {
     if !perl_is_here() {
         return;
     }

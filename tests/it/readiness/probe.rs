@@ -1,4 +1,5 @@
-//! `--ready-on tcp`, `http` and `exec`: the command is asked again and again until an answer says that it is ready.
+//! `--ready-on tcp`, `http` and `exec`: the command is asked again and again until an answer says
+//! that it is ready.
 
 use crate::support::inspect::assert_sentence;
 use crate::support::proc::await_gone;
@@ -16,7 +17,7 @@ use std::thread::JoinHandle;
 // ---------------------------------------------------------------- tcp and http
 
 #[test]
-fn a_listener_that_comes_late_makes_ready_on_ipv4_and_ipv6() {
+fn a_late_listener_makes_ready_on_ipv4_and_ipv6() {
     let mut addresses = vec![(SocketAddr::from(([127, 0, 0, 1], 0)), "")];
     if is_permitted(
         "IPv6",
@@ -106,7 +107,7 @@ fn request(connection: &mut TcpStream) -> String {
 }
 
 #[test]
-fn only_an_answer_of_success_makes_ready_whatever_else_a_server_does() {
+fn only_a_success_status_makes_ready() {
     const OK: Answer = Answer::Text("HTTP/1.1 204 No Content\r\n\r\n");
     let cases = [
         vec![Answer::Text("HTTP/1.1 503 Service Unavailable\r\n\r\n"), OK],
@@ -152,7 +153,7 @@ fn only_an_answer_of_success_makes_ready_whatever_else_a_server_does() {
 // ---------------------------------------------------------------- exec
 
 #[test]
-fn a_probe_is_repeated_until_it_succeeds_and_what_it_prints_is_not_seen() {
+fn a_probe_is_repeated_until_it_succeeds_and_its_output_is_discarded() {
     let sandbox = Sandbox::new();
     let script =
         "echo try >>$W/tries; echo noise; echo noise >&2; cat; test $(wc -l <$W/tries) -ge 3";
@@ -166,7 +167,7 @@ fn a_probe_is_repeated_until_it_succeeds_and_what_it_prints_is_not_seen() {
 }
 
 #[test]
-fn a_probe_that_prints_has_somewhere_to_print_also_where_we_had_not() {
+fn a_probe_can_print_even_if_exitdir_run_has_no_standard_output() {
     let sandbox = Sandbox::new();
     let run = life(&sandbox, "exec:/bin/echo hello", "exec sleep 60");
     let mut closed = sandbox.command("sh");
@@ -179,7 +180,7 @@ fn a_probe_that_prints_has_somewhere_to_print_also_where_we_had_not() {
 }
 
 #[test]
-fn a_probe_that_hangs_is_killed_with_its_forks_and_one_that_succeeds_leaves_none() {
+fn probes_leave_no_processes_behind() {
     let sandbox = Sandbox::new();
     let script = "sleep 60 & echo $! >>$W/pids; echo $$ >>$W/pids
         test -e $W/second && exit 0; touch $W/second; exec sleep 60";
@@ -207,7 +208,7 @@ fn a_probe_ends_with_the_command() {
 }
 
 #[test]
-fn a_probe_that_cannot_be_run_is_complained_of_once() {
+fn a_probe_that_cannot_be_run_causes_one_warning() {
     let sandbox = Sandbox::new();
     let ended = life(&sandbox, "exec:/nowhere/probe", "sleep 1.2").finish();
     assert_sentence(&ended, "exitdir-run", 0);

@@ -1,5 +1,6 @@
-//! An application for the tests of `--active-while`: a command that runs while a file exists and leaves a trace of each
-//! of its starts, and a supervisor without the slow look, so that nothing makes good for an event that was missed.
+//! An application for the tests of `--active-while`: a command that runs while a file exists and
+//! leaves a trace of each of its starts, and a supervisor without the slow look, so that nothing
+//! makes good for an event that was missed.
 
 use crate::support::proc::{await_gone, is_gone};
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, wait_until};
@@ -158,8 +159,8 @@ impl ActiveApp {
         });
     }
 
-    /// Waits until it has looked at everything that was changed before: whatever it says of a signal that it
-    /// drops comes before a look, and of a second one after it. Needs `-v`.
+    /// Waits until it has looked at everything that was changed before: whatever it says of a
+    /// signal that it drops comes before a look, and of a second one after it. Needs `-v`.
     pub fn await_look(&self) {
         for _ in 0..2 {
             let count = self.read("stderr").matches("dropped USR1").count();

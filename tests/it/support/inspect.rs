@@ -1,4 +1,5 @@
-//! What can be seen of an applet from outside: the sentence and the keys it leaves, and whether it sleeps.
+//! What can be seen of an applet from outside: the sentence and the keys it leaves, and whether it
+//! sleeps.
 
 use crate::support::proc::{ProcStat, has_inotify, state_of};
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, wait_until};
@@ -24,7 +25,8 @@ pub fn assert_sentence(ended: &Ended, applet: &str, status: i32) {
     }
 }
 
-/// Whether an applet watches its directory and sleeps. Before it has looked around it does not sleep.
+/// Whether an applet watches its directory and sleeps. Before it has looked around it does not
+/// sleep.
 pub fn sleeps_in_its_watch(pid: i32) -> bool {
     has_inotify(pid) && sleeps(pid)
 }
@@ -62,7 +64,8 @@ pub fn start_wait(sandbox: &Sandbox, arguments: &[&str]) -> Running {
     waiter
 }
 
-/// Waits until an applet sleeps that may have nothing to watch with. One without inotify wakes up four times a second.
+/// Waits until an applet sleeps that may have nothing to watch with. One without inotify wakes up
+/// four times a second.
 pub fn await_any_sleep(process: &Running) {
     wait_until("it sleeps", || sleeps(process.pid()));
 }
@@ -82,8 +85,9 @@ pub fn while_stopped(process: &Running, action: impl FnOnce()) {
 
 /// Waits until an applet watches its directory and sleeps.
 pub fn await_sleep(process: &Running) {
-    // A user has 128 inotify instances by default, which other tests may be using up. An applet that
-    // got none looks four times a second, and between these looks it is seen sleeping all the time.
+    // A user has 128 inotify instances by default, which other tests may be using up. An applet
+    // that got none looks four times a second, and between these looks it is seen sleeping all the
+    // time.
     let mut asleep = 0;
     wait_until("it sleeps in its watch", || {
         asleep += u32::from(sleeps(process.pid()));
@@ -101,7 +105,8 @@ pub fn keys(sandbox: &Sandbox, name: &str) -> String {
     keys.join(" ")
 }
 
-/// Checks that a tombstone says that the life is over, to a follower too, and that nothing else was left.
+/// Checks that a tombstone says that the life is over, to a follower too, and that nothing else was
+/// left.
 #[track_caller]
 pub fn assert_recorded_dead(sandbox: &Sandbox, name: &str, code: i32) {
     assert_eq!(

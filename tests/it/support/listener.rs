@@ -1,9 +1,9 @@
-//! A command that blocks every signal, takes them one by one and writes down their numbers, and the life that it is
-//! the command of.
+//! A command that blocks every signal, takes them one by one and writes down their numbers, and the
+//! life that it is the command of.
 //!
-//! It asks the kernel itself, because the C library leaves out 32 and 33. That a signal did not come is known when one
-//! that was sent later did: of several that are pending the kernel hands out the lowest first, so 64 comes after
-//! everything that was there before it.
+//! It asks the kernel itself, because the C library leaves out 32 and 33. That a signal did not
+//! come is known when one that was sent later did: of several that are pending the kernel hands out
+//! the lowest first, so 64 comes after everything that was there before it.
 
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, binary, wait_until, words};
@@ -13,11 +13,11 @@ use std::process::Command;
 /// What the listener ends with when it is let go.
 pub const LET_GO: i32 = 5;
 
-/// Writes down the numbers of the signals that it gets, until there is a file `end` or no directory any
-/// more. MANNER: `brief` ends with 1 the first time; `family` has a child in its process group and one that has
-/// left it, which listen too; `stray` goes over to its parent's process group, `deserter` too but leaves a child that
-/// listens. Signals whose numbers are in the
-/// file `tell` it sends to its parent.
+/// Writes down the numbers of the signals that it gets, until there is a file `end` or no directory
+/// any more. MANNER: `brief` ends with 1 the first time; `family` has a child in its process group
+/// and one that has left it, which listen too; `stray` goes over to its parent's process group,
+/// `deserter` too but leaves a child that listens. Signals whose numbers are in the file `tell` it
+/// sends to its parent.
 const LISTENER: &str = r#"
 use strict;
 my ($block, $take, $dir, $manner) = @ARGV;
@@ -96,7 +96,8 @@ pub struct ListeningLife {
     pub sandbox: Sandbox,
 }
 
-/// The words of `exitdir-run` with a listener; whoever has started the tests may have ignored signals for us.
+/// The words of `exitdir-run` with a listener; whoever has started the tests may have ignored
+/// signals for us.
 pub fn listening(sandbox: &Sandbox, options: &str, manner: &str) -> Vec<String> {
     let script = sandbox.path("listener.pl");
     std::fs::write(&script, LISTENER).unwrap();
@@ -116,7 +117,8 @@ pub fn listening(sandbox: &Sandbox, options: &str, manner: &str) -> Vec<String> 
     line
 }
 
-/// The same with every signal blocked, so that a command gets to know what comes before it could listen.
+/// The same with every signal blocked, so that a command gets to know what comes before it could
+/// listen.
 pub fn blocked(mut line: Vec<String>) -> Vec<String> {
     // `env` unblocks what it resets.
     let block = ["perl", "-e", BLOCK, CALLS[0]].map(str::to_owned);

@@ -1,5 +1,5 @@
-//! A managed application for the tests: a command that says in a log what it is configured with, and a supervisor
-//! without the slow look, so that nothing makes good for an event that was missed.
+//! A managed application for the tests: a command that says in a log what it is configured with,
+//! and a supervisor without the slow look, so that nothing makes good for an event that was missed.
 
 use crate::support::inspect::{sleep_limit, sleeps, sleeps_in_its_watch};
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Two changes that are further apart than that may be two; those that are to be one must be much closer.
+/// Two changes that are further apart than that may be two; those that are to be one must be much
+/// closer.
 pub const DEBOUNCE: Duration = Duration::from_millis(100);
 
 /// What the command says in its log: how it came to its configuration, and what that is.
@@ -139,7 +140,8 @@ impl ConfiguredApp {
 /// applied, unless a check still runs.
 #[track_caller]
 pub fn await_rest(process: &Running) {
-    /// Longer than changes settle, and shorter than 10 s, after which a restart counts as a success.
+    /// Longer than changes settle, and shorter than 10 s, after which a restart counts as a
+    /// success.
     const LONG: Duration = Duration::from_secs(3);
     let pid = process.pid();
     // A supervisor without an inotify instance, of which a user has few, polls every 250 ms.

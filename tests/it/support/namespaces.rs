@@ -1,4 +1,5 @@
-//! Commands in namespaces of their own: as PID 1, among mounts that only they see, and with less inotify.
+//! Commands in namespaces of their own: as PID 1, among mounts that only they see, and with less
+//! inotify.
 
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Sandbox, binary};
@@ -23,8 +24,8 @@ pub fn in_pid_namespace(sandbox: &Sandbox, program: impl AsRef<OsStr>) -> Comman
     command
 }
 
-/// A program behind a script that mounts something, in a mount namespace. If a step of the script fails, the program
-/// does not run.
+/// A program behind a script that mounts something, in a mount namespace. If a step of the script
+/// fails, the program does not run.
 pub fn with_mounts(sandbox: &Sandbox, script: &str, program: impl AsRef<OsStr>) -> Command {
     let mut command = sandbox.command("unshare");
     let script = format!("set -e; {script}; exec \"$@\"");

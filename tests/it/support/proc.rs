@@ -137,7 +137,8 @@ pub fn has_inotify(pid: i32) -> bool {
     descriptors(pid).iter().any(of_inotify)
 }
 
-/// Whether a process sleeps in a kernel function whose name holds this word. Where the kernel does not tell, it may.
+/// Whether a process sleeps in a kernel function whose name holds this word. Where the kernel does
+/// not tell, it may.
 pub fn may_sleep_in(pid: i32, word: &str) -> bool {
     let place = read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
     place == "0" || place.contains(word)

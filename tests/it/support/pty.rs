@@ -1,5 +1,5 @@
-//! A pseudo-terminal that a test drives as a person would: it types, presses keys, reads what is shown, and looks
-//! who has the foreground. Echo is off, so what is shown is output alone.
+//! A pseudo-terminal that a test drives as a person would: it types, presses keys, reads what is
+//! shown, and looks who has the foreground. Echo is off, so what is shown is output alone.
 
 use crate::support::proc::ProcStat;
 use crate::support::sandbox::{Running, Start, eventually, wait_until};
@@ -28,7 +28,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a command on a new terminal, which it or a child of it makes its own (`setsid --ctty`).
+    /// Starts a command on a new terminal, which it or a child of it makes its own (`setsid
+    /// --ctty`).
     pub fn start(command: &mut Command) -> Terminal {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = rustix::pty::openpt(flags).expect("a pseudo-terminal");
@@ -117,8 +118,8 @@ impl Terminal {
         })
     }
 
-    /// Waits until the leader of the foreground sleeps, as a shell does once it is done with its prompt: a key
-    /// that makes a signal is held back by readline before.
+    /// Waits until the leader of the foreground sleeps, as a shell does once it is done with its
+    /// prompt: a key that makes a signal is held back by readline before.
     pub fn await_reader(&self) {
         wait_until("the leader of the foreground sleeps", || {
             let foreground = self.foreground();

@@ -1,5 +1,6 @@
-//! What the scenarios are played in: many rounds with random delays, slow stops, and accidents of several kinds. The
-//! scenarios are what users come with: whole pods of plain processes, restarted as the kubelet would restart them.
+//! What the scenarios are played in: many rounds with random delays, slow stops, and accidents of
+//! several kinds. The scenarios are what users come with: whole pods of plain processes, restarted
+//! as the kubelet would restart them.
 //!
 //! `EXITDIR_TEST_SEED` repeats a run; a round that fails prints it, with everything it knows.
 

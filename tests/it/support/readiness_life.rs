@@ -1,4 +1,5 @@
-//! A life for the tests of `--ready-on`: a command that says for itself when it is ready, or does not.
+//! A life for the tests of `--ready-on`: a command that says for itself when it is ready, or does
+//! not.
 
 use crate::support::sandbox::{Running, Sandbox, Start};
 use rustix::net::{AddressFamily, SocketType};
@@ -11,7 +12,8 @@ use std::process::Command;
 const SAY: &str = r#"use Socket; socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die "$!"; (my $a = $ENV{NOTIFY_SOCKET}) =~ s/^@/\0/;
 connect($s, pack_sockaddr_un($a)) or die "connect: $!"; for (@ARGV) { send($s, $_, 0) // die "send: $!" }"#;
 
-/// `exitdir-run -n x --ready-on SOURCE -- sh -c SCRIPT`, where `$W` is the sandbox and `say` the client of `$NOTIFY_SOCKET`.
+/// `exitdir-run -n x --ready-on SOURCE -- sh -c SCRIPT`, where `$W` is the sandbox and `say` the
+/// client of `$NOTIFY_SOCKET`.
 pub fn life(sandbox: &Sandbox, source: &str, script: &str) -> Command {
     life_with(sandbox, &["-n", "x", "--ready-on", source], script)
 }

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::process::Command;
 
-/// Whether something can be done here at all. If not, the test is skipped in the open; under CI that is a failure.
+/// Whether something can be done here at all. If not, the test is skipped in the open; under CI
+/// that is a failure.
 pub fn is_permitted(what: &str, trial: &mut Command) -> bool {
     let permitted = trial.output().is_ok_and(|output| output.status.success());
     if !permitted {

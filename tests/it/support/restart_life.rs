@@ -1,5 +1,5 @@
-//! A life for the tests of restarts in place: a command that leaves a trace of each of its starts, and what can be
-//! seen of it from outside.
+//! A life for the tests of restarts in place: a command that leaves a trace of each of its starts,
+//! and what can be seen of it from outside.
 //!
 //! Each restart takes a second at least, so lives are lived side by side. A file `mark` has a line
 //! with the process id for each start of the command.
@@ -14,7 +14,8 @@ pub const SERVE: &str = "echo $$ >>\"$mark\"; exec sleep 60";
 /// A command that fails at once.
 pub const FAIL: &str = "echo $$ >>\"$mark\"; exit 3";
 
-/// `exitdir-run -n x OPTIONS -- sh -c SCRIPT`. In the script `$mark` is the file of starts and `$exitdir` the binary.
+/// `exitdir-run -n x OPTIONS -- sh -c SCRIPT`. In the script `$mark` is the file of starts and
+/// `$exitdir` the binary.
 pub fn life(sandbox: &Sandbox, options: &str, script: &str) -> Command {
     nameless(sandbox, &format!("-n x {options}"), script)
 }

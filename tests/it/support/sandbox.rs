@@ -11,7 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes on a machine that is busy with other tests and with a dozen compilers.
+/// Longer than anything takes on a machine that is busy with other tests and with a dozen
+/// compilers.
 pub const CONDITION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The binary under test: the static one that `scripts/test` has built, or cargo's.
@@ -67,8 +68,8 @@ impl Sandbox {
         wait_until(format!("there is {name}"), || self.path(name).exists());
     }
 
-    /// An executable file, written by a process of its own: while ours has it open for writing, so has every child
-    /// that another test is just forking, and then it cannot be executed.
+    /// An executable file, written by a process of its own: while ours has it open for writing, so
+    /// has every child that another test is just forking, and then it cannot be executed.
     pub fn program(&self, name: &str, text: &str) -> PathBuf {
         let script = "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\"";
         let path = self.path(name);
@@ -200,7 +201,8 @@ pub fn entries(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Asks until there is an answer. `what` is written out where there is none, and may say how it stands then.
+/// Asks until there is an answer. `what` is written out where there is none, and may say how it
+/// stands then.
 #[track_caller]
 pub fn eventually<T>(what: impl Display, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();

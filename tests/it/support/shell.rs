@@ -89,8 +89,9 @@ impl Shell<'_> {
     }
 }
 
-/// What was shown, without what differs from one time to the next: how `exitdir-run` was typed, process ids, and the
-/// empty line that a shell adds for a command that a signal has ended (`exitdir-run` exits with 128+n).
+/// What was shown, without what differs from one time to the next: how `exitdir-run` was typed,
+/// process ids, and the empty line that a shell adds for a command that a signal has ended
+/// (`exitdir-run` exits with 128+n).
 pub fn plain(shown: &str) -> String {
     let mut lines = Vec::new();
     for line in shown.lines().filter(|line| !line.is_empty()) {
@@ -125,7 +126,8 @@ pub fn terminals_are_possible() -> bool {
     )
 }
 
-/// Plays a scene in a fresh shell without and with `exitdir-run --` before the command, compares what was seen, and returns it.
+/// Plays a scene in a fresh shell without and with `exitdir-run --` before the command, compares
+/// what was seen, and returns it.
 pub fn same_with_and_without(scene: impl Fn(&mut Shell<'_>, &str) -> Vec<String>) -> Vec<String> {
     let play = |with: &str| {
         let sandbox = Sandbox::new();

@@ -22,8 +22,8 @@ pub fn positions() -> Vec<Position> {
     }
 }
 
-/// `exitdir-run -n main OPTIONS -- sh -c SCRIPT` somewhere. In the script `$W` is a directory, and what it
-/// starts has no part in the standard streams.
+/// `exitdir-run -n main OPTIONS -- sh -c SCRIPT` somewhere. In the script `$W` is a directory, and
+/// what it starts has no part in the standard streams.
 pub struct ShellLife {
     pub sandbox: Sandbox,
     pub running: Running,

@@ -32,8 +32,8 @@ pub fn as_nobody(sandbox: &Sandbox, program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Makes a command another user's, if we may: a user's inotify instances are few, and those that the
-/// tests beside this one use are ours.
+/// Makes a command another user's, if we may: a user's inotify instances are few, and those that
+/// the tests beside this one use are ours.
 pub fn as_user(command: &mut Command, user: u32) -> &mut Command {
     if rustix::process::geteuid().is_root() {
         command.uid(user).gid(user);
@@ -57,8 +57,9 @@ pub fn open_to_all(sandbox: &Sandbox) {
     set_mode(&sandbox.dir(), 0o777);
 }
 
-/// `exitdir-run` as a user who may use the files of the exit directory but may not watch it, because
-/// inotify_add_watch(2) needs permission to read it. It polls its peers and watches everything else.
+/// `exitdir-run` as a user who may use the files of the exit directory but may not watch it,
+/// because inotify_add_watch(2) needs permission to read it. It polls its peers and watches
+/// everything else.
 pub fn supervisor_that_polls_its_peers(sandbox: &Sandbox) -> Option<Command> {
     if !nobody_is_permitted() {
         return None;

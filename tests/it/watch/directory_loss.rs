@@ -206,7 +206,7 @@ fn a_wait_ends_with_125_when_its_directory_is_gone() {
 }
 
 #[test]
-fn a_run_warns_keeps_its_command_and_buries_itself_in_the_directory_that_came_back() {
+fn a_run_records_its_death_in_a_directory_that_came_back() {
     for (event, place) in possible_events() {
         let what = event.what;
         let options = ["-n", "me", "--poll", "200ms", "--death-deps", "y"];
@@ -234,7 +234,7 @@ fn a_run_warns_keeps_its_command_and_buries_itself_in_the_directory_that_came_ba
 }
 
 #[test]
-fn a_run_ends_as_its_command_did_when_there_is_no_directory_for_its_record() {
+fn a_run_without_a_directory_for_its_death_exits_as_its_command() {
     for (go, why) in [
         ("mv \"$EXIT_DIR\" \"$0\"", "No such file or directory"),
         ("rm -r \"$EXIT_DIR\"", "No such file or directory"),
@@ -272,7 +272,7 @@ fn a_run_ends_as_its_command_did_when_there_is_no_directory_for_its_record() {
 }
 
 #[test]
-fn a_death_in_a_directory_that_was_moved_away_is_seen_by_those_who_follow_that_life() {
+fn a_death_in_a_moved_directory_is_seen_by_followers_of_that_life() {
     for (how, code) in [(9, None), (15, Some("ExitCode: 143"))] {
         let place = MountableDir::new();
         let x = life(&place, "x");
@@ -321,7 +321,7 @@ fn followers_of_a_directory_that_becomes_read_only_see_the_same() {
 }
 
 #[test]
-fn a_file_system_that_is_read_only_for_a_while_loses_no_death() {
+fn a_temporarily_read_only_file_system_loses_no_death() {
     let place = MountableDir::new();
     if !mounts_are_permitted(&place) {
         return;
@@ -341,7 +341,7 @@ fn a_file_system_that_is_read_only_for_a_while_loses_no_death() {
 }
 
 #[test]
-fn the_death_record_is_written_though_the_directory_is_mounted_read_only_by_then() {
+fn the_death_record_is_written_even_if_the_directory_became_read_only() {
     let place = MountableDir::new();
     if !mounts_are_permitted(&place) {
         return;

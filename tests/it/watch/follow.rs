@@ -1,5 +1,6 @@
 //! Lives that come and go between two looks, directories that are replaced, and files in the way:
-//! what a follower makes of it. A stopped follower is one that looks late, however fast the machine.
+//! what a follower makes of it. A stopped follower is one that looks late, however fast the
+//! machine.
 
 use crate::support::inspect::{await_sleep, start_wait, while_stopped};
 use crate::support::proc::only_child;
@@ -11,7 +12,7 @@ use exitdir::{Announcement, ExitDir, Name, Tombstone};
 use std::process::Command;
 
 #[test]
-fn a_life_that_comes_and_goes_between_two_looks_has_died_while_we_waited() {
+fn a_life_that_begins_and_ends_between_two_scans_counts_as_a_death() {
     let sandbox = Sandbox::new();
     let waits = start_wait(&sandbox, &["x:ready"]);
     while_stopped(&waits, || {
@@ -21,7 +22,7 @@ fn a_life_that_comes_and_goes_between_two_looks_has_died_while_we_waited() {
 }
 
 #[test]
-fn the_end_of_a_life_is_read_from_its_own_file_however_soon_the_next_begins() {
+fn the_end_of_a_life_is_read_from_its_own_file_even_if_the_next_life_begins() {
     let sandbox = Sandbox::new();
     let first = sandbox.run(["-n", "x", "--", "sleep", "60"]).start();
     sandbox.await_key("x", "Ready");
@@ -74,7 +75,7 @@ fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
 }
 
 #[test]
-fn a_directory_that_is_made_anew_is_another_one_even_with_the_same_inode() {
+fn a_recreated_directory_is_another_one_even_with_the_same_inode() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).unwrap();
     let waits = start_wait(&sandbox, &["x"]);
@@ -105,7 +106,7 @@ fn a_directory_that_is_made_anew_is_another_one_even_with_the_same_inode() {
 }
 
 #[test]
-fn a_file_that_nobody_asked_for_and_nobody_can_read_ends_no_wait() {
+fn an_unreadable_file_of_another_name_does_not_end_a_wait() {
     if !nobody_is_permitted() {
         return;
     }
@@ -134,7 +135,7 @@ fn a_file_that_nobody_asked_for_and_nobody_can_read_ends_no_wait() {
 }
 
 #[test]
-fn a_probe_is_waited_for_also_where_the_end_of_children_is_ignored() {
+fn a_probe_is_waited_for_even_if_sigchld_is_ignored() {
     let sandbox = Sandbox::new();
     let main = sandbox
         .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
@@ -186,7 +187,7 @@ fn threads_of_one_program_that_signal_at_once_leave_one_whole_tombstone() {
 }
 
 #[test]
-fn a_wait_that_slept_ends_in_a_substitution_and_where_no_further_process_is_allowed() {
+fn a_wait_works_in_a_command_substitution_and_at_the_process_limit() {
     if !nobody_is_permitted() {
         return;
     }
@@ -214,7 +215,7 @@ fn a_wait_that_slept_ends_in_a_substitution_and_where_no_further_process_is_allo
 }
 
 #[test]
-fn a_sentence_is_said_also_where_the_kernel_refuses_the_call_that_never_blocks() {
+fn an_error_is_printed_even_if_the_kernel_refuses_nonblocking_writes() {
     let sandbox = Sandbox::new();
     let mut strace = sandbox.command("strace");
     strace.args([

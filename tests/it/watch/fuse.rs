@@ -1,6 +1,6 @@
 //! File systems where inotify is blind: a bindfs mount watched while the directory behind it is
-//! written raises no event at all, and locks do not cross it. The graveyard is the directory behind;
-//! `front` is the mount in front of it.
+//! written raises no event at all, and locks do not cross it. The graveyard is the directory
+//! behind; `front` is the mount in front of it.
 
 use crate::support::inspect::{await_sleep, sleep_limit};
 use crate::support::requirements::is_permitted;
@@ -137,8 +137,9 @@ fn kill(life: Running) {
     assert_eq!(life.end().status, 137);
 }
 
-/// Waits until a follower sleeps no longer than until the next rescan of a remote file system, which
-/// shows that it does not rely on events. A bound on how soon it reacts would need a quiet machine.
+/// Waits until a follower sleeps no longer than until the next rescan of a remote file system,
+/// which shows that it does not rely on events. A bound on how soon it reacts would need a quiet
+/// machine.
 fn await_remote_rescans(process: &Running) {
     wait_until("it rescans every second", || {
         sleep_limit(process.pid()).is_some_and(|limit| limit <= RESCAN_INTERVAL)
@@ -187,17 +188,17 @@ fn assert_that_followers_in_front_see_what_happens_behind(options: &[&str]) {
 }
 
 #[test]
-fn followers_in_front_of_a_mount_without_events_react_with_the_slow_look() {
+fn followers_in_front_of_a_mount_without_events_react_at_the_next_rescan() {
     assert_that_followers_in_front_see_what_happens_behind(&[]);
 }
 
 #[test]
-fn followers_in_front_of_a_mount_that_withholds_react_when_it_lets_go() {
+fn followers_in_front_of_a_caching_mount_react_when_the_cache_expires() {
     assert_that_followers_in_front_see_what_happens_behind(&LAGGING);
 }
 
 #[test]
-fn followers_in_front_of_a_mount_that_forwards_locks_react_with_the_slow_look() {
+fn followers_in_front_of_a_mount_that_forwards_locks_react_at_the_next_rescan() {
     assert_that_followers_in_front_see_what_happens_behind(&FORWARDING);
 }
 
@@ -246,37 +247,37 @@ fn assert_that_the_living_are_never_lost(options: &[&str], home: Side) {
 }
 
 #[test]
-fn a_supervisor_behind_a_mount_that_its_lock_does_not_cross_is_never_lost_and_dies_in_order() {
+fn a_supervisor_behind_a_mount_without_lock_forwarding_is_not_lost() {
     assert_that_the_living_are_never_lost(&[], Side::Behind);
 }
 
 #[test]
-fn a_supervisor_in_front_of_a_mount_that_its_lock_does_not_cross_is_never_lost_and_dies_in_order() {
+fn a_supervisor_in_front_of_a_mount_without_lock_forwarding_is_not_lost() {
     assert_that_the_living_are_never_lost(&[], Side::Front);
 }
 
 #[test]
-fn a_supervisor_behind_a_mount_that_withholds_is_never_lost_and_dies_in_order() {
+fn a_supervisor_behind_a_caching_mount_is_not_lost() {
     assert_that_the_living_are_never_lost(&LAGGING, Side::Behind);
 }
 
 #[test]
-fn a_supervisor_in_front_of_a_mount_that_withholds_is_never_lost_and_dies_in_order() {
+fn a_supervisor_in_front_of_a_caching_mount_is_not_lost() {
     assert_that_the_living_are_never_lost(&LAGGING, Side::Front);
 }
 
 #[test]
-fn a_supervisor_behind_a_mount_that_forwards_locks_is_never_lost_and_dies_in_order() {
+fn a_supervisor_behind_a_mount_that_forwards_locks_is_not_lost() {
     assert_that_the_living_are_never_lost(&FORWARDING, Side::Behind);
 }
 
 #[test]
-fn a_supervisor_in_front_of_a_mount_that_forwards_locks_is_never_lost_and_dies_in_order() {
+fn a_supervisor_in_front_of_a_mount_that_forwards_locks_is_not_lost() {
     assert_that_the_living_are_never_lost(&FORWARDING, Side::Front);
 }
 
 #[test]
-fn a_killed_supervisor_is_lost_only_to_those_who_see_its_lock_where_it_was_taken() {
+fn a_killed_supervisor_is_lost_only_to_readers_that_see_its_lock() {
     for options in [&[][..], &LAGGING, &FORWARDING] {
         for home in [Side::Behind, Side::Front] {
             let sandbox = Sandbox::new();
@@ -298,7 +299,8 @@ fn a_killed_supervisor_is_lost_only_to_those_who_see_its_lock_where_it_was_taken
 
 #[test]
 fn a_name_behind_a_mount_that_forwards_locks_is_taken_in_front_of_it_too() {
-    // Not the other way round: bindfs 1.14 lets go of the lock behind with whatever is closed in front.
+    // Not the other way round: bindfs 1.14 lets go of the lock behind with whatever is closed in
+    // front.
     let sandbox = Sandbox::new();
     let Some(mount) = BindfsMount::mount(&sandbox, &FORWARDING) else {
         return;
@@ -319,7 +321,7 @@ fn a_name_behind_a_mount_that_forwards_locks_is_taken_in_front_of_it_too() {
 }
 
 #[test]
-fn copies_backups_and_other_boots_are_lost_only_where_the_specification_says_so() {
+fn copies_and_tombstones_of_other_boots_are_lost_only_as_specified() {
     let sandbox = Sandbox::new();
     let Some(mount) = BindfsMount::mount(&sandbox, &[]) else {
         return;

@@ -17,7 +17,7 @@ fn warnings(ended: &Ended) -> usize {
 }
 
 #[test]
-fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
+fn without_inotify_instances_or_watches_there_is_one_warning_and_polling() {
     for script in [NO_INSTANCES, NO_WATCHES] {
         let sandbox = Sandbox::new();
         let Some(mut wait) = with_less_inotify(&sandbox, script, &binary()) else {
@@ -53,7 +53,7 @@ fn without_instances_or_watches_there_is_one_warning_and_an_answer_soon() {
 }
 
 #[test]
-fn a_look_that_was_held_up_makes_nobody_deaf() {
+fn a_delayed_scan_does_not_stop_the_polling() {
     let sandbox = Sandbox::new();
     let strace = PathBuf::from("strace");
     if !strace_is_here() {
@@ -75,12 +75,13 @@ fn a_look_that_was_held_up_makes_nobody_deaf() {
         after.contains("poll(").then_some(())
     });
     sandbox.record_death("main", "0");
-    // A pause in proportion to the time that the delayed scan took would be longer than the test's timeout.
+    // A pause in proportion to the time that the delayed scan took would be longer than the test's
+    // timeout.
     assert_eq!(process.end().status, 0);
 }
 
 #[test]
-fn without_inotify_nobody_sleeps_longer_than_250_ms() {
+fn without_inotify_no_sleep_is_longer_than_250_ms() {
     let sandbox = Sandbox::new();
     let strace = PathBuf::from("strace");
     if !strace_is_here() {
@@ -125,8 +126,8 @@ fn between<'l>(line: &'l str, from: &str, to: &str) -> &'l str {
     rest.split_once(to).unwrap_or_else(|| panic!("{line}")).0
 }
 
-/// What a follower makes of the death of `main` with at most this many descriptors, and of its own start if
-/// that fails; `living` if `main` lives before.
+/// What a follower makes of the death of `main` with at most this many descriptors, and of its own
+/// start if that fails; `living` if `main` lives before.
 fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
     let what = format!("{limit} descriptors, living {living}, {words:?}");
     let sandbox = Sandbox::new();
@@ -160,8 +161,9 @@ fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
     follower.end()
 }
 
-/// With too few descriptors for a look a follower says so and ends; with too few for a look beside inotify
-/// it does without inotify; with more it has both. `from`: the first limit to try; `answer`: its status then.
+/// With too few descriptors for a look a follower says so and ends; with too few for a look beside
+/// inotify it does without inotify; with more it has both. `from`: the first limit to try;
+/// `answer`: its status then.
 fn assert_answered_within_any_descriptor_limit(words: &[&str], from: u32, answer: i32) {
     for living in [false, true] {
         // A follower holds the tombstones of the living.
@@ -264,7 +266,7 @@ fn a_death_among_more_events_than_the_kernel_keeps_is_not_lost() {
 }
 
 #[test]
-fn a_supervisor_that_stands_still_is_alive_and_lost_at_once_when_it_is_killed() {
+fn a_stopped_supervisor_is_alive_and_lost_at_once_when_it_is_killed() {
     let sandbox = Sandbox::new();
     let main = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();
     sandbox.await_key("main", "Ready");

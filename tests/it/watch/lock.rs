@@ -39,7 +39,7 @@ fn a_copy_of_a_tombstone_is_never_lost() {
 }
 
 #[test]
-fn a_free_lock_is_a_death_only_to_a_reader_that_sees_the_same_place() {
+fn a_released_lock_is_a_death_only_where_the_reader_sees_the_same_locks() {
     let sandbox = Sandbox::new();
     kill(start(&sandbox, "main"));
     let text = sandbox.tombstone("main");
@@ -71,7 +71,7 @@ fn a_free_lock_is_a_death_only_to_a_reader_that_sees_the_same_place() {
 }
 
 #[test]
-fn a_held_lock_is_life_wherever_it_was_taken() {
+fn a_held_lock_means_alive_wherever_it_was_taken() {
     let sandbox = Sandbox::new();
     let _main = start(&sandbox, "main");
     let text = sandbox.tombstone("main");
@@ -86,7 +86,7 @@ fn a_held_lock_is_life_wherever_it_was_taken() {
 }
 
 #[test]
-fn a_killed_supervisor_is_lost_at_once_and_its_command_with_it() {
+fn a_killed_supervisor_is_lost_at_once_and_its_command_is_killed() {
     for (arguments, key) in [
         (&["--", "sleep", "60"][..], "Ready"),
         (&["--birth-deps", "never", "--", "true"], "Lock"),
@@ -124,7 +124,7 @@ fn a_killed_supervisor_is_lost_at_once_and_its_command_with_it() {
 }
 
 #[test]
-fn the_said_dead_are_dead_but_their_name_is_taken_until_the_lock_is_free() {
+fn a_recorded_death_counts_but_the_name_is_taken_until_the_lock_is_released() {
     let sandbox = Sandbox::new();
     let main = start(&sandbox, "main");
     sandbox.signal(["-c", "3", "main"]).finish();
@@ -145,7 +145,7 @@ fn the_said_dead_are_dead_but_their_name_is_taken_until_the_lock_is_free() {
 }
 
 #[test]
-fn a_read_lock_of_anybody_neither_keeps_the_dead_alive_nor_refuses_a_birth() {
+fn a_read_lock_of_another_process_neither_means_alive_nor_takes_the_name() {
     let sandbox = Sandbox::new();
     kill(start(&sandbox, "main"));
     let reader = std::fs::File::open(sandbox.dir().join("main")).unwrap();
@@ -244,7 +244,7 @@ fn a_follower_of_another_user_sees_the_same() {
 }
 
 #[test]
-fn a_supervisor_keeps_its_lock_although_it_follows_everybody_and_other_names_of_its_own_file() {
+fn a_supervisor_that_follows_other_names_of_its_own_file_keeps_its_lock() {
     let sandbox = Sandbox::new();
     // It stays when it is told to stop, until its standard input ends.
     let (reader, writer) = std::io::pipe().unwrap();
@@ -288,7 +288,7 @@ fn a_supervisor_keeps_its_lock_although_it_follows_everybody_and_other_names_of_
 }
 
 #[test]
-fn of_many_supervisors_of_one_name_exactly_one_lives() {
+fn exactly_one_of_many_supervisors_of_one_name_runs() {
     for round in 0..5 {
         let sandbox = Sandbox::new();
         let mut crowd: Vec<Running> = (0..8)
@@ -320,7 +320,7 @@ fn of_many_supervisors_of_one_name_exactly_one_lives() {
 }
 
 #[test]
-fn what_a_crash_left_half_born_is_adopted() {
+fn a_half_written_tombstone_of_a_crash_is_adopted() {
     for what in ["garbage", "unreadable", "fifo", "symlink", "socket"] {
         let sandbox = Sandbox::new();
         std::fs::create_dir(sandbox.dir()).unwrap();

@@ -1,4 +1,5 @@
-//! How a watcher learns of changes: locks, races, lost events, file systems without events, and what it costs.
+//! How a watcher learns of changes: locks, races, lost events, file systems without events, and
+//! what it costs.
 
 mod directory_loss;
 mod follow;

@@ -1,4 +1,5 @@
-//! Races: a signal against a wait, births against births, and lives in quick succession before many eyes.
+//! Races: a signal against a wait, births against births, and lives in quick succession before many
+//! eyes.
 
 use crate::support::inspect::assert_sentence;
 use crate::support::parallel::SetOnDrop;
@@ -84,7 +85,7 @@ fn spin(gap: Duration) {
 }
 
 #[test]
-fn of_ten_supervisors_that_are_started_at_once_exactly_one_lives() {
+fn exactly_one_of_ten_supervisors_started_at_once_runs() {
     const THREADS: usize = 6;
     let rounds = if is_long_run() { 500 } else { 120 };
     let next = AtomicUsize::new(0);
@@ -175,7 +176,7 @@ struct Observations {
 }
 
 #[test]
-fn every_death_is_heard_also_when_the_next_life_begins_at_once() {
+fn every_death_is_seen_even_if_the_next_life_begins_at_once() {
     let lives = if is_long_run() { 2_000 } else { 300 };
     let sandbox = Sandbox::new();
     let observations = Observations::default();
@@ -224,8 +225,8 @@ fn begin_life(sandbox: &Sandbox, life: usize) -> StartedLife {
     (run.stdin(reader).start(), writer, life)
 }
 
-/// Waits until the tombstone is that of another life. A supervisor that was refused, because the one
-/// before took its time to go, is started again.
+/// Waits until the tombstone is that of another life. A supervisor that was refused, because the
+/// one before took its time to go, is started again.
 fn publication_after(
     sandbox: &Sandbox,
     before: Option<&LifeId>,
@@ -323,7 +324,8 @@ fn end_of(life: &Life) -> Option<DeathKind> {
     })
 }
 
-/// Waits for one death after the other; returns how many were heard whose life was seen alive before.
+/// Waits for one death after the other; returns how many were heard whose life was seen alive
+/// before.
 fn wait_for_deaths(observations: &Observations, path: &Path) -> usize {
     let dir = ExitDir::new(path);
     let condition = Condition::parse("main", State::Died).unwrap();

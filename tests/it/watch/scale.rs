@@ -1,7 +1,8 @@
 //! What an event costs in a large directory, counted in instructions, and many waiters at once.
 //!
-//! Instructions are counted by valgrind, in the program and not in the kernel: unlike time they are the
-//! same on a busy machine. The cost of one event is the difference between many and twice as many.
+//! Instructions are counted by valgrind, in the program and not in the kernel: unlike time they are
+//! the same on a busy machine. The cost of one event is the difference between many and twice as
+//! many.
 
 use crate::support::inspect::await_any_sleep;
 use crate::support::proc::{has_inotify, may_sleep_in, sleep_count, state_of};
@@ -287,8 +288,8 @@ fn a_thousand_waiters_on_one_directory_all_end_after_the_signal() {
     let sandbox = Sandbox::new();
     let binary = installed(&sandbox);
     open_to_all(&sandbox);
-    // All but the last are woken; more than half of the last user's waiters find no inotify instance
-    // left, and look by themselves.
+    // All but the last are woken; more than half of the last user's waiters find no inotify
+    // instance left, and look by themselves.
     let user = |at: u32| FIRST_WAITING_USER + (at / 80).min(WAITING_USERS - 1);
     let waiters: Vec<Running> = (0..1_000)
         .map(|at| {

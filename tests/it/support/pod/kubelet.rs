@@ -2,9 +2,9 @@
 //! again after a fixed back-off as the restart policy says, and a memory of how each life ended.
 //!
 //! One thread looks after a pod, as in a real kubelet: so ends are seen in the order in which they
-//! happened, and containers are started in the order in which they are due. On a machine so busy that
-//! a start takes longer than the back-off nobody would be overtaken in Kubernetes, whose back-off
-//! grows; here a container waits for those that were due a whole back-off before it.
+//! happened, and containers are started in the order in which they are due. On a machine so busy
+//! that a start takes longer than the back-off nobody would be overtaken in Kubernetes, whose
+//! back-off grows; here a container waits for those that were due a whole back-off before it.
 
 use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox};
 use crate::support::signals::send;
@@ -71,8 +71,9 @@ pub struct ContainerSpec {
 }
 
 impl ContainerSpec {
-    /// `exitdir-run -n NAME OPTIONS -- sh -c SCRIPT`. The options are split at spaces. In the script `$exitdir` is
-    /// the binary, `$shared` a directory of the pod, and standard input stays open until the pod is gone.
+    /// `exitdir-run -n NAME OPTIONS -- sh -c SCRIPT`. The options are split at spaces. In the
+    /// script `$exitdir` is the binary, `$shared` a directory of the pod, and standard input stays
+    /// open until the pod is gone.
     pub fn new(name: &str, options: &str, script: impl Into<String>) -> ContainerSpec {
         let options = options.split_whitespace().map(str::to_owned).collect();
         ContainerSpec {
@@ -130,7 +131,8 @@ impl ContainerSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerRun {
     pub pid: u32,
-    /// The lives that were going down already before this one was started: the first lines of their tombstones.
+    /// The lives that were going down already before this one was started: the first lines of their
+    /// tombstones.
     pub terminating: Vec<String>,
     /// When the kubelet saw its end, and the status as a shell would report it.
     pub end: Option<(Instant, i32)>,
@@ -345,7 +347,8 @@ impl Pod {
         self.eventually("all are ready", || self.ready_lives());
     }
 
-    /// Waits until every container runs, is ready, and is still the same at three looks, further apart than the back-off.
+    /// Waits until every container runs, is ready, and is still the same at three looks, further
+    /// apart than the back-off.
     pub fn settle(&self) {
         let mut before = None;
         let mut same = 0;

@@ -1,8 +1,8 @@
 //! A main and the proxy that it needs, for the scenarios.
 //!
-//! In half of the rounds the proxy is a server whose port opens late (`--ready-on tcp:P`), and the first that main does
-//! is to connect to it. In the others, and everywhere else, the command says itself that it is ready
-//! (`--ready-on signal`, `exitdir-signal --ready`).
+//! In half of the rounds the proxy is a server whose port opens late (`--ready-on tcp:P`), and the
+//! first that main does is to connect to it. In the others, and everywhere else, the command says
+//! itself that it is ready (`--ready-on signal`, `exitdir-signal --ready`).
 
 use crate::support::pod::kubelet::{ContainerSpec, Pod};
 use crate::support::pod::scripts::{STOP_MANNERS, StopManner, pause};
@@ -16,7 +16,8 @@ use std::time::Duration;
 pub const JOB_MAIN: &str = "--birth-deps proxy";
 pub const JOB_PROXY: &str = "--death-deps main";
 
-/// Plays a scenario in many rounds, half of them with a proxy that listens, if that is possible here.
+/// Plays a scenario in many rounds, half of them with a proxy that listens, if that is possible
+/// here.
 pub fn rounds_with_a_proxy(scenario: &str, play: impl Fn(&Round, ReadySource) + Sync) {
     let perl = perl_is_here();
     rounds(scenario, |round| {
@@ -30,8 +31,8 @@ pub fn rounds_with_a_proxy(scenario: &str, play: impl Fn(&Round, ReadySource) + 
     });
 }
 
-/// An address of this round alone: this process has its own host of the loopback network, and every round its own
-/// port, below those that the kernel gives to whoever asks for any.
+/// An address of this round alone: this process has its own host of the loopback network, and every
+/// round its own port, below those that the kernel gives to whoever asks for any.
 fn own_address() -> SocketAddrV4 {
     static PORT: AtomicU16 = AtomicU16::new(4000);
     // A process id has at most 22 bits (proc_sys_kernel(5)); 127.0.0.1 is everybody's.

@@ -1,4 +1,5 @@
-//! What the containers of a pod do, in the shell: how they stop, which accidents they have, and how they pass the time.
+//! What the containers of a pod do, in the shell: how they stop, which accidents they have, and how
+//! they pass the time.
 
 use crate::support::pod::kubelet::Pod;
 use crate::support::signals::{KILL, USR1, USR2};

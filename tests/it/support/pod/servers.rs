@@ -1,4 +1,5 @@
-//! Servers in a pod, which become ready when they say so or when their port opens, and who calls them.
+//! Servers in a pod, which become ready when they say so or when their port opens, and who calls
+//! them.
 
 use crate::support::pod::scripts::{Accident, SERVE, StopManner, becomes_ready, pause, traps};
 use crate::support::random_rounds::{BEFORE_RESCAN, Round};
@@ -24,7 +25,8 @@ impl ReadySource {
         }
     }
 
-    /// How long a server takes to become ready. A port is tried every second: some are missed twice.
+    /// How long a server takes to become ready. A port is tried every second: some are missed
+    /// twice.
     pub fn after(self, round: &Round) -> Duration {
         match self {
             ReadySource::Start => Duration::ZERO,
@@ -57,7 +59,8 @@ impl ReadySource {
     }
 }
 
-/// A server: ready after some time, then serves until it is stopped. `wait` is what lets a trap run at once.
+/// A server: ready after some time, then serves until it is stopped. `wait` is what lets a trap run
+/// at once.
 fn server(name: &str, ready_after: Duration, manner: StopManner, takes: Duration) -> String {
     let traps = traps(manner, takes);
     format!("{traps}{}{SERVE}", becomes_ready(name, ready_after))
@@ -73,7 +76,8 @@ const LISTEN: &str = r#"
     listen $door, SOMAXCONN or die "listen: $!";
 "#;
 
-/// Answers every call until the pod is gone, which ends standard input, or for `$limit` after the first call.
+/// Answers every call until the pod is gone, which ends standard input, or for `$limit` after the
+/// first call.
 const ANSWER: &str = r#"
     my ($watched, $lasts) = "";
     vec($watched, fileno $_, 1) = 1 for *STDIN, $door;
@@ -87,8 +91,8 @@ const ANSWER: &str = r#"
     }
 "#;
 
-/// Like [`server`], with a port: in perl, which every Debian has, since no shell can listen. It is CMD itself, so
-/// that the port is free when CMD has ended.
+/// Like [`server`], with a port: in perl, which every Debian has, since no shell can listen. It is
+/// CMD itself, so that the port is free when CMD has ended.
 pub fn tcp_server(
     address: SocketAddrV4,
     opens_after: Duration,
@@ -132,8 +136,9 @@ pub fn call(address: SocketAddrV4) -> String {
     )
 }
 
-/// Whoever was born on a proxy that is ready is not refused. What excuses a refusal is that the proxy has gone down
-/// since: because it is being stopped, which it says first, or by an accident, for which main is stopped too.
+/// Whoever was born on a proxy that is ready is not refused. What excuses a refusal is that the
+/// proxy has gone down since: because it is being stopped, which it says first, or by an accident,
+/// for which main is stopped too.
 fn first_call(address: SocketAddrV4) -> String {
     let unexcused = format!("{{ {}; exit 77; }}", pause(BEFORE_RESCAN));
     let stopped = "grep -q \"^Cause: \" \"$EXIT_DIR/proxy\"";
