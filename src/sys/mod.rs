@@ -15,7 +15,6 @@ pub(crate) mod poll;
 pub(crate) mod process;
 #[cfg(feature = "cli")]
 pub(crate) mod random;
-#[cfg(feature = "cli")]
 mod raw;
 #[cfg(feature = "cli")]
 pub(crate) mod signals;
