@@ -1,5 +1,6 @@
-//! Restarts in place: one life goes on while its command comes and goes. When and how often that is, what its
-//! tombstone says of it, what followers make of it, and a command that cannot be executed any more.
+//! Restarts in place: one life goes on while its command ends and is started again. When and how
+//! often that happens, what the tombstone says meanwhile, what followers see of it, and a command
+//! that cannot be executed any more.
 
 use crate::support::inspect::{await_any_sleep, await_sleep};
 use crate::support::namespaces::{NO_INSTANCES, with_less_inotify};
@@ -38,7 +39,7 @@ fn a_command_is_restarted_as_restart_and_its_limit_say() {
             "exitdir-run: sh was ended by KILL: restarting it in 1s\n",
         ),
         Case("--restart on-failure -e 3", FAIL, 0, 1, ""),
-        // What it exited with, not what that counts as.
+        // The line says the status itself, which `-e` turns into a success.
         Case("--restart always --restart-limit 1 -e 3", FAIL, 0, 2, ONCE),
         Case("--restart on-failure --restart-limit 0", FAIL, 3, 1, ""),
         Case("--restart always --restart-limit 0", SUCCEED, 0, 1, ""),
@@ -57,7 +58,7 @@ fn a_command_is_restarted_as_restart_and_its_limit_say() {
             2,
             "exitdir-run: sh exited with 0: restarting it in 1s\n",
         ),
-        // The limit counts restarts, and the last status is the one that is left.
+        // The limit counts restarts, and the last status remains.
         Case(
             "--restart always --restart-limit 1",
             "echo $$ >>\"$mark\"; exit $(wc -l <\"$mark\")",
@@ -99,7 +100,7 @@ fn a_command_is_restarted_as_restart_and_its_limit_say() {
 }
 
 #[test]
-fn with_exit_only_restarts_leave_nothing_until_the_end() {
+fn with_exit_only_a_restart_writes_nothing_and_only_the_end_is_recorded() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).unwrap();
     let script = "echo $$ >>\"$mark\"; ls -A \"$EXIT_DIR\"; echo .; exit 3";
@@ -144,13 +145,13 @@ fn one_life_goes_on_through_restarts_and_is_ready_only_while_its_command_runs() 
         assert!(sandbox.holds("x:ready"));
         let inode = || std::fs::metadata(sandbox.dir().join("x")).unwrap().ino();
         let before = inode();
-        // A file that somebody holds open is there until he closes it, and its number is nobody else's.
+        // As long as the old file is held open, no other file can have its inode number.
         let held = File::open(sandbox.dir().join("x")).unwrap();
         kill_command(&sandbox);
         await_down(&sandbox, count);
         assert_one_life();
         assert_ne!(inode(), before);
-        // On a machine so busy that the delay is over by now there is nothing to be seen.
+        // On a busy machine the back-off can be over by now, and the command runs again.
         let ready = sandbox.holds("x:ready");
         let table = sandbox.applet("status").finish().stdout;
         if starts(&sandbox).len() == count {
@@ -172,13 +173,13 @@ fn one_life_goes_on_through_restarts_and_is_ready_only_while_its_command_runs() 
 }
 
 #[test]
-fn a_dependent_is_born_when_the_command_is_back() {
+fn a_dependent_is_started_when_the_command_has_been_restarted() {
     let sandbox = Sandbox::new();
     let _run = life(&sandbox, "--restart always", SERVE).start();
     await_up(&sandbox, 1);
     kill_command(&sandbox);
     await_down(&sandbox, 1);
-    // It is ready before it has left its mark.
+    // The life can be ready before its command has left the mark.
     let note = "\"$exitdir\" wait x:ready -t 0 || exit; until test $(wc -l <\"$mark\") -eq 2; do sleep 0.01; done";
     let mut dependent = sandbox.run(["--birth-deps", "x", "--", "sh", "-c", note]);
     with_variables(&sandbox, &mut dependent);
@@ -191,21 +192,26 @@ fn a_dependent_is_born_when_the_command_is_back() {
 /// Lives that are restarted side by side: dozens of restarts in three seconds.
 const FOLLOWED: usize = 16;
 
-/// The conditions of the crowd.
+/// The conditions about all of these lives.
 fn followed(state: &str) -> Vec<String> {
     (0..FOLLOWED).map(|at| format!("x{at}{state}")).collect()
 }
 
-/// Follows the crowd in one way, and ends when it is told of a death.
+/// A process that follows these lives in one way, and ends when it sees a death.
 struct FollowerCase {
     what: String,
     process: Running,
-    /// What it says and exits with when the first of the crowd was killed.
+    /// Its status and output after the supervisor of the first life was killed.
     expected: (i32, &'static str),
 }
 
-fn follower(sandbox: &Sandbox, sees: bool, words: &[&str], conditions: &[String]) -> FollowerCase {
-    let mut command = if sees {
+fn follower(
+    sandbox: &Sandbox,
+    has_inotify: bool,
+    words: &[&str],
+    conditions: &[String],
+) -> FollowerCase {
+    let mut command = if has_inotify {
         sandbox.command(binary())
     } else {
         with_less_inotify(sandbox, NO_INSTANCES, &binary()).unwrap()
@@ -230,23 +236,24 @@ fn all_followers(sandbox: &Sandbox) -> Vec<FollowerCase> {
     let can_lose_inotify = with_less_inotify(sandbox, NO_INSTANCES, &binary()).is_some();
     let any = [":died".to_owned()];
     let kinds = [true, false];
-    let kinds = kinds.into_iter().filter(|sees| *sees || can_lose_inotify);
+    let kinds = kinds
+        .into_iter()
+        .filter(|has_inotify| *has_inotify || can_lose_inotify);
     kinds
-        .flat_map(|sees| {
+        .flat_map(|has_inotify| {
             [
-                follower(sandbox, sees, &["wait", "--any"], &followed("")),
-                follower(sandbox, sees, &["wait", "--any"], &followed(":lost")),
-                follower(sandbox, sees, &["wait"], &any),
-                follower(sandbox, sees, &["run"], &followed("")),
-                follower(sandbox, sees, &["run"], &any),
+                follower(sandbox, has_inotify, &["wait", "--any"], &followed("")),
+                follower(sandbox, has_inotify, &["wait", "--any"], &followed(":lost")),
+                follower(sandbox, has_inotify, &["wait"], &any),
+                follower(sandbox, has_inotify, &["run"], &followed("")),
+                follower(sandbox, has_inotify, &["run"], &any),
             ]
         })
         .collect()
 }
 
 #[test]
-fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_supervisor_is_killed()
-{
+fn a_restart_in_place_is_no_death_for_followers_and_a_killed_supervisor_is_one() {
     let sandbox = Sandbox::new();
     let mark = |at: usize| sandbox.path(&format!("mark{at}"));
     let count = |at: usize| {
@@ -271,7 +278,7 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
     followers
         .iter()
         .for_each(|one| await_any_sleep(&one.process));
-    // One that looks late: it holds files that are not there any more.
+    // A follower that is stopped meanwhile: it holds files open that have been replaced.
     let late = follower(&sandbox, true, &["wait", "--any"], &followed(""));
     await_sleep(&late.process);
     late.process.send(STOP);
@@ -284,7 +291,7 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
     late.process.send(CONT);
     let mut followers = followers;
     for one in &mut followers {
-        assert!(one.process.is_running(), "told of a restart: {}", one.what);
+        assert!(one.process.is_running(), "ended by a restart: {}", one.what);
     }
     lives[0].send(KILL);
     for FollowerCase {
@@ -303,13 +310,15 @@ fn followers_are_not_told_of_restarts_in_place_and_are_told_at_once_when_the_sup
     }
     for life in lives.drain(1..) {
         life.send(TERM);
-        assert_eq!(life.end().status, 143);
+        let status = life.end().status;
+        // 3 if the command had just ended by itself when the TERM came.
+        assert!([143, 3].contains(&status), "{status}");
     }
 }
 
 // ---------------------------------------------------------------- a command that cannot be executed
 
-/// A program that marks its start, takes itself away, and fails.
+/// A program that marks its start, removes itself or its permissions, and fails.
 fn vanishing_program(sandbox: &Sandbox) -> std::path::PathBuf {
     sandbox.program(
         "program",
@@ -327,7 +336,7 @@ fn run_vanishing(sandbox: &Sandbox, options: &[&str]) -> Command {
 }
 
 #[test]
-fn a_command_that_is_away_at_a_restart_is_tried_again_until_it_is_back() {
+fn a_command_whose_file_is_missing_at_a_restart_is_tried_again_until_it_is_there() {
     let sandbox = Sandbox::new();
     let run = with_log(&sandbox, run_vanishing(&sandbox, &[]));
     let program = sandbox.path("program");
@@ -344,13 +353,21 @@ fn a_command_that_is_away_at_a_restart_is_tried_again_until_it_is_back() {
         .arg(&program);
     assert!(copy.status().unwrap().success());
     assert_eq!(run.end().status, 0);
-    assert_eq!(log(&sandbox), message);
+    let log = log(&sandbox);
+    let later = log.strip_prefix(&message);
+    let later = later.unwrap_or_else(|| panic!("{log}"));
+    // On a busy machine it is tried more than once before the file is there.
+    let cannot = format!(
+        "exitdir-run: cannot run {}: No such file",
+        program.display()
+    );
+    assert!(later.lines().all(|line| line.starts_with(&cannot)), "{log}");
     assert_eq!(starts(&sandbox).len(), 2);
     assert_once(&sandbox.tombstone("x"));
 }
 
 #[test]
-fn a_command_that_stays_away_uses_up_the_limit_and_its_status_is_that_of_the_last_try() {
+fn failed_tries_to_execute_the_command_count_towards_the_limit_and_the_last_one_sets_the_status() {
     let cases = [
         ("", 127, "No such file or directory"),
         ("yes", 126, "Permission denied"),

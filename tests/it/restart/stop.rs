@@ -1,23 +1,23 @@
-//! What ends a life whose command is restarted in place: a stop during the back-off and one while the command runs,
-//! and what is no stop at all.
+//! What ends a life whose command is restarted in place: a stop during the back-off, a stop while
+//! the command runs, and what does not count as a stop.
 
 use crate::support::parallel::{WORKERS, for_each};
 use crate::support::restart_life::{
     FAIL, SERVE, assert_once, await_down, await_log, await_up, kill_command, life, log, starts,
-    with_log,
+    while_down, with_log,
 };
-use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start};
 use crate::support::signals::{HUP, INT, QUIT, TERM, USR1, send};
 
 #[test]
-fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
+fn a_stop_during_the_back_off_ends_the_life_without_another_start() {
     struct Case(&'static str, &'static str, i32, &'static str);
     let cases = [
         Case("", "kill -TERM", 143, "interrupted"),
         Case("", "kill -INT", 130, "interrupted"),
         Case("", "kill -QUIT", 131, "interrupted"),
         Case("", "kill -HUP", 129, "interrupted"),
-        // What the command would get for it is another matter.
+        // A rewrite concerns only what the command gets.
         Case("--rewrite TERM:0", "kill -TERM", 143, "interrupted"),
         Case("--death-deps y", "y 0", 0, "stopped"),
         Case("--death-deps y", "y 4", 143, "stopped"),
@@ -29,24 +29,17 @@ fn a_stop_during_the_back_off_ends_it_and_nothing_is_started_again() {
         let sandbox = Sandbox::new();
         let mut y = sandbox.run(["-n", "y", "--", "sleep", "60"]).start();
         sandbox.await_key("y", "Ready");
-        let mut run = life(&sandbox, &format!("--restart always {options}"), FAIL).start();
+        let run = life(&sandbox, &format!("--restart always {options}"), FAIL).start();
         await_down(&sandbox, 1);
-        match action.strip_prefix("kill -") {
+        let count = while_down(&run, &sandbox, || match action.strip_prefix("kill -") {
             Some(name) => send_named(&run, name),
-            None => assert_eq!(
-                sandbox
-                    .signal(["-c", action.strip_prefix("y ").unwrap(), "y"])
-                    .finish()
-                    .status,
-                0
-            ),
-        }
+            None => sandbox.record_death("y", action.strip_prefix("y ").unwrap()),
+        });
         let context = format!("{options:?} {action:?}");
-        wait_until("the end", || !run.is_running());
-        let text = sandbox.tombstone("x");
         let ended = run.end();
+        let text = sandbox.tombstone("x");
         assert_eq!(ended.status, *status, "{context}: {ended:?}");
-        assert_eq!(starts(&sandbox).len(), 1, "{context}: {ended:?}");
+        assert_eq!(starts(&sandbox).len(), count, "{context}: {ended:?}");
         assert_once(&text);
         let record = format!("\nExitCode: {status}\nReason: {reason}\nDied: ");
         assert!(text.contains(&record), "{context}: {text}");
@@ -72,23 +65,21 @@ fn send_named(process: &Running, name: &str) {
 }
 
 #[test]
-fn any_other_signal_during_the_back_off_is_dropped_and_the_command_comes_back() {
+fn any_other_signal_during_the_back_off_is_dropped_and_the_command_is_started_again() {
     let sandbox = Sandbox::new();
     let run = with_log(&sandbox, life(&sandbox, "-v --restart always", SERVE));
     await_up(&sandbox, 1);
     kill_command(&sandbox);
     await_log(&sandbox, "restarting it in 1s");
-    for name in ["USR1", "USR1"] {
-        send_named(&run, name);
-    }
+    let count = while_down(&run, &sandbox, || send_named(&run, "USR1"));
     await_log(&sandbox, "dropped USR1");
-    await_up(&sandbox, 2);
+    await_up(&sandbox, count + 1);
     run.send(TERM);
     assert_eq!(run.end().status, 143);
 }
 
 #[test]
-fn a_stop_while_the_command_runs_is_not_followed_by_a_restart() {
+fn after_a_stop_of_a_running_command_there_is_no_restart() {
     const OBEYS: &str =
         "trap 'exit 0' TERM INT QUIT USR1; echo $$ >>\"$mark\"; while :; do sleep 0.02; done";
     struct Case(&'static str, &'static str, &'static str, i32);
@@ -112,23 +103,27 @@ fn a_stop_while_the_command_runs_is_not_followed_by_a_restart() {
         let _y = sandbox.run(["-n", "y", "--", "sleep", "60"]).start();
         sandbox.await_key("y", "Ready");
         let run = life(&sandbox, &format!("--restart always {options}"), script).start();
-        await_up(&sandbox, 1);
+        // On a busy machine the timeout can be over before the command has left its mark.
+        let least = if action.is_empty() { 0 } else { 1 };
+        if least == 1 {
+            await_up(&sandbox, 1);
+        }
         match *action {
             "" => {}
-            "y" => assert_eq!(sandbox.signal(["y"]).finish().status, 0),
+            "y" => sandbox.record_death("y", "0"),
             name => send_named(&run, name),
         }
         let ended = run.end();
         let context = format!("{options:?} {action:?} {script:?}: {ended:?}");
         assert_eq!(ended.status, *status, "{context}");
-        assert_eq!(starts(&sandbox).len(), 1, "{context}");
+        assert!((least..=1).contains(&starts(&sandbox).len()), "{context}");
         assert!(!ended.stderr.contains("restarting"), "{context}");
         assert_once(&sandbox.tombstone("x"));
     });
 }
 
 #[test]
-fn a_command_that_did_not_get_the_stop_is_not_restarted_when_it_ends() {
+fn after_a_term_that_is_rewritten_to_nothing_a_command_that_ends_is_not_restarted() {
     let sandbox = Sandbox::new();
     let options = "-v --restart always --rewrite TERM:0";
     let run = with_log(&sandbox, life(&sandbox, options, SERVE));
@@ -142,7 +137,7 @@ fn a_command_that_did_not_get_the_stop_is_not_restarted_when_it_ends() {
 }
 
 #[test]
-fn hup_is_followed_by_a_restart_and_so_is_a_stop_that_did_not_come_through_us() {
+fn a_command_is_restarted_after_a_forwarded_hup_and_after_a_term_that_exitdir_run_did_not_send() {
     let cases = [("HUP", "sh was ended by HUP"), ("", "sh was ended by TERM")];
     for_each(WORKERS, &cases, |(name, said)| {
         let sandbox = Sandbox::new();

@@ -4,8 +4,10 @@
 //! Each restart takes a second at least, so lives are lived side by side. A file `mark` has a line
 //! with the process id for each start of the command.
 
+use crate::support::inspect::stop;
+use crate::support::proc::{ProcStat, children};
 use crate::support::sandbox::{Running, Sandbox, Start, binary, wait_until};
-use crate::support::signals::{KILL, send};
+use crate::support::signals::{CONT, KILL, send, send_if_there};
 use std::fs::File;
 use std::process::Command;
 
@@ -49,10 +51,35 @@ pub fn await_up(sandbox: &Sandbox, count: usize) {
     sandbox.await_key("x", "Ready");
 }
 
-/// Waits until the command, started this often so far, is down, and the tombstone says so.
+/// Waits until the command has ended after its start of this number, and its tombstone has been
+/// replaced. On a busy machine the command may already run again.
 pub fn await_down(sandbox: &Sandbox, count: usize) {
     await_starts(sandbox, count);
-    wait_until("the command is down", || is_down(sandbox));
+    wait_until("the command is down", || {
+        is_down(sandbox) || starts(sandbox).len() > count
+    });
+}
+
+/// Does something during a back-off, however busy the machine is: `exitdir-run` is stopped with a
+/// signal meanwhile. Returns how often the command had been started by then.
+pub fn while_down(run: &Running, sandbox: &Sandbox, action: impl FnOnce()) -> usize {
+    wait_until("exitdir-run is stopped during a back-off", || {
+        stop(run);
+        let running = children(run.pid());
+        if running.is_empty() && !starts(sandbox).is_empty() {
+            return true;
+        }
+        run.send(CONT);
+        // The back-off was over before exitdir-run was stopped. `SERVE` would run on.
+        let serves = |pid: &&i32| ProcStat::of(**pid).is_some_and(|found| found.name == "sleep");
+        let serving = running.iter().find(serves);
+        serving.inspect(|pid| send_if_there(**pid, KILL));
+        false
+    });
+    let count = starts(sandbox).len();
+    action();
+    run.send(CONT);
+    count
 }
 
 pub fn is_down(sandbox: &Sandbox) -> bool {
