@@ -1,4 +1,4 @@
-//! Which condition holds for which life and which text.
+//! Which conditions hold for which lives and for which texts of tombstones.
 
 use crate::support::inspect::{assert_sentence, await_sleep, start_wait};
 use crate::support::proc::descriptors;
@@ -101,7 +101,7 @@ fn every_state_holds_for_the_texts_that_it_describes() {
             "failed died exit=3",
         ),
         ("Unknown: x\nnonsense\n\nBorn: T\nLock: none\n", "born"),
-        // kubexit's, and those of others.
+        // Those of kubexit and of other programs.
         ("Born: T\n", "born ready"),
         ("Born: T\nDied: T\nExitCode: 0\n", "ok died"),
         ("Born: T\nDied: T\nExitCode: 3\n", "failed died exit=3"),
@@ -120,7 +120,7 @@ fn every_state_holds_for_the_texts_that_it_describes() {
 }
 
 #[test]
-fn conditions_without_state_or_name_mean_died_and_anybody_else() {
+fn a_condition_without_a_state_means_died_and_one_without_a_name_any_name_but_ones_own() {
     let sandbox = Sandbox::new();
     write_tombstone(&sandbox, "main", "Born: T\nExitCode: 3\nDied: T\n");
     write_tombstone(&sandbox, "db", "Born: T\n");
@@ -153,7 +153,7 @@ fn conditions_without_state_or_name_mean_died_and_anybody_else() {
 }
 
 #[test]
-fn all_conditions_must_hold_or_with_any_one_of_them() {
+fn all_conditions_must_hold_but_with_any_one_of_them_is_enough() {
     let sandbox = Sandbox::new();
     write_tombstone(&sandbox, "a", "Born: T\nExitCode: 3\nDied: T\n");
     write_tombstone(&sandbox, "b", "Born: T\n");
@@ -188,7 +188,7 @@ fn all_conditions_must_hold_or_with_any_one_of_them() {
 }
 
 #[test]
-fn one_line_says_what_does_not_hold_and_what_is_there_instead() {
+fn a_wait_that_fails_says_in_one_line_which_conditions_do_not_hold_and_why() {
     let sandbox = Sandbox::new();
     let _db = sandbox
         .run(["-n", "db", "--birth-deps", "never", "--", "true"])
@@ -229,7 +229,7 @@ fn one_line_says_what_does_not_hold_and_what_is_there_instead() {
 }
 
 #[test]
-fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
+fn a_condition_that_can_no_longer_hold_ends_the_wait_with_1_unless_it_is_told_to_keep_waiting() {
     let sandbox = Sandbox::new();
     write_tombstone(&sandbox, "main", "Born: T\nExitCode: 3\nDied: T\n");
     for condition in ["main:ok", "main:exit=4", "main:lost"] {
@@ -247,7 +247,7 @@ fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
             "{condition}"
         );
     }
-    // An older corpse may come back.
+    // A life that died before the wait began may be followed by another one.
     for condition in ["main:ready", "main:born", "main:waiting"] {
         assert_eq!(
             sandbox.wait(["-t", "0", condition]).finish().status,
@@ -255,7 +255,7 @@ fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
             "{condition}"
         );
     }
-    let patient = start_wait(&sandbox, &["--keep-waiting", "main:ok"]);
+    let for_success = start_wait(&sandbox, &["--keep-waiting", "main:ok"]);
     let for_ready = start_wait(&sandbox, &["main:ready"]);
     let dying = start_wait(&sandbox, &["db:ready"]);
     let keeping = start_wait(&sandbox, &["db:ready", "--keep-waiting"]);
@@ -272,11 +272,12 @@ fn a_condition_that_can_no_longer_hold_is_1_unless_told_to_keep_waiting() {
     let _db = sandbox.run(["-n", "db", "--", "sleep", "60"]).start();
     assert_eq!(keeping.end().status, 0);
     assert_eq!(sandbox.run(["-n", "main", "--", "true"]).finish().status, 0);
-    assert_eq!(patient.end().status, 0);
+    assert_eq!(for_success.end().status, 0);
     drop(for_ready);
 }
 
-/// Waits until a waiter has seen all that has happened so far: it has nothing to read and sleeps.
+/// Waits until a waiter has seen everything that has happened so far: it has nothing to read and
+/// sleeps.
 fn await_states(waiter: &Running, sandbox: &Sandbox) {
     let held = sandbox.dir().join("db");
     wait_until("the waiter holds the tombstone open", || {

@@ -1,16 +1,17 @@
-//! What comes before, during and instead of what is waited for: signals, directories, inotify.
+//! Events before and during a wait: signals, changes of the directory, a missing inotify.
 
-use crate::support::inspect::{assert_sentence, sleeps, sleeps_in_its_watch, start_wait};
+use crate::support::inspect::{
+    assert_sentence, sleeps, sleeps_in_its_watch, start_wait, while_stopped,
+};
 use crate::support::namespaces::{
     NO_INSTANCES, in_pid_namespace, pid_namespace_is_permitted, with_less_inotify,
 };
 use crate::support::proc::children;
 use crate::support::sandbox::{Sandbox, Start, binary, eventually, wait_until};
-use crate::support::signals::{CONT, STOP};
 use crate::support::tombstones::write_tombstone;
 
 #[test]
-fn a_signal_that_came_before_the_wait_is_not_missed_nor_one_that_comes_later() {
+fn a_wait_ends_for_a_death_that_exitdir_signal_recorded_before_or_after_it_began() {
     let sandbox = Sandbox::new();
     sandbox.signal(["-c", "3", "early"]).finish();
     assert_eq!(sandbox.wait(["-x", "early"]).finish().status, 3);
@@ -32,7 +33,7 @@ fn a_wait_may_begin_before_the_directory_exists() {
 }
 
 #[test]
-fn a_directory_that_goes_away_while_it_is_watched_is_125() {
+fn a_wait_ends_with_125_when_its_directory_is_removed_moved_or_replaced() {
     for (what, then) in [
         ("removed", "rm -r \"$EXIT_DIR\""),
         ("moved", "mv \"$EXIT_DIR\" \"$EXIT_DIR.old\""),
@@ -44,7 +45,7 @@ fn a_directory_that_goes_away_while_it_is_watched_is_125() {
         for holds_one in [false, true] {
             let sandbox = Sandbox::new();
             if holds_one {
-                // Held open by the waiter, it keeps the kernel from saying anything.
+                // The waiter holds it open, and so the kernel does not report the removal.
                 write_tombstone(&sandbox, "main", "Born: T\n");
             }
             let waiter = start_wait(&sandbox, &["--poll", "20ms", "main"]);
@@ -61,7 +62,7 @@ fn a_directory_that_goes_away_while_it_is_watched_is_125() {
 }
 
 #[test]
-fn without_inotify_there_is_one_warning_and_looks_alone() {
+fn without_inotify_a_wait_and_a_run_poll_the_directory_after_one_warning() {
     let sandbox = Sandbox::new();
     if with_less_inotify(&sandbox, NO_INSTANCES, &binary()).is_none() {
         return;
@@ -88,7 +89,7 @@ fn without_inotify_there_is_one_warning_and_looks_alone() {
     sandbox.signal(["-c", "3", "main"]).finish();
     let ended = waiter.end();
     assert_sentence(&ended, "exitdir-wait", 3);
-    // glibc's and musl's words for EMFILE.
+    // The texts of glibc and musl for EMFILE.
     let why = ["Too many open files", "No file descriptors available"];
     assert!(
         ended.stderr.contains("inotify") && why.iter().any(|why| ended.stderr.contains(why)),
@@ -110,7 +111,7 @@ fn without_inotify_there_is_one_warning_and_looks_alone() {
 }
 
 #[test]
-fn a_signal_ends_a_wait_also_as_pid_1() {
+fn a_signal_ends_a_wait_with_128_and_its_number_also_as_pid_1() {
     let sandbox = Sandbox::new();
     for signal in [1, 2, 15] {
         let waiter = start_wait(&sandbox, &["main"]);
@@ -120,7 +121,7 @@ fn a_signal_ends_a_wait_also_as_pid_1() {
     if !pid_namespace_is_permitted() {
         return;
     }
-    // The shell outside the namespace learns its PID 1 from the child that unshare has forked.
+    // The child that unshare has forked is PID 1 of the namespace.
     for (signal, status) in [("TERM", 143), ("INT", 130), ("USR1", 138), ("RTMIN", 162)] {
         let outer = in_pid_namespace(&sandbox, binary())
             .args(["wait", "main"])
@@ -152,7 +153,7 @@ fn a_signal_ends_a_wait_also_as_pid_1() {
 }
 
 #[test]
-fn a_death_is_not_missed_although_the_next_life_began_before_anybody_looked() {
+fn a_wait_sees_a_death_even_if_the_next_life_has_begun_before_it_looks() {
     for end in ["exit 3", "kill -9 $PPID"] {
         let sandbox = Sandbox::new();
         let (reader, writer) = std::io::pipe().unwrap();
@@ -163,12 +164,13 @@ fn a_death_is_not_missed_although_the_next_life_began_before_anybody_looked() {
             .start();
         sandbox.await_key("main", "Ready");
         let waiter = start_wait(&sandbox, &["-x", "--print", "main"]);
-        waiter.send(STOP);
-        drop(writer);
-        main.end();
-        let _next = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();
-        wait_until("the next life is ready", || sandbox.holds("main:ready"));
-        waiter.send(CONT);
+        let mut next = None;
+        while_stopped(&waiter, || {
+            drop(writer);
+            main.end();
+            next = Some(sandbox.run(["-n", "main", "--", "sleep", "60"]).start());
+            wait_until("the next life is ready", || sandbox.holds("main:ready"));
+        });
         let ended = waiter.end();
         let expected = if end == "exit 3" {
             (3, "main failed 3\n")

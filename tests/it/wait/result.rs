@@ -1,4 +1,4 @@
-//! What a wait leaves: its status, its output, and the command that it becomes.
+//! The result of a wait: its status, its output, and the command that it executes.
 
 use crate::support::inspect::{assert_sentence, start_wait};
 use crate::support::sandbox::{Sandbox, Start, binary};
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Write as _;
 
 #[test]
-fn the_exit_code_is_that_of_the_tombstone_that_decided_last() {
+fn with_exit_code_the_status_is_that_of_the_death_which_fulfilled_the_last_condition() {
     let sandbox = Sandbox::new();
     write_tombstone(&sandbox, "a", "Born: T\nExitCode: 3\nDied: T\n");
     write_tombstone(&sandbox, "b", "Born: T\nExitCode: 4\nDied: T\n");
@@ -45,7 +45,7 @@ fn the_exit_code_is_that_of_the_tombstone_that_decided_last() {
 }
 
 #[test]
-fn print_names_state_and_code_of_those_that_decided() {
+fn print_writes_name_state_and_code_of_the_tombstones_that_fulfilled_the_conditions() {
     let sandbox = Sandbox::new();
     write_tombstone(&sandbox, "a", "Born: T\nExitCode: 3\nDied: T\n");
     write_tombstone(&sandbox, "b", "");
@@ -81,7 +81,7 @@ fn print_names_state_and_code_of_those_that_decided() {
 }
 
 #[test]
-fn the_command_replaces_the_process() {
+fn the_command_of_a_wait_replaces_its_process() {
     let sandbox = Sandbox::new();
     write_tombstone(&sandbox, "a", "");
     let script = "echo $$; exec \"$0\" wait a -- sh -c 'echo $$; echo \"$1\"; echo \"$EXIT_DIR\"; cat; exit 6' sh 'two  words'";
@@ -102,7 +102,7 @@ fn the_command_replaces_the_process() {
         ["two  words", &sandbox.dir().to_string_lossy(), "from stdin"]
     );
 
-    // In one process, which may have inherited more.
+    // Both lists are of one process, because it may have inherited other descriptors.
     let script = "ls /proc/self/fd; echo and; exec \"$0\" wait a -- ls /proc/self/fd";
     let ended = sandbox
         .command("sh")
