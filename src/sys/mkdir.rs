@@ -61,9 +61,10 @@ fn clone_child(context: &MkdirContext<'_>) -> io::Result<c_int> {
     // The ABI wants a stack that is aligned to 16 bytes.
     let top = stack.spare_capacity_mut().as_mut_ptr_range().end as usize & !15;
     let argument = std::ptr::from_ref(context).cast_mut().cast::<c_void>();
-    // No signal at its end: SIGCHLD would be about a child that this program does not know. For the
-    // same reason it is reaped only with `__WALL`, and never by a wait for any child.
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
+    // Its own table of descriptors, because valgrind runs no child that shares it and has a stack
+    // of its own. No signal at its end: SIGCHLD would be about a child that this program does not
+    // know. For the same reason it is reaped only with `__WALL`, and never by a wait for any child.
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK;
     // SAFETY: the child runs `child_main` on `stack` while CLONE_VFORK holds this thread here, so
     // that `stack`, `context` and what it points to outlive the child's use of them.
     let pid = unsafe { libc::clone(child_main, top as *mut c_void, flags, argument) };
