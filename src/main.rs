@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 #[allow(unsafe_code)]
-#[cfg(all(target_env = "musl", panic = "abort"))]
+#[cfg(all(target_env = "musl", target_feature = "crt-static", panic = "abort"))]
 #[path = "sys/unwinder.rs"]
 mod unwinder;
 
