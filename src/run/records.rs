@@ -157,20 +157,20 @@ impl<'p> OwnRecord<'p> {
         self.pending.map(|pending| pending.next_try)
     }
 
-    /// Tries again a replacement that failed, if it is time to.
-    ///
-    /// # Errors
-    /// As [`OwnRecord::write`].
-    pub(super) fn retry(&mut self, now: Instant, command_runs: bool) -> Result<(), String> {
+    /// Tries again a replacement that failed, if it is time to. Returns warnings for people.
+    pub(super) fn retry(&mut self, now: Instant, command_runs: bool) -> Vec<String> {
         let Some(pending) = self.pending.filter(|pending| pending.next_try <= now) else {
-            return Ok(());
+            return Vec::new();
         };
         let replaced = self.replace(pending.replacement, command_runs);
-        if pending.is_ready {
-            let ready = self.write(&Record::Ready, command_runs);
-            return replaced.and(ready);
-        }
-        replaced
+        let ready = match pending.is_ready {
+            true => self.write(&Record::Ready, command_runs),
+            false => Ok(()),
+        };
+        [replaced, ready]
+            .into_iter()
+            .filter_map(Result::err)
+            .collect()
     }
 
     /// Writes the death record, into our own tombstone or, with `--exit-only`, into a new one.
