@@ -60,7 +60,8 @@ pub(crate) enum StartFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Remaining {
     Nothing,
-    /// Processes that it started; exitdir is their parent now.
+    /// Processes whose parent is exitdir now. Helper processes of exitdir's own count too, so the
+    /// code that reaps takes them out.
     Descendants,
 }
 

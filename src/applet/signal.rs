@@ -127,7 +127,7 @@ fn probe_and_signal(plan: &SignalPlan, probe: &CommandLine) -> u8 {
 }
 
 fn run_probe(probe: &CommandLine) -> u8 {
-    let inherited = match InheritedSignals::save_and_block(SignalSet::default()) {
+    let inherited = match InheritedSignals::save_and_set_mask(SignalSet::default()) {
         Ok(inherited) => inherited,
         Err(error) => return fail(format!("cannot read the signal mask: {}", describe(&error))),
     };

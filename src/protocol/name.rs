@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nursery_of_every_length_is_a_hidden_file_name_of_its_own() {
+    fn the_staging_name_of_every_length_is_a_hidden_file_name_of_its_own() {
         let mut seen = std::collections::BTreeSet::new();
         for length in 1..=255 {
             let staging = Name::new(&"a".repeat(length)).unwrap().staging_name();

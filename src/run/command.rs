@@ -98,8 +98,9 @@ impl Command {
         reaped
     }
 
-    /// Begins to stop the processes that CMD left behind, with this signal.
-    pub(super) fn stop_descendants(&mut self, signal: Signal) {
+    /// From now on [`Command::signal_descendants`] sends this signal to the processes that CMD left
+    /// behind.
+    pub(super) fn begin_stopping_descendants(&mut self, signal: Signal) {
         if self.descendants.as_ref().map(Descendants::signal) != Some(signal) {
             self.descendants = Some(Descendants::new(signal));
         }

@@ -28,8 +28,8 @@ impl EventLoop<'_> {
             Action::Send(signal) => self.send(signal),
             Action::Pause(signal) => self.command.pause(signal, self.signals),
             Action::SignalDescendants(signal) => {
-                self.command.stop_descendants(signal);
-                answers.extend(self.signal_descendants());
+                self.command.begin_stopping_descendants(signal);
+                answers.extend(self.signal_new_descendants());
             }
             Action::Arm(timer, limit) => self.timers.arm(timer, limit),
             Action::Disarm(timer) => self.timers.disarm(timer),
@@ -74,7 +74,7 @@ impl EventLoop<'_> {
     }
 
     /// Signals the processes that CMD left behind. Those that cannot be found are not waited for.
-    pub(super) fn signal_descendants(&mut self) -> Option<Event> {
+    pub(super) fn signal_new_descendants(&mut self) -> Option<Event> {
         let message = self.command.signal_descendants().err()?;
         self.reporter.warn_once(message);
         Some(Event::NoDescendants)

@@ -119,7 +119,8 @@ impl<'p> EventLoop<'p> {
         }
     }
 
-    /// One turn. Every source is polled, whatever has woken the loop: a wake-up is only a hint.
+    /// One turn. It polls every source, because a wake-up is only a hint. Only a signal that is
+    /// just forwarded needs no turn: see [`EventLoop::await_signals`].
     fn turn(&mut self) {
         self.turn_began = Instant::now();
         let polls: [fn(&mut Self); 7] = [

@@ -18,13 +18,12 @@ pub(super) struct Peers<'p> {
     births: Evaluator,
     /// Names whose last read failed.
     unread: BTreeSet<Name>,
-    /// What went wrong when the watch was armed, until the first poll reports it.
-    fault: Option<WatchFault>,
+    has_death_deps: bool,
+    is_armed: bool,
 }
 
 impl<'p> Peers<'p> {
-    /// Watches the peers from now on, so that the first poll misses nothing. `None` without
-    /// dependencies.
+    /// `None` without dependencies.
     pub(super) fn new(
         dir: &'p ExitDir,
         own: Option<&Name>,
@@ -38,8 +37,6 @@ impl<'p> Peers<'p> {
             .filter_map(|condition| condition.name.clone())
             .collect();
         let all_names = conditions().any(|condition| condition.name.is_none());
-        let mut tracker = Tracker::new(&names, all_names, own, poll);
-        let fault = tracker.arm(dir);
         // Birth dependencies never become impossible, because containers are restarted.
         let terms = Terms {
             mode: Mode::All,
@@ -48,11 +45,12 @@ impl<'p> Peers<'p> {
         };
         Some(Peers {
             dir,
-            tracker,
+            tracker: Tracker::new(&names, all_names, own, poll),
             deaths: DeathDeps::new(death_deps, birth_deps, own),
             births: Evaluator::new(birth_deps, terms, own),
             unread: BTreeSet::new(),
-            fault,
+            has_death_deps: !death_deps.is_empty(),
+            is_armed: false,
         })
     }
 
@@ -79,9 +77,32 @@ impl<'p> Peers<'p> {
 
     /// Reads the tombstones that may have changed, and those that they name as causes.
     pub(super) fn poll(&mut self) -> ScanResult {
-        let mut all = self.tracker.scan(self.dir);
-        all.fault = self.fault.take().or(all.fault);
-        self.deaths.observe(&all.observations);
+        let mut result = ScanResult::default();
+        // Before the first scan: a short life of a death dependency is not missed.
+        if self.has_death_deps {
+            self.arm(&mut result.faults);
+        }
+        self.scan(&mut result);
+        // Birth dependencies that hold with the first scan need no watch.
+        if !self.births_hold() && self.arm(&mut result.faults) {
+            self.scan(&mut result);
+        }
+        result
+    }
+
+    /// Begins to watch. Returns whether it did not watch before: then scan once more.
+    fn arm(&mut self, faults: &mut Vec<WatchFault>) -> bool {
+        if self.is_armed {
+            return false;
+        }
+        self.is_armed = true;
+        faults.extend(self.tracker.arm(self.dir));
+        true
+    }
+
+    fn scan(&mut self, result: &mut ScanResult) {
+        let mut scan = self.tracker.scan(self.dir);
+        self.deaths.observe(&scan.observations);
         let mut known = 0;
         loop {
             let causes: Vec<Name> = self.deaths.causes().cloned().collect();
@@ -92,18 +113,14 @@ impl<'p> Peers<'p> {
             causes.iter().for_each(|cause| self.tracker.add(cause));
             let more = self.tracker.scan(self.dir);
             self.deaths.observe(&more.observations);
-            all.observations.extend(more.observations);
-            all.unread.extend(more.unread);
-            all.errors.extend(more.errors);
-            all.other_errors.extend(more.other_errors);
-            all.fault = all.fault.or(more.fault);
+            scan.append(more);
         }
-        for observation in &all.observations {
+        for observation in &scan.observations {
             self.unread.remove(&observation.name);
         }
-        self.unread.extend(all.unread.iter().cloned());
-        self.deaths.evaluate(&all.observations, &all.unread);
-        self.births.observe(&all.observations);
-        all
+        self.unread.extend(scan.unread.iter().cloned());
+        self.deaths.evaluate(&scan.observations, &scan.unread);
+        self.births.observe(&scan.observations);
+        result.append(scan);
     }
 }

@@ -82,7 +82,7 @@ impl EventLoop<'_> {
         }
         if self.command.note_remaining(reaped.remaining) {
             self.dispatch(Event::NoDescendants);
-        } else if let Some(event) = self.signal_descendants() {
+        } else if let Some(event) = self.signal_new_descendants() {
             // The children of those that have just ended are ours now.
             self.dispatch(event);
         }
@@ -185,7 +185,7 @@ impl EventLoop<'_> {
 
     pub(super) fn retry_replacement(&mut self) {
         let is_running = self.command.is_running();
-        if let Err(warning) = self.record.retry(self.turn_began, is_running) {
+        for warning in self.record.retry(self.turn_began, is_running) {
             self.reporter.warn_once(warning);
         }
     }

@@ -96,7 +96,7 @@ impl<'p> Reporter<'p> {
 
     /// Reports what went wrong in a poll of the peers.
     pub(super) fn report_faults(&mut self, scan: ScanResult) {
-        if let Some(fault) = scan.fault {
+        for fault in scan.faults {
             self.report_watch_fault(fault);
         }
         for error in scan.errors.into_iter().chain(scan.other_errors) {

@@ -3,7 +3,7 @@
 //! Entries that are not regular files are never tombstones; they are skipped here, for every
 //! caller. A process that holds a lock on a file must not close another descriptor of that file,
 //! because the kernel would drop the lock (fcntl(2)). [`ExitDir::guard`] remembers such a file, and
-//! nothing opens it again.
+//! no read opens it again.
 
 use crate::error::Error;
 use crate::protocol::name::Name;

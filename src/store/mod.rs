@@ -1,4 +1,5 @@
-//! Reading and writing the exit directory. Nothing here waits for a change.
+//! Reading and writing the exit directory. Nothing here waits for a change of a
+//! state. What waits for a lock, or for a record that is just being written, has a timeout.
 
 pub(crate) mod announce;
 pub(crate) mod append;

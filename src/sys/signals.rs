@@ -33,7 +33,7 @@ impl Signals {
     /// Blocks every signal, so that none is lost from here on.
     pub(crate) fn block() -> io::Result<Signals> {
         Ok(Signals {
-            inherited: InheritedSignals::save_and_block(SignalSet::ALL)?,
+            inherited: InheritedSignals::save_and_set_mask(SignalSet::ALL)?,
             fd: raw::signalfd()?,
             pid: getpid().as_raw_pid().unsigned_abs(),
         })

@@ -59,7 +59,7 @@ pub(crate) struct InheritedSignals {
 impl InheritedSignals {
     /// Notes the inherited state, then blocks exactly the signals in `blocked` and makes children
     /// waitable: the kernel itself reaps the children of a process that ignores `CHLD`.
-    pub(crate) fn save_and_block(blocked: SignalSet) -> io::Result<InheritedSignals> {
+    pub(crate) fn save_and_set_mask(blocked: SignalSet) -> io::Result<InheritedSignals> {
         raw::set_mask(blocked)?;
         let mask = SignalSet::from_bits(INHERITED_MASK.load(Ordering::Relaxed));
         let child_ignored = is_ignored(Signal::CHLD);

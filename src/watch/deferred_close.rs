@@ -1,4 +1,4 @@
-//! Leaves it to the kernel to close an inotify descriptor some time after the process has ended.
+//! Leaves it to the kernel to close an inotify descriptor at some later time.
 
 use super::inotify::Inotify;
 use rustix::io::Errno;
@@ -11,14 +11,14 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// Keeps an inotify descriptor open until the kernel's collector closes it.
 ///
-/// To close a descriptor that has a watch takes the kernel milliseconds (SRCU), and a process that
-/// waits for our end would wait for that too.
+/// To close a descriptor that has a watch takes the kernel milliseconds (SRCU). A process that
+/// waits for our end would wait for that too, and an event loop must not stand still for it.
 ///
 /// It is a socket pair, in which a message to one end carries that same end and the inotify
 /// descriptor. Once the process has closed its own descriptors, only this cycle holds them, and the
-/// kernel's collector closes them later (unix(7)). Make it at the end and only where a process
-/// waits for the end: the collector is slow, and until it comes the descriptor counts against the
-/// user's limit of inotify instances.
+/// kernel's collector closes them later (unix(7)). Make it just before the descriptor is dropped,
+/// and only where nothing may wait: the collector is slow, and until it comes the descriptor counts
+/// against the user's limit of inotify instances.
 #[derive(Debug)]
 pub(crate) struct DeferredClose {
     _receiver: OwnedFd,

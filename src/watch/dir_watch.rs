@@ -114,7 +114,7 @@ impl DirWatch {
     }
 
     /// The next [`DirWatch::take_changes`] asks for a scan of everything.
-    pub(crate) fn scan_everything(&mut self) {
+    pub(crate) fn request_full_scan(&mut self) {
         self.scan_everything = true;
     }
 

@@ -29,7 +29,19 @@ pub(crate) struct ScanResult {
     pub(crate) errors: Vec<Error>,
     /// Errors for other entries of the directory.
     pub(crate) other_errors: Vec<Error>,
-    pub(crate) fault: Option<WatchFault>,
+    /// In the order in which they happened.
+    pub(crate) faults: Vec<WatchFault>,
+}
+
+impl ScanResult {
+    /// Adds what a later scan found.
+    pub(crate) fn append(&mut self, later: ScanResult) {
+        self.observations.extend(later.observations);
+        self.unread.extend(later.unread);
+        self.errors.extend(later.errors);
+        self.other_errors.extend(later.other_errors);
+        self.faults.extend(later.faults);
+    }
 }
 
 /// Tracks the lives of some names, or of all but one.
@@ -87,7 +99,7 @@ impl Tracker {
     /// kernel reports every change.
     pub(crate) fn invalidate_before(&mut self, moment: Instant) {
         if !self.watch.reports_everything() && self.scanned.is_none_or(|at| at < moment) {
-            self.watch.scan_everything();
+            self.watch.request_full_scan();
         }
     }
 
@@ -122,22 +134,18 @@ impl Tracker {
     pub(crate) fn scan(&mut self, dir: &ExitDir) -> ScanResult {
         let (timer, began) = (CpuTimer::start(), Instant::now());
         let (changes, fault) = self.watch.take_changes(dir, began);
-        let mut result = ScanResult {
-            fault,
-            ..ScanResult::default()
-        };
+        let mut result = ScanResult::default();
+        result.faults.extend(fault);
         let mut due = self.due(dir, &changes, began, &mut result.errors);
         if result.errors.iter().any(Error::is_shortage_of_descriptors)
             && let Some(fault) = self.watch.give_up_inotify(dir)
         {
-            result = ScanResult {
-                fault: result.fault.or(Some(fault)),
-                ..ScanResult::default()
-            };
+            result.errors.clear();
+            result.faults.push(fault);
             due = self.due(dir, &changes, began, &mut result.errors);
         }
         for name in due {
-            match self.scan_name(dir, &name, &changes, &mut result.fault) {
+            match self.scan_name(dir, &name, &changes, &mut result.faults) {
                 Ok(observation) => result.observations.push(observation),
                 Err(error) => self.note_unread(name, error, &mut result),
             }
@@ -156,7 +164,7 @@ impl Tracker {
         dir: &ExitDir,
         name: &Name,
         changes: &DirChanges,
-        fault: &mut Option<WatchFault>,
+        faults: &mut Vec<WatchFault>,
     ) -> Result<Observation, Error> {
         let observed = self.observe(dir, name, changes);
         if observed
@@ -164,7 +172,7 @@ impl Tracker {
             .is_err_and(Error::is_shortage_of_descriptors)
             && let Some(no_inotify) = self.watch.give_up_inotify(dir)
         {
-            *fault = fault.or(Some(no_inotify));
+            faults.push(no_inotify);
             return self.observe(dir, name, changes);
         }
         observed

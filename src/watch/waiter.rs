@@ -65,16 +65,22 @@ impl Waiter {
     /// [`Error::DirectoryGone`].
     pub(super) fn arm(&mut self, dir: &ExitDir) -> Result<(), Error> {
         let fault = self.tracker.arm(dir);
-        self.note_fault(dir, fault)
+        self.note_faults(dir, fault)
     }
 
-    fn note_fault(&mut self, dir: &ExitDir, fault: Option<WatchFault>) -> Result<(), Error> {
-        match fault {
-            Some(WatchFault::DirectoryGone) => {
-                return Err(Error::DirectoryGone(dir.path().to_owned()));
+    fn note_faults(
+        &mut self,
+        dir: &ExitDir,
+        faults: impl IntoIterator<Item = WatchFault>,
+    ) -> Result<(), Error> {
+        for fault in faults {
+            match fault {
+                WatchFault::DirectoryGone => {
+                    return Err(Error::DirectoryGone(dir.path().to_owned()));
+                }
+                WatchFault::NoInotify(errno) => self.warn(dir_watch::no_inotify(errno)),
+                WatchFault::DirectoryBack => {}
             }
-            Some(WatchFault::NoInotify(errno)) => self.warn(dir_watch::no_inotify(errno)),
-            Some(WatchFault::DirectoryBack) | None => {}
         }
         Ok(())
     }
@@ -95,10 +101,10 @@ impl Waiter {
             observations,
             errors,
             other_errors,
-            fault,
+            faults,
             unread: _, // each has an error
         } = self.tracker.scan(dir);
-        self.note_fault(dir, fault)?;
+        self.note_faults(dir, faults)?;
         if let Some(error) = errors.into_iter().next() {
             return Err(error);
         }

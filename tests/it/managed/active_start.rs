@@ -68,17 +68,21 @@ fn a_command_starts_when_its_file_and_its_dependency_exist_in_any_order() {
 
 #[test]
 fn a_dependency_that_died_while_inactive_is_waited_for() {
-    // It held when CMD was inactive, and is over when it is activated: with a watch on the exit
-    // directory, and where the dependency is polled, so that what is known of it is old.
-    for polled in [false, true] {
+    // It held when CMD was inactive, and is over when CMD is activated. Without a death dependency
+    // it is not watched, because it held with the first scan.
+    for (polled, more) in [
+        (false, ""),
+        (false, "--death-deps other"),
+        (true, "--death-deps other"),
+    ] {
         for pause in [0, 50] {
             let sandbox = Sandbox::new();
             let Some(run) = supervisor(&sandbox, polled) else {
                 return;
             };
             sandbox.signal(["--ready", "dep"]).finish();
-            let options = "-n x --active-while a --birth-deps dep";
-            let app = ActiveApp::of(sandbox, run, options, SERVE);
+            let options = format!("-n x --active-while a --birth-deps dep {more}");
+            let app = ActiveApp::of(sandbox, run, &options, SERVE);
             app.await_inactive();
             // None is wrong; the longer one is harder.
             std::thread::sleep(Duration::from_millis(pause));

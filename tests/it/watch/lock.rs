@@ -324,17 +324,17 @@ fn a_half_written_tombstone_of_a_crash_is_adopted() {
     for what in ["garbage", "unreadable", "fifo", "symlink", "socket"] {
         let sandbox = Sandbox::new();
         std::fs::create_dir(sandbox.dir()).unwrap();
-        let nursery = sandbox.dir().join(".main.new");
+        let staging = sandbox.dir().join(".main.new");
         std::fs::write(sandbox.path("target"), "precious\n").unwrap();
         match what {
-            "fifo" => rustix::fs::mkfifoat(rustix::fs::CWD, &nursery, 0o666.into()).unwrap(),
-            "symlink" => std::os::unix::fs::symlink(sandbox.path("target"), &nursery).unwrap(),
-            "socket" => drop(std::os::unix::net::UnixListener::bind(&nursery).unwrap()),
-            _ => std::fs::write(&nursery, "Died: \"half\"\n".repeat(5000)).unwrap(),
+            "fifo" => rustix::fs::mkfifoat(rustix::fs::CWD, &staging, 0o666.into()).unwrap(),
+            "symlink" => std::os::unix::fs::symlink(sandbox.path("target"), &staging).unwrap(),
+            "socket" => drop(std::os::unix::net::UnixListener::bind(&staging).unwrap()),
+            _ => std::fs::write(&staging, "Died: \"half\"\n".repeat(5000)).unwrap(),
         }
         if what == "unreadable" {
             std::fs::set_permissions(
-                &nursery,
+                &staging,
                 std::os::unix::fs::PermissionsExt::from_mode(0o000),
             )
             .unwrap();
