@@ -38,6 +38,31 @@ fn check_options(page: &str, expected: &[(String, String)], path: &str) {
     }
 }
 
+/// The sources of `--ready-on`, which stand in four places.
+#[test]
+fn the_pages_and_the_error_name_the_same_sources_of_readiness() {
+    let help = help("run").replace('\n', " ");
+    let sources = listed(&between(&help, "A SOURCE is ", ". A COND"));
+    assert!(sources.len() > 7, "{sources:?}");
+    let table = first_cells(&between(&page("run"), "| source |", "\n\n"), "\0");
+    let readme = read("README.md").replace('\n', " ").replace('`', "");
+    let readme = between(&readme, "A SOURCE is ", "; see");
+    let bad = ["--ready-on", "?", "--", "true"];
+    let error = Sandbox::new().run(bad).finish().stderr;
+    let error = between(&error, ": expected ", " (see");
+    assert_eq!(table, sources, "docs/exitdir-run.md");
+    assert_eq!(listed(&readme), sources, "README.md");
+    // The sentence leaves out the arguments of a program.
+    let in_error = sources.iter().map(|source| source.replace(" [ARG]...", ""));
+    assert_eq!(listed(&error), in_error.collect::<Vec<_>>(), "the error");
+}
+
+/// The items of "a, b or c".
+fn listed(sentence: &str) -> Vec<String> {
+    let items = sentence.replace(" or ", ", ");
+    items.split(", ").map(str::to_owned).collect()
+}
+
 #[test]
 fn the_variables_that_the_pages_name_are_read_and_no_others() {
     let pages = APPLETS.map(|applet| (applet, page(applet)));
