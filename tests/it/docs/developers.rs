@@ -1,12 +1,12 @@
-//! DESIGN.md names only rooms, files, functions and dependencies that exist.
+//! DESIGN.md and CONTRIBUTING.md name only rooms, files, functions and dependencies that exist.
 
 use super::{between, fenced, is_fence, read};
 use crate::project::layering::{ROOMS, modules, room, rust_files, uses};
 use crate::support::sandbox::repository;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-const PAGES: [&str; 1] = ["DESIGN.md"];
+const PAGES: [&str; 2] = ["DESIGN.md", "CONTRIBUTING.md"];
 /// Constants of the kernel that the pages name and that rustix names differently.
 const FOREIGN_CONSTANTS: [&str; 3] = ["FALLOC_FL_KEEP_SIZE", "RENAME_EXCHANGE", "RWF_NOWAIT"];
 /// A path that begins like this is a path in this repository.
@@ -138,6 +138,17 @@ fn every_dependency_has_its_reason() {
     assert_eq!(found, expected);
 }
 
+#[test]
+fn every_folder_of_tests_has_a_row() {
+    let table = between(&read("CONTRIBUTING.md"), "| folder of `tests/it` |", "\n\n");
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let found: BTreeSet<String> = rows.map(|row| spans(row)[0].clone()).collect();
+    let folders = std::fs::read_dir(repository().join("tests/it")).expect("the tests");
+    let folders = folders.flatten().filter(|entry| entry.path().is_dir());
+    let name = |entry: std::fs::DirEntry| entry.file_name().into_string().expect("UTF-8");
+    assert_eq!(found, folders.map(name).collect());
+}
+
 // --- pages ---
 
 /// The page without fenced blocks, each paragraph and each item of a list as one line.
@@ -211,7 +222,11 @@ struct SourceFile {
 
 impl Sources {
     fn read() -> Sources {
-        let files = all_files().into_iter().map(|path| {
+        let is_source = |path: &PathBuf| {
+            let is_page = path.extension().is_some_and(|ext| ext == "md");
+            !is_page && !path.ends_with("docs/developers.rs")
+        };
+        let files = all_files().into_iter().filter(is_source).map(|path| {
             let text = std::fs::read(&path).expect("readable");
             let text = String::from_utf8_lossy(&text);
             let after_fn = text.split("fn ").skip(1);
@@ -230,6 +245,9 @@ impl Sources {
 
     /// Whether a name exists. Texts that are no names of this code are known.
     fn know(&self, span: &str) -> bool {
+        if span.contains(' ') {
+            return true;
+        }
         if let Some((owner, last)) = span.trim_end_matches("()").rsplit_once("::") {
             let owner = owner.rsplit("::").next().unwrap_or(owner);
             return is_word(owner) && is_word(last) && self.has_member(owner, last);
@@ -297,9 +315,5 @@ fn all_files() -> Vec<PathBuf> {
         let is_file = |path: &PathBuf| path.is_file();
         files.extend(entries.flatten().map(|entry| entry.path()).filter(is_file));
     }
-    let own = Path::new(file!()).file_name().expect("a name");
-    files.retain(|path| {
-        path.file_name() != Some(own) && !PAGES.iter().any(|page| path.ends_with(page))
-    });
     files
 }

@@ -1,8 +1,8 @@
 //! Links, commands, variables and YAML in the pages are valid, and their lines wrap.
 
-use super::{APPLETS, derived_variable, fenced, help, help_lines, is_fence, pages, read};
+use super::{APPLETS, between, derived_variable, fenced, help, help_lines, is_fence, pages, read};
 use crate::support::sandbox::{entries, repository};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use yaml_rust2::YamlLoader;
 
 const WIDTH: usize = 100;
@@ -112,29 +112,60 @@ fn check_yaml(text: &str, path: &str) {
 
 #[test]
 fn links_between_the_pages_lead_somewhere() {
-    for path in pages().into_iter().chain(others()) {
-        let text = read(&path);
-        let links = text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next());
-        for link in links.filter(|link| !link.contains("://")) {
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let target = match file {
-                "" => PathBuf::from(&path),
-                file => Path::new(&path).with_file_name("").join(file),
-            };
-            assert!(repository().join(&target).exists(), "{path}: {link}");
-            let target = read(target.to_str().expect("UTF-8"));
-            let found = anchor.is_empty() || headings(&target).any(|heading| heading == anchor);
-            assert!(found, "{path}: {link}: there is no such heading");
-        }
+    for (path, link, target, anchor) in links() {
+        let exists = repository().join(&target).exists();
+        assert!(exists, "{path}: {link}");
+        let target = read(target.to_str().expect("UTF-8"));
+        let found = anchor.is_empty() || headings(&target).any(|heading| heading == anchor);
+        assert!(found, "{path}: {link}: there is no such heading");
     }
 }
 
+#[test]
+fn the_package_contains_what_the_pages_link_to() {
+    let manifest = read("Cargo.toml");
+    let included = between(&manifest, "\ninclude = [", "]");
+    let included: Vec<&str> = included.split('"').skip(1).step_by(2).collect();
+    for (path, link, target, _) in links() {
+        let target = Path::new("/").join(target);
+        let is_included = included.iter().any(|entry| target.starts_with(entry));
+        assert!(is_included, "{path}: {link}: not in Cargo.toml's include");
+    }
+}
+
+/// The links inside the repository: the page, the link, the file that it leads to, its anchor.
+fn links() -> Vec<(String, String, PathBuf, String)> {
+    let mut links = Vec::new();
+    for path in pages().into_iter().chain(others()) {
+        let text = read(&path);
+        let found = text.split("](").skip(1);
+        let found = found.filter_map(|rest| rest.split(')').next());
+        for link in found.filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => PathBuf::from(&path),
+                file => resolved(&Path::new(&path).with_file_name("").join(file)),
+            };
+            links.push((path.clone(), link.to_owned(), target, anchor.to_owned()));
+        }
+    }
+    links
+}
+
+/// The path without `..`.
+fn resolved(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut so_far, part| {
+        match part {
+            Component::ParentDir => drop(so_far.pop()),
+            part => so_far.push(part),
+        }
+        so_far
+    })
+}
+
 /// Other texts with the same form.
-fn others() -> [String; 2] {
-    ["CHANGELOG.md", "DESIGN.md"].map(str::to_owned)
+fn others() -> [String; 3] {
+    ["CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md"].map(str::to_owned)
 }
 
 fn manifests() -> Vec<String> {
