@@ -28,7 +28,7 @@ fn commands(sandbox: &Sandbox) -> [(OsString, i32); 7] {
 
 #[test]
 fn a_command_that_cannot_be_executed_exits_126_or_127_and_is_recorded_dead() {
-    // Without directories that this user may not enter, where the program could be for all we know.
+    // Without directories that this user may not enter: the program could be there.
     let path = "/usr/bin:/bin";
     for at in 0..7 {
         let sandbox = Sandbox::new();

@@ -7,7 +7,7 @@ use crate::support::sandbox::{Sandbox, Start, binary, words};
 use crate::support::users::{as_nobody, installed, nobody_is_permitted, set_mode};
 use std::process::Command;
 
-/// One call of each applet that uses the directory; `run` would tell by its output that CMD was
+/// One call of each applet that uses the directory; the output of `run` would show that CMD was
 /// started.
 const USES: [&str; 4] = [
     "wait -t 0 main",
@@ -35,7 +35,7 @@ fn a_file_in_place_of_the_directory_is_one_sentence_and_125() {
         ("file", "Not a directory"),
         ("file/below", "Not a directory"),
         ("fifo", "Not a directory"),
-        // What glibc's words and musl's have in common.
+        // The common part of the texts of glibc and musl.
         ("loop", "ymbolic link"),
         (&long, "too long"),
     ];
@@ -113,7 +113,7 @@ fn a_directory_without_permission_is_one_sentence_and_125() {
     assert_eq!(
         nobody("wait -t 0 main", "readable").finish().status,
         124,
-        "who only reads needs no more"
+        "a reader needs no more"
     );
     assert_refused(
         &mut nobody("wait main", "readable/new"),
@@ -154,8 +154,7 @@ fn a_directory_in_which_nothing_can_be_created_is_one_sentence_and_125() {
         "signal -r main",
         "run -n main -- echo started",
     ] {
-        // The working directory is there and has been removed; nobody can create anything in it, or
-        // in proc.
+        // The working directory has been removed; nothing can be created in it, or in /proc.
         let removed = "mkdir gone && cd gone && rmdir ../gone && exec \"$@\"";
         let mut inside = sandbox.command("sh");
         inside

@@ -1,4 +1,4 @@
-//! What lies in the exit directory and is no tombstone, or no whole one.
+//! Entries of the exit directory that are no tombstones, or incomplete ones.
 
 use crate::support::inspect::assert_sentence;
 use crate::support::sandbox::{Sandbox, Start, binary, words};
@@ -26,7 +26,7 @@ fn an_entry_that_is_no_regular_file_is_no_tombstone_and_blocks_no_applet() {
     for kind in ODDITIES {
         let sandbox = Sandbox::new();
         std::fs::create_dir(sandbox.dir()).unwrap();
-        // Through the link this would be a death.
+        // The target of the link would be a death.
         std::fs::write(
             sandbox.path("target"),
             "ExitCode: 0\nDied: \"2026-11-20T21:29:27Z\"\n",
@@ -44,7 +44,7 @@ fn an_entry_that_is_no_regular_file_is_no_tombstone_and_blocks_no_applet() {
         assert_eq!(
             sandbox.wait(["-t", "0"]).finish().status,
             124,
-            "{kind} is not anybody"
+            "{kind} is no tombstone"
         );
         assert_eq!(
             sandbox.applet("status").finish().stdout.lines().count(),
@@ -165,7 +165,7 @@ fn a_tombstone_of_garbage_is_a_death_with_code_0_whatever_its_size() {
             (0, ""),
             "{what}: never started, for a clean death"
         );
-        // Its own tombstone may lie under such a thing too.
+        // The entry may also have the supervisor's own name.
         assert_eq!(
             sandbox.run(["-n", "dep", "--", "true"]).finish().status,
             0,
@@ -180,7 +180,7 @@ fn a_tombstone_of_garbage_is_a_death_with_code_0_whatever_its_size() {
     }
 }
 
-/// Sets the modification time back: nobody can be in the middle of writing the file.
+/// Sets the modification time back, so that the file counts as completely written.
 fn age(sandbox: &Sandbox, name: &str) {
     let file = std::fs::File::options()
         .write(true)

@@ -136,10 +136,10 @@ fn help_and_version_go_to_stdout_with_status_0_everywhere() {
         }
     }
     assert!(sandbox.entries().is_empty());
-    // What follows the command is the command's.
+    // Arguments after the command belong to the command.
     let ended = sandbox.run(["printf", "%s\\n", "--help"]).finish();
     assert_eq!(ended.stdout, "--help\n");
-    // A variable that is wrong does not keep anybody from reading how it is right.
+    // A wrong variable does not prevent `--help`.
     assert_eq!(
         sandbox
             .run(["--help"])

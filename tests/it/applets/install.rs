@@ -34,7 +34,7 @@ fn assert_installed(bin: &Path) {
 #[test]
 fn the_running_binary_and_a_relative_link_for_each_applet_are_installed() {
     let sandbox = Sandbox::new();
-    // Whatever the umask: other containers run as other users.
+    // With any umask, since other containers run as other users.
     let ended = sandbox
         .command("sh")
         .args(["-c", "umask 077; exec \"$0\" install \"$1\""])
@@ -46,7 +46,7 @@ fn the_running_binary_and_a_relative_link_for_each_applet_are_installed() {
         (0, "", "")
     );
     assert_installed(&sandbox.path("new/bin"));
-    // What was installed installs itself, through any of its links.
+    // An installed binary can install itself, through any of its links.
     let installer = sandbox.path("new/bin/exitdir-install");
     assert_eq!(
         sandbox
@@ -167,7 +167,7 @@ fn a_sweep_removes_the_tombstones_without_a_lock() {
     write("exitFile", "");
     write("kubexit", "Born: \"2026-11-20T21:29:27Z\"\n");
     write(&"n".repeat(255), "");
-    // Left half born; and what are no tombstones at all.
+    // A half-written tombstone, and entries that are no tombstones.
     write(".main.new", "Waiting:");
     write(".hidden", "");
     write("not a name", "");

@@ -1,5 +1,6 @@
 //! The Go library: its follower ends at any entry of the directory, whatever its name and kind; its
-//! leader creates `exitFile` and never closes it. Both are played here, and ours live among them.
+//! leader creates `exitFile` and never closes it. Both are imitated here, beside lives of
+//! exitdir-run.
 
 use crate::support::sandbox::{Running, Sandbox, Start, entries};
 use crate::support::signals::TERM;
@@ -9,15 +10,15 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime};
 
-/// The library's follower. The kernel keeps for it every name that ever entered the directory, so
-/// nothing that came and went between two questions is missed.
+/// The library's follower. The kernel queues every name that ever entered the directory, so no
+/// short-lived entry is missed.
 struct GoFollower {
     watch: OwnedFd,
     entered: Vec<String>,
 }
 
 impl GoFollower {
-    /// Begins to watch, and then looks at what is there already.
+    /// Begins to watch, and then lists the entries that exist.
     fn of(sandbox: &Sandbox) -> GoFollower {
         std::fs::create_dir_all(sandbox.dir()).unwrap();
         let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
@@ -44,7 +45,7 @@ impl GoFollower {
     }
 }
 
-/// The library's leader says exit. It does not close the file before it ends.
+/// Creates the exit file as the library's leader does, which keeps it open until it ends.
 fn leader_exits(sandbox: &Sandbox) -> File {
     File::create(sandbox.dir().join("exitFile")).unwrap()
 }
@@ -65,7 +66,7 @@ fn await_up(sandbox: &Sandbox) {
     sandbox.await_file("up");
 }
 
-/// Serves until it is told to stop, and is slow to stop.
+/// Runs until it gets TERM, and stops slowly.
 const SERVE: &str =
     "trap 'kill $!; sleep 0.1; : >\"$last\"; exit 0' TERM; sleep 60 & : >\"$up\"; wait";
 
@@ -221,7 +222,7 @@ fn exitdir_signal_without_a_name_acts_as_the_leader() {
 #[test]
 fn the_leaders_open_exit_file_is_a_death_once_it_has_settled() {
     let sandbox = Sandbox::new();
-    // Looks that are an hour apart: nothing but the settling itself can end these.
+    // With rescans an hour apart, only the settle time can end these.
     let start = |words: &[&str]| sandbox.wait(["--poll", "1h"]).args(words).start();
     let waits = [
         start(&["--print", "exitFile"]),

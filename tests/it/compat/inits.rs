@@ -1,6 +1,6 @@
-//! `exitdir-run` beside tini, dumb-init, catatonit and s6: the same scene is played with each. What
-//! should be the same is held against theirs; where they differ both sides are asserted, as
-//! docs/other-inits.md has it.
+//! `exitdir-run` beside tini, dumb-init, catatonit and s6: each test runs with each of them. Common
+//! behaviour is compared; differences are asserted for both sides, as docs/other-inits.md lists
+//! them.
 
 use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
 use crate::support::proc::{ProcStat, await_gone, is_gone, only_child, sleep_count, state_of};
@@ -22,14 +22,14 @@ fn is_here(program: &str) -> bool {
     program == OURS || is_permitted(program, &mut look)
 }
 
-/// Those of them that this machine has.
+/// Those that are installed on this machine.
 fn here<'n>(names: &[&'n str]) -> Vec<&'n str> {
     let mut names = names.to_vec();
     names.retain(|name| is_here(name));
     names
 }
 
-/// One of the programs, with these words.
+/// One of the programs, with these arguments.
 fn init(sandbox: &Sandbox, name: &str, words: &[&str]) -> Command {
     let mut command = if name == OURS {
         sandbox.applet("run")
@@ -41,7 +41,7 @@ fn init(sandbox: &Sandbox, name: &str, words: &[&str]) -> Command {
     command
 }
 
-/// One of the programs behind another that sets the scene for it.
+/// One of the programs, started by another one that prepares its environment.
 fn behind(sandbox: &Sandbox, before: &[&str], name: &str, words: &[&str]) -> Command {
     let plain = init(sandbox, name, words);
     let mut command = sandbox.command(before[0]);
@@ -55,7 +55,7 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-/// A sandbox in which a [`listener`] goes on: until the file is gone, or all of the sandbox is.
+/// A sandbox in which a [`listener`] runs until its file is removed.
 fn listening_sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.touch("go");
@@ -167,7 +167,7 @@ fn pid_1_reaps_an_orphan_as_other_inits_do() {
     if !pid_namespace_is_permitted() {
         return;
     }
-    // Each says who it is, or whoever looks too soon would see none of them.
+    // Each records its process id, so that the test waits until all of them run.
     let script = "for i in 1 2 3; do (sh -c 'echo $$ >>\"$1\"; exit 3' sh \"$1\" &); done\n\
                   left() { for pid in $(cat \"$1\"); do test ! -e /proc/$pid || echo $pid; done; }\n\
                   tries=0\n\

@@ -1,6 +1,6 @@
-//! The `kubexit` applet, and the original beside it in one graveyard, played from its documented
-//! behaviour: it creates its tombstone empty, then truncates and writes it, with its keys sorted,
-//! and never renames.
+//! The `kubexit` applet, and beside it in one graveyard the original, imitated by its
+//! documentation: it creates its tombstone empty, then truncates and writes it, with its keys
+//! sorted, and never renames.
 
 use crate::support::inspect::{assert_sentence, await_sleep, while_stopped};
 use crate::support::sandbox::{Running, Sandbox, Start, binary, eventually, wait_until};
@@ -74,7 +74,7 @@ fn every_end_has_the_status_of_exitdir_run_and_leaves_a_tombstone() {
     assert_eq!(sandbox.key("missing", "ExitCode").as_deref(), Some("127"));
     let variables = [
         ("NAME", "late"),
-        ("BIRTH_DEPS", "nobody"),
+        ("BIRTH_DEPS", "never"),
         ("BIRTH_TIMEOUT", "50ms"),
     ];
     let late = kubexit(&sandbox, &variables).arg("true").finish();
@@ -150,12 +150,12 @@ fn a_birth_of_the_original_starts_a_life_and_its_death_stops_it() {
     ];
     let mut running = kubexit(&sandbox, &variables).args(["sleep", "60"]).start();
     sandbox.await_key("ours", "Ready");
-    // As it does before it writes the death: nobody may take that for one.
+    // It truncates the file before it writes the death: that alone is no death.
     original_writes(&sandbox, "theirs", "");
     assert!(running.is_running());
     original_writes(&sandbox, "theirs", &format!("{BORN}{DIED}"));
     let ended = running.end();
-    // It was needed: a birth dependency that is gone.
+    // 143, since it is a birth dependency too.
     assert_eq!(ended.status, 143, "{}", ended.stderr);
     assert_eq!(sandbox.key("ours", "Cause").as_deref(), Some("theirs"));
 }
@@ -174,7 +174,7 @@ fn cuts(lengths: Range<usize>) -> Vec<String> {
     names
 }
 
-/// One of ours that dies with any of these, of the first in this order.
+/// A life that stops when any of these dies; the first in this order is its cause.
 fn depends(sandbox: &Sandbox, names: &[String]) -> Running {
     let deps = names.join(",");
     let variables = [("NAME", "ours"), ("DEATH_DEPS", deps.as_str())];
@@ -258,7 +258,7 @@ fn a_tombstone_that_the_original_slowly_rewrites_is_no_death() {
         .zip(&names)
         .map(|(length, name)| begin(&sandbox, name, &text[..length]))
         .collect();
-    // Longer than the second after which an empty file that nobody finishes is a death.
+    // Longer than the second after which an unfinished empty file is a death.
     let began = Instant::now();
     wait_until("a good second has passed", || {
         began.elapsed() > Duration::from_millis(1200)

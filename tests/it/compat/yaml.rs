@@ -42,7 +42,7 @@ fn strings(sandbox: &Sandbox, name: &str) -> BTreeMap<String, String> {
     strings
 }
 
-/// Texts that a careless writer would not have quoted, or not well.
+/// Texts that need quotes or escapes.
 const MESSAGES: [&str; 20] = [
     "",
     " ",
@@ -107,7 +107,7 @@ fn a_status_message_stands_only_in_the_death_record() {
     if !perl_is_here() {
         return;
     }
-    // A notification is lines, and has nothing more to say than its own.
+    // A newline would begin another field of the notification.
     let one_line = MESSAGES
         .into_iter()
         .filter(|message| !message.contains(['\n', '\r']));

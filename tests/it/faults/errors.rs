@@ -1,5 +1,5 @@
-//! An error at every file-system call: whatever the kernel refuses, the operation succeeds, or
-//! status and sentence say so. The command is never harmed, nobody hangs, and no death is made up.
+//! An error at every file-system call: each operation succeeds, or fails with a status and a
+//! sentence. The command is never harmed, no process hangs, and no death is invented.
 //!
 //! strace makes a call fail (`inject=CALL:error=ERRNO:when=N`), one call and one errno for a run.
 
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Instant;
 
-/// Each errno, and its words in the C libraries (musl's, glibc's).
+/// Each errno, and its text in musl and glibc.
 const ERRNOS: [(&str, [&str; 2]); 7] = [
     ("EIO", ["I/O error", "Input/output error"]),
     ("ENOSPC", ["No space left on device"; 2]),
@@ -29,7 +29,7 @@ const ERRNOS: [(&str, [&str; 2]); 7] = [
     ("EINTR", ["Interrupted system call"; 2]),
 ];
 
-/// Calls that fail in the field; of the others one errno each is enough.
+/// Calls that often fail in practice; for each of the others one errno is enough.
 const IMPORTANT: [&str; 14] = [
     "open",
     "openat",
@@ -50,16 +50,16 @@ const IMPORTANT: [&str; 14] = [
 /// A life in which one call fails.
 struct Trial {
     what: &'static str,
-    /// Who was there before, and stays alive until the end was judged.
+    /// A life that began before, and runs until the end was judged.
     before: fn(&Sandbox) -> Option<Running>,
     words: &'static [&'static str],
-    /// Words of the call from which on calls fail.
+    /// Text of the first call that may fail.
     since: &'static str,
     /// How many errnos an important call gets; all of them in a long run.
     errnos: usize,
     /// What happens while the process lives.
     meanwhile: fn(&Sandbox, &mut Running),
-    /// How it ended is right, whether the fault was felt or not; else what is wrong.
+    /// Whether it ended as it should, with the fault or without it; else what is wrong.
     judge: fn(&Sandbox, &Ended, &Fault) -> Result<(), String>,
 }
 
@@ -72,9 +72,9 @@ struct Fault {
     lasting: bool,
 }
 
-/// Shows when it was started and that it came to its end of its own accord.
+/// Records that it was started, and that it ended by itself.
 const COMMAND: &str = "echo began >>\"$MARK\"; sleep 0.05; echo ended >>\"$MARK\"; exit 5";
-/// The same, but it ends when it is told to.
+/// The same, but it ends at a signal.
 const SERVER: &str = "trap 'echo ended >>\"$MARK\"; exit 0' TERM; echo began >>\"$MARK\"; \
                       while :; do sleep 0.02; done";
 
@@ -99,7 +99,7 @@ fn mark(sandbox: &Sandbox) -> String {
     sandbox.read("mark")
 }
 
-/// Says that `y` is dead as soon as the command runs, or never will.
+/// Records the death of `y` as soon as the command runs, or can no longer start.
 fn y_dies(sandbox: &Sandbox, run: &mut Running) {
     wait_until("the command runs, or exitdir-run is gone", || {
         mark(sandbox).contains("began") || !run.is_running()
@@ -107,7 +107,7 @@ fn y_dies(sandbox: &Sandbox, run: &mut Running) {
     sandbox.record_death("y", "0");
 }
 
-/// Says that `x` is dead as soon as somebody waits for it, or does no more.
+/// Records the death of `x` as soon as the wait sleeps, or has ended.
 fn x_dies(sandbox: &Sandbox, wait: &mut Running) {
     wait_until("it waits, or is gone", || {
         let asleep = traced_child(wait).is_some_and(sleeps);
@@ -126,7 +126,7 @@ fn end(mut process: Running) -> Option<Ended> {
     let began = Instant::now();
     while process.is_running() {
         if began.elapsed() > CONDITION_TIMEOUT / 2 {
-            // Killing strace would set the process free.
+            // If strace were killed, the process would go on.
             let child = traced_child(&process)?;
             send_if_there(child, KILL);
             process.end();
@@ -173,15 +173,17 @@ fn of_a_run(sandbox: &Sandbox, ended: &Ended, fault: &Fault, status: i32) -> Res
             if recorded || said {
                 Ok(())
             } else {
-                Err(format!("nobody says that the record is missing: {text}"))
+                Err(format!(
+                    "no message says that the record is missing: {text}"
+                ))
             }
         }
         mark => Err(format!("the command was harmed: {mark:?}")),
     }
 }
 
-/// The command is restarted once, whatever becomes of its tombstone, and the tombstone says nothing
-/// twice.
+/// The command is restarted once, even if its tombstone cannot be written, and the tombstone has no
+/// key twice.
 fn of_a_restart(sandbox: &Sandbox, ended: &Ended, status: i32) -> Result<(), String> {
     let mark = mark(sandbox);
     if mark != "began\nended\nbegan\nended\n" || ended.status != status {
@@ -203,7 +205,8 @@ fn of_a_restart(sandbox: &Sandbox, ended: &Ended, status: i32) -> Result<(), Str
     }
 }
 
-/// Success must be what followers see, too. An empty tombstone takes them a second.
+/// After success, followers must see the result. They wait a second before an empty tombstone
+/// counts.
 fn of_a_signal(
     sandbox: &Sandbox,
     ended: &Ended,
@@ -218,7 +221,10 @@ fn of_a_signal(
     }
     match sandbox.wait(["-t", "100s", condition]).finish().status {
         0 => Ok(()),
-        _ => Err(format!("said, but not there: {}", sandbox.tombstone("x"))),
+        _ => Err(format!(
+            "reported, but not there: {}",
+            sandbox.tombstone("x")
+        )),
     }
 }
 
@@ -269,8 +275,8 @@ impl Trial {
         end(process)
     }
 
-    /// The calls of an undisturbed life; only those that concern the tombstone if the fault is to
-    /// last.
+    /// The calls of a life without faults; for a lasting fault only those that concern the
+    /// tombstone.
     fn points(&self, lasting: bool) -> Vec<Point> {
         let sandbox = Sandbox::new();
         let _before = (self.before)(&sandbox);
@@ -282,12 +288,12 @@ impl Trial {
         points
     }
 
-    /// All errnos for what is important, one for each other call.
+    /// All errnos for important calls, one for each other call.
     fn faults(&self, lasting: bool) -> Vec<Fault> {
         let mut faults = Vec::new();
         for (at, point) in self.points(lasting).into_iter().enumerate() {
             let mut errnos = ERRNOS.to_vec();
-            // Nobody is interrupted for ever: to go on is right.
+            // EINTR does not last: it is right to go on.
             errnos.retain(|(errno, _)| !(lasting && *errno == "EINTR"));
             let count = errnos.len();
             errnos.rotate_left(at % count);
@@ -305,7 +311,7 @@ impl Trial {
         faults
     }
 
-    /// Whether the call was there to fail, and what is wrong with what came of it.
+    /// Whether the call was reached, and what is wrong with the result.
     fn inject(&self, fault: &Fault) -> (bool, Option<String>) {
         let sandbox = Sandbox::new();
         let before = (self.before)(&sandbox);
@@ -354,14 +360,14 @@ impl Fault {
         options
     }
 
-    /// Who cannot find out whether the hidden file is his own must not remove it.
+    /// A process that cannot find out whether the hidden file is its own must not remove it.
     fn leaves_nothing(&self) -> bool {
         let nobodys = self.point.call.contains("stat") && self.point.line.contains(".x.new");
         !nobodys && !self.lasting
     }
 }
 
-/// strace's options that leave all but the calls about the tombstone of `x` alone.
+/// Options that make strace inject only into calls about the tombstone of `x`.
 fn paths(sandbox: &Sandbox) -> Vec<String> {
     let path = |name: &str| sandbox.dir().join(name).to_string_lossy().into_owned();
     let both = [path("x"), path(".x.new")];
@@ -395,7 +401,7 @@ fn inject_everywhere_by(workers: usize, trials: &[Trial]) {
     let faults: Vec<(&Trial, Fault)> = trials
         .iter()
         .flat_map(|trial| {
-            // Who follows others needs to see them in the end.
+            // A follower must be able to read its peers in the end.
             let alone = !trial.words.contains(&"--poll");
             let mut faults = trial.faults(false);
             faults.extend(if alone {
@@ -424,7 +430,7 @@ fn inject_everywhere_by(workers: usize, trials: &[Trial]) {
         wrongs.len(),
         wrongs.join("\n")
     );
-    // Whether one more look was needed before the end is chance.
+    // One more scan before the end may be needed, or not.
     assert!(
         count * 10 >= faults.len() * 8,
         "too few calls were there to fail: {count} of {}",
@@ -561,7 +567,7 @@ fn an_error_at_any_file_system_call_of_a_wait_hides_and_invents_no_death() {
     inject_everywhere(&[
         WAIT,
         Trial {
-            what: "exitdir-wait for anybody",
+            what: "exitdir-wait for any name",
             words: &["wait", "-x", "--print", "--poll", "200ms", ":exit=3"],
             ..WAIT
         },

@@ -1,9 +1,9 @@
-//! The kill at every system call: a process that is struck down anywhere in its life has either
-//! published its word, and then everybody hears of it, or it has not, and then nobody does.
+//! A kill at every system call: a process that is killed anywhere has either published its state,
+//! and then every follower sees it, or it has not, and then none does.
 //!
-//! strace strikes (`inject=CALL:signal=SIGKILL:when=N`), once for each call of a life, just before
-//! the kernel would have carried it out. Its log is the judge: what the log says was done before
-//! the strike is what followers must have heard.
+//! strace kills the process (`inject=CALL:signal=SIGKILL:when=N`), once for each call of a life,
+//! just before the kernel would have executed it. Its log decides: followers must have seen what
+//! was done before the kill according to the log.
 
 use crate::support::inspect::await_sleep;
 use crate::support::parallel::{SetOnDrop, WORKERS, for_each};
@@ -21,20 +21,19 @@ fn kill_option(point: &Point) -> [String; 2] {
     ["-e".to_owned(), injection]
 }
 
-/// A life that is struck down at each of its calls.
+/// A life that is killed at each of its calls.
 struct KillCase {
     what: &'static str,
-    /// What was there before: a corpse, or somebody alive, whose life goes on until the strike is
-    /// judged.
+    /// What was there before: a dead tombstone, or a life that goes on until the result is judged.
     before: fn(&Sandbox) -> Option<Running>,
     words: &'static [&'static str],
-    /// Words of the call from which on it is struck.
+    /// Text of the first call at which it is killed.
     since: &'static str,
     /// What happens while the process lives.
     meanwhile: fn(&Sandbox, &mut Running),
-    /// What followers wait for. They stay when it can no longer hold: the next life may bring it.
+    /// The conditions of the followers. They keep waiting, since the next life may fulfil them.
     conditions: &'static [&'static str],
-    /// What followers must hear, by the log: the code and the line of `--print`; `None` is nothing.
+    /// What followers must see, by the log: the code and the line of `--print`; `None` is nothing.
     observed: fn(&str) -> Option<(i32, &'static str)>,
     /// What is in the directory when the next life is over.
     leaves: &'static [&'static str],
@@ -79,7 +78,7 @@ pub fn already_alive(sandbox: &Sandbox) -> Option<Running> {
     Some(life)
 }
 
-/// Says that `y` is dead as soon as `x` lives, or lives no more.
+/// Records the death of `y` as soon as `x` is alive, or has died.
 fn y_dies(sandbox: &Sandbox, run: &mut Running) {
     wait_until("x is ready or gone", || {
         sandbox.key("x", "Ready").is_some() || !run.is_running()
@@ -95,13 +94,14 @@ fn of_a_run(log: &str) -> Option<(i32, &'static str)> {
     }
 }
 
-/// Whether a tombstone was put in its place.
+/// Whether a tombstone was published.
 fn renamed(log: &str) -> bool {
     log.lines()
         .any(|line| line.starts_with("rename") && line.ends_with(" = 0"))
 }
 
-/// Whether a record with this key was written. The call that was struck has no result.
+/// Whether a record with this key was written. The call at which the process was killed has no
+/// result.
 fn wrote(log: &str, key: &str) -> bool {
     log.lines().any(|line| {
         line.starts_with("write(") && line.contains(&format!("{key}: ")) && !line.ends_with("= ?")
@@ -109,7 +109,7 @@ fn wrote(log: &str, key: &str) -> bool {
 }
 
 impl KillCase {
-    /// Lists the calls of an undisturbed life.
+    /// Lists the calls of a life that is not killed.
     fn points(&self) -> Vec<Point> {
         let sandbox = Sandbox::new();
         std::fs::create_dir(sandbox.dir()).unwrap();
@@ -123,8 +123,8 @@ impl KillCase {
         points_since(self.since, points(&log))
     }
 
-    /// Strikes at one point, and compares what everybody hears with what was done. True if it was
-    /// hit.
+    /// Kills at one point, and compares what followers see with the log. True if the point was
+    /// reached.
     fn kill_at(&self, point: &Point) -> bool {
         let sandbox = Sandbox::new();
         let before = (self.before)(&sandbox);
@@ -177,7 +177,8 @@ impl KillCase {
     }
 }
 
-/// Reads the tombstone over and over while something happens: whatever is seen must be whole.
+/// Reads the tombstone over and over while something happens, and checks that it is always
+/// complete.
 fn while_read<T>(sandbox: &Sandbox, happen: impl FnOnce() -> T) -> T {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -190,7 +191,7 @@ fn while_read<T>(sandbox: &Sandbox, happen: impl FnOnce() -> T) -> T {
                 std::thread::sleep(Duration::from_micros(50));
             }
         });
-        // Also when what happens panics, or the watcher would never end.
+        // Even if `happen` panics, or the watcher would never end.
         let _stop = SetOnDrop(&over);
         let result = happen();
         over.store(true, Ordering::Relaxed);
@@ -199,8 +200,8 @@ fn while_read<T>(sandbox: &Sandbox, happen: impl FnOnce() -> T) -> T {
     })
 }
 
-/// A supervisor's tombstone has its first two lines from the first moment; a word that was said
-/// has its last.
+/// A supervisor's tombstone has its first two lines from the first moment; an announcement has its
+/// last line.
 fn is_whole(text: &str) -> bool {
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();

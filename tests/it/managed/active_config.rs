@@ -1,5 +1,5 @@
-//! A command that runs while a file exists and has a configuration too, which comes while there is
-//! no command, or while it is being stopped.
+//! A command that runs while a file exists and has a configuration, which changes while there is no
+//! command, or while it stops.
 
 use crate::support::active_app::{ActiveApp, FAIL_ONCE, SLOW};
 use crate::support::inspect::while_stopped;
@@ -109,7 +109,7 @@ fn removing_the_file_during_a_restart_leaves_the_life_inactive() {
 fn a_signal_during_a_temporary_stop_ends_the_life() {
     let cases = [(true, TERM), (true, INT), (true, QUIT), (false, TERM)];
     at_once(&cases, |(is_for_configuration, signal)| {
-        // Only the first TERM is heard.
+        // It handles only the first TERM.
         let script = format!("trap '' INT QUIT; {SLOW}");
         let app = ActiveApp::active_with_configuration("restart", "-v", &script);
         if *is_for_configuration {

@@ -1,5 +1,5 @@
-//! A command that runs while a file exists: how the file comes and goes, and what ends the life
-//! while it is missing. Chance tries the same in `managed_walk`.
+//! A command that runs while a file exists: how the file appears and disappears, and what ends the
+//! life while it is missing. `random_walk` tries the same at random.
 
 use crate::support::active_app::{ActiveApp, SERVE};
 use crate::support::inspect::keys;
@@ -16,9 +16,9 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-// ---------------------------------------------------------------- how the file comes and goes
+// ---------------------------------------------------------------- how the file appears
 
-/// FILE, what is there before, how it comes, and how it goes.
+/// FILE, the script before the start, and the scripts that create and remove the file.
 struct ActivationCase(&'static str, &'static str, &'static str, &'static str);
 
 const ACTIVATION_CASES: [ActivationCase; 9] = [
@@ -137,7 +137,7 @@ fn every_start_and_stop_for_the_file_is_one_line_unless_quiet() {
         };
         assert_eq!(ended.stderr, expected);
     }
-    // What is there from the start is nothing to speak of.
+    // A file that exists from the start is not reported.
     let app = ActiveApp::active("", SERVE);
     app.await_state(State::Ready);
     let (ended, sandbox) = app.end(TERM);
@@ -197,7 +197,7 @@ fn as_pid_1_the_supervisor_stays_while_inactive() {
     let sandbox = Sandbox::new();
     let mut run = in_pid_namespace(&sandbox, binary());
     run.arg("run");
-    // What the first command leaves behind is ours to reap, and no command.
+    // The supervisor reaps the orphan of the first command, and does not take it for the command.
     let script = "sleep 0.01 & echo $$ >>inside; exec sleep 60";
     let app = ActiveApp::of(sandbox, run, "-n x --active-while a", script);
     for round in 1..=3 {
@@ -249,7 +249,7 @@ fn readiness_ends_with_the_command_and_must_be_announced_again() {
 // ---------------------------------------------------------------- what ends a life without a
 // command
 
-/// Two that are inactive: one that has never had a command, one that has had one.
+/// Two inactive lives: one that has never started its command, and one that has.
 fn both(options: &str) -> [ActiveApp; 2] {
     let fresh = ActiveApp::start(options, SERVE);
     fresh.await_inactive();
@@ -299,7 +299,7 @@ fn a_death_dependency_decides_the_exit_status_of_an_inactive_life() {
             let app = ActiveApp::start(options, SERVE);
             app.await_inactive();
             app.sandbox.signal(["--ready", "dep"]).finish();
-            // Where it is needed, only the death of one that was seen alive counts.
+            // With `--birth-deps` only the death of a life that was seen alive counts.
             app.await_look();
             if !is_fresh {
                 app.activate();
@@ -326,7 +326,7 @@ fn a_delayed_scan_does_not_postpone_the_next_one() {
         return;
     }
     sandbox.touch("a");
-    // Looking takes a second, and no processor time.
+    // A scan takes a second, and hardly any processor time.
     let mut run = sandbox.command("strace");
     run.args(["-e", "inject=newfstatat:delay_enter=300000", "-o", "trace"])
         .arg(binary())
@@ -368,7 +368,7 @@ fn a_tombstone_that_cannot_be_replaced_is_replaced_later() {
     assert!(app.sandbox.key("x", "Ready").is_some());
     set_mode(&app.sandbox.dir(), 0o777);
     app.await_inactive();
-    // What was true a moment ago does not come late.
+    // The supervisor does not write an outdated state later.
     set_mode(&app.sandbox.dir(), 0o555);
     app.activate();
     app.await_starts(2);

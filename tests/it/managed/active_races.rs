@@ -1,5 +1,5 @@
-//! The file that a command runs for comes and goes at a moment when something is under way already:
-//! a start, a stop, a back-off, a stop delay, a grace period.
+//! The file of `--active-while` appears and disappears during a start, a stop, a back-off, a stop
+//! delay, or a grace period.
 
 use crate::support::active_app::{ActiveApp, FAIL_ONCE, SERVE, SLOW};
 use crate::support::inspect::while_stopped;
@@ -35,7 +35,7 @@ fn the_last_state_of_the_file_during_a_stop_decides_about_the_next_start() {
             app.await_inactive();
             assert_eq!(app.starts().len(), 1);
         }
-        // Told once.
+        // It got TERM once.
         assert_eq!(app.sandbox.lines("said")[..2], ["TERM", "bye"]);
     }
 }
@@ -73,7 +73,7 @@ fn removing_the_file_ends_the_back_off_and_its_return_starts_the_command_once() 
 
 #[test]
 fn removing_the_file_while_descendants_stop_leaves_the_life_inactive() {
-    // It leaves somebody behind who does not stop before he may.
+    // It leaves a process behind that stops only when there is a file `go`.
     const LEAVE: &str = "trap '' TERM; sh -c 'until test -e go; do sleep 0.01; done' & \
                          trap 'exit 0' TERM; echo $$ >>starts; until test -e end; do sleep 0.01; done; exit 3";
     for restarts in [true, false] {
@@ -82,13 +82,13 @@ fn removing_the_file_while_descendants_stop_leaves_the_life_inactive() {
             LEAVE,
         );
         if restarts {
-            // It ends by itself, and would be started again.
+            // It ends by itself, and would be restarted.
             app.touch("end");
         } else {
             app.deactivate();
         }
         app.await_said("sending TERM to the processes left by sh", 1);
-        assert_ne!(app.state(), Some(State::Inactive), "somebody is left");
+        assert_ne!(app.state(), Some(State::Inactive), "a descendant is left");
         if restarts {
             app.deactivate();
         }
@@ -121,8 +121,8 @@ fn removing_the_file_during_the_stop_delay_ends_the_delay_and_the_life() {
 
 #[test]
 fn a_command_that_does_not_stop_is_killed_after_the_grace_period_and_the_life_goes_on() {
-    let deaf = "trap '' TERM; echo $$ >>starts; while test -e starts; do sleep 0.01; done";
-    let app = ActiveApp::active("--grace-period 50ms", deaf);
+    let ignores_term = "trap '' TERM; echo $$ >>starts; while test -e starts; do sleep 0.01; done";
+    let app = ActiveApp::active("--grace-period 50ms", ignores_term);
     app.deactivate();
     app.await_inactive();
     app.activate();
@@ -138,7 +138,7 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period_and_the_life_go
 
 #[test]
 fn the_command_follows_the_last_of_many_fast_changes_of_the_file() {
-    // It takes its time to stop, and says so if the one before is still there.
+    // It stops slowly, and reports a predecessor that still runs.
     const ALONE: &str = "trap 'sleep 0.02; exit 0' TERM; \
                          if read -r before <last && grep -q \"(sh) [RSD] $PPID \" /proc/$before/stat; then echo two >>said; fi 2>>errors; \
                          echo $$ >last; echo $$ >>starts; while test -e starts; do sleep 0.01; done";
@@ -158,7 +158,7 @@ fn the_command_follows_the_last_of_many_fast_changes_of_the_file() {
     app.activate();
     app.await_state(State::Ready);
     let runs = || app.starts().iter().filter(|pid| !is_gone(pid)).count();
-    wait_until("one runs", || runs() == 1);
+    wait_until("one command runs", || runs() == 1);
     assert_eq!(app.read("said"), "", "two at a time");
     assert_eq!(app.sandbox.key("x", "Waiting").unwrap(), life);
     let (ended, sandbox) = app.end(TERM);

@@ -1,5 +1,4 @@
-//! What a command waits for each time that the file it runs for comes, and from when its timeouts
-//! count.
+//! What a command waits for at each activation, and from when its timeouts count.
 
 use crate::support::active_app::{ActiveApp, SERVE};
 use crate::support::parallel::at_once;
@@ -16,8 +15,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[test]
 fn a_command_starts_when_its_file_and_its_dependency_exist_in_any_order() {
-    /// What it waits for, how that comes, and what is done: `+` and `-` are the file's, `!` is what
-    /// it waits for.
+    /// The options, and the order of events: `+` creates the activation file, `-` removes it, `!`
+    /// fulfils the dependency.
     struct Case(&'static str, &'static str);
     let options = ["--birth-deps dep", "--config f=file"];
     let orders = ["+!", "!+", "+-!+", "+-+!", "!-+", "-!-+"];
@@ -51,7 +50,7 @@ fn a_command_starts_when_its_file_and_its_dependency_exist_in_any_order() {
             assert!(app.starts().is_empty() || is_active && is_there, "{order}");
         }
         app.await_starts(1);
-        // Waited for once only.
+        // The command waits for it only once.
         app.deactivate();
         app.await_inactive();
         if options.contains("dep") {
@@ -84,7 +83,7 @@ fn a_dependency_that_died_while_inactive_is_waited_for() {
             let options = format!("-n x --active-while a --birth-deps dep {more}");
             let app = ActiveApp::of(sandbox, run, &options, SERVE);
             app.await_inactive();
-            // None is wrong; the longer one is harder.
+            // The test passes with any pause; the longer one is harder.
             std::thread::sleep(Duration::from_millis(pause));
             app.sandbox.record_death("dep", "0");
             app.activate();
@@ -105,14 +104,14 @@ fn supervisor(sandbox: &Sandbox, polled: bool) -> Option<Command> {
 
 #[test]
 fn the_birth_timeout_counts_from_each_activation() {
-    // None at all: it does not even begin while the file is missing.
+    // A timeout of 0 does not begin while the file is missing.
     let app = ActiveApp::start("--birth-deps dep --birth-timeout 0", SERVE);
     app.await_inactive();
     app.activate();
     let (ended, sandbox) = app.ended();
     assert_eq!(ended.status, 124, "{}", ended.stderr);
     assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("birth-timeout"));
-    // And it begins anew each time.
+    // It begins anew at each activation.
     let app = ActiveApp::start("--birth-deps dep --birth-timeout 5s", SERVE);
     app.await_inactive();
     app.activate();

@@ -1,4 +1,4 @@
-//! `--config-check`: what a check is asked, what its answer is good for, and how it ends.
+//! `--config-check`: which candidate a check gets, what its answer does, and how it ends.
 
 use crate::support::managed_app::{
     ConfiguredApp, DEBOUNCE, ReloadBy, await_rest, make_fifo, replace, write, write_check,
@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A check, which is a script that gets the candidate as `$1`.
+/// An application with a check, which is a script that gets the candidate as `$1`.
 fn checked(way: ReloadBy, script: &str) -> ConfiguredApp {
     let sandbox = Sandbox::new();
     write(&sandbox, "app.conf", "1");
@@ -30,7 +30,7 @@ fn checked(way: ReloadBy, script: &str) -> ConfiguredApp {
     app
 }
 
-/// Says what it was asked about, and what there was meanwhile; it likes numbers only.
+/// Records the candidate and the installed content; accepts only numbers.
 const STRICT: &str = "echo $(cat \"$1\") in place of $(cat run/app.conf 2>&1) >>asked; \
                       echo to stdout; echo to stderr >&2; grep -q '^[0-9]*$' \"$1\"";
 
@@ -41,7 +41,7 @@ fn a_check_runs_once_for_each_candidate_before_it_is_installed() {
         replace(&app.sandbox, "app.conf", "bad");
         app.await_words("cannot use");
         app.await_log(&["started 1"]);
-        // The same again.
+        // The same content again.
         replace(&app.sandbox, "app.conf", "bad");
         app.await_log(&["started 1"]);
         app.await_change("2");
@@ -67,7 +67,7 @@ fn a_rejected_content_is_checked_again_after_another_content() {
         wait_until("it is refused", || {
             app.said().matches("cannot use").count() == refusals
         });
-        // What is in place is not asked about, but was there.
+        // The installed content is not checked again, but it ends the rejection of the other.
         replace(&app.sandbox, "app.conf", "1");
         app.await_log(&["started 1"]);
     }
@@ -101,11 +101,11 @@ fn the_processes_that_a_check_started_end_with_it() {
     }
 }
 
-/// Accepts the first; hangs over the others, and says who hangs.
+/// Accepts the first candidate; hangs at the others, and records its process ids.
 pub const HANGING: &str = "grep -q 1 \"$1\" && exit; sleep 60 & \
                        echo $$ $! >hanging.new; mv hanging.new hanging; wait";
 
-/// One whose check hangs over a second configuration, and who that is.
+/// An application whose check hangs at a second configuration, and the check's process ids.
 fn hanging(way: ReloadBy) -> (ConfiguredApp, Vec<String>) {
     let app = checked(way, HANGING);
     replace(&app.sandbox, "app.conf", "2");
@@ -140,7 +140,7 @@ fn a_check_ends_when_exitdir_run_is_killed() {
     let (app, pids) = hanging(ReloadBy::Restart);
     app.running.send(KILL);
     assert_eq!(app.running.end().status, 137);
-    // What it has started itself nobody could tell from anything else.
+    // A killed supervisor cannot end the children of its check.
     await_gone(&pids[0]);
     let _ = Command::new("kill").arg(&pids[1]).status();
 }
@@ -194,7 +194,7 @@ fn without_an_accepted_configuration_the_command_is_never_started() {
         let sandbox = Sandbox::new();
         write(&sandbox, "app.conf", "bad");
         write_check(&sandbox, STRICT);
-        // That of an earlier life does not count.
+        // The copy of an earlier life does not count.
         fs::create_dir(sandbox.path("run")).unwrap();
         write(&sandbox, "run/app.conf", "old");
         prepare(&sandbox);
@@ -258,8 +258,8 @@ fn a_term_during_the_first_check_ends_check_and_supervisor() {
 
 #[test]
 fn the_answer_of_a_check_that_read_another_content_does_not_count() {
-    // Without a copy the check reads the source itself: what it was asked about, and what it has
-    // seen.
+    // Without a copy the check reads the source itself: the content that the supervisor read, and
+    // the content that the check reads.
     for (asked_about, seen, reloads) in [("2", "bad", 1), ("bad", "2", 0)] {
         let sandbox = Sandbox::new();
         write(&sandbox, "app.conf", "1");
@@ -275,7 +275,7 @@ fn the_answer_of_a_check_that_read_another_content_does_not_count() {
         wait_until("the check was asked", || {
             app.sandbox.read("asked") == format!("{asked_about}\n")
         });
-        // It sees the other one, and then the first is back.
+        // The check reads the other content, and then the first one is back.
         write(&app.sandbox, "app.conf.next", asked_about);
         replace(&app.sandbox, "app.conf", seen);
         write(&app.sandbox, "go", "");

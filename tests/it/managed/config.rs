@@ -1,6 +1,6 @@
-//! A command that is configured by files which somebody else changes: in every layout that is met
-//! in the field, with a copy or without, with restarts or signals. Nearly all of these lives do
-//! without the slow look, so that nothing makes good for an event that was missed.
+//! A command whose configuration files another process changes: in every usual layout, with a copy
+//! or without, with restarts or signals. Nearly all of these lives run without periodic rescans, so
+//! that a missed event stays missed.
 
 use crate::support::inspect::assert_sentence;
 use crate::support::managed_app::{
@@ -21,8 +21,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Takes a number of steps that follow each other closely. False if the machine was in the way:
-/// then several changes out of them are right.
+/// Takes a number of steps that follow each other closely. Returns false if the machine delayed
+/// them: then they may count as several changes.
 fn in_one_burst(steps: usize, pause: Duration, mut step: impl FnMut(usize)) -> bool {
     let mut last = Instant::now();
     let mut is_close = true;
@@ -47,7 +47,7 @@ fn until_close(mut trial: impl FnMut() -> bool) {
 /// How a source is laid out, and how it is changed.
 struct Layout {
     what: &'static str,
-    /// Both get a text that is not that of any time before.
+    /// Both get a text that was not there before.
     lay: fn(&Sandbox, &str),
     change: fn(&Sandbox, &str),
     source: &'static str,
@@ -152,7 +152,8 @@ fn lay_volume(sandbox: &Sandbox, text: &str) {
     symlink("..data/app.conf", sandbox.path("volume/app.conf")).unwrap();
 }
 
-/// What the kubelet does: a new directory, a link replaced, the old directory removed.
+/// Updates a volume as the kubelet does: it creates a directory, replaces a link, and removes the
+/// old directory.
 fn swap(sandbox: &Sandbox, text: &str) {
     let volume = sandbox.path("volume");
     let old = fs::read_link(volume.join("..data")).ok();
@@ -197,7 +198,7 @@ fn every_change_in_every_layout_causes_one_restart_or_one_signal() {
         combinations.map(|(way, copied)| (layout, way, copied))
     });
     let lives: Vec<_> = lives.collect();
-    // A few at once: each of them mostly waits for changes to come to rest.
+    // A few at once: each of them mostly waits until changes have settled.
     for some in lives.chunks(6) {
         std::thread::scope(|scope| {
             for (layout, way, copied) in some {
@@ -345,7 +346,7 @@ fn several_sources_that_change_together_cause_one_reload() {
     }
 }
 
-/// A text that shows when it is cut or mixed.
+/// A text that shows whether it is cut or mixed.
 fn whole(generation: &str) -> String {
     format!("{generation} ").repeat(30_000)
 }
@@ -389,7 +390,7 @@ fn a_reader_of_the_copy_never_sees_a_partly_written_source() {
     });
 }
 
-/// In pieces, so that the file is seldom whole.
+/// Writes in pieces, so that the file is seldom complete.
 fn write_slowly(path: &Path, text: &str) -> bool {
     let mut file = fs::File::create(path).unwrap();
     let pieces: Vec<&[u8]> = text.as_bytes().chunks(text.len() / 12 + 1).collect();
@@ -398,7 +399,7 @@ fn write_slowly(path: &Path, text: &str) -> bool {
     })
 }
 
-/// The generations that a reader sees who does nothing else.
+/// The generations that a busy reader sees.
 fn read_until(over: &AtomicBool, path: &Path) -> Vec<String> {
     let mut seen = Vec::new();
     loop {
@@ -460,7 +461,7 @@ fn read_trees_until(over: &AtomicBool, path: &Path) -> String {
         let is_last = over.load(Ordering::Relaxed);
         let dir = fs::File::open(path).expect("the directory is always there");
         let inside = format!("/proc/self/fd/{}", dir.as_raw_fd());
-        // An old one can be removed while it is read: then there is nothing to say of it.
+        // An old directory can be removed while it is read; then it does not count.
         let read = |number: u32| fs::read_to_string(format!("{inside}/{number}")).ok();
         let texts: Option<Vec<String>> = (0..20).map(read).collect();
         let Some(texts) = texts else { continue };
@@ -481,13 +482,13 @@ fn a_copied_directory_has_the_content_and_modes_of_its_source() {
     symlink("../../outside", sandbox.path("volume/sub/link")).unwrap();
     set_mode(&sandbox.path("volume/sub/gone"), 0o640);
     set_mode(&sandbox.path("volume/sub/empty"), 0o750);
-    // It would hang whoever opened it.
+    // A process that opens it would hang.
     make_fifo(&sandbox.path("volume/fifo"));
     let words = ["--config", "volume=copy"];
     let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "copy/app.conf", &words);
     app.await_log(&["started 1"]);
     let copy = app.sandbox.path("copy");
-    // Nothing that is the kubelet's own.
+    // The kubelet's own entries are not copied.
     assert_eq!(entries(&copy), ["app.conf", "sub"]);
     assert_eq!(entries(&copy.join("sub")), ["empty", "gone", "link"]);
     assert_eq!(mode(&copy.join("sub/gone")), 0o640);
@@ -497,13 +498,13 @@ fn a_copied_directory_has_the_content_and_modes_of_its_source() {
         assert!(kind.is_file(), "{file}: links are followed");
     }
     assert_eq!(app.sandbox.read("copy/sub/link"), "y\n");
-    // What the command wrote goes with the next change.
+    // The next change removes what the command wrote.
     write(&app.sandbox, "copy/own", "z");
     fs::remove_file(app.sandbox.path("volume/sub/gone")).unwrap();
     app.await_log(&["started 1", "reloaded 1"]);
     assert_eq!(entries(&copy), ["app.conf", "sub"]);
     assert_eq!(entries(&copy.join("sub")), ["empty", "link"]);
-    // What a link leads to is watched as well.
+    // The target of a link is watched as well.
     write(&app.sandbox, "outside", "changed");
     app.await_log(&["started 1", "reloaded 1", "reloaded 1"]);
     assert_eq!(app.sandbox.read("copy/sub/link"), "changed\n");
@@ -551,7 +552,8 @@ fn a_fifo_in_place_of_a_source_is_reported_once_and_the_old_copy_stays() {
     app.await_change("2");
 }
 
-/// As a user without any rights where that is possible; `None`, said loudly, where it is not.
+/// An application of a user without any rights; `None` where that is not possible, and then the
+/// test is skipped by name.
 fn app_of_nobody(prepare: impl FnOnce(&Sandbox)) -> Option<ConfiguredApp> {
     if !nobody_is_permitted() {
         return None;
@@ -628,7 +630,7 @@ fn a_full_disk_is_reported_once_and_the_old_copy_stays() {
         if !is_permitted("a mount", inside(MOUNT).arg("--version")) {
             return;
         }
-        // A source there, too: what is built beside it is heard where it is watched.
+        // With a source there too, the supervisor sees the events of its own candidate.
         let mut run = inside(&format!("{MOUNT}; cp app.conf run"));
         run.arg("run");
         let app = ConfiguredApp::of(
@@ -640,7 +642,7 @@ fn a_full_disk_is_reported_once_and_the_old_copy_stays() {
         );
         app.await_log(&["started 1"]);
         let source = config.split('=').next().unwrap();
-        // As the supervisor sees it.
+        // The path in the supervisor's mount namespace.
         let inside = format!("/proc/{}/cwd/{source}", app.running.pid());
         let large = match source {
             "app.conf" => "x".repeat(100_000),
@@ -678,7 +680,7 @@ fn a_removed_source_is_reported_once_and_the_command_goes_on() {
         "app.conf is gone; keeping the previous version\n"
     );
     assert_eq!(app.sandbox.read("run/app.conf"), "1\n");
-    // The same one is back: nothing is new.
+    // The same content is back: no change.
     write(&app.sandbox, "app.conf", "1");
     app.await_log(&["started 1"]);
     app.await_change("2");
@@ -713,7 +715,7 @@ fn a_configuration_inside_the_exit_directory_does_not_cost_the_tombstone_its_loc
     ] {
         let sandbox = Sandbox::new();
         fs::create_dir(sandbox.dir()).unwrap();
-        // By a name beneath the source, too.
+        // By a name below the source, too.
         fs::create_dir(sandbox.path("above")).unwrap();
         std::os::unix::fs::symlink("../graveyard", sandbox.path("above/ed")).unwrap();
         let file = format!("{}/app.conf", source.split(['/', '=']).next().unwrap());
@@ -762,7 +764,7 @@ fn an_idle_managed_application_sleeps_and_a_missing_source_is_reported_after_10_
     let unheard = ConfiguredApp::copying(ReloadBy::Restart, &["--active-while", "app.conf"]);
     let sandbox = Sandbox::new();
     write(&sandbox, "app.conf", "1");
-    // The last word on this counts.
+    // The last `--poll` counts.
     let words = ["--config", "app.conf", "--poll", "10s"];
     let looking = ConfiguredApp::start(sandbox, ReloadBy::Restart, "app.conf", &words);
     looking.await_log(&["started 1"]);

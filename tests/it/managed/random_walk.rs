@@ -1,10 +1,9 @@
-//! Random walks of a managed application: configurations, archives and the file of its activation
-//! come, change and go in any order and at any moment, and its command is killed. A model says what
-//! must come of it.
+//! Random walks of a managed application: configurations, archives and the activation file appear,
+//! change and disappear in any order and at any moment, and its command is killed. A model predicts
+//! the result.
 //!
-//! `EXITDIR_TEST_SEED` repeats a run; a round that fails prints it, with everything it knows. What
-//! the walk waits for is what the model predicts, and there is no other pause but to vary the
-//! moments.
+//! `EXITDIR_TEST_SEED` repeats a run; a round that fails prints it, with its state. The walk waits
+//! for what the model predicts; other pauses only vary the moments.
 
 use crate::support::inspect::sleeps;
 use crate::support::parallel::{SetOnDrop, failed_rounds};
@@ -24,11 +23,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const EVENTS: usize = 40;
-/// So many rounds are played at the same time.
+/// How many rounds run at the same time.
 const BATCH: u64 = 25;
-/// Each costs a back-off, which is doubled.
+/// Each kill costs a back-off, which doubles.
 const MAX_KILLS: u32 = 2;
-/// Changes that follow each other sooner than after the quiet time, with something to spare.
+/// Changes within this time follow each other within the quiet time, with a margin.
 const BURST_LENGTH: Duration = Duration::from_millis(90);
 
 #[test]
@@ -57,8 +56,8 @@ fn in_random_walks_the_command_runs_when_predicted_with_the_newest_configuration
 
 // ---------------------------------------------------------------- the guard
 
-/// Looks all the time at the trees that must be there from now on: whoever takes one away before he
-/// puts the next in its place leaves a gap that is too short for the walks themselves.
+/// Checks all the time the trees that must exist from now on. A supervisor that removes one before
+/// it installs the next leaves a gap that is too short for the walks to see.
 #[derive(Default)]
 struct PresenceWatch {
     trees: Mutex<BTreeSet<PathBuf>>,
@@ -82,10 +81,9 @@ impl PresenceWatch {
 
 // ---------------------------------------------------------------- the command
 
-/// It writes down that it was started, told to stop, or told to look again, and the versions that
-/// it has seen. The subshell keeps a signal from coming in the middle of a look; its working
-/// directory is one tree, whatever is put in its place meanwhile, and one that is being removed is
-/// left for the next.
+/// It logs its start, its stop and each reload, with the versions that it has read. The subshell
+/// keeps a signal from interrupting a read. Its working directory is one tree, even if another one
+/// is installed meanwhile; if that tree is being removed, it reads the next one.
 const COMMAND: &str = r#"
     trap 'see reload' HUP
     # One that was sent before is forgotten; one that comes now should not.
@@ -109,7 +107,7 @@ const COMMAND: &str = r#"
     while wait $!; [ $? -gt 128 ]; do :; done
 "#;
 
-/// Refuses a file, or a tree with a file, that says so.
+/// Rejects a file, or a tree with a file, that contains BAD.
 const CHECK: &str = "#!/bin/sh\n! grep -rq BAD \"$1\"\n";
 
 // ---------------------------------------------------------------- the model
@@ -121,12 +119,12 @@ type Version = u32;
 enum ModelContent {
     Missing,
     Good(Version),
-    /// It is refused.
+    /// It is rejected.
     Bad,
 }
 
-/// A source, and what can be in place because of it: more than one version only if the newest good
-/// one may have been replaced before it was taken.
+/// A source, and the versions that can be installed from it. There is more than one only if the
+/// newest good one may have been replaced before it was applied.
 struct ModelSource {
     name: &'static str,
     content: ModelContent,
@@ -153,7 +151,7 @@ impl ModelSource {
         self.is_settled = false;
     }
 
-    /// Whether this can be in place when everything has come to rest.
+    /// Whether this can be installed when the application is at rest.
     fn allows(&self, placed: Option<Version>) -> bool {
         match (self.content, placed) {
             (ModelContent::Good(newest), placed) => placed == Some(newest),
@@ -217,7 +215,7 @@ struct Walk<'g> {
     frozen: Option<usize>,
     life: Option<String>,
     run: Option<Running>,
-    /// What the command's helper reads; it goes with the round.
+    /// What the command's helper reads; it closes with the round.
     _stdin: PipeWriter,
     sandbox: Sandbox,
 }
@@ -282,7 +280,7 @@ impl<'g> Walk<'g> {
             _stdin: writer,
             sandbox,
         };
-        // Something may be there from the start.
+        // Some files may exist from the start.
         for event in [WalkEvent::Activate, WalkEvent::NewFile, WalkEvent::NewTar] {
             if walk.random.flip() {
                 walk.apply(event);
@@ -370,7 +368,7 @@ impl<'g> Walk<'g> {
         }
     }
 
-    /// What is refused: by the check, or because it is no archive that can be unpacked.
+    /// Content that is rejected: by the check, or because it is no archive that can be unpacked.
     fn bad(&mut self) {
         let version = self.next();
         let kind = self.random.below(if self.checks { 5 } else { 3 });
@@ -407,8 +405,8 @@ impl<'g> Walk<'g> {
         let _ = std::fs::remove_file(path);
     }
 
-    /// Before something good is replaced by what does not count. Mostly it is not known then
-    /// whether it was taken; where it is the first, everything would depend on that.
+    /// Called before a good version is replaced by a bad one. Mostly it is unknown then whether the
+    /// good one was applied; for the first version the prediction would depend on that.
     fn make_clear(&mut self, source: fn(&mut Self) -> &mut ModelSource) {
         let source = source(self);
         let is_first = !source.is_certain && !source.possible.is_empty();
@@ -426,22 +424,22 @@ impl<'g> Walk<'g> {
             self.kills -= 1;
             let seen = self.last_seen().expect("it runs").pid;
             let pid = Pid::from_raw(seen.parse().unwrap()).unwrap();
-            // Not one that has got its number since.
+            // Not another process that has got its number since.
             if let Ok(fd) = pidfd_open(pid, PidfdFlags::empty())
                 && self.is_command(pid.as_raw_nonzero().get())
             {
                 let _ = pidfd_send_signal(fd, Signal::KILL);
-                // Until then it looks like one that runs as predicted.
+                // Until then it looks like a command that runs as predicted.
                 await_gone(&seen);
             }
         }
     }
 
-    /// Many changes within the quiet time are one.
+    /// Many changes within the quiet time count as one.
     fn burst(&mut self) {
         self.settle();
         let good = |source: &ModelSource| matches!(source.content, ModelContent::Good(_));
-        // What was refused or has gone may not have come to rest.
+        // A rejected or removed source may not be at rest.
         let counts = good(&self.file) && good(&self.tar) && self.predicted() == State::Ready;
         let before = self.looks();
         let began = Instant::now();
@@ -459,7 +457,7 @@ impl<'g> Walk<'g> {
         let counts = counts && began.elapsed() < BURST_LENGTH;
         self.settle();
         let after = self.looks();
-        // One more, because of what came before and had not been told when it was seen.
+        // One more is allowed, for an earlier change that was applied before its signal was sent.
         assert!(
             !counts || after - before <= 2,
             "{before} looks, then {after}"
@@ -506,7 +504,7 @@ impl<'g> Walk<'g> {
     }
 
     fn is_at_rest(&self, predicted: State) -> bool {
-        // Whoever has heard of something and has not done it yet looks as it did before.
+        // A supervisor that has read an event and not acted on it is not asleep.
         if !self.run.as_ref().is_some_and(|run| sleeps(run.pid())) {
             return false;
         }
@@ -542,7 +540,7 @@ impl<'g> Walk<'g> {
         }
     }
 
-    /// What is inactive does nothing.
+    /// Checks that an inactive application does nothing.
     fn assert_frozen(&self) {
         if let Some(count) = self.frozen {
             assert_eq!(self.sandbox.lines("log").len(), count, "inactive");
@@ -554,7 +552,8 @@ impl<'g> Walk<'g> {
         text.trim().parse().ok()
     }
 
-    /// Both files of one tree, which may be on its way out; never of two, and there is always one.
+    /// The version of the tree, which may be replaced meanwhile. Its files are never of two
+    /// versions, and there is always a tree.
     fn placed_tree(&self) -> Option<Version> {
         let dir = File::open(self.sandbox.path("tree"));
         let dir = match dir {
@@ -632,7 +631,7 @@ impl<'g> Walk<'g> {
     }
 }
 
-/// What the command has written down last.
+/// The last line of the command's log.
 struct LastStart {
     pid: String,
     file: Version,

@@ -1,5 +1,5 @@
-//! What a review of the managed application has found: sources, copies and checks in company that
-//! means harm, is in a hurry, or is merely unusual. Without the slow look.
+//! Hostile, hasty or unusual environments of a managed application's sources, copies and checks.
+//! Without periodic rescans.
 
 use crate::managed::check::HANGING;
 use crate::support::inspect::assert_sentence;
@@ -17,11 +17,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Whose directory root may find itself in.
+/// The user that owns the directory in which root writes.
 const NOBODY_ID: u32 = 65534;
 
-/// A life whose command is this script, and whose words go to a file, since a check that hangs
-/// holds a pipe open.
+/// A life with this script as its command. Standard error goes to a file, since a check that hangs
+/// would hold a pipe open.
 fn supervise(sandbox: &Sandbox, words: &[&str], script: &str) -> Running {
     let mut run = sandbox.run(["--poll", "off"]);
     run.args(words)
@@ -44,7 +44,7 @@ fn sandbox_with_tree() -> Sandbox {
     sandbox
 }
 
-/// Whether a process has used less than half of a CPU while something was done. Of a fault it is
+/// Checks that a process uses less than half of a CPU during an action. A busy loop would use
 /// nearly all that it can get.
 #[track_caller]
 fn assert_calm_while(process: &Running, action: impl FnOnce()) {
@@ -54,7 +54,7 @@ fn assert_calm_while(process: &Running, action: impl FnOnce()) {
     assert!(taken * 2 < passed, "{taken:?} of {passed:?}");
 }
 
-/// For how long a process has been running.
+/// The processor time of a process.
 fn busy(process: &Running) -> Duration {
     let times = fs::read_to_string(format!("/proc/{}/schedstat", process.pid())).unwrap();
     let running = times.split_whitespace().next().unwrap().parse().unwrap();
@@ -62,7 +62,7 @@ fn busy(process: &Running) -> Duration {
     Duration::from_nanos(running)
 }
 
-/// Puts a link in the place of everything hidden: to a file for a file, to a directory for a
+/// Replaces every hidden file by a link to a file, and every hidden directory by a link to a
 /// directory.
 const ATTACKER: &str = r#"
     my ($file, $directory) = @ARGV;
@@ -82,7 +82,7 @@ const ATTACKER: &str = r#"
     }
 "#;
 
-/// Everything that root could be led to change.
+/// Everything that root could be tricked into changing.
 fn state(path: &Path) -> String {
     let stat = fs::metadata(path).unwrap();
     let content = fs::read_to_string(path).unwrap_or_default();
@@ -92,7 +92,8 @@ fn state(path: &Path) -> String {
 
 #[test]
 fn root_follows_no_links_planted_in_a_directory_open_to_all() {
-    /// Of each round the sources, so that there are 30 changes of files and as many of directories.
+    /// The sources of each round. In ten rounds that makes 30 changes of files and 30 of
+    /// directories.
     const SOURCES: [&str; 3] = ["1", "2", "3"];
     const ROUNDS: u32 = 10;
     let mut perl = Command::new("perl");
@@ -119,7 +120,7 @@ fn root_follows_no_links_planted_in_a_directory_open_to_all() {
     };
     let before = victims();
     let lay = |text: &str| {
-        // Large, so that there is time in which to interfere.
+        // Large, so that the attacker has time to interfere.
         let large = text.repeat(1 << 20);
         for source in SOURCES {
             let plain = sandbox.path(&format!("{source}.conf"));
@@ -169,7 +170,7 @@ fn a_set_user_id_file_of_another_user_is_copied_without_the_bit() {
     if !nobody_is_permitted() {
         return;
     }
-    // Root's for root and nobody's for nobody is what the copy would be.
+    // The copy belongs to the user that makes it: root, or the user nobody.
     for (owner, run_by_nobody) in [(NOBODY_ID, false), (0, true)] {
         let sandbox = Sandbox::new();
         let program = installed(&sandbox);
@@ -201,7 +202,7 @@ fn a_directory_with_a_part_that_cannot_be_read_is_refused_until_it_can_be() {
         set_mode(&sandbox.path("."), 0o777);
         fs::create_dir(sandbox.path("tree/sub")).unwrap();
         write(&sandbox, "tree/sub/part", "x");
-        // The names in it can be read, and nothing else.
+        // Its names can be read, but not its files.
         set_mode(&sandbox.path("tree/sub"), 0o744);
         let mut run = as_nobody(&sandbox, program);
         run.arg("run").args(["--config", "tree=copy"]);
@@ -286,7 +287,7 @@ fn a_change_while_descendants_are_stopped_costs_little_cpu() {
     let mut running = supervise(&sandbox, &words, script);
     wait_until("the stop", || said(&sandbox).contains("left by"));
     replace(&sandbox, "app.conf", "2");
-    // Much longer than changes are waited for.
+    // Much longer than changes settle.
     assert_calm_while(&running, || std::thread::sleep(Duration::from_millis(800)));
     assert!(running.is_running());
     write(&sandbox, "end", "");
@@ -295,7 +296,7 @@ fn a_change_while_descendants_are_stopped_costs_little_cpu() {
 
 #[test]
 fn a_copy_that_cannot_be_installed_beside_its_source_is_retried_a_few_times() {
-    // A mount point cannot be replaced, and nothing of that is seen before.
+    // A mount point cannot be replaced, and the supervisor cannot know that before.
     const CHECK: &str = "echo >>asked; case $(cat \"$1\") in \
                          2) test -e taken || mount --bind run/copy run/copy && touch taken ;; \
                          3) umount run/copy ;; esac";
@@ -325,8 +326,8 @@ fn a_copy_that_cannot_be_installed_beside_its_source_is_retried_a_few_times() {
     app.await_log(&["started 1"]);
     replace(&app.sandbox, "run/app.conf", "2");
     app.await_words("cannot replace run/copy: ");
-    // There is no rest for one that goes on trying, but while a check runs, which has its
-    // candidate.
+    // A supervisor that goes on trying is never at rest, except while a check runs, whose candidate
+    // exists.
     let count = || app.sandbox.lines("asked").len();
     let asked = eventually("a rest without a check", || {
         let asked = count();
@@ -469,7 +470,7 @@ fn a_check_that_cannot_be_executed_does_not_reject() {
     app.await_words("cannot run ./check: ");
     await_rest(&app.running);
     write_check(&app.sandbox, "exit 0");
-    // What was refused would not be asked about again.
+    // A rejected content would not be checked again.
     replace(&app.sandbox, "app.conf", "1");
     app.await_log(&["started 1"]);
     assert!(!app.said().contains("cannot use"), "{}", app.said());

@@ -1,5 +1,5 @@
-//! `--config-tar`: archives as GNU tar makes them, archives that mean harm, and what a reader of
-//! the directory sees meanwhile, also when the supervisor is struck down.
+//! `--config-tar`: archives of GNU tar, hostile archives, and what a reader of the directory sees
+//! meanwhile, even if the supervisor is killed.
 
 use crate::support::archives::{FILE, Tar, hostile};
 use crate::support::inspect::assert_sentence;
@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Everything in a directory: what it is, its mode, and what it holds.
+/// Everything in a directory: its kind, mode and content.
 fn tree(root: &Path) -> BTreeMap<Vec<u8>, (u32, Vec<u8>)> {
     let mut found = BTreeMap::new();
     let mut ahead = vec![root.to_owned()];
@@ -43,7 +43,7 @@ fn tree(root: &Path) -> BTreeMap<Vec<u8>, (u32, Vec<u8>)> {
     found
 }
 
-/// One version of a tree, whose files all say which.
+/// One version of a tree; each of its files contains the version.
 fn version(number: usize) -> Vec<u8> {
     let text = format!("{number}\n");
     Tar::new()
@@ -57,14 +57,13 @@ fn version(number: usize) -> Vec<u8> {
         .end()
 }
 
-/// A supervisor that unpacks `in/app.tar` to `out/app`, and whose command goes on when there is
-/// something new.
+/// A supervisor that unpacks `in/app.tar` to `out/app`, and whose command goes on at a reload.
 struct TarApp {
     sandbox: Sandbox,
     run: Running,
 }
 
-/// Whether DIR is a directory at first, or a link made by us.
+/// Whether DIR is a directory at first, or a link that exitdir-run made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PlaceKind {
     Directory,
@@ -134,9 +133,9 @@ impl TarApp {
         });
     }
 
-    /// Delivers what must be refused, and checks that nothing has come of it but one sentence.
+    /// Delivers an archive that must be refused, and checks that one sentence is the only effect.
     fn refuses(&self, what: &str, archive: &[u8]) -> String {
-        // What was replaced goes a moment after it.
+        // The replaced directory is removed a moment later.
         let is_staging = |name: &String| name.starts_with(".app.exitdir-") && name.len() > 20;
         wait_until("nothing is under way", || {
             let names = entries(&self.sandbox.path("out"));
@@ -161,7 +160,7 @@ impl TarApp {
         said[0].clone()
     }
 
-    /// All there is, but for what was delivered and said; and the command.
+    /// Everything in the sandbox except the archive and the messages; and the command.
     fn state(&self) -> (BTreeMap<Vec<u8>, (u32, Vec<u8>)>, Vec<String>, bool) {
         let pid = fs::read_to_string(self.sandbox.path("pid")).unwrap();
         let mut top = entries(&self.sandbox.path("."));
@@ -173,7 +172,7 @@ impl TarApp {
 
 impl Drop for TarApp {
     fn drop(&mut self) {
-        // So that the command goes with it.
+        // So that the command ends with it.
         if self.run.is_running() {
             self.run.send(TERM);
             wait_until("it has ended", || !self.run.is_running());
@@ -190,7 +189,7 @@ fn assert_that_the_hostile_are_refused(place: PlaceKind) {
     }
     let victim = fs::metadata(app.sandbox.path("victim")).unwrap();
     assert_eq!((victim.len(), victim.nlink()), (9, 1));
-    // And it has not lost its wits.
+    // It still works.
     deliver(&app.sandbox, &version(2));
     app.await_file("a", "2\n");
 }
@@ -265,7 +264,7 @@ fn archives_of_gnu_tar_in_every_format_are_unpacked_as_they_were_packed() {
             pack.arg("-S");
         }
         pack.arg("-C").arg(&bundle).arg(".");
-        // To root nothing is closed; others cannot pack it.
+        // Root can pack directories without permissions; other users cannot.
         if !is_permitted("packing with GNU tar what is closed", &mut pack) {
             return;
         }
@@ -329,8 +328,8 @@ fn unchanged_content_keeps_its_time_and_other_content_causes_a_reload() {
     }
 }
 
-/// Both files of one version, read through one descriptor of the directory; `None` if it went
-/// meanwhile.
+/// Both files of one version, read through one descriptor of the directory; `None` if it was
+/// removed meanwhile.
 fn pair(place: &Path) -> Option<(String, String)> {
     let directory = fs::File::open(place).unwrap();
     let read = |name: &str| {
@@ -364,7 +363,7 @@ fn a_reader_never_sees_a_mixture_while_archives_come_and_are_rewritten() {
                         deliver(&app.sandbox, &version(number));
                         app.await_file("d/b", &format!("{number}\n"));
                     }
-                    // In place, again and again: whatever is taken of it is one of the two.
+                    // Written in place, again and again: the unpacked version is one of the two.
                     let source = app.sandbox.path("in/app.tar");
                     let began = std::time::Instant::now();
                     while began.elapsed().as_secs() < 3 {
@@ -380,7 +379,7 @@ fn a_reader_never_sees_a_mixture_while_archives_come_and_are_rewritten() {
     });
 }
 
-/// The directory's version, checked to be all of it and nothing else.
+/// The directory's version; checks that all of it and nothing else is there.
 fn whole_version(place: &Path) -> Option<usize> {
     let number: usize = fs::read_to_string(place.join("a"))
         .ok()?
@@ -459,7 +458,7 @@ fn a_supervisor_that_is_killed_while_it_replaces_a_link_leaves_no_mixture_and_th
     assert_that_a_kill_is_survived(PlaceKind::Link);
 }
 
-/// The same words behind a script that makes the mounts, in a mount namespace of its own.
+/// The same command after a script that mounts, in a mount namespace of its own.
 fn among_mounts(sandbox: &Sandbox, mounts: &str, program: impl AsRef<OsStr>) -> Command {
     let mut command = with_mounts(sandbox, mounts, program);
     command.current_dir(sandbox.path("."));
@@ -484,7 +483,7 @@ fn a_target_that_cannot_be_replaced_is_refused_at_the_start() {
     ];
     for (mounts, why) in cases {
         let sandbox = prepare(PlaceKind::Directory, &version(1));
-        // An overlay wants a file system under it that is none itself.
+        // An overlay needs a lower file system that is no overlay.
         let mounts = match mounts.contains("overlay") {
             true => format!(
                 "mkdir t; mount -t tmpfs tmpfs t; mkdir t/l t/u t/w t/l/app; {}",

@@ -1,5 +1,5 @@
-//! What makes a command ready, as far as it is the same for every source that `--ready-on` knows: a
-//! source that makes no sense, a stop, an end, and a restart in place.
+//! What is the same for every source of `--ready-on`: invalid sources, a stop, an end, and a
+//! restart in place.
 
 use crate::support::inspect::{assert_sentence, keys};
 use crate::support::proc::await_gone;
@@ -30,7 +30,7 @@ fn a_term_from_outside_before_a_command_is_ready_reaches_it_and_leaves_nothing_b
         life.send(TERM);
         let ended = life.end();
         assert_eq!(ended.status, 143, "{source}");
-        // Closed without a newline: that is said, whatever the reason.
+        // No warning about the descriptor, which was closed without a newline.
         assert_eq!(ended.stderr, "");
         let expected = "Waiting Lock Born ExitCode Signal Reason Died";
         assert_eq!(keys(&sandbox, "x"), expected, "{source}");

@@ -1,4 +1,4 @@
-//! `--ready-on fd`: a newline on a descriptor, which the command gets and nobody else.
+//! `--ready-on fd`: a newline on a descriptor that only the command gets.
 
 use crate::support::readiness_life::life;
 use crate::support::sandbox::{Sandbox, Start};
@@ -40,7 +40,7 @@ fn a_newline_on_the_descriptor_makes_ready_and_later_writes_do_not_block() {
 
 #[test]
 fn a_descriptor_closed_without_a_newline_causes_one_warning_and_no_readiness() {
-    // One that ends is not complained of: its end says it all.
+    // A command that ends causes no warning.
     let sentence =
         "exitdir-run: descriptor 3 was closed without a newline: the command is not ready\n";
     for (script, said) in [
@@ -60,7 +60,7 @@ fn a_descriptor_closed_without_a_newline_causes_one_warning_and_no_readiness() {
 fn the_command_gets_only_the_descriptor_that_the_option_names() {
     let sandbox = Sandbox::new();
     let exitdir = crate::support::sandbox::binary();
-    // In one process, which may have inherited more.
+    // In one process, since it may have inherited descriptors.
     let listed = |source: &str| {
         let script = "ls /proc/self/fd; echo and; exec \"$0\" run -n x --death-deps never --ready-on \"$1\" -- ls /proc/self/fd";
         let ended = sandbox
@@ -92,7 +92,7 @@ fn the_command_gets_only_the_descriptor_that_the_option_names() {
         assert_eq!(ours, plain, "fd:{number}");
     }
 
-    // Also where we have inherited something of that number.
+    // Even if exitdir-run has inherited a descriptor of that number.
     let script = "exec 3</dev/null; exec \"$0\" run -n x --ready-on fd -- sh -c 'echo >&3'";
     let ended = sandbox
         .command("sh")

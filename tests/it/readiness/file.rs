@@ -1,4 +1,4 @@
-//! `--ready-on file`: a file makes ready when it appears, however that is.
+//! `--ready-on file`: a file makes ready when it appears, however it is created.
 
 use crate::support::inspect::await_sleep;
 use crate::support::readiness_life::{life, unready};

@@ -1,8 +1,8 @@
-//! `--ready-on notify`: the protocol of sd_notify(3), with real clients. What makes ready, whose
-//! word counts, what is sent along, and what an outer manager is told.
+//! `--ready-on notify`: the protocol of sd_notify(3), with real clients. What makes ready, which
+//! senders count, descriptors that are sent along, and what is passed on to an outer manager.
 //!
-//! Where something must not become ready, the command ends by itself: what it said before its end
-//! is read before the death is recorded, so the whole life can be judged.
+//! Where something must not become ready, the command ends by itself. Its notifications are read
+//! before the death is recorded, so the tombstone shows the whole life.
 
 use crate::support::inspect::while_stopped;
 use crate::support::proc::descriptors;
@@ -43,7 +43,11 @@ fn systemd_notify_makes_ready_and_its_barrier_returns() {
         systemd-notify --status=one && systemd-notify --status=two && touch $W/again; exec sleep 60";
     let life = life(&sandbox, "notify", script).start();
     sandbox.await_key("x", "Ready");
-    assert_eq!(sandbox.key("x", "Message"), None, "it would be old soon");
+    assert_eq!(
+        sandbox.key("x", "Message"),
+        None,
+        "it would soon be outdated"
+    );
     sandbox.await_file("sent");
     let before = descriptors(life.pid()).len();
     sandbox.touch("go");
@@ -81,11 +85,11 @@ fn a_descriptor_sent_for_storing_is_closed_and_does_not_make_ready() {
         let (reader, writer) = std::io::pipe().unwrap();
         send_along(&address, text, &writer);
         drop(writer);
-        // The other end is closed when nobody holds it any more.
+        // The pipe closes when the last descriptor of its writing end does.
         let mut closed = [PollFd::new(&reader, PollFlags::empty())];
         let patience = Timespec::try_from(CONDITION_TIMEOUT).unwrap();
         let heard = rustix::event::poll(&mut closed, Some(&patience)).unwrap();
-        assert_eq!(heard, 1, "{text:?}: it is kept");
+        assert_eq!(heard, 1, "{text:?}: the descriptor is kept");
     }
     assert_eq!(descriptors(life.pid()).len(), before);
     assert_eq!(sandbox.key("x", "Ready"), None);
@@ -174,7 +178,7 @@ fn notifications_of_another_user_cause_one_warning_unless_the_command_sends_them
     );
 }
 
-/// A life that says nothing of itself, and where it could be said.
+/// A life whose command sends no notification, and the address of its socket.
 fn silent(sandbox: &Sandbox) -> (Running, String) {
     let script = "echo $NOTIFY_SOCKET >$W/new; mv $W/new $W/address; exec sleep 60";
     let life = life(sandbox, "notify", script).start();
@@ -192,9 +196,9 @@ fn a_sent_connection_that_lingers_does_not_block_the_supervisor() {
     let (_never_read, _) = listener.accept().unwrap();
     connection.set_nonblocking(true).unwrap();
     while connection.write(&[0; 65536]).is_ok() {}
-    // Whoever closes it last waits until what was written has been read.
+    // The process that closes it last waits until the peer has read everything.
     rustix::net::sockopt::set_socket_linger(&connection, Some(Duration::from_secs(600))).unwrap();
-    // So that it is the last to close it.
+    // So that the supervisor is the last to close it.
     while_stopped(&life, || {
         send_along(&address, "READY=1", &connection);
         drop(connection);
@@ -219,7 +223,7 @@ fn sending_its_own_tombstone_to_a_supervisor_costs_neither_lock_nor_descriptors(
     wait_until("all of them are kept", || {
         descriptors(life.pid()).len() == before + 8
     });
-    // Nobody hears any more, so nobody has to keep it.
+    // The supervisor has closed its socket, so it keeps no further descriptor.
     send_along(&address, "READY=1", &tombstone);
     let waited = sandbox.wait(["-t", "0", "x:born"]).finish();
     assert_eq!(waited.status, 0, "{}", waited.stderr);
@@ -288,9 +292,9 @@ fn notifications_are_passed_on_to_an_outer_socket_even_without_a_name() {
             }
         }
     }
-    // One that nobody listens on holds nobody up.
+    // An outer socket without a listener does not block the supervisor.
     let ended = life(&sandbox, "notify", "say READY=1")
-        .env("NOTIFY_SOCKET", sandbox.path("nobody"))
+        .env("NOTIFY_SOCKET", sandbox.path("no-listener"))
         .finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
 }

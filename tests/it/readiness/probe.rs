@@ -1,5 +1,5 @@
-//! `--ready-on tcp`, `http` and `exec`: the command is asked again and again until an answer says
-//! that it is ready.
+//! `--ready-on tcp`, `http` and `exec`: probes are repeated until one says that the command is
+//! ready.
 
 use crate::support::inspect::assert_sentence;
 use crate::support::proc::await_gone;
@@ -38,7 +38,7 @@ fn a_late_listener_makes_ready_on_ipv4_and_ipv6() {
 enum Answer {
     Text(&'static str),
     Megabyte,
-    /// It is held open until the next one is answered.
+    /// The connection stays open until the server stops.
     Hang,
 }
 
@@ -61,7 +61,7 @@ impl Server {
         Server { port, stop, thread }
     }
 
-    /// What was asked so far. Nobody is served any more.
+    /// Stops the server, and returns the requests that it got.
     fn stop(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
@@ -84,7 +84,7 @@ fn serve(listener: &TcpListener, answers: &[Answer], stopped: &AtomicBool) -> Ve
             .set_read_timeout(Some(CONDITION_TIMEOUT))
             .unwrap();
         requests.push(request(&mut connection));
-        // Whoever has heard enough may have hung up.
+        // The client may have closed the connection.
         match answer {
             Answer::Text(text) => drop(connection.write_all(text.as_bytes())),
             Answer::Megabyte => {

@@ -1,6 +1,6 @@
 //! An application for the tests of `--active-while`: a command that runs while a file exists and
-//! leaves a trace of each of its starts, and a supervisor without the slow look, so that nothing
-//! makes good for an event that was missed.
+//! records each of its starts, and a supervisor without periodic rescans, so that a missed event
+//! stays missed.
 
 use crate::support::proc::{await_gone, is_gone};
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, wait_until};
@@ -12,7 +12,8 @@ use std::process::{Command, Stdio};
 
 /// A command that runs until it is told to stop.
 pub const SERVE: &str = "echo $$ >>starts; exec sleep 60";
-/// One that stops when it may, and says so. A HUP on the way would end it without a word.
+/// A command that stops when there is a file `go`, and records it. A HUP during the stop would end
+/// it at once.
 pub const SLOW: &str = "trap 'trap - HUP; echo TERM >>said; until test -e go; do sleep 0.01; done; echo bye >>said; exit 5' TERM; \
                     trap 'echo HUP >>said' HUP; echo $$ >>starts; while test -e starts; do sleep 0.01; done";
 /// A command that serves until there is a file `fail`, and fails then; its second run only serves.
@@ -68,7 +69,7 @@ impl ActiveApp {
             .args(options.split_whitespace())
             .args(["--", "sh", "-c", script])
             .current_dir(sandbox.path("."))
-            // What outlives the command would keep a pipe open.
+            // A process that outlives the command would keep a pipe open.
             .stdout(Stdio::null())
             .stderr(fs::File::create(sandbox.path("stderr")).unwrap())
             .start();
@@ -97,7 +98,7 @@ impl ActiveApp {
         self.remove("a");
     }
 
-    /// Something new for what is configured with `f=file`, complete at once.
+    /// Replaces the source of `--config f=file` in one step.
     pub fn configure(&self, text: &str) {
         fs::write(self.sandbox.path("f.new"), text).unwrap();
         fs::rename(self.sandbox.path("f.new"), self.sandbox.path("f")).unwrap();
@@ -115,7 +116,7 @@ impl ActiveApp {
         self.sandbox.lines("starts")
     }
 
-    /// What is waited for, and, when it is written out, how things stand instead.
+    /// What the test waits for, and the state of the application when it is printed.
     fn with_state(&self, what: String) -> impl Display {
         WithState { app: self, what }
     }
@@ -152,15 +153,15 @@ impl ActiveApp {
         wait_until(what, || self.read("stderr").matches(words).count() >= count);
     }
 
-    /// What the command says.
+    /// Waits until the command has recorded a word.
     pub fn await_word(&self, word: &str) {
         wait_until(format!("the command says {word}"), || {
             self.read("said").contains(word)
         });
     }
 
-    /// Waits until it has looked at everything that was changed before: whatever it says of a
-    /// signal that it drops comes before a look, and of a second one after it. Needs `-v`.
+    /// Waits until the supervisor has scanned everything that was changed before. It reports a
+    /// dropped signal before a scan, and a second one after it. Needs `-v`.
     pub fn await_look(&self) {
         for _ in 0..2 {
             let count = self.read("stderr").matches("dropped USR1").count();

@@ -1,4 +1,4 @@
-//! Archives for the tests, made byte by byte: those that mean harm among them.
+//! Archives for the tests, made byte by byte, among them hostile ones.
 
 pub const FILE: u8 = b'0';
 pub const HARD: u8 = b'1';

@@ -25,8 +25,7 @@ pub fn assert_sentence(ended: &Ended, applet: &str, status: i32) {
     }
 }
 
-/// Whether an applet watches its directory and sleeps. Before it has looked around it does not
-/// sleep.
+/// Whether an applet watches its directory and sleeps. It sleeps only after its first scan.
 pub fn sleeps_in_its_watch(pid: i32) -> bool {
     has_inotify(pid) && sleeps(pid)
 }
@@ -57,26 +56,25 @@ pub fn sleep_limit(pid: i32) -> Option<Duration> {
     Some(Duration::new(seconds, nanoseconds.try_into().ok()?))
 }
 
-/// Starts a wait, and lets it look around before anything else happens.
+/// Starts a wait, and returns after its first scan.
 pub fn start_wait(sandbox: &Sandbox, arguments: &[&str]) -> Running {
     let waiter = sandbox.wait(arguments).start();
     await_sleep(&waiter);
     waiter
 }
 
-/// Waits until an applet sleeps that may have nothing to watch with. One without inotify wakes up
-/// four times a second.
+/// Waits until an applet sleeps. It may be without inotify, and then wakes up four times a second.
 pub fn await_any_sleep(process: &Running) {
     wait_until("it sleeps", || sleeps(process.pid()));
 }
 
-/// Stops a process with a signal, and waits until it stands still.
+/// Sends STOP to a process, and waits until it is stopped.
 pub fn stop(process: &Running) {
     process.send(STOP);
-    wait_until("it stands still", || state_of(process.pid()) == Some('T'));
+    wait_until("it is stopped", || state_of(process.pid()) == Some('T'));
 }
 
-/// Does something while a process stands still, so that the process finds all of it at once.
+/// Does something while a process is stopped, so that the process finds all of it at once.
 pub fn while_stopped(process: &Running, action: impl FnOnce()) {
     stop(process);
     action();
@@ -85,9 +83,8 @@ pub fn while_stopped(process: &Running, action: impl FnOnce()) {
 
 /// Waits until an applet watches its directory and sleeps.
 pub fn await_sleep(process: &Running) {
-    // A user has 128 inotify instances by default, which other tests may be using up. An applet
-    // that got none looks four times a second, and between these looks it is seen sleeping all the
-    // time.
+    // A user has 128 inotify instances by default, which other tests may use up. An applet without
+    // one polls four times a second, and sleeps in between.
     let mut asleep = 0;
     wait_until("it sleeps in its watch", || {
         asleep += u32::from(sleeps(process.pid()));
@@ -105,7 +102,7 @@ pub fn keys(sandbox: &Sandbox, name: &str) -> String {
     keys.join(" ")
 }
 
-/// Checks that a tombstone says that the life is over, to a follower too, and that nothing else was
+/// Checks that a tombstone records a death, that a follower sees it, and that no other file is
 /// left.
 #[track_caller]
 pub fn assert_recorded_dead(sandbox: &Sandbox, name: &str, code: i32) {

@@ -1,5 +1,5 @@
-//! A command that blocks every signal, takes them one by one and writes down their numbers, and the
-//! life that it is the command of.
+//! A command that blocks every signal, takes them one by one and writes down their numbers; and a
+//! life with this command.
 //!
 //! It asks the kernel itself, because the C library leaves out 32 and 33. That a signal did not
 //! come is known when one that was sent later did: of several that are pending the kernel hands out
@@ -10,7 +10,7 @@ use crate::support::sandbox::{Ended, Running, Sandbox, Start, binary, wait_until
 use crate::support::signals::{CHLD, KILL, LAST, STOP, send_all};
 use std::process::Command;
 
-/// What the listener ends with when it is let go.
+/// The exit code of a listener whose file `end` exists.
 pub const LET_GO: i32 = 5;
 
 /// Writes down the numbers of the signals that it gets, until there is a file `end` or no directory
@@ -73,7 +73,7 @@ const CALLS: [&str; 2] = if cfg!(target_arch = "x86_64") {
     ["135", "137"]
 };
 
-/// Whether a listener can be had.
+/// Whether a listener can run here.
 pub fn can_listen() -> bool {
     is_permitted(
         "a listener in perl",
@@ -91,13 +91,13 @@ pub fn all_passed_on() -> Vec<i32> {
 /// A life of `main` whose command listens.
 pub struct ListeningLife {
     pub running: Running,
-    /// exitdir-run, which need not be what was started.
+    /// exitdir-run, which may be a child of the process that was started.
     pub pid: i32,
     pub sandbox: Sandbox,
 }
 
-/// The words of `exitdir-run` with a listener; whoever has started the tests may have ignored
-/// signals for us.
+/// The arguments of `exitdir-run` with a listener. Signals that the parent of the tests ignores are
+/// reset.
 pub fn listening(sandbox: &Sandbox, options: &str, manner: &str) -> Vec<String> {
     let script = sandbox.path("listener.pl");
     std::fs::write(&script, LISTENER).unwrap();
@@ -117,8 +117,8 @@ pub fn listening(sandbox: &Sandbox, options: &str, manner: &str) -> Vec<String> 
     line
 }
 
-/// The same with every signal blocked, so that a command gets to know what comes before it could
-/// listen.
+/// The same with every signal blocked, so that a command also gets the signals that were sent
+/// before it listened.
 pub fn blocked(mut line: Vec<String>) -> Vec<String> {
     // `env` unblocks what it resets.
     let block = ["perl", "-e", BLOCK, CALLS[0]].map(str::to_owned);
@@ -126,7 +126,7 @@ pub fn blocked(mut line: Vec<String>) -> Vec<String> {
     line
 }
 
-/// These words, and those that are to start them.
+/// These arguments, and those of the program that starts them.
 pub fn command_of(sandbox: &Sandbox, before: &[&str], line: &[String]) -> Command {
     let all: Vec<&str> = before
         .iter()
@@ -164,7 +164,7 @@ impl ListeningLife {
 
     pub fn await_up(&self) {
         wait_until("the command listens", || self.start_count() > 0);
-        // The command can be quicker than the record of its birth.
+        // The command can run before its birth is recorded.
         self.sandbox.await_key("main", "Ready");
     }
 
@@ -176,7 +176,7 @@ impl ListeningLife {
         self.log("cmd").lines().filter(|line| *line == "up").count()
     }
 
-    /// What a listener has got, in its order.
+    /// The signals that a listener has got, in their order.
     pub fn received_by(&self, name: &str) -> Vec<i32> {
         self.log(name)
             .lines()
@@ -202,7 +202,7 @@ impl ListeningLife {
         });
     }
 
-    /// Waits until the command has got a signal as often as that.
+    /// Waits until the command has got a signal this often.
     pub fn await_times(&self, number: i32, times: usize) {
         wait_until(format!("{number} comes {times} times"), || {
             let received = self.received().into_iter().filter(|s| *s == number);
@@ -210,7 +210,7 @@ impl ListeningLife {
         });
     }
 
-    /// Everything that the command gets for what happened until now.
+    /// All signals that the command gets because of events up to now.
     pub fn all_received(&self) -> Vec<i32> {
         self.send_and_await(LAST, LAST);
         let mut received = self.received();
@@ -218,7 +218,7 @@ impl ListeningLife {
         received
     }
 
-    /// Something that the stop is for.
+    /// Causes a stop.
     pub fn trigger_stop(&self) {
         let ended = self.sandbox.signal(["dep"]).finish();
         assert_eq!(ended.status, 0, "{ended:?}");

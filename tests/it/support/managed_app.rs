@@ -1,5 +1,5 @@
-//! A managed application for the tests: a command that says in a log what it is configured with,
-//! and a supervisor without the slow look, so that nothing makes good for an event that was missed.
+//! A managed application for the tests: a command that logs its configuration, and a supervisor
+//! without periodic rescans, so that a missed event stays missed.
 
 use crate::support::inspect::{sleep_limit, sleeps, sleeps_in_its_watch};
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
@@ -9,17 +9,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Two changes that are further apart than that may be two; those that are to be one must be much
-/// closer.
+/// Changes that are further apart may be two changes; those that must be one are much closer.
 pub const DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// What the command says in its log: how it came to its configuration, and what that is.
+/// A command that logs how it got its configuration, and the configuration.
 pub const SERVER: &str = "trap 'echo reloaded $(cat $CONF) >>\"$LOG\"' HUP; \
                       echo started $(cat $CONF) >>\"$LOG\"; while test -e \"$LOG\"; do sleep 0.02; done";
 /// The same for one that needs no handler.
 pub const SLEEPER: &str = "echo started $(cat $CONF) >>\"$LOG\"; exec sleep 60";
 
-/// What the command gets when there is a new configuration.
+/// What the command gets for a new configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadBy {
     Restart,
@@ -43,7 +42,7 @@ impl ReloadBy {
     }
 }
 
-/// `exitdir-run` over a command that says what it is configured with.
+/// `exitdir-run` with a command that logs its configuration.
 pub struct ConfiguredApp {
     pub running: Running,
     pub sandbox: Sandbox,
@@ -98,7 +97,7 @@ impl ConfiguredApp {
         self.sandbox.lines("log")
     }
 
-    /// Waits for as many lines, and compares when nothing is under way any more.
+    /// Waits for as many lines, and compares them when the supervisor is at rest.
     #[track_caller]
     pub fn await_log(&self, expected: &[&str]) {
         wait_until(format!("{expected:?}; {:?}", self.log()), || {
@@ -106,12 +105,12 @@ impl ConfiguredApp {
         });
         await_rest(&self.running);
         assert_eq!(self.log(), expected, "{}", self.said());
-        // What it was told last the command may not have got to yet.
+        // The command may not have handled the last signal yet.
         let told = self.said().matches("a new configuration: ").count();
         assert_eq!(told + 1, expected.len(), "{}", self.said());
     }
 
-    /// What `exitdir-run` has said, a line each, without who says it.
+    /// The lines of `exitdir-run` on standard error, without its name.
     pub fn said(&self) -> String {
         let text = self.sandbox.read("stderr");
         text.replace("exitdir-run: ", "")
@@ -124,7 +123,7 @@ impl ConfiguredApp {
         });
     }
 
-    /// Replaces the source and sees that this is one change.
+    /// Replaces the source and checks that this is one change.
     #[track_caller]
     pub fn await_change(&self, text: &str) {
         let line = self.way.line(text);

@@ -1,5 +1,4 @@
-//! Commands in namespaces of their own: as PID 1, among mounts that only they see, and with less
-//! inotify.
+//! Commands in namespaces of their own: as PID 1, with mounts of their own, and with less inotify.
 
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Sandbox, binary};
@@ -7,7 +6,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
-/// The words before a command that make it PID 1 of a namespace. It is a child of what is started.
+/// The arguments before a command that run it as PID 1 of a namespace. It is a child of the started
+/// process.
 pub const PID_NAMESPACE: [&str; 4] = ["unshare", "-pf", "--mount-proc", "--kill-child"];
 
 pub fn pid_namespace_is_permitted() -> bool {
@@ -40,11 +40,12 @@ pub const SMALL_DISK: &str = "mount -t tmpfs -o size=16k tmpfs \"$EXIT_DIR\"";
 pub const READ_ONLY: &str =
     "mount --bind \"$EXIT_DIR\" \"$EXIT_DIR\"; mount -o remount,bind,ro \"$EXIT_DIR\"";
 
-/// How inotify is taken away from one tree of processes.
+/// These take inotify away from one tree of processes.
 pub const NO_INSTANCES: &str = "echo 0 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
 pub const NO_WATCHES: &str = "echo 0 >/proc/sys/user/max_inotify_watches && exec \"$@\"";
 
-/// A program with one of these limits; `None`, said loudly, where that is not possible.
+/// A program with one of these limits; `None` where that is not possible, and then the test is
+/// skipped by name.
 pub fn with_less_inotify(sandbox: &Sandbox, script: &str, program: &Path) -> Option<Command> {
     let inside = |program: &Path| {
         let mut command = sandbox.command("unshare");

@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// How many cases run at the same time where a test does not say it.
+/// How many cases run at the same time, unless a test says otherwise.
 pub const WORKERS: usize = 6;
 
-/// Does something for each of many, so many at a time.
+/// Calls `work` for each of `all`, in so many threads.
 pub fn for_each<T: Sync>(workers: usize, all: &[T], work: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -21,7 +21,7 @@ pub fn for_each<T: Sync>(workers: usize, all: &[T], work: impl Fn(&T) + Sync) {
     });
 }
 
-/// Does something for all of them at the same time.
+/// Calls `work` for all of them at the same time.
 pub fn at_once<T: Sync>(all: &[T], work: impl Fn(&T) + Sync) {
     for_each(all.len(), all, work);
 }

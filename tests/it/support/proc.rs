@@ -37,7 +37,7 @@ impl ProcStat {
         })
     }
 
-    /// All that there are.
+    /// All processes.
     pub fn all() -> Vec<ProcStat> {
         let Ok(entries) = read_dir("/proc") else {
             return Vec::new();
@@ -53,7 +53,7 @@ impl ProcStat {
         self.state == 'T'
     }
 
-    /// Whether it has ended, and was perhaps not reaped.
+    /// Whether it has ended, reaped or not.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
@@ -64,7 +64,7 @@ pub fn state_of(pid: i32) -> Option<char> {
     ProcStat::of(pid).map(|process| process.state)
 }
 
-/// Whether no process of this id is left but perhaps one that was not reaped.
+/// Whether a process has ended, reaped or not.
 #[track_caller]
 pub fn is_gone(pid: impl Display) -> bool {
     let pid = pid.to_string();
@@ -102,7 +102,7 @@ pub fn status(pid: i32, key: &str) -> Option<String> {
     Some(line?.strip_prefix(':')?.trim().to_owned())
 }
 
-/// How often a process went to sleep of its own accord, and so how often it woke.
+/// How often a process went to sleep voluntarily, and so how often it woke.
 #[track_caller]
 pub fn sleep_count(pid: i32) -> u64 {
     let count = status(pid, "voluntary_ctxt_switches").expect("a process");
@@ -137,8 +137,8 @@ pub fn has_inotify(pid: i32) -> bool {
     descriptors(pid).iter().any(of_inotify)
 }
 
-/// Whether a process sleeps in a kernel function whose name holds this word. Where the kernel does
-/// not tell, it may.
+/// Whether a process sleeps in a kernel function whose name contains this word. True if the kernel
+/// does not tell.
 pub fn may_sleep_in(pid: i32, word: &str) -> bool {
     let place = read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
     place == "0" || place.contains(word)

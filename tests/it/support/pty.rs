@@ -1,5 +1,6 @@
 //! A pseudo-terminal that a test drives as a person would: it types, presses keys, reads what is
-//! shown, and looks who has the foreground. Echo is off, so what is shown is output alone.
+//! shown, and asks which process group has the foreground. Echo is off, so what is shown is output
+//! alone.
 
 use crate::support::proc::ProcStat;
 use crate::support::sandbox::{Running, Start, eventually, wait_until};
@@ -15,13 +16,13 @@ pub const CTRL_D: &str = "\x04";
 pub const CTRL_Z: &str = "\x1a";
 pub const CTRL_BACKSLASH: &str = "\x1c";
 
-/// A terminal and the session that it controls. All of them end with the test.
+/// A terminal and the session that it controls. Its processes end with the test.
 pub struct Terminal {
     master: OwnedFd,
     /// Held open, so that the terminal lasts as long as the test.
     _slave: OwnedFd,
     session: Option<Running>,
-    /// What was shown and nobody has asked for yet.
+    /// What was shown and not read yet.
     shown: String,
     /// All that was shown, for a test that fails.
     transcript: String,
@@ -150,9 +151,9 @@ impl Drop for Terminal {
             eprintln!("---- left: {:?}", self.processes());
         }
         let Some(started) = &self.session else { return };
-        // What was started is reaped after this, so nobody else can lead a session of its number.
+        // The process is reaped after this, so no other process can lead a session of its number.
         let sessions = [self.session_id(), started.pid()];
-        wait_until("nobody is left in the session", || {
+        wait_until("the session has no process", || {
             let left: Vec<ProcStat> = sessions.into_iter().flat_map(processes_of).collect();
             for process in &left {
                 send_if_there(process.pid, KILL);

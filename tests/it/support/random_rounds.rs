@@ -1,8 +1,8 @@
-//! What the scenarios are played in: many rounds with random delays, slow stops, and accidents of
-//! several kinds. The scenarios are what users come with: whole pods of plain processes, restarted
-//! as the kubelet would restart them.
+//! Scenarios in many rounds, with random delays, slow stops, and accidents of several kinds. A
+//! scenario is a case of users: a whole pod of plain processes, restarted as the kubelet would
+//! restart them.
 //!
-//! `EXITDIR_TEST_SEED` repeats a run; a round that fails prints it, with everything it knows.
+//! `EXITDIR_TEST_SEED` repeats a run; a round that fails prints it, with its state.
 
 use crate::support::parallel::failed_rounds;
 use crate::support::random::{Random, seed};
@@ -13,7 +13,7 @@ const ROUNDS: u64 = 20;
 /// Far less than the ten seconds after which a slow look would have found it too.
 pub const BEFORE_RESCAN: Duration = Duration::from_secs(5);
 
-/// One round of a scenario: a source of chance that remembers what it has given out.
+/// One round of a scenario: a source of random values that records them.
 pub struct Round {
     label: String,
     random: RefCell<Random>,

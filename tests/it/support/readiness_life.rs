@@ -1,5 +1,4 @@
-//! A life for the tests of `--ready-on`: a command that says for itself when it is ready, or does
-//! not.
+//! A life for the tests of `--ready-on`: a command that announces its readiness, or does not.
 
 use crate::support::sandbox::{Running, Sandbox, Start};
 use rustix::net::{AddressFamily, SocketType};
@@ -28,7 +27,7 @@ pub fn life_with(sandbox: &Sandbox, options: &[&str], script: &str) -> Command {
     command
 }
 
-/// Starts a life that is not ready before somebody does something for it.
+/// Starts a life that becomes ready only when the test does something.
 pub fn unready(sandbox: &Sandbox, source: &str) -> Running {
     let life = life(sandbox, source, "exec sleep 60").start();
     sandbox.await_key("x", "Born");
@@ -36,7 +35,7 @@ pub fn unready(sandbox: &Sandbox, source: &str) -> Running {
     life
 }
 
-/// A port on which nobody listens yet, and nobody else can.
+/// A port on which no process listens yet, and only the returned socket can.
 pub fn port(address: SocketAddr) -> (OwnedFd, u16) {
     let family = if address.is_ipv6() {
         AddressFamily::INET6

@@ -1,4 +1,4 @@
-//! Who plays in many tests: a command that keeps a record, and the dead.
+//! What many tests use: a command that keeps a record, and dead tombstones.
 
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use std::process::Command;
@@ -26,7 +26,7 @@ impl Recorder {
             sandbox,
         };
         recorder.await_entry("up");
-        // CMD can be quicker than the record of its birth.
+        // CMD can run before its birth is recorded.
         recorder.sandbox.await_key("main", "Ready");
         recorder
     }

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::process::Command;
 
-/// Whether something can be done here at all. If not, the test is skipped in the open; under CI
-/// that is a failure.
+/// Whether something can be done here at all. If not, the test is skipped by name; under CI it
+/// fails.
 pub fn is_permitted(what: &str, trial: &mut Command) -> bool {
     let permitted = trial.output().is_ok_and(|output| output.status.success());
     if !permitted {
@@ -27,7 +27,7 @@ pub fn skip(what: &str) {
     );
 }
 
-/// Whether what takes too long for every change is asked for.
+/// Whether tests that take too long for every change are asked for.
 pub fn is_long_run() -> bool {
     std::env::var_os("EXITDIR_TEST_LONG").is_some()
 }

@@ -1,7 +1,7 @@
-//! A life for the tests of restarts in place: a command that leaves a trace of each of its starts,
-//! and what can be seen of it from outside.
+//! A life for the tests of restarts in place: a command that records each of its starts, and what
+//! can be seen of it from outside.
 //!
-//! Each restart takes a second at least, so lives are lived side by side. A file `mark` has a line
+//! Each restart takes a second at least, so lives run side by side. A file `mark` has a line
 //! with the process id for each start of the command.
 
 use crate::support::inspect::stop;
@@ -108,7 +108,7 @@ pub fn await_log(sandbox: &Sandbox, words: &str) {
     wait_until(words, || log(sandbox).contains(words));
 }
 
-/// No key stands there twice.
+/// Checks that no key is there twice.
 #[track_caller]
 pub fn assert_once(text: &str) {
     let mut keys: Vec<&str> = text

@@ -1,5 +1,6 @@
 //! What every test needs: a directory of its own, the binary under test, processes that end with
-//! the test, and waiting for a condition with a generous deadline. Nothing here sleeps and hopes.
+//! the test, and waiting for a condition with a generous deadline. Nothing here sleeps and hopes
+//! for the best.
 
 use crate::support::signals::send;
 use std::ffi::OsStr;
@@ -42,7 +43,7 @@ impl Sandbox {
         Sandbox { root }
     }
 
-    /// Anything of the test's own.
+    /// A path in the sandbox.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
@@ -68,8 +69,9 @@ impl Sandbox {
         wait_until(format!("there is {name}"), || self.path(name).exists());
     }
 
-    /// An executable file, written by a process of its own: while ours has it open for writing, so
-    /// has every child that another test is just forking, and then it cannot be executed.
+    /// An executable file, written by a separate process. If this process wrote it, a child that
+    /// another test forks meanwhile would hold it open for writing, and it could not be executed
+    /// (ETXTBSY).
     pub fn program(&self, name: &str, text: &str) -> PathBuf {
         let script = "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\"";
         let path = self.path(name);
@@ -79,12 +81,12 @@ impl Sandbox {
         path
     }
 
-    /// The exit directory. Nobody has created it yet.
+    /// The exit directory. It does not exist yet.
     pub fn dir(&self) -> PathBuf {
         self.path("graveyard")
     }
 
-    /// `exitdir APPLET`, with `EXIT_DIR` set and every other variable of ours unset.
+    /// `exitdir APPLET`, with `EXIT_DIR` set and every variable `EXITDIR_*` unset.
     pub fn applet(&self, applet: &str) -> Command {
         let mut command = self.command(binary());
         command.arg(applet);
@@ -106,21 +108,21 @@ impl Sandbox {
         command
     }
 
-    /// `exitdir-run` with these words.
+    /// `exitdir-run` with these arguments.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = self.applet("run");
         command.args(arguments);
         command
     }
 
-    /// `exitdir-wait` with these words.
+    /// `exitdir-wait` with these arguments.
     pub fn wait<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = self.applet("wait");
         command.args(arguments);
         command
     }
 
-    /// `exitdir-signal` with these words.
+    /// `exitdir-signal` with these arguments.
     pub fn signal<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = self.applet("signal");
         command.args(arguments);
@@ -184,7 +186,7 @@ impl Drop for Sandbox {
     }
 }
 
-/// The words of a command line without quotes.
+/// The arguments of a command line without quotes.
 pub fn words(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
 }
@@ -201,8 +203,8 @@ pub fn entries(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Asks until there is an answer. `what` is written out where there is none, and may say how it
-/// stands then.
+/// Asks until there is an answer. If there is none in time, the test fails with `what`, which may
+/// describe the state at that moment.
 #[track_caller]
 pub fn eventually<T>(what: impl Display, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
@@ -294,7 +296,7 @@ impl Running {
     }
 }
 
-/// What the kernel says of a process that should not be there any more.
+/// What the kernel says about a process that should have ended.
 fn where_it_stands(pid: u32) -> String {
     let of = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}"));
     let said = |name: &str| of(name).unwrap_or_else(|error| error.to_string());

@@ -39,20 +39,20 @@ impl Shell<'_> {
         shell
     }
 
-    /// Waits for the prompt, at which the shell has the terminal. What was shown before it.
+    /// Waits for the prompt, at which the shell has the terminal. Returns what was shown before it.
     pub fn prompt(&mut self) -> String {
         let shown = self.terminal.shown_until(PROMPT);
         assert!(self.has_terminal(), "a prompt without the terminal");
         plain(&shown)
     }
 
-    /// Types a line. What is shown up to the next prompt.
+    /// Types a line. Returns what is shown up to the next prompt.
     pub fn ask(&mut self, line: &str) -> String {
         self.terminal.enter(line);
         self.prompt()
     }
 
-    /// Presses a key. What is shown up to the next prompt.
+    /// Presses a key. Returns what is shown up to the next prompt.
     pub fn press(&mut self, key: &str) -> String {
         self.terminal.press(key);
         self.prompt()
@@ -62,14 +62,14 @@ impl Shell<'_> {
         self.terminal.foreground() == self.terminal.pid()
     }
 
-    /// Everybody but the shell.
+    /// All processes of the session except the shell.
     pub fn jobs(&self) -> Vec<ProcStat> {
         let mut processes = self.terminal.processes();
         processes.retain(|process| process.pid != self.terminal.pid());
         processes
     }
 
-    /// Waits until everybody but the shell is stopped, and there is somebody.
+    /// Waits until there are jobs, and all of them are stopped.
     pub fn await_all_stopped(&self) {
         wait_until("all jobs are stopped", || {
             let jobs = self.jobs();
@@ -126,18 +126,15 @@ pub fn terminals_are_possible() -> bool {
     )
 }
 
-/// Plays a scene in a fresh shell without and with `exitdir-run --` before the command, compares
-/// what was seen, and returns it.
+/// Plays a scene in a fresh shell without and with `exitdir-run --` before the command. Checks that
+/// both show the same, and returns it.
 pub fn same_with_and_without(scene: impl Fn(&mut Shell<'_>, &str) -> Vec<String>) -> Vec<String> {
     let play = |with: &str| {
         let sandbox = Sandbox::new();
         scene(&mut Shell::start(&sandbox), with)
     };
     let (without, with) = (play(""), play("exitdir-run -- "));
-    assert_eq!(
-        with, without,
-        "with exitdir-run (left) it is not as without"
-    );
+    assert_eq!(with, without, "with exitdir-run (left) it differs");
     with
 }
 

@@ -5,7 +5,7 @@ use crate::support::proc::only_child;
 use crate::support::sandbox::{Running, Sandbox, Start, binary, wait_until};
 use crate::support::signals::send;
 
-/// Where exitdir-run lives.
+/// Where exitdir-run runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
     Pid1,
@@ -13,7 +13,7 @@ pub enum Position {
     Inside,
 }
 
-/// All places that there are on this machine.
+/// All places that are possible on this machine.
 pub fn positions() -> Vec<Position> {
     if pid_namespace_is_permitted() {
         vec![Position::Inside, Position::Pid1]
@@ -68,7 +68,7 @@ impl ShellLife {
         send(self.supervisor(), signal);
     }
 
-    /// Lets go of who waits for this file.
+    /// Creates the file that a process waits for.
     pub fn touch(&self, name: &str) {
         self.sandbox.touch(name);
     }

@@ -1,11 +1,11 @@
-//! The system calls of a process, as strace shows them: where a test can strike.
+//! The system calls of a process, as strace shows them: where a test can inject a kill or an error.
 
 use crate::support::sandbox::{Sandbox, binary};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::process::Command;
 
-/// One system call of a process: its name, and how many of that name it is.
+/// One system call of a process: its name, and its number among the calls of that name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
     pub call: String,
@@ -37,7 +37,7 @@ pub fn strace_log(sandbox: &Sandbox) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The calls of a log in their order, but for the `execve` that began the process.
+/// The calls of a log in their order, without the `execve` that began the process.
 pub fn points(log: &str) -> Vec<Point> {
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
     let calls = log.lines().filter_map(|line| {
@@ -58,7 +58,7 @@ pub fn points(log: &str) -> Vec<Point> {
         .collect()
 }
 
-/// The points behind the first call that has these words.
+/// The points after the first call that contains these words.
 pub fn points_since(words: &str, mut points: Vec<Point>) -> Vec<Point> {
     let first = points.iter().position(|point| point.line.contains(words));
     points.split_off(first.expect("a call with these words"))

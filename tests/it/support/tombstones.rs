@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 pub const TIME: &str = "\"2026-11-20T21:29:27.101220417Z\"";
 
-/// Writes a tombstone by hand, complete and long ago; `T` stands for a time.
+/// Writes a complete tombstone by hand, with an old modification time; `T` stands for a time.
 pub fn write_tombstone(sandbox: &Sandbox, name: &str, text: &str) {
     std::fs::create_dir_all(sandbox.dir()).unwrap();
     let mut file = File::create(sandbox.dir().join(name)).unwrap();

@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The words before a command that make it run as a user without any rights.
+/// The arguments before a command that run it as a user without any rights.
 pub const NOBODY: [&str; 6] = [
     "setpriv",
     "--reuid=65534",
@@ -25,15 +25,15 @@ pub fn nobody_is_permitted() -> bool {
     )
 }
 
-/// A program as a user without any rights.
+/// A program that runs as a user without any rights.
 pub fn as_nobody(sandbox: &Sandbox, program: impl AsRef<OsStr>) -> Command {
     let mut command = sandbox.command(NOBODY[0]);
     command.args(&NOBODY[1..]).arg(program);
     command
 }
 
-/// Makes a command another user's, if we may: a user's inotify instances are few, and those that
-/// the tests beside this one use are ours.
+/// Runs a command as another user, if that is permitted. A user has few inotify instances, and
+/// other tests use those of this user.
 pub fn as_user(command: &mut Command, user: u32) -> &mut Command {
     if rustix::process::geteuid().is_root() {
         command.uid(user).gid(user);
@@ -41,7 +41,7 @@ pub fn as_user(command: &mut Command, user: u32) -> &mut Command {
     command
 }
 
-/// The binary where every user can execute it.
+/// A copy of the binary that every user can execute.
 pub fn installed(sandbox: &Sandbox) -> PathBuf {
     let bin = sandbox.path("bin");
     let ended = sandbox.command(binary()).arg("install").arg(&bin).finish();
@@ -51,7 +51,7 @@ pub fn installed(sandbox: &Sandbox) -> PathBuf {
     bin.join("exitdir")
 }
 
-/// An exit directory that is there, for every user.
+/// Creates an exit directory that is open to all users.
 pub fn open_to_all(sandbox: &Sandbox) {
     std::fs::create_dir(sandbox.dir()).unwrap();
     set_mode(&sandbox.dir(), 0o777);

@@ -1,4 +1,4 @@
-//! The watched directory is moved, removed, made anew, unmounted, or becomes read-only.
+//! The watched directory is moved, removed, recreated, unmounted, or becomes read-only.
 
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::proc::is_gone;
@@ -8,7 +8,7 @@ use crate::support::signals::TERM;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A way for a watched directory to go, and to come back.
+/// How a watched directory disappears, and how it comes back.
 struct DirEvent {
     what: &'static str,
     /// Whether the directory is a mount, and of what.
@@ -69,7 +69,7 @@ const DIR_EVENTS: [DirEvent; 8] = [
     },
 ];
 
-/// An exit directory that may be a mount; nothing stays mounted when the value is gone.
+/// An exit directory that may be a mount, which is unmounted on drop.
 struct MountableDir {
     sandbox: Sandbox,
     dir: PathBuf,
@@ -104,7 +104,7 @@ impl MountableDir {
 
 impl Drop for MountableDir {
     fn drop(&mut self) {
-        // Until there is nothing to unmount: mounts lie upon each other.
+        // Mounts can be stacked: unmount until none is left.
         let unmount = || {
             let mut command = Command::new("umount");
             command.arg("-l").arg(&self.dir);
@@ -158,7 +158,7 @@ fn life(place: &MountableDir, name: &str) -> Running {
 /// `exitdir-run OPTIONS -- CMD` in the place, once its command runs, and its command's process id.
 fn supervisor(place: &MountableDir, options: &[&str], script: &str) -> (LoggedProcess, i32) {
     let pid = place.sandbox.path("pid");
-    // Another name first: what is read is whole.
+    // Written under another name first, so that a reader sees it complete.
     let script = format!("echo $$ >\"$0.new\" && mv \"$0.new\" \"$0\" && {script}");
     let mut command = place.sandbox.run(options);
     command.args(["--", "sh", "-c", &script]).arg(&pid);
@@ -168,7 +168,7 @@ fn supervisor(place: &MountableDir, options: &[&str], script: &str) -> (LoggedPr
     (run, pid.trim().parse().unwrap())
 }
 
-/// The fates that can be played here, each in a place of its own.
+/// The cases that are possible here, each in a place of its own.
 fn possible_events() -> impl Iterator<Item = (&'static DirEvent, MountableDir)> {
     DIR_EVENTS.iter().filter_map(|event| {
         let place = MountableDir::new();
@@ -184,7 +184,7 @@ fn possible_events() -> impl Iterator<Item = (&'static DirEvent, MountableDir)> 
 #[test]
 fn a_wait_ends_with_125_when_its_directory_is_gone() {
     for (event, place) in possible_events() {
-        // While it lives and is held open the kernel does not tell that the directory was deleted.
+        // The kernel does not report a deleted directory while a process holds it open.
         let _x = life(&place, "x");
         let waiting = [&["x"][..], &["y"], &[":failed"], &["-t", "60s", "y:ready"]].map(|words| {
             let mut command = place.sandbox.wait(["--poll", "200ms"]);
@@ -263,7 +263,7 @@ fn a_run_without_a_directory_for_its_death_exits_as_its_command() {
             last.contains("cannot") && last.contains(why),
             "{go}: {said}"
         );
-        // Who still has the old directory can read it there.
+        // A process that has the old directory open can read it there.
         let moved = place.sandbox.path("aside").join("me");
         if let Ok(text) = std::fs::read_to_string(moved) {
             assert!(text.contains("\nExitCode: 7\n"), "{text}");
@@ -299,7 +299,7 @@ fn followers_of_a_directory_that_becomes_read_only_see_the_same() {
     let mut command = place.sandbox.run(["-n", "x", "--", "sleep", "60"]);
     let x = command.env("EXIT_DIR", &aside).start();
     wait_until("x is ready", || place.text("x").contains("Ready"));
-    // What was watched before is still watched: nothing but the kernel tells them.
+    // The old watch still works: the followers learn of it only by an event.
     let mut wait = place.sandbox.wait(["--poll", "off", "-x", "x"]);
     let wait = place.here(&mut wait).start();
     let mut slow = place.sandbox.wait(["--poll", "50ms", "-x", "x"]);

@@ -1,6 +1,5 @@
-//! Lives that come and go between two looks, directories that are replaced, and files in the way:
-//! what a follower makes of it. A stopped follower is one that looks late, however fast the
-//! machine.
+//! How a follower treats lives that begin and end between two scans, replaced directories, and
+//! unreadable files. A follower that is stopped scans late, however fast the machine is.
 
 use crate::support::inspect::{await_sleep, start_wait, while_stopped};
 use crate::support::proc::only_child;
@@ -68,7 +67,7 @@ fn an_orderly_end_is_not_lost_among_many_other_tombstones() {
             !sandbox.tombstone("zz").contains("Died")
         });
     });
-    // Whatever it made of it, this comes after.
+    // This death comes after the event that is tested.
     sandbox.record_death("last", "7");
     let ended = fails.end();
     ended.assert_output(0, "last failed 7\n");

@@ -1,6 +1,6 @@
-//! File systems where inotify is blind: a bindfs mount watched while the directory behind it is
-//! written raises no event at all, and locks do not cross it. The graveyard is the directory
-//! behind; `front` is the mount in front of it.
+//! File systems without inotify events. A write to the directory behind a bindfs mount causes no
+//! event in the mount, and locks do not cross it. The graveyard is the directory behind; `front` is
+//! the mount in front of it.
 
 use crate::support::inspect::{await_sleep, sleep_limit};
 use crate::support::requirements::is_permitted;
@@ -11,21 +11,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// What bindfs is told when it shall withhold what it knows.
+/// Options that make bindfs cache for 3 s.
 const LAGGING: [&str; 2] = ["-o", "attr_timeout=3,entry_timeout=3,negative_timeout=3"];
-/// What bindfs is told when locks shall cross the mount. With one thread it would wait for itself.
+/// Options that make bindfs forward locks. With one thread it would wait for itself.
 const FORWARDING: [&str; 2] = ["--enable-lock-forwarding", "--multithreaded"];
 /// Between two rescans of a file system that may not report every change.
 const RESCAN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A bindfs mount in front of the graveyard, gone with the value.
+/// A bindfs mount in front of the graveyard, unmounted on drop.
 struct BindfsMount {
     front: PathBuf,
     _bindfs: Running,
 }
 
 impl BindfsMount {
-    /// Mounts it; `None`, said loudly, where that is not possible.
+    /// Mounts it; `None` where that is not possible, and then the test is skipped by name.
     fn mount(sandbox: &Sandbox, options: &[&str]) -> Option<BindfsMount> {
         let front = sandbox.path("front");
         std::fs::create_dir(sandbox.dir()).unwrap();
@@ -57,7 +57,7 @@ impl BindfsMount {
         Some(mount)
     }
 
-    /// The same command, but what it calls the exit directory is the mount.
+    /// The same command with the mount as its exit directory.
     fn in_front<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command.env("EXIT_DIR", &self.front)
     }
@@ -77,7 +77,7 @@ impl Drop for BindfsMount {
     }
 }
 
-/// Where somebody stands, and so what he calls the exit directory.
+/// The side of the mount on which a process runs, which decides about its exit directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Behind,
@@ -100,7 +100,7 @@ impl Side {
     }
 }
 
-/// The STATE that `exitdir-status` shows for a name to somebody on this side.
+/// The STATE that `exitdir-status` shows for a name on this side.
 fn state(sandbox: &Sandbox, mount: &BindfsMount, side: Side, name: &str) -> String {
     let ended = side.of(mount, &mut sandbox.applet("status")).finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
@@ -112,7 +112,7 @@ fn state(sandbox: &Sandbox, mount: &BindfsMount, side: Side, name: &str) -> Stri
     line.split_whitespace().nth(1).unwrap().to_owned()
 }
 
-/// Waits until somebody on this side sees the state: a mount may withhold it for a while.
+/// Waits until a process on this side sees the state. A caching mount may delay it.
 fn await_state(sandbox: &Sandbox, mount: &BindfsMount, side: Side, name: &str, wanted: &str) {
     wait_until(format!("{name} is {wanted} seen from {side:?}"), || {
         let ended = side
@@ -362,7 +362,7 @@ fn copies_and_tombstones_of_other_boots_are_lost_only_as_specified() {
     expect("late", "ready", "ready");
     edit("main");
     expect("main", "lost", "ready");
-    // A backup of the dead that is put back over the file itself is that file.
+    // A backup that is written back to the same file is that file.
     let text = std::fs::read_to_string(at("copy")).unwrap();
     std::fs::write(at("main"), text).unwrap();
     expect("main", "lost", "ready");
@@ -390,7 +390,7 @@ fn the_next_life_in_front_of_a_mount_means_that_the_last_one_is_over() {
         let _second = life(&sandbox, &mount, Side::Behind, "main");
         let (wait, run) = (waits.end(), follower.end());
         assert_eq!((wait.status, run.status), (0, 143), "{wait:?} {run:?}");
-        // The mount may have withheld the last words of a file that has lost its name meanwhile.
+        // The cache may have hidden the death record of a file that has lost its name meanwhile.
         assert!(
             ["main failed 143\n", "main lost 137\n"].contains(&wait.stdout.as_str()),
             "{wait:?}"

@@ -1,4 +1,4 @@
-//! inotify taken away, events lost, and supervisors that stand still.
+//! Missing inotify, lost events, and stopped supervisors.
 
 use crate::support::inspect::{await_any_sleep, await_sleep, sleeps, stop};
 use crate::support::namespaces::{NO_INSTANCES, NO_WATCHES, with_less_inotify};
@@ -69,7 +69,7 @@ fn a_delayed_scan_does_not_stop_the_polling() {
         .arg(binary())
         .args(["wait", "main"])
         .start();
-    eventually("a look was held up, and another one came after it", || {
+    eventually("a scan was delayed, and a poll came after it", || {
         let text = std::fs::read_to_string(&trace).unwrap_or_default();
         let (_, after) = text.split_once("(DELAYED)")?;
         after.contains("poll(").then_some(())
@@ -104,7 +104,7 @@ fn without_inotify_no_sleep_is_longer_than_250_ms() {
             .args(words)
             .start();
         let text = || std::fs::read_to_string(&trace).unwrap_or_default();
-        wait_until("it has looked five times", || {
+        wait_until("it has polled five times", || {
             text().matches("(Timeout)").count() >= 5
         });
         sandbox.record_death("main", "0");
@@ -126,8 +126,8 @@ fn between<'l>(line: &'l str, from: &str, to: &str) -> &'l str {
     rest.split_once(to).unwrap_or_else(|| panic!("{line}")).0
 }
 
-/// What a follower makes of the death of `main` with at most this many descriptors, and of its own
-/// start if that fails; `living` if `main` lives before.
+/// Runs a follower with at most this many descriptors until it sees the death of `main` or fails.
+/// `living` says that `main` runs before.
 fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
     let what = format!("{limit} descriptors, living {living}, {words:?}");
     let sandbox = Sandbox::new();
@@ -137,7 +137,7 @@ fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
         sandbox.await_key("main", "Ready");
         run
     });
-    // Other tests have descriptors that a child inherits.
+    // A child inherits descriptors of other tests.
     let script =
         format!("exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n {limit} && exec \"$@\"");
     let mut follower = sandbox
@@ -161,12 +161,12 @@ fn with_descriptors(limit: u32, living: bool, words: &[&str]) -> Ended {
     follower.end()
 }
 
-/// With too few descriptors for a look a follower says so and ends; with too few for a look beside
-/// inotify it does without inotify; with more it has both. `from`: the first limit to try;
-/// `answer`: its status then.
+/// With too few descriptors for a scan a follower reports an error and exits. With too few for a
+/// scan beside inotify it polls; with more it uses inotify. `from` is the first limit to try,
+/// `answer` the exit status of a follower that sees the death.
 fn assert_answered_within_any_descriptor_limit(words: &[&str], from: u32, answer: i32) {
     for living in [false, true] {
-        // A follower holds the tombstones of the living.
+        // A follower holds the tombstones of running lives open.
         let from = from + u32::from(living);
         let ends: Vec<(u32, Ended)> = (from..12)
             .map(|limit| (limit, with_descriptors(limit, living, words)))
@@ -201,24 +201,24 @@ fn a_wait_without_a_descriptor_for_inotify_is_warned_and_answers() {
 
 #[test]
 fn a_run_without_a_descriptor_for_inotify_is_warned_and_does_not_start_its_command() {
-    // One that starts its command has two descriptors to spare: it needs a pipe for that.
+    // A supervisor that starts its command needs two more descriptors, for a pipe.
     let words = "run --poll off --birth-deps never --death-deps main -- true";
     let words: Vec<&str> = words.split(' ').collect();
-    // Three, one for signals, and one to look with.
+    // Three standard ones, one for signals, and one for a scan.
     assert_answered_within_any_descriptor_limit(&words, 5, 143);
 }
 
-/// Raises about this many events in the directory, under names that are no tombstones'.
+/// Raises about this many events in the directory, under names that are no names of tombstones.
 fn make_events(dir: &Path, events: usize) {
     for at in 0..events {
-        // In turns: the kernel merges an event that is the same as the one before it.
+        // Two names, since the kernel merges an event with an equal one before it.
         let mut file = std::fs::File::options();
         let file = file.append(true).create(true);
         drop(file.open(dir.join(format!(".noise{}", at % 2))).unwrap());
     }
 }
 
-/// A watch of the test's own, to see what the kernel made of the noise.
+/// A watch of the test itself, to see which events the kernel kept.
 fn watch_dir(dir: &Path) -> OwnedFd {
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
     inotify::add_watch(&fd, dir, WatchFlags::CREATE | WatchFlags::CLOSE_WRITE).unwrap();
@@ -245,7 +245,7 @@ fn a_death_among_more_events_than_the_kernel_keeps_is_not_lost() {
     let queue: usize = queue.trim().parse().unwrap();
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).unwrap();
-    // Without the slow look, so that nothing but the overflow itself can help.
+    // Without periodic rescans, so that only the overflow event can help.
     let wait = sandbox.wait(["--poll", "off", "-x", "--print", "main"]);
     let anybody = sandbox.wait(["--poll", "off", "--print", ":exit=3"]);
     let run = sandbox.run(["--poll", "off", "--death-deps", "main", "--", "sleep", "60"]);

@@ -1,4 +1,4 @@
-//! The lock on a tombstone: who is lost, and who only looks like it.
+//! The lock on a tombstone: which lives are lost, and which only look lost.
 
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::namespaces::{READ_ONLY, with_mounts};
@@ -53,7 +53,7 @@ fn a_released_lock_is_a_death_only_where_the_reader_sees_the_same_locks() {
         (lock.clone(), true),
         (format!("fcntl {boot} 9999:1 {inode}"), false),
         (format!("fcntl {boot} {device} {elsewhere}"), false),
-        // The machine was restarted; on a local file system nothing of it lives any more.
+        // The machine was restarted; on a local file system no process of that boot is alive.
         (format!("fcntl {other_boot} {device} {inode}"), true),
         (format!("fcntl {other_boot} 9999:1 {elsewhere}"), true),
         ("none".to_owned(), false),
@@ -62,7 +62,7 @@ fn a_released_lock_is_a_death_only_where_the_reader_sees_the_same_locks() {
         (format!("fcntl {boot} {device} {inode} more"), false),
         (String::new(), false),
     ] {
-        // The same file, so that its inode stays.
+        // Written in place, so that the inode stays.
         std::fs::write(sandbox.dir().join("main"), text.replace(&lock, &line)).unwrap();
         assert_eq!(sandbox.holds("main:lost"), lost, "Lock: {line}");
         assert_eq!(sandbox.holds("main:died"), lost, "Lock: {line}");
@@ -95,7 +95,7 @@ fn a_killed_supervisor_is_lost_at_once_and_its_command_is_killed() {
         let sandbox = Sandbox::new();
         let main = sandbox.run(["-n", "main"]).args(arguments).start();
         sandbox.await_key("main", key);
-        // Without the slow look only the kernel can tell.
+        // Without periodic rescans only an event can tell.
         let waiter = sandbox
             .wait(["-x", "--print", "--poll", "off", "main"])
             .start();
@@ -119,7 +119,7 @@ fn a_killed_supervisor_is_lost_at_once_and_its_command_is_killed() {
         let ended = waiter.end();
         ended.assert_output(137, "main lost 137\n");
         assert_eq!(follower.end().status, 143);
-        assert_eq!(sandbox.tombstone("main"), before, "nobody writes into it");
+        assert_eq!(sandbox.tombstone("main"), before, "no reader writes to it");
     }
 }
 
@@ -246,7 +246,7 @@ fn a_follower_of_another_user_sees_the_same() {
 #[test]
 fn a_supervisor_that_follows_other_names_of_its_own_file_keeps_its_lock() {
     let sandbox = Sandbox::new();
-    // It stays when it is told to stop, until its standard input ends.
+    // It ignores TERM and runs until its standard input ends.
     let (reader, writer) = std::io::pipe().unwrap();
     let script = "trap '' TERM; echo up; read x";
     let mut main = sandbox
@@ -277,7 +277,7 @@ fn a_supervisor_that_follows_other_names_of_its_own_file_keeps_its_lock() {
         );
         assert!(!sandbox.holds("main:lost"));
     }
-    // When it has seen this, it has seen all that was before.
+    // A supervisor that has seen this death has seen all earlier events.
     sandbox.signal(["-c", "9", "peer"]).finish();
     sandbox.await_key("main", "Cause");
     assert!(sandbox.holds("main:born") && !sandbox.holds("main:died"));
@@ -300,7 +300,7 @@ fn exactly_one_of_many_supervisors_of_one_name_runs() {
                 .collect();
             (living.len() <= 1).then_some(living)
         });
-        assert_eq!(living.len(), 1, "round {round}: nobody lives");
+        assert_eq!(living.len(), 1, "round {round}: none runs");
         let winner = crowd.remove(living[0]);
         sandbox.await_key("main", "Ready");
         for loser in crowd {

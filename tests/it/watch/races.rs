@@ -1,5 +1,5 @@
-//! Races: a signal against a wait, births against births, and lives in quick succession before many
-//! eyes.
+//! Races: a signal against a wait, births against births, and lives in quick succession with many
+//! watchers.
 
 use crate::support::inspect::assert_sentence;
 use crate::support::parallel::SetOnDrop;
@@ -24,7 +24,7 @@ fn no_signal_is_lost_to_a_wait_that_starts_at_the_same_instant() {
     let rounds = if is_long_run() { 100_000 } else { 2_000 };
     let next = AtomicUsize::new(0);
     let duel_all = |user: u32| {
-        // Of its own: what happens to other names would wake a wait that has missed its own event.
+        // A sandbox of its own: events of other names would wake a wait that has missed its event.
         let sandbox = Sandbox::new();
         let binary = installed(&sandbox);
         open_to_all(&sandbox);
@@ -44,8 +44,8 @@ fn no_signal_is_lost_to_a_wait_that_starts_at_the_same_instant() {
     });
 }
 
-/// One wait and one signal of the same name, in turns started first, a little apart: the gap sweeps
-/// over the moments in which a wait looks, arms its watch, looks again and sleeps.
+/// Starts a wait and a signal of the same name, in either order and a little apart. The gap sweeps
+/// over the moments in which a wait scans, arms its watch, scans again and sleeps.
 fn race_signal_and_wait(sandbox: &Sandbox, binary: &Path, user: u32, round: usize) {
     const WIDEST_GAP: usize = 1_500;
     let name = format!("n{round}");
@@ -56,7 +56,7 @@ fn race_signal_and_wait(sandbox: &Sandbox, binary: &Path, user: u32, round: usiz
             .stdout(Stdio::null());
         command
     };
-    // Without the slow look nothing makes good for an event that was missed.
+    // Without periodic rescans a missed event stays missed.
     let mut wait = applet(&["wait", "--poll", "off", &name]);
     let mut signal = applet(&["signal", &name]);
     let gap = Duration::from_micros((round / 2 * 37 % WIDEST_GAP) as u64);
@@ -105,9 +105,9 @@ fn exactly_one_of_ten_supervisors_started_at_once_runs() {
     });
 }
 
-/// Ten supervisors, over nothing or over the corpse of the round before.
+/// Ten supervisors, without a tombstone or with the dead one of the round before.
 fn start_at_once(sandbox: &Sandbox, round: usize) {
-    // All of them would read from it, and nobody's command ends before we say so.
+    // Every command reads from it, so none ends before the test closes it.
     let (reader, writer) = std::io::pipe().unwrap();
     let mut crowd: Vec<Running> = (0..10)
         .map(|_| {
@@ -123,7 +123,7 @@ fn start_at_once(sandbox: &Sandbox, round: usize) {
         living.count() <= 1
     });
     let winner = crowd.iter_mut().position(Running::is_running);
-    let winner = crowd.remove(winner.unwrap_or_else(|| panic!("round {round}: nobody lives")));
+    let winner = crowd.remove(winner.unwrap_or_else(|| panic!("round {round}: none runs")));
     for loser in crowd {
         let ended = loser.end();
         assert_sentence(&ended, "exitdir-run", 125);
@@ -151,7 +151,7 @@ fn main() -> Name {
 
 const POLLERS: usize = 20;
 const WAITERS: usize = 20;
-/// Of those that are woken, how many have a life before their eyes before it has to end.
+/// How many of the watchers that an event wakes must watch a life before it ends.
 const MIN_WAITERS: usize = 12;
 
 /// How a life ended.
@@ -164,14 +164,14 @@ enum DeathKind {
 /// The life's time of birth, which names it.
 type LifeId = String;
 
-/// What the driver and the watchers tell each other.
+/// What the driver and the watchers share.
 #[derive(Default)]
 struct Observations {
     over: AtomicBool,
     /// How many are known to have begun their wait while this life was alive, and to be waiting.
     waiters: Mutex<(LifeId, usize)>,
     more: Condvar,
-    /// Lives, each with the end that somebody saw.
+    /// Lives, each with the end that a watcher saw.
     seen: Mutex<Vec<(LifeId, DeathKind)>>,
 }
 
@@ -207,7 +207,7 @@ fn every_death_is_seen_even_if_the_next_life_begins_at_once() {
         assert_eq!(ends.get(&life), Some(&end), "the end of {life}");
     }
     assert!(noticed >= lives * MIN_WAITERS, "{noticed} deaths heard");
-    println!("{lives} lives, {noticed} deaths heard by those who had seen the life, {looks} looks");
+    println!("{lives} lives, {noticed} deaths seen by watchers of the life, {looks} looks");
 }
 
 /// Every life has a code that none of its neighbours has.
@@ -243,7 +243,7 @@ fn publication_after(
     })
 }
 
-/// Leads the lives, one after the other, and returns how each of them ended.
+/// Runs the lives, one after the other, and returns how each of them ended.
 fn run_lives(
     sandbox: &Sandbox,
     observations: &Observations,
@@ -266,7 +266,7 @@ fn run_lives(
                 (137, DeathKind::Lost)
             }
             1 => {
-                // Other words than the supervisor's own would be.
+                // A text that the supervisor itself would write differently.
                 dir.signal(&main(), Announcement::Died(code + 100), None)
                     .unwrap();
                 drop(writer);
@@ -301,7 +301,7 @@ fn await_waiters(observations: &Observations, id: &LifeId) {
 fn register_waiter(observations: &Observations, id: &LifeId) {
     let mut waiters = observations.waiters.lock().unwrap();
     if waiters.0 != *id {
-        // A witness of an earlier life that comes late would drive the others out.
+        // A late watcher of an earlier life must not be counted.
         if waiters.0 > *id {
             return;
         }
@@ -324,8 +324,7 @@ fn end_of(life: &Life) -> Option<DeathKind> {
     })
 }
 
-/// Waits for one death after the other; returns how many were heard whose life was seen alive
-/// before.
+/// Waits for one death after the other; returns how many were of lives that it had seen alive.
 fn wait_for_deaths(observations: &Observations, path: &Path) -> usize {
     let dir = ExitDir::new(path);
     let condition = Condition::parse("main", State::Died).unwrap();
@@ -340,7 +339,7 @@ fn wait_for_deaths(observations: &Observations, path: &Path) -> usize {
             continue;
         };
         let mut watch = dir.watch(std::slice::from_ref(&condition)).unwrap();
-        // Alive before and after: then this is the life that the first look saw.
+        // Alive before and after: then the first scan saw this life.
         let open = watch.check().unwrap() == Verdict::Open;
         let witnessed = open && alive().as_ref() == Some(&before);
         if witnessed {
@@ -354,15 +353,9 @@ fn wait_for_deaths(observations: &Observations, path: &Path) -> usize {
             panic!("one condition, one decider: {deciders:?}")
         };
         let id = id_of(life);
-        assert!(
-            id >= before,
-            "the death of {id} was told to a witness of {before}"
-        );
+        assert!(id >= before, "a watcher of {before} got the death of {id}");
         if witnessed {
-            assert_eq!(
-                id, before,
-                "another death was told, and that of {before} was not"
-            );
+            assert_eq!(id, before, "the death of {before} was missed");
             noticed += 1;
         }
         let end = end_of(life).expect("a death");
@@ -371,7 +364,7 @@ fn wait_for_deaths(observations: &Observations, path: &Path) -> usize {
     noticed
 }
 
-/// Looks again and again; returns how often.
+/// Reads the tombstone again and again; returns how often.
 fn poll_for_deaths(observations: &Observations, path: &Path) -> usize {
     let dir = ExitDir::new(path);
     let mut looks = 0;
@@ -411,7 +404,7 @@ fn poll_for_deaths(observations: &Observations, path: &Path) -> usize {
         }
         last = Some(now);
         looks += 1;
-        // Twenty that never pause would keep the lives from going on.
+        // Twenty pollers without a pause would leave the lives no processor time.
         std::thread::sleep(Duration::from_micros(500));
     }
     looks

@@ -35,8 +35,8 @@ fn instructions(stderr: &str) -> u64 {
     count.trim().replace(',', "").parse().unwrap()
 }
 
-/// A directory full of the living, whose locks one other process holds: were it this one, every
-/// process that the tests beside this one start would have thousands of descriptors to close.
+/// A directory full of live tombstones, whose locks one other process holds. If this process held
+/// them, every process that other tests start would have thousands of descriptors to close.
 struct FullDirectory {
     sandbox: Sandbox,
     binary: PathBuf,
@@ -46,7 +46,7 @@ struct FullDirectory {
     _holder: Running,
 }
 
-/// Tells the holder where and how many.
+/// Variables that tell the holder the directory and the number of locks.
 const HOLDER_DIR: &str = "HOLDER_DIR";
 const HOLDER_SIZE: &str = "HOLDER_SIZE";
 
@@ -80,7 +80,7 @@ impl FullDirectory {
         }
     }
 
-    /// The applet with valgrind around it, as a user whose inotify instances nobody else uses up.
+    /// The applet with valgrind around it, as a user whose inotify instances no other test uses.
     fn counted(&self, words: &[&str]) -> Command {
         let mut command = self.sandbox.command("valgrind");
         as_user(&mut command, COUNTED_USER)
@@ -90,19 +90,19 @@ impl FullDirectory {
         command
     }
 
-    /// What a waiting process spends until it has met so many events, and then its end.
+    /// The instructions of a waiting process for so many events, and then its end.
     fn spent(&self, words: &[&str], events: usize) -> u64 {
         let length = self.files[0].metadata().unwrap().len();
         let mut process = self.counted(words).start();
         let mut wakes = await_watch(&process);
         for event in 0..events {
-            // In turns the tombstone that matters and one that does not.
+            // Alternates between the tombstone of the condition and another one.
             let at = if event % 2 == 0 { 0 } else { 1 + event % 8 };
-            // Writes what stands there already.
+            // Writes the text that is there already.
             self.files[at].write_all_at(b"Waiting", 0).unwrap();
             wakes = await_sleep_after(&process, wakes);
         }
-        assert!(process.is_running(), "nobody has died: {words:?}");
+        assert!(process.is_running(), "no life has ended: {words:?}");
         let signal = self.sandbox.signal([name(0)]).finish();
         assert_eq!(signal.status, 0, "{}", signal.stderr);
         let ended = process.end();
@@ -112,7 +112,7 @@ impl FullDirectory {
         instructions(&ended.stderr)
     }
 
-    /// What a waiting process spends for one event.
+    /// The instructions of a waiting process for one event.
     fn spent_for_one(&self, words: &[&str]) -> u64 {
         let (once, twice) = (self.spent(words, EVENTS), self.spent(words, 2 * EVENTS));
         twice.saturating_sub(once) / EVENTS as u64
@@ -123,7 +123,7 @@ fn name(at: usize) -> String {
     format!("t{at}")
 }
 
-/// No test: the process that holds the locks, until it is killed.
+/// Not a test, but the process that holds the locks until it is killed.
 #[test]
 #[ignore = "a process that another test starts"]
 fn holder() {
@@ -142,7 +142,7 @@ fn holder() {
             "--",
             "sh",
             "-c",
-            // Its first deed can come before the record of its birth.
+            // The command can run before its birth is recorded.
             "until grep -q Ready \"$EXIT_DIR/model\"; do sleep 0.01; done; cat \"$EXIT_DIR/model\"",
         ])
         .output()
@@ -158,7 +158,7 @@ fn holder() {
     }
 }
 
-/// A tombstone whose lock we hold, with the text of another one.
+/// A tombstone whose lock this process holds, with the text of another one.
 fn live(path: &Path, model: &str) -> File {
     let file = File::options().write(true).create_new(true).open(path);
     let file = file.unwrap();
@@ -202,7 +202,7 @@ fn an_event_costs_the_same_in_a_directory_of_ten_and_of_ten_thousand() {
             .collect();
         println!("{words:?}: {costs:?} instructions for one event among {SIZES:?}");
         let (first, last) = (costs[0], costs[costs.len() - 1]);
-        assert!(first > 0, "{words:?}: no event was met");
+        assert!(first > 0, "{words:?}: no event was counted");
         assert!(
             last * 2 <= first * 3,
             "{words:?}: {costs:?} among {SIZES:?}"
@@ -222,7 +222,7 @@ fn an_event_costs_the_same_in_a_directory_of_ten_and_of_ten_thousand() {
         ],
         &full_directories,
     );
-    // It has to look at all of them once, which takes its time where instructions are counted.
+    // The first scan of all of them takes long under valgrind.
     let few = if is_long_run() { SIZES.len() } else { 2 };
     for_one(
         &["wait", "--poll", "off", ":died"],
@@ -280,7 +280,7 @@ fn raise_descriptor_limit() {
     rustix::process::setrlimit(Resource::Nofile, raised).unwrap();
 }
 
-/// Users of whom each may have 128 inotify instances, as a rule.
+/// The number of users; each of them may have 128 inotify instances by default.
 const WAITING_USERS: u32 = 10;
 
 #[test]
@@ -288,8 +288,8 @@ fn a_thousand_waiters_on_one_directory_all_end_after_the_signal() {
     let sandbox = Sandbox::new();
     let binary = installed(&sandbox);
     open_to_all(&sandbox);
-    // All but the last are woken; more than half of the last user's waiters find no inotify
-    // instance left, and look by themselves.
+    // Events wake all waiters except more than half of the last user's, which find no inotify
+    // instance left and poll.
     let user = |at: u32| FIRST_WAITING_USER + (at / 80).min(WAITING_USERS - 1);
     let waiters: Vec<Running> = (0..1_000)
         .map(|at| {
