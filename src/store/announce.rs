@@ -94,7 +94,7 @@ impl ExitDir {
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be written; [`Error::NameTaken`] if other processes keep
-    /// publishing under the name for 2 seconds.
+    /// publishing under the name for 2 seconds, or if this process lives under it.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("exitdir-doc-{}", std::process::id()));
@@ -172,6 +172,10 @@ impl ExitDir {
         message: Option<&str>,
         scope: Scope,
     ) -> Result<SignalOutcome, Error> {
+        // This process would wait for itself.
+        if self.holds(name)? {
+            return Err(Error::NameTaken(name.clone()));
+        }
         let announcer = Announcer {
             dir: self,
             name,
@@ -271,9 +275,11 @@ impl Announcer<'_> {
             return Ok(None);
         };
         let stat = rustix::fs::fstat(&file).map_err(|errno| self.failed(errno))?;
-        if FileId::of(&stat) != found.id {
+        let id = FileId::of(&stat);
+        let file = self.dir.leak_if_guarded(file, id);
+        let Some(file) = file.filter(|_| id == found.id) else {
             return Ok(None);
-        }
+        };
         if life.tombstone.lock.is_none() && stat.st_size > FOREIGN_APPEND_LIMIT {
             // No reader would read what is appended there.
             return self.publish(Some(found.id));

@@ -123,12 +123,12 @@ impl ExitDir {
     }
 
     /// Remembers a file whose lock this process holds.
-    pub(crate) fn guard(&self, id: FileId) {
+    pub(super) fn guard(id: FileId) {
         ExitDir::guarded().push(id);
     }
 
-    /// Forgets a file whose lock this process has released.
-    pub(crate) fn unguard(&self, id: FileId) {
+    /// Forgets a file whose lock this process has released, or is about to.
+    pub(super) fn unguard(id: FileId) {
         ExitDir::guarded().retain(|guarded| *guarded != id);
     }
 

@@ -120,7 +120,7 @@ impl OwnTombstone {
         let carried = carry_over(&old_file, &self.file, committed(&text).len());
         // Closing the old file releases its lock. After that its inode number can be reused.
         drop(old_file);
-        dir.unguard(std::mem::replace(&mut self.id, id));
+        ExitDir::unguard(std::mem::replace(&mut self.id, id));
         self.command_started = false;
         carried.map_err(failed)
     }
@@ -165,6 +165,13 @@ impl OwnTombstone {
             .write(&String::from_utf8_lossy(&text))
             .map_err(failed)?;
         pending.publish().map(|_| ())
+    }
+}
+
+impl Drop for OwnTombstone {
+    fn drop(&mut self) {
+        // Before the file is closed: a reader in this process that is woken by that may read it.
+        ExitDir::unguard(self.id);
     }
 }
 

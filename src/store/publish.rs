@@ -47,6 +47,12 @@ pub(crate) struct PendingTombstone<'d> {
 /// exclude other threads.
 static PUBLISHING: Mutex<()> = Mutex::new(());
 
+/// No other thread of this process uses a staging file while the result lives.
+pub(super) fn exclude_threads() -> MutexGuard<'static, ()> {
+    // The mutex protects no data that a panic could have left half changed.
+    PUBLISHING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<'d> PendingTombstone<'d> {
     /// Makes this thread the only one that publishes under `name`.
     ///
@@ -63,8 +69,7 @@ impl<'d> PendingTombstone<'d> {
         name: &'d Name,
         timeout: Duration,
     ) -> Result<PendingTombstone<'d>, Error> {
-        // The mutex protects no data that a panic could have left half changed.
-        let publishing = PUBLISHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let publishing = exclude_threads();
         let entry = name.staging_name();
         let staging = acquire_staging_file(dir, name, &entry, timeout)?;
         Ok(PendingTombstone {
@@ -81,8 +86,12 @@ impl<'d> PendingTombstone<'d> {
     /// Waits until no process holds the lock of the tombstone that is to be replaced.
     ///
     /// # Errors
-    /// [`Error::NameTaken`] if it is still held after [`LOCK_TIMEOUT`], whatever its text says.
+    /// [`Error::NameTaken`] if it is still held after [`LOCK_TIMEOUT`], whatever its text says, and
+    /// at once if this process holds it.
     pub(crate) fn await_free_name(&self) -> Result<(), Error> {
+        if self.dir.holds(self.name)? {
+            return Err(Error::NameTaken(self.name.clone()));
+        }
         let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             let is_last_attempt = Instant::now() >= deadline;
@@ -127,7 +136,7 @@ impl<'d> PendingTombstone<'d> {
     pub(crate) fn write_and_guard(&self, text: &str) -> Result<(), Error> {
         let written = self.reserve().and_then(|()| self.write(text));
         written.map_err(|errno| Error::io("create", &self.dir.entry(self.name.as_str()), errno))?;
-        self.dir.guard(self.id);
+        ExitDir::guard(self.id);
         Ok(())
     }
 
@@ -156,7 +165,7 @@ impl<'d> PendingTombstone<'d> {
     pub(crate) fn publish(mut self) -> Result<(OwnedFd, FileId), Error> {
         let name = self.name.as_str();
         if let Err(errno) = self.entry.rename(name) {
-            self.dir.unguard(self.id);
+            ExitDir::unguard(self.id);
             return Err(Error::io("create", &self.dir.entry(name), errno));
         }
         let is_replaced = match self.dir.id_of(name) {
@@ -165,7 +174,7 @@ impl<'d> PendingTombstone<'d> {
             Err(_) => false,
         };
         if is_replaced {
-            self.dir.unguard(self.id);
+            ExitDir::unguard(self.id);
             return Err(Error::NameTaken(self.name.clone()));
         }
         Ok((self.file, self.id))

@@ -49,8 +49,7 @@ impl ExitDir {
     /// Opens any regular file of the directory, unless this process holds its lock.
     pub(super) fn open_entry(&self, entry: &str) -> Result<Option<TombstoneFile>, Error> {
         let failed = |errno| Error::io("read", &self.entry(entry), errno);
-        let is_guarded = |id: FileId| self.is_guarded(id);
-        if self.guards_any() && self.id_of(entry).map_err(failed)?.is_some_and(is_guarded) {
+        if self.is_guarded_entry(entry).map_err(failed)? {
             return Ok(None);
         }
         // NONBLOCK: opening a FIFO must not block. NOFOLLOW: a symbolic link is never a tombstone.
@@ -63,14 +62,33 @@ impl ExitDir {
         };
         let stat = rustix::fs::fstat(&file).map_err(failed)?;
         let id = FileId::of(&stat);
-        if is_guarded(id) {
-            // The file got this name between the check and the open. Closing the descriptor would
-            // drop this process's lock, so it stays open.
-            std::mem::forget(file);
+        // The file may have got this name between the check and the open.
+        let Some(file) = self.leak_if_guarded(file, id) else {
             return Ok(None);
-        }
+        };
         let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         Ok(regular.then_some(TombstoneFile { file, id }))
+    }
+
+    /// Leaves the file open for good if this process holds its lock: closing the descriptor would
+    /// drop the lock. Returns any other file.
+    pub(super) fn leak_if_guarded(&self, file: OwnedFd, id: FileId) -> Option<OwnedFd> {
+        if self.is_guarded(id) {
+            std::mem::forget(file);
+            return None;
+        }
+        Some(file)
+    }
+
+    /// Whether this process holds the lock of the tombstone with this name.
+    pub(super) fn holds(&self, name: &Name) -> Result<bool, Error> {
+        let is_guarded = self.is_guarded_entry(name.as_str());
+        is_guarded.map_err(|errno| Error::io("read", &self.entry(name.as_str()), errno))
+    }
+
+    fn is_guarded_entry(&self, entry: &str) -> Result<bool, Errno> {
+        // Without a lock there is nothing to compare, and the system call is saved.
+        Ok(self.guards_any() && self.id_of(entry)?.is_some_and(|id| self.is_guarded(id)))
     }
 
     /// Reads an open file: its text, then its lock. If the lock shows a death, the text is read

@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::protocol::name::Name;
 use crate::store::exit_dir::ExitDir;
-use crate::store::publish::PendingTombstone;
+use crate::store::publish::{self, PendingTombstone};
 use rustix::io::Errno;
 
 impl ExitDir {
@@ -35,6 +35,8 @@ impl ExitDir {
         match (Name::from_bytes(entry), std::str::from_utf8(entry)) {
             (Some(name), _) => self.sweep_name(&name),
             (None, Ok(entry)) if Name::is_staging_name(entry.as_bytes()) => {
+                // The lock test does not show a lock of this process, and closing the file drops it.
+                let _publishing = publish::exclude_threads();
                 self.remove_abandoned(entry)
             }
             (None, _) => Ok(false),
