@@ -67,5 +67,6 @@ pub use protocol::tombstone::{Lock, LockIdentity, Reason, Tombstone};
 pub use signal::Signal;
 pub use store::announce::{Announcement, LiveHandle, SignalOutcome};
 pub use store::exit_dir::ExitDir;
+pub use store::own_life::OwnLife;
 pub use store::tombstones::Tombstones;
 pub use watch::pollable::Watch;

@@ -7,6 +7,7 @@ mod create;
 pub(crate) mod exit_dir;
 pub(crate) mod file_id;
 pub(crate) mod locality;
+pub(crate) mod own_life;
 pub(crate) mod own_tombstone;
 pub(crate) mod publish;
 pub(crate) mod snapshot;

@@ -7,6 +7,7 @@
 use crate::error::Error;
 use crate::protocol::compose::{Line, compose};
 use crate::protocol::name::Name;
+use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::{Key, Lock, Tombstone};
 use crate::store::append::{DeathRecord, append};
 use crate::store::exit_dir::ExitDir;
@@ -44,12 +45,27 @@ impl OwnTombstone {
         name: &Name,
         waiting_for: Option<&str>,
     ) -> Result<OwnTombstone, Error> {
+        let now = timestamp_now();
+        OwnTombstone::publish(dir, name, &now, waiting_for.map(Line::WaitingFor))
+    }
+
+    /// As [`OwnTombstone::begin`], for a life that does not wait: others never see it unborn.
+    pub(crate) fn begin_born(dir: &ExitDir, name: &Name) -> Result<OwnTombstone, Error> {
+        let now = timestamp_now();
+        OwnTombstone::publish(dir, name, &now, Some(Line::Born(&now)))
+    }
+
+    fn publish(
+        dir: &ExitDir,
+        name: &Name,
+        now: &Timestamp,
+        more: Option<Line<'_>>,
+    ) -> Result<OwnTombstone, Error> {
         let pending = PendingTombstone::acquire(dir, name)?;
         pending.await_free_name()?;
         let lock = pending.lock_line();
-        let now = timestamp_now();
-        let mut lines = vec![Line::Waiting(&now), Line::Lock(&lock)];
-        lines.extend(waiting_for.map(Line::WaitingFor));
+        let mut lines = vec![Line::Waiting(now), Line::Lock(&lock)];
+        lines.extend(more);
         pending.write_and_guard(&compose(&lines))?;
         let (file, id) = pending.publish()?;
         Ok(OwnTombstone {

@@ -3,3 +3,4 @@
 mod api;
 mod create;
 mod event_loops;
+mod own_life;
