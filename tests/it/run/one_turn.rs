@@ -1,22 +1,23 @@
-//! What happens at the same moment: the supervisor stands still meanwhile, and finds all of it in one turn of its
-//! loop. Whatever the order in which it looks, nothing is started on what does not hold any more.
+//! Several things that happen at the same moment: the supervisor is stopped with a signal meanwhile,
+//! and finds all of them in one turn of its loop. No command is started for a condition that does not
+//! hold any more, in whichever order the supervisor looks.
 
 use crate::support::active_app::{ActiveApp, SERVE, SLOW};
-use crate::support::inspect::while_stopped;
-use crate::support::proc::{await_gone, may_sleep_in};
+use crate::support::inspect::{stop, while_stopped};
+use crate::support::proc::{await_gone, children, may_sleep_in};
 use crate::support::sandbox::{Sandbox, Start, eventually, wait_until};
-use crate::support::signals::{KILL, TERM, send};
+use crate::support::signals::{CONT, KILL, TERM, send};
 use exitdir::State;
 use rustix::fs::FlockOperation;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// A command that says what it was started with, and would be ended by a HUP.
+/// A command that writes down the configuration that it was started with. A HUP would end it.
 const READER: &str =
     "cat file >>saw; echo $$ >>starts; test -e fail && rm fail && exit 3; exec sleep 60";
 
-/// A life that was active, with its configuration `1` in place.
+/// An active life with its configuration `1` in place.
 fn configured(options: &str, script: &str) -> ActiveApp {
     let sandbox = Sandbox::new();
     fs::write(sandbox.path("f"), "1\n").unwrap();
@@ -26,7 +27,7 @@ fn configured(options: &str, script: &str) -> ActiveApp {
     app
 }
 
-/// One that was told to stop for a new configuration, and waits for `go`.
+/// A life whose command was told to stop for a new configuration, and waits for `go`.
 fn reloading(options: &str) -> ActiveApp {
     let app = configured(options, SLOW);
     app.await_state(State::Ready);
@@ -36,7 +37,7 @@ fn reloading(options: &str) -> ActiveApp {
 }
 
 #[test]
-fn a_command_that_was_stopped_for_a_reload_stays_down_if_the_file_went_meanwhile() {
+fn a_command_that_was_stopped_for_a_reload_stays_down_if_its_active_file_is_removed_meanwhile() {
     let app = reloading("-v");
     while_stopped(&app.running, || {
         app.deactivate();
@@ -50,7 +51,7 @@ fn a_command_that_was_stopped_for_a_reload_stays_down_if_the_file_went_meanwhile
 }
 
 #[test]
-fn a_command_that_is_down_is_not_started_on_a_death_of_the_same_moment() {
+fn a_command_that_is_down_is_not_started_if_a_death_dependency_dies_at_the_same_moment() {
     let app = reloading("--death-deps dep");
     while_stopped(&app.running, || {
         app.sandbox.record_death("dep", "0");
@@ -83,27 +84,43 @@ fn a_command_that_is_down_is_not_started_on_a_death_of_the_same_moment() {
 }
 
 #[test]
-fn a_signal_that_came_while_the_command_was_down_is_not_for_the_next_one() {
-    let app = configured("", SERVE);
-    app.await_state(State::Ready);
-    app.deactivate();
-    app.await_inactive();
-    // Whoever has locked this holds up the replacement of the tombstone, for a while.
-    let next = fs::File::create(app.sandbox.dir().join(".x.new")).unwrap();
-    rustix::fs::fcntl_lock(&next, FlockOperation::NonBlockingLockExclusive).unwrap();
-    app.activate();
-    wait_until("its replacement is held up", || {
-        may_sleep_in(app.running.pid(), "nanosleep")
-    });
+fn a_signal_that_comes_while_the_tombstone_is_replaced_before_a_start_ends_the_life() {
+    let mut tries = 0..20;
+    let (app, next) = tries
+        .find_map(|_| stopped_while_replacing())
+        .expect("a machine that stops a process within 100 ms");
     app.running.send(TERM);
     drop(next);
+    app.running.send(CONT);
     let (ended, sandbox) = app.ended();
     assert_eq!(ended.status, 143, "{ended:?}");
     assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("interrupted"));
 }
 
+/// An inactive life that was activated and is stopped in the replacement of its tombstone, and the locked
+/// file that makes the replacement wait for 100 ms. `None` if the command was started before the stop.
+fn stopped_while_replacing() -> Option<(ActiveApp, fs::File)> {
+    let app = configured("", SERVE);
+    app.await_state(State::Ready);
+    app.deactivate();
+    app.await_inactive();
+    let next = fs::File::create(app.sandbox.dir().join(".x.new")).unwrap();
+    rustix::fs::fcntl_lock(&next, FlockOperation::NonBlockingLockExclusive).unwrap();
+    app.activate();
+    let pid = app.running.pid();
+    wait_until("the replacement waits, or is over", || {
+        may_sleep_in(pid, "nanosleep") || !children(pid).is_empty()
+    });
+    stop(&app.running);
+    let is_down = children(pid).is_empty();
+    if !is_down {
+        app.running.send(CONT);
+    }
+    is_down.then_some((app, next))
+}
+
 #[test]
-fn what_a_command_is_configured_with_just_before_its_start_is_what_it_is_started_with() {
+fn a_configuration_that_comes_just_before_a_start_is_in_place_at_the_start_and_sends_no_hup() {
     // When it is activated again, when a dependency is ready, and when a back-off is over.
     let app = configured("--on-config HUP", READER);
     app.deactivate();
@@ -126,22 +143,33 @@ fn what_a_command_is_configured_with_just_before_its_start_is_what_it_is_started
     app.await_starts(1);
     assert_started_with(app, "2\n");
 
-    let app = {
-        let sandbox = Sandbox::new();
-        for (name, text) in [("f", "1\n"), ("a", ""), ("fail", "")] {
-            fs::write(sandbox.path(name), text).unwrap();
-        }
-        let options = "--config f=file --on-config HUP --restart on-failure";
-        ActiveApp::begin(sandbox, options, READER)
-    };
-    app.await_said("restarting it in 1s", 1);
-    while_stopped(&app.running, || {
-        // Its back-off is over when it goes on.
-        std::thread::sleep(Duration::from_millis(1_100));
-        app.configure("2\n");
-    });
+    let mut tries = 0..10;
+    let app = tries
+        .find_map(|_| configured_at_the_end_of_a_back_off())
+        .expect("a machine that stops a process within a second");
     app.await_starts(2);
     assert_started_with(app, "1\n2\n");
+}
+
+/// A life that finds a new configuration when its back-off is over. `None` if its command was started again
+/// before.
+fn configured_at_the_end_of_a_back_off() -> Option<ActiveApp> {
+    let sandbox = Sandbox::new();
+    for (name, text) in [("f", "1\n"), ("a", ""), ("fail", "")] {
+        fs::write(sandbox.path(name), text).unwrap();
+    }
+    let options = "--config f=file --on-config HUP --restart on-failure";
+    let app = ActiveApp::begin(sandbox, options, READER);
+    app.await_said("restarting it in 1s", 1);
+    let mut is_down = false;
+    while_stopped(&app.running, || {
+        is_down = children(app.running.pid()).is_empty();
+        if is_down {
+            std::thread::sleep(Duration::from_millis(1_100));
+            app.configure("2\n");
+        }
+    });
+    is_down.then_some(app)
 }
 
 fn assert_started_with(app: ActiveApp, saw: &str) {
@@ -150,7 +178,7 @@ fn assert_started_with(app: ActiveApp, saw: &str) {
     });
     app.await_placed("2\n");
     app.await_state(State::Ready);
-    // What would come late is a HUP, which would end it.
+    // A late HUP would end the command. It is sent with the next look, for which this is the reason.
     app.configure("2\n");
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(app.read("saw"), saw);
@@ -160,8 +188,9 @@ fn assert_started_with(app: ActiveApp, saw: &str) {
 }
 
 #[test]
-fn a_dependency_that_dies_before_the_configuration_is_complete_is_waited_for() {
-    // The dependency holds with the first scan, so it is not watched, and what is known of it is old.
+fn a_birth_dependency_that_dies_before_the_configuration_is_complete_is_waited_for_again() {
+    // The dependency holds with the first scan, so exitdir-run does not watch it, and what is known of
+    // it is old.
     for _ in 0..5 {
         let sandbox = Sandbox::new();
         sandbox.signal(["--ready", "dep"]).finish();
@@ -198,11 +227,11 @@ fn while_repeated(repeated: impl Fn() + Sync, other: impl FnOnce()) {
 }
 
 #[test]
-fn a_command_that_ran_for_ten_seconds_is_forgiven_even_if_nobody_looked_at_the_clock() {
+fn a_run_of_ten_seconds_resets_the_back_off_even_if_its_timer_could_not_fire() {
     let script = "echo $$ >>starts; test $(wc -l <starts) -gt 1 || exit 3; exec sleep 60";
     let app = ActiveApp::active("--restart always", script);
     app.await_starts(2);
-    // By then its ten seconds have begun.
+    // The ten seconds have begun when it is ready.
     app.await_state(State::Ready);
     while_stopped(&app.running, || {
         std::thread::sleep(Duration::from_millis(10_200));
@@ -216,7 +245,7 @@ fn a_command_that_ran_for_ten_seconds_is_forgiven_even_if_nobody_looked_at_the_c
 }
 
 #[test]
-fn nothing_is_put_in_place_after_the_death() {
+fn after_the_command_has_ended_a_check_that_succeeds_puts_nothing_in_place() {
     let sandbox = Sandbox::new();
     let check = sandbox.program(
         "check",
@@ -244,10 +273,10 @@ fn nothing_is_put_in_place_after_the_death() {
 }
 
 #[test]
-fn a_copy_beside_its_source_is_no_reason_to_give_up() {
+fn a_copy_in_the_directory_of_its_source_does_not_delay_the_start() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.path("f"), "1\n").unwrap();
-    // Nobody can be in the middle of writing it any more.
+    // The file must be so old that no writer can be in the middle of writing it.
     std::thread::sleep(Duration::from_millis(300));
     let mut run = sandbox.run(["--birth-timeout", "0", "--config", "f=file"]);
     let run = run
@@ -259,7 +288,7 @@ fn a_copy_beside_its_source_is_no_reason_to_give_up() {
 }
 
 #[test]
-fn a_readiness_that_was_signalled_stays_also_where_the_tombstone_could_not_be_replaced() {
+fn readiness_that_is_announced_before_a_late_replacement_of_the_tombstone_stays() {
     let app = configured("--ready-on signal", SERVE);
     let ready = || app.sandbox.record_ready("x");
     app.await_state(State::Born);
@@ -270,7 +299,7 @@ fn a_readiness_that_was_signalled_stays_also_where_the_tombstone_could_not_be_re
     app.await_starts(2);
     ready();
     drop(next);
-    // For longer than it takes to try again.
+    // The replacement is tried again within this time.
     std::thread::sleep(Duration::from_millis(2_500));
     assert_eq!(app.state(), Some(State::Ready));
     assert_eq!(app.end(TERM).0.status, 143);

@@ -1,20 +1,22 @@
-//! What becomes of the processes that a command leaves behind: reaping and adoption.
+//! The processes that a command leaves behind: their adoption and reaping.
 
-use crate::support::proc::{ProcStat, children, sleep_count};
+use crate::support::proc::{ProcStat, children, sleep_count, state_of};
 use crate::support::sandbox::{eventually, wait_until};
 use crate::support::shell_life::{Position, ShellLife, positions};
 use crate::support::signals::{KILL, TERM, send};
 use std::time::Duration;
 
-/// Waits until a process sleeps for good, and returns how often it has slept.
+/// Waits until a process sleeps and has nothing left to do: it would be ready to run otherwise, even
+/// where it gets no processor. Returns how often it has slept.
 fn await_no_wakes(pid: i32) -> u64 {
     let mut before = None;
     wait_until("it rests", || {
+        let asleep = state_of(pid) == Some('S');
         let now = Some(sleep_count(pid));
-        let rests = now == before;
+        let rests = asleep && now == before;
         before = now;
         std::thread::sleep(Duration::from_millis(50));
-        rests
+        rests && state_of(pid) == Some('S')
     });
     before.unwrap()
 }
@@ -33,7 +35,7 @@ fn ten_thousand_orphans_are_reaped_and_none_stays_a_zombie() {
             life.lines("marks").len() == 10_000
         });
         let supervisor = life.supervisor();
-        wait_until("nobody but the command is left", || {
+        wait_until("only the command is left", || {
             children(supervisor).len() == 1
         });
         life.touch("end");
@@ -42,7 +44,7 @@ fn ten_thousand_orphans_are_reaped_and_none_stays_a_zombie() {
 }
 
 #[test]
-fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
+fn each_orphan_is_reaped_when_it_ends_and_nothing_else_wakes_exitdir_run() {
     let script =
         "sh -c 'i=0; while test $i -lt 20; do sleep 1000 & i=$((i + 1)); done'; exec sleep 1000";
     for position in positions() {
@@ -70,6 +72,7 @@ fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
             "{position:?}: woke {} times for 20 orphans",
             after - before
         );
+        // A timer of a second or less would wake it within this time.
         std::thread::sleep(Duration::from_millis(1200));
         assert_eq!(sleep_count(supervisor), after, "{position:?}: a timer");
         life.send(TERM);
@@ -78,8 +81,8 @@ fn each_orphan_is_reaped_when_it_ends_and_nothing_wakes_us_between() {
 }
 
 #[test]
-fn orphans_come_to_us_as_a_subreaper_and_go_elsewhere_without() {
-    // The orphan says who its parent is when its first one is gone.
+fn orphans_are_adopted_with_subreaper_or_wait_descendants_and_not_without() {
+    // The orphan writes down its parent when the first one is gone.
     let daemon = "parent() { cut -d' ' -f4 /proc/$$/stat; }; while test \"$(parent)\" = \"$0\"; do sleep 0.01; done; \
         parent >\"$W/new\"; mv \"$W/new\" \"$W/parent\"";
     let script =

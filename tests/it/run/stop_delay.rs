@@ -1,7 +1,7 @@
-//! `--stop-delay`: how long a TERM is held back, and what ends that.
+//! `--stop-delay`: how long a TERM is held back, and what ends the delay.
 
-use crate::support::listener::{LET_GO, ListeningLife, can_listen};
-use crate::support::sandbox::wait_until;
+use crate::support::listener::{LET_GO, ListeningLife, blocked, can_listen, command_of, listening};
+use crate::support::sandbox::{Sandbox, Start, wait_until};
 use crate::support::signals::{HUP, INT, LAST, QUIT, TERM, USR1, USR2};
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,7 @@ const DELAY_CASES: &[DelayCase] = &[
 ];
 
 #[test]
-fn a_term_is_held_back_for_the_stop_delay_which_a_second_one_or_any_other_stop_ends() {
+fn a_second_term_or_any_other_stop_ends_the_stop_delay_of_a_term() {
     if !can_listen() {
         return;
     }
@@ -85,7 +85,7 @@ fn a_term_is_held_back_for_the_stop_delay_which_a_second_one_or_any_other_stop_e
                 NextStep::Gets(signal) => life.send(&[*signal]),
                 NextStep::StopIsTriggered => life.trigger_stop(),
             }
-            // One by one: two of a number would be one.
+            // One by one: the kernel would merge two of the same number.
             life.all_received();
         }
         let mut received = life.all_received();
@@ -105,7 +105,7 @@ fn a_term_comes_when_the_stop_delay_is_over_and_not_before() {
     life.send_and_await(TERM, TERM);
     assert!(began.elapsed() >= Duration::from_millis(300));
     assert_eq!(life.all_received(), [TERM]);
-    // This one is the second.
+    // A second TERM is not held back.
     life.send_and_await(TERM, TERM);
     let (ended, _) = life.end();
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
@@ -116,8 +116,14 @@ fn a_timeout_ends_the_stop_delay() {
     if !can_listen() {
         return;
     }
-    // The listener is up well before; if not, TERM comes from the stop alone, which is the same here.
-    let life = ListeningLife::start("--stop-delay 1h --timeout 500ms --grace-period 1h");
+    // If the timeout is over before this TERM is sent, the command gets the TERM of the stop alone. The
+    // command blocks all signals from the beginning, so that it also gets one that comes before it listens.
+    let sandbox = Sandbox::new();
+    let options = "--stop-delay 1h --timeout 500ms --grace-period 1h";
+    let line = blocked(listening(&sandbox, options, ""));
+    let running = command_of(&sandbox, &[], &line).start();
+    let pid = running.pid();
+    let life = ListeningLife::of(sandbox, running, pid);
     life.send(&[TERM]);
     wait_until("the time is over", || life.received().contains(&TERM));
     let (ended, sandbox) = life.end();
