@@ -1,4 +1,4 @@
-//! Which signals reach the command, under which number and how often, and what becomes of the others.
+//! Which signals reach the command, with which number and how often, and what happens to the others.
 
 use crate::support::listener::{ListeningLife, all_passed_on, can_listen, command_of, listening};
 use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
@@ -18,30 +18,31 @@ fn start_as_pid_1() -> ListeningLife {
     ListeningLife::of(sandbox, running, pid)
 }
 
-/// Sends each signal and looks at what comes of it.
+/// Sends each signal and checks its effect.
 fn try_each(life: &ListeningLife) {
     let passed_on = all_passed_on();
     for signal in &passed_on {
         life.send_and_await(*signal, *signal);
     }
-    assert_eq!(life.received(), passed_on, "each one once, in its turn");
+    assert_eq!(life.received(), passed_on, "each one once, in this order");
     life.send(&[CHLD]);
-    assert_eq!(life.all_received(), passed_on, "CHLD is not passed on");
+    assert_eq!(life.all_received(), passed_on, "CHLD is not forwarded");
 
     let command = only_child("the command", life.pid);
     life.send(&[STOP]);
     wait_until("STOP stops exitdir-run", || state_of(life.pid) == Some('T'));
-    assert_ne!(state_of(command), Some('T'), "and not the command");
+    assert_ne!(state_of(command), Some('T'), "the command runs on");
     life.send_and_await(CONT, CONT);
 
     life.send(&[KILL]);
-    wait_until("KILL ends exitdir-run, and the kernel its command", || {
-        is_gone(life.pid) && is_gone(command)
-    });
+    wait_until(
+        "KILL ends exitdir-run, and the kernel kills its command",
+        || is_gone(life.pid) && is_gone(command),
+    );
 }
 
 #[test]
-fn each_signal_that_can_be_caught_is_passed_on_under_its_number_but_chld() {
+fn each_signal_that_can_be_caught_except_chld_is_forwarded_with_its_number() {
     if !can_listen() {
         return;
     }
@@ -51,19 +52,19 @@ fn each_signal_that_can_be_caught_is_passed_on_under_its_number_but_chld() {
 }
 
 #[test]
-fn as_pid_1_each_signal_from_outside_is_passed_on_under_its_number_but_chld() {
+fn as_pid_1_each_signal_from_outside_except_chld_is_forwarded_with_its_number() {
     if can_listen() && pid_namespace_is_permitted() {
         try_each(&start_as_pid_1());
     }
 }
 
 #[test]
-fn as_pid_1_each_signal_from_its_own_container_is_passed_on_and_kill_and_stop_do_nothing() {
+fn as_pid_1_each_signal_from_its_own_container_is_forwarded_except_kill_and_stop() {
     if !can_listen() || !pid_namespace_is_permitted() {
         return;
     }
     let life = start_as_pid_1();
-    // A stop signal takes away a CONT that is pending, so that comes by itself.
+    // A stop signal removes a pending CONT, so CONT is sent alone.
     let together: Vec<i32> = (1..=LAST).filter(|signal| *signal != CONT).collect();
     for batch in [&together[..], &[CONT]] {
         let text: Vec<String> = batch.iter().map(i32::to_string).collect();
@@ -83,12 +84,12 @@ fn as_pid_1_each_signal_from_its_own_container_is_passed_on_and_kill_and_stop_do
 
 // ---------------------------------------------------------------- many signals
 
-/// The first that the kernel queues.
+/// The first signal number that the kernel queues.
 const FIRST_QUEUED: i32 = 32;
 
-/// Sends COUNT signals, mixed, and says for each number how often it was sent and how long the log was
-/// just before the last time. Never are so many queued that the kernel would drop some: after each lot it
-/// waits until all of those have come that the kernel queues.
+/// Sends COUNT signals, mixed, and prints for each number how often it was sent and how long the log was
+/// just before the last time. It never queues so many that the kernel would drop some: after each lot it
+/// waits until all queued ones have come.
 const BURST: &str = r#"
 use strict;
 my ($pid, $log, $count, @numbers) = @ARGV;
@@ -117,7 +118,7 @@ for my $nth (1 .. $count) {
     my $last = $nth % $lot == 0 || $nth == $count;
     send_one($last ? 64 : $numbers[int($state / 65536) % @numbers]);
     next unless $last;
-    my $patience = 5_000;
+    my $patience = 60_000;
     while (have_come() != $queued) {
         die "of $queued only " . have_come() . " have come" unless $patience--;
         select undef, undef, undef, 0.002;
@@ -126,7 +127,7 @@ for my $nth (1 .. $count) {
 print "$_ $sent{$_} $mark{$_}\n" for keys %sent;
 "#;
 
-/// A stop signal and CONT take each other away while they are pending, so of these only CONT is sent here.
+/// A pending stop signal and a pending CONT remove each other, so of these only CONT is sent here.
 fn burst_numbers() -> Vec<i32> {
     all_passed_on()
         .into_iter()
@@ -135,7 +136,7 @@ fn burst_numbers() -> Vec<i32> {
 }
 
 #[test]
-fn of_10_000_mixed_signals_queued_ones_come_as_often_as_sent_and_others_after_the_last_was_sent() {
+fn of_10_000_signals_each_queued_one_comes_and_of_the_others_at_least_the_last() {
     if !can_listen() {
         return;
     }
@@ -178,7 +179,8 @@ fn of_10_000_mixed_signals_queued_ones_come_as_often_as_sent_and_others_after_th
 }
 
 #[test]
-fn what_was_sent_several_times_before_it_was_read_comes_once_or_if_queued_each_time() {
+fn a_signal_sent_three_times_before_it_is_taken_comes_once_or_three_times_if_the_kernel_queues_it()
+{
     if !can_listen() {
         return;
     }
@@ -232,7 +234,7 @@ fn refused(sandbox: &Sandbox) -> usize {
 }
 
 #[test]
-fn where_sigtimedwait_is_refused_each_signal_is_passed_on_all_the_same_and_nothing_spins() {
+fn where_sigtimedwait_is_refused_each_signal_is_forwarded_and_exitdir_run_does_not_spin() {
     if !can_listen() || !refusing_is_permitted() {
         return;
     }
@@ -249,15 +251,16 @@ fn where_sigtimedwait_is_refused_each_signal_is_passed_on_all_the_same_and_nothi
         life.send_and_await(signal, signal);
     }
     assert_eq!(life.received(), all_passed_on());
-    // It asks once after each signal, and once or twice at the beginning and for the end.
+    // One call after each signal, and one or two at the beginning and for the end. The number depends
+    // on events and not on time.
     let refused = refused(&life.sandbox);
     let most = 2 * all_passed_on().len();
-    assert!(refused < most, "asked {refused} times");
+    assert!(refused < most, "called {refused} times");
     life.assert_ends_by_itself();
 }
 
 #[test]
-fn where_sigtimedwait_is_refused_a_timeout_comes_in_time_and_nothing_spins_until_then() {
+fn where_sigtimedwait_is_refused_a_timeout_stops_the_command_and_exitdir_run_does_not_spin() {
     if !refusing_is_permitted() {
         return;
     }
@@ -277,5 +280,6 @@ fn where_sigtimedwait_is_refused_a_timeout_comes_in_time_and_nothing_spins_until
         .finish();
     assert_eq!(ended.status, 124, "{ended:?}");
     let refused = refused(&sandbox);
-    assert!(refused < 50, "asked {refused} times");
+    // One call for each event: the start, the timeout, the end.
+    assert!(refused < 50, "called {refused} times");
 }

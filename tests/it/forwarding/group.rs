@@ -1,4 +1,5 @@
-//! To whom signals go with `--group`: everybody in the command's process group, and a command that has left it.
+//! With `--group` a signal goes to all processes of the command's process group, and to a command that
+//! has left the group.
 
 use crate::support::listener::{ListeningLife, can_listen};
 use crate::support::proc::{await_gone, children, is_gone, only_child};
@@ -6,7 +7,7 @@ use crate::support::sandbox::{eventually, wait_until};
 use crate::support::signals::{KILL, LAST, TERM, USR1, send_all};
 
 #[test]
-fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it() {
+fn with_group_a_signal_goes_to_all_in_the_group_and_not_to_a_child_that_has_left_it() {
     if !can_listen() {
         return;
     }
@@ -21,7 +22,7 @@ fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it
         assert_eq!(life.received(), [TERM, USR1, 32, 64]);
         let command = only_child("the command", life.pid);
         for (child, name) in children(command).iter().zip(["member", "leaver"]) {
-            // Comes after everything that it should not have got.
+            // The child takes this signal after all those that it must not get.
             send_all(*child, &[LAST]);
             let mut expected = if name == "member" {
                 in_group.clone()
@@ -43,7 +44,7 @@ fn with_group_a_signal_goes_to_everybody_in_the_group_but_not_to_who_has_left_it
 }
 
 #[test]
-fn with_group_a_command_that_has_left_its_group_empty_gets_its_signals_all_the_same() {
+fn with_group_a_command_that_has_left_its_empty_group_still_gets_its_signals() {
     if !can_listen() {
         return;
     }
@@ -63,7 +64,7 @@ fn start_deserter(options: &str) -> (ListeningLife, String) {
 }
 
 #[test]
-fn with_group_a_command_that_has_left_its_group_to_others_gets_each_signal_once_and_so_do_they() {
+fn with_group_a_command_that_has_left_its_group_and_the_rest_of_the_group_get_each_signal_once() {
     if !can_listen() {
         return;
     }
@@ -81,8 +82,7 @@ fn with_group_a_command_that_has_left_its_group_to_others_gets_each_signal_once_
 }
 
 #[test]
-fn with_group_a_command_that_has_left_its_group_to_others_is_killed_with_them_after_the_grace_period()
- {
+fn with_group_the_kill_after_the_grace_period_is_for_the_group_and_a_command_that_has_left_it() {
     if !can_listen() {
         return;
     }
@@ -98,7 +98,7 @@ fn with_group_a_command_that_has_left_its_group_to_others_is_killed_with_them_af
 }
 
 #[test]
-fn with_group_kill_after_the_grace_period_is_for_the_whole_group() {
+fn with_group_the_kill_after_the_grace_period_is_for_the_whole_group() {
     if !can_listen() {
         return;
     }
@@ -109,7 +109,7 @@ fn with_group_kill_after_the_grace_period_is_for_the_whole_group() {
     });
     life.trigger_stop();
     await_gone(family[0]);
-    assert!(!is_gone(family[1]), "the leaver is not");
+    assert!(!is_gone(family[1]), "the leaver lives");
     let (ended, _) = life.end();
     assert_eq!(ended.status, 128 + KILL, "{ended:?}");
 }

@@ -1,4 +1,5 @@
-//! Signals in each phase of a life: before the command was executed, while it is being stopped, and while it is down.
+//! Signals in each phase of a life: before the command is executed, during a stop, and while the
+//! command is down.
 
 use crate::support::listener::{
     ListeningLife, all_passed_on, blocked, can_listen, command_of, listening,
@@ -28,22 +29,23 @@ fn the_command_gets_the_whole_mask_that_exitdir_run_was_started_with() {
     assert_eq!(ended.stdout, "SigBlk:\tfffffffffffbfeff\n", "{ended:?}");
 }
 
-/// Sends everything while the command's process exists and has not executed the command yet. `None` if it has by then.
+/// Sends all signals while the new process exists and has not executed the command yet. `None` if it
+/// has executed it by then.
 fn signal_before_exec(delay: &str) -> Option<Vec<i32>> {
     let sandbox = Sandbox::new();
-    // Nobody else calls setpgid, and it is the first that the new process does.
+    // Only the new process calls setpgid, and it is its first call.
     let delay = format!("inject=setpgid:delay_enter={delay}");
     let before = words("strace -f -q -o /dev/null -e trace=setpgid -e").into_iter();
     let before: Vec<&str> = before.chain([delay.as_str()]).collect();
     let line = blocked(listening(&sandbox, "", ""));
     let running = command_of(&sandbox, &before, &line).start();
-    // strace has other children too, to try what it can do.
+    // strace has other children too, with which it tests what it can do.
     let pid = eventually("strace has started exitdir-run", || {
         let mut traced = children(running.pid()).into_iter();
         traced.find(|pid| is_exitdir(*pid))
     });
     let child = only_child("exitdir-run has a child", pid);
-    // A stop signal takes away a CONT that is pending, and this one comes last.
+    // A stop signal removes a pending CONT. The last signal sent is `LAST`.
     send_all(pid, &all_passed_on());
     let in_time = is_exitdir(child);
     let life = ListeningLife::of(sandbox, running, pid);
@@ -81,7 +83,7 @@ fn a_signal_that_comes_before_the_new_process_has_executed_the_command_reaches_t
 }
 
 #[test]
-fn during_a_stop_each_signal_is_passed_on_and_a_second_term_too() {
+fn during_a_stop_each_signal_is_forwarded_and_a_second_term_too() {
     if !can_listen() {
         return;
     }
@@ -101,7 +103,7 @@ fn start_backing_off() -> ListeningLife {
     let sandbox = Sandbox::new();
     let line = blocked(listening(&sandbox, "--restart always", "brief"));
     let mut command = command_of(&sandbox, &[], &line);
-    // The kernel stops only who has a parent in another process group of the session.
+    // TSTP stops only a process whose parent is in another process group of the session.
     let running = command.process_group(0).start();
     let life = ListeningLife {
         pid: running.pid(),
@@ -115,7 +117,7 @@ fn start_backing_off() -> ListeningLife {
     life
 }
 
-/// On a busy machine the second can be over before the scene was played; then once more.
+/// Plays a scene again if the second was over before its end, on a busy machine.
 fn in_time<T>(scene: impl Fn() -> Option<T>) -> T {
     let mut tries = 0..10;
     tries
@@ -167,7 +169,7 @@ fn during_a_back_off_other_signals_are_dropped_and_the_next_command_never_gets_t
     drop(life);
 }
 
-/// A life that was stopped with TSTP while its command was down.
+/// A life that a TSTP has stopped while its command was down.
 fn stopped_while_down(start: impl Fn() -> ListeningLife) -> ListeningLife {
     in_time(|| {
         let life = start();
@@ -194,7 +196,7 @@ fn start_waiting() -> ListeningLife {
 }
 
 #[test]
-fn tstp_while_the_command_is_down_stops_exitdir_run_and_a_term_ends_it_when_it_goes_on() {
+fn tstp_while_the_command_is_down_stops_exitdir_run_and_a_term_ends_it_after_cont() {
     if !can_listen() {
         return;
     }
@@ -215,14 +217,14 @@ fn tstp_while_the_command_is_down_stops_exitdir_run_and_a_term_ends_it_when_it_g
 }
 
 #[test]
-fn what_came_during_a_back_off_is_not_for_the_next_command_even_if_exitdir_run_was_stopped_for_longer()
- {
+fn a_signal_during_a_back_off_is_dropped_even_if_exitdir_run_is_stopped_until_the_back_off_is_over()
+{
     if !can_listen() {
         return;
     }
     let life = stopped_while_down(start_backing_off);
     life.send(&[USR1]);
-    // Until the second is over, however much longer this takes.
+    // The back-off is over after this time. It may take longer.
     std::thread::sleep(Duration::from_millis(1100));
     life.send(&[CONT]);
     life.await_up();

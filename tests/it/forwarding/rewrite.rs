@@ -1,11 +1,10 @@
-//! `--rewrite` and `--stop-signal`: under which number a signal that comes from outside reaches the command.
-
+//! `--rewrite` and `--stop-signal`: the number with which a signal from outside reaches the command.
 use crate::support::inspect::assert_sentence;
 use crate::support::listener::{ListeningLife, can_listen, command_of, listening};
 use crate::support::sandbox::{Sandbox, Start};
 use crate::support::signals::{CHLD, CONT, HUP, INT, KILL, QUIT, TERM, TSTP, TTIN, USR1, USR2};
 
-/// Options, and which number the command gets for which; 0 for nothing.
+/// Options, and the number that the command gets for each signal; 0 for none.
 type RewriteCase = (&'static str, &'static [(i32, i32)]);
 
 const REWRITE_CASES: &[RewriteCase] = &[
@@ -14,7 +13,7 @@ const REWRITE_CASES: &[RewriteCase] = &[
     ("--rewrite TERM:QUIT", &[(TERM, QUIT), (INT, INT)]),
     ("--rewrite HUP:0", &[(HUP, 0), (INT, INT)]),
     ("--rewrite TERM:0", &[(TERM, 0), (TERM, 0)]),
-    // Not one after the other.
+    // Rewrites are not applied to the result of another rewrite.
     (
         "--rewrite USR1:USR2,USR2:USR1",
         &[(USR1, USR2), (USR2, USR1)],
@@ -23,7 +22,7 @@ const REWRITE_CASES: &[RewriteCase] = &[
         "--rewrite USR1:USR2 --rewrite USR2:0",
         &[(USR1, USR2), (USR2, 0)],
     ),
-    // The last word counts.
+    // The last rewrite of a signal counts.
     ("--rewrite USR1:USR2,USR1:HUP", &[(USR1, HUP)]),
     ("--rewrite USR1:0 --rewrite USR1:HUP", &[(USR1, HUP)]),
     (
@@ -70,7 +69,7 @@ fn assert_gets(life: &ListeningLife, what: &str, sent: &[(i32, i32)]) {
 }
 
 #[test]
-fn a_rewritten_signal_comes_under_its_new_number_or_not_at_all() {
+fn a_rewritten_signal_is_forwarded_with_its_new_number_or_not_at_all() {
     if !can_listen() {
         return;
     }
@@ -81,7 +80,7 @@ fn a_rewritten_signal_comes_under_its_new_number_or_not_at_all() {
 }
 
 #[test]
-fn rewritings_come_from_the_variable_unless_the_command_line_has_some() {
+fn rewrites_come_from_the_variable_unless_the_command_line_has_some() {
     if !can_listen() {
         return;
     }
@@ -106,7 +105,7 @@ fn rewritings_come_from_the_variable_unless_the_command_line_has_some() {
 }
 
 #[test]
-fn a_signal_can_be_rewritten_to_kill_and_the_end_is_one_that_somebody_outside_wanted() {
+fn a_signal_can_be_rewritten_to_kill_and_the_reason_is_then_exited_and_not_killed() {
     if !can_listen() {
         return;
     }
@@ -122,7 +121,7 @@ fn a_signal_can_be_rewritten_to_kill_and_the_end_is_one_that_somebody_outside_wa
 }
 
 #[test]
-fn what_cannot_be_rewritten_is_a_usage_error() {
+fn a_wrong_rewrite_is_a_usage_error() {
     let wrong = [
         "KILL:TERM",
         "STOP:TERM",
