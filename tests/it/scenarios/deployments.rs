@@ -1,5 +1,5 @@
-//! Scenarios of pods that live for ever: who is back after an accident when they follow each other, and who goes first
-//! when they drain.
+//! Scenarios of pods that run for ever: containers that follow each other are all ready again after an
+//! accident, and a pod that drains stops in the right order.
 
 use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
 use crate::support::pod::main_and_proxy::{
@@ -25,7 +25,7 @@ fn servers(round: &Round, members: &[(String, String)], quickest: u64) -> Pod {
     Pod::start(Policy::Always, members.iter().map(member).collect())
 }
 
-/// A server that may say when it is ready; `first` is what it does before anything else.
+/// A server that may announce its readiness. It does `first` before anything else.
 fn member(round: &Round, name: &str, options: &str, first: &str, quickest: u64) -> ContainerSpec {
     let manner = round.pick(&format!("{name}, when stopped"), &STOP_MANNERS);
     let takes = round.millis(&format!("{name} takes to stop"), quickest, 2500);
@@ -44,7 +44,7 @@ fn start_or_signal(round: &Round, name: &str) -> ReadySource {
     }
 }
 
-/// A main that follows its proxy, which may be back later than main: then main waits for it.
+/// A main that follows its proxy. Main waits for the proxy if it is restarted before it.
 fn deployment(round: &Round, ready_on: ReadySource) -> Pod {
     let options = "--birth-deps proxy --death-deps proxy";
     let main = member(round, "main", options, &ready_on.call(), 0);
@@ -72,21 +72,21 @@ fn a_deployment_comes_back_when_its_proxy_crashes() {
         pod.await_ends("main", 1);
         pod.settle();
         assert_eq!(pod.statuses("main"), [143]);
-        assert_eq!(pod.statuses("proxy").len(), 1, "nobody but chance ended it");
+        assert_eq!(pod.statuses("proxy").len(), 1, "only the accident ended it");
     });
 }
 
 /// How the members of a pod follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Topology {
-    /// Everybody follows the next one, the last one the first.
+    /// Each member follows the next one, and the last one follows the first.
     Ring,
-    /// Everybody but the last follows the next one.
+    /// Each member except the last follows the next one.
     Chain,
-    /// Everybody follows all others, by name.
+    /// Each member follows all others, by name.
     AllForOne,
-    /// Everybody follows whoever else there is.
-    Anybody,
+    /// Each member follows all others, with a condition without a name.
+    AllWithoutNames,
 }
 
 impl Topology {
@@ -99,46 +99,46 @@ impl Topology {
             Topology::Chain if at + 1 == size => String::new(),
             Topology::Chain => name(at + 1),
             Topology::AllForOne => names((0..size).filter(|other| *other != at).collect()),
-            Topology::Anybody => ":died".to_owned(),
+            Topology::AllWithoutNames => ":died".to_owned(),
         };
         let options = |at| match follows(at) {
-            nobody if nobody.is_empty() => nobody,
+            none if none.is_empty() => none,
             deps => format!("--death-deps {deps}"),
         };
         (0..size).map(|at| (name(at), options(at))).collect()
     }
 
-    /// Whether the accident of one member is everybody's.
+    /// Whether an accident of one member ends another one.
     fn reaches(self, failed: usize, member: usize) -> bool {
         self != Topology::Chain || member <= failed
     }
 }
 
 #[test]
-fn two_that_die_together_are_both_back_within_two_rounds() {
+fn two_containers_that_die_together_end_at_most_twice_for_each_accident() {
     rounds("two that die together", |round| {
         accidents_in(round, Topology::Ring, 2, 0)
     });
 }
 
 #[test]
-fn a_ring_with_slow_stops_comes_back_and_each_ends_at_most_twice_for_an_accident() {
+fn in_a_ring_with_slow_stops_each_container_ends_at_most_twice_for_an_accident() {
     rounds("ring", |round| {
         accidents_in(round, Topology::Ring, round.pick("size", &[3, 4, 5]), 200)
     });
 }
 
 #[test]
-fn a_chain_with_slow_stops_comes_back_and_each_ends_at_most_twice_for_an_accident() {
+fn in_a_chain_with_slow_stops_each_container_ends_at_most_twice_for_an_accident() {
     rounds("chain", |round| {
         accidents_in(round, Topology::Chain, round.pick("size", &[3, 4, 5]), 200)
     });
 }
 
 #[test]
-fn all_for_one_with_slow_stops_come_back_and_each_ends_at_most_twice_for_an_accident() {
+fn where_all_follow_all_with_slow_stops_each_container_ends_at_most_twice_for_an_accident() {
     rounds("all for one", |round| {
-        let topology = round.pick("shape", &[Topology::AllForOne, Topology::Anybody]);
+        let topology = round.pick("shape", &[Topology::AllForOne, Topology::AllWithoutNames]);
         accidents_in(round, topology, round.pick("size", &[3, 4, 5]), 200);
     });
 }
@@ -179,7 +179,7 @@ fn accidents_in(round: &Round, topology: Topology, size: usize, quickest: u64) {
             std::thread::sleep(round.millis("the second one comes after", 1, 2500));
             bound += 2;
         }
-        // It may be down already: then this is none.
+        // This is no accident if the container is down already.
         round
             .pick("second accident", &ACCIDENTS)
             .trigger(&pod, &names[round.pick("struck too", &all)]);
@@ -203,7 +203,8 @@ fn accidents_in(round: &Round, topology: Topology, size: usize, quickest: u64) {
     );
 }
 
-/// The kubelet runs preStop, waits for its end, and then sends TERM; containers without one get it at once.
+/// The kubelet runs preStop, waits for its end, and then sends TERM. Containers without preStop get TERM
+/// at once.
 #[test]
 fn while_a_pod_drains_main_keeps_its_proxy() {
     rounds_with_a_proxy("drain", |round, ready_on| {
@@ -212,7 +213,7 @@ fn while_a_pod_drains_main_keeps_its_proxy() {
             ReadySource::Tcp(address) => call(address),
             ReadySource::Start | ReadySource::Signal => "true".to_owned(),
         };
-        // Looks for its proxy when it has drained, and exits with what it has found.
+        // When it has drained it checks that its proxy is ready, and exits with the result.
         let main = format!(
             "looks() {{ \"$exitdir\" wait proxy:ready -t 0 && {last_call}; }}; trap '{drains}; looks; exit $?' TERM; {}{}{SERVE}",
             ready_on.call(),
@@ -229,7 +230,7 @@ fn while_a_pod_drains_main_keeps_its_proxy() {
         let pre_stop = pod.sandbox.wait(["main", "-t", "25s"]).start();
         assert!(pod.send("main", TERM));
         assert_eq!(pre_stop.end().status, 0);
-        // It may be over already: it follows main.
+        // It may have ended already, because it follows main.
         pod.send("proxy", TERM);
         pod.await_end();
         assert_eq!(

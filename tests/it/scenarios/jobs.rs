@@ -12,13 +12,13 @@ use crate::support::pod::servers::{ReadySource, tcp_server};
 use crate::support::random_rounds::{Round, rounds};
 use crate::support::sandbox::Start;
 
-/// Main writes down on which life of the proxy it was born.
+/// Main writes down for which life of the proxy it was started.
 const NOTES_PROXY: &str =
     "read -r life <\"$EXIT_DIR/proxy\"; echo \"$life\" >>\"$shared/born-on\"; ";
 
-/// Nobody is born on a dependency that is going down, as far as that could be seen when it was started. Only for a
-/// main that [`NOTES_PROXY`] in each of its lives.
-fn assert_born_on_a_proxy_that_stays(pod: &Pod) {
+/// Main is not started for a proxy that is going down, as far as this could be seen at its start. Only
+/// for a main that [`NOTES_PROXY`] in each of its lives.
+fn assert_started_for_a_proxy_that_stays(pod: &Pod) {
     let notes = std::fs::read_to_string(pod.sandbox.path("born-on")).unwrap();
     let notes: Vec<&str> = notes.lines().collect();
     let lives = pod.lives("main");
@@ -26,7 +26,7 @@ fn assert_born_on_a_proxy_that_stays(pod: &Pod) {
     for (note, life) in notes.into_iter().zip(&lives) {
         assert!(
             !life.terminating.iter().any(|going| going == note),
-            "born on {note}, which was going down: {lives:?}"
+            "started for {note}, which was going down: {lives:?}"
         );
     }
 }
@@ -47,7 +47,7 @@ fn a_job_completes_with_its_proxy() {
 }
 
 #[test]
-fn when_main_fails_and_nobody_is_restarted_the_proxy_fails_too() {
+fn when_main_fails_and_the_policy_is_never_the_proxy_fails_too() {
     rounds_with_a_proxy("job, main fails, Never", |round, ready_on| {
         let fails = format!(
             "{}{}; exit 1",
@@ -64,7 +64,7 @@ fn when_main_fails_and_nobody_is_restarted_the_proxy_fails_too() {
 }
 
 #[test]
-fn a_job_whose_main_fails_once_is_restarted_whole_and_does_its_work() {
+fn a_job_whose_main_fails_once_is_restarted_with_its_proxy_and_does_its_work() {
     rounds_with_a_proxy("job, OnFailure", |round, ready_on| {
         main_fails_once(round, ready_on, any_manner(round))
     });
@@ -95,8 +95,8 @@ fn main_fails_once(round: &Round, ready_on: ReadySource, manner: StopManner) {
     pod.await_end();
     assert!(is_done(&pod), "Complete without the work");
     assert_eq!(pod.statuses("main"), [accident.status(), 0]);
-    assert_born_on_a_proxy_that_stays(&pod);
-    // Once for the accident, and once more if it was back before main was.
+    assert_started_for_a_proxy_that_stays(&pod);
+    // Once for the accident, and once more if it was restarted before main.
     let proxy = pod.statuses("proxy");
     assert!(matches!(proxy[..], [143, 0] | [143, 143, 0]), "{proxy:?}");
 }
@@ -122,7 +122,7 @@ fn a_job_survives_a_proxy_that_crashes_first() {
         assert!(is_done(&pod), "Complete without the work");
         let (main, proxy) = (pod.statuses("main"), pod.statuses("proxy"));
         assert!(matches!(main[..], [0] | [143, 0]), "{main:?}");
-        // No accident at all if main was done before it came.
+        // There is no accident if main was done before.
         assert!(
             proxy[..] == [accident.status(), 0] || !before && proxy[..] == [0],
             "{proxy:?}"
@@ -181,7 +181,7 @@ fn a_proxy_that_waits_for_success_stays_while_main_fails_and_is_restarted() {
 }
 
 #[test]
-fn a_script_that_signals_by_hand_may_fail_and_be_restarted_before_it_succeeds() {
+fn a_script_that_calls_exitdir_signal_itself_may_fail_and_be_restarted_before_it_succeeds() {
     rounds("signal by hand", |round| {
         let fails = pause(round.millis("the work fails after", 0, 300));
         let works = work(round.millis("main works for", 0, 300));

@@ -1,4 +1,5 @@
-//! The scenario of a pod that begins in a directory where others have died: swept, it is as the first time.
+//! The scenario of a pod that starts in a directory with old tombstones: after a sweep it starts as in
+//! an empty one.
 
 use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
 use crate::support::pod::main_and_proxy::{
@@ -9,7 +10,7 @@ use crate::support::random_rounds::Round;
 use crate::support::sandbox::{Sandbox, Start};
 use crate::support::signals::KILL;
 
-/// A tombstone that somebody else left, in every state there is.
+/// Tombstones that other pods have left, in every state.
 fn foreign_tombstones() -> Vec<(&'static str, &'static str)> {
     let lock = "Lock: fcntl 6f1c9a3e-0000-0000-0000-000000000000 8:1 131\n";
     let began = "Waiting: \"2026-11-20T21:29:27.101220417Z\"\n";
@@ -78,7 +79,7 @@ fn leave_lost_ones(round: &Round, sandbox: Sandbox) -> Sandbox {
 }
 
 #[test]
-fn after_a_sweep_a_pod_begins_as_the_first_time() {
+fn after_a_sweep_a_pod_starts_as_in_an_empty_directory() {
     rounds_with_a_proxy("pod-wide restart", |round, ready_on| {
         let mut sandbox = Sandbox::new();
         if round.chance("both were lost") {
