@@ -1,4 +1,5 @@
-//! What the command of `exitdir-run` is given, and what reaches it: words, environment, streams, mask, group, signals.
+//! What the command of `exitdir-run` gets: words, environment, streams, signal mask, process group, and
+//! signals.
 
 use crate::support::inspect::keys;
 use crate::support::proc::{await_gone, is_gone};
@@ -32,21 +33,21 @@ fn the_command_gets_its_words_environment_and_standard_streams_as_they_are() {
         .finish();
     assert_eq!(
         ours.stdout, plain.stdout,
-        "the environment is ours, nothing more and nothing less"
+        "the environment of exitdir-run, with nothing added and nothing removed"
     );
-    // In one process, which may have inherited more.
+    // Both lists are of one process, because it may have inherited other descriptors.
     let script = "exec 7</dev/null; ls /proc/self/fd; echo and; exec \"$0\" run -n x --death-deps never -- ls /proc/self/fd";
     let ended = shell(script, &[]).finish();
     let (plain, ours) = ended.stdout.split_once("and\n").unwrap();
     assert_eq!(
         ours, plain,
-        "no descriptor of ours leaks, none of our parent's is kept from it"
+        "the command inherits all descriptors of its caller, and none of exitdir-run"
     );
     assert!(ours.lines().any(|fd| fd == "7"), "{ours}");
 }
 
 #[test]
-fn closed_standard_streams_are_handed_on_closed_and_never_become_a_tombstone() {
+fn the_command_gets_closed_streams_closed_and_no_message_goes_into_a_tombstone() {
     for (closing, expected) in [
         ("0<&-", "101"),
         ("1>&-", "011"),
@@ -65,7 +66,7 @@ fn closed_standard_streams_are_handed_on_closed_and_never_become_a_tombstone() {
                 expected
             };
             for (fd, open) in expected.chars().enumerate() {
-                // No shell between: it might open what is missing.
+                // There is no shell between, because it might open the missing descriptors.
                 let script = format!(
                     "exec {closing}; exec \"$0\" {applet} /usr/bin/test -e /proc/self/fd/{fd}"
                 );
@@ -81,7 +82,7 @@ fn closed_standard_streams_are_handed_on_closed_and_never_become_a_tombstone() {
                 );
             }
         }
-        // What we say ourselves goes nowhere, least of all into the tombstone.
+        // The tombstone must not get the number of a closed stream and then the messages.
         let sandbox = Sandbox::new();
         let script = format!(
             "exec {closing}; exec \"$0\" run -v -n main --death-deps never -- /nonexistent"
@@ -105,8 +106,8 @@ fn closed_standard_streams_are_handed_on_closed_and_never_become_a_tombstone() {
 }
 
 #[test]
-fn signal_mask_and_dispositions_are_those_that_we_were_started_with() {
-    // No shell between: dash clears its mask.
+fn the_command_gets_the_signal_mask_and_dispositions_of_exitdir_runs_caller() {
+    // There is no shell between, because dash clears its mask.
     let show = ["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"];
     for preparation in [
         &["env"][..],
@@ -156,9 +157,9 @@ fn the_command_leads_a_process_group_of_its_own() {
 }
 
 #[test]
-fn every_signal_is_passed_on() {
-    // By number: real-time ones too, whatever a C library keeps for itself. (32 and 33 are ignored
-    // in whatever is started with glibc's posix_spawn, as here.)
+fn every_signal_is_forwarded_with_its_number() {
+    // Real-time signals too, also those that a C library reserves. (glibc's posix_spawn, which starts
+    // exitdir-run here, leaves 32 and 33 ignored.)
     for number in [1, 2, 3, 6, 10, 12, 14, 15, 24, 34, 35, 37, 64] {
         let sandbox = Sandbox::new();
         let main = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();
@@ -178,9 +179,9 @@ fn every_signal_is_passed_on() {
 }
 
 #[test]
-fn with_group_signals_go_to_everybody_in_it() {
+fn with_group_a_signal_goes_to_all_processes_of_the_group() {
     for (group, expected) in [(true, vec!["child", "up"]), (false, vec!["up"])] {
-        // The child of the command says that it got the signal; the command itself ignores it.
+        // The child of the command records the signal, and the command itself ignores it.
         let traps = "(trap '' USR2; trap 'echo child >> \"$RECORD\"; exit' USR1; echo child-up > \"$RECORD.child\"; while test -d \"$SANDBOX\" && ! test -e \"$SANDBOX/end\"; do sleep 0.01; done) & \
                      trap '' USR1; trap 'echo done >> \"$RECORD.done\"' USR2; while ! test -e \"$RECORD.child\"; do sleep 0.01; done";
         let recorder = Recorder::start(traps, |sandbox| {

@@ -1,5 +1,5 @@
-//! Birth and death dependencies of a life, and the readiness that others wait for. Which status follows from
-//! which dependency is told in the exit table.
+//! Birth and death dependencies of a life, and readiness that other lives wait for. The statuses that
+//! follow from dependencies are in `exit_table.rs`.
 
 use crate::support::inspect::{await_sleep, keys};
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
@@ -8,7 +8,7 @@ use crate::support::users::{as_nobody, installed, nobody_is_permitted, open_to_a
 use std::io::{BufRead as _, BufReader};
 
 #[test]
-fn a_command_is_never_started_after_the_death_of_what_it_depends_on() {
+fn a_command_is_not_started_after_the_death_of_a_death_dependency() {
     let sandbox = Sandbox::new();
     sandbox.record_death("gone", "0");
     sandbox.record_death("there", "0");
@@ -56,7 +56,7 @@ fn a_command_is_never_started_after_the_death_of_what_it_depends_on() {
 }
 
 #[test]
-fn a_command_that_did_not_have_to_wait_has_its_death_dependencies_watched_when_it_starts() {
+fn death_dependencies_are_watched_before_a_command_without_birth_dependencies_starts() {
     let sandbox = Sandbox::new();
     let list = "ls -l /proc/$PPID/fd";
     let ended = sandbox
@@ -71,7 +71,7 @@ fn a_command_that_did_not_have_to_wait_has_its_death_dependencies_watched_when_i
 }
 
 #[test]
-fn a_name_that_is_both_dependencies_is_expected_to_come_back() {
+fn an_old_death_does_not_count_for_a_name_that_is_a_birth_and_a_death_dependency() {
     let sandbox = Sandbox::new();
     sandbox.record_death("db", "3");
     let app = sandbox
@@ -95,7 +95,7 @@ fn a_name_that_is_both_dependencies_is_expected_to_come_back() {
 }
 
 #[test]
-fn readiness_on_signal_comes_from_outside() {
+fn with_ready_on_signal_a_life_is_ready_when_exitdir_signal_says_so() {
     let sandbox = Sandbox::new();
     let _main = sandbox
         .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
@@ -125,7 +125,7 @@ fn waits_for(sandbox: &Sandbox, conditions: &str) -> Running {
     app
 }
 
-/// Does what is enough, and checks that it was.
+/// Does what the command still waits for, and checks that it starts then.
 #[track_caller]
 fn starts_with(sandbox: &Sandbox, app: Running, words: &str) {
     assert_eq!(
@@ -141,8 +141,8 @@ fn starts_with(sandbox: &Sandbox, app: Running, words: &str) {
 }
 
 #[test]
-fn a_command_starts_when_the_last_of_all_that_it_waits_for_has_come() {
-    // What is waited for, what is not enough, and what is.
+fn a_command_starts_when_the_last_of_its_birth_dependencies_holds() {
+    // The birth dependencies, what is not enough for them, and what is.
     let cases: [(&str, &[&str], &str); 6] = [
         ("db", &["--ready other", "-c 0 db"], "--ready db"),
         ("db:born", &["--ready other"], "--ready db"),
@@ -151,7 +151,7 @@ fn a_command_starts_when_the_last_of_all_that_it_waits_for_has_come() {
             &["--ready migrate", "-c 3 migrate"],
             "-c 0 migrate",
         ),
-        (":ready", &["-c 0 db"], "--ready anybody"),
+        (":ready", &["-c 0 db"], "--ready other"),
         (":died", &["--ready db"], "-c 7 db"),
         (
             "db,cache:born,migrate:ok",
@@ -171,14 +171,14 @@ fn a_command_starts_when_the_last_of_all_that_it_waits_for_has_come() {
 }
 
 #[test]
-fn a_dependency_that_dies_while_it_is_waited_for_is_waited_for_again() {
+fn a_birth_dependency_that_dies_before_it_is_ready_is_waited_for_again() {
     let sandbox = Sandbox::new();
     let app = waits_for(&sandbox, "db");
     let db = || {
         let db = sandbox
             .run(["-n", "db", "--ready-on", "signal", "--", "sleep", "60"])
             .start();
-        // The life before has left its own.
+        // The tombstone of the life before may still be there.
         let born = sandbox.wait(["--keep-waiting", "db:born"]).finish();
         assert_eq!(born.status, 0, "{born:?}");
         db
@@ -194,13 +194,13 @@ fn a_dependency_that_dies_while_it_is_waited_for_is_waited_for_again() {
 }
 
 #[test]
-fn after_ten_seconds_one_line_says_what_is_waited_for_and_what_is_there_instead() {
+fn after_ten_seconds_one_line_says_which_birth_dependencies_do_not_hold_and_why() {
     let sandbox = Sandbox::new();
     sandbox.record_death("migrate", "3");
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let app = sandbox
         .run(["-n", "app", "--birth-deps", "db,migrate:ok"])
-        .args(["--birth-timeout", "30s", "--", "true"])
+        .args(["--birth-timeout", "100s", "--", "true"])
         .stderr(writer)
         .start();
     let mut line = String::new();
@@ -217,7 +217,7 @@ fn after_ten_seconds_one_line_says_what_is_waited_for_and_what_is_there_instead(
 }
 
 #[test]
-fn a_dependency_that_cannot_be_read_any_more_does_not_go_on_holding() {
+fn a_birth_dependency_whose_tombstone_became_unreadable_does_not_hold_any_more() {
     if !nobody_is_permitted() {
         return;
     }

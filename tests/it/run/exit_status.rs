@@ -17,8 +17,8 @@ fn the_status_of_the_command_is_the_status_of_exitdir_run() {
     assert_eq!(sandbox.entries(), ["main"]);
 }
 
-/// What a shell with no arrangements of its own does, and which status and tombstone it leaves.
-fn lives(cases: &[(String, i32, Option<String>)], options: &[&str]) {
+/// Runs each script, with default signal dispositions, and checks status and tombstone.
+fn assert_statuses(cases: &[(String, i32, Option<String>)], options: &[&str]) {
     for_each(2, cases, |(script, status, signal)| {
         let sandbox = Sandbox::new();
         let ended = sandbox
@@ -38,22 +38,22 @@ fn lives(cases: &[(String, i32, Option<String>)], options: &[&str]) {
 }
 
 #[test]
-fn every_exit_status_is_handed_on() {
+fn every_exit_status_of_the_command_becomes_that_of_exitdir_run() {
     let cases: Vec<_> = (0..=255)
         .map(|code| (format!("exit {code}"), code, None))
         .collect();
-    lives(&cases, &[]);
+    assert_statuses(&cases, &[]);
 }
 
 #[test]
-fn every_signal_that_ends_the_command_is_128_and_its_number() {
+fn the_status_for_a_command_ended_by_a_signal_is_128_plus_its_number() {
     const NAMES: &str = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT - - - - - - - XCPU XFSZ VTALRM PROF - IO PWR SYS";
     let mut cases: Vec<_> = (1..)
         .zip(NAMES.split(' '))
         .filter(|(_, name)| *name != "-")
         .map(|(number, name)| (number, name.to_owned()))
         .collect();
-    // 32 and 33 are the C library's, which leaves them ignored in what the test starts.
+    // The C library reserves 32 and 33, and leaves them ignored in what the test starts.
     cases.push((34, "RTMIN".to_owned()));
     cases.extend((35..=64).map(|number| (number, format!("RTMIN+{}", number - 34))));
     let cases: Vec<_> = cases
@@ -66,7 +66,7 @@ fn every_signal_that_ends_the_command_is_128_and_its_number() {
             )
         })
         .collect();
-    lives(&cases, &[]);
+    assert_statuses(&cases, &[]);
 }
 
 #[test]
@@ -90,11 +90,11 @@ fn a_core_dump_changes_nothing_about_the_status() {
             case(size, 6, "ABRT"),
         ]
     });
-    lives(cases.as_flattened(), &[]);
+    assert_statuses(cases.as_flattened(), &[]);
 }
 
 #[test]
-fn what_cannot_be_executed_is_126_and_what_is_not_there_127() {
+fn a_command_that_cannot_be_executed_gives_126_and_a_missing_one_127() {
     let sandbox = Sandbox::new();
     let program = |name: &str, text: &str, mode| {
         let path = sandbox.path(name);
@@ -153,7 +153,7 @@ fn what_cannot_be_executed_is_126_and_what_is_not_there_127() {
 }
 
 #[test]
-fn a_command_line_that_has_become_too_long_is_126() {
+fn a_command_line_that_is_too_long_for_the_kernel_gives_126() {
     let sandbox = Sandbox::new();
     let long = "x".repeat(60_000);
     let main = sandbox
@@ -186,7 +186,7 @@ fn a_command_line_that_has_become_too_long_is_126() {
 }
 
 #[test]
-fn an_expected_code_is_no_failure_to_restart_after() {
+fn with_restart_on_failure_an_expected_code_causes_no_restart() {
     for (code, script, status, starts) in [
         ("3", "exit 3", 0, 1),
         ("3", "exit 4", 4, 2),

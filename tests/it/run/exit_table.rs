@@ -1,14 +1,14 @@
-//! With which status a life ends, and what its tombstone says of it: the exit table, row by row.
+//! The exit table, row by row: the status with which a life ends, and what its tombstone records.
 //!
-//! Each cell is a pair of processes, `dep` and `life`; the cells of a table are played several at a
-//! time, and all that are wrong are told at the end.
+//! Each cell is a pair of processes, `dep` and `life`. Several cells of a table run at a time, and the
+//! test reports all wrong cells at the end.
 
 use crate::support::parallel::check_each;
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, binary, words};
 use crate::support::signals::{HUP, INT, KILL, QUIT, TERM, USR1, USR2};
 use std::process::{Command, Stdio};
 
-/// How many cells are played at the same time.
+/// How many cells run at the same time.
 const CELLS_AT_ONCE: usize = 4;
 
 /// What a life left behind.
@@ -123,7 +123,7 @@ impl Dep {
         }
     }
 
-    /// Starts it. It lives, and is not ready.
+    /// Starts it. It runs, and is not ready.
     fn start(self, sandbox: &Sandbox) -> Running {
         let trapped = sandbox.path("dep-trapped");
         let _ = std::fs::remove_file(&trapped);
@@ -131,7 +131,7 @@ impl Dep {
             format!("trap 'exit 0' USR1; trap 'exit 7' USR2; : >\"$here/dep-trapped\"; {WAIT}");
         let dep = script_of(sandbox, "dep", "--ready-on signal", &script);
         crate::support::sandbox::wait_until("dep has set its traps", || trapped.exists());
-        // The command can be quicker than the record of its birth, and nobody is ready before that.
+        // The command can be quicker than the record of its birth, and no life is ready before that.
         sandbox.await_key("dep", "Born");
         dep
     }
@@ -140,7 +140,7 @@ impl Dep {
         matches!(self, Dep::OkAndBirth | Dep::ReadyAndBirth)
     }
 
-    /// Waits until it holds for everybody; the process, if it is one that does not die of it.
+    /// Waits until every reader sees that it holds. Returns the process if it goes on.
     fn await_hold(self, dep: Running) -> Option<Running> {
         match self {
             Dep::Ready | Dep::ReadyAndBirth => Some(dep),
@@ -182,8 +182,8 @@ fn script_of(sandbox: &Sandbox, name: &str, options: &str, script: &str) -> Runn
     command.start()
 }
 
-/// The same command with no signal ignored: whoever has started the tests (a shell with `&`, nohup) may
-/// have ignored some for us, and exitdir-run respects that.
+/// The same command with no signal ignored: the tests may have been started with ignored signals (by a
+/// shell with `&`, by nohup), and exitdir-run respects that.
 fn with_default_signals(sandbox: &Sandbox, run: &Command) -> Command {
     let mut command = sandbox.command("env");
     command
@@ -201,7 +201,7 @@ struct Cell {
     /// The trap for the stop signal.
     stop_signal: &'static str,
     does: &'static str,
-    /// Status after a stop for one that we served, and for one that we needed.
+    /// Status after a stop for an auxiliary dependency, and for a required one.
     auxiliary: i32,
     required: i32,
     signal: Option<&'static str>,
@@ -243,12 +243,12 @@ impl Cell {
         } else {
             format!("trap '{}' {}; ", self.does, self.stop_signal)
         };
-        let deaf = if self.is_killed() {
+        let ignores_term = if self.is_killed() {
             "trap '' TERM; "
         } else {
             ""
         };
-        format!("{deaf}{trap}\"$exitdir\" signal --ready life; {WAIT}")
+        format!("{ignores_term}{trap}\"$exitdir\" signal --ready life; {WAIT}")
     }
 }
 
@@ -328,8 +328,8 @@ fn a_command_that_runs_when_a_dependency_stops_it_ends_as_the_table_says() {
 
 type DownCell = (&'static str, i32, i32);
 
-/// The options of a life whose command is never started, and its status after a stop for one that we
-/// served, and for one that we needed.
+/// The options of a life whose command is never started, and its status after a stop for an auxiliary
+/// dependency, and for a required one.
 const DOWN: &[DownCell] = &[
     ("", 0, 143),
     ("-e 143", 0, 143),
@@ -347,7 +347,7 @@ enum When {
 }
 
 #[test]
-fn a_command_that_was_never_started_when_a_dependency_holds_ends_as_the_table_says() {
+fn a_life_that_a_dependency_ends_before_its_command_starts_ends_as_the_table_says() {
     let cells: Vec<(Dep, DepKind, When, &DownCell)> = DEPS
         .iter()
         .flat_map(|(dep, kind)| [When::Before, When::WhileWaiting].map(|when| (*dep, *kind, when)))
@@ -395,8 +395,8 @@ fn never_started(sandbox: &Sandbox, options: &str) -> Running {
     script_of(sandbox, "life", options, ": >\"$here/started\"")
 }
 
-/// A birth dependency whose death comes before the follower's first look has died before its time: such a
-/// death does not count, and the dependency lives and dies again.
+/// The death of a birth dependency does not count if it comes before the first look of the life. Then
+/// the dependency is started and dies again.
 fn trigger_until_it_ends(dep: Dep, sandbox: &Sandbox, mut other: Running, options: &str) -> Ended {
     let mut life = never_started(sandbox, &format!("{options} --birth-deps never"));
     sandbox.await_key("life", "Waiting");
@@ -459,7 +459,7 @@ fn without_a_dependency_a_life_ends_with_the_status_of_its_command_or_124() {
             None,
             (0, "signaled", Some("KILL")),
         ),
-        // One that was passed on from outside.
+        // A signal that came from outside and was forwarded.
         ends("", "READY; WAIT", Some(TERM), (143, "exited", Some("TERM"))),
         ends(
             "",
@@ -486,7 +486,7 @@ fn without_a_dependency_a_life_ends_with_the_status_of_its_command_or_124() {
             (6, "exited", None),
         ),
         ends("", "READY; WAIT", Some(HUP), (129, "exited", Some("HUP"))),
-        // Its time is over.
+        // The timeout.
         ends(
             "--timeout TIME",
             "WAIT",
@@ -532,7 +532,8 @@ fn without_a_dependency_a_life_ends_with_the_status_of_its_command_or_124() {
         ends("--timeout 1h", "exit 2", None, (2, "exited", None)),
     ];
     check_each(CELLS_AT_ONCE, &lives, |life| {
-        // On a busy machine the time can be over before the command has set its trap: then again with more.
+        // On a busy machine the timeout can be over before the command has set its trap. Then the case
+        // runs again with a longer one.
         let times = ["50ms", "500ms", "5s", "25s"];
         let played = times.iter().find_map(|time| run_case(life, time));
         let (end, stderr) = played.ok_or_else(|| format!("{} never began", life.script))?;
@@ -597,7 +598,7 @@ fn a_command_that_cannot_be_executed_ends_with_126_and_one_that_is_not_found_wit
 }
 
 #[test]
-fn a_birth_dependency_that_does_not_come_in_time_ends_the_life_with_124() {
+fn a_birth_dependency_that_does_not_hold_in_time_ends_the_life_with_124() {
     let sandbox = Sandbox::new();
     let ended = never_started(&sandbox, "--birth-deps dep --birth-timeout 50ms -e 124").end();
     assert_eq!(
@@ -638,7 +639,7 @@ fn a_life_that_waits_is_ended_by_term_int_hup_and_quit() {
 /// Sends a signal to a life that waits, and then makes it start; the command's status.
 fn status_when_signaled_before_its_start(prelude: &str, signal: i32) -> i32 {
     let sandbox = Sandbox::new();
-    // `exec`: so the life is the process that we started.
+    // With `exec` the process that the test has started is exitdir-run.
     let script =
         format!("{prelude} exec \"$exitdir\" run -n life --birth-deps dep -- sh -c 'exit 9'");
     let life = sandbox

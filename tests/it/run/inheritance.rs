@@ -1,5 +1,6 @@
-//! What a command inherits: everything that exitdir-run was started with, at the first start and after a restart in
-//! place, also while others are followed. Who inherits the wish to end with one's parent is told here too.
+//! What a command inherits: everything that exitdir-run was started with, at the first start and after
+//! a restart in place, also while exitdir-run watches a directory. And `--parent-death-signal`, which
+//! concerns exitdir-run itself.
 
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::proc::await_gone;
@@ -9,7 +10,7 @@ use crate::support::signals::KILL;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// No shell between exitdir-run and these, since a shell has its own mind about signals.
+/// There is no shell between exitdir-run and these, because a shell changes dispositions of signals.
 const DESCRIPTIONS: [&[&str]; 3] = [
     &[
         "grep",
@@ -30,7 +31,8 @@ const DESCRIPTIONS: [&[&str]; 3] = [
     &["cut", "-d ", "-f6,18,19", "/proc/self/stat"],
 ];
 
-/// The portrait of a program that was started from an unusual place, through these words.
+/// The output of a command that describes itself. It is started through these words, with unusual
+/// limits, masks, and variables.
 fn describe(sandbox: &Sandbox, words: &[&OsStr], describe: &[&str]) -> Ended {
     let strange = "cd \"$W\" && umask 027 && ulimit -n 333 && ulimit -f 5000 && ulimit -c 0 && exec nice -n 3 \"$@\"";
     sandbox
@@ -74,7 +76,7 @@ fn a_command_is_started_and_restarted_as_exitdir_run_was() {
 }
 
 #[test]
-fn the_working_directory_is_ours() {
+fn the_command_has_the_working_directory_of_exitdir_run() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.run(["readlink", "/proc/self/cwd"]);
     let ended = run.current_dir(sandbox.path(".")).finish();
@@ -83,13 +85,13 @@ fn the_working_directory_is_ours() {
 }
 
 #[test]
-fn closed_streams_stay_closed_and_nothing_of_ours_is_open_after_a_restart() {
+fn closed_streams_stay_closed_and_a_restarted_command_gets_no_other_descriptor() {
     let sandbox = Sandbox::new();
     let mut script =
         "exec 0<&- 1>&- 2>&-; exec \"$0\" run -n main --death-deps never --restart always \
         --restart-limit 1 -- /usr/bin/test 1 = 1"
             .to_owned();
-    // What the tests themselves were started with is handed on, and open without us too.
+    // Descriptors that the tests themselves inherited are open without exitdir-run too.
     let open_anyway = |fd: &i32| {
         let plain = format!("exec 0<&- 1>&- 2>&-; exec /usr/bin/test -e /proc/self/fd/{fd}");
         sandbox.command("sh").args(["-c", &plain]).finish().status == 0
@@ -103,7 +105,7 @@ fn closed_streams_stay_closed_and_nothing_of_ours_is_open_after_a_restart() {
         .arg(binary())
         .finish();
     assert_eq!(ended.status, 0);
-    // The same test does see what is open.
+    // The check finds a descriptor that is open.
     let open = script.replace("2>&-", "5</dev/null");
     let ended = sandbox
         .command("sh")
@@ -141,11 +143,11 @@ fn a_restarted_command_does_not_outlive_a_supervisor_that_is_killed() {
     await_gone(&pid);
 }
 
-/// A shell that starts exitdir-run in the background, and ends when it is let go.
+/// A shell that starts exitdir-run in the background, and ends when there is a file `parent-ends`.
 const PARENT: &str = "\"$0\" \"$@\" >/dev/null 2>&1 </dev/null & while test -d \"$W\" && ! test -e \"$W/parent-ends\"; do sleep 0.01; done";
 
 #[test]
-fn the_death_of_the_parent_is_passed_on_to_the_command() {
+fn the_signal_for_the_death_of_the_parent_is_forwarded_to_the_command() {
     let sandbox = Sandbox::new();
     let cmd = "trap ': >\"$W/told\"; exit 7' USR1; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
     let parent = sandbox
@@ -196,7 +198,7 @@ fn the_death_of_the_parent_ends_a_wait() {
 }
 
 #[test]
-fn a_parent_that_died_before_the_kernel_was_asked_is_noticed() {
+fn the_death_of_a_parent_is_noticed_even_if_it_comes_before_the_prctl_call() {
     let sandbox = Sandbox::new();
     if !is_permitted(
         "strace",
@@ -206,7 +208,8 @@ fn a_parent_that_died_before_the_kernel_was_asked_is_noticed() {
     ) {
         return;
     }
-    // The kernel is asked two seconds after we have looked who our parent is, and after that has died.
+    // strace delays prctl by two seconds. The parent dies after exitdir-run has called getppid, and
+    // before prctl.
     let log = sandbox.path("log");
     let parent = sandbox
         .command("sh")
@@ -241,7 +244,7 @@ fn a_parent_that_died_before_the_kernel_was_asked_is_noticed() {
 }
 
 #[test]
-fn what_is_no_signal_is_refused_for_the_death_of_the_parent() {
+fn a_word_that_is_not_a_signal_is_refused_for_the_death_of_the_parent() {
     for word in ["NOSIG", "0", "65", "-1", "TERM,INT"] {
         let sandbox = Sandbox::new();
         assert_sentence(

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
 #[test]
-fn quiet_says_errors_only_and_verbose_more() {
+fn quiet_leaves_only_errors_and_verbose_adds_lines() {
     let said = |options: &[&str], deps: &str| {
         let sandbox = Sandbox::new();
         sandbox.record_death("dep", "0");
@@ -48,7 +48,7 @@ fn cloexec_pipe() -> (OwnedFd, OwnedFd) {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap()
 }
 
-/// A pipe that takes `room` bytes more, and its reading end.
+/// A pipe with space for `room` more bytes, and its reading end.
 fn filled_pipe(room: usize) -> (OwnedFd, OwnedFd) {
     let (reader, writer) = cloexec_pipe();
     rustix::fs::fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
@@ -63,8 +63,8 @@ fn filled_pipe(room: usize) -> (OwnedFd, OwnedFd) {
 }
 
 #[test]
-fn a_standard_error_that_takes_nothing_disturbs_nobody() {
-    for kind in ["closed", "full device", "nobody reads", "full pipe"] {
+fn a_standard_error_that_cannot_be_written_changes_nothing_else() {
+    for kind in ["closed", "full device", "no reader", "full pipe"] {
         let traps = "trap 'echo USR1 >> \"$RECORD\"' USR1; trap 'echo PIPE >> \"$RECORD\"' PIPE; trap 'echo TERM >> \"$RECORD\"' TERM; exec 2>/dev/null";
         let mut held = None;
         let recorder = Recorder::start(traps, |sandbox| match kind {
@@ -85,7 +85,7 @@ fn a_standard_error_that_takes_nothing_disturbs_nobody() {
                             .open("/dev/full")
                             .unwrap(),
                     ),
-                    "nobody reads" => command.stderr(cloexec_pipe().1),
+                    "no reader" => command.stderr(cloexec_pipe().1),
                     _ => {
                         let (reader, writer) = filled_pipe(0);
                         held = Some(reader);
@@ -95,7 +95,7 @@ fn a_standard_error_that_takes_nothing_disturbs_nobody() {
                 command
             }
         });
-        // Each of these is worth a line to -v.
+        // With -v each of these writes a line.
         recorder.running.send(USR1);
         recorder.await_entry("USR1");
         recorder.sandbox.record_death("dep", "0");
@@ -114,7 +114,7 @@ fn a_standard_error_that_takes_nothing_disturbs_nobody() {
 }
 
 #[test]
-fn a_long_line_to_a_pipe_that_is_almost_full_does_not_block_either() {
+fn a_long_line_to_a_pipe_that_is_almost_full_does_not_block() {
     let sandbox = Sandbox::new();
     let names: Vec<String> = (0..200)
         .map(|at| format!("{}{at}", "n".repeat(200)))
@@ -138,7 +138,7 @@ fn a_long_line_to_a_pipe_that_is_almost_full_does_not_block_either() {
 }
 
 #[test]
-fn why_we_ended_the_container_is_left_in_the_termination_log() {
+fn the_termination_log_says_why_exitdir_run_ended_unless_the_command_ended_by_itself() {
     let sandbox = Sandbox::new();
     sandbox.record_death("dep", "3");
     let inside = |before: &str, words: &str| {
@@ -184,7 +184,7 @@ fn why_we_ended_the_container_is_left_in_the_termination_log() {
         assert_eq!(
             inside(":", words).finish().stderr,
             "",
-            "{words}: the command's own end"
+            "{words}: the command ended by itself"
         );
     }
 }

@@ -1,8 +1,9 @@
-//! The options of `exitdir-run`, as words and as variables. What bad ones lead to is in `applets/bad_usage.rs`.
+//! The options of `exitdir-run`, as words and as variables. The tests of bad ones are in
+//! `applets/bad_usage.rs`.
 
 use crate::support::sandbox::{Sandbox, Start};
 
-/// EnvVars without their `EXITDIR_`, with their values.
+/// Variables without their `EXITDIR_`, with their values.
 type EnvVars = &'static [(&'static str, &'static str)];
 
 #[test]
@@ -92,7 +93,7 @@ fn every_option_can_be_given_as_a_variable() {
 }
 
 #[test]
-fn the_command_line_wins_over_variables_and_an_empty_variable_is_none() {
+fn the_command_line_wins_over_variables_and_an_empty_variable_counts_as_unset() {
     let cases: [(&[&str], EnvVars, &str, i32); 9] = [
         (&["-n", "main"], &[("NAME", "other")], "true", 0),
         (

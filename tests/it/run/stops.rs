@@ -1,5 +1,5 @@
-//! How a life is told to stop, from outside or for a dependency, and what comes after the grace period. Each signal on
-//! its own is tried in `signals`.
+//! Stops, by a signal from outside or for a dependency, and what comes after the grace period. The
+//! tests of each single signal are in `forwarding`.
 
 use crate::support::inspect::await_sleep;
 use crate::support::listener::{ListeningLife, can_listen};
@@ -8,7 +8,7 @@ use crate::support::sandbox::{Sandbox, Start, binary};
 use crate::support::signals::{HUP, INT, LAST, QUIT, TERM, USR1};
 
 #[test]
-fn a_term_from_outside_becomes_the_stop_signal_and_others_stay_what_they_are() {
+fn a_received_term_becomes_the_stop_signal_and_other_signals_are_forwarded_unchanged() {
     let traps = "for s in INT HUP TERM USR1; do trap \"echo $s >> '$RECORD'\" $s; done";
     let recorder = Recorder::start(traps, |sandbox| {
         sandbox.run(["-n", "main", "--stop-signal", "INT"])
@@ -23,7 +23,7 @@ fn a_term_from_outside_becomes_the_stop_signal_and_others_stay_what_they_are() {
 }
 
 #[test]
-fn a_stop_sends_nothing_if_its_signal_was_passed_on_before() {
+fn a_stop_sends_nothing_if_its_signal_was_already_forwarded() {
     let traps = "for s in TERM USR1; do trap \"echo $s >> '$RECORD'\" $s; done";
     let recorder = Recorder::start(traps, |sandbox| {
         sandbox.run(["-n", "main", "--death-deps", "dep"])
@@ -32,7 +32,7 @@ fn a_stop_sends_nothing_if_its_signal_was_passed_on_before() {
     recorder.await_entry("TERM");
     recorder.sandbox.record_death("dep", "0");
     recorder.sandbox.await_key("main", "Cause");
-    // Whatever was sent with the stop comes before this.
+    // The command gets everything that the stop sends before this signal.
     recorder.running.send(USR1);
     recorder.await_entry("USR1");
     recorder.let_go();
@@ -41,7 +41,8 @@ fn a_stop_sends_nothing_if_its_signal_was_passed_on_before() {
     assert_eq!(sandbox.lines("record"), ["up", "TERM", "USR1"]);
 }
 
-/// Options, what came from outside and what the command got for it, and what the stop sends then.
+/// Options, each signal from outside with the one that the command gets for it, and what the stop
+/// then sends.
 type StopCase = (&'static str, &'static [(i32, i32)], &'static [i32]);
 
 const STOP_CASES: &[StopCase] = &[
@@ -64,7 +65,7 @@ const STOP_CASES: &[StopCase] = &[
 ];
 
 #[test]
-fn a_stop_sends_the_stop_signal_unless_it_or_what_stands_for_a_term_was_passed_on() {
+fn a_stop_sends_the_stop_signal_unless_it_or_the_replacement_of_a_term_was_already_forwarded() {
     if !can_listen() {
         return;
     }
@@ -91,8 +92,8 @@ fn a_stop_sends_the_stop_signal_unless_it_or_what_stands_for_a_term_was_passed_o
 
 #[test]
 fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
-    for (grace, deaf) in [("0", true), ("50ms", true), ("1h", false)] {
-        let traps = if deaf {
+    for (grace, ignores_term) in [("0", true), ("50ms", true), ("1h", false)] {
+        let traps = if ignores_term {
             "trap '' TERM"
         } else {
             "trap 'exit 6' TERM"
@@ -103,7 +104,7 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
         recorder.sandbox.record_death("dep", "3");
         let Recorder { sandbox, running } = recorder;
         let ended = running.end();
-        let (status, reason) = if deaf {
+        let (status, reason) = if ignores_term {
             (137, "killed")
         } else {
             (6, "stopped")
@@ -116,7 +117,7 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
         );
         assert_eq!(
             sandbox.key("main", "Signal").as_deref(),
-            deaf.then_some("KILL"),
+            ignores_term.then_some("KILL"),
             "{grace}"
         );
         let lines: Vec<&str> = ended.stderr.lines().collect();
@@ -127,12 +128,12 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
         );
         assert_eq!(
             lines.len(),
-            if deaf { 2 } else { 1 },
+            if ignores_term { 2 } else { 1 },
             "a stop, and KILL: {}",
             ended.stderr
         );
     }
-    // A TERM from outside has no grace period: whoever sent it may send KILL.
+    // A TERM from outside begins no grace period: its sender may send KILL.
     let recorder = Recorder::start("trap 'echo TERM >> \"$RECORD\"' TERM", |sandbox| {
         sandbox.run(["-n", "main", "--grace-period", "0"])
     });
@@ -143,7 +144,7 @@ fn a_command_that_does_not_stop_is_killed_after_the_grace_period() {
 }
 
 #[test]
-fn what_we_were_started_with_ignored_does_not_end_a_wait() {
+fn a_signal_that_was_ignored_when_exitdir_run_was_started_does_not_end_its_wait() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command("env");
     let waiting = command

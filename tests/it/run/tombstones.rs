@@ -1,5 +1,5 @@
-//! What `exitdir-run` writes into its exit directory, and when: the keys and their order, names of every length, and
-//! files and directories that somebody takes away.
+//! What `exitdir-run` writes into its exit directory, and when: the keys and their order, names of
+//! every length, and files and directories that are removed.
 
 use crate::support::inspect::{assert_sentence, await_sleep, keys};
 use crate::support::recorder::Recorder;
@@ -8,7 +8,7 @@ use crate::support::signals::TERM;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
 #[test]
-fn the_keys_stand_in_the_order_of_what_happened_and_nothing_is_said() {
+fn the_keys_are_in_the_order_of_events_and_nothing_goes_to_standard_error() {
     let exits = ["exit 0", "exit 42", "exit 255"];
     let kills = ["kill -KILL $$", "kill -SEGV $$", "kill -64 $$"];
     for (scripts, end, reason) in [
@@ -30,8 +30,8 @@ fn the_keys_stand_in_the_order_of_what_happened_and_nothing_is_said() {
 }
 
 #[test]
-fn every_ending_has_its_reason_in_the_tombstone() {
-    let long_ago = ["--birth-deps", "never"];
+fn the_tombstone_records_the_reason_of_every_ending() {
+    let waits = ["--birth-deps", "never"];
     let cases: [(&[&str], &str, i32, &str); 6] = [
         (
             &["--birth-deps", "never", "--birth-timeout", "0.01"],
@@ -107,7 +107,7 @@ fn every_ending_has_its_reason_in_the_tombstone() {
         let sandbox = Sandbox::new();
         let waiting = sandbox
             .run(["-n", "main"])
-            .args(long_ago)
+            .args(waits)
             .args(["--", "echo", "started"])
             .start();
         sandbox.await_key("main", "Lock");
@@ -131,12 +131,12 @@ fn every_ending_has_its_reason_in_the_tombstone() {
 }
 
 #[test]
-fn with_exit_only_nothing_is_written_until_death() {
+fn with_exit_only_nothing_is_written_until_the_life_ends() {
     for (script, key) in [("exit 3", "3"), ("exit 0", "0")] {
         let sandbox = Sandbox::new();
         std::fs::create_dir(sandbox.dir()).unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
-        // A name that ends a rename would show it: everything that ever happens in the directory is recorded.
+        // Everything that happens in the directory is recorded, also a file that is renamed at once.
         let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
         inotify::add_watch(
             &watch,
@@ -202,7 +202,7 @@ fn with_exit_only_nothing_is_written_until_death() {
 fn names_of_every_length_work_and_leave_nothing_else_behind() {
     let sandbox = Sandbox::new();
     let mut names: Vec<String> = (249..=255).map(|length| "n".repeat(length)).collect();
-    // Alike up to the last byte.
+    // It differs from another one only in its last byte.
     names.push(format!("{}x", "n".repeat(254)));
     let lives: Vec<Running> = names
         .iter()
@@ -239,7 +239,7 @@ fn a_directory_that_goes_away_does_not_end_the_command() {
         sandbox.run(["-n", "main", "--poll", "20ms", "--death-deps", "dep"])
     });
     std::fs::rename(recorder.sandbox.dir(), recorder.sandbox.path("old")).unwrap();
-    // When it is back it is watched again, and the end goes to the directory that is there.
+    // The new directory is watched again, and the end is recorded in it.
     recorder.sandbox.record_death("other", "0");
     recorder.sandbox.record_death("dep", "3");
     let Recorder { sandbox, running } = recorder;
@@ -254,7 +254,7 @@ fn a_directory_that_goes_away_does_not_end_the_command() {
     assert_eq!(sandbox.key("main", "Cause").as_deref(), Some("dep"));
     assert_eq!(sandbox.entries(), ["dep", "main", "other"]);
 
-    // Gone for good: said, and CMD's status all the same.
+    // If it does not come back, a message says so, and the status of CMD stays.
     let recorder = Recorder::start(":", |sandbox| {
         sandbox.run(["-n", "main", "--poll", "20ms", "--death-deps", "dep"])
     });
@@ -275,7 +275,7 @@ fn a_directory_that_goes_away_does_not_end_the_command() {
 }
 
 #[test]
-fn a_tombstone_that_is_removed_by_hand_comes_back_with_the_end() {
+fn a_tombstone_that_is_removed_by_hand_is_written_again_at_the_end() {
     let recorder = Recorder::start(":", |sandbox| sandbox.run(["-n", "main"]));
     let waiting = recorder.sandbox.key("main", "Waiting");
     std::fs::remove_file(recorder.sandbox.dir().join("main")).unwrap();

@@ -1,4 +1,5 @@
-//! `--wait-descendants`: how what a command left behind is stopped, and how long the life waits for it.
+//! `--wait-descendants`: how the processes that a command left behind are stopped, and how long the
+//! life waits for them.
 
 use crate::support::inspect::await_sleep;
 use crate::support::proc::{await_gone, is_gone, is_pending, sleep_count};
@@ -9,7 +10,7 @@ use crate::support::signals::{QUIT, TERM, USR1, send};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
-/// A daemon that finishes its work when it is told to stop, and when it may.
+/// A daemon that is told to stop, and finishes its work when there is a file `let-go`.
 const CLEANS_UP: &str = "trap ': >\"$W/told\"; while test -d \"$W\" && ! test -e \"$W/let-go\"; do sleep 0.01; done; \
     : >\"$W/finished\"; exit' TERM USR2; echo $$ >\"$W/pid\"; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
 
@@ -19,12 +20,12 @@ const ENDS_ON_TERM: &str =
 
 const IGNORES_STOPS: &str = "trap '' TERM INT HUP QUIT; echo $$ >\"$W/pid\"; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done";
 
-/// Leaves a daemon behind that does the deed, and goes on when that is up.
+/// Starts the daemon in a session of its own, and goes on when it is up.
 const LEAVE_DAEMON: &str =
     "(setsid sh -c \"$DAEMON\" &); while ! test -e \"$W/up\"; do sleep 0.01; done";
 
 #[test]
-fn the_tombstone_says_died_only_when_all_that_was_left_behind_is_gone() {
+fn died_is_recorded_only_when_all_processes_that_were_left_behind_have_ended() {
     for position in positions() {
         let script = format!("{}; exit 3", LEAVE_DAEMON);
         let life = ShellLife::leaving(position, &["--wait-descendants"], CLEANS_UP, &script);
@@ -88,7 +89,7 @@ fn readiness_is_taken_back_by_a_new_file_of_the_same_life() {
     assert_eq!(sandbox.wait(["-t", "0", "main:died"]).finish().status, 124);
     life.touch("let-go");
     assert_eq!(life.running.end().status, 3);
-    // Not by a crash before.
+    // It ended for this death and not for a crash before.
     let ended = follower.end();
     assert_eq!(ended.status, 143);
     let said = &ended.stderr;
@@ -96,7 +97,7 @@ fn readiness_is_taken_back_by_a_new_file_of_the_same_life() {
 }
 
 #[test]
-fn daemons_are_stopped_however_they_have_detached_themselves() {
+fn a_daemon_is_stopped_in_whichever_way_it_has_detached_itself() {
     let script = "export n; n=1; (sh -c \"$DAEMON\" &); n=2; (setsid sh -c \"$DAEMON\" &); n=3; setsid sh -c 'sh -c \"$DAEMON\" &'; \
          n=4; (setsid sh -c '(setsid sh -c \"$DAEMON\" &) &' &); \
          for n in 1 2 3 4; do while ! test -e \"$W/up$n\"; do sleep 0.01; done; done; exit 3";
@@ -122,8 +123,8 @@ fn daemons_are_stopped_however_they_have_detached_themselves() {
 }
 
 #[test]
-fn a_chain_whose_links_end_only_when_they_are_told_is_stopped_link_by_link() {
-    // Each link has the next one as a child, and ends without a word to it.
+fn a_chain_of_processes_that_do_not_stop_their_children_is_stopped_one_by_one() {
+    // Each process has the next one as a child, and ends without sending it a signal.
     let script = "cat >\"$W/link\" <<'END'\n\
         trap 'echo $1 >>\"$W/told\"; exit' TERM\n\
         if test $1 -lt 6; then sh \"$W/link\" $(($1 + 1)) & else : >\"$W/up\"; fi\n\
@@ -149,8 +150,8 @@ fn a_chain_whose_links_end_only_when_they_are_told_is_stopped_link_by_link() {
 }
 
 #[test]
-fn an_orphan_that_is_handed_over_without_a_word_gets_the_stop_signal_too() {
-    // Its father is reaped by its grandfather, who waits for its end before he ends himself.
+fn an_orphan_that_is_adopted_without_a_sigchld_gets_the_stop_signal() {
+    // The grandfather reaps the father, and waits for the end of the orphan before it ends itself.
     let script = "cat >\"$W/child\" <<'END'\n\
         trap ': >\"$W/told\"; exit' TERM; : >\"$W/up\"; while test -d \"$W\"; do sleep 0.01; done\n\
         END\n\
@@ -177,7 +178,7 @@ fn an_orphan_that_is_handed_over_without_a_word_gets_the_stop_signal_too() {
 }
 
 #[test]
-fn what_ignores_the_stop_signal_is_killed_after_the_grace_period() {
+fn a_descendant_that_ignores_the_stop_signal_is_killed_after_the_grace_period() {
     for position in positions() {
         let life = ShellLife::leaving(
             position,
@@ -205,7 +206,7 @@ fn what_ignores_the_stop_signal_is_killed_after_the_grace_period() {
 }
 
 #[test]
-fn what_was_stopped_is_continued_so_that_it_gets_the_stop_signal() {
+fn a_stopped_descendant_is_continued_so_that_it_gets_the_stop_signal() {
     let stopped = "trap ': >\"$W/told\"; exit' TERM; kill -STOP $$; while test -d \"$W\"; do sleep 0.01; done";
     let script = "(setsid sh -c \"$DAEMON\" & echo $! >\"$W/pid\"); \
          pid=$(cat \"$W/pid\"); while ! grep -q '^State:.T' /proc/$pid/status; do sleep 0.01; done; exit 3";
@@ -225,7 +226,7 @@ fn what_was_stopped_is_continued_so_that_it_gets_the_stop_signal() {
 }
 
 #[test]
-fn five_hundred_are_stopped_at_once() {
+fn five_hundred_descendants_are_stopped_at_once() {
     let script = "i=0; while test $i -lt 500; do sleep 1000 & echo $! >>\"$W/pids\"; i=$((i + 1)); done; exit 3";
     for position in positions() {
         let life = ShellLife::start(
@@ -248,7 +249,7 @@ fn five_hundred_are_stopped_at_once() {
 }
 
 #[test]
-fn what_was_left_behind_gets_the_stop_signal_of_the_options() {
+fn descendants_get_the_signal_of_the_option_stop_signal() {
     let options = [
         "--wait-descendants",
         "--stop-signal",
@@ -273,7 +274,7 @@ fn what_was_left_behind_gets_the_stop_signal_of_the_options() {
 }
 
 #[test]
-fn without_wait_descendants_nobody_is_told_anything() {
+fn without_wait_descendants_no_descendant_gets_a_signal() {
     let life = ShellLife::leaving(
         Position::Inside,
         &["-s"],
@@ -293,7 +294,7 @@ fn without_wait_descendants_nobody_is_told_anything() {
 }
 
 #[test]
-fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
+fn a_second_stop_signal_from_outside_kills_at_once_the_descendants_that_are_being_stopped() {
     for position in positions() {
         for (first, second) in [(15, 2), (2, 1), (1, 3), (3, 15)] {
             let life = ShellLife::leaving(
@@ -304,10 +305,10 @@ fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
             );
             let sandbox = &life.sandbox;
             sandbox.await_key("main", "Born");
-            wait_until("it clears", || {
+            wait_until("descendants are being stopped", || {
                 life.has("up") && sandbox.key("main", "Ready").is_none()
             });
-            // What is no such word changes nothing.
+            // A signal that is no stop signal changes nothing.
             life.send(USR1);
             life.send(first);
             life.send(second);
@@ -333,7 +334,7 @@ fn a_second_word_from_outside_kills_at_once_what_is_still_being_stopped() {
 }
 
 #[test]
-fn a_word_from_outside_leaves_what_is_being_stopped_its_grace_period() {
+fn one_stop_signal_from_outside_does_not_shorten_the_grace_period_of_descendants() {
     let script = format!("{}; exit 3", LEAVE_DAEMON);
     let life = ShellLife::leaving(
         Position::Inside,
@@ -343,7 +344,7 @@ fn a_word_from_outside_leaves_what_is_being_stopped_its_grace_period() {
     );
     life.await_file("told");
     life.send(TERM);
-    wait_until("the word was read", || {
+    wait_until("exitdir-run has taken the TERM", || {
         !is_pending(life.running.pid(), TERM)
     });
     life.touch("let-go");
@@ -356,7 +357,7 @@ fn a_word_from_outside_leaves_what_is_being_stopped_its_grace_period() {
 }
 
 #[test]
-fn a_stop_for_a_dependency_clears_too_and_the_exit_table_holds() {
+fn a_stop_for_a_dependency_stops_descendants_too_and_ends_as_the_exit_table_says() {
     for (code, status) in [("0", 0), ("3", 143)] {
         let script = format!(
             "{}; trap 'exit 0' TERM; : >\"$W/ready\"; while test -d \"$W\"; do sleep 0.01; done",
@@ -387,7 +388,7 @@ fn a_stop_for_a_dependency_clears_too_and_the_exit_table_holds() {
 }
 
 #[test]
-fn before_a_restart_all_that_the_last_one_left_behind_is_gone() {
+fn a_command_is_restarted_only_when_the_processes_it_left_behind_have_ended() {
     let script = format!(
         "echo start >>\"$W/starts\"; if test -e \"$W/second\"; then \
          test -e \"$W/finished\" && exit 4; exit 99; fi; : >\"$W/second\"; {}; exit 3",
@@ -419,14 +420,14 @@ fn before_a_restart_all_that_the_last_one_left_behind_is_gone() {
         assert_eq!(
             said.len(),
             2,
-            "{position:?}: clearing, then a restart: {said:?}"
+            "{position:?}: a stop of descendants, then a restart: {said:?}"
         );
         assert_eq!(sandbox.key("main", "Waiting"), waiting, "one life");
     }
 }
 
 #[test]
-fn a_term_while_clearing_before_a_restart_ends_the_life() {
+fn a_term_while_descendants_are_stopped_before_a_restart_ends_the_life() {
     let options = [
         "--wait-descendants",
         "--grace-period",
@@ -438,9 +439,11 @@ fn a_term_while_clearing_before_a_restart_ends_the_life() {
     let life = ShellLife::leaving(Position::Inside, &options, IGNORES_STOPS, &script);
     life.await_file("up");
     life.sandbox.await_key("main", "Born");
-    wait_until("it clears", || life.sandbox.key("main", "Ready").is_none());
-    // The first word decides the status, and the second ends the patience with what is left. Where both
-    // come together the lower number is read first.
+    wait_until("descendants are being stopped", || {
+        life.sandbox.key("main", "Ready").is_none()
+    });
+    // The first signal decides the status, and the second kills what is left. If both are pending
+    // together, the lower number comes first.
     life.send(TERM);
     life.send(QUIT);
     let ShellLife {
@@ -457,13 +460,13 @@ fn a_term_while_clearing_before_a_restart_ends_the_life() {
 }
 
 #[test]
-fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_restart() {
+fn a_death_dependency_that_holds_while_descendants_are_stopped_prevents_the_restart() {
     for (dep, options, status, reason) in [
         ("0", "--restart always", 0, "stopped"),
         ("3", "--restart always", 143, "stopped"),
         ("3", "--restart always --stop-signal USR2", 140, "stopped"),
         ("3", "--restart on-failure --pass-code", 3, "stopped"),
-        // There would be no restart: what CMD did counts.
+        // There would be no restart, so the status of CMD counts.
         ("0", "--restart never", 3, "exited"),
         ("3", "--restart on-failure -e 3", 0, "exited"),
     ] {
@@ -479,12 +482,12 @@ fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_resta
         if reason == "stopped" {
             assert_eq!(life.sandbox.await_key("main", "Cause"), "dep");
         } else {
-            // Where nothing is to be seen of it, it has at least been noticed.
-            wait_until("it has looked around since", || {
+            // Nothing shows that exitdir-run has seen it, but it has woken and slept since.
+            wait_until("it has woken since", || {
                 sleep_count(life.supervisor()) > before + 2
             });
         }
-        assert!(!life.has("finished"), "it is not killed for that");
+        assert!(!life.has("finished"), "the daemon goes on");
         assert!(life.sandbox.key("main", "Died").is_none());
         life.touch("let-go");
         let ShellLife {
@@ -501,8 +504,8 @@ fn a_death_dependency_that_holds_while_clearing_ends_the_life_instead_of_a_resta
 }
 
 #[test]
-fn whoever_is_no_descendant_is_left_alone() {
-    // One of the test's own, and one with the same parent as exitdir-run, in the same session and group.
+fn a_process_that_is_not_a_descendant_gets_no_signal() {
+    // A child of the test, and a process with the same parent, session, and group as exitdir-run.
     let sandbox = Sandbox::new();
     let mut bystander = sandbox.command("sleep").arg("1000").start();
     let script = "sleep 1000 >/dev/null 2>&1 & sibling=$!; \
@@ -518,7 +521,7 @@ fn whoever_is_no_descendant_is_left_alone() {
 }
 
 #[test]
-fn a_process_that_came_into_the_namespace_from_outside_is_not_told_to_stop() {
+fn a_process_that_entered_the_pid_namespace_from_outside_gets_no_stop_signal() {
     if !positions().contains(&Position::Pid1) {
         return;
     }
@@ -543,13 +546,13 @@ fn a_process_that_came_into_the_namespace_from_outside_is_not_told_to_stop() {
         sandbox, running, ..
     } = life;
     assert_eq!(running.end().status, 3);
-    // The namespace takes it along.
+    // The kernel kills it with its namespace.
     assert_eq!(visitor.end().status, 137);
     assert!(!sandbox.path("visitor-told").exists());
 }
 
 #[test]
-fn where_proc_is_another_namespaces_nobody_is_told_and_the_life_ends_all_the_same() {
+fn if_proc_shows_another_pid_namespace_no_signal_is_sent_and_the_life_ends() {
     let mut trial = Command::new("unshare");
     if !is_permitted("a PID namespace", trial.args(["-pf", "true"])) {
         return;
