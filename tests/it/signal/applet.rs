@@ -30,7 +30,7 @@ fn the_name_is_the_argument_or_exitdir_name_or_exitfile() {
             .envs(own.map(|own| ("EXITDIR_NAME", own)))
             .finish();
         if name.is_empty() {
-            // After -- comes a probe, and this one has no life to speak for.
+            // After -- comes a probe, and there is no life that it could be for.
             assert_sentence(&ended, "exitdir-signal", 125);
             continue;
         }
@@ -45,7 +45,7 @@ fn the_name_is_the_argument_or_exitdir_name_or_exitfile() {
 }
 
 #[test]
-fn codes_and_readiness_are_recorded_for_everybody_to_see() {
+fn a_reader_sees_the_code_or_the_readiness_that_was_recorded() {
     for (arguments, state, code) in [
         (&["main"][..], "ok", "0"),
         (&["-c", "0", "main"], "ok", "0"),
@@ -122,7 +122,7 @@ fn a_message_is_one_quoted_line_of_at_most_1_kib() {
 }
 
 #[test]
-fn a_living_life_is_appended_to_and_its_first_death_counts() {
+fn a_death_is_appended_to_a_living_tombstone_and_later_ones_are_not_recorded() {
     let sandbox = Sandbox::new();
     let mut main = sandbox.run([
         "-n",
@@ -152,7 +152,7 @@ fn a_living_life_is_appended_to_and_its_first_death_counts() {
     assert_eq!(
         sandbox.tombstone("main").matches("Ready: ").count(),
         1,
-        "said already"
+        "recorded before"
     );
 
     assert_eq!(
@@ -183,7 +183,7 @@ fn a_living_life_is_appended_to_and_its_first_death_counts() {
     assert_eq!(
         sandbox.tombstone("main"),
         said,
-        "the second word is dropped"
+        "the second death is not recorded"
     );
 
     assert!(main.is_running(), "CMD is not stopped");
@@ -201,7 +201,7 @@ fn a_living_life_is_appended_to_and_its_first_death_counts() {
 }
 
 #[test]
-fn another_programs_living_tombstone_is_appended_to_also_without_its_last_newline() {
+fn a_death_is_appended_to_a_living_tombstone_of_another_program_also_if_it_has_no_last_newline() {
     for text in [
         "Born: \"2026-11-20T21:29:27Z\"\n",
         "Born: \"2026-11-20T21:29:27Z\"\nReady: \"2026",
@@ -221,7 +221,7 @@ fn another_programs_living_tombstone_is_appended_to_also_without_its_last_newlin
 }
 
 #[test]
-fn a_corpse_is_replaced_unless_it_says_the_same() {
+fn a_dead_tombstone_is_replaced_unless_it_records_the_same_death() {
     let corpses = [
         (
             "exited 3",
@@ -270,7 +270,7 @@ fn a_corpse_is_replaced_unless_it_says_the_same() {
 }
 
 #[test]
-fn directory_and_tombstones_are_open_to_all_whatever_the_umask() {
+fn with_any_umask_all_users_may_use_the_directory_and_its_tombstones() {
     for applet in [
         "signal main",
         "run -n main -- true",
@@ -347,7 +347,7 @@ fn another_user_can_signal_a_life_and_replace_a_corpse() {
 }
 
 #[test]
-fn a_full_disk_does_not_swallow_a_signal() {
+fn on_a_full_disk_a_clean_death_is_an_empty_file_and_everything_else_fails() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).unwrap();
     // The first page of the disk is taken, so no tombstone can be filled.
@@ -365,7 +365,7 @@ fn a_full_disk_does_not_swallow_a_signal() {
     }
     let mut inside = with_mounts(&sandbox, &disk, "sh");
     let ended = inside.args(["-c", script]).arg(binary()).finish();
-    // An empty file is a death once it has settled: at the first look it may still be about to be written.
+    // An empty file is a death after a second without a change. The first look may come before.
     let (said, rest) = ended
         .stdout
         .split_once("4\n")
@@ -384,7 +384,7 @@ fn a_full_disk_does_not_swallow_a_signal() {
 }
 
 #[test]
-fn the_space_for_the_end_is_reserved_before_the_disk_is_full() {
+fn a_tombstone_reserves_the_space_for_its_end_before_the_disk_is_full() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).unwrap();
     if !is_permitted(
@@ -393,7 +393,7 @@ fn the_space_for_the_end_is_reserved_before_the_disk_is_full() {
     ) {
         return;
     }
-    // CMD fills the disk and tries again for good measure.
+    // CMD fills the disk, and tries to write another file.
     let script = "\"$0\" run -n main --ready-on signal -- sh -c 'cd \"$EXIT_DIR\"; stat -c %b main; head -c 99999 /dev/zero > ballast; echo x > more; \
          \"$0\" signal -r main -m \"$(printf %01000d 7)\"; exit 3' \"$0\"; echo \"$?\"; tail -n 3 \"$EXIT_DIR/main\"";
     let ended = with_mounts(&sandbox, SMALL_DISK, "sh")
@@ -414,7 +414,7 @@ fn the_space_for_the_end_is_reserved_before_the_disk_is_full() {
 }
 
 #[test]
-fn a_probe_passes_its_status_and_output_through_and_speaks_only_when_it_succeeds() {
+fn status_and_output_of_a_probe_are_passed_on_and_only_its_success_is_recorded() {
     let sandbox = Sandbox::new();
     let _main = sandbox
         .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])
@@ -456,7 +456,7 @@ fn a_probe_passes_its_status_and_output_through_and_speaks_only_when_it_succeeds
 }
 
 #[test]
-fn a_probe_without_a_living_exitdir_run_does_not_run() {
+fn a_probe_is_not_run_if_no_exitdir_run_has_the_name() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).unwrap();
     sandbox.signal(["-c", "1", "dead"]).finish();
@@ -482,7 +482,7 @@ fn a_probe_without_a_living_exitdir_run_does_not_run() {
 }
 
 #[test]
-fn a_probe_that_outlives_its_life_does_not_raise_the_dead() {
+fn a_probe_that_succeeds_after_its_life_has_ended_is_not_recorded() {
     let sandbox = Sandbox::new();
     let main = sandbox
         .run(["-n", "main", "--ready-on", "signal", "--", "sleep", "60"])

@@ -1,5 +1,5 @@
 //! `exitdir-signal ... -- PROBE` as a probe of Kubernetes runs it: every few seconds, for months, and
-//! ended by whoever called it when it takes too long.
+//! ended by its caller when it takes too long.
 
 use crate::support::inspect::assert_sentence;
 use crate::support::proc::await_gone;
@@ -19,7 +19,7 @@ fn served(sandbox: &Sandbox) -> Running {
 }
 
 #[test]
-fn two_hundred_probes_leave_the_tombstone_as_the_first_one_did() {
+fn two_hundred_more_probes_do_not_change_the_tombstone() {
     let sandbox = Sandbox::new();
     let _db = served(&sandbox);
     let born = sandbox.tombstone("db");
@@ -47,7 +47,7 @@ fn two_hundred_probes_leave_the_tombstone_as_the_first_one_did() {
 }
 
 #[test]
-fn a_probe_that_fails_later_takes_nothing_back_and_passes_its_status_on() {
+fn a_later_probe_that_fails_does_not_take_readiness_back_and_its_status_is_passed_on() {
     let sandbox = Sandbox::new();
     let _db = served(&sandbox);
     assert_eq!(
@@ -86,7 +86,7 @@ fn a_probe_has_the_input_output_and_words_of_its_caller() {
 }
 
 #[test]
-fn after_a_restart_in_place_the_next_probe_says_ready_again() {
+fn after_a_restart_in_place_the_next_probe_records_readiness_again() {
     let sandbox = Sandbox::new();
     let script = "echo $$ >>\"$mark\"; exec sleep 60";
     let mark = sandbox.path("mark");
@@ -110,7 +110,7 @@ fn after_a_restart_in_place_the_next_probe_says_ready_again() {
 }
 
 #[test]
-fn a_life_that_was_said_dead_while_the_probe_ran_stays_dead() {
+fn a_life_whose_death_is_recorded_while_a_probe_runs_stays_dead() {
     let sandbox = Sandbox::new();
     let mut db = served(&sandbox);
     let (reader, writer) = std::io::pipe().unwrap();
@@ -124,7 +124,7 @@ fn a_life_that_was_said_dead_while_the_probe_ran_stays_dead() {
     sandbox.record_death("db", "3");
     let said = sandbox.tombstone("db");
     drop(writer);
-    // The probe's own status, and a sentence about the word that came too late.
+    // The status of the probe, and a sentence about the readiness that came too late.
     assert_sentence(&probe.end(), "exitdir-signal", 0);
     assert!(db.is_running());
     let late = sandbox.signal(["-r", "db", "--", "echo", "ran"]).finish();
@@ -172,7 +172,7 @@ fn a_caller_that_is_killed_at_any_moment_leaves_no_probe_behind() {
         assert_eq!(caller.end().status, 137);
     }
     drop(writer);
-    // The other end is closed when nobody holds it any more.
+    // The pipe hangs up when no process holds its other end any more.
     let mut closed = [PollFd::new(&reader, PollFlags::empty())];
     let patience = Timespec::try_from(CONDITION_TIMEOUT).unwrap();
     let heard = rustix::event::poll(&mut closed, Some(&patience)).unwrap();
@@ -180,7 +180,7 @@ fn a_caller_that_is_killed_at_any_moment_leaves_no_probe_behind() {
 }
 
 #[test]
-fn what_a_probe_has_found_of_a_command_that_is_gone_says_nothing_of_the_next_one() {
+fn a_probe_that_began_before_a_restart_does_not_make_the_next_command_ready() {
     let sandbox = Sandbox::new();
     let script = "echo $$ >>starts; exec sleep 60";
     let options = [

@@ -1,5 +1,5 @@
-//! Job control under a real terminal: what a person at a shell sees with `exitdir-run` before a command is what
-//! they see without it. Scenes are played both ways where that must hold, and what was shown is compared.
+//! Job control under a real terminal: a user at a shell sees the same with `exitdir-run` before a command
+//! as without it. Scenes run both ways where this must hold, and their outputs are compared.
 
 use crate::support::pty::{CTRL_C, CTRL_D, CTRL_Z};
 use crate::support::sandbox::{eventually, wait_until};
@@ -87,8 +87,7 @@ fn ctrl_z_stops_the_job_and_fg_and_bg_continue_it() {
 }
 
 #[test]
-fn ctrl_c_and_ctrl_z_reach_all_of_a_job_that_was_started_in_the_background_and_brought_to_the_foreground()
- {
+fn ctrl_c_and_ctrl_z_reach_all_processes_of_a_background_job_that_fg_brought_to_the_foreground() {
     if !terminals_are_possible() {
         return;
     }
@@ -157,7 +156,7 @@ fn a_background_job_that_reads_the_terminal_stops_and_fg_lets_it_read() {
         return;
     }
     let seen = same_with_and_without(|shell, with| {
-        // Whether the shell tells of the stop before this prompt or the next depends on who is faster.
+        // The shell reports the stop before this prompt or before the next one.
         shell.ask(&format!("{with}cat &"));
         shell.terminal.await_stopped("cat");
         shell.await_all_stopped();
@@ -176,7 +175,7 @@ fn a_background_job_that_reads_the_terminal_stops_and_fg_lets_it_read() {
 }
 
 #[test]
-fn a_background_job_that_writes_stops_if_the_terminal_says_tostop() {
+fn a_background_job_that_writes_is_stopped_if_the_terminal_has_tostop() {
     if !terminals_are_possible() {
         return;
     }
@@ -193,7 +192,7 @@ fn a_background_job_that_writes_stops_if_the_terminal_says_tostop() {
 }
 
 #[test]
-fn started_in_the_background_it_never_takes_the_terminal() {
+fn a_job_that_is_started_in_the_background_never_takes_the_terminal() {
     if !terminals_are_possible() {
         return;
     }

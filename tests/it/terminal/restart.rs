@@ -1,4 +1,4 @@
-//! Who has the terminal when the command is started again.
+//! The terminal is given to the command again when it is restarted.
 
 use crate::support::pty::{CTRL_BACKSLASH, CTRL_C, Terminal};
 use crate::support::sandbox::Sandbox;

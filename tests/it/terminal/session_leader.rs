@@ -1,4 +1,4 @@
-//! `exitdir-run` as the leader of its session, which no shell could continue.
+//! `exitdir-run` as the leader of its session: no shell could continue it after a stop.
 
 use crate::support::inspect::sleeps;
 use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
@@ -8,7 +8,7 @@ use crate::support::shell::{PROMPT, terminals_are_possible, with_exitdir_run};
 use crate::support::signals::{CONT, KILL, TERM, send};
 use std::process::Command;
 
-/// As PID 1 of a container with a terminal, and as the leader of a session otherwise: nobody can continue exitdir-run.
+/// `exitdir-run` as PID 1 of a container with a terminal, and as the leader of another session.
 fn leaders(sandbox: &Sandbox) -> Vec<Command> {
     let mut leader = with_exitdir_run(sandbox, "setsid");
     leader.arg("--ctty");
@@ -27,8 +27,7 @@ fn leaders(sandbox: &Sandbox) -> Vec<Command> {
 }
 
 #[test]
-fn where_nobody_could_continue_exitdir_run_ctrl_z_does_not_stop_the_command_and_ctrl_c_reaches_it()
-{
+fn under_a_session_leader_ctrl_z_does_not_stop_the_command_and_ctrl_c_reaches_it() {
     if !terminals_are_possible() {
         return;
     }
@@ -77,7 +76,7 @@ fn a_shell_under_exitdir_run_as_pid_1_has_job_control() {
 }
 
 #[test]
-fn where_nobody_could_continue_exitdir_run_a_command_that_was_stopped_waits_for_cont() {
+fn under_a_session_leader_a_command_that_was_stopped_stays_stopped_until_cont() {
     if !terminals_are_possible() {
         return;
     }
@@ -97,7 +96,7 @@ fn where_nobody_could_continue_exitdir_run_a_command_that_was_stopped_waits_for_
 }
 
 #[test]
-fn a_shell_that_was_killed_while_its_job_had_the_terminal_is_restarted_in_the_foreground() {
+fn a_shell_that_is_killed_while_its_job_has_the_terminal_is_restarted_in_the_foreground() {
     if !terminals_are_possible() {
         return;
     }

@@ -10,9 +10,10 @@ use crate::support::signals::{CONT, STOP, TERM, TSTP, USR1, send};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Command;
 
-/// While exitdir-run is stopped, so is its command, whose stop it gets to know together with the CONT for itself.
+/// The command is stopped while exitdir-run is stopped. So exitdir-run learns of this stop together with the
+/// CONT for itself.
 #[track_caller]
-fn assert_cont_wakes_both(options: &str, stop_command: impl Fn(i32)) {
+fn assert_cont_continues_both(options: &str, stop_command: impl Fn(i32)) {
     let sandbox = Sandbox::new();
     let mut shell = Shell::start(&sandbox);
     shell.ask(&format!("exitdir-run {options} -- sh -c 'sleep 1000; :' &"));
@@ -31,7 +32,7 @@ fn assert_cont_wakes_both(options: &str, stop_command: impl Fn(i32)) {
     shell.terminal.await_stopped("sh");
     send(run.pid, CONT);
     shell.await_all_running();
-    // Nor has anything been stopped since: it obeys.
+    // Both still run: the TERM ends them.
     send(run.pid, TERM);
     wait_until("exitdir-run and its command end", || {
         let jobs = shell.jobs();
@@ -40,30 +41,30 @@ fn assert_cont_wakes_both(options: &str, stop_command: impl Fn(i32)) {
 }
 
 #[test]
-fn a_cont_for_exitdir_run_that_waits_while_its_command_is_stopped_wakes_both() {
+fn a_cont_for_a_stopped_exitdir_run_whose_command_was_stopped_meanwhile_continues_both() {
     if !terminals_are_possible() {
         return;
     }
-    for options in ["", "--death-deps nobody"] {
-        assert_cont_wakes_both(options, |command| send(command, TSTP));
+    for options in ["", "--death-deps never"] {
+        assert_cont_continues_both(options, |command| send(command, TSTP));
     }
 }
 
 #[test]
-fn a_cont_for_exitdir_run_that_waits_while_its_commands_group_is_stopped_wakes_all() {
+fn a_cont_for_a_stopped_exitdir_run_whose_commands_group_was_stopped_meanwhile_continues_all() {
     if !terminals_are_possible() {
         return;
     }
-    for options in ["", "--death-deps nobody"] {
-        assert_cont_wakes_both(options, |command| {
+    for options in ["", "--death-deps never"] {
+        assert_cont_continues_both(options, |command| {
             kill_process_group(Pid::from_raw(command).unwrap(), Signal::TSTP).unwrap();
         });
     }
 }
 
 #[test]
-fn a_cont_that_waits_for_exitdir_run_is_not_lost_to_a_stop_that_it_gets_to_know_first() {
-    // So long exitdir-run is busy with the first signal that it passes on.
+fn a_pending_cont_is_not_lost_if_exitdir_run_learns_of_a_stop_of_its_command_first() {
+    // This delays exitdir-run by a second when it forwards its first signal.
     let delay = "-e trace=kill -e inject=kill:delay_exit=1000000:when=1";
     let strace = format!("strace -q -o /dev/null {delay}");
     let mut trial = Command::new("sh");
@@ -113,7 +114,7 @@ fn before_a_restart_ctrl_z_suspends_exitdir_run_and_ctrl_c_ends_it() {
     shell
         .terminal
         .enter("exitdir-run --restart always -- sh -c 'echo ended'");
-    // Said once the terminal was taken back.
+    // This line comes after exitdir-run has taken the terminal back.
     shell.terminal.shown_until("restarting it in ");
     let shown = shell.press(CTRL_Z);
     assert!(shown.contains("Stopped"), "{shown}");
@@ -159,7 +160,7 @@ fn while_it_waits_for_a_birth_ctrl_z_suspends_exitdir_run_and_ctrl_c_ends_it() {
 
     shell
         .terminal
-        .enter("exitdir-run --birth-deps nobody -- true");
+        .enter("exitdir-run --birth-deps never -- true");
     await_sleep(&shell);
     shell.press(CTRL_C);
     assert_eq!(shell.ask("echo $?"), "130");
@@ -180,7 +181,7 @@ fn a_death_dependency_that_holds_while_the_job_is_suspended_stops_it_after_fg_or
         shell.press(CTRL_Z);
         shell.await_all_stopped();
         sandbox.record_death("main", "0");
-        assert_eq!(shell.jobs().len(), 2, "both are stopped still");
+        assert_eq!(shell.jobs().len(), 2, "both are still stopped");
         let shown = match continued {
             "fg" => shell.ask("fg; echo status $?"),
             _ => shell.ask("bg; wait %1; echo status $?"),
