@@ -1,4 +1,4 @@
-//! The binary for aarch64, under emulation if need be: does it say, see, run and end as it should?
+//! The binary for aarch64, under emulation if need be: does it run and end as it should?
 
 use crate::engine::find;
 use crate::harness::{Host, Obstacle, TestResult};

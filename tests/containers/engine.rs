@@ -1,5 +1,5 @@
-//! A Docker engine of our own: its own directory, its own socket, gone when we are. And containers
-//! that do not outlive their test.
+//! A Docker engine for these tests, with its own directory and socket, which ends with them. And
+//! containers that do not outlive their test.
 
 use crate::harness::Obstacle;
 use crate::support::sandbox::{CONDITION_TIMEOUT, Ended, Start, repository};
@@ -14,7 +14,7 @@ use std::time::{Instant, SystemTime};
 pub const SCRATCH: &str = "exitdir:test";
 /// The same with a shell.
 pub const SHELL: &str = "exitdir-shell:test";
-/// A shell, and nothing of ours.
+/// An image with a shell and without exitdir.
 pub const FOREIGN: &str = "foreign:test";
 
 /// As much as a container can be denied.
@@ -27,8 +27,8 @@ pub const HARDENED: [&str; 3] = [
 /// What the commands of the tests need, all of it one static binary.
 const TOOLS: [&str; 8] = ["sh", "cat", "dd", "id", "ls", "sleep", "true", "grep"];
 
-/// Runs the engine until standard input closes, however whoever holds the other end has ended: a
-/// test that is killed leaves no engine behind.
+/// Runs the engine until standard input closes, which happens even if the test is killed: no engine
+/// is left behind.
 const SHEPHERD: &str = r#"
 PATH=$PATH:/usr/sbin:/sbin
 cd "$1"
@@ -66,12 +66,12 @@ impl Engine {
         }
         let root = std::env::temp_dir().join(format!("exitdir-containers-{}", std::process::id()));
         std::fs::create_dir(&root).expect("a fresh directory");
-        // Whatever the machine's own engine is told, ours is not.
+        // The configuration of the machine's own engine does not count.
         std::fs::write(root.join("daemon.json"), "{}").expect("writable");
         let shepherd = Command::new("sh")
             .args(["-c", SHEPHERD, "sh"])
             .arg(&root)
-            // ^C is for us; the shepherd sees us go.
+            // ^C ends the tests; the shepherd then sees the end of standard input.
             .process_group(0)
             .stdin(Stdio::piped())
             .spawn()
@@ -146,7 +146,7 @@ impl Engine {
         succeed(client).map(drop)
     }
 
-    /// The client, with these words.
+    /// The client, with these arguments.
     pub fn docker<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Command {
         self.client(Path::new("docker"), words)
     }
@@ -161,7 +161,7 @@ impl Engine {
                 "DOCKER_HOST",
                 format!("unix://{}/docker.sock", self.root.display()),
             )
-            // Nobody's credentials or proxies.
+            // Without credentials or proxies.
             .env("DOCKER_CONFIG", &self.root)
             .env("DOCKER_BUILDKIT", "0")
             .stdin(Stdio::null())
@@ -183,7 +183,7 @@ impl Engine {
         self.must(words.split(' ').chain([name.as_str()]))
     }
 
-    /// A container to be.
+    /// A container that is not started yet.
     pub fn container<'e>(&'e self, image: &'e str) -> Recipe<'e> {
         Recipe {
             engine: self,
@@ -200,7 +200,7 @@ impl Drop for Engine {
     }
 }
 
-/// How a container is to be run.
+/// How to run a container.
 #[derive(Clone)]
 pub struct Recipe<'e> {
     engine: &'e Engine,

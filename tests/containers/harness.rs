@@ -19,9 +19,9 @@ pub type TestResult = Result<(), Obstacle>;
 pub enum Obstacle {
     /// The machine lacks what `scripts/prepare` and `scripts/build` bring where they may.
     Missing(String),
-    /// The machine lacks what nobody promised.
+    /// The machine lacks what no script installs.
     Extra(String),
-    /// What all tests stand on does not work.
+    /// The engine that all tests need does not work.
     Broken(String),
 }
 

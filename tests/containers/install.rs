@@ -25,7 +25,7 @@ fn install(engine: &Engine, volume: &Path) {
     assert_eq!(ended.status, 0, "{}", ended.stderr);
 }
 
-/// Somebody else's image, with the volume and another user.
+/// An image of another project, with the volume and another user.
 fn start_elsewhere<'e>(engine: &'e Engine, volume: &Path, work: &str) -> Container<'e> {
     let mount = format!("{}:/vol", volume.display());
     let recipe = engine.container(FOREIGN).options(HARDENED).options([

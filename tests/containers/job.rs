@@ -36,7 +36,7 @@ fn run_job(engine: &Engine, work: &str) -> (i32, i32) {
 }
 
 pub fn a_job_whose_main_exits_0_is_complete(machine: &Host) -> TestResult {
-    // Also proof of how little a member may do.
+    // Also proves that a member has few rights.
     let work = "[ $(id -u) = 10001 ] || exit 91
         grep -q '^CapEff:.0000000000000000$' /proc/self/status || exit 92
         grep -q '^NoNewPrivs:.1$' /proc/self/status || exit 93
@@ -54,7 +54,7 @@ pub fn a_job_needs_nothing_but_the_scratch_image(machine: &Host) -> TestResult {
     let engine = machine.engine()?;
     let volume = engine.memory_volume();
     let recipe = engine.container(SCRATCH).shares(&volume).options(HARDENED);
-    // A proxy that waits for what never comes, and a main that looks round.
+    // A proxy that waits for a life that never begins, and a main that checks its environment.
     let proxy = [
         "run",
         "-n",

@@ -97,7 +97,7 @@ impl<'e> ExamplePod<'e> {
         self.stand_in(name, &script);
     }
 
-    /// An image of somebody else, with this user and these variables.
+    /// An image of another project, with this user and these variables.
     fn command(&self, how: &[&str], user: u32, variables: Variables, words: &[&str]) -> Command {
         let mut command = self.engine.docker(["run"]);
         command
@@ -274,7 +274,7 @@ pub fn a_client_whose_server_starts_too_slowly_gives_up_with_124(machine: &Host)
     let pod = ExamplePod::start(machine.engine()?);
     // In the example 15 s, for a server that needs 30.
     let (client, server) = start_client_and_server(&pod, Some("150ms"), "died");
-    // What was needed failed, and nginx has never been started.
+    // The dependency failed, and nginx has never been started.
     let statuses = (client.end(), server.end());
     assert_eq!(statuses, (124, 143), "{}{}", client.log(), server.log());
     pod.tombstone("client").assert_keys(&[
@@ -334,12 +334,12 @@ pub fn the_cloudsql_proxy_job_is_complete(machine: &Host) -> TestResult {
     Ok(())
 }
 
-/// Romeo and Juliet, in a graveyard where nobody said that it is.
+/// Romeo and Juliet, in the default graveyard.
 const ROMEO: Variables = &[("KUBEXIT_NAME", "app1")];
 const JULIET: Variables = &[
     ("KUBEXIT_NAME", "app2"),
     ("KUBEXIT_DEATH_DEPS", "app1"),
-    // So that she sees it because she is woken.
+    // So that Juliet sees it because an event wakes its supervisor.
     ("EXITDIR_POLL", "1h"),
 ];
 
@@ -410,7 +410,7 @@ pub fn who_depends_on_a_birth_starts_when_the_other_says_that_it_is_ready(
         one.0,
         other.0
     );
-    // Nobody depends on that, and so the first goes on.
+    // No container depends on that, so the first goes on.
     first.kill("TERM");
     assert_eq!(first.end(), 143, "{}", first.log());
     Ok(())

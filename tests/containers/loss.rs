@@ -1,18 +1,18 @@
-//! A main that is gone without a word, and its follower, which would run for ever.
+//! A main that is killed without a death record, and its follower, which would run for ever.
 
 use crate::engine::{Container, Engine, SHELL};
 use crate::harness::{Host, TestResult};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// In milliseconds, half the interval of the slow look: a follower that ends within it was woken by
-/// the kernel.
+/// In milliseconds, half the interval of a periodic rescan: a follower that ends within it was
+/// woken by an event.
 const MAX_REACTION_MS: i64 = 5_000;
 
 /// Asks for far more than [`LITTLE_MEMORY`].
 const GREED: &str = "dd if=/dev/zero of=/dev/null bs=256M count=1";
 const LITTLE_MEMORY: [&str; 4] = ["--memory", "16m", "--memory-swap", "16m"];
 
-/// A main that is running, its follower, and somebody else to ask.
+/// A main that is running, its follower, and a third container that is asked for their states.
 struct FollowedPod<'e> {
     main: Container<'e>,
     follower: Container<'e>,
@@ -67,7 +67,7 @@ impl<'e> FollowedPod<'e> {
         }
     }
 
-    /// Main has died or is about to: the follower must see it, and everybody what it was.
+    /// Main has died or is about to: the follower must end, and all must see this state.
     fn assert_followed(&self, state: &str) {
         assert_eq!(self.main.end(), 137, "{}", self.main.log());
         assert_eq!(self.follower.end(), 143, "{}", self.follower.log());
@@ -97,8 +97,8 @@ pub fn a_follower_ends_when_the_engine_kills_main(machine: &Host) -> TestResult 
     Ok(())
 }
 
-/// Lets main run out of memory until the engine has noticed that it was that: on a busy machine the
-/// container and all that is known of its memory can be gone before the engine has looked.
+/// Lets main run out of memory until the engine has noticed the reason. On a busy machine the
+/// container and its memory statistics can be gone before the engine reads them.
 fn starve(engine: &Engine, work: &str, state: &str) {
     const ROUNDS: usize = 5;
     let noticed = (0..ROUNDS).any(|_| {
@@ -110,8 +110,8 @@ fn starve(engine: &Engine, work: &str, state: &str) {
 }
 
 pub fn a_follower_ends_when_main_runs_out_of_memory(machine: &Host) -> TestResult {
-    // The largest process is taken, which leaves exitdir-run to tell the tale; where the kernel
-    // takes all of a container (cgroup v2) the lock does.
+    // The kernel kills the largest process, so exitdir-run can record the death. Where it kills all
+    // of a container (cgroup v2), the released lock shows it.
     starve(machine.engine()?, &format!("exec {GREED}"), "failed");
     Ok(())
 }
@@ -119,9 +119,9 @@ pub fn a_follower_ends_when_main_runs_out_of_memory(machine: &Host) -> TestResul
 pub fn a_follower_ends_when_the_supervisor_itself_is_the_one_out_of_memory(
     machine: &Host,
 ) -> TestResult {
-    // The kernel takes whoever has most, and 1000 counts as all that the container may have. So
-    // that nobody has more, two share it: one that holds half and cannot go on, and then one that
-    // wants all.
+    // The kernel kills the process with the most memory, and 1000 counts as all of the container's.
+    // So that no process has more, two share it: one that holds half and cannot go on, and then one
+    // that wants all.
     let half = "dd if=/dev/zero bs=8M count=1";
     let first_to_go = format!(
         "echo 1000 >/proc/1/oom_score_adj && {half} | {{ dd of=/dev/null bs=1 count=1; {GREED}; sleep 600; }}"

@@ -1,8 +1,8 @@
 //! `--ready-on` in containers: a database under a user of its own on a read-only root, without any
 //! network but its own loopback, and an app in another container that starts only when it is ready.
 //!
-//! The database becomes ready when a hidden file in the shared directory lets it, so that nothing
-//! depends on who is faster.
+//! The database becomes ready when a hidden file in the shared directory lets it, so that the test
+//! does not depend on which is faster.
 
 use crate::engine::{Container, Engine, SCRATCH, SHELL, find};
 use crate::harness::{Host, Obstacle, TestResult};
@@ -145,7 +145,7 @@ pub fn a_probe_in_the_container_makes_ready_and_runs_as_its_user(machine: &Host)
     )
 }
 
-/// Says it with perl, since busybox knows no abstract sockets.
+/// Sends it with perl, since busybox knows no abstract sockets.
 const NOTIFY: &str = r#"use Socket; socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die "$!"; (my $a = $ENV{NOTIFY_SOCKET}) =~ s/^@/\0/;
 connect($s, pack_sockaddr_un($a)) or die "$!"; defined send($s, "READY=1", 0) or die "$!""#;
 

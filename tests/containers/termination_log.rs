@@ -1,4 +1,4 @@
-//! `/dev/termination-log`, which Kubernetes mounts into every container: a file that anybody may
+//! `/dev/termination-log`, which Kubernetes mounts into every container: a file that every user may
 //! write to, shown by `kubectl describe pod`.
 
 use crate::engine::{HARDENED, Recipe, SHELL};
@@ -29,7 +29,7 @@ impl Log {
         std::fs::read_to_string(&self.path).expect("readable")
     }
 
-    /// Runs `exitdir-run` with these words; returns its status.
+    /// Runs `exitdir-run` with these arguments; returns its status.
     fn run<'w>(
         &self,
         machine: &Host,

@@ -36,7 +36,7 @@ pub fn orphans_are_reaped_by_pid_1(machine: &Host) -> TestResult {
         census(&ended.stdout).get(&'Z').copied().unwrap_or_default()
     };
 
-    // What a PID 1 that does not care is left with: proof that these orphans become zombies.
+    // A PID 1 that does not reap, as proof that these orphans become zombies.
     let careless = engine
         .container(SHELL)
         .options(["--entrypoint", "/bin/sleep"])

@@ -2,9 +2,10 @@
 //! again after a fixed back-off as the restart policy says, and a memory of how each life ended.
 //!
 //! One thread looks after a pod, as in a real kubelet: so ends are seen in the order in which they
-//! happened, and containers are started in the order in which they are due. On a machine so busy
-//! that a start takes longer than the back-off nobody would be overtaken in Kubernetes, whose
-//! back-off grows; here a container waits for those that were due a whole back-off before it.
+//! happened, and containers are started in the order in which they are due. In Kubernetes the
+//! back-off grows, so no container overtakes another even if a start takes longer than the
+//! back-off. Here it is fixed, so a container waits for those that were due a whole back-off before
+//! it.
 
 use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox};
 use crate::support::signals::send;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 /// From the end of a container to its next start.
 pub const BACK_OFF: Duration = Duration::from_millis(200);
-/// Between two looks of the kubelet at its processes.
+/// Between two checks of the kubelet on its processes.
 const TICK: Duration = Duration::from_millis(5);
 
 /// Of 128 that a user may have (`fs.inotify.max_user_instances`), the inotify instances that the
@@ -63,7 +64,7 @@ pub enum Policy {
 #[derive(Clone, Debug)]
 pub struct ContainerSpec {
     name: String,
-    /// The options of exitdir-run; `None` for a script that nobody wraps.
+    /// The options of exitdir-run; `None` for a script without exitdir-run.
     options: Option<Vec<String>>,
     script: String,
     delay: Duration,
@@ -138,7 +139,7 @@ pub struct ContainerRun {
     pub end: Option<(Instant, i32)>,
 }
 
-/// A container and what has become of it.
+/// A container and its state.
 struct ContainerState {
     container: ContainerSpec,
     lives: Vec<ContainerRun>,
@@ -251,7 +252,7 @@ pub struct Pod {
     began: Instant,
     over: Arc<AtomicBool>,
     kubelet: Option<JoinHandle<()>>,
-    /// Closed with the pod: whoever was left behind reads the end of file then and goes.
+    /// Closed with the pod: a process that was left behind reads the end of file then and ends.
     _stdin: PipeWriter,
     _watches: WatchPermits,
 }
@@ -262,7 +263,7 @@ impl Pod {
         Pod::start_in(Sandbox::new(), policy, containers)
     }
 
-    /// Starts the containers where others have lived before.
+    /// Starts the containers in the sandbox of an earlier pod.
     pub fn start_in(sandbox: Sandbox, policy: Policy, containers: Vec<ContainerSpec>) -> Pod {
         let watches = WatchPermits::take(containers.iter().filter(|one| one.watches()).count());
         let began = Instant::now();
@@ -347,7 +348,7 @@ impl Pod {
         self.eventually("all are ready", || self.ready_lives());
     }
 
-    /// Waits until every container runs, is ready, and is still the same at three looks, further
+    /// Waits until every container runs, is ready, and is still the same at three checks, further
     /// apart than the back-off.
     pub fn settle(&self) {
         let mut before = None;
@@ -387,7 +388,7 @@ impl Pod {
         }
     }
 
-    /// Everything that is known of the pod, for whoever must find out why a test failed.
+    /// The state of the pod, to find out why a test failed.
     fn report(&self) -> String {
         let mut text = format!(
             "pod, restart policy {:?}, {:?} old\n",
@@ -419,7 +420,7 @@ impl Pod {
         text
     }
 
-    /// Ends the pod and hands on what it has left behind.
+    /// Ends the pod and returns its sandbox.
     pub fn into_sandbox(mut self) -> Sandbox {
         self.stop();
         let sandbox = self.sandbox.clone();
@@ -458,7 +459,7 @@ impl Drop for Pod {
     }
 }
 
-/// One round of the kubelet: sees who has ended, starts who is due.
+/// One round of the kubelet: reaps containers that have ended, and starts those that are due.
 fn reconcile(states: &mut [ContainerState], sandbox: &Sandbox, policy: Policy, stdin: &PipeReader) {
     let now = Instant::now();
     states.iter_mut().for_each(|state| state.reap(policy, now));

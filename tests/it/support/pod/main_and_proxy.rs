@@ -32,16 +32,16 @@ pub fn rounds_with_a_proxy(scenario: &str, play: impl Fn(&Round, ReadySource) + 
 }
 
 /// An address of this round alone: this process has its own host of the loopback network, and every
-/// round its own port, below those that the kernel gives to whoever asks for any.
+/// round its own port, below those that the kernel assigns (ip(7)).
 fn own_address() -> SocketAddrV4 {
     static PORT: AtomicU16 = AtomicU16::new(4000);
-    // A process id has at most 22 bits (proc_sys_kernel(5)); 127.0.0.1 is everybody's.
+    // A process id has at most 22 bits (proc_sys_kernel(5)); all processes share 127.0.0.1.
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     let host = Ipv4Addr::new(127, 64 + high, middle, low);
     SocketAddrV4::new(host, PORT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The proxy of a pod, started when chance says.
+/// The proxy of a pod, started after a random delay.
 pub fn proxy_of(
     round: &Round,
     options: &str,

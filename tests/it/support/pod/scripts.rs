@@ -5,7 +5,7 @@ use crate::support::pod::kubelet::Pod;
 use crate::support::signals::{KILL, USR1, USR2};
 use std::time::Duration;
 
-/// What a command does when it is told to stop.
+/// What a command does at TERM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopManner {
     /// As many servers do.
@@ -22,7 +22,7 @@ pub const STOP_MANNERS: [StopManner; 3] = [
     StopManner::Exits143,
 ];
 
-/// How a container goes down without being told to.
+/// How a container fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accident {
     /// CMD exits with 3.
@@ -40,7 +40,7 @@ pub const ACCIDENTS: [Accident; 3] = [
 ];
 
 impl Accident {
-    /// What a script says to bring it about.
+    /// The shell code that causes it.
     pub fn script(self) -> &'static str {
         match self {
             Accident::Crash => "exit 3",
@@ -49,7 +49,7 @@ impl Accident {
         }
     }
 
-    /// What a perl program says to bring it about.
+    /// The perl code that causes it.
     pub fn perl(self) -> &'static str {
         match self {
             Accident::Crash => "exit 3",
@@ -58,7 +58,7 @@ impl Accident {
         }
     }
 
-    /// Brings it about in a container whose script is a server of [`crate::support::pod::servers`].
+    /// Causes it in a container whose script is a server of [`crate::support::pod::servers`].
     pub fn trigger(self, pod: &Pod, name: &str) -> bool {
         let signal = match self {
             Accident::Crash => USR1,
@@ -77,7 +77,7 @@ impl Accident {
     }
 }
 
-/// Traps for a command that takes its time to stop, and can be made to have an accident.
+/// Traps for a command that stops slowly, and can be made to fail.
 pub fn traps(manner: StopManner, takes: Duration) -> String {
     let end = match manner {
         StopManner::ExitsZero => "exit 0",
@@ -102,7 +102,7 @@ pub fn pause(time: Duration) -> String {
     format!("sleep {} & wait $!", time.as_secs_f64())
 }
 
-/// A script that does something else the first time(s) that it comes here.
+/// A script that does something else in its first run or runs.
 pub fn for_the_first(times: usize, action: &str) -> String {
     let all: Vec<String> = (0..times)
         .map(|time| {

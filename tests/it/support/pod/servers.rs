@@ -1,18 +1,18 @@
-//! Servers in a pod, which become ready when they say so or when their port opens, and who calls
-//! them.
+//! Servers in a pod, which become ready by an announcement or when their port opens, and their
+//! clients.
 
 use crate::support::pod::scripts::{Accident, SERVE, StopManner, becomes_ready, pause, traps};
 use crate::support::random_rounds::{BEFORE_RESCAN, Round};
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-/// How it becomes known that a server is ready.
+/// How a server becomes ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadySource {
     Start,
-    /// It says so itself.
+    /// By its own announcement.
     Signal,
-    /// It listens there.
+    /// By listening on this port.
     Tcp(SocketAddrV4),
 }
 
@@ -35,7 +35,7 @@ impl ReadySource {
         }
     }
 
-    /// What serves until it is stopped.
+    /// A script that serves until it is stopped.
     pub fn server(
         self,
         name: &str,
@@ -66,7 +66,7 @@ fn server(name: &str, ready_after: Duration, manner: StopManner, takes: Duration
     format!("{traps}{}{SERVE}", becomes_ready(name, ready_after))
 }
 
-/// Opens its port: the words are the host, the port, and after how long.
+/// Opens its port. The arguments are the host, the port, and the delay.
 const LISTEN: &str = r#"
     my ($host, $port, $opens_after) = @ARGV;
     select undef, undef, undef, $opens_after;
@@ -136,9 +136,9 @@ pub fn call(address: SocketAddrV4) -> String {
     )
 }
 
-/// Whoever was born on a proxy that is ready is not refused. What excuses a refusal is that the
-/// proxy has gone down since: because it is being stopped, which it says first, or by an accident,
-/// for which main is stopped too.
+/// A client that started after its proxy was ready is not refused. A refusal is allowed only if the
+/// proxy has gone down since: because it is being stopped, which it announces first, or by an
+/// accident, for which main is stopped too.
 fn first_call(address: SocketAddrV4) -> String {
     let unexcused = format!("{{ {}; exit 77; }}", pause(BEFORE_RESCAN));
     let stopped = "grep -q \"^Cause: \" \"$EXIT_DIR/proxy\"";
