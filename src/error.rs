@@ -66,10 +66,9 @@ impl fmt::Display for Error {
                     describe(source)
                 )
             }
-            Error::NameTaken(name) => write!(
-                f,
-                "cannot use the name {name}: another exitdir-run holds it"
-            ),
+            Error::NameTaken(name) => {
+                write!(f, "cannot use the name {name}: a running process holds it")
+            }
             Error::NotAlive(name) => write!(
                 f,
                 "cannot signal {name}: no running exitdir-run has this name"

@@ -148,7 +148,7 @@ fn says_so(sandbox: &Sandbox, ended: &Ended, fault: &Fault) -> Result<(), String
     let names_it = line.contains(&*sandbox.dir().to_string_lossy());
     // To fcntl(2) this errno means that the lock is held.
     let taken = (fault.point.call.as_str(), fault.errno) == ("fcntl", "EACCES");
-    if ended.status == 125 && taken && line.contains("another exitdir-run holds") {
+    if ended.status == 125 && taken && line.contains("a running process holds") {
         return Ok(());
     }
     let tells_why = tells_why(ended, fault);

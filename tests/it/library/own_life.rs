@@ -128,7 +128,11 @@ fn a_name_has_one_life_at_a_time() {
     assert!(is_taken(), "by this process");
     let refused = sandbox.run(["-n", "main", "--", "true"]).finish();
     assert_eq!(refused.status, 125);
-    assert!(refused.stderr.contains("holds it"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("a running process holds it"),
+        "{}",
+        refused.stderr
+    );
     assert!(sandbox.holds("main:born"));
     drop(life);
 

@@ -304,7 +304,7 @@ fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_the_first_one_goe
                     let ended = sandbox.run(["-n", "x", "--", "echo", "born"]).finish();
                     ended.assert_output(125, "");
                     assert!(
-                        ended.stderr.contains("another exitdir-run holds"),
+                        ended.stderr.contains("a running process holds"),
                         "{ended:?}"
                     );
                     refused.fetch_add(1, Ordering::Relaxed);
