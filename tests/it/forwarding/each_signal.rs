@@ -1,4 +1,5 @@
-//! Which signals reach the command, with which number and how often, and what happens to the others.
+//! Which signals reach the command, with which number and how often, and what happens to the
+//! others.
 
 use crate::support::listener::{ListeningLife, all_passed_on, can_listen, command_of, listening};
 use crate::support::namespaces::{PID_NAMESPACE, pid_namespace_is_permitted};
@@ -87,9 +88,9 @@ fn as_pid_1_each_signal_from_its_own_container_is_forwarded_except_kill_and_stop
 /// The first signal number that the kernel queues.
 const FIRST_QUEUED: i32 = 32;
 
-/// Sends COUNT signals, mixed, and prints for each number how often it was sent and how long the log was
-/// just before the last time. It never queues so many that the kernel would drop some: after each lot it
-/// waits until all queued ones have come.
+/// Sends COUNT signals, mixed, and prints for each number how often it was sent and how long the
+/// log was just before the last time. It never queues so many that the kernel would drop some:
+/// after each lot it waits until all queued ones have come.
 const BURST: &str = r#"
 use strict;
 my ($pid, $log, $count, @numbers) = @ARGV;
@@ -208,8 +209,8 @@ fn a_signal_sent_three_times_before_it_is_taken_comes_once_or_three_times_if_the
 
 // ---------------------------------------------------------------- where a call is refused
 
-/// strace that refuses `rt_sigtimedwait`, as a container's seccomp profile may, and writes down each call. The
-/// command is not traced.
+/// strace that refuses `rt_sigtimedwait`, as a container's seccomp profile may, and writes down
+/// each call. The command is not traced.
 fn refusing(log: &str) -> [&str; 8] {
     let refuse = "inject=rt_sigtimedwait:error=ENOSYS";
     let trace = "trace=rt_sigtimedwait";
@@ -251,8 +252,8 @@ fn where_sigtimedwait_is_refused_each_signal_is_forwarded_and_exitdir_run_does_n
         life.send_and_await(signal, signal);
     }
     assert_eq!(life.received(), all_passed_on());
-    // One call after each signal, and one or two at the beginning and for the end. The number depends
-    // on events and not on time.
+    // One call after each signal, and one or two at the beginning and for the end. The number
+    // depends on events and not on time.
     let refused = refused(&life.sandbox);
     let most = 2 * all_passed_on().len();
     assert!(refused < most, "called {refused} times");

@@ -1,5 +1,5 @@
-//! With `--group` a signal goes to all processes of the command's process group, and to a command that
-//! has left the group.
+//! With `--group` a signal goes to all processes of the command's process group, and to a command
+//! that has left the group.
 
 use crate::support::listener::{ListeningLife, can_listen};
 use crate::support::proc::{await_gone, children, is_gone, only_child};

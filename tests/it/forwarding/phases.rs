@@ -29,8 +29,8 @@ fn the_command_gets_the_whole_mask_that_exitdir_run_was_started_with() {
     assert_eq!(ended.stdout, "SigBlk:\tfffffffffffbfeff\n", "{ended:?}");
 }
 
-/// Sends all signals while the new process exists and has not executed the command yet. `None` if it
-/// has executed it by then.
+/// Sends all signals while the new process exists and has not executed the command yet. `None` if
+/// it has executed it by then.
 fn signal_before_exec(delay: &str) -> Option<Vec<i32>> {
     let sandbox = Sandbox::new();
     // Only the new process calls setpgid, and it is its first call.

@@ -1,4 +1,5 @@
-//! `--rewrite` and `--stop-signal`: the number with which a signal from outside reaches the command.
+//! `--rewrite` and `--stop-signal`: the number with which a signal from outside reaches the
+//! command.
 use crate::support::inspect::assert_sentence;
 use crate::support::listener::{ListeningLife, can_listen, command_of, listening};
 use crate::support::sandbox::{Sandbox, Start};

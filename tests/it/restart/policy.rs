@@ -316,7 +316,8 @@ fn a_restart_in_place_is_no_death_for_followers_and_a_killed_supervisor_is_one()
     }
 }
 
-// ---------------------------------------------------------------- a command that cannot be executed
+// ---------------------------------------------------------------- a command that cannot be
+// executed
 
 /// A program that marks its start, removes itself or its permissions, and fails.
 fn vanishing_program(sandbox: &Sandbox) -> std::path::PathBuf {

@@ -1,5 +1,5 @@
-//! What the command of `exitdir-run` gets: words, environment, streams, signal mask, process group, and
-//! signals.
+//! What the command of `exitdir-run` gets: words, environment, streams, signal mask, process group,
+//! and signals.
 
 use crate::support::inspect::keys;
 use crate::support::proc::{await_gone, is_gone};
@@ -158,8 +158,8 @@ fn the_command_leads_a_process_group_of_its_own() {
 
 #[test]
 fn every_signal_is_forwarded_with_its_number() {
-    // Real-time signals too, also those that a C library reserves. (glibc's posix_spawn, which starts
-    // exitdir-run here, leaves 32 and 33 ignored.)
+    // Real-time signals too, also those that a C library reserves. (glibc's posix_spawn, which
+    // starts exitdir-run here, leaves 32 and 33 ignored.)
     for number in [1, 2, 3, 6, 10, 12, 14, 15, 24, 34, 35, 37, 64] {
         let sandbox = Sandbox::new();
         let main = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();

@@ -1,5 +1,5 @@
-//! Birth and death dependencies of a life, and readiness that other lives wait for. The statuses that
-//! follow from dependencies are in `exit_table.rs`.
+//! Birth and death dependencies of a life, and readiness that other lives wait for. The statuses
+//! that follow from dependencies are in `exit_table.rs`.
 
 use crate::support::inspect::{await_sleep, keys};
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until};

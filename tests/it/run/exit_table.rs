@@ -1,7 +1,7 @@
 //! The exit table, row by row: the status with which a life ends, and what its tombstone records.
 //!
-//! Each cell is a pair of processes, `dep` and `life`. Several cells of a table run at a time, and the
-//! test reports all wrong cells at the end.
+//! Each cell is a pair of processes, `dep` and `life`. Several cells of a table run at a time, and
+//! the test reports all wrong cells at the end.
 
 use crate::support::parallel::check_each;
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, binary, words};
@@ -131,7 +131,8 @@ impl Dep {
             format!("trap 'exit 0' USR1; trap 'exit 7' USR2; : >\"$here/dep-trapped\"; {WAIT}");
         let dep = script_of(sandbox, "dep", "--ready-on signal", &script);
         crate::support::sandbox::wait_until("dep has set its traps", || trapped.exists());
-        // The command can be quicker than the record of its birth, and no life is ready before that.
+        // The command can be quicker than the record of its birth, and no life is ready before
+        // that.
         sandbox.await_key("dep", "Born");
         dep
     }
@@ -164,11 +165,12 @@ impl Dep {
     }
 }
 
-/// Waits for a signal, so that its trap runs at once, and leaves nothing behind that holds our pipes.
+/// Waits for a signal, so that its trap runs at once, and leaves nothing behind that holds our
+/// pipes.
 const WAIT: &str = "(exec >/dev/null 2>&1; read -r line <&3) & wait $!";
 
-/// `exitdir-run -n NAME OPTIONS -- sh -c SCRIPT`. Descriptor 3 of the script is a pipe that stays open
-/// until the process is dropped.
+/// `exitdir-run -n NAME OPTIONS -- sh -c SCRIPT`. Descriptor 3 of the script is a pipe that stays
+/// open until the process is dropped.
 fn script_of(sandbox: &Sandbox, name: &str, options: &str, script: &str) -> Running {
     let mut run = sandbox.run(["-n", name]);
     run.args(words(options))
@@ -182,8 +184,8 @@ fn script_of(sandbox: &Sandbox, name: &str, options: &str, script: &str) -> Runn
     command.start()
 }
 
-/// The same command with no signal ignored: the tests may have been started with ignored signals (by a
-/// shell with `&`, by nohup), and exitdir-run respects that.
+/// The same command with no signal ignored: the tests may have been started with ignored signals
+/// (by a shell with `&`, by nohup), and exitdir-run respects that.
 fn with_default_signals(sandbox: &Sandbox, run: &Command) -> Command {
     let mut command = sandbox.command("env");
     command
@@ -328,8 +330,8 @@ fn a_command_that_runs_when_a_dependency_stops_it_ends_as_the_table_says() {
 
 type DownCell = (&'static str, i32, i32);
 
-/// The options of a life whose command is never started, and its status after a stop for an auxiliary
-/// dependency, and for a required one.
+/// The options of a life whose command is never started, and its status after a stop for an
+/// auxiliary dependency, and for a required one.
 const DOWN: &[DownCell] = &[
     ("", 0, 143),
     ("-e 143", 0, 143),
@@ -395,8 +397,8 @@ fn never_started(sandbox: &Sandbox, options: &str) -> Running {
     script_of(sandbox, "life", options, ": >\"$here/started\"")
 }
 
-/// The death of a birth dependency does not count if it comes before the first look of the life. Then
-/// the dependency is started and dies again.
+/// The death of a birth dependency does not count if it comes before the first look of the life.
+/// Then the dependency is started and dies again.
 fn trigger_until_it_ends(dep: Dep, sandbox: &Sandbox, mut other: Running, options: &str) -> Ended {
     let mut life = never_started(sandbox, &format!("{options} --birth-deps never"));
     sandbox.await_key("life", "Waiting");
@@ -532,8 +534,8 @@ fn without_a_dependency_a_life_ends_with_the_status_of_its_command_or_124() {
         ends("--timeout 1h", "exit 2", None, (2, "exited", None)),
     ];
     check_each(CELLS_AT_ONCE, &lives, |life| {
-        // On a busy machine the timeout can be over before the command has set its trap. Then the case
-        // runs again with a longer one.
+        // On a busy machine the timeout can be over before the command has set its trap. Then the
+        // case runs again with a longer one.
         let times = ["50ms", "500ms", "5s", "25s"];
         let played = times.iter().find_map(|time| run_case(life, time));
         let (end, stderr) = played.ok_or_else(|| format!("{} never began", life.script))?;

@@ -1,6 +1,6 @@
-//! What a command inherits: everything that exitdir-run was started with, at the first start and after
-//! a restart in place, also while exitdir-run watches a directory. And `--parent-death-signal`, which
-//! concerns exitdir-run itself.
+//! What a command inherits: everything that exitdir-run was started with, at the first start and
+//! after a restart in place, also while exitdir-run watches a directory. And
+//! `--parent-death-signal`, which concerns exitdir-run itself.
 
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::proc::await_gone;
@@ -10,7 +10,8 @@ use crate::support::signals::KILL;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// There is no shell between exitdir-run and these, because a shell changes dispositions of signals.
+/// There is no shell between exitdir-run and these, because a shell changes dispositions of
+/// signals.
 const DESCRIPTIONS: [&[&str]; 3] = [
     &[
         "grep",

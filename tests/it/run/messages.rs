@@ -1,4 +1,5 @@
-//! What `exitdir-run` says, how much of it, and where: a standard error that takes nothing, and the termination log.
+//! What `exitdir-run` says, how much of it, and where: a standard error that takes nothing, and the
+//! termination log.
 
 use crate::support::inspect::{assert_sentence, keys};
 use crate::support::recorder::Recorder;

@@ -1,6 +1,6 @@
-//! Several things that happen at the same moment: the supervisor is stopped with a signal meanwhile,
-//! and finds all of them in one turn of its loop. No command is started for a condition that does not
-//! hold any more, in whichever order the supervisor looks.
+//! Several things that happen at the same moment: the supervisor is stopped with a signal
+//! meanwhile, and finds all of them in one turn of its loop. No command is started for a condition
+//! that does not hold any more, in whichever order the supervisor looks.
 
 use crate::support::active_app::{ActiveApp, SERVE, SLOW};
 use crate::support::inspect::{stop, while_stopped};
@@ -97,8 +97,9 @@ fn a_signal_that_comes_while_the_tombstone_is_replaced_before_a_start_ends_the_l
     assert_eq!(sandbox.key("x", "Reason").as_deref(), Some("interrupted"));
 }
 
-/// An inactive life that was activated and is stopped in the replacement of its tombstone, and the locked
-/// file that makes the replacement wait for 100 ms. `None` if the command was started before the stop.
+/// An inactive life that was activated and is stopped in the replacement of its tombstone, and the
+/// locked file that makes the replacement wait for 100 ms. `None` if the command was started before
+/// the stop.
 fn stopped_while_replacing() -> Option<(ActiveApp, fs::File)> {
     let app = configured("", SERVE);
     app.await_state(State::Ready);
@@ -151,8 +152,8 @@ fn a_configuration_that_comes_just_before_a_start_is_in_place_at_the_start_and_s
     assert_started_with(app, "1\n2\n");
 }
 
-/// A life that finds a new configuration when its back-off is over. `None` if its command was started again
-/// before.
+/// A life that finds a new configuration when its back-off is over. `None` if its command was
+/// started again before.
 fn configured_at_the_end_of_a_back_off() -> Option<ActiveApp> {
     let sandbox = Sandbox::new();
     for (name, text) in [("f", "1\n"), ("a", ""), ("fail", "")] {
@@ -178,7 +179,8 @@ fn assert_started_with(app: ActiveApp, saw: &str) {
     });
     app.await_placed("2\n");
     app.await_state(State::Ready);
-    // A late HUP would end the command. It is sent with the next look, for which this is the reason.
+    // A late HUP would end the command. It is sent with the next look, for which this is the
+    // reason.
     app.configure("2\n");
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(app.read("saw"), saw);
@@ -189,8 +191,8 @@ fn assert_started_with(app: ActiveApp, saw: &str) {
 
 #[test]
 fn a_birth_dependency_that_dies_before_the_configuration_is_complete_is_waited_for_again() {
-    // The dependency holds with the first scan, so exitdir-run does not watch it, and what is known of
-    // it is old.
+    // The dependency holds with the first scan, so exitdir-run does not watch it, and what is known
+    // of it is old.
     for _ in 0..5 {
         let sandbox = Sandbox::new();
         sandbox.signal(["--ready", "dep"]).finish();

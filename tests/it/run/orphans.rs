@@ -6,8 +6,8 @@ use crate::support::shell_life::{Position, ShellLife, positions};
 use crate::support::signals::{KILL, TERM, send};
 use std::time::Duration;
 
-/// Waits until a process sleeps and has nothing left to do: it would be ready to run otherwise, even
-/// where it gets no processor. Returns how often it has slept.
+/// Waits until a process sleeps and has nothing left to do: it would be ready to run otherwise,
+/// even where it gets no processor. Returns how often it has slept.
 fn await_no_wakes(pid: i32) -> u64 {
     let mut before = None;
     wait_until("it rests", || {

@@ -116,8 +116,9 @@ fn a_timeout_ends_the_stop_delay() {
     if !can_listen() {
         return;
     }
-    // If the timeout is over before this TERM is sent, the command gets the TERM of the stop alone. The
-    // command blocks all signals from the beginning, so that it also gets one that comes before it listens.
+    // If the timeout is over before this TERM is sent, the command gets the TERM of the stop alone.
+    // The command blocks all signals from the beginning, so that it also gets one that comes before
+    // it listens.
     let sandbox = Sandbox::new();
     let options = "--stop-delay 1h --timeout 500ms --grace-period 1h";
     let line = blocked(listening(&sandbox, options, ""));

@@ -136,7 +136,8 @@ fn with_exit_only_nothing_is_written_until_the_life_ends() {
         let sandbox = Sandbox::new();
         std::fs::create_dir(sandbox.dir()).unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
-        // Everything that happens in the directory is recorded, also a file that is renamed at once.
+        // Everything that happens in the directory is recorded, also a file that is renamed at
+        // once.
         let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
         inotify::add_watch(
             &watch,

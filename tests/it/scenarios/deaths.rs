@@ -1,5 +1,5 @@
-//! Scenarios of deaths that are not plain ends: a death that `exitdir-signal` records while the command
-//! is restarted in place, and a supervisor that is killed and records nothing.
+//! Scenarios of deaths that are not plain ends: a death that `exitdir-signal` records while the
+//! command is restarted in place, and a supervisor that is killed and records nothing.
 
 use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
 use crate::support::pod::main_and_proxy::{
@@ -12,7 +12,8 @@ use crate::support::sandbox::Start;
 use crate::support::signals::{KILL, TERM, USR1};
 use std::time::Duration;
 
-/// Main itself announces the death at about the time when it goes down, or the test does at any time.
+/// Main itself announces the death at about the time when it goes down, or the test does at any
+/// time.
 #[test]
 fn a_death_that_is_announced_during_restarts_in_place_is_not_lost() {
     rounds("signal during a restart in place", |round| {

@@ -1,5 +1,5 @@
-//! Scenarios of pods that run for ever: containers that follow each other are all ready again after an
-//! accident, and a pod that drains stops in the right order.
+//! Scenarios of pods that run for ever: containers that follow each other are all ready again after
+//! an accident, and a pod that drains stops in the right order.
 
 use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
 use crate::support::pod::main_and_proxy::{
@@ -203,8 +203,8 @@ fn accidents_in(round: &Round, topology: Topology, size: usize, quickest: u64) {
     );
 }
 
-/// The kubelet runs preStop, waits for its end, and then sends TERM. Containers without preStop get TERM
-/// at once.
+/// The kubelet runs preStop, waits for its end, and then sends TERM. Containers without preStop get
+/// TERM at once.
 #[test]
 fn while_a_pod_drains_main_keeps_its_proxy() {
     rounds_with_a_proxy("drain", |round, ready_on| {

@@ -1,4 +1,5 @@
-//! Scenarios of Jobs: main works, fails and is restarted, and its proxy ends and comes back with it.
+//! Scenarios of Jobs: main works, fails and is restarted, and its proxy ends and comes back with
+//! it.
 
 use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
 use crate::support::pod::main_and_proxy::{
@@ -16,8 +17,8 @@ use crate::support::sandbox::Start;
 const NOTES_PROXY: &str =
     "read -r life <\"$EXIT_DIR/proxy\"; echo \"$life\" >>\"$shared/born-on\"; ";
 
-/// Main is not started for a proxy that is going down, as far as this could be seen at its start. Only
-/// for a main that [`NOTES_PROXY`] in each of its lives.
+/// Main is not started for a proxy that is going down, as far as this could be seen at its start.
+/// Only for a main that [`NOTES_PROXY`] in each of its lives.
 fn assert_started_for_a_proxy_that_stays(pod: &Pod) {
     let notes = std::fs::read_to_string(pod.sandbox.path("born-on")).unwrap();
     let notes: Vec<&str> = notes.lines().collect();

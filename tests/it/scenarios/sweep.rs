@@ -1,5 +1,5 @@
-//! The scenario of a pod that starts in a directory with old tombstones: after a sweep it starts as in
-//! an empty one.
+//! The scenario of a pod that starts in a directory with old tombstones: after a sweep it starts as
+//! in an empty one.
 
 use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
 use crate::support::pod::main_and_proxy::{

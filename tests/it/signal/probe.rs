@@ -1,5 +1,5 @@
-//! `exitdir-signal ... -- PROBE` as a probe of Kubernetes runs it: every few seconds, for months, and
-//! ended by its caller when it takes too long.
+//! `exitdir-signal ... -- PROBE` as a probe of Kubernetes runs it: every few seconds, for months,
+//! and ended by its caller when it takes too long.
 
 use crate::support::inspect::assert_sentence;
 use crate::support::proc::await_gone;

@@ -1,5 +1,6 @@
-//! Job control under a real terminal: a user at a shell sees the same with `exitdir-run` before a command
-//! as without it. Scenes run both ways where this must hold, and their outputs are compared.
+//! Job control under a real terminal: a user at a shell sees the same with `exitdir-run` before a
+//! command as without it. Scenes run both ways where this must hold, and their outputs are
+//! compared.
 
 use crate::support::pty::{CTRL_C, CTRL_D, CTRL_Z};
 use crate::support::sandbox::{eventually, wait_until};

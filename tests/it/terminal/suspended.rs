@@ -10,8 +10,8 @@ use crate::support::signals::{CONT, STOP, TERM, TSTP, USR1, send};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Command;
 
-/// The command is stopped while exitdir-run is stopped. So exitdir-run learns of this stop together with the
-/// CONT for itself.
+/// The command is stopped while exitdir-run is stopped. So exitdir-run learns of this stop together
+/// with the CONT for itself.
 #[track_caller]
 fn assert_cont_continues_both(options: &str, stop_command: impl Fn(i32)) {
     let sandbox = Sandbox::new();

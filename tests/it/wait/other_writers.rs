@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// A reader takes a file that is unfinished and has not changed for this long as it is.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 
-/// Plays a scene with a file that is finished before it settles, and again where the machine was too
-/// busy for that. The scene returns how long the file was unfinished at most, and its outcome.
+/// Plays a scene with a file that is finished before it settles, and again where the machine was
+/// too busy for that. The scene returns how long the file was unfinished at most, and its outcome.
 fn before_it_settles<T>(scene: impl Fn() -> (Duration, Option<T>)) -> T {
     let mut tries = 0..20;
     let in_time = || {
@@ -34,8 +34,8 @@ fn has_read(reader: &Running, unfinished_since: Instant) -> bool {
     in_time
 }
 
-/// A tombstone that its writer has opened and not finished. Its time of modification is in the future,
-/// so that a reader does not take it for an old one.
+/// A tombstone that its writer has opened and not finished. Its time of modification is in the
+/// future, so that a reader does not take it for an old one.
 fn open_fresh(sandbox: &Sandbox, name: &str, text: &str) -> File {
     std::fs::create_dir_all(sandbox.dir()).unwrap();
     let mut file = File::create(sandbox.dir().join(name)).unwrap();
@@ -77,7 +77,8 @@ fn tombstones_that_are_created_empty_and_filled_soon_are_births_and_not_deaths()
     assert_eq!(sandbox.key("proxy", "Cause").as_deref(), Some("peer-7"));
 }
 
-/// Two processes that wait for any death, and many births. One of the files is surely read while it is empty.
+/// Two processes that wait for any death, and many births. One of the files is surely read while it
+/// is empty.
 fn create_empty_and_fill() -> (Duration, Option<(Sandbox, Running, Running)>) {
     let sandbox = Sandbox::new();
     let waiter = start_wait(&sandbox, &["--print", ":died"]);

@@ -58,8 +58,8 @@ fn a_waiting_applet_wakes_once_in_10_seconds_and_an_idle_supervisor_does_not_wak
         counts.collect()
     };
     // The processes wake each other while they start. This is over when all of them sleep and none
-    // has woken between two looks: one that still has something to do is ready to run, even where it
-    // gets no processor.
+    // has woken between two looks: one that still has something to do is ready to run, even where
+    // it gets no processor.
     let mut before = (Vec::new(), Vec::new());
     let mut since = Instant::now();
     wait_until("all of them sleep", || {
@@ -82,7 +82,8 @@ fn a_waiting_applet_wakes_once_in_10_seconds_and_an_idle_supervisor_does_not_wak
                 assert!(woken <= allowed, "{what} woke {woken} times in {elapsed:?}");
             }
         };
-    // The time is looked at after the count: a busy machine makes this test longer, not the bound tighter.
+    // The time is looked at after the count: a busy machine makes this test longer, not the bound
+    // tighter.
     assert_woken(&watching, &before.0, &|| {
         since.elapsed().as_secs() / RESCAN_SECONDS + 1
     });
