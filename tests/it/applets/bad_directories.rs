@@ -140,7 +140,7 @@ fn a_read_only_directory_is_one_sentence_and_125_for_applets_that_write() {
     assert_eq!(
         inside("wait -t 0 main").finish().status,
         124,
-        "who only reads needs no more"
+        "a reader needs no more"
     );
     assert!(sandbox.entries().is_empty());
 }

@@ -192,7 +192,9 @@ fn of_a_restart(sandbox: &Sandbox, ended: &Ended, status: i32) -> Result<(), Str
     let text = sandbox.tombstone("x");
     let recorded = text.contains(&format!("\nExitCode: {status}\n")) && text.contains("\nDied: ");
     if !recorded && ended.stderr.lines().count() < 2 {
-        return Err(format!("nobody says that the record is missing: {text}"));
+        return Err(format!(
+            "no message says that the record is missing: {text}"
+        ));
     }
     let mut keys: Vec<_> = text.lines().map(|line| line.split_once(": ")).collect();
     let count = keys.len();

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 const ROUNDS: u64 = 20;
-/// Far less than the ten seconds after which a slow look would have found it too.
+/// Far less than ten seconds, after which a periodic rescan would find a missed event.
 pub const BEFORE_RESCAN: Duration = Duration::from_secs(5);
 
 /// One round of a scenario: a source of random values that records them.

@@ -236,7 +236,7 @@ fn an_error_is_printed_even_if_the_kernel_refuses_nonblocking_writes() {
     }
     let ended = strace
         .arg(crate::support::sandbox::binary())
-        .args(["wait", "-t", "0", "nobody"])
+        .args(["wait", "-t", "0", "never"])
         .finish();
     assert_eq!(ended.status, 124);
     assert!(

@@ -247,9 +247,9 @@ fn a_death_among_more_events_than_the_kernel_keeps_is_not_lost() {
     std::fs::create_dir(sandbox.dir()).unwrap();
     // Without periodic rescans, so that only the overflow event can help.
     let wait = sandbox.wait(["--poll", "off", "-x", "--print", "main"]);
-    let anybody = sandbox.wait(["--poll", "off", "--print", ":exit=3"]);
+    let any_name = sandbox.wait(["--poll", "off", "--print", ":exit=3"]);
     let run = sandbox.run(["--poll", "off", "--death-deps", "main", "--", "sleep", "60"]);
-    let followers = [wait, anybody, run].map(|mut command| command.start());
+    let followers = [wait, any_name, run].map(|mut command| command.start());
     followers.iter().for_each(await_sleep);
     followers.iter().for_each(stop);
     let watcher = watch_dir(&sandbox.dir());
@@ -259,9 +259,9 @@ fn a_death_among_more_events_than_the_kernel_keeps_is_not_lost() {
     make_events(&sandbox.dir(), 100);
     assert_eq!(events_seen(&watcher, "main"), (true, false));
     followers.iter().for_each(|follower| follower.send(CONT));
-    let [wait, anybody, run] = followers.map(Running::end);
+    let [wait, any_name, run] = followers.map(Running::end);
     wait.assert_output(3, "main failed 3\n");
-    anybody.assert_output(0, "main failed 3\n");
+    any_name.assert_output(0, "main failed 3\n");
     assert_eq!(run.status, 143, "{}", run.stderr);
 }
 
