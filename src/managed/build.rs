@@ -71,11 +71,12 @@ pub(super) fn build(
     rustix::fs::mkdirat(&staging.fd, name, PRIVATE)?;
     let root = staging::open_own(&staging.fd, name)?;
     changes.record(Path::new(""), existed, target.is_dir());
-    let mut entries: Vec<(&PathBuf, &Node)> = tree.entries.iter().collect();
-    entries.retain(|(relative, _)| !relative.as_os_str().is_empty());
+    let below = tree.entries.iter();
+    let below = below.filter(|(relative, _)| !relative.as_os_str().is_empty());
     // Hard links come last: the file must exist.
-    entries.sort_by_key(|(_, node)| matches!(node, Node::HardLink(_)));
-    for (relative, node) in entries {
+    let (links, others): (Vec<_>, Vec<_>) =
+        below.partition(|(_, node)| matches!(node, Node::HardLink(_)));
+    for (relative, node) in others.into_iter().chain(links) {
         let old = target.join(relative);
         let existed = fs::symlink_metadata(&old).is_ok();
         let is_same = create_entry(tree, node, &root, relative, &old)?;

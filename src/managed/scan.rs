@@ -162,6 +162,6 @@ pub(super) fn names(path: &Path) -> std::io::Result<Vec<OsString>> {
             break;
         }
     }
-    names.sort();
+    names.sort_unstable();
     Ok(names)
 }

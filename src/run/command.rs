@@ -72,9 +72,10 @@ impl Command {
     /// Sends the signal to CMD. Without CMD there is nothing to do.
     #[inline(always)]
     pub(super) fn send(&mut self, signal: Signal) -> io::Result<()> {
-        self.child
-            .as_mut()
-            .map_or(Ok(()), |child| child.send(signal))
+        match &mut self.child {
+            Some(child) => child.send(signal),
+            None => Ok(()),
+        }
     }
 
     /// CMD was stopped by this signal: exitdir-run stops with it.

@@ -74,7 +74,7 @@ impl ExitDir {
         for entry in self.entries()? {
             names.extend(Name::from_bytes(&entry));
         }
-        names.sort();
+        names.sort_unstable();
         Ok(names)
     }
 
