@@ -16,6 +16,8 @@ pub(crate) struct Bench {
     pub(crate) rounds: usize,
     /// The binary under measurement.
     pub(crate) binary: PathBuf,
+    /// Binaries for other architectures, by the names of these.
+    pub(crate) foreign: Vec<(String, PathBuf)>,
     /// A program that exits at once, for the figure `start`.
     pub(crate) nothing: PathBuf,
     /// A program that answers each USR1, for the figure `signals`.
@@ -28,7 +30,7 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn from_args() -> Outcome<Bench> {
-        let (mut chosen, mut rounds) = (Vec::new(), 1000);
+        let (mut chosen, mut foreign, mut rounds) = (Vec::new(), Vec::new(), 1000);
         let (mut binary, mut nothing, mut echo, mut tell) = (None, None, None, None);
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -36,6 +38,7 @@ impl Bench {
             match word.as_str() {
                 "--rounds" => rounds = read_rounds(&value()?)?,
                 "--binary" => binary = Some(PathBuf::from(value()?)),
+                "--foreign" => foreign.push((value()?, PathBuf::from(value()?))),
                 "--nothing" => nothing = Some(PathBuf::from(value()?)),
                 "--echo" => echo = Some(PathBuf::from(value()?)),
                 "--tell" => tell = Some(PathBuf::from(value()?)),
@@ -53,6 +56,7 @@ impl Bench {
             chosen,
             rounds,
             binary,
+            foreign,
             nothing: nothing.ok_or("--nothing is missing: call scripts/bench")?,
             echo: echo.ok_or("--echo is missing: call scripts/bench")?,
             tell: tell.ok_or("--tell is missing: call scripts/bench")?,

@@ -88,14 +88,14 @@ impl Counted {
         answer.map_err(|error| format!("no answer: {error}"))
     }
 
-    /// The count that valgrind prints at the end: `I refs: 67,975`.
+    /// The last count that valgrind prints: `I refs: 67,975`. The child may print one before its exec.
     fn finish(mut self) -> Outcome<f64> {
         let mut text = String::new();
         let stderr = self.child.stderr.as_mut().ok_or("no standard error")?;
         stderr
             .read_to_string(&mut text)
             .map_err(|error| format!("cannot read the output of valgrind: {error}"))?;
-        let count = text.lines().find_map(|line| line.split_once("refs:"));
+        let count = text.lines().rev().find_map(|line| line.split_once("refs:"));
         count
             .and_then(|(_, count)| count.trim().replace(',', "").parse().ok())
             .ok_or(format!("valgrind printed no count: {text}"))

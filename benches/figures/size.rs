@@ -8,24 +8,30 @@ use std::path::Path;
 const GOAL: f64 = 490_000.0;
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
-    let ours = bytes(&bench.binary)?;
     let mut rows = Vec::new();
-    for (name, goal) in [
-        ("tini-static", Goal::AtMost(GOAL)),
-        ("catatonit", Goal::None),
-        ("dumb-init", Goal::None),
-        ("inotifywait", Goal::None),
-    ] {
+    for name in ["tini-static", "catatonit", "dumb-init", "inotifywait"] {
         rows.push(Row {
-            figure: "size: the binary".to_owned(),
-            unit: Unit::Bytes,
-            ours,
             peer: name,
             theirs: peer(name).map(|program| bytes(&program)).transpose()?,
-            goal,
+            ..alone(&bench.binary, std::env::consts::ARCH)?
         });
     }
+    for (arch, binary) in &bench.foreign {
+        rows.push(alone(binary, arch)?);
+    }
     Ok(rows)
+}
+
+/// The binary for one architecture, compared with nothing.
+fn alone(binary: &Path, arch: &str) -> Outcome<Row> {
+    Ok(Row {
+        figure: format!("size: the binary for {arch}"),
+        unit: Unit::Bytes,
+        ours: bytes(binary)?,
+        peer: "",
+        theirs: None,
+        goal: Goal::AtMost(GOAL),
+    })
 }
 
 fn bytes(program: &Path) -> Outcome<f64> {

@@ -39,6 +39,7 @@ pub(crate) struct Row {
     pub(crate) figure: String,
     pub(crate) unit: Unit,
     pub(crate) ours: f64,
+    /// The other program; empty if there is none to compare with.
     pub(crate) peer: &'static str,
     /// `None` if the other program is not installed.
     pub(crate) theirs: Option<f64>,
@@ -46,12 +47,24 @@ pub(crate) struct Row {
 }
 
 pub(crate) fn head() {
-    line(["figure", "ours", "peer", "theirs", "ratio", "goal", "met"]);
+    let names = [
+        "figure",
+        "exitdir",
+        "other",
+        "its figure",
+        "ratio",
+        "goal",
+        "met",
+    ];
+    line(names);
+    line(["---", "--:", "---", "--:", "--:", "---", "---"]);
 }
 
 fn line(cells: [&str; 7]) {
     let [figure, ours, peer, theirs, ratio, goal, met] = cells;
-    println!("{figure:<50} {ours:>10}  {peer:<12} {theirs:>10} {ratio:>6}  {goal:<12} {met}");
+    println!(
+        "| {figure:<56} | {ours:>10} | {peer:<11} | {theirs:>10} | {ratio:>5} | {goal:<11} | {met:<3} |"
+    );
 }
 
 impl Row {
@@ -88,11 +101,12 @@ impl Row {
             Goal::None => (String::new(), None),
         };
         let theirs = self.theirs.map(|theirs| self.unit.show(theirs));
+        let absent = if self.peer.is_empty() { "" } else { "missing" };
         line([
             &self.figure,
             &self.unit.show(self.ours),
             self.peer,
-            theirs.as_deref().unwrap_or("missing"),
+            theirs.as_deref().unwrap_or(absent),
             &ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
             &goal,
             met.map_or("", |met| if met { "yes" } else { "NO" }),

@@ -3,6 +3,7 @@
 
 mod developers;
 mod examples;
+mod figures;
 mod pages;
 mod programs;
 mod tables;

@@ -60,6 +60,7 @@ fn wrong_arguments_are_refused_before_anything_is_built() {
         ("bench", &["-n"], "-n needs a number of rounds"),
         ("bench", &["-n", "all"], "-n needs a number of rounds"),
         ("bench", &["-n", "0"], "-n needs a number of rounds"),
+        ("bench", &["--write", "size"], "--write takes no figures"),
         ("demo", &["fast"], "unknown argument fast"),
     ] {
         let ended = script(&sandbox, name).args(arguments).finish();
