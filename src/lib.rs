@@ -79,8 +79,8 @@
 //!
 //! # Features
 //! `cli` adds the binary with its applets. `managed` adds configuration and activation to
-//! `exitdir-run`, and implies `cli`. Both are on by default, and neither changes the library. Without
-//! them it needs only the crates `rustix` and `libc`.
+//! `exitdir-run`, and implies `cli`. Both are on by default, and neither changes the library.
+//! Without them it needs only the crates `rustix` and `libc`.
 //!
 //! # Platforms
 //! Linux only: the library uses inotify(7), epoll(7), timerfd_create(2) and POSIX locks (fcntl(2)).

@@ -1,5 +1,5 @@
-//! How soon a waiter exits after a death: from the rename of the tombstone until the parent sees the
-//! exit of `exitdir-wait`, beside `inotifywait` on the same directory.
+//! How soon a waiter exits after a death: from the rename of the tombstone until the parent sees
+//! the exit of `exitdir-wait`, beside `inotifywait` on the same directory.
 
 use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch, peer, quiet};
 use crate::process::Process;

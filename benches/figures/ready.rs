@@ -1,5 +1,5 @@
-//! How soon a dependent starts after its dependency is ready: from `READY=1`, or from the newline on
-//! the descriptor, to the exec of the dependent, beside spawning the same command.
+//! How soon a dependent starts after its dependency is ready: from `READY=1`, or from the newline
+//! on the descriptor, to the exec of the dependent, beside spawning the same command.
 
 use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch};
 use crate::process::Process;

@@ -1,7 +1,8 @@
 //! The cost of a forwarded signal in the supervisor, in instructions.
 //!
-//! Valgrind counts the instructions of the supervisor, not those of the kernel: load does not change
-//! them. The command answers each signal before the next one is sent, so that no two are merged.
+//! Valgrind counts the instructions of the supervisor, not those of the kernel: load does not
+//! change them. The command answers each signal before the next one is sent, so that no two are
+//! merged.
 
 use crate::bench::{Bench, Outcome, peer, quiet};
 use crate::table::{Goal, Row, Unit};

@@ -1,5 +1,5 @@
-//! What a supervisor adds to the start and the end of a command: from the spawn until the parent sees
-//! the exit.
+//! What a supervisor adds to the start and the end of a command: from the spawn until the parent
+//! sees the exit.
 //!
 //! The command is a static program without a C library that exits at once. A larger one would take
 //! most of the time itself, and hide the differences between supervisors.

@@ -22,11 +22,11 @@ use rustix::io::Errno;
 /// # The lock
 /// Others learn of an end without a record from the lock on the tombstone. It is a POSIX lock
 /// (fcntl(2)). The process loses it as soon as it closes *any* descriptor of the file, whichever
-/// thread or library has opened it; others then take the life for lost. So do not open the tombstone
-/// by its path, for example with [`std::fs::read`]: use [`OwnLife::life`]. This crate does not open
-/// it either, through no value of [`ExitDir`] or [`Watch`](crate::Watch). So for this process there
-/// is no tombstone under the name: [`ExitDir::life`] returns `None`, and conditions about the name
-/// do not hold until the life is over.
+/// thread or library has opened it; others then take the life for lost. So do not open the
+/// tombstone by its path, for example with [`std::fs::read`]: use [`OwnLife::life`]. This crate
+/// does not open it either, through no value of [`ExitDir`] or [`Watch`](crate::Watch). So for this
+/// process there is no tombstone under the name: [`ExitDir::life`] returns `None`, and conditions
+/// about the name do not hold until the life is over.
 ///
 /// # Threads and other processes
 /// Any thread may use and drop the value. The lock belongs to the process, not to a thread.
@@ -109,8 +109,8 @@ impl OwnLife {
     ///
     /// # Errors
     /// [`Error::Io`] if the death cannot be recorded; then others see the life as lost.
-    /// [`Error::NameTaken`] if other processes keep publishing under the name of a tombstone that was
-    /// removed.
+    /// [`Error::NameTaken`] if other processes keep publishing under the name of a tombstone that
+    /// was removed.
     pub fn finish(self, code: u8) -> Result<(), Error> {
         let record = DeathRecord {
             code,

@@ -35,7 +35,8 @@ impl ExitDir {
         match (Name::from_bytes(entry), std::str::from_utf8(entry)) {
             (Some(name), _) => self.sweep_name(&name),
             (None, Ok(entry)) if Name::is_staging_name(entry.as_bytes()) => {
-                // The lock test does not show a lock of this process, and closing the file drops it.
+                // The lock test does not show a lock of this process, and closing the file drops
+                // it.
                 let _publishing = publish::exclude_threads();
                 self.remove_abandoned(entry)
             }

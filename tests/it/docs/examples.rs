@@ -1,8 +1,8 @@
 //! The examples of the pages run, and print what they show.
 //!
 //! Each fenced `sh` block is one script. It runs with `set -eu` in a directory of its own, with the
-//! applets in `PATH` and `EXIT_DIR` set. The lines `# prints: TEXT` are its whole standard output, in
-//! order; `# says: TEXT` is a part of its standard error. Other blocks are not run.
+//! applets in `PATH` and `EXIT_DIR` set. The lines `# prints: TEXT` are its whole standard output,
+//! in order; `# says: TEXT` is a part of its standard error. Other blocks are not run.
 
 use super::{APPLETS, absolute_binary, made, pages, read};
 use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox};

@@ -1,5 +1,5 @@
-//! The documentation says what is true: its examples run, its tables agree with `--help` and the code, and
-//! the demo and the library's examples end as described.
+//! The documentation says what is true: its examples run, its tables agree with `--help` and the
+//! code, and the demo and the library's examples end as described.
 
 mod developers;
 mod examples;
@@ -92,7 +92,8 @@ fn between(text: &str, from: &str, to: &str) -> String {
         .to_owned()
 }
 
-/// `EXITDIR_` and the long name in capitals; the directory's is `EXIT_DIR`. `None` for a letter alone.
+/// `EXITDIR_` and the long name in capitals; the directory's is `EXIT_DIR`. `None` for a letter
+/// alone.
 fn derived_variable(head: &str) -> Option<String> {
     let (_, long) = head.split_once("--")?;
     let long = long.split(' ').next().unwrap_or(long);

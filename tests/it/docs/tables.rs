@@ -23,7 +23,8 @@ fn the_page_of_an_applet_has_the_options_of_help_and_its_words_for_them() {
     check_options(&read("docs/managed.md"), managed, "docs/managed.md");
 }
 
-/// The same options in the same order, each described by the words of `--help`; the page may add to them.
+/// The same options in the same order, each described by the words of `--help`; the page may add to
+/// them.
 fn check_options(page: &str, expected: &[(String, String)], path: &str) {
     let rows = option_rows(page);
     let heads: Vec<&str> = rows.iter().map(|row| row.head.as_str()).collect();

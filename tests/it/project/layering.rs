@@ -1,5 +1,5 @@
-//! The layout of src/: which room may use which, no circle between files, no import through the crate root,
-//! unsafe code and libc in `sys/` alone.
+//! The layout of src/: which room may use which, no circle between files, no import through the
+//! crate root, unsafe code and libc in `sys/` alone.
 
 use crate::support::sandbox::repository;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,7 +64,8 @@ pub fn rust_files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The modules of the library by their path below `crate`, with their code: no comments, no tests. A module is a file.
+/// The modules of the library by their path below `crate`, with their code: no comments, no tests.
+/// A module is a file.
 pub fn modules() -> BTreeMap<String, String> {
     let src = repository().join("src");
     let mut modules = BTreeMap::new();
@@ -120,7 +121,8 @@ fn flatten(tree: &str) -> Vec<String> {
     paths
 }
 
-/// Every path in a module that begins at `crate` or `super`, or at one of the module's own children, from the root.
+/// Every path in a module that begins at `crate` or `super`, or at one of the module's own
+/// children, from the root.
 fn paths(module: &str, code: &str, children: &[&str]) -> BTreeSet<String> {
     let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
     let absolute = |path: &str| {

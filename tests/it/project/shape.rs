@@ -1,4 +1,5 @@
-//! The shape of the code: how long a file and a function may be, and that a name means one type.
+//! The shape of the code: how long a file, a function and a line of a comment may be, and that a
+//! name means one type.
 
 use super::layering::rust_files;
 use crate::support::sandbox::repository;
@@ -134,4 +135,22 @@ fn no_two_types_have_one_name() {
     assert!(owners.len() > 150, "only {} types were found", owners.len());
     owners.retain(|_, files| files.len() > 1);
     assert!(owners.is_empty(), "{owners:?}");
+}
+
+#[test]
+fn comments_wrap_at_100_columns() {
+    for dir in ["src", "tests", "benches", "examples"] {
+        for path in rust_files(&repository().join(dir)) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let comments = text.lines().enumerate().filter(|(_, line)| {
+                let line = line.trim_start();
+                line.starts_with("//")
+            });
+            for (number, line) in comments {
+                let width = line.chars().count();
+                let place = format!("{}:{}", path.display(), number + 1);
+                assert!(width <= 100, "{place} has {width} columns");
+            }
+        }
+    }
 }
