@@ -44,6 +44,8 @@ fn signal_before_exec(delay: &str) -> Option<Vec<i32>> {
         let mut traced = children(running.pid()).into_iter();
         traced.find(|pid| is_exitdir(*pid))
     });
+    // exitdir-run has another child for a moment before it writes its tombstone.
+    sandbox.await_key("main", "Waiting");
     let child = only_child("exitdir-run has a child", pid);
     // A stop signal removes a pending CONT. The last signal sent is `LAST`.
     send_all(pid, &all_passed_on());
