@@ -1,8 +1,8 @@
 //! docs/figures.md states figures of exitdir that are those of the current build, and no other
 //! document states a size or an amount of memory.
 //!
-//! The figures vary a little with the Rust release and the kernel, so a tenth more is accepted, and a
-//! quarter more of memory. They need the static binary: for another one they are skipped.
+//! The figures vary a little with the Rust release and the kernel, so a tenth more is accepted, and
+//! a quarter more of memory. They need the static binary: for another one they are skipped.
 
 use super::{pages, read};
 use crate::support::inspect::await_sleep;
