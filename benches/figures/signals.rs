@@ -89,7 +89,8 @@ impl Counted {
         answer.map_err(|error| format!("no answer: {error}"))
     }
 
-    /// The last count that valgrind prints: `I refs: 67,975`. The child may print one before its exec.
+    /// The last count that valgrind prints: `I refs: 67,975`. The child may print one before its
+    /// exec.
     fn finish(mut self) -> Outcome<f64> {
         let mut text = String::new();
         let stderr = self.child.stderr.as_mut().ok_or("no standard error")?;
