@@ -326,6 +326,12 @@ impl Pod {
             .collect()
     }
 
+    /// How often exitdir-run has started the command of a container.
+    pub fn starts(&self, name: &str) -> usize {
+        let log = self.sandbox.read(&log_name(name));
+        log.matches("exitdir-run: started ").count()
+    }
+
     /// Waits until no container runs or will be started again.
     pub fn await_end(&self) {
         self.eventually("the pod ends", || {
