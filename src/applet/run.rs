@@ -3,7 +3,7 @@
 use super::args::ParsedArgs;
 use super::entry::read_args;
 use super::run_options::{NAME, PARENT_DEATH_SIGNAL, SPEC, SUBREAPER, WAIT_DESCENDANTS};
-use super::run_plan::{plan, read_signal};
+use super::run_plan::{plan, read_signal, termination_log_path};
 use super::spec::CommandSpec;
 use super::values::{exit_dir, read_name};
 use crate::error::describe;
@@ -71,7 +71,7 @@ impl Bootstrap {
         };
         match supervise(&plan, managed, &self.signals) {
             Ok(status) => status,
-            Err(sentence) => report(plan.logger, &sentence),
+            Err(sentence) => report(args, plan.logger, &sentence),
         }
     }
 
@@ -92,16 +92,18 @@ fn prepare_managed(plan: &Plan) -> Result<Option<ManagedApp<'_>>, String> {
 }
 
 /// Reports a failure on standard error and to Kubernetes, and returns the exit status.
-fn report(logger: Logger, sentence: &str) -> u8 {
+fn report(args: &ParsedArgs, logger: Logger, sentence: &str) -> u8 {
     logger.error(sentence);
-    termination_log::write(&logger.prefixed(sentence));
+    // The path itself may be what is wrong.
+    let path = termination_log_path(args).unwrap_or_else(|_| termination_log::DEFAULT_PATH.into());
+    termination_log::write(&path, &logger.prefixed(sentence));
     exit::FAILURE
 }
 
 /// Reports a life that cannot begin, also to the lives that depend on it, and returns the exit
 /// status.
 fn refuse(args: &ParsedArgs, logger: Logger, sentence: &str) -> u8 {
-    let status = report(logger, sentence);
+    let status = report(args, logger, sentence);
     if let (Some(dir), Ok(name)) = (exit_dir(args), args.value(&NAME, read_name)) {
         let options = ExitDirOptions {
             dir,

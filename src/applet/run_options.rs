@@ -176,6 +176,13 @@ pub(super) const ACTIVE_WHILE: Opt = valued(
 pub(super) const RUN_POLL: Opt = POLL.with_variable();
 pub(super) const VERBOSE: Opt = flag(Some('v'), "verbose", "print more messages").with_variable();
 pub(super) const QUIET: Opt = flag(Some('q'), "quiet", "print only errors").with_variable();
+pub(super) const TERMINATION_LOG: Opt = valued(
+    None,
+    "termination-log",
+    "PATH",
+    "write why CMD was stopped to PATH (default /dev/termination-log)",
+)
+.with_variable();
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "exitdir-run",
@@ -205,6 +212,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &RUN_POLL,
         &VERBOSE,
         &QUIET,
+        &TERMINATION_LOG,
         &TINI_WARN,
         &HELP,
         &VERSION,

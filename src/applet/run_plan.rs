@@ -4,8 +4,8 @@ use super::args::ParsedArgs;
 use super::run_options::{
     ACTIVE_WHILE, BIRTH_DEPS, BIRTH_TIMEOUT, CONFIG, CONFIG_CHECK, CONFIG_TAR, DEATH_DEPS,
     EXIT_ONLY, EXPECT_CODE, GRACE_PERIOD, GROUP, NAME, ON_CONFIG, PASS_CODE, QUIET, READY_ON,
-    RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, STOP_DELAY, STOP_SIGNAL, TIMEOUT, VERBOSE,
-    WAIT_DESCENDANTS,
+    RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, STOP_DELAY, STOP_SIGNAL, TERMINATION_LOG, TIMEOUT,
+    VERBOSE, WAIT_DESCENDANTS,
 };
 use super::spec::Opt;
 use super::values::{SET_DIRECTORY, exit_dir, read_code, read_duration, read_name};
@@ -16,6 +16,7 @@ use crate::protocol::condition::Condition;
 use crate::protocol::state::State;
 use crate::readiness::spec::ReadyOn;
 use crate::run::plan::{ExitDirOptions, Plan, Publish};
+use crate::run::termination_log::DEFAULT_PATH;
 use crate::signal::{Signal, SignalSet};
 use crate::supervisor::forwarding::Forwarding;
 use crate::supervisor::rules::{OnConfig, Restart, Rules};
@@ -55,6 +56,7 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
         },
         command: command(args)?,
         logger: logger.at(level(args)),
+        termination_log: termination_log_path(args)?,
     };
     check_dependencies(&plan)?;
     Ok(plan)
@@ -119,6 +121,12 @@ fn management(args: &ParsedArgs) -> Result<ManagedSpec, String> {
         )),
         (_, None) => Ok(management),
     }
+}
+
+/// Where the termination log is.
+pub(super) fn termination_log_path(args: &ParsedArgs) -> Result<PathBuf, String> {
+    let path = args.value(&TERMINATION_LOG, read_file)?;
+    Ok(path.unwrap_or_else(|| PathBuf::from(DEFAULT_PATH)))
 }
 
 fn exit_dir_options(args: &ParsedArgs) -> Result<Option<ExitDirOptions>, String> {

@@ -13,6 +13,7 @@ use crate::store::publish;
 use crate::supervisor::rules::Rules;
 use crate::sys::command_line::CommandLine;
 use crate::sys::process::SignalTarget;
+use std::path::PathBuf;
 
 /// What the options say.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) target: SignalTarget,
     pub(crate) command: CommandLine,
     pub(crate) logger: Logger,
+    /// Where Kubernetes reads why the container ended.
+    pub(crate) termination_log: PathBuf,
 }
 
 /// The exit directory, and what of this life is published there.

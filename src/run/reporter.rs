@@ -147,9 +147,10 @@ impl<'p> Reporter<'p> {
         end
     }
 
-    /// Writes into `/dev/termination-log`, for `kubectl describe pod`.
+    /// Writes to the termination log, for `kubectl describe pod`.
     pub(super) fn log_termination(&self, message: &str) {
-        termination_log::write(&self.plan.logger.prefixed(message));
+        let message = self.plan.logger.prefixed(message);
+        termination_log::write(&self.plan.termination_log, &message);
     }
 
     fn messages(&self) -> Messages<'_> {

@@ -1,20 +1,22 @@
-//! `/dev/termination-log`: Kubernetes reads there why a container ended.
+//! The termination log: Kubernetes reads there why a container ended.
 
 use crate::sys::write::write_all;
 use rustix::fs::{FileType, Mode, OFlags};
+use std::path::Path;
 
-const PATH: &str = "/dev/termination-log";
+/// Where the log is, unless the pod's `terminationMessagePath` says otherwise.
+pub(crate) const DEFAULT_PATH: &str = "/dev/termination-log";
 
-/// Writes the message there, if the file exists and is empty. It is a courtesy to people, so errors
+/// Writes the message to the file, if it exists and is empty. It is a courtesy to people, so errors
 /// are ignored.
-pub(crate) fn write(message: &str) {
+pub(crate) fn write(path: &Path, message: &str) {
     let flags = OFlags::WRONLY
         | OFlags::APPEND
         | OFlags::NOFOLLOW
         | OFlags::NONBLOCK
         | OFlags::NOCTTY
         | OFlags::CLOEXEC;
-    let Ok(file) = rustix::fs::open(PATH, flags, Mode::empty()) else {
+    let Ok(file) = rustix::fs::open(path, flags, Mode::empty()) else {
         return;
     };
     let Ok(stat) = rustix::fs::fstat(&file) else {

@@ -60,6 +60,7 @@ fn wrong_usage_is_one_sentence_and_125() {
         "run --name",
         "run --exit-only -- true",
         "run --ready-on signal -- true",
+        "run --termination-log / -- true",
         "frobnicate",
         "wait-",
         "Wait",

@@ -189,3 +189,41 @@ fn the_termination_log_says_why_exitdir_run_ended_unless_the_command_ended_by_it
         );
     }
 }
+
+#[test]
+fn the_termination_log_can_be_any_file_that_exists_and_is_empty() {
+    let sandbox = Sandbox::new();
+    sandbox.record_death("dep", "3");
+    let log = sandbox.path("message");
+    let path = log.to_str().expect("UTF-8");
+    let says = |words: &[&str], before: &str| {
+        std::fs::write(&log, before).expect("writable");
+        let ended = sandbox.run(words.iter().copied()).finish();
+        let text = std::fs::read_to_string(&log).expect("readable");
+        (ended.stderr, text)
+    };
+    for words in [
+        // While it runs, before it could begin, and when the usage is wrong.
+        [
+            "--termination-log",
+            path,
+            "--death-deps",
+            "dep",
+            "--",
+            "true",
+        ],
+        ["--termination-log", path, "-q", "--", "/nonexistent", "-"],
+        ["--termination-log", path, "--exit-only", "--", "true", "-"],
+    ] {
+        let (said, written) = says(&words, "");
+        assert_eq!(written, said, "{words:?}");
+        assert_eq!(written.lines().count(), 1, "{words:?}");
+        let (_, written) = says(&words, "before\n");
+        assert_eq!(written, "before\n", "{words:?}: only if it is empty");
+    }
+    std::fs::remove_file(&log).expect("ours");
+    sandbox
+        .run(["--termination-log", path, "--", "/nonexistent"])
+        .finish();
+    assert!(!log.exists(), "a file that is not there is not created");
+}
