@@ -1,12 +1,13 @@
 //! Scenarios of deaths that are not plain ends: a death that `exitdir-signal` records while the
 //! command is restarted in place, and a supervisor that is killed and records nothing.
 
-use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
+use crate::support::pod::handle::Pod;
 use crate::support::pod::main_and_proxy::{
     JOB_PROXY, any_manner, proxy_of, proxy_with, rounds_with_a_proxy,
 };
 use crate::support::pod::scripts::{SERVE, becomes_ready, for_the_first, pause, traps};
 use crate::support::pod::servers::ReadySource;
+use crate::support::pod::spec::{ContainerSpec, Policy};
 use crate::support::random_rounds::{Round, rounds};
 use crate::support::sandbox::Start;
 use crate::support::signals::{KILL, TERM, USR1};

@@ -1,7 +1,7 @@
 //! Scenarios of pods that run for ever: containers that follow each other are all ready again after
 //! an accident, and a pod that drains stops in the right order.
 
-use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
+use crate::support::pod::handle::Pod;
 use crate::support::pod::main_and_proxy::{
     JOB_PROXY, any_manner, job_main, proxy_of, rounds_with_a_proxy,
 };
@@ -9,6 +9,7 @@ use crate::support::pod::scripts::{
     ACCIDENTS, SERVE, STOP_MANNERS, StopManner, becomes_ready, pause,
 };
 use crate::support::pod::servers::{ReadySource, call};
+use crate::support::pod::spec::{ContainerSpec, Policy};
 use crate::support::random_rounds::{Round, rounds};
 use crate::support::sandbox::Start;
 use crate::support::signals::TERM;

@@ -1,7 +1,7 @@
 //! Scenarios of Jobs: main works, fails and is restarted, and its proxy ends and comes back with
 //! it.
 
-use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
+use crate::support::pod::handle::Pod;
 use crate::support::pod::main_and_proxy::{
     JOB_MAIN, JOB_PROXY, any_manner, is_done, job_main, proxy_of, proxy_with, rounds_with_a_proxy,
     work,
@@ -10,6 +10,7 @@ use crate::support::pod::scripts::{
     ACCIDENTS, Accident, STOP_MANNERS, StopManner, becomes_ready, for_the_first, pause, traps,
 };
 use crate::support::pod::servers::{ReadySource, tcp_server};
+use crate::support::pod::spec::{ContainerSpec, Policy};
 use crate::support::random_rounds::{Round, rounds};
 use crate::support::sandbox::Start;
 

@@ -1,11 +1,12 @@
 //! The scenario of a pod that starts in a directory with old tombstones: after a sweep it starts as
 //! in an empty one.
 
-use crate::support::pod::kubelet::{ContainerSpec, Pod, Policy};
+use crate::support::pod::handle::Pod;
 use crate::support::pod::main_and_proxy::{
     JOB_MAIN, JOB_PROXY, any_manner, is_done, job_main, proxy_of, rounds_with_a_proxy, work,
 };
 use crate::support::pod::scripts::SERVE;
+use crate::support::pod::spec::{ContainerSpec, Policy};
 use crate::support::random_rounds::Round;
 use crate::support::sandbox::{Sandbox, Start};
 use crate::support::signals::KILL;

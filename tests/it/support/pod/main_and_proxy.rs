@@ -4,9 +4,10 @@
 //! first that main does is to connect to it. In the others, and everywhere else, the command says
 //! itself that it is ready (`--ready-on signal`, `exitdir-signal --ready`).
 
-use crate::support::pod::kubelet::{ContainerSpec, Pod};
+use crate::support::pod::handle::Pod;
 use crate::support::pod::scripts::{STOP_MANNERS, StopManner, pause};
 use crate::support::pod::servers::ReadySource;
+use crate::support::pod::spec::ContainerSpec;
 use crate::support::random_rounds::{Round, rounds};
 use crate::support::requirements::perl_is_here;
 use std::net::{Ipv4Addr, SocketAddrV4};

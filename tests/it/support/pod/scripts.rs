@@ -1,7 +1,7 @@
 //! What the containers of a pod do, in the shell: how they stop, which accidents they have, and how
 //! they pass the time.
 
-use crate::support::pod::kubelet::Pod;
+use crate::support::pod::handle::Pod;
 use crate::support::signals::{KILL, USR1, USR2};
 use std::time::Duration;
 
