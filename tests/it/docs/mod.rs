@@ -4,6 +4,8 @@
 mod developers;
 mod examples;
 mod figures;
+mod manifest_play;
+mod manifests;
 mod pages;
 mod programs;
 mod tables;
@@ -32,6 +34,17 @@ fn pages() -> Vec<String> {
     }
     assert!(pages.len() > APPLETS.len(), "{pages:?}");
     pages
+}
+
+fn manifests() -> Vec<String> {
+    let kubernetes = entries(&repository().join("examples/kubernetes"));
+    assert!(!kubernetes.is_empty());
+    let mut manifests: Vec<String> = kubernetes
+        .iter()
+        .map(|name| format!("examples/kubernetes/{name}"))
+        .collect();
+    manifests.push("examples/compose.yaml".to_owned());
+    manifests
 }
 
 fn is_fence(line: &str) -> bool {

@@ -1,7 +1,9 @@
 //! Links, commands, variables and YAML in the pages are valid, and their lines wrap.
 
-use super::{APPLETS, between, derived_variable, fenced, help, help_lines, is_fence, pages, read};
-use crate::support::sandbox::{entries, repository};
+use super::{
+    APPLETS, between, derived_variable, fenced, help, help_lines, is_fence, manifests, pages, read,
+};
+use crate::support::sandbox::repository;
 use std::path::{Component, Path, PathBuf};
 use yaml_rust2::YamlLoader;
 
@@ -166,17 +168,6 @@ fn resolved(path: &Path) -> PathBuf {
 /// Other texts with the same form.
 fn others() -> [String; 3] {
     ["CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md"].map(str::to_owned)
-}
-
-fn manifests() -> Vec<String> {
-    let kubernetes = entries(&repository().join("examples/kubernetes"));
-    assert!(!kubernetes.is_empty());
-    let mut manifests: Vec<String> = kubernetes
-        .iter()
-        .map(|name| format!("examples/kubernetes/{name}"))
-        .collect();
-    manifests.push("examples/compose.yaml".to_owned());
-    manifests
 }
 
 /// The headings of a page as anchors: in small letters, with `-` for spaces.

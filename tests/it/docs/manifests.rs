@@ -1,0 +1,148 @@
+//! The manifests among the examples follow the rules that the guides give, and the pages name the
+//! image as the manifests do.
+
+use super::{manifests, pages, read};
+use yaml_rust2::{Yaml, YamlLoader};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A pod template of a manifest.
+pub(super) struct Pod {
+    pub(super) path: String,
+    pub(super) spec: Yaml,
+    /// The object that has the template.
+    object: Yaml,
+}
+
+/// The pod templates of all Kubernetes manifests.
+pub(super) fn pods() -> Vec<Pod> {
+    let mut pods = Vec::new();
+    for path in manifests() {
+        for object in load(&path) {
+            let spec = object["spec"]["template"]["spec"].clone();
+            if !spec.is_badvalue() {
+                let path = path.clone();
+                pods.push(Pod { path, spec, object });
+            }
+        }
+    }
+    assert!(pods.len() > 2, "manifests with pods");
+    pods
+}
+
+fn load(path: &str) -> Vec<Yaml> {
+    YamlLoader::load_from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+impl Pod {
+    /// The containers and the init containers.
+    pub(super) fn containers(&self) -> impl Iterator<Item = &Yaml> {
+        let of = |key: &str| self.spec[key].as_vec().expect("containers").iter();
+        of("initContainers").chain(of("containers"))
+    }
+}
+
+pub(super) fn words(list: &Yaml) -> Vec<String> {
+    let words = list.as_vec().map(Vec::as_slice).unwrap_or_default();
+    let word = |word: &Yaml| word.as_str().expect("a word").to_owned();
+    words.iter().map(word).collect()
+}
+
+/// The value of a variable of a container.
+pub(super) fn variable<'y>(container: &'y Yaml, name: &str) -> Option<&'y str> {
+    let variables = container["env"].as_vec()?.iter();
+    let mut found = variables.filter(|entry| entry["name"].as_str() == Some(name));
+    found.next()?["value"].as_str()
+}
+
+#[test]
+fn an_image_built_on_the_node_is_found_there() {
+    let image = format!("exitdir:{VERSION}");
+    for pod in pods() {
+        let mut ours = pod.containers().filter(|container| is_ours(container));
+        let container = ours.next().expect("an init container that installs");
+        assert_eq!(container["image"].as_str(), Some(&*image), "{}", pod.path);
+        // Without it, and without a tag, the node would pull the image always.
+        let policy = container["imagePullPolicy"].as_str();
+        assert_eq!(policy, Some("IfNotPresent"), "{}", pod.path);
+    }
+    let compose = load("examples/compose.yaml");
+    let services = &compose[0]["services"];
+    assert_eq!(services["exitdir"]["image"].as_str(), Some(&*image));
+}
+
+fn is_ours(container: &Yaml) -> bool {
+    let image = container["image"].as_str().expect("an image");
+    image.split(':').next() == Some("exitdir")
+}
+
+#[test]
+fn the_pages_and_the_dockerfile_name_the_image_with_the_version_of_this_package() {
+    let label = format!("image.version=\"{VERSION}\"");
+    assert!(read("Dockerfile.scratch").contains(&label), "{label}");
+    let others = ["Dockerfile.scratch".to_owned()];
+    for path in pages().into_iter().chain(manifests()).chain(others) {
+        let text = read(&path);
+        for before in [
+            "image: ",
+            "image import ",
+            "docker-image ",
+            "-t ",
+            "--from=",
+        ] {
+            for (at, _) in text.match_indices(&format!("{before}exitdir")) {
+                let rest = &text[at + before.len()..];
+                let image = rest.split([' ', '\n', '`', '"']).next();
+                let expected = format!("exitdir:{VERSION}");
+                assert_eq!(image, Some(&*expected), "{path}: {before}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_exit_directory_is_below_the_mount_of_its_volume() {
+    for pod in pods() {
+        for container in pod.containers() {
+            let name = container["name"].as_str().expect("a name");
+            let Some(dir) = variable(container, "EXIT_DIR") else {
+                continue;
+            };
+            let mounts = container["volumeMounts"].as_vec().expect("mounts");
+            let below = mounts.iter().find(|mount| {
+                let path = mount["mountPath"].as_str().expect("a path");
+                dir.strip_prefix(path)
+                    .is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
+            });
+            let mount = below.unwrap_or_else(|| panic!("{}: {name}: {dir}", pod.path));
+            assert_eq!(mount["readOnly"].as_bool(), None, "{}: {name}", pod.path);
+        }
+    }
+}
+
+#[test]
+fn the_exit_directory_of_the_compose_project_is_below_the_mount_of_its_volume() {
+    let compose = load("examples/compose.yaml");
+    let service = &compose[0]["services"]["exitdir"];
+    let dir = service["environment"]["EXIT_DIR"].as_str();
+    let dir = dir.expect("an exit directory");
+    let mut mounts = service["volumes"].as_vec().expect("volumes").iter();
+    let is_below = mounts.any(|mount| {
+        let mount = mount.as_str().and_then(|mount| mount.split_once(':'));
+        let (_, path) = mount.expect("VOLUME:PATH");
+        dir.starts_with(&format!("{path}/"))
+    });
+    assert!(is_below, "{dir}");
+}
+
+#[test]
+fn a_job_has_a_deadline() {
+    for pod in pods().iter().filter(|pod| is_job(pod)) {
+        let deadline = pod.object["spec"]["activeDeadlineSeconds"].as_i64();
+        assert!(deadline.is_some_and(|seconds| seconds > 0), "{}", pod.path);
+    }
+}
+
+fn is_job(pod: &Pod) -> bool {
+    pod.object["kind"].as_str() == Some("Job")
+}
