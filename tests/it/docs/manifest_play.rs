@@ -5,6 +5,8 @@ use super::manifests::{Pod, pods, words};
 use super::{absolute_binary, made};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, eventually};
+use crate::support::signals::TERM;
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -16,6 +18,8 @@ struct Play {
     sandbox: Sandbox,
     pod: Pod,
     port: u16,
+    /// Variables of containers that are set to another value.
+    changed: HashMap<&'static str, &'static str>,
 }
 
 impl Play {
@@ -37,6 +41,7 @@ impl Play {
             sandbox,
             pod: pod.expect("a manifest with a pod"),
             port: free.local_addr().expect("bound").port(),
+            changed: HashMap::new(),
         })
     }
 
@@ -93,6 +98,7 @@ impl Play {
         for variable in variables.unwrap_or_default() {
             let name = variable["name"].as_str().expect("a name");
             if let Some(value) = variable["value"].as_str() {
+                let value = self.changed.get(name).copied().unwrap_or(value);
                 command.env(name, self.real(container, value));
             }
         }
@@ -126,6 +132,13 @@ impl Play {
             (self.command(container, &line).finish().status == 0).then_some(())
         });
     }
+
+    fn await_condition(&self, condition: &str) {
+        let container = self.container("proxy");
+        let line = ["/opt/exitdir/exitdir-wait", condition].map(str::to_owned);
+        let ended = self.command(container, &line).finish();
+        assert_eq!(ended.status, 0, "{condition}: {}", ended.stderr);
+    }
 }
 
 #[test]
@@ -142,4 +155,26 @@ fn the_jobs_among_the_examples_complete() {
         let proxy = proxy.end();
         assert_eq!(proxy.status, 0, "{manifest}: {}", proxy.stderr);
     }
+}
+
+#[test]
+fn the_deployment_among_the_examples_drains() {
+    let Some(mut play) = Play::of("deployment.yaml") else {
+        return;
+    };
+    assert_eq!(play.init().status, 0);
+    let proxy = play.start("proxy");
+    // The delay of app alone: the one of proxy must last.
+    play.changed.insert("EXITDIR_STOP_DELAY", "100ms");
+    let app = play.start("app");
+    play.await_probe("proxy");
+    play.await_condition("app:ready");
+    // As the kubelet does: TERM to all containers at once.
+    proxy.send(TERM);
+    app.send(TERM);
+    let (app, proxy) = (app.end(), proxy.end());
+    assert_eq!(app.status, 0, "{}", app.stderr);
+    assert_eq!(proxy.status, 0, "{}", proxy.stderr);
+    let reason = "exitdir-run: app died with exit code 0: stopping sh with TERM\n";
+    assert!(proxy.stderr.ends_with(reason), "{}", proxy.stderr);
 }

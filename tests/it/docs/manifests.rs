@@ -146,3 +146,32 @@ fn a_job_has_a_deadline() {
 fn is_job(pod: &Pod) -> bool {
     pod.object["kind"].as_str() == Some("Job")
 }
+
+#[test]
+fn a_stop_delay_is_shorter_than_the_grace_period_of_the_platform() {
+    let mut delays = 0;
+    for pod in pods() {
+        let grace = pod.spec["terminationGracePeriodSeconds"].as_i64();
+        for container in pod.containers() {
+            if let Some(delay) = variable(container, "EXITDIR_STOP_DELAY") {
+                assert!(
+                    seconds(delay) < grace.unwrap_or(30),
+                    "{}: {delay}",
+                    pod.path
+                );
+                delays += 1;
+            }
+        }
+    }
+    let compose = load("examples/compose.yaml");
+    let proxy = &compose[0]["services"]["proxy"];
+    let delay = proxy["environment"]["EXITDIR_STOP_DELAY"].as_str();
+    let grace = proxy["stop_grace_period"].as_str();
+    assert!(seconds(delay.expect("a delay")) < seconds(grace.expect("a period")));
+    assert!(delays > 0, "a manifest that drains");
+}
+
+fn seconds(text: &str) -> i64 {
+    let seconds = text.strip_suffix('s').and_then(|text| text.parse().ok());
+    seconds.unwrap_or_else(|| panic!("{text} is not in seconds"))
+}
