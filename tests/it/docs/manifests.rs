@@ -136,6 +136,39 @@ fn the_exit_directory_of_the_compose_project_is_below_the_mount_of_its_volume() 
 }
 
 #[test]
+fn the_guides_show_the_variables_of_the_manifests() {
+    for (guide, manifest) in [("jobs", "job"), ("deployments", "deployment")] {
+        let path = format!("examples/kubernetes/{manifest}.yaml");
+        let pod = pods().into_iter().find(|pod| pod.path == path);
+        let pod = pod.expect("the manifest of the guide");
+        let rows = variables_of_guide(&format!("docs/guides/{guide}.md"));
+        assert!(rows.len() > 5, "{guide}: a table of variables");
+        for container in pod.spec["containers"].as_vec().expect("containers") {
+            let name = container["name"].as_str().expect("a name");
+            for [of, variable_name, value] in &rows {
+                if of == name || of.starts_with("both") {
+                    let found = variable(container, variable_name);
+                    assert_eq!(found, Some(&**value), "{guide}: {name}: {variable_name}");
+                }
+            }
+        }
+    }
+}
+
+/// The rows `| CONTAINER | `VARIABLE` | `VALUE`, why |` of a guide.
+fn variables_of_guide(path: &str) -> Vec<[String; 3]> {
+    let text = read(path);
+    let rows = text.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        let (container, variable) = (cells.next()?, cells.next()?.strip_prefix('`')?);
+        let value = cells.next()?.strip_prefix('`')?.split('`').next()?;
+        let cells = [container, variable.trim_end_matches('`'), value];
+        Some(cells.map(str::to_owned))
+    });
+    rows.collect()
+}
+
+#[test]
 fn a_job_has_a_deadline() {
     for pod in pods().iter().filter(|pod| is_job(pod)) {
         let deadline = pod.object["spec"]["activeDeadlineSeconds"].as_i64();
