@@ -5,13 +5,16 @@ use crate::store::exit_dir::ExitDir;
 use crate::sys::mkdir::mkdir_without_umask;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use std::path::Path;
 
 /// All users may create tombstones: the containers of a pod run as different users.
 const OPEN_TO_ALL: u32 = 0o777;
+const OPEN_TO_READERS: u32 = 0o755;
 
 impl ExitDir {
     /// Creates the directory if it is missing, with mode 0777 whatever the umask, because the
-    /// containers of a pod run as different users. Missing parents are created as `mkdir -p` does.
+    /// containers of a pod run as different users. Missing parents are created too: all users may
+    /// search them, and those that may write to the directory above may write to them.
     ///
     /// Does not change the umask of the process: the directory is created by a child process, which
     /// exits at once and is reaped before the function returns.
@@ -39,9 +42,7 @@ impl ExitDir {
     /// Only after mkdir(2) has failed for want of them: looking at each parent first would take the
     /// locks of all of them.
     fn make_parents(&self) -> Result<(), Errno> {
-        let parent = self.path().parent().unwrap_or(self.path());
-        std::fs::create_dir_all(parent)
-            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        self.path().parent().map_or(Ok(()), make_with_parents)
     }
 
     /// The directory has all its rights from the first moment. With a chmod(2) afterwards, a
@@ -72,5 +73,23 @@ impl ExitDir {
             Err(Errno::PERM) => Ok(()),
             result => result,
         }
+    }
+}
+
+/// Creates a parent of the exit directory, and its own parents. Another user may be creating the
+/// same ones, or may have been killed after the first. So whatever the umask, each user that could
+/// have created a parent can create the next directory in it.
+fn make_with_parents(dir: &Path) -> Result<(), Errno> {
+    // The parent of a relative path with one component is empty.
+    let parent = dir.parent().filter(|parent| *parent != Path::new(""));
+    let parent = parent.unwrap_or(Path::new("."));
+    let stat = match rustix::fs::stat(parent) {
+        Err(Errno::NOENT) => make_with_parents(parent).and_then(|()| rustix::fs::stat(parent))?,
+        result => result?,
+    };
+    let writers = Mode::from_raw_mode(stat.st_mode) & (Mode::WGRP | Mode::WOTH);
+    match mkdir_without_umask(dir, Mode::from_raw_mode(OPEN_TO_READERS) | writers) {
+        Err(Errno::EXIST) => Ok(()),
+        result => result,
     }
 }

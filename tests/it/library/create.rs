@@ -4,6 +4,7 @@ use crate::support::parallel::SetOnDrop;
 use crate::support::proc::status;
 use crate::support::requirements::strace_can_inject;
 use crate::support::sandbox::{Sandbox, Start, binary};
+use crate::support::users::set_mode;
 use exitdir::{Error, ExitDir};
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
@@ -60,7 +61,22 @@ fn threads_that_create_the_same_directory_all_succeed() {
         }
     });
     assert_eq!(mode(&path), 0o777);
-    assert_eq!(mode(&sandbox.path("parent")), 0o777 & !umask());
+}
+
+#[test]
+fn a_missing_parent_is_open_to_readers_and_to_those_that_may_write_above_it() {
+    let sandbox = Sandbox::new();
+    let script = "umask 077; exec \"$0\" signal main";
+    for (above, expected) in [(0o700, 0o755), (0o775, 0o775), (0o1777, 0o777)] {
+        set_mode(&sandbox.path(""), above);
+        let path = sandbox.path("a/b/graveyard");
+        let mut signal = sandbox.command("sh");
+        signal.args(["-c", script]).arg(binary());
+        signal.env("EXIT_DIR", &path).finish().assert_output(0, "");
+        let modes = ["a", "a/b", "a/b/graveyard"].map(|name| mode(&sandbox.path(name)));
+        assert_eq!(modes, [expected, expected, 0o777]);
+        std::fs::remove_dir_all(sandbox.path("a")).unwrap();
+    }
 }
 
 #[test]
