@@ -22,6 +22,16 @@ pub enum Error {
         /// The error of the system call.
         source: io::Error,
     },
+    /// A file could not be replaced or removed, because it belongs to another user and its
+    /// directory is sticky.
+    Sticky {
+        /// What was tried, as a verb: "replace", "remove".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The user id of its owner.
+        owner: u32,
+    },
     /// A living supervisor already has this name.
     NameTaken(Name),
     /// No living supervisor has this name, and the operation is only for one that is alive.
@@ -66,6 +76,16 @@ impl fmt::Display for Error {
                     describe(source)
                 )
             }
+            Error::Sticky {
+                action,
+                path,
+                owner,
+            } => write!(
+                f,
+                "cannot {action} {}: it belongs to uid {owner} and {}",
+                escaped(&path.to_string_lossy()),
+                sticky_remedy(path.parent().unwrap_or(path))
+            ),
             Error::NameTaken(name) => {
                 write!(f, "cannot use the name {name}: a running process holds it")
             }
@@ -86,9 +106,21 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Io { source, .. } => Some(source),
-            Error::NameTaken(_) | Error::NotAlive(_) | Error::DirectoryGone(_) => None,
+            Error::Sticky { .. }
+            | Error::NameTaken(_)
+            | Error::NotAlive(_)
+            | Error::DirectoryGone(_) => None,
         }
     }
+}
+
+/// What is wrong with a sticky exit directory, and what to do.
+pub(crate) fn sticky_remedy(dir: &Path) -> String {
+    format!(
+        "{} is sticky; set EXIT_DIR to a directory below it, as in EXIT_DIR={}",
+        escaped(&dir.to_string_lossy()),
+        escaped(&dir.join("tombstones").to_string_lossy())
+    )
 }
 
 /// The system's text for an error, without Rust's `(os error N)`.

@@ -73,11 +73,8 @@ impl<'p> EventLoop<'p> {
         let options = plan.exit_dir.as_ref();
         let record =
             OwnRecord::begin(options, &plan.birth_deps).map_err(|error| error.to_string())?;
-        if let (true, Some(dir)) = (record.is_unlocked(), record.dir()) {
-            plan.logger.info(format!(
-                "cannot lock files in {}: followers will not notice if exitdir-run is killed",
-                dir.path().display()
-            ));
+        for notice in record.notices() {
+            plan.logger.info(notice);
         }
         let peers = options.and_then(|options| {
             let own = options.name.as_ref();

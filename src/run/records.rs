@@ -69,9 +69,20 @@ impl<'p> OwnRecord<'p> {
         self.tombstone.is_some()
     }
 
-    /// Whether there is a tombstone without a lock, so that others do not notice a crash.
-    pub(super) fn is_unlocked(&self) -> bool {
-        self.tombstone.as_ref().is_some_and(|own| !own.locked)
+    /// What people should know about the exit directory before anything goes wrong in it.
+    pub(super) fn notices(&self) -> Vec<String> {
+        let Some(options) = self.options.filter(|options| options.name.is_some()) else {
+            return Vec::new();
+        };
+        let is_unlocked = self.tombstone.as_ref().is_some_and(|own| !own.locked);
+        let unlocked = is_unlocked.then(|| {
+            format!(
+                "cannot lock files in {}: followers will not notice if exitdir-run is killed",
+                options.dir.path().display()
+            )
+        });
+        let notices = [unlocked, options.dir.sticky_notice()];
+        notices.into_iter().flatten().collect()
     }
 
     pub(super) fn dir(&self) -> Option<&'p ExitDir> {

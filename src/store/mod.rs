@@ -12,5 +12,6 @@ pub(crate) mod own_tombstone;
 pub(crate) mod publish;
 pub(crate) mod snapshot;
 mod staging;
+mod sticky;
 pub(crate) mod sweep;
 pub(crate) mod tombstones;

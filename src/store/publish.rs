@@ -58,7 +58,7 @@ impl<'d> PendingTombstone<'d> {
     ///
     /// # Errors
     /// [`Error::NameTaken`] if another process publishes under the name for longer than
-    /// [`LOCK_TIMEOUT`]; [`Error::Io`] if the staging file cannot be created.
+    /// [`LOCK_TIMEOUT`]; [`Error::Io`] or [`Error::Sticky`] if the staging file cannot be created.
     pub(crate) fn acquire(dir: &'d ExitDir, name: &'d Name) -> Result<PendingTombstone<'d>, Error> {
         PendingTombstone::acquire_within(dir, name, LOCK_TIMEOUT)
     }
@@ -159,14 +159,13 @@ impl<'d> PendingTombstone<'d> {
     /// open.
     ///
     /// # Errors
-    /// [`Error::Io`] if the rename fails, for example in a sticky directory where the old tombstone
-    /// belongs to another user; [`Error::NameTaken`] if another process has removed or replaced the
-    /// file meanwhile.
+    /// [`Error::Io`] or [`Error::Sticky`] if the rename fails; [`Error::NameTaken`] if another
+    /// process has removed or replaced the file meanwhile.
     pub(crate) fn publish(mut self) -> Result<(OwnedFd, FileId), Error> {
         let name = self.name.as_str();
         if let Err(errno) = self.entry.rename(name) {
             ExitDir::unguard(self.id);
-            return Err(Error::io("create", &self.dir.entry(name), errno));
+            return Err(self.rename_error(errno));
         }
         let is_replaced = match self.dir.id_of(name) {
             Ok(current) => current != Some(self.id),
@@ -179,6 +178,16 @@ impl<'d> PendingTombstone<'d> {
         }
         Ok((self.file, self.id))
     }
+
+    /// Why the rename failed. In a sticky directory the old tombstone can belong to another user,
+    /// and so can a staging file that was adopted.
+    fn rename_error(&self, errno: Errno) -> Error {
+        let name = self.name.as_str();
+        let entries = [self.entry.name(), name];
+        let is_sticky = |entry| self.dir.sticky_error("replace", entry, errno);
+        let sticky = entries.into_iter().find_map(is_sticky);
+        sticky.unwrap_or_else(|| Error::io("create", &self.dir.entry(name), errno))
+    }
 }
 
 fn acquire_staging_file(
@@ -187,7 +196,10 @@ fn acquire_staging_file(
     entry: &str,
     timeout: Duration,
 ) -> Result<StagingFile, Error> {
-    let failed = |errno| Error::io("create", &dir.entry(entry), errno);
+    let failed = |errno| {
+        let sticky = dir.sticky_error("replace", entry, errno);
+        sticky.unwrap_or_else(|| Error::io("create", &dir.entry(entry), errno))
+    };
     let began = Instant::now();
     loop {
         let waited = began.elapsed();

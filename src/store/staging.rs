@@ -45,6 +45,10 @@ impl<'d> StagingEntry<'d> {
         }
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Renames the file to its final name. From then on another process may use the staging name.
     pub(super) fn rename(&mut self, to: &str) -> Result<(), Errno> {
         rustix::fs::rename(self.dir.entry(&self.name), self.dir.entry(to))?;

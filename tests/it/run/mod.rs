@@ -12,4 +12,5 @@ mod orphans;
 mod stop_delay;
 mod stops;
 mod tombstones;
+mod users;
 mod wait_descendants;

@@ -24,3 +24,4 @@ pub mod signals;
 pub mod syscalls;
 pub mod tombstones;
 pub mod users;
+pub mod volumes;

@@ -41,6 +41,59 @@ pub fn as_user(command: &mut Command, user: u32) -> &mut Command {
     command
 }
 
+/// A user of a container, as options of setpriv.
+pub struct User {
+    pub name: &'static str,
+    options: &'static [&'static str],
+}
+
+/// The users of the containers of one pod. A root without capabilities has no more rights than any
+/// other user.
+pub const POD_USERS: [User; 5] = [
+    User {
+        name: "65532",
+        options: &["--reuid=65532", "--regid=65532", "--clear-groups"],
+    },
+    User {
+        name: "root",
+        options: &["--clear-groups"],
+    },
+    User {
+        name: "root without capabilities",
+        options: &["--clear-groups", "--bounding-set=-all", "--inh-caps=-all"],
+    },
+    User {
+        name: "1001",
+        options: &["--reuid=1001", "--regid=1001", "--clear-groups"],
+    },
+    User {
+        name: "1002",
+        options: &["--reuid=1002", "--regid=1002", "--clear-groups"],
+    },
+];
+
+pub fn pod_users_are_permitted() -> bool {
+    POD_USERS.iter().all(|user| {
+        let mut trial = Command::new("setpriv");
+        let what = format!("running as {}", user.name);
+        is_permitted(&what, trial.args(user.options).arg("true"))
+    })
+}
+
+impl User {
+    /// A program that runs as this user. The umask takes all rights of other users away from what
+    /// it creates.
+    pub fn command(&self, sandbox: &Sandbox, program: impl AsRef<OsStr>) -> Command {
+        let mut command = sandbox.command("setpriv");
+        let script = "umask 077; exec \"$0\" \"$@\"";
+        command
+            .args(self.options)
+            .args(["--", "sh", "-c", script])
+            .arg(program);
+        command
+    }
+}
+
 /// A copy of the binary that every user can execute.
 pub fn installed(sandbox: &Sandbox) -> PathBuf {
     let bin = sandbox.path("bin");

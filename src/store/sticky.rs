@@ -1,0 +1,67 @@
+//! Sticky directories (`/tmp`, or a volume in memory). There only the owner of a file, or of the
+//! directory, can replace or remove the file (unlink(2)), so containers of different users cannot
+//! share one. Directories that [`ExitDir::create`] makes are not sticky.
+
+use crate::error::{Error, escaped, sticky_remedy};
+use crate::store::exit_dir::ExitDir;
+use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::io::Errno;
+
+impl ExitDir {
+    /// The error for an entry that could not be replaced or removed, if it belongs to another user
+    /// and the directory is sticky. `errno` is what the system call has answered.
+    pub(super) fn sticky_error(
+        &self,
+        action: &'static str,
+        entry: &str,
+        errno: Errno,
+    ) -> Option<Error> {
+        if !matches!(errno, Errno::PERM | Errno::ACCESS) || !self.protects_files() {
+            return None;
+        }
+        let owner = self.foreign_owner(entry)?;
+        let path = self.entry(entry);
+        Some(Error::Sticky {
+            action,
+            path,
+            owner,
+        })
+    }
+
+    /// A notice for people, if the directory is sticky and has a tombstone of another user. Nothing
+    /// has failed yet.
+    pub(crate) fn sticky_notice(&self) -> Option<String> {
+        if !self.protects_files() {
+            return None;
+        }
+        let names = self.names().ok()?;
+        let mut foreign = names.iter().filter_map(|name| {
+            let owner = self.foreign_owner(name.as_str())?;
+            Some((self.entry(name.as_str()), owner))
+        });
+        let (path, owner) = foreign.next()?;
+        Some(format!(
+            "{} belongs to uid {owner}, so uid {} cannot replace it: {}",
+            escaped(&path.to_string_lossy()),
+            own_user(),
+            sticky_remedy(self.path())
+        ))
+    }
+
+    /// Whether the directory is sticky and of another user.
+    fn protects_files(&self) -> bool {
+        rustix::fs::stat(self.path()).is_ok_and(|stat| {
+            Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX) && stat.st_uid != own_user()
+        })
+    }
+
+    /// The owner of an entry, if that is another user.
+    fn foreign_owner(&self, entry: &str) -> Option<u32> {
+        let stat = rustix::fs::statat(CWD, self.entry(entry), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        (stat.st_uid != own_user()).then_some(stat.st_uid)
+    }
+}
+
+fn own_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
