@@ -2,6 +2,7 @@
 //! is for each applet.
 
 use super::spec::{CommandSpec, Opt, Positionals};
+use super::variables::{Variables, is_of_service, is_one_edit};
 use std::ffi::{OsStr, OsString};
 
 /// What was typed.
@@ -14,6 +15,8 @@ pub(super) struct ParsedArgs {
     pub(super) command: Option<Vec<OsString>>,
     /// The first mistake. Everything else that was typed is there all the same.
     pub(super) error: Option<String>,
+    /// What a user should know about variables that have no effect.
+    pub(super) notices: Vec<String>,
 }
 
 /// An option with its value, as it was typed or set.
@@ -121,28 +124,49 @@ impl ParsedArgs {
         }
     }
 
-    /// Adds the options that were not typed and whose variable is set. An empty variable counts as
-    /// unset.
-    pub(super) fn add_variables(
-        &mut self,
-        spec: &CommandSpec,
-        variable: impl Fn(&str) -> Option<OsString>,
-    ) {
+    /// Adds the options that were not typed and whose variable is set.
+    pub(super) fn add_variables(&mut self, spec: &CommandSpec, variables: &Variables<'_>) {
         for opt in spec.options {
-            let Some(name) = opt.variable_name().filter(|_| !self.has(opt)) else {
-                continue;
-            };
-            let Some(value) = variable(&name).filter(|value| !value.is_empty()) else {
+            let variable = variables.find(|name| opt.is_variable(name));
+            let Some((name, value)) = variable.filter(|_| !self.has(opt)) else {
                 continue;
             };
             match (opt.value, value.to_str()) {
-                (Some(_), _) => self.add(opt, Some(value), &name),
-                (None, Some("1" | "true")) => self.add(opt, None, &name),
+                (Some(_), _) => self.add(opt, Some(value.to_owned()), name),
+                (None, Some("1" | "true")) => self.add(opt, None, name),
                 (None, Some("0" | "false")) => {}
                 (None, _) => {
                     let value = value.to_string_lossy();
                     self.set_error(format!("{name} is {value:?}: expected 1, true, 0 or false"));
                 }
+            }
+        }
+    }
+
+    /// Finds typing errors: variables whose names begin with `prefix` and that nothing reads.
+    /// `others` are the known ones that no option of the table has.
+    pub(super) fn check_variables(
+        &mut self,
+        variables: &Variables<'_>,
+        prefix: &str,
+        options: &[&Opt],
+        others: &[&str],
+    ) {
+        for name in variables.names().filter(|name| name.starts_with(prefix)) {
+            let is_known =
+                options.iter().any(|opt| opt.is_variable(name)) || others.contains(&name);
+            if is_known || is_of_service(name) {
+                continue;
+            }
+            let mut meant = options.iter().filter_map(|opt| opt.variable_meant_by(name));
+            let other = || others.iter().find(|other| is_one_edit(name, other));
+            match meant.next().or_else(|| Some((*other()?).to_owned())) {
+                Some(meant) => {
+                    self.set_error(format!("unknown variable {name}: did you mean {meant}?"));
+                }
+                None => self
+                    .notices
+                    .push(format!("unknown variable {name}: it has no effect")),
             }
         }
     }

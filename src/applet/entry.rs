@@ -3,6 +3,7 @@
 
 use super::args::{ParsedArgs, parse};
 use super::spec::{CommandSpec, HELP, VERSION};
+use super::variables::Variables;
 use crate::error::describe;
 use crate::exit;
 use crate::log::Logger;
@@ -19,7 +20,7 @@ pub(super) fn parse_args<P>(
     arguments: Vec<OsString>,
     plan: impl Fn(&ParsedArgs) -> Result<P, String>,
 ) -> Result<P, u8> {
-    let args = read_args(spec, arguments)?;
+    let args = read_args(spec, arguments, &Variables::read())?;
     let valid = args.error.clone().map_or(Ok(()), Err);
     valid.and_then(|()| plan(&args)).map_err(|sentence| {
         Logger::new(spec.name).error(spec.usage_error(&sentence));
@@ -27,18 +28,22 @@ pub(super) fn parse_args<P>(
     })
 }
 
-/// Reads the command line and the environment. Mistakes in them are for the caller to report.
+/// Reads the command line and the variables. Mistakes in them are for the caller to report.
 ///
 /// # Errors
 /// The exit status, if `--help` or `--version` was typed: they win over everything else.
-pub(super) fn read_args(spec: &CommandSpec, arguments: Vec<OsString>) -> Result<ParsedArgs, u8> {
+pub(super) fn read_args(
+    spec: &CommandSpec,
+    arguments: Vec<OsString>,
+    variables: &Variables<'_>,
+) -> Result<ParsedArgs, u8> {
     let mut args = parse(spec, arguments);
     let text = if args.has(&HELP) {
         spec.help()
     } else if args.has(&VERSION) {
         spec.version()
     } else {
-        args.add_variables(spec, |name| std::env::var_os(name));
+        args.add_variables(spec, variables);
         return Ok(args);
     };
     Err(print(spec.name, &text))

@@ -6,6 +6,7 @@ use super::entry::print;
 use super::run::Bootstrap;
 use super::run_options::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERIOD, NAME};
 use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION};
+use super::variables::{KUBEXIT_PREFIX, PREFIX, SUPERVISED, Variables};
 use crate::log::Logger;
 use std::ffi::{OsStr, OsString};
 
@@ -18,7 +19,9 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     positionals: Positionals::Command,
     notes: "Variables: KUBEXIT_NAME (required), KUBEXIT_GRAVEYARD (default /graveyard),\n\
             KUBEXIT_DEATH_DEPS, KUBEXIT_GRACE_PERIOD (default 30s), KUBEXIT_BIRTH_DEPS,\n\
-            KUBEXIT_BIRTH_TIMEOUT (default 30s). KUBEXIT_POD_NAME and KUBEXIT_NAMESPACE are ignored.\n\
+            KUBEXIT_BIRTH_TIMEOUT (default 30s).\n\
+            KUBEXIT_POD_NAME, KUBEXIT_NAMESPACE, KUBEXIT_LOG_LEVEL, KUBEXIT_VERBOSE_LEVEL and\n\
+            KUBEXIT_INSTANT_LOGGING are ignored.\n\
             Every EXITDIR_ variable of exitdir-run works too. Set EXITDIR_READY_ON in each container\n\
             that others wait for.\n\n\
             Exit status: 2 if KUBEXIT_NAME is not set; else as exitdir-run's.",
@@ -27,7 +30,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
 /// kubexit's own exit status for a missing `KUBEXIT_NAME`.
 const NO_NAME: u8 = 2;
 
-/// kubexit's variables and the options that they set. Those of the pod are not needed.
+/// kubexit's variables and the options that they set.
 const VARIABLES: [(&str, &Opt); 6] = [
     ("KUBEXIT_NAME", &NAME),
     ("KUBEXIT_GRAVEYARD", &DIR),
@@ -35,6 +38,15 @@ const VARIABLES: [(&str, &Opt); 6] = [
     ("KUBEXIT_GRACE_PERIOD", &GRACE_PERIOD),
     ("KUBEXIT_BIRTH_DEPS", &BIRTH_DEPS),
     ("KUBEXIT_BIRTH_TIMEOUT", &BIRTH_TIMEOUT),
+];
+
+/// The variables that kubexit and its forks read beside those, and that are not needed.
+const WITHOUT_EFFECT: [&str; 5] = [
+    "KUBEXIT_POD_NAME",
+    "KUBEXIT_NAMESPACE",
+    "KUBEXIT_LOG_LEVEL",
+    "KUBEXIT_VERBOSE_LEVEL",
+    "KUBEXIT_INSTANT_LOGGING",
 ];
 
 /// Where kubexit's defaults differ from exitdir-run's.
@@ -49,7 +61,8 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         return print(SPEC.name, &text);
     }
     let args = args(arguments);
-    if !args.has(&NAME) {
+    // A typing error in a variable is the better answer: the name may be in it.
+    if !args.has(&NAME) && args.error.is_none() {
         let sentence = SPEC.usage_error("KUBEXIT_NAME is not set");
         Logger::new(SPEC.name).error(sentence);
         return NO_NAME;
@@ -72,25 +85,35 @@ fn help_or_version(arguments: &[OsString]) -> Option<String> {
 
 /// The options of exitdir-run that the environment sets: kubexit's variables win.
 fn args(command: Vec<OsString>) -> ParsedArgs {
-    let variable = |name: &str| std::env::var_os(name);
+    let variables = Variables::read();
     let mut args = ParsedArgs::command(command);
     for (name, opt) in VARIABLES {
-        let value = variable(name).map(|value| without_extras(opt, value, &args));
+        let variable = variables.find(|other| other == name);
+        let value = variable.map(|(_, value)| without_extras(opt, value, &args));
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             args.set_default(opt, value, name);
         }
     }
-    args.add_variables(&run_options::SPEC, variable);
+    args.add_variables(&run_options::SPEC, &variables);
     for (opt, value) in DEFAULTS {
         args.set_default(opt, value.into(), opt.long);
     }
+    check_variables(&mut args, &variables);
     args
+}
+
+fn check_variables(args: &mut ParsedArgs, variables: &Variables<'_>) {
+    let options = run_options::SPEC.options;
+    args.check_variables(variables, PREFIX, options, &[SUPERVISED]);
+    let own = VARIABLES.map(|(name, _)| name);
+    let known: Vec<&str> = own.into_iter().chain(WITHOUT_EFFECT).collect();
+    args.check_variables(variables, KUBEXIT_PREFIX, &[], &known);
 }
 
 /// A list of dependencies without what kubexit ignores in it: empty items, and the container's own
 /// name among its death dependencies, as when all containers of a pod share one list. Spaces around
 /// a name are dropped too: kubexit would take them for a part of the name.
-fn without_extras(opt: &Opt, value: OsString, args: &ParsedArgs) -> OsString {
+fn without_extras(opt: &Opt, value: &OsStr, args: &ParsedArgs) -> OsString {
     let own = args.os_value(&NAME).and_then(OsStr::to_str);
     match value.to_str() {
         Some(list) if [BIRTH_DEPS.long, DEATH_DEPS.long].contains(&opt.long) => {
@@ -99,6 +122,6 @@ fn without_extras(opt: &Opt, value: OsString, args: &ParsedArgs) -> OsString {
             let kept: Vec<&str> = others.filter(|name| !name.is_empty()).collect();
             kept.join(",").into()
         }
-        _ => value,
+        _ => value.to_owned(),
     }
 }

@@ -13,6 +13,7 @@ mod signal;
 mod spec;
 mod status;
 mod values;
+mod variables;
 mod wait;
 
 use crate::exit;

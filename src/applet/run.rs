@@ -6,6 +6,7 @@ use super::run_options::{NAME, PARENT_DEATH_SIGNAL, SPEC, SUBREAPER, WAIT_DESCEN
 use super::run_plan::{plan, read_signal, termination_log_path};
 use super::spec::CommandSpec;
 use super::values::{exit_dir, read_name};
+use super::variables::{PREFIX, SUPERVISED, Variables};
 use crate::error::describe;
 use crate::exit;
 use crate::log::Logger;
@@ -23,8 +24,12 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         Ok(bootstrap) => bootstrap,
         Err(status) => return status,
     };
-    match read_args(&SPEC, arguments) {
-        Ok(args) => bootstrap.supervise(&args),
+    let variables = Variables::read();
+    match read_args(&SPEC, arguments, &variables) {
+        Ok(mut args) => {
+            args.check_variables(&variables, PREFIX, SPEC.options, &[SUPERVISED]);
+            bootstrap.supervise(&args)
+        }
         Err(status) => status,
     }
 }
@@ -64,6 +69,9 @@ impl Bootstrap {
             Ok(planned) => planned,
             Err(sentence) => return refuse(args, logger, &sentence),
         };
+        for notice in &args.notices {
+            plan.logger.info(notice);
+        }
         let applied = options.apply(self.parent);
         let managed = match applied.and_then(|()| prepare_managed(&plan)) {
             Ok(managed) => managed,

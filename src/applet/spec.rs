@@ -1,6 +1,8 @@
 //! What an applet accepts. Each applet has one table of options; parsing, the environment variables
 //! and the text of `--help` all follow from it.
 
+use super::variables::{PREFIX, is_one_edit};
+
 /// One option of an applet.
 #[derive(Debug)]
 pub(super) struct Opt {
@@ -83,11 +85,33 @@ impl Opt {
         match self.variable {
             Variable::None => None,
             Variable::Named(name) => Some(name.to_owned()),
-            Variable::Derived => Some(format!(
-                "EXITDIR_{}",
-                self.long.to_ascii_uppercase().replace('-', "_")
-            )),
+            Variable::Derived => Some(self.derived_name()),
         }
+    }
+
+    /// `EXITDIR_` and the long name in capitals.
+    fn derived_name(&self) -> String {
+        let rest = self.long.bytes().map(in_variable).map(char::from);
+        PREFIX.chars().chain(rest).collect()
+    }
+
+    /// Whether this is the name of its variable.
+    pub(super) fn is_variable(&self, name: &str) -> bool {
+        match self.variable {
+            Variable::None => false,
+            Variable::Named(own) => own == name,
+            Variable::Derived => name
+                .strip_prefix(PREFIX)
+                .is_some_and(|rest| rest.bytes().eq(self.long.bytes().map(in_variable))),
+        }
+    }
+
+    /// The name of its variable, if a typing error made `name` of it. For `EXIT_DIR`, people write
+    /// the name that it would have if it were derived.
+    pub(super) fn variable_meant_by(&self, name: &str) -> Option<String> {
+        let own = self.variable_name()?;
+        let is_meant = is_one_edit(name, &own) || self.derived_name() == name;
+        is_meant.then_some(own)
     }
 
     fn help_line(&self) -> String {
@@ -112,6 +136,14 @@ impl Opt {
             variable: Variable::Derived,
             ..self
         }
+    }
+}
+
+/// A byte of a long name in the name of the variable.
+fn in_variable(byte: u8) -> u8 {
+    match byte {
+        b'-' => b'_',
+        byte => byte.to_ascii_uppercase(),
     }
 }
 

@@ -15,6 +15,26 @@ pub(super) fn own() -> *const *const c_char {
     unsafe { environ }
 }
 
+/// The entries of the environment of this process: `NAME=VALUE`.
+pub(crate) fn entries() -> impl Iterator<Item = &'static CStr> {
+    let mut next = own();
+    std::iter::from_fn(move || {
+        if next.is_null() {
+            return None;
+        }
+        // SAFETY: the array ends with a null pointer, and `next` never gets behind it.
+        let entry = unsafe { *next };
+        if entry.is_null() {
+            return None;
+        }
+        // SAFETY: `next` is not at the null pointer that ends the array, so one more is inside.
+        next = unsafe { next.add(1) };
+        // SAFETY: each entry ends with NUL, and lives as long as the process because nothing
+        // changes the environment.
+        Some(unsafe { CStr::from_ptr(entry) })
+    })
+}
+
 /// The environment of this process with one variable added or replaced; the other entries are the
 /// same, byte for byte.
 pub(super) struct Environment {
@@ -27,27 +47,12 @@ impl Environment {
     /// `None` if the value has a NUL byte in it.
     pub(super) fn with((name, value): (&str, &str)) -> Option<Environment> {
         let variable = CString::new(format!("{name}={value}")).ok()?;
-        let mut pointers = Vec::new();
-        let mut next = own();
-        while !next.is_null() {
-            // SAFETY: the array ends with a null pointer, at which the loop ends, so `next` is
-            // inside.
-            let entry = unsafe { *next };
-            if entry.is_null() {
-                break;
-            }
-            // SAFETY: each entry ends with NUL, and lives as long as the process because nothing
-            // changes the environment.
-            let text = unsafe { CStr::from_ptr(entry) }.to_bytes();
-            let is_replaced = text
-                .strip_prefix(name.as_bytes())
-                .is_some_and(|rest| rest.starts_with(b"="));
-            if !is_replaced {
-                pointers.push(entry);
-            }
-            // SAFETY: `next` is not at the null pointer that ends the array, so one more is inside.
-            next = unsafe { next.add(1) };
-        }
+        let is_kept = |entry: &&CStr| {
+            let rest = entry.to_bytes().strip_prefix(name.as_bytes());
+            rest.is_none_or(|rest| !rest.starts_with(b"="))
+        };
+        let kept = entries().filter(is_kept).map(CStr::as_ptr);
+        let mut pointers: Vec<*const c_char> = kept.collect();
         pointers.push(variable.as_ptr());
         pointers.push(std::ptr::null());
         Some(Environment {

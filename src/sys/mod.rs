@@ -8,7 +8,7 @@ pub(crate) mod command_line;
 #[cfg(feature = "cli")]
 pub(crate) mod datagram;
 #[cfg(feature = "cli")]
-mod environment;
+pub(crate) mod environment;
 pub(crate) mod mkdir;
 pub(crate) mod poll;
 #[cfg(feature = "cli")]

@@ -25,11 +25,8 @@ fn parsed(positionals: Positionals, line: &str) -> ParsedArgs {
 /// The same with variables, which are given as `NAME=value`.
 fn with_variables(line: &str, variables: &[&str]) -> ParsedArgs {
     let mut args = parsed(Positionals::Command, line);
-    args.add_variables(&spec(Positionals::Command), |name| {
-        let mut pairs = variables.iter().filter_map(|pair| pair.split_once('='));
-        let value = pairs.find(|(other, _)| *other == name);
-        value.map(|(_, value)| OsString::from(value))
-    });
+    let variables = Variables::of(variables.iter().map(|entry| entry.as_bytes()));
+    args.add_variables(&spec(Positionals::Command), &variables);
     args
 }
 

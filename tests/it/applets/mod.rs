@@ -8,3 +8,4 @@ mod bad_usage;
 mod dispatch;
 mod install;
 mod status;
+mod variables;

@@ -86,7 +86,7 @@ impl Sandbox {
         self.path("graveyard")
     }
 
-    /// `exitdir APPLET`, with `EXIT_DIR` set and every variable `EXITDIR_*` unset.
+    /// `exitdir APPLET`, with `EXIT_DIR` set and every variable `EXITDIR_*` and `KUBEXIT_*` unset.
     pub fn applet(&self, applet: &str) -> Command {
         let mut command = self.command(binary());
         command.arg(applet);
@@ -95,10 +95,12 @@ impl Sandbox {
 
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EXITDIR_"))
-        {
-            command.env_remove(name);
+        // Those of the tests too: `EXITDIR_TEST_BINARY` and the like.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("EXITDIR_") || text.starts_with("KUBEXIT_") {
+                command.env_remove(&name);
+            }
         }
         command
             .env("EXIT_DIR", self.dir())
