@@ -51,6 +51,18 @@ pub struct Tombstone {
 }
 
 impl Tombstone {
+    /// What is known of a file that cannot be read: as much as of an empty one.
+    pub(crate) fn unreadable() -> Tombstone {
+        Tombstone {
+            reason: Some(Reason::Unreadable),
+            ..Tombstone::default()
+        }
+    }
+
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.reason == Some(Reason::Unreadable)
+    }
+
     /// The time that identifies the life: `Waiting`, or `Born` if another program wrote the file.
     pub fn life(&self) -> Option<&Timestamp> {
         self.waiting.as_ref().or(self.born.as_ref())
@@ -199,6 +211,8 @@ pub enum Reason {
     /// `exitdir-signal` or [`ExitDir::signal`](crate::ExitDir::signal) wrote the record. The word
     /// in the file is `said`.
     Announced,
+    /// The file cannot be read, so it is not known what it says. No file has this word.
+    Unreadable,
 }
 
 impl Reason {
@@ -226,6 +240,7 @@ impl Reason {
             Reason::ExecFailed => "exec-failed",
             Reason::Interrupted => "interrupted",
             Reason::Announced => "said",
+            Reason::Unreadable => "unreadable",
         }
     }
 

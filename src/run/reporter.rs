@@ -99,6 +99,7 @@ impl<'p> Reporter<'p> {
         for fault in scan.faults {
             self.report_watch_fault(fault);
         }
+        scan.notices.iter().for_each(|notice| self.info(notice));
         for error in scan.errors.into_iter().chain(scan.other_errors) {
             self.warn_once(error.to_string());
         }

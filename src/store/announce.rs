@@ -20,6 +20,7 @@ use crate::store::snapshot::{TombstoneFile, WriteStability};
 use crate::sys::clock::timestamp_now;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -257,6 +258,7 @@ impl Announcer<'_> {
             Announcement::Died(code) => {
                 life.death().is_some_and(|death| death.code() == Some(code))
                     && !life.has_state(State::Lost)
+                    && !life.tombstone.is_unreadable()
             }
             Announcement::Ready => life.is_alive() && life.tombstone.ready.is_some(),
         }
@@ -310,8 +312,19 @@ impl Announcer<'_> {
         match rustix::fs::open(self.dir.entry(self.name.as_str()), flags, Mode::empty()) {
             Ok(file) => Ok(Some(file)),
             Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(self.failed(errno)),
+            Err(errno) => Err(self.refused(errno)),
         }
+    }
+
+    /// The error for a file that its mode does not open to this user.
+    fn refused(&self, errno: Errno) -> Error {
+        let owner = self.dir.owner_and_mode(self.name.as_str());
+        let Some(owner) = owner.filter(|_| errno == Errno::ACCESS) else {
+            return self.failed(errno);
+        };
+        let why = format!("{owner}; chmod 0666 opens it to all users");
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, why);
+        Error::io("write", &self.dir.entry(self.name.as_str()), error)
     }
 
     fn current_id(&self) -> Result<Option<FileId>, Error> {

@@ -1,12 +1,16 @@
 //! Reading a tombstone: opening it, its text, its lock, and whether its writer has finished.
+//!
+//! A file that other users may not read is no supervisor's tombstone, because those are open to all
+//! users. It is read as if it were empty.
 
-use crate::error::Error;
+use crate::error::{Error, escaped};
 use crate::protocol::life::{Life, LockState, ReaderContext, WriteState};
 use crate::protocol::name::Name;
 use crate::protocol::tombstone::{RESERVED, Tombstone};
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::{FileId, device_numbers};
 use crate::store::locality::Locality;
+use crate::store::staging::OPEN_TO_ALL;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockOffsetType, FlockType};
@@ -22,6 +26,8 @@ pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(1);
 pub(crate) struct TombstoneFile {
     file: OwnedFd,
     pub(crate) id: FileId,
+    /// Whether the descriptor gives more than the status of the file.
+    is_readable: bool,
 }
 
 /// What one read of a file found.
@@ -55,7 +61,15 @@ impl ExitDir {
         // NONBLOCK: opening a FIFO must not block. NOFOLLOW: a symbolic link is never a tombstone.
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match rustix::fs::open(self.entry(entry), flags, Mode::empty()) {
+        let mut opened = rustix::fs::open(self.entry(entry), flags, Mode::empty());
+        let refusal = opened.as_ref().err().copied();
+        let refusal = refusal.filter(|errno| matches!(*errno, Errno::ACCESS | Errno::PERM));
+        if refusal.is_some() {
+            // O_PATH needs no permission for the file, only for the directory.
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            opened = rustix::fs::open(self.entry(entry), flags, Mode::empty());
+        }
+        let file = match opened {
             Ok(file) => file,
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Ok(None),
             Err(errno) => return Err(failed(errno)),
@@ -66,8 +80,35 @@ impl ExitDir {
         let Some(file) = self.leak_if_guarded(file, id) else {
             return Ok(None);
         };
-        let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        Ok(regular.then_some(TombstoneFile { file, id }))
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(None);
+        }
+        match refusal {
+            // Not its mode forbids it, but a security module or a file server.
+            Some(errno) if is_open_to_all(&stat) => Err(failed(errno)),
+            refusal => Ok(Some(TombstoneFile {
+                file,
+                id,
+                is_readable: refusal.is_none(),
+            })),
+        }
+    }
+
+    /// A notice for people about a tombstone that cannot be read.
+    pub(crate) fn unreadable_notice(&self, name: &Name) -> String {
+        let owner = self.owner_and_mode(name.as_str()).unwrap_or_default();
+        format!(
+            "cannot read {}: {owner}; like an empty file, it counts as a death with exit code 0",
+            escaped(&self.entry(name.as_str()).to_string_lossy())
+        )
+    }
+
+    /// Why a file is closed to other users; `None` if its mode opens it to all, or if it is gone.
+    pub(super) fn owner_and_mode(&self, entry: &str) -> Option<String> {
+        let stat = rustix::fs::stat(self.entry(entry)).ok()?;
+        let (owner, mode) = (stat.st_uid, stat.st_mode & 0o7777);
+        let why = format!("it belongs to uid {owner} with mode {mode:04o}");
+        (!is_open_to_all(&stat)).then_some(why)
     }
 
     /// Leaves the file open for good if this process holds its lock: closing the descriptor would
@@ -94,10 +135,10 @@ impl ExitDir {
     /// Reads an open file: its text, then its lock. If the lock shows a death, the text is read
     /// again: the supervisor may have written a death record before it released the lock.
     pub(crate) fn read(&self, opened: &TombstoneFile) -> Result<Snapshot, Errno> {
-        let (mut stat, mut tombstone) = read_tombstone(&opened.file)?;
+        let (mut stat, mut tombstone) = read_tombstone(opened)?;
         let lock = self.lock_state(opened, &stat, &tombstone);
         if lock == LockState::Released {
-            (stat, tombstone) = read_tombstone(&opened.file)?;
+            (stat, tombstone) = read_tombstone(opened)?;
         }
         Ok(Snapshot {
             tombstone,
@@ -171,6 +212,11 @@ impl ExitDir {
 }
 
 impl TombstoneFile {
+    /// Whether no supervisor holds the file. False if that is unknown.
+    pub(super) fn is_abandoned(&self) -> bool {
+        !self.is_readable || self.is_locked() == Some(false)
+    }
+
     /// Whether a process holds a write lock on the file; `None` if fcntl(2) fails.
     ///
     /// Tests for a read lock without taking it: only another process's write lock conflicts with a
@@ -250,11 +296,19 @@ impl WriteStability {
     }
 }
 
-fn read_tombstone(file: impl AsFd) -> Result<(Stat, Tombstone), Errno> {
+fn read_tombstone(opened: &TombstoneFile) -> Result<(Stat, Tombstone), Errno> {
     // The status first: a write in between makes the next fingerprint differ.
-    let stat = rustix::fs::fstat(&file)?;
-    let bytes = read_start(&file)?;
+    let stat = rustix::fs::fstat(&opened.file)?;
+    if !opened.is_readable {
+        return Ok((stat, Tombstone::unreadable()));
+    }
+    let bytes = read_start(&opened.file)?;
     Ok((stat, Tombstone::parse(&bytes)))
+}
+
+/// Whether the file has the mode of a tombstone that a supervisor has published.
+fn is_open_to_all(stat: &Stat) -> bool {
+    stat.st_mode & OPEN_TO_ALL == OPEN_TO_ALL
 }
 
 /// The first [`RESERVED`] bytes of a file.

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 
 /// All users may read and write a tombstone: the containers of a pod run as different users.
-const OPEN_TO_ALL: u32 = 0o666;
+pub(super) const OPEN_TO_ALL: u32 = 0o666;
 
 /// An empty staging file that this process may fill and publish.
 pub(super) struct StagingFile {

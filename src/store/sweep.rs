@@ -57,11 +57,11 @@ impl ExitDir {
         removed
     }
 
-    /// Removes a regular file if its lock is known to be free.
+    /// Removes a regular file if its lock is known to be free, or if it cannot be read.
     fn remove_abandoned(&self, entry: &str) -> Result<bool, Error> {
         let is_abandoned = self
             .open_entry(entry)?
-            .is_some_and(|opened| opened.is_locked() == Some(false));
+            .is_some_and(|opened| opened.is_abandoned());
         if !is_abandoned {
             return Ok(false);
         }

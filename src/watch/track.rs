@@ -28,9 +28,16 @@ impl Track {
         name: &Name,
         finished: bool,
     ) -> Result<Option<Life>, Error> {
-        let Some((file, snapshot)) = dir.read_current(name)? else {
+        let Some((mut file, mut snapshot)) = dir.read_current(name)? else {
             return Ok(self.vanish(dir));
         };
+        // A file that was closed to readers can still be read where it is held open.
+        if snapshot.tombstone.is_unreadable()
+            && let Some(held) = self.held.take_if(|held| held.id == file.id)
+            && let Ok(known) = dir.read(&held)
+        {
+            (file, snapshot) = (held, known);
+        }
         let same_file = self.id.is_none_or(|id| id == file.id);
         let before = self.life.take().filter(Life::is_alive);
         let ended = match &before {

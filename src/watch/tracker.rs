@@ -29,6 +29,8 @@ pub(crate) struct ScanResult {
     pub(crate) errors: Vec<Error>,
     /// Errors for other entries of the directory.
     pub(crate) other_errors: Vec<Error>,
+    /// Notices for people about files that cannot be read, which count as empty.
+    pub(crate) notices: Vec<String>,
     /// In the order in which they happened.
     pub(crate) faults: Vec<WatchFault>,
 }
@@ -40,6 +42,7 @@ impl ScanResult {
         self.unread.extend(later.unread);
         self.errors.extend(later.errors);
         self.other_errors.extend(later.other_errors);
+        self.notices.extend(later.notices);
         self.faults.extend(later.faults);
     }
 }
@@ -57,6 +60,8 @@ pub(crate) struct Tracker {
     all_names: bool,
     /// Our own name, which is not tracked.
     own: Option<Name>,
+    /// The names that a notice was made for: each that was asked for, or one other.
+    noticed: BTreeSet<Name>,
     /// How many tombstones are held open.
     held: usize,
     hold_limit: usize,
@@ -80,6 +85,7 @@ impl Tracker {
             named: Vec::new(),
             all_names,
             own: own.cloned(),
+            noticed: BTreeSet::new(),
             held: 0,
             hold_limit: hold_limit(),
             scanned: None,
@@ -146,7 +152,10 @@ impl Tracker {
         }
         for name in due {
             match self.scan_name(dir, &name, &changes, &mut result.faults) {
-                Ok(observation) => result.observations.push(observation),
+                Ok(observation) => {
+                    result.notices.extend(self.notice(dir, &observation));
+                    result.observations.push(observation);
+                }
                 Err(error) => self.note_unread(name, error, &mut result),
             }
         }
@@ -203,6 +212,15 @@ impl Tracker {
             ended,
             current,
         })
+    }
+
+    /// A notice about a file that cannot be read, once.
+    fn notice(&mut self, dir: &ExitDir, observation: &Observation) -> Option<String> {
+        let (name, life) = (&observation.name, observation.current.as_ref()?);
+        let is_due = life.tombstone.is_unreadable()
+            && (self.noticed.is_empty() || self.named.contains(name))
+            && self.noticed.insert(name.clone());
+        is_due.then(|| dir.unreadable_notice(name))
     }
 
     /// The name could not be read. The failure may be temporary, so it is tried again soon.

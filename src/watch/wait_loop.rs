@@ -23,7 +23,7 @@ pub(crate) enum WaitOutcome {
 /// Callbacks invoked during a wait.
 #[derive(Clone, Copy)]
 pub(crate) struct WaitHooks {
-    /// Reports a warning. It is not called if the wait ends at once.
+    /// Reports a warning. If the wait ends at once, it is called only for what decides a condition.
     pub(crate) on_warning: fn(String),
     /// Whether a signal ends the wait.
     pub(crate) ends_wait: fn(Signal) -> bool,
@@ -44,12 +44,12 @@ impl Waiter {
     ) -> Result<WaitOutcome, Error> {
         let deadline = timeout.deadline(Instant::now());
         // A wait that ends with its first check needs no watch.
-        if let Some(outcome) = self.outcome(dir, deadline)? {
+        if let Some(outcome) = self.outcome(dir, deadline, hooks)? {
             return Ok(outcome);
         }
         self.arm(dir)?;
         loop {
-            if let Some(outcome) = self.outcome(dir, deadline)? {
+            if let Some(outcome) = self.outcome(dir, deadline, hooks)? {
                 if outcome != WaitOutcome::TimedOut {
                     // A process may wait for the end of this wait.
                     self.tracker.close_later();
@@ -69,8 +69,11 @@ impl Waiter {
         &mut self,
         dir: &ExitDir,
         deadline: Option<Instant>,
+        hooks: WaitHooks,
     ) -> Result<Option<WaitOutcome>, Error> {
-        Ok(match self.check(dir)? {
+        let verdict = self.check(dir)?;
+        self.notices.drain(..).for_each(hooks.on_warning);
+        Ok(match verdict {
             Verdict::Holds(matches) => Some(WaitOutcome::Holds(matches)),
             Verdict::Impossible => Some(WaitOutcome::Impossible),
             Verdict::Open => deadline

@@ -31,6 +31,8 @@ pub(crate) struct Waiter {
     evaluator: Evaluator,
     /// Warnings that were not reported yet.
     pub(super) warnings: Vec<String>,
+    /// Notices about files that decide conditions. They are reported even if the wait ends at once.
+    pub(super) notices: Vec<String>,
     /// All warnings so far: each is reported once.
     warned: BTreeSet<String>,
 }
@@ -55,6 +57,7 @@ impl Waiter {
             tracker: Tracker::new(&names, all_names, own, request.poll),
             evaluator: Evaluator::new(conditions, terms, request.own.as_ref()),
             warnings: Vec::new(),
+            notices: Vec::new(),
             warned: BTreeSet::new(),
         }
     }
@@ -101,6 +104,7 @@ impl Waiter {
             observations,
             errors,
             other_errors,
+            notices,
             faults,
             unread: _, // each has an error
         } = self.tracker.scan(dir);
@@ -111,6 +115,7 @@ impl Waiter {
         for error in other_errors {
             self.warn(error.to_string());
         }
+        self.notices.extend(notices);
         self.evaluator.observe(&observations);
         Ok(self.evaluator.verdict())
     }

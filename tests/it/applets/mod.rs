@@ -8,4 +8,5 @@ mod bad_usage;
 mod dispatch;
 mod install;
 mod status;
+mod unreadable;
 mod variables;
