@@ -19,6 +19,7 @@ use crate::sys::clock::timestamp_now;
 use crate::sys::write::write_all;
 use rustix::fs::{FallocateFlags, IFlags};
 use rustix::io::Errno;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -183,6 +184,11 @@ impl<'d> PendingTombstone<'d> {
     /// and so can a staging file that was adopted.
     fn rename_error(&self, errno: Errno) -> Error {
         let name = self.name.as_str();
+        if errno == Errno::ISDIR {
+            let why = "it is a directory; remove it or use another name";
+            let error = io::Error::new(io::ErrorKind::IsADirectory, why);
+            return Error::io("replace", &self.dir.entry(name), error);
+        }
         let entries = [self.entry.name(), name];
         let is_sticky = |entry| self.dir.sticky_error("replace", entry, errno);
         let sticky = entries.into_iter().find_map(is_sticky);

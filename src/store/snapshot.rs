@@ -11,7 +11,7 @@ use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::{FileId, device_numbers};
 use crate::store::locality::Locality;
 use crate::store::staging::OPEN_TO_ALL;
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockOffsetType, FlockType};
 use std::os::fd::{AsFd, OwnedFd};
@@ -101,6 +101,19 @@ impl ExitDir {
             "cannot read {}: {owner}; like an empty file, it counts as a death with exit code 0",
             escaped(&self.entry(name.as_str()).to_string_lossy())
         )
+    }
+
+    /// A notice for people about an entry that has the name of a tombstone and cannot be one.
+    pub(crate) fn obstacle_notice(&self, name: &Name) -> Option<String> {
+        let path = self.entry(name.as_str());
+        let stat = rustix::fs::statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        (!is_regular).then(|| {
+            format!(
+                "{} is no regular file, so it is no tombstone; remove it or use another name",
+                escaped(&path.to_string_lossy())
+            )
+        })
     }
 
     /// Why a file is closed to other users; `None` if its mode opens it to all, or if it is gone.

@@ -29,7 +29,7 @@ pub(crate) struct ScanResult {
     pub(crate) errors: Vec<Error>,
     /// Errors for other entries of the directory.
     pub(crate) other_errors: Vec<Error>,
-    /// Notices for people about files that cannot be read, which count as empty.
+    /// Notices for people about entries that cannot be read, or that cannot be tombstones.
     pub(crate) notices: Vec<String>,
     /// In the order in which they happened.
     pub(crate) faults: Vec<WatchFault>,
@@ -214,13 +214,19 @@ impl Tracker {
         })
     }
 
-    /// A notice about a file that cannot be read, once.
+    /// A notice about an entry that is not what it should be, once.
     fn notice(&mut self, dir: &ExitDir, observation: &Observation) -> Option<String> {
-        let (name, life) = (&observation.name, observation.current.as_ref()?);
-        let is_due = life.tombstone.is_unreadable()
-            && (self.noticed.is_empty() || self.named.contains(name))
-            && self.noticed.insert(name.clone());
-        is_due.then(|| dir.unreadable_notice(name))
+        let name = &observation.name;
+        let is_named = self.named.contains(name);
+        let is_due = is_named || self.noticed.is_empty();
+        let notice = match &observation.current {
+            _ if !is_due || self.noticed.contains(name) => None,
+            Some(life) if life.tombstone.is_unreadable() => Some(dir.unreadable_notice(name)),
+            None if is_named => dir.obstacle_notice(name),
+            Some(_) | None => None,
+        }?;
+        self.noticed.insert(name.clone());
+        Some(notice)
     }
 
     /// The name could not be read. The failure may be temporary, so it is tried again soon.

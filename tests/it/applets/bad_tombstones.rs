@@ -35,12 +35,15 @@ fn an_entry_that_is_no_regular_file_is_no_tombstone_and_blocks_no_applet() {
         place_oddity(&sandbox, kind, "dep");
 
         let ended = sandbox.wait(["-t", "0", "dep"]).finish();
-        assert_sentence(&ended, "exitdir-wait", 124);
-        assert!(
-            ended.stderr.contains("there is no dep"),
-            "{kind}: {}",
-            ended.stderr
+        let obstacle = format!(
+            "{} is no regular file, so it is no tombstone; remove it or use another name\n",
+            sandbox.dir().join("dep").display()
         );
+        let expected = format!(
+            "exitdir-wait: {obstacle}\
+             exitdir-wait: timed out after 0s: dep:died does not hold (there is no dep)\n"
+        );
+        assert_eq!((ended.status, ended.stderr), (124, expected), "{kind}");
         assert_eq!(
             sandbox.wait(["-t", "0"]).finish().status,
             124,
@@ -72,7 +75,11 @@ fn an_entry_that_is_no_regular_file_is_no_tombstone_and_blocks_no_applet() {
                 "true",
             ])
             .finish();
-        assert_sentence(&ended, "exitdir-run", 124);
+        let expected = format!(
+            "exitdir-run: {obstacle}\
+             exitdir-run: gave up after 0s: dep:ready does not hold (there is no dep)\n"
+        );
+        assert_eq!((ended.status, ended.stderr), (124, expected), "{kind}");
         assert_eq!(
             sandbox.key("main", "Reason").as_deref(),
             Some("birth-timeout"),
@@ -91,7 +98,13 @@ fn an_entry_of_its_own_name_that_is_no_file_is_replaced_or_refused() {
             place_oddity(&sandbox, kind, "dep");
             let ended = sandbox.command(binary()).args(words(case)).finish();
             if kind == "directory" {
-                assert_sentence(&ended, &format!("exitdir-{}", words(case)[0]), 125);
+                let expected = format!(
+                    "exitdir-{}: cannot replace {}: it is a directory; remove it or use another \
+                     name\n",
+                    words(case)[0],
+                    sandbox.dir().join("dep").display()
+                );
+                assert_eq!((ended.status, ended.stderr), (125, expected), "{case}");
             } else {
                 assert_eq!(
                     (ended.status, ended.stderr.as_str()),
