@@ -6,7 +6,9 @@ use super::entry::print;
 use super::run::Bootstrap;
 use super::run_options::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERIOD, NAME};
 use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION};
-use super::variables::{KUBEXIT_PREFIX, PREFIX, SUPERVISED, Variables};
+use super::variables::{
+    KUBEXIT_NAME_VARIABLE, KUBEXIT_PREFIX, NAME_VARIABLE, PREFIX, SUPERVISED, Variables,
+};
 use crate::log::Logger;
 use std::ffi::{OsStr, OsString};
 
@@ -32,7 +34,7 @@ const NO_NAME: u8 = 2;
 
 /// kubexit's variables and the options that they set.
 const VARIABLES: [(&str, &Opt); 6] = [
-    ("KUBEXIT_NAME", &NAME),
+    (KUBEXIT_NAME_VARIABLE, &NAME),
     ("KUBEXIT_GRAVEYARD", &DIR),
     ("KUBEXIT_DEATH_DEPS", &DEATH_DEPS),
     ("KUBEXIT_GRACE_PERIOD", &GRACE_PERIOD),
@@ -60,9 +62,12 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     if let Some(text) = help_or_version(&arguments) {
         return print(SPEC.name, &text);
     }
-    let args = args(arguments);
+    let variables = Variables::read();
+    let is_name = |name: &str| [KUBEXIT_NAME_VARIABLE, NAME_VARIABLE].contains(&name);
+    let is_named = variables.find(is_name).is_some();
+    let args = args(arguments, &variables.without_supervisor());
     // A typing error in a variable is the better answer: the name may be in it.
-    if !args.has(&NAME) && args.error.is_none() {
+    if !is_named && args.error.is_none() {
         let sentence = SPEC.usage_error("KUBEXIT_NAME is not set");
         Logger::new(SPEC.name).error(sentence);
         return NO_NAME;
@@ -84,8 +89,7 @@ fn help_or_version(arguments: &[OsString]) -> Option<String> {
 }
 
 /// The options of exitdir-run that the environment sets: kubexit's variables win.
-fn args(command: Vec<OsString>) -> ParsedArgs {
-    let variables = Variables::read();
+fn args(command: Vec<OsString>, variables: &Variables<'_>) -> ParsedArgs {
     let mut args = ParsedArgs::command(command);
     for (name, opt) in VARIABLES {
         let variable = variables.find(|other| other == name);
@@ -94,11 +98,11 @@ fn args(command: Vec<OsString>) -> ParsedArgs {
             args.set_default(opt, value, name);
         }
     }
-    args.add_variables(&run_options::SPEC, &variables);
+    args.add_variables(&run_options::SPEC, variables);
     for (opt, value) in DEFAULTS {
         args.set_default(opt, value.into(), opt.long);
     }
-    check_variables(&mut args, &variables);
+    check_variables(&mut args, variables);
     args
 }
 

@@ -6,7 +6,7 @@ use super::run_options::{NAME, PARENT_DEATH_SIGNAL, SPEC, SUBREAPER, WAIT_DESCEN
 use super::run_plan::{plan, read_signal, termination_log_path};
 use super::spec::CommandSpec;
 use super::values::{exit_dir, read_name};
-use super::variables::{PREFIX, SUPERVISED, Variables};
+use super::variables::{PREFIX, SUPERVISED, Variables, pass_on};
 use crate::error::describe;
 use crate::exit;
 use crate::log::Logger;
@@ -24,7 +24,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         Ok(bootstrap) => bootstrap,
         Err(status) => return status,
     };
-    let variables = Variables::read();
+    let variables = Variables::read().without_supervisor();
     match read_args(&SPEC, arguments, &variables) {
         Ok(mut args) => {
             args.check_variables(&variables, PREFIX, SPEC.options, &[SUPERVISED]);
@@ -72,6 +72,7 @@ impl Bootstrap {
         for notice in &args.notices {
             plan.logger.info(notice);
         }
+        pass_on(plan.exit_dir.as_ref());
         let applied = options.apply(self.parent);
         let managed = match applied.and_then(|()| prepare_managed(&plan)) {
             Ok(managed) => managed,

@@ -226,7 +226,8 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     notes: "A SOURCE is start, notify, fd[:N], file:PATH, tcp:[HOST:]PORT, http:[HOST:]PORT/PATH,\n\
             exec:PROG [ARG]... or signal. A COND is NAME[:STATE]; see exitdir-wait --help.\n\n\
             Options can also be given as variables: EXITDIR_ and the name in capitals, as in\n\
-            EXITDIR_DEATH_DEPS; for --dir it is EXIT_DIR.\n\n\
+            EXITDIR_DEATH_DEPS; for --dir it is EXIT_DIR. CMD gets EXIT_DIR, EXITDIR_NAME and\n\
+            EXITDIR_SUPERVISED, which is the name too, and no other of them.\n\n\
             Exit status: CMD's own; 128+n if signal n ended it; 124 timeout; 125 own failure or wrong\n\
             usage; 126 CMD cannot be executed; 127 CMD was not found. After a stop for a death\n\
             dependency: 0 if the dependency died with 0 and CMD stopped as asked; never 0 if the\n\

@@ -1,7 +1,7 @@
 //! What an applet accepts. Each applet has one table of options; parsing, the environment variables
 //! and the text of `--help` all follow from it.
 
-use super::variables::{PREFIX, is_one_edit};
+use super::variables::{DIR_VARIABLE, PREFIX, is_one_edit};
 
 /// One option of an applet.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) const DIR: Opt = Opt {
     long: "dir",
     value: Some("DIR"),
     help: "the exit directory",
-    variable: Variable::Named("EXIT_DIR"),
+    variable: Variable::Named(DIR_VARIABLE),
     heading: "",
 };
 

@@ -2,6 +2,7 @@
 
 use super::args::ParsedArgs;
 use super::spec::DIR;
+use super::variables::NAME_VARIABLE;
 use crate::duration::{Limit, parse_duration};
 use crate::protocol::name::{NAME_GRAMMAR, Name};
 use crate::store::exit_dir::ExitDir;
@@ -40,12 +41,11 @@ pub(super) fn read_code(text: &str) -> Result<u8, String> {
 
 /// `$EXITDIR_NAME`: the life that an applet is called in.
 pub(super) fn own_name() -> Result<Option<Name>, String> {
-    const VARIABLE: &str = "EXITDIR_NAME";
-    let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
+    let Some(value) = std::env::var_os(NAME_VARIABLE).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let text = value.to_string_lossy();
     read_name(&text)
         .map(Some)
-        .map_err(|expected| format!("{VARIABLE} is {text:?}: {expected}"))
+        .map_err(|expected| format!("{NAME_VARIABLE} is {text:?}: {expected}"))
 }

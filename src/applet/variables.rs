@@ -1,17 +1,25 @@
-//! The variables that configure applets: read once from the environment. What their values mean is
-//! for each applet.
+//! The variables that configure applets: read once from the environment, and kept from the command.
+//! What their values mean is for each applet.
 
+use crate::run::plan::ExitDirOptions;
 use crate::sys::environment;
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 
 /// What the variables of exitdir's options begin with.
 pub(super) const PREFIX: &str = "EXITDIR_";
 /// What the variables of the program kubexit begin with.
 pub(super) const KUBEXIT_PREFIX: &str = "KUBEXIT_";
-const PREFIXES: [&str; 3] = ["EXIT_DIR", PREFIX, KUBEXIT_PREFIX];
+const PREFIXES: [&str; 3] = [DIR_VARIABLE, PREFIX, KUBEXIT_PREFIX];
 
-/// The name of the life that a process is supervised in.
+/// The exit directory.
+pub(super) const DIR_VARIABLE: &str = "EXIT_DIR";
+/// The name of a life: of the one that an exitdir-run begins, or of the one that an applet is
+/// called in.
+pub(super) const NAME_VARIABLE: &str = "EXITDIR_NAME";
+/// The same for kubexit.
+pub(super) const KUBEXIT_NAME_VARIABLE: &str = "KUBEXIT_NAME";
+/// The name of the life that a process is supervised in. exitdir-run sets it for CMD.
 pub(super) const SUPERVISED: &str = "EXITDIR_SUPERVISED";
 
 /// The variables that are set, with their values. An empty variable counts as unset.
@@ -34,6 +42,20 @@ impl<'e> Variables<'e> {
         self.0.iter().copied().find(|(name, _)| is_meant(name))
     }
 
+    /// Drops what names or configures the life that this process is already supervised in: a
+    /// supervisor below another one has a life of its own, or none. kubexit's variables all reach
+    /// the command, so all of them belong to the kubexit that they name.
+    pub(super) fn without_supervisor(mut self) -> Variables<'e> {
+        let Some((_, name)) = self.find(|name| name == SUPERVISED) else {
+            return self;
+        };
+        self.0.retain(|variable| *variable != (NAME_VARIABLE, name));
+        if self.0.contains(&(KUBEXIT_NAME_VARIABLE, name)) {
+            self.0.retain(|(name, _)| !name.starts_with(KUBEXIT_PREFIX));
+        }
+        self
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &'e str> {
         self.0.iter().map(|(name, _)| *name)
     }
@@ -47,6 +69,39 @@ fn name_and_value(entry: &[u8]) -> Option<(&str, &OsStr)> {
     let (name, value) = (entry.get(..end)?, entry.get(end + 1..)?);
     let name = std::str::from_utf8(name).ok()?;
     (!value.is_empty()).then_some((name, OsStr::from_bytes(value)))
+}
+
+/// Makes the environment of this process that of the command, of probes and of checks. The options
+/// of exitdir-run are not in it, because they would configure another exitdir-run in the command
+/// too. The exit directory and the name that are in force are.
+///
+/// Without a name, the command belongs to the life that this process is supervised in, if any.
+pub(super) fn pass_on(options: Option<&ExitDirOptions>) {
+    let dir = options.map(|options| options.dir.path().as_os_str());
+    let name = options.and_then(|options| options.name.as_ref());
+    let name = name.map(|name| OsStr::new(name.as_str()));
+    let set = [
+        (DIR_VARIABLE, dir),
+        (NAME_VARIABLE, name),
+        (SUPERVISED, name),
+    ];
+    let added = set.iter().filter_map(|(variable, value)| {
+        let entry = [variable.as_bytes(), b"=", (*value)?.as_bytes()].concat();
+        // No argument and no variable has a NUL byte in it.
+        CString::new(entry).ok()
+    });
+    let is_kept = |entry: &[u8]| {
+        let end = entry.iter().position(|byte| *byte == b'=');
+        let variable = entry.get(..end.unwrap_or(entry.len())).unwrap_or_default();
+        let own = set.iter().find(|(own, _)| own.as_bytes() == variable);
+        let is_option = || variable.starts_with(PREFIX.as_bytes());
+        let is_of_service = || std::str::from_utf8(variable).is_ok_and(is_of_service);
+        own.map_or_else(
+            || !is_option() || is_of_service(),
+            |(_, value)| value.is_none(),
+        )
+    };
+    environment::replace(is_kept, added);
 }
 
 /// Whether Kubernetes makes such a variable for a Service called `exitdir` or `exitdir-x`:

@@ -1,17 +1,19 @@
-//! The environment of this process, and one with another variable in it for a child (environ(7)).
+//! The environment of this process, which its children inherit, and one with another variable in it
+//! for a single child (environ(7)).
 //!
-//! Nothing in this program sets a variable of its own environment, and it has one thread.
+//! The texts of all entries live as long as the process. Only [`replace`] changes which of them are
+//! in the environment, and the programs that call it have one thread.
 
 use std::ffi::{CStr, CString, c_char};
 
 unsafe extern "C" {
     /// The environment (environ(7)).
-    static environ: *const *const c_char;
+    static mut environ: *const *const c_char;
 }
 
 /// The environment of this process, as the kernel takes it.
 pub(super) fn own() -> *const *const c_char {
-    // SAFETY: a read of one pointer, which nothing changes (see the top of this file).
+    // SAFETY: a read of one pointer, which no other thread changes (see the top of this file).
     unsafe { environ }
 }
 
@@ -29,10 +31,24 @@ pub(crate) fn entries() -> impl Iterator<Item = &'static CStr> {
         }
         // SAFETY: `next` is not at the null pointer that ends the array, so one more is inside.
         next = unsafe { next.add(1) };
-        // SAFETY: each entry ends with NUL, and lives as long as the process because nothing
-        // changes the environment.
+        // SAFETY: each entry ends with NUL, and lives as long as the process (see the top of this
+        // file).
         Some(unsafe { CStr::from_ptr(entry) })
     })
+}
+
+/// Makes the entries that `is_kept` accepts, byte for byte, and then `added` the environment of
+/// this process and of its children.
+pub(crate) fn replace(is_kept: impl Fn(&[u8]) -> bool, added: impl Iterator<Item = CString>) {
+    let kept = entries().filter(|entry| is_kept(entry.to_bytes()));
+    // They live as long as the process, as the entries that it was started with.
+    let added = added.map(|entry| entry.into_raw().cast_const());
+    let pointers = kept.map(CStr::as_ptr).chain(added);
+    let pointers: Vec<*const c_char> = pointers.chain([std::ptr::null()]).collect();
+    let pointers = pointers.leak().as_ptr();
+    // SAFETY: a write of one pointer, which no other thread reads (see the top of this file). The
+    // array ends with a null pointer, and is never freed.
+    unsafe { environ = pointers };
 }
 
 /// The environment of this process with one variable added or replaced; the other entries are the

@@ -23,17 +23,17 @@ fn the_command_gets_its_words_environment_and_standard_streams_as_they_are() {
 
     let plain = sandbox
         .command("env")
-        .env("EXITDIR_NAME", "main")
+        .env_remove("EXIT_DIR")
         .env("STRANGE", " \n\u{e4}")
         .finish();
     let ours = sandbox
         .run(["env"])
-        .env("EXITDIR_NAME", "main")
+        .env_remove("EXIT_DIR")
         .env("STRANGE", " \n\u{e4}")
         .finish();
     assert_eq!(
         ours.stdout, plain.stdout,
-        "the environment of exitdir-run, with nothing added and nothing removed"
+        "without variables of exitdir, nothing is added and nothing is removed"
     );
     // Both lists are of one process, because it may have inherited other descriptors.
     let script = "exec 7</dev/null; ls /proc/self/fd; echo and; exec \"$0\" run -n x --death-deps never -- ls /proc/self/fd";

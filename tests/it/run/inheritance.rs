@@ -12,16 +12,16 @@ use std::os::unix::ffi::OsStrExt;
 
 /// There is no shell between exitdir-run and these, because a shell changes dispositions of
 /// signals.
-const DESCRIPTIONS: [&[&str]; 3] = [
+const DESCRIPTIONS: [&[&str]; 4] = [
     &[
         "grep",
         "-E",
         "^(Umask|Uid|Groups|Sig(Blk|Ign|Cgt)|CapInh|NoNewPrivs)",
         "/proc/self/status",
     ],
+    &["cat", "/proc/self/environ"],
     &[
         "cat",
-        "/proc/self/environ",
         "/proc/self/limits",
         "/proc/self/cmdline",
         "/proc/self/timerslack_ns",
@@ -48,6 +48,7 @@ fn describe(sandbox: &Sandbox, words: &[&OsStr], describe: &[&str]) -> Ended {
         ])
         .args(words)
         .args(describe)
+        .env_remove("EXIT_DIR")
         .env("W", sandbox.path("."))
         .env("STRANGE", OsStr::from_bytes(b"\xff \n\"="))
         .env("EMPTY", "")
@@ -62,7 +63,7 @@ fn a_command_is_started_and_restarted_as_exitdir_run_was() {
         let plain = describe(&sandbox, &[], words);
         assert_eq!((plain.status, plain.stderr.as_str()), (0, ""));
         for options in [
-            "run -n main --death-deps never --restart always --restart-limit 1 -q",
+            "run -d graveyard -n main --death-deps never --restart always --restart-limit 1 -q",
             "run -s -p HUP",
         ] {
             let mut through: Vec<&OsStr> = vec![binary.as_os_str()];
@@ -71,7 +72,14 @@ fn a_command_is_started_and_restarted_as_exitdir_run_was() {
             let ended = describe(&sandbox, &through, words);
             let starts = if options.contains("restart") { 2 } else { 1 };
             assert_eq!(ended.status, 0, "{options}: {}", ended.stderr);
-            assert_eq!(ended.stdout, plain.stdout.repeat(starts), "{options}");
+            // The environment is the same, and then come the variables of a life with a name.
+            let added = if words[1].ends_with("environ") && options.contains("-n main") {
+                "EXIT_DIR=graveyard\0EXITDIR_NAME=main\0EXITDIR_SUPERVISED=main\0"
+            } else {
+                ""
+            };
+            let expected = format!("{}{added}", plain.stdout).repeat(starts);
+            assert_eq!(ended.stdout, expected, "{options}");
         }
     }
 }
