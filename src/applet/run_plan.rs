@@ -39,14 +39,15 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
             Condition::parse(text, default).map_err(|error| error.to_string())
         })
     };
+    let death_deps = conditions(&DEATH_DEPS, State::Died)?;
     let ready_on = args.value(&READY_ON, ReadyOn::parse)?;
     let ready_on = ready_on.unwrap_or(ReadyOn::Start);
     let plan = Plan {
         exit_dir: exit_dir_options(args)?,
         birth_deps: conditions(&BIRTH_DEPS, State::Ready)?,
-        death_deps: conditions(&DEATH_DEPS, State::Died)?,
+        rules: rules(args, &ready_on, &death_deps)?,
+        death_deps,
         poll: args.value(&RUN_POLL, read_duration)?,
-        rules: rules(args, &ready_on)?,
         ready_on,
         management: management(args)?,
         target: if args.has(&GROUP) {
@@ -62,7 +63,7 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
     Ok(plan)
 }
 
-fn rules(args: &ParsedArgs, ready_on: &ReadyOn) -> Result<Rules, String> {
+fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Condition]) -> Result<Rules, String> {
     let duration = |opt, default| {
         args.value(opt, read_duration)
             .map(|value| value.unwrap_or(default))
@@ -75,6 +76,7 @@ fn rules(args: &ParsedArgs, ready_on: &ReadyOn) -> Result<Rules, String> {
         .unwrap_or(Signal::TERM);
     Ok(Rules {
         birth_timeout: duration(&BIRTH_TIMEOUT, DEFAULT_BIRTH_TIMEOUT)?,
+        names_death_deps: death_deps.iter().any(|condition| condition.name.is_some()),
         run_timeout: duration(&TIMEOUT, Limit::Never)?,
         grace_period: duration(&GRACE_PERIOD, DEFAULT_GRACE_PERIOD)?,
         stop_signal,

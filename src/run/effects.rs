@@ -87,13 +87,13 @@ impl EventLoop<'_> {
     }
 
     fn report(&mut self, report: &Report) {
-        let missing = || super::missing(self.peers.as_ref(), self.managed.as_ref());
-        self.reporter.report(report, missing);
+        let missing = |what| super::missing(what, self.peers.as_ref(), self.managed.as_ref());
+        self.reporter.report(report, &missing);
     }
 
     fn finish(&mut self, last: &FinalStatus) {
-        let missing = || super::missing(self.peers.as_ref(), self.managed.as_ref());
-        let messages = self.reporter.report_end(last, missing);
+        let missing = |what| super::missing(what, self.peers.as_ref(), self.managed.as_ref());
+        let messages = self.reporter.report_end(last, &missing);
         let status_text = self.command.status_text.take();
         let written = self.record.write_death(&DeathRecord {
             code: last.code,

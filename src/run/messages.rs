@@ -9,6 +9,15 @@ use crate::supervisor::report::Report;
 use crate::supervisor::rules::Rules;
 use std::io;
 
+/// Something that a message can ask about: what is not there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Missing {
+    /// What CMD waits for.
+    Awaited,
+    /// The death dependencies that were never seen.
+    Unseen,
+}
+
 /// What the messages are about.
 #[derive(Debug)]
 pub(crate) struct Messages<'a> {
@@ -19,11 +28,12 @@ pub(crate) struct Messages<'a> {
 }
 
 impl Messages<'_> {
-    /// A step that the machine has decided on. `missing` says what CMD waits for.
-    pub(crate) fn report(&self, report: &Report, missing: impl FnOnce() -> String) -> String {
+    /// A step that the machine has decided on. `missing` says what is not there.
+    pub(crate) fn report(&self, report: &Report, missing: &dyn Fn(Missing) -> String) -> String {
         let command = &self.command;
         match report {
-            Report::StillWaiting => format!("still waiting: {}", missing()),
+            Report::StillWaiting => format!("still waiting: {}", missing(Missing::Awaited)),
+            Report::Unseen => format!("death dependencies: {}", missing(Missing::Unseen)),
             Report::Stopping(reason, signal) => self.stop(reason, *signal),
             Report::Killing => format!(
                 "{command} did not stop within {}: killing it",
@@ -121,7 +131,11 @@ impl Messages<'_> {
 
     /// Why the life ends. `None` where CMD's own exit status says it, or a message was written when
     /// the stop began.
-    pub(crate) fn end(&self, why: &EndReason, missing: impl FnOnce() -> String) -> Option<String> {
+    pub(crate) fn end(
+        &self,
+        why: &EndReason,
+        missing: &dyn Fn(Missing) -> String,
+    ) -> Option<String> {
         let command = &self.command;
         match why {
             EndReason::CommandEnded(_) | EndReason::Stopped(_) => None,
@@ -134,7 +148,7 @@ impl Messages<'_> {
             EndReason::BirthTimeout => Some(format!(
                 "gave up after {}: {}",
                 self.rules.birth_timeout,
-                missing()
+                missing(Missing::Awaited)
             )),
             EndReason::Interrupted(signal) => Some(format!(
                 "received {signal} while {command} was not running: exiting"

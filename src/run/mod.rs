@@ -23,6 +23,7 @@ use crate::sys::poll;
 use crate::sys::signals::Signals;
 use command::Command;
 use event_source::EventSource;
+use messages::Missing;
 use peers::Peers;
 use plan::Plan;
 use records::OwnRecord;
@@ -205,11 +206,16 @@ impl<'p> EventLoop<'p> {
     }
 }
 
-/// What CMD waits for.
-fn missing(peers: Option<&Peers<'_>>, managed: Option<&ManagedApp<'_>>) -> String {
-    let births = peers.map(Peers::missing_births);
-    let configuration = managed.map(ManagedApp::missing);
-    let missing = [births, configuration].into_iter().flatten();
+/// What is not there, as part of a sentence.
+fn missing(what: Missing, peers: Option<&Peers<'_>>, managed: Option<&ManagedApp<'_>>) -> String {
+    let (of_peers, configuration) = match what {
+        Missing::Awaited => (
+            peers.map(Peers::missing_births),
+            managed.map(ManagedApp::missing),
+        ),
+        Missing::Unseen => (peers.map(Peers::missing_deaths), None),
+    };
+    let missing = [of_peers, configuration].into_iter().flatten();
     let missing: Vec<String> = missing.filter(|text| !text.is_empty()).collect();
     missing.join(", ")
 }

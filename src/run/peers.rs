@@ -18,6 +18,10 @@ pub(super) struct Peers<'p> {
     births: Evaluator,
     /// Names whose last read failed.
     unread: BTreeSet<Name>,
+    /// The death dependencies that were never seen, in the order of the options.
+    unseen: Vec<Name>,
+    /// [`Peers::take_all_seen`] has not returned true yet.
+    reports_all_seen: bool,
     has_death_deps: bool,
     is_armed: bool,
 }
@@ -33,9 +37,8 @@ impl<'p> Peers<'p> {
     ) -> Option<Peers<'p>> {
         let conditions = || death_deps.iter().chain(birth_deps);
         conditions().next()?;
-        let names: Vec<Name> = conditions()
-            .filter_map(|condition| condition.name.clone())
-            .collect();
+        let name = |condition: &Condition| condition.name.clone();
+        let names: Vec<Name> = conditions().filter_map(name).collect();
         let all_names = conditions().any(|condition| condition.name.is_none());
         // Birth dependencies never become impossible, because containers are restarted.
         let terms = Terms {
@@ -49,6 +52,8 @@ impl<'p> Peers<'p> {
             deaths: DeathDeps::new(death_deps, birth_deps, own),
             births: Evaluator::new(birth_deps, terms, own),
             unread: BTreeSet::new(),
+            unseen: death_deps.iter().filter_map(name).collect(),
+            reports_all_seen: death_deps.iter().any(|condition| condition.name.is_some()),
             has_death_deps: !death_deps.is_empty(),
             is_armed: false,
         })
@@ -68,6 +73,27 @@ impl<'p> Peers<'p> {
     /// Which birth dependencies do not hold.
     pub(super) fn missing_births(&self) -> String {
         self.births.explain()
+    }
+
+    /// Whether each death dependency that has a name was seen. Returns true once.
+    pub(super) fn take_all_seen(&mut self) -> bool {
+        self.unseen.is_empty() && std::mem::take(&mut self.reports_all_seen)
+    }
+
+    /// Which death dependencies were never seen, and which names are there.
+    pub(super) fn missing_deaths(&self) -> String {
+        const SHOWN: usize = 5;
+        let there = match self.dir.names() {
+            Ok(names) => {
+                let more = if names.len() > SHOWN { ", ..." } else { "" };
+                let shown = names.get(..SHOWN).unwrap_or(&names);
+                let there = Some(join(shown)).filter(|there| !there.is_empty());
+                let there = there.unwrap_or_else(|| "no tombstone".to_owned());
+                format!("{} has {there}{more}", self.dir.path().display())
+            }
+            Err(error) => error.to_string(),
+        };
+        format!("no tombstone of {} was seen ({there})", join(&self.unseen))
     }
 
     /// Which death is a reason to stop, if one is.
@@ -117,10 +143,18 @@ impl<'p> Peers<'p> {
         }
         for observation in &scan.observations {
             self.unread.remove(&observation.name);
+            if observation.current.is_some() || observation.ended.is_some() {
+                self.unseen.retain(|name| *name != observation.name);
+            }
         }
         self.unread.extend(scan.unread.iter().cloned());
         self.deaths.evaluate(&scan.observations, &scan.unread);
         self.births.observe(&scan.observations);
         result.append(scan);
     }
+}
+
+fn join(names: &[Name]) -> String {
+    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+    names.join(", ")
 }

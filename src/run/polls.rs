@@ -166,7 +166,11 @@ impl EventLoop<'_> {
         };
         let scan = peers.poll();
         let cause = peers.stop_cause().cloned();
+        let all_seen = peers.take_all_seen();
         self.reporter.report_faults(scan);
+        if all_seen {
+            self.dispatch(Event::DeathDepsSeen);
+        }
         if let Some(cause) = cause {
             self.dispatch(Event::DeathDepHolds(cause));
         }

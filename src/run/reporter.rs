@@ -1,6 +1,6 @@
 //! What exitdir-run tells people: on standard error, and in Kubernetes' termination log.
 
-use super::messages::Messages;
+use super::messages::{Messages, Missing};
 use super::plan::Plan;
 use super::termination_log;
 use crate::error::describe;
@@ -58,15 +58,16 @@ impl<'p> Reporter<'p> {
         self.written.insert(message.to_owned())
     }
 
-    /// Reports a step that the machine has decided on. `missing` says what CMD waits for.
-    pub(super) fn report(&mut self, report: &Report, missing: impl FnOnce() -> String) {
+    /// Reports a step that the machine has decided on. `missing` says what is not there.
+    pub(super) fn report(&mut self, report: &Report, missing: &dyn Fn(Missing) -> String) {
         match report {
             Report::Forwarded(_) | Report::Dropped(_) => {
                 if self.is_verbose() {
-                    self.debug(self.messages().report(report, String::new));
+                    self.debug(self.messages().report(report, missing));
                 }
             }
             Report::StillWaiting
+            | Report::Unseen
             | Report::Stopping(..)
             | Report::Killing
             | Report::Draining(_)
@@ -127,7 +128,7 @@ impl<'p> Reporter<'p> {
     pub(super) fn report_end(
         &mut self,
         last: &FinalStatus,
-        missing: impl FnOnce() -> String,
+        missing: &dyn Fn(Missing) -> String,
     ) -> EndMessages {
         let message = self.messages().end(&last.end_reason, missing);
         let mut end = EndMessages::default();

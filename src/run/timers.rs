@@ -57,7 +57,7 @@ impl Timers {
         }
         let now = Instant::now();
         let slack = |timer: &Timer| {
-            if *timer == Timer::WaitNotice {
+            if is_notice(*timer) {
                 SLACK
             } else {
                 Duration::ZERO
@@ -79,16 +79,20 @@ impl Timers {
         if self.deadlines.is_empty() {
             return other;
         }
-        let strict = self
-            .deadlines
-            .iter()
-            .filter(|(timer, _)| **timer != Timer::WaitNotice)
-            .map(|(_, deadline)| *deadline);
-        let strict = strict.chain(other).min();
-        match (strict, self.deadlines.get(&Timer::WaitNotice)) {
-            (Some(strict), Some(notice)) if *notice + SLACK >= strict => Some(strict),
-            (_, Some(notice)) => Some(*notice),
+        let earliest = |notices: bool| {
+            let deadlines = self.deadlines.iter();
+            let chosen = deadlines.filter(move |(timer, _)| is_notice(**timer) == notices);
+            chosen.map(|(_, deadline)| *deadline).min()
+        };
+        let strict = earliest(false).into_iter().chain(other).min();
+        match (strict, earliest(true)) {
+            (Some(strict), Some(notice)) if notice + SLACK >= strict => Some(strict),
             (strict, None) => strict,
+            (_, notice) => notice,
         }
     }
+}
+
+fn is_notice(timer: Timer) -> bool {
+    matches!(timer, Timer::WaitNotice | Timer::UnseenNotice)
 }

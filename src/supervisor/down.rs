@@ -13,7 +13,8 @@ use super::retries::STEADY_RUN;
 use super::rules::Restart;
 use super::state::{MachineState, Run, StartAttempt};
 use super::steps::{
-    MachineStep, back_off, deactivate, finish, record_cause, signal_while_down, start_again,
+    MachineStep, back_off, deactivate, disarm_unseen, finish, record_cause, signal_while_down,
+    start_again,
 };
 use super::timer::Timer;
 use crate::exit::StartFailure;
@@ -53,6 +54,8 @@ impl Machine {
                     Action::Arm(Timer::WaitNotice, WAIT_NOTICE_INTERVAL),
                 ],
             ),
+            Event::DeathDepsSeen => (MachineState::Waiting, disarm_unseen()),
+            Event::Expired(Timer::UnseenNotice) => (MachineState::Waiting, self.report_unseen()),
             // It is active already. The configuration that is in place at the start is used.
             Event::Activated | Event::Reconfigured => (MachineState::Waiting, Vec::new()),
             // There is no command yet.
@@ -84,6 +87,7 @@ impl Machine {
             Event::StartFailed(failure) => self.start_failed(attempt, failure),
             Event::BirthDepsHold
             | Event::DeathDepHolds(_)
+            | Event::DeathDepsSeen
             | Event::Signal(_)
             | Event::Ready
             | Event::Paused(_)
@@ -95,6 +99,7 @@ impl Machine {
             | Event::Expired(
                 Timer::BirthTimeout
                 | Timer::WaitNotice
+                | Timer::UnseenNotice
                 | Timer::RunTimeout
                 | Timer::SteadyRun
                 | Timer::StopDelay
@@ -123,6 +128,10 @@ impl Machine {
             Event::Deactivated => {
                 let actions = vec![Action::Disarm(Timer::Backoff), self.report_activity()];
                 deactivate(actions, Some(last))
+            }
+            Event::DeathDepsSeen => (MachineState::BackingOff(last), disarm_unseen()),
+            Event::Expired(Timer::UnseenNotice) => {
+                (MachineState::BackingOff(last), self.report_unseen())
             }
             // It is active already. The configuration that is in place at the start is used.
             Event::Activated | Event::Reconfigured => (MachineState::BackingOff(last), Vec::new()),
@@ -170,6 +179,10 @@ impl Machine {
                 finish(Vec::new(), exit_table::interrupted(signal))
             }
             Event::Signal(signal) => (MachineState::Inactive(last), signal_while_down(signal)),
+            Event::DeathDepsSeen => (MachineState::Inactive(last), disarm_unseen()),
+            Event::Expired(Timer::UnseenNotice) => {
+                (MachineState::Inactive(last), self.report_unseen())
+            }
             // It is inactive already. The configuration that is in place at the start is used.
             Event::Deactivated | Event::Reconfigured => (MachineState::Inactive(last), Vec::new()),
             // There is no command now.

@@ -9,8 +9,8 @@ use super::record::Record;
 use super::report::Report;
 use super::state::{DrainPhase, Draining, MachineState, Next, Run};
 use super::steps::{
-    MachineStep, back_off, deactivate, disarm_run, disarm_stop, finish, record_cause,
-    signal_while_down, start_again,
+    MachineStep, back_off, deactivate, disarm_run, disarm_stop, disarm_unseen, finish,
+    record_cause, signal_while_down, start_again,
 };
 use super::timer::Timer;
 use crate::duration::Limit;
@@ -86,6 +86,10 @@ impl Machine {
                     )
                 }
             },
+            Event::DeathDepsSeen => (MachineState::Draining(draining), disarm_unseen()),
+            Event::Expired(Timer::UnseenNotice) => {
+                (MachineState::Draining(draining), self.report_unseen())
+            }
             Event::Activated | Event::Deactivated if draining.next.continues() => {
                 let actions = vec![self.report_activity()];
                 (MachineState::Draining(draining), actions)

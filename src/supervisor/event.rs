@@ -12,6 +12,8 @@ pub(crate) enum Event {
     BirthDepsHold,
     /// A death dependency holds.
     DeathDepHolds(StopCause),
+    /// No death dependency is missing any more: each one that has a name was seen.
+    DeathDepsSeen,
     /// exitdir-run received a signal.
     Signal(Signal),
     /// The command was started.
@@ -44,6 +46,7 @@ impl Event {
             Event::Deactivated => Some(false),
             Event::BirthDepsHold
             | Event::DeathDepHolds(_)
+            | Event::DeathDepsSeen
             | Event::Signal(_)
             | Event::Started
             | Event::StartFailed(_)

@@ -14,6 +14,10 @@ use std::time::Duration;
 const FIRST_WAIT_NOTICE: Limit = Limit::After(Duration::from_secs(10));
 /// The interval of the notices after the first.
 pub(super) const WAIT_NOTICE_INTERVAL: Limit = Limit::After(Duration::from_secs(60));
+/// After this long, a notice says which death dependencies were never seen.
+const FIRST_UNSEEN_NOTICE: Limit = Limit::After(Duration::from_secs(10));
+/// How long after the first notice the second and last one comes: 10 minutes after the start.
+const SECOND_UNSEEN_NOTICE: Limit = Limit::After(Duration::from_secs(590));
 
 /// The state machine of one life.
 #[derive(Clone, Debug)]
@@ -23,6 +27,8 @@ pub(crate) struct Machine {
     pub(super) retries: Retries,
     /// Whether a command may run at all.
     pub(super) active: bool,
+    /// How long after a notice of unseen death dependencies the next one comes.
+    pub(super) next_unseen_notice: Limit,
 }
 
 impl Machine {
@@ -32,12 +38,17 @@ impl Machine {
             rules,
             state: MachineState::Waiting,
             active: true,
+            next_unseen_notice: SECOND_UNSEEN_NOTICE,
         }
     }
 
     /// What to do before the first event.
     pub(crate) fn initial_actions(&self) -> Vec<Action> {
-        self.start_birth_wait().to_vec()
+        let mut actions = self.start_birth_wait().to_vec();
+        if self.rules.names_death_deps {
+            actions.push(Action::Arm(Timer::UnseenNotice, FIRST_UNSEEN_NOTICE));
+        }
+        actions
     }
 
     pub(super) fn start_birth_wait(&self) -> [Action; 2] {
@@ -70,6 +81,15 @@ impl Machine {
         let sent = self.rules.forwarding.sent_if_plain(signal)?;
         run.sent = run.sent.with(sent);
         Some(sent)
+    }
+
+    /// Says which death dependencies were never seen.
+    pub(super) fn report_unseen(&mut self) -> Vec<Action> {
+        let next = std::mem::replace(&mut self.next_unseen_notice, Limit::Never);
+        vec![
+            Action::Report(Report::Unseen),
+            Action::Arm(Timer::UnseenNotice, next),
+        ]
     }
 
     /// Reports whether a command that is down may be started.

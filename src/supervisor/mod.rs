@@ -56,6 +56,7 @@ fn finished(event: &Event) -> Vec<Action> {
     match event {
         Event::BirthDepsHold
         | Event::DeathDepHolds(_)
+        | Event::DeathDepsSeen
         | Event::Signal(_)
         | Event::Started
         | Event::StartFailed(_)
@@ -69,6 +70,7 @@ fn finished(event: &Event) -> Vec<Action> {
         | Event::Expired(
             Timer::BirthTimeout
             | Timer::WaitNotice
+            | Timer::UnseenNotice
             | Timer::RunTimeout
             | Timer::SteadyRun
             | Timer::StopDelay

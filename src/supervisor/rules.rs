@@ -10,6 +10,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) birth_timeout: Limit,
+    /// Some death dependencies have a name, so they can be missing.
+    pub(crate) names_death_deps: bool,
     pub(crate) run_timeout: Limit,
     pub(crate) grace_period: Limit,
     /// How long a received TERM is held back.

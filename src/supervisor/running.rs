@@ -10,7 +10,7 @@ use super::record::Record;
 use super::report::Report;
 use super::rules::{OnConfig, Rules};
 use super::state::{MachineState, Next, Run, Stop};
-use super::steps::{MachineStep, record_cause};
+use super::steps::{MachineStep, disarm_unseen, record_cause};
 use super::timer::Timer;
 use crate::exit::{ExitStatus, Remaining, TerminalPlace};
 use crate::protocol::death_deps::StopCause;
@@ -24,6 +24,10 @@ impl Machine {
             Event::Expired(Timer::SteadyRun) => {
                 self.retries.reset_backoff();
                 (MachineState::Running(run), Vec::new())
+            }
+            Event::DeathDepsSeen => (MachineState::Running(run), disarm_unseen()),
+            Event::Expired(Timer::UnseenNotice) => {
+                (MachineState::Running(run), self.report_unseen())
             }
             Event::Signal(signal) => self.signal_while_running(run, signal),
             Event::Deactivated => self.stop(run, StopReason::Deactivated, Vec::new()),
@@ -76,6 +80,10 @@ impl Machine {
             Event::Expired(Timer::StopDelay) => {
                 let actions = run.send(held, Signal::TERM, &self.rules);
                 (MachineState::Running(run), actions)
+            }
+            Event::DeathDepsSeen => (MachineState::Delaying(run, held), disarm_unseen()),
+            Event::Expired(Timer::UnseenNotice) => {
+                (MachineState::Delaying(run, held), self.report_unseen())
             }
             Event::Signal(signal) => self.signal_while_delaying(run, held, signal),
             Event::Deactivated => self.stop(run, StopReason::Deactivated, Vec::new()),
@@ -150,6 +158,10 @@ impl Machine {
                     MachineState::Stopping(run, Stop { reason, ..stop }),
                     actions,
                 )
+            }
+            Event::DeathDepsSeen => (MachineState::Stopping(run, stop), disarm_unseen()),
+            Event::Expired(Timer::UnseenNotice) => {
+                (MachineState::Stopping(run, stop), self.report_unseen())
             }
             // Other programs must not start to use a command that is being stopped.
             Event::Ready => (MachineState::Stopping(run, stop), Vec::new()),

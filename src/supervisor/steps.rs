@@ -48,6 +48,11 @@ pub(super) fn record_cause(cause: &StopCause) -> Action {
     Action::Record(Record::Cause(cause.cause.clone()))
 }
 
+/// Every death dependency was seen, so none is missing.
+pub(super) fn disarm_unseen() -> Vec<Action> {
+    vec![Action::Disarm(Timer::UnseenNotice)]
+}
+
 /// What a signal does that does not end exitdir-run while there is no command to send it to.
 pub(super) fn signal_while_down(signal: Signal) -> Vec<Action> {
     if signal == Signal::TSTP {

@@ -7,6 +7,8 @@ pub(crate) enum Timer {
     BirthTimeout,
     /// Time for a notice that says what exitdir-run waits for. It may be late.
     WaitNotice,
+    /// Time for a notice that says which death dependencies were never seen. It may be late.
+    UnseenNotice,
     /// `--timeout`.
     RunTimeout,
     /// The command has run long enough that its next restart need not be delayed for long.

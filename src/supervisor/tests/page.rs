@@ -1,7 +1,9 @@
 //! docs/state-machine.md: every pair of state and event, generated from the machine and compared.
 
 use super::scenarios::alphabet;
-use super::walk::{MachineKey, graphs, machine_key};
+use super::simulation::{MachineKey, machine_key};
+use super::walk::graphs;
+use crate::duration::Limit;
 use crate::exit::{Remaining, TerminalPlace};
 use crate::signal::Signal;
 use crate::supervisor::action::Action;
@@ -77,6 +79,7 @@ fn event_name(event: &Event) -> String {
     match event {
         Event::BirthDepsHold => "the birth dependencies hold".to_owned(),
         Event::DeathDepHolds(_) => "a death dependency holds".to_owned(),
+        Event::DeathDepsSeen => "no death dependency is missing".to_owned(),
         Event::Signal(signal) => format!("received {signal}"),
         Event::Started => "CMD was started".to_owned(),
         Event::StartFailed(_) => "CMD could not be started".to_owned(),
@@ -97,6 +100,7 @@ fn event_meaning(event: &Event) -> &'static str {
     match event {
         Event::BirthDepsHold => "all of `--birth-deps` hold, or there are none",
         Event::DeathDepHolds(_) => "one of `--death-deps` holds",
+        Event::DeathDepsSeen => "each of `--death-deps` that has a NAME was seen since the start",
         Event::Signal(Signal::INT) => "exitdir-run received INT or QUIT",
         Event::Signal(Signal::TERM | Signal::HUP | Signal::TSTP | Signal::CONT) => {
             "exitdir-run received this signal"
@@ -122,6 +126,9 @@ fn event_meaning(event: &Event) -> &'static str {
         Event::Reconfigured => "a new configuration was put in place",
         Event::Expired(Timer::BirthTimeout) => "`--birth-timeout` is over",
         Event::Expired(Timer::WaitNotice) => "it is time for a notice of what is waited for",
+        Event::Expired(Timer::UnseenNotice) => {
+            "it is time for a notice of the death dependencies that were never seen"
+        }
         Event::Expired(Timer::RunTimeout) => "`--timeout` is over",
         Event::Expired(Timer::SteadyRun) => {
             "CMD has run for 10 s, so the delay before its next restart is the shortest again"
@@ -137,6 +144,7 @@ fn timer_name(timer: Timer) -> &'static str {
     match timer {
         Timer::BirthTimeout => "birth timeout",
         Timer::WaitNotice => "notice interval",
+        Timer::UnseenNotice => "missing-notice timer",
         Timer::RunTimeout => "run timeout",
         Timer::SteadyRun => "steady-run timer",
         Timer::StopDelay => "stop delay",
@@ -154,14 +162,14 @@ fn action_name(action: &Action, event: &Event, before: &Machine) -> Option<Strin
         Action::Pause(_) => "suspend exitdir-run".to_owned(),
         Action::SignalDescendants(Signal::KILL) => "send KILL to descendants".to_owned(),
         Action::SignalDescendants(_) => "send the stop signal to descendants".to_owned(),
-        Action::Arm(timer, _) => format!("start the {}", timer_name(*timer)),
+        Action::Arm(timer, Limit::After(_)) => format!("start the {}", timer_name(*timer)),
         Action::Record(Record::Born { .. }) => "record the birth".to_owned(),
         Action::Record(Record::Ready) => "record ready".to_owned(),
         Action::Record(Record::Down) => "record down".to_owned(),
         Action::Record(Record::Inactive) => "record inactive".to_owned(),
         Action::Record(Record::Cause(_)) => "record the cause".to_owned(),
         Action::Finish(_) => "record the death and exit".to_owned(),
-        Action::Disarm(_) | Action::Report(_) => return None,
+        Action::Disarm(_) | Action::Arm(_, Limit::Never) | Action::Report(_) => return None,
     })
 }
 

@@ -12,9 +12,10 @@ use crate::supervisor::rules::{OnConfig, Restart, Rules};
 use crate::supervisor::timer::Timer;
 use std::time::Duration;
 
-const TIMERS: [Timer; 8] = [
+const TIMERS: [Timer; 9] = [
     Timer::BirthTimeout,
     Timer::WaitNotice,
+    Timer::UnseenNotice,
     Timer::RunTimeout,
     Timer::SteadyRun,
     Timer::StopDelay,
@@ -29,6 +30,7 @@ pub(super) fn alphabet() -> Vec<Event> {
         Event::BirthDepsHold,
         Event::DeathDepHolds(stop_cause(Dependence::Auxiliary)),
         Event::DeathDepHolds(stop_cause(Dependence::Required)),
+        Event::DeathDepsSeen,
     ];
     let signals = ["TERM", "INT", "HUP", "TSTP", "CONT", "USR1"];
     events.extend(signals.map(|name| Event::Signal(signal(name))));
@@ -81,6 +83,15 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
         ("default options, managed", rules(), Management::Managed),
         (
+            "named death dependencies, managed, descendants",
+            Rules {
+                names_death_deps: true,
+                wait_descendants: true,
+                ..rules()
+            },
+            Management::Managed,
+        ),
+        (
             "always restarted, delayed, descendants",
             Rules {
                 restart: Restart::Always,
@@ -103,8 +114,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             Management::Unmanaged,
         ),
         (
-            "stop signal INT, delayed",
+            "named death dependencies, stop signal INT, delayed",
             Rules {
+                names_death_deps: true,
                 stop_delay: delayed,
                 stop_signal: Signal::INT,
                 forwarding: Forwarding::new(Signal::INT, &[]),

@@ -2,6 +2,7 @@
 //! each step is checked against what must always hold.
 
 use super::scenarios::Management;
+use crate::duration::Limit;
 use crate::exit::{ExitStatus, TerminalPlace};
 use crate::protocol::death_deps::Dependence;
 use crate::signal::Signal;
@@ -48,6 +49,8 @@ pub(super) struct Monitor {
     stale: bool,
     /// The command was deactivated or reconfigured: the next start is no restart.
     resumes: bool,
+    /// Each death dependency was seen.
+    seen: bool,
 }
 
 impl Monitor {
@@ -71,6 +74,7 @@ impl Monitor {
             inactive_recorded: false,
             stale: false,
             resumes: false,
+            seen: false,
         }
     }
 }
@@ -85,8 +89,20 @@ pub(super) struct Simulation {
     pub(super) trace: Vec<Event>,
 }
 
+/// Two machines of one scenario with the same key do the same.
+pub(super) type MachineKey = (MachineState, Retries, bool, Limit);
+
+pub(super) fn machine_key(machine: &Machine) -> MachineKey {
+    (
+        machine.state.clone(),
+        machine.retries.clone(),
+        machine.active,
+        machine.next_unseen_notice,
+    )
+}
+
 /// Two simulations of one scenario with the same key continue in the same way.
-pub(super) type SimulationKey = (MachineState, Retries, Monitor);
+pub(super) type SimulationKey = (MachineKey, Monitor);
 
 impl Simulation {
     pub(super) fn new(rules: Rules, management: Management) -> Simulation {
@@ -107,8 +123,7 @@ impl Simulation {
         let mut monitor = self.monitor.clone();
         // More starts than the limit allows change nothing.
         monitor.starts = monitor.starts.min(4);
-        let machine = &self.machine;
-        (machine.state.clone(), machine.retries.clone(), monitor)
+        (machine_key(&self.machine), monitor)
     }
 
     pub(super) fn is_possible(&self, event: &Event) -> bool {
@@ -121,6 +136,7 @@ impl Simulation {
             Event::Ready | Event::Ended(..) | Event::Paused(_) => monitor.alive,
             Event::NoDescendants => monitor.draining.is_some(),
             Event::Expired(timer) => monitor.armed.contains(timer),
+            Event::DeathDepsSeen => self.rules.names_death_deps && !monitor.seen,
             Event::Activated => is_managed && !monitor.active,
             Event::Deactivated => is_managed && monitor.active,
             Event::Reconfigured => is_managed,
@@ -138,6 +154,7 @@ impl Simulation {
             | Event::Expired(_) => true,
             Event::BirthDepsHold
             | Event::DeathDepHolds(_)
+            | Event::DeathDepsSeen
             | Event::Signal(_)
             | Event::Activated
             | Event::Deactivated
@@ -169,6 +186,12 @@ impl Simulation {
         self.check(silent, "an action after the end");
         self.perform(actions, Some(event));
         self.check_activity();
+        let awaited = self.monitor.armed.contains(&Timer::UnseenNotice);
+        let awaits = !self.monitor.finished && awaited;
+        self.check(
+            !awaits || !self.monitor.seen,
+            "a timer for dependencies that were seen",
+        );
     }
 
     fn note(&mut self, event: &Event) {
@@ -205,6 +228,7 @@ impl Simulation {
                 monitor.drain_expedited |= monitor.draining.is_some() && ends_wait;
             }
             Event::DeathDepHolds(_) => monitor.stopped_for_good = true,
+            Event::DeathDepsSeen => monitor.seen = true,
             Event::Activated => monitor.active = true,
             Event::Deactivated => {
                 monitor.active = false;
@@ -246,9 +270,12 @@ impl Simulation {
                     self.check(self.monitor.alive || own, "suspended without a command");
                 }
                 Action::SignalDescendants(signal) => self.signal_descendants(signal),
-                Action::Arm(timer, _) => {
+                Action::Arm(timer, limit) => {
                     self.monitor.grace_over &= timer != Timer::GracePeriod;
-                    self.monitor.armed.insert(timer);
+                    match limit {
+                        Limit::Never => self.monitor.armed.remove(&timer),
+                        Limit::After(_) => self.monitor.armed.insert(timer),
+                    };
                 }
                 Action::Disarm(timer) => {
                     self.monitor.armed.remove(&timer);

@@ -33,6 +33,7 @@ pub(super) fn stop_cause(dependence: Dependence) -> StopCause {
 pub(super) fn rules() -> Rules {
     Rules {
         birth_timeout: Limit::After(Duration::from_secs(300)),
+        names_death_deps: false,
         run_timeout: Limit::After(Duration::from_secs(60)),
         grace_period: Limit::After(Duration::from_secs(30)),
         stop_signal: Signal::TERM,

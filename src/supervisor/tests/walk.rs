@@ -2,13 +2,12 @@
 //! up to a length.
 
 use super::scenarios::{Management, Scenario, alphabet, scenarios};
-use super::simulation::{Simulation, SimulationKey};
+use super::simulation::{MachineKey, Simulation, SimulationKey, machine_key};
 use crate::signal::Signal;
 use crate::supervisor::action::Action;
 use crate::supervisor::event::Event;
 use crate::supervisor::machine::Machine;
 use crate::supervisor::report::Report;
-use crate::supervisor::retries::Retries;
 use crate::supervisor::rules::Rules;
 use crate::supervisor::state::MachineState;
 use std::collections::{HashMap, VecDeque};
@@ -165,14 +164,6 @@ fn every_sequence_of_any_events_ends_at_most_once() {
     }
     println!("{sequences} sequences of any events");
     assert!(sequences > 100_000_000);
-}
-
-/// Two machines of one scenario with the same key do the same.
-pub(super) type MachineKey = (MachineState, Retries, bool);
-
-pub(super) fn machine_key(machine: &Machine) -> MachineKey {
-    let state = machine.state.clone();
-    (state, machine.retries.clone(), machine.active)
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod exit_status;
 mod exit_table;
 mod inheritance;
 mod messages;
+mod missing;
 mod one_turn;
 mod options;
 mod orphans;
