@@ -32,6 +32,13 @@ pub(super) const DEATH_DEPS: Opt = valued(
     "stop CMD when any of these holds; NAME means NAME:died",
 )
 .with_variable();
+pub(super) const MISSING_TIMEOUT: Opt = valued(
+    None,
+    "missing-timeout",
+    "DURATION",
+    "give up on unseen death dependencies, with status 124 (default off)",
+)
+.with_variable();
 pub(super) const GRACE_PERIOD: Opt = valued(
     None,
     "grace-period",
@@ -195,6 +202,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &BIRTH_DEPS,
         &BIRTH_TIMEOUT,
         &DEATH_DEPS,
+        &MISSING_TIMEOUT,
         &GRACE_PERIOD,
         &STOP_SIGNAL,
         &STOP_DELAY,

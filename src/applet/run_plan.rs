@@ -3,9 +3,9 @@
 use super::args::ParsedArgs;
 use super::run_options::{
     ACTIVE_WHILE, BIRTH_DEPS, BIRTH_TIMEOUT, CONFIG, CONFIG_CHECK, CONFIG_TAR, DEATH_DEPS,
-    EXIT_ONLY, EXPECT_CODE, GRACE_PERIOD, GROUP, NAME, ON_CONFIG, PASS_CODE, QUIET, READY_ON,
-    RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, STOP_DELAY, STOP_SIGNAL, TERMINATION_LOG, TIMEOUT,
-    VERBOSE, WAIT_DESCENDANTS,
+    EXIT_ONLY, EXPECT_CODE, GRACE_PERIOD, GROUP, MISSING_TIMEOUT, NAME, ON_CONFIG, PASS_CODE,
+    QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, STOP_DELAY, STOP_SIGNAL,
+    TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
 };
 use super::spec::Opt;
 use super::values::{SET_DIRECTORY, exit_dir, read_code, read_duration, read_name};
@@ -76,6 +76,7 @@ fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Condition]) -> Res
         .unwrap_or(Signal::TERM);
     Ok(Rules {
         birth_timeout: duration(&BIRTH_TIMEOUT, DEFAULT_BIRTH_TIMEOUT)?,
+        missing_timeout: duration(&MISSING_TIMEOUT, Limit::Never)?,
         names_death_deps: death_deps.iter().any(|condition| condition.name.is_some()),
         run_timeout: duration(&TIMEOUT, Limit::Never)?,
         grace_period: duration(&GRACE_PERIOD, DEFAULT_GRACE_PERIOD)?,

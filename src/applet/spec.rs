@@ -124,7 +124,7 @@ impl Opt {
             .value
             .map_or(String::new(), |value| format!(" {value}"));
         let head = format!("{name}{value}");
-        format!("{head:<32} {}\n", self.help)
+        format!("{head:<33} {}\n", self.help)
     }
 
     pub(super) const fn under(self, heading: &'static str) -> Opt {

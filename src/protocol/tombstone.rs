@@ -204,6 +204,8 @@ pub enum Reason {
     Timeout,
     /// The birth dependencies did not hold within `--birth-timeout`.
     BirthTimeout,
+    /// A death dependency was not seen within `--missing-timeout`; `Message` says which.
+    Missing,
     /// The command could not be executed; `Message` says why.
     ExecFailed,
     /// A signal ended the supervisor while the command was down.
@@ -216,13 +218,14 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Reason; 9] = [
+    const ALL: [Reason; 10] = [
         Reason::Exited,
         Reason::Signaled,
         Reason::Stopped,
         Reason::Killed,
         Reason::Timeout,
         Reason::BirthTimeout,
+        Reason::Missing,
         Reason::ExecFailed,
         Reason::Interrupted,
         Reason::Announced,
@@ -237,6 +240,7 @@ impl Reason {
             Reason::Killed => "killed",
             Reason::Timeout => "timeout",
             Reason::BirthTimeout => "birth-timeout",
+            Reason::Missing => "missing",
             Reason::ExecFailed => "exec-failed",
             Reason::Interrupted => "interrupted",
             Reason::Announced => "said",

@@ -34,7 +34,7 @@ impl Messages<'_> {
         match report {
             Report::StillWaiting => format!("still waiting: {}", missing(Missing::Awaited)),
             Report::Unseen => format!("death dependencies: {}", missing(Missing::Unseen)),
-            Report::Stopping(reason, signal) => self.stop(reason, *signal),
+            Report::Stopping(reason, signal) => self.stop(reason, *signal, missing),
             Report::Killing => format!(
                 "{command} did not stop within {}: killing it",
                 self.rules.grace_period
@@ -68,7 +68,12 @@ impl Messages<'_> {
         }
     }
 
-    fn stop(&self, reason: &StopReason, signal: Option<Signal>) -> String {
+    fn stop(
+        &self,
+        reason: &StopReason,
+        signal: Option<Signal>,
+        missing: &dyn Fn(Missing) -> String,
+    ) -> String {
         let command = &self.command;
         let how = signal.map_or(
             "with the signal that it received before".to_owned(),
@@ -82,6 +87,9 @@ impl Messages<'_> {
                 "{command} has run for {}: stopping it {how}",
                 self.rules.run_timeout
             ),
+            StopReason::Missing => {
+                format!("{}: stopping {command} {how}", self.never_seen(missing))
+            }
             StopReason::Deactivated => {
                 let file = self.deactivated();
                 format!("{file}: stopping {command} {how}")
@@ -90,6 +98,11 @@ impl Messages<'_> {
                 format!("a new configuration: stopping {command} {how} to restart it")
             }
         }
+    }
+
+    fn never_seen(&self, missing: &dyn Fn(Missing) -> String) -> String {
+        let timeout = self.rules.missing_timeout;
+        format!("after {timeout}, {}", missing(Missing::Unseen))
     }
 
     fn deactivated(&self) -> String {
@@ -112,6 +125,7 @@ impl Messages<'_> {
             | EndReason::NotStarted(_)
             | EndReason::NotRestarted(_)
             | EndReason::BirthTimeout
+            | EndReason::Missing
             | EndReason::Interrupted(_) => format!("{command} is down"),
         }
     }
@@ -150,6 +164,7 @@ impl Messages<'_> {
                 self.rules.birth_timeout,
                 missing(Missing::Awaited)
             )),
+            EndReason::Missing => Some(format!("gave up {}", self.never_seen(missing))),
             EndReason::Interrupted(signal) => Some(format!(
                 "received {signal} while {command} was not running: exiting"
             )),

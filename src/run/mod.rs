@@ -121,7 +121,7 @@ impl<'p> EventLoop<'p> {
     /// just forwarded needs no turn: see [`EventLoop::await_signals`].
     fn turn(&mut self) {
         self.turn_began = Instant::now();
-        let polls: [fn(&mut Self); 7] = [
+        let polls: [fn(&mut Self); 8] = [
             // The end of CMD, and stops from outside. They come first, so that nothing is started
             // or recorded for a CMD that has ended.
             Self::poll_signals,
@@ -130,6 +130,8 @@ impl<'p> EventLoop<'p> {
             // Before the peers and the gate: whether CMD may run decides what a death means.
             Self::poll_configuration,
             Self::poll_peers,
+            // Before the gate: CMD is not started for a life that ends now.
+            Self::poll_missing_timeout,
             // After everything that can add a record of its own.
             Self::retry_replacement,
             // After all that can forbid a start.

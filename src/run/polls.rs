@@ -177,6 +177,21 @@ impl EventLoop<'_> {
         self.drop_unneeded_peers();
     }
 
+    /// What was polled in earlier turns is polled again before the life is ended: a tombstone may
+    /// be there that no event has told of.
+    pub(super) fn poll_missing_timeout(&mut self) {
+        if !self.timers.has_expired(Timer::MissingTimeout) {
+            return;
+        }
+        if let Some(peers) = &mut self.peers {
+            peers.tracker.invalidate_before(self.turn_began);
+        }
+        self.poll_peers();
+        if self.exit_status.is_none() && self.timers.take(Timer::MissingTimeout) {
+            self.dispatch(Event::Expired(Timer::MissingTimeout));
+        }
+    }
+
     /// Without death dependencies the peers do not matter once CMD was started.
     fn drop_unneeded_peers(&mut self) {
         if !self.machine.may_wait() && self.plan.death_deps.is_empty() {

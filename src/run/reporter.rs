@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::termination_log;
 use crate::error::describe;
 use crate::signal::Signal;
-use crate::supervisor::outcome::{EndReason, FinalStatus};
+use crate::supervisor::outcome::{EndReason, FinalStatus, StopReason};
 use crate::supervisor::report::Report;
 use crate::watch::dir_watch::{self, WatchFault};
 use crate::watch::tracker::ScanResult;
@@ -134,13 +134,18 @@ impl<'p> Reporter<'p> {
         let mut end = EndMessages::default();
         match &last.end_reason {
             EndReason::CommandEnded(_) => {}
-            EndReason::Stopped(_) => end.termination_log = self.stop_message.take(),
+            EndReason::Stopped(reason) => {
+                let message = self.stop_message.take();
+                let names = message.clone().filter(|_| *reason == StopReason::Missing);
+                end.tombstone = names;
+                end.termination_log = message;
+            }
             EndReason::NotStarted(_) | EndReason::NotRestarted(_) => {
                 message.iter().for_each(|message| self.info(message));
                 end.termination_log = message;
             }
             EndReason::Interrupted(_) => message.iter().for_each(|message| self.info(message)),
-            EndReason::BirthTimeout | EndReason::StartFailed(_) => {
+            EndReason::BirthTimeout | EndReason::Missing | EndReason::StartFailed(_) => {
                 message.iter().for_each(|message| self.error(message));
                 end.termination_log = message.clone();
                 end.tombstone = message;

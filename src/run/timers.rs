@@ -49,8 +49,8 @@ impl Timers {
         self.has_expired(timer) && self.expired.remove(&timer)
     }
 
-    /// Takes a timer that has expired. The back-off and the birth timeout are not taken here: the
-    /// start gate decides about them.
+    /// Takes a timer that has expired. The back-off, the birth timeout and the missing timeout are
+    /// not taken here: each needs one more poll first.
     pub(super) fn take_due(&mut self) -> Option<Timer> {
         if self.deadlines.is_empty() {
             return None;
@@ -64,8 +64,7 @@ impl Timers {
             }
         };
         let is_due = |(timer, deadline): &(&Timer, &Instant)| {
-            !matches!(timer, Timer::Backoff | Timer::BirthTimeout)
-                && **deadline <= now + slack(timer)
+            !needs_poll(**timer) && **deadline <= now + slack(timer)
         };
         let (timer, _) = self.deadlines.iter().find(is_due)?;
         let timer = *timer;
@@ -95,4 +94,12 @@ impl Timers {
 
 fn is_notice(timer: Timer) -> bool {
     matches!(timer, Timer::WaitNotice | Timer::UnseenNotice)
+}
+
+/// Whether the caller polls once more before it takes the timer.
+fn needs_poll(timer: Timer) -> bool {
+    matches!(
+        timer,
+        Timer::Backoff | Timer::BirthTimeout | Timer::MissingTimeout
+    )
 }

@@ -47,6 +47,9 @@ impl Machine {
             }
             Event::Signal(signal) => (MachineState::Waiting, signal_while_down(signal)),
             Event::Expired(Timer::BirthTimeout) => finish(Vec::new(), exit_table::birth_timeout()),
+            Event::Expired(Timer::MissingTimeout) => {
+                finish(Vec::new(), exit_table::missing(&self.rules, None))
+            }
             Event::Expired(Timer::WaitNotice) => (
                 MachineState::Waiting,
                 vec![
@@ -100,6 +103,7 @@ impl Machine {
                 Timer::BirthTimeout
                 | Timer::WaitNotice
                 | Timer::UnseenNotice
+                | Timer::MissingTimeout
                 | Timer::RunTimeout
                 | Timer::SteadyRun
                 | Timer::StopDelay
@@ -128,6 +132,9 @@ impl Machine {
             Event::Deactivated => {
                 let actions = vec![Action::Disarm(Timer::Backoff), self.report_activity()];
                 deactivate(actions, Some(last))
+            }
+            Event::Expired(Timer::MissingTimeout) => {
+                finish(Vec::new(), exit_table::missing(&self.rules, Some(&last)))
             }
             Event::DeathDepsSeen => (MachineState::BackingOff(last), disarm_unseen()),
             Event::Expired(Timer::UnseenNotice) => {
@@ -179,6 +186,9 @@ impl Machine {
                 finish(Vec::new(), exit_table::interrupted(signal))
             }
             Event::Signal(signal) => (MachineState::Inactive(last), signal_while_down(signal)),
+            Event::Expired(Timer::MissingTimeout) => {
+                finish(Vec::new(), exit_table::missing(&self.rules, last.as_ref()))
+            }
             Event::DeathDepsSeen => (MachineState::Inactive(last), disarm_unseen()),
             Event::Expired(Timer::UnseenNotice) => {
                 (MachineState::Inactive(last), self.report_unseen())

@@ -86,6 +86,18 @@ impl Machine {
                     )
                 }
             },
+            Event::Expired(Timer::MissingTimeout) => {
+                let next = match draining.next {
+                    Next::Restart(last, _) | Next::Resume(last) => {
+                        Next::Finish(exit_table::missing(&self.rules, Some(&last)))
+                    }
+                    Next::Finish(last) => Next::Finish(last),
+                };
+                (
+                    MachineState::Draining(Draining { next, ..draining }),
+                    Vec::new(),
+                )
+            }
             Event::DeathDepsSeen => (MachineState::Draining(draining), disarm_unseen()),
             Event::Expired(Timer::UnseenNotice) => {
                 (MachineState::Draining(draining), self.report_unseen())

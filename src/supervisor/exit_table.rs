@@ -49,6 +49,7 @@ pub(super) fn stopped(
             (after_stop(rules, cause.dependence, status), reason)
         }
         StopReason::RunTimeout => (exit::TIMED_OUT, Reason::Timeout),
+        StopReason::Missing => (exit::TIMED_OUT, Reason::Missing),
     };
     FinalStatus {
         code: if rules.pass_code {
@@ -101,6 +102,14 @@ fn status_without_start(rules: &Rules, dependence: Dependence) -> u8 {
         Dependence::Auxiliary => exit::SUCCESS,
         Dependence::Required => rules.stop_status(),
     }
+}
+
+/// A death dependency was not seen in time, and the command was down. `last` is how its last run
+/// ended, if there was one.
+pub(super) fn missing(rules: &Rules, last: Option<&FinalStatus>) -> FinalStatus {
+    let own = last.filter(|_| rules.pass_code);
+    let code = own.map_or(exit::TIMED_OUT, |last| last.code);
+    without_command(code, Reason::Missing, EndReason::Missing)
 }
 
 /// A signal arrived while the command was down.

@@ -47,6 +47,8 @@ impl Machine {
         let mut actions = self.start_birth_wait().to_vec();
         if self.rules.names_death_deps {
             actions.push(Action::Arm(Timer::UnseenNotice, FIRST_UNSEEN_NOTICE));
+            let timeout = self.rules.missing_timeout;
+            actions.push(Action::Arm(Timer::MissingTimeout, timeout));
         }
         actions
     }

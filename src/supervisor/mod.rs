@@ -71,6 +71,7 @@ fn finished(event: &Event) -> Vec<Action> {
             Timer::BirthTimeout
             | Timer::WaitNotice
             | Timer::UnseenNotice
+            | Timer::MissingTimeout
             | Timer::RunTimeout
             | Timer::SteadyRun
             | Timer::StopDelay

@@ -12,6 +12,8 @@ pub(crate) enum StopReason {
     Dependency(StopCause),
     /// It has run for as long as `--timeout` allows.
     RunTimeout,
+    /// A death dependency was not seen within `--missing-timeout`.
+    Missing,
     /// It was deactivated.
     Deactivated,
     /// There is a new configuration.
@@ -22,7 +24,7 @@ impl StopReason {
     /// Whether the life continues after the stop.
     pub(super) fn is_temporary(&self) -> bool {
         match self {
-            StopReason::Dependency(_) | StopReason::RunTimeout => false,
+            StopReason::Dependency(_) | StopReason::RunTimeout | StopReason::Missing => false,
             StopReason::Deactivated | StopReason::Reconfigured => true,
         }
     }
@@ -41,6 +43,8 @@ pub(crate) enum EndReason {
     NotRestarted(StopCause),
     /// The birth dependencies did not hold in time.
     BirthTimeout,
+    /// A death dependency was not seen within `--missing-timeout`, and the command was down.
+    Missing,
     /// A signal arrived while the command was down.
     Interrupted(Signal),
     /// The command could not be started.

@@ -10,6 +10,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) birth_timeout: Limit,
+    /// How long a death dependency that has a name may remain unseen, from the start.
+    pub(crate) missing_timeout: Limit,
     /// Some death dependencies have a name, so they can be missing.
     pub(crate) names_death_deps: bool,
     pub(crate) run_timeout: Limit,

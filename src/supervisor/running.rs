@@ -25,6 +25,9 @@ impl Machine {
                 self.retries.reset_backoff();
                 (MachineState::Running(run), Vec::new())
             }
+            Event::Expired(Timer::MissingTimeout) => {
+                self.stop(run, StopReason::Missing, Vec::new())
+            }
             Event::DeathDepsSeen => (MachineState::Running(run), disarm_unseen()),
             Event::Expired(Timer::UnseenNotice) => {
                 (MachineState::Running(run), self.report_unseen())
@@ -80,6 +83,9 @@ impl Machine {
             Event::Expired(Timer::StopDelay) => {
                 let actions = run.send(held, Signal::TERM, &self.rules);
                 (MachineState::Running(run), actions)
+            }
+            Event::Expired(Timer::MissingTimeout) => {
+                self.stop(run, StopReason::Missing, Vec::new())
             }
             Event::DeathDepsSeen => (MachineState::Delaying(run, held), disarm_unseen()),
             Event::Expired(Timer::UnseenNotice) => {
@@ -163,10 +169,18 @@ impl Machine {
             Event::Expired(Timer::UnseenNotice) => {
                 (MachineState::Stopping(run, stop), self.report_unseen())
             }
+            Event::Expired(Timer::MissingTimeout) if stop.reason.is_temporary() => {
+                let reason = StopReason::Missing;
+                let actions = vec![Action::Report(Report::Stopping(reason.clone(), None))];
+                (
+                    MachineState::Stopping(run, Stop { reason, ..stop }),
+                    actions,
+                )
+            }
             // Other programs must not start to use a command that is being stopped.
             Event::Ready => (MachineState::Stopping(run, stop), Vec::new()),
             // The first reason for a stop for good is the one that counts.
-            Event::DeathDepHolds(_) | Event::Expired(Timer::RunTimeout) => {
+            Event::DeathDepHolds(_) | Event::Expired(Timer::RunTimeout | Timer::MissingTimeout) => {
                 (MachineState::Stopping(run, stop), Vec::new())
             }
             Event::Activated | Event::Deactivated if stop.reason.is_temporary() => {

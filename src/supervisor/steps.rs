@@ -50,7 +50,9 @@ pub(super) fn record_cause(cause: &StopCause) -> Action {
 
 /// Every death dependency was seen, so none is missing.
 pub(super) fn disarm_unseen() -> Vec<Action> {
-    vec![Action::Disarm(Timer::UnseenNotice)]
+    [Timer::UnseenNotice, Timer::MissingTimeout]
+        .map(Action::Disarm)
+        .to_vec()
 }
 
 /// What a signal does that does not end exitdir-run while there is no command to send it to.

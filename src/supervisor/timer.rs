@@ -9,6 +9,8 @@ pub(crate) enum Timer {
     WaitNotice,
     /// Time for a notice that says which death dependencies were never seen. It may be late.
     UnseenNotice,
+    /// `--missing-timeout`.
+    MissingTimeout,
     /// `--timeout`.
     RunTimeout,
     /// The command has run long enough that its next restart need not be delayed for long.

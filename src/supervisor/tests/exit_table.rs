@@ -1,13 +1,13 @@
 //! The exit table row by row, and what each option changes in it.
 
 use super::support::{end, ended, rules, signal, stop_cause};
-use crate::exit::{ExitStatus, StartFailure};
+use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
 use crate::protocol::death_deps::Dependence;
 use crate::protocol::tombstone::Reason;
 use crate::signal::Signal;
 use crate::supervisor::event::Event;
 use crate::supervisor::outcome::FinalStatus;
-use crate::supervisor::rules::Rules;
+use crate::supervisor::rules::{Restart, Rules};
 use crate::supervisor::timer::Timer;
 
 fn stopped(rules: &Rules, dependence: Dependence, status: ExitStatus) -> FinalStatus {
@@ -132,6 +132,56 @@ fn a_death_dependency_that_holds_before_the_start_decides_the_status() {
         let last = end(&rules(), &[Event::DeathDepHolds(stop_cause(dependence))]);
         assert_eq!((last.code, last.reason), (code, Reason::Stopped));
     }
+}
+
+#[test]
+fn a_missing_death_dependency_gives_124_in_every_state_unless_an_end_was_decided_before() {
+    let rules = Rules {
+        names_death_deps: true,
+        restart: Restart::Always,
+        wait_descendants: true,
+        ..rules()
+    };
+    let missing = Event::Expired(Timer::MissingTimeout);
+    let exited =
+        |remaining| Event::Ended(ExitStatus::Exited(0), remaining, TerminalPlace::Elsewhere);
+    let start = [Event::BirthDepsHold, Event::Started];
+    let after_start = |events: &[Event]| [&start[..], events].concat();
+    let obeyed = exited(Remaining::Nothing);
+    let cases = [
+        vec![missing.clone()],
+        vec![Event::Deactivated, missing.clone()],
+        after_start(&[missing.clone(), obeyed.clone()]),
+        after_start(&[Event::Reconfigured, missing.clone(), obeyed.clone()]),
+        after_start(&[obeyed.clone(), missing.clone()]),
+        after_start(&[Event::Deactivated, obeyed.clone(), missing.clone()]),
+        after_start(&[
+            exited(Remaining::Descendants),
+            missing.clone(),
+            Event::NoDescendants,
+        ]),
+    ];
+    for (number, events) in cases.iter().enumerate() {
+        let last = end(&rules, events);
+        assert_eq!(
+            (last.code, last.reason),
+            (124, Reason::Missing),
+            "{events:?}"
+        );
+        let passes = Rules {
+            pass_code: true,
+            ..rules.clone()
+        };
+        let own = if number < 2 { 124 } else { 0 };
+        assert_eq!(end(&passes, events).code, own, "pass-code, {events:?}");
+    }
+    let decided = after_start(&[
+        Event::DeathDepHolds(stop_cause(Dependence::Required)),
+        missing,
+        obeyed,
+    ]);
+    let last = end(&rules, &decided);
+    assert_eq!((last.code, last.reason), (143, Reason::Stopped));
 }
 
 #[test]

@@ -129,6 +129,9 @@ fn event_meaning(event: &Event) -> &'static str {
         Event::Expired(Timer::UnseenNotice) => {
             "it is time for a notice of the death dependencies that were never seen"
         }
+        Event::Expired(Timer::MissingTimeout) => {
+            "`--missing-timeout` is over, and one of `--death-deps` that has a NAME was never seen"
+        }
         Event::Expired(Timer::RunTimeout) => "`--timeout` is over",
         Event::Expired(Timer::SteadyRun) => {
             "CMD has run for 10 s, so the delay before its next restart is the shortest again"
@@ -145,6 +148,7 @@ fn timer_name(timer: Timer) -> &'static str {
         Timer::BirthTimeout => "birth timeout",
         Timer::WaitNotice => "notice interval",
         Timer::UnseenNotice => "missing-notice timer",
+        Timer::MissingTimeout => "missing timeout",
         Timer::RunTimeout => "run timeout",
         Timer::SteadyRun => "steady-run timer",
         Timer::StopDelay => "stop delay",

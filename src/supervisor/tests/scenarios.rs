@@ -12,10 +12,11 @@ use crate::supervisor::rules::{OnConfig, Restart, Rules};
 use crate::supervisor::timer::Timer;
 use std::time::Duration;
 
-const TIMERS: [Timer; 9] = [
+const TIMERS: [Timer; 10] = [
     Timer::BirthTimeout,
     Timer::WaitNotice,
     Timer::UnseenNotice,
+    Timer::MissingTimeout,
     Timer::RunTimeout,
     Timer::SteadyRun,
     Timer::StopDelay,
@@ -86,6 +87,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "named death dependencies, managed, descendants",
             Rules {
                 names_death_deps: true,
+                run_timeout: Limit::Never,
                 wait_descendants: true,
                 ..rules()
             },

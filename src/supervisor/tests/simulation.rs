@@ -186,12 +186,11 @@ impl Simulation {
         self.check(silent, "an action after the end");
         self.perform(actions, Some(event));
         self.check_activity();
-        let awaited = self.monitor.armed.contains(&Timer::UnseenNotice);
-        let awaits = !self.monitor.finished && awaited;
-        self.check(
-            !awaits || !self.monitor.seen,
-            "a timer for dependencies that were seen",
-        );
+        let of_unseen = [Timer::UnseenNotice, Timer::MissingTimeout];
+        let armed = |timer| self.monitor.armed.contains(timer);
+        let awaited = !self.monitor.seen || self.monitor.finished;
+        let idle = awaited || !of_unseen.iter().any(armed);
+        self.check(idle, "a timer for dependencies that were seen");
     }
 
     fn note(&mut self, event: &Event) {
@@ -219,7 +218,8 @@ impl Simulation {
             Event::Expired(timer) => {
                 monitor.armed.remove(timer);
                 monitor.grace_over |= *timer == Timer::GracePeriod;
-                monitor.stopped_for_good |= *timer == Timer::RunTimeout;
+                let stops = [Timer::RunTimeout, Timer::MissingTimeout];
+                monitor.stopped_for_good |= stops.contains(timer);
             }
             Event::Signal(signal) => {
                 let ends_wait = self.rules.ends_wait(*signal);
@@ -372,11 +372,15 @@ impl Simulation {
             EndReason::Stopped(StopReason::Dependency(cause)) | EndReason::NotStarted(cause) => {
                 cause.dependence == Dependence::Auxiliary
             }
+            EndReason::Missing => self.rules.pass_code && succeeded,
             EndReason::NotRestarted(cause) => {
                 cause.dependence == Dependence::Auxiliary || self.rules.pass_code && succeeded
             }
             EndReason::Stopped(
-                StopReason::RunTimeout | StopReason::Deactivated | StopReason::Reconfigured,
+                StopReason::RunTimeout
+                | StopReason::Missing
+                | StopReason::Deactivated
+                | StopReason::Reconfigured,
             )
             | EndReason::BirthTimeout
             | EndReason::Interrupted(_)

@@ -34,6 +34,7 @@ pub(super) fn rules() -> Rules {
     Rules {
         birth_timeout: Limit::After(Duration::from_secs(300)),
         names_death_deps: false,
+        missing_timeout: Limit::After(Duration::from_secs(900)),
         run_timeout: Limit::After(Duration::from_secs(60)),
         grace_period: Limit::After(Duration::from_secs(30)),
         stop_signal: Signal::TERM,
