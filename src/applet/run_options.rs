@@ -25,6 +25,12 @@ pub(super) const BIRTH_TIMEOUT: Opt = valued(
     "give up after this long, with status 124 (default 5m)",
 )
 .with_variable();
+pub(super) const START_ANYWAY: Opt = flag(
+    None,
+    "start-anyway",
+    "start CMD when the birth timeout is over",
+)
+.with_variable();
 pub(super) const DEATH_DEPS: Opt = valued(
     None,
     "death-deps",
@@ -201,6 +207,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &EXIT_ONLY,
         &BIRTH_DEPS,
         &BIRTH_TIMEOUT,
+        &START_ANYWAY,
         &DEATH_DEPS,
         &MISSING_TIMEOUT,
         &GRACE_PERIOD,

@@ -4,8 +4,8 @@ use super::args::ParsedArgs;
 use super::run_options::{
     ACTIVE_WHILE, BIRTH_DEPS, BIRTH_TIMEOUT, CONFIG, CONFIG_CHECK, CONFIG_TAR, DEATH_DEPS,
     EXIT_ONLY, EXPECT_CODE, GRACE_PERIOD, GROUP, MISSING_TIMEOUT, NAME, ON_CONFIG, PASS_CODE,
-    QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, STOP_DELAY, STOP_SIGNAL,
-    TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
+    QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, START_ANYWAY, STOP_DELAY,
+    STOP_SIGNAL, TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
 };
 use super::spec::Opt;
 use super::values::{SET_DIRECTORY, exit_dir, read_code, read_duration, read_name};
@@ -15,7 +15,7 @@ use crate::managed::spec::{ConfigItem, ManagedSpec};
 use crate::protocol::condition::Condition;
 use crate::protocol::state::State;
 use crate::readiness::spec::ReadyOn;
-use crate::run::plan::{ExitDirOptions, Plan, Publish};
+use crate::run::plan::{ExitDirOptions, Plan, Publish, WaitEnd};
 use crate::run::termination_log::DEFAULT_PATH;
 use crate::signal::{Signal, SignalSet};
 use crate::supervisor::forwarding::Forwarding;
@@ -45,6 +45,11 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
     let plan = Plan {
         exit_dir: exit_dir_options(args)?,
         birth_deps: conditions(&BIRTH_DEPS, State::Ready)?,
+        wait_end: if args.has(&START_ANYWAY) {
+            WaitEnd::StartAnyway
+        } else {
+            WaitEnd::GiveUp
+        },
         rules: rules(args, &ready_on, &death_deps)?,
         death_deps,
         poll: args.value(&RUN_POLL, read_duration)?,

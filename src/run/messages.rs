@@ -33,6 +33,11 @@ impl Messages<'_> {
         let command = &self.command;
         match report {
             Report::StillWaiting => format!("still waiting: {}", missing(Missing::Awaited)),
+            Report::StartingAnyway => format!(
+                "after {}, starting {command} anyway: {}",
+                self.rules.birth_timeout,
+                missing(Missing::Awaited)
+            ),
             Report::Unseen => format!("death dependencies: {}", missing(Missing::Unseen)),
             Report::Stopping(reason, signal) => self.stop(reason, *signal, missing),
             Report::Killing => format!(

@@ -21,6 +21,7 @@ pub(crate) struct Plan {
     /// `None` without an exit directory.
     pub(crate) exit_dir: Option<ExitDirOptions>,
     pub(crate) birth_deps: Vec<Condition>,
+    pub(crate) wait_end: WaitEnd,
     pub(crate) death_deps: Vec<Condition>,
     pub(crate) poll: Option<Limit>,
     pub(crate) ready_on: ReadyOn,
@@ -32,6 +33,15 @@ pub(crate) struct Plan {
     pub(crate) logger: Logger,
     /// Where Kubernetes reads why the container ended.
     pub(crate) termination_log: PathBuf,
+}
+
+/// How the wait for birth dependencies ends that do not hold in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitEnd {
+    /// The life ends at the birth timeout.
+    GiveUp,
+    /// CMD is started at the birth timeout.
+    StartAnyway,
 }
 
 /// The exit directory, and what of this life is published there.

@@ -3,6 +3,7 @@
 
 use super::EventLoop;
 use super::peers::Peers;
+use super::plan::WaitEnd;
 use crate::exit::Remaining;
 use crate::managed::ManagedApp;
 use crate::managed::debounce::DEBOUNCE_LIMIT;
@@ -212,7 +213,7 @@ impl EventLoop<'_> {
     /// Starts CMD if a start is due and nothing forbids it. All that was polled in earlier turns is
     /// polled again first.
     pub(super) fn poll_start_gate(&mut self) {
-        if !self.is_start_due() {
+        if self.due_start().is_none() {
             return self.gate.clear();
         }
         let since = self.gate.note_due(Instant::now());
@@ -225,28 +226,35 @@ impl EventLoop<'_> {
         self.poll_peers();
         // Signals that have come by now are for exitdir-run, not for the CMD that is started.
         while self.read_signals() {}
-        let is_due = self.is_start_due();
+        let start = self.due_start();
         self.gate.clear();
-        if !is_due {
-            return;
+        if let Some(start) = start {
+            self.timers.take(Timer::Backoff);
+            self.dispatch(start);
+            self.drop_unneeded_peers();
         }
-        if self.timers.take(Timer::Backoff) {
-            self.dispatch(Event::Expired(Timer::Backoff));
-        } else {
-            self.dispatch(Event::BirthDepsHold);
-        }
-        self.drop_unneeded_peers();
     }
 
-    /// Whether CMD would be started now, as far as is known.
-    fn is_start_due(&mut self) -> bool {
+    /// The event that would start CMD now, as far as is known. `None` if it would not be started.
+    fn due_start(&mut self) -> Option<Event> {
+        // Always asked here: a timeout that is over only after this poll must not end the life
+        // before the next one.
+        let is_over = self.timers.has_expired(Timer::BirthTimeout);
         if self.exit_status.is_some() {
-            return false;
+            return None;
+        }
+        if self.timers.has_expired(Timer::Backoff) {
+            return Some(Event::Expired(Timer::Backoff));
         }
         let is_complete = self.managed.as_ref().is_none_or(ManagedApp::is_complete);
-        let births_hold = || self.peers.as_ref().is_none_or(Peers::births_hold);
-        self.timers.has_expired(Timer::Backoff)
-            || self.machine.is_waiting() && is_complete && births_hold()
+        if !self.machine.is_waiting() || !is_complete {
+            return None;
+        }
+        if self.peers.as_ref().is_none_or(Peers::births_hold) {
+            return Some(Event::BirthDepsHold);
+        }
+        let starts_anyway = is_over && self.plan.wait_end == WaitEnd::StartAnyway;
+        starts_anyway.then_some(Event::StartAnyway)
     }
 
     /// Whether CMD would be started with the configuration that is there now.
@@ -262,8 +270,7 @@ impl EventLoop<'_> {
     pub(super) fn poll_timers(&mut self) {
         // The birth timeout does not count while a start is due and only the configuration is not
         // at rest.
-        let has_expired = self.timers.has_expired(Timer::BirthTimeout);
-        if has_expired && !self.gate.is_due() && self.timers.take(Timer::BirthTimeout) {
+        if !self.gate.is_due() && self.timers.take_expired(Timer::BirthTimeout) {
             self.dispatch(Event::Expired(Timer::BirthTimeout));
         }
         while let Some(timer) = self.timers.take_due() {

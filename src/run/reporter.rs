@@ -67,6 +67,7 @@ impl<'p> Reporter<'p> {
                 }
             }
             Report::StillWaiting
+            | Report::StartingAnyway
             | Report::Unseen
             | Report::Stopping(..)
             | Report::Killing

@@ -46,7 +46,12 @@ impl Timers {
 
     /// Whether this timer has expired. Takes it: the next call returns false.
     pub(super) fn take(&mut self, timer: Timer) -> bool {
-        self.has_expired(timer) && self.expired.remove(&timer)
+        self.has_expired(timer) && self.take_expired(timer)
+    }
+
+    /// Takes a timer that [`Timers::has_expired`] was true for.
+    pub(super) fn take_expired(&mut self, timer: Timer) -> bool {
+        self.expired.remove(&timer)
     }
 
     /// Takes a timer that has expired. The back-off, the birth timeout and the missing timeout are

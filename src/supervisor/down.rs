@@ -22,14 +22,8 @@ use crate::exit::StartFailure;
 impl Machine {
     pub(super) fn waiting(&mut self, event: Event) -> MachineStep {
         match event {
-            Event::BirthDepsHold => (
-                MachineState::Starting(StartAttempt::First),
-                vec![
-                    Action::Disarm(Timer::BirthTimeout),
-                    Action::Disarm(Timer::WaitNotice),
-                    Action::Start,
-                ],
-            ),
+            Event::BirthDepsHold => start_first(Vec::new()),
+            Event::StartAnyway => start_first(vec![Action::Report(Report::StartingAnyway)]),
             Event::Deactivated => {
                 let actions = vec![
                     Action::Disarm(Timer::BirthTimeout),
@@ -89,6 +83,7 @@ impl Machine {
             ),
             Event::StartFailed(failure) => self.start_failed(attempt, failure),
             Event::BirthDepsHold
+            | Event::StartAnyway
             | Event::DeathDepHolds(_)
             | Event::DeathDepsSeen
             | Event::Signal(_)
@@ -144,6 +139,7 @@ impl Machine {
             Event::Activated | Event::Reconfigured => (MachineState::BackingOff(last), Vec::new()),
             // There is no command now.
             Event::BirthDepsHold
+            | Event::StartAnyway
             | Event::Started
             | Event::StartFailed(_)
             | Event::Ready
@@ -197,6 +193,7 @@ impl Machine {
             Event::Deactivated | Event::Reconfigured => (MachineState::Inactive(last), Vec::new()),
             // There is no command now.
             Event::BirthDepsHold
+            | Event::StartAnyway
             | Event::Started
             | Event::StartFailed(_)
             | Event::Ready
@@ -247,4 +244,14 @@ impl Machine {
             None => finish(Vec::new(), last),
         }
     }
+}
+
+/// Starts the command for the first time.
+fn start_first(mut actions: Vec<Action>) -> MachineStep {
+    actions.extend([
+        Action::Disarm(Timer::BirthTimeout),
+        Action::Disarm(Timer::WaitNotice),
+        Action::Start,
+    ]);
+    (MachineState::Starting(StartAttempt::First), actions)
 }

@@ -112,6 +112,7 @@ impl Machine {
             }
             // There is no command any more.
             Event::BirthDepsHold
+            | Event::StartAnyway
             | Event::Started
             | Event::StartFailed(_)
             | Event::Ready

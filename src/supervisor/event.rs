@@ -10,6 +10,8 @@ use crate::signal::Signal;
 pub(crate) enum Event {
     /// The birth dependencies hold, or there are none.
     BirthDepsHold,
+    /// `--start-anyway`: the birth timeout is over, and nothing but birth dependencies is missing.
+    StartAnyway,
     /// A death dependency holds.
     DeathDepHolds(StopCause),
     /// No death dependency is missing any more: each one that has a name was seen.
@@ -45,6 +47,7 @@ impl Event {
             Event::Activated => Some(true),
             Event::Deactivated => Some(false),
             Event::BirthDepsHold
+            | Event::StartAnyway
             | Event::DeathDepHolds(_)
             | Event::DeathDepsSeen
             | Event::Signal(_)

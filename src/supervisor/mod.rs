@@ -55,6 +55,7 @@ impl Machine {
 fn finished(event: &Event) -> Vec<Action> {
     match event {
         Event::BirthDepsHold
+        | Event::StartAnyway
         | Event::DeathDepHolds(_)
         | Event::DeathDepsSeen
         | Event::Signal(_)

@@ -9,6 +9,8 @@ use crate::signal::Signal;
 pub(crate) enum Report {
     /// exitdir-run has waited for the birth dependencies for some time.
     StillWaiting,
+    /// The command is started although the birth dependencies do not hold.
+    StartingAnyway,
     /// Some death dependencies were never seen.
     Unseen,
     /// exitdir-run stops the command for this reason. The signal is `None` if the command got it

@@ -54,8 +54,8 @@ impl Machine {
                 (MachineState::Running(run), vec![Action::Pause(signal)])
             }
             Event::Ended(status, remaining, place) => self.ended(run, status, remaining, place),
-            // They held when the command was started, and are not checked again.
-            Event::BirthDepsHold => (MachineState::Running(run), Vec::new()),
+            // They are not checked again after the start.
+            Event::BirthDepsHold | Event::StartAnyway => (MachineState::Running(run), Vec::new()),
             // It is started already, and is a child itself.
             Event::Started | Event::StartFailed(_) | Event::NoDescendants => {
                 (MachineState::Running(run), Vec::new())
@@ -114,6 +114,7 @@ impl Machine {
             }
             Event::Ended(status, remaining, place) => self.ended(run, status, remaining, place),
             Event::BirthDepsHold
+            | Event::StartAnyway
             | Event::Started
             | Event::StartFailed(_)
             | Event::NoDescendants => (MachineState::Delaying(run, held), Vec::new()),
@@ -192,6 +193,7 @@ impl Machine {
                 (MachineState::Stopping(run, stop), Vec::new())
             }
             Event::BirthDepsHold
+            | Event::StartAnyway
             | Event::Started
             | Event::StartFailed(_)
             | Event::NoDescendants => (MachineState::Stopping(run, stop), Vec::new()),

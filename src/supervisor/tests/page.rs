@@ -78,6 +78,7 @@ fn state_number(state: &MachineState) -> usize {
 fn event_name(event: &Event) -> String {
     match event {
         Event::BirthDepsHold => "the birth dependencies hold".to_owned(),
+        Event::StartAnyway => "start anyway".to_owned(),
         Event::DeathDepHolds(_) => "a death dependency holds".to_owned(),
         Event::DeathDepsSeen => "no death dependency is missing".to_owned(),
         Event::Signal(signal) => format!("received {signal}"),
@@ -99,6 +100,9 @@ fn event_name(event: &Event) -> String {
 fn event_meaning(event: &Event) -> &'static str {
     match event {
         Event::BirthDepsHold => "all of `--birth-deps` hold, or there are none",
+        Event::StartAnyway => {
+            "`--birth-timeout` is over with `--start-anyway`, and only birth dependencies are missing"
+        }
         Event::DeathDepHolds(_) => "one of `--death-deps` holds",
         Event::DeathDepsSeen => "each of `--death-deps` that has a NAME was seen since the start",
         Event::Signal(Signal::INT) => "exitdir-run received INT or QUIT",

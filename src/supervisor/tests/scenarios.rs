@@ -29,6 +29,7 @@ const TIMERS: [Timer; 10] = [
 pub(super) fn alphabet() -> Vec<Event> {
     let mut events = vec![
         Event::BirthDepsHold,
+        Event::StartAnyway,
         Event::DeathDepHolds(stop_cause(Dependence::Auxiliary)),
         Event::DeathDepHolds(stop_cause(Dependence::Required)),
         Event::DeathDepsSeen,

@@ -135,6 +135,7 @@ impl Simulation {
             _ if monitor.starting => false,
             Event::Ready | Event::Ended(..) | Event::Paused(_) => monitor.alive,
             Event::NoDescendants => monitor.draining.is_some(),
+            Event::StartAnyway => self.machine.is_waiting(),
             Event::Expired(timer) => monitor.armed.contains(timer),
             Event::DeathDepsSeen => self.rules.names_death_deps && !monitor.seen,
             Event::Activated => is_managed && !monitor.active,
@@ -153,6 +154,7 @@ impl Simulation {
             | Event::NoDescendants
             | Event::Expired(_) => true,
             Event::BirthDepsHold
+            | Event::StartAnyway
             | Event::DeathDepHolds(_)
             | Event::DeathDepsSeen
             | Event::Signal(_)
@@ -238,7 +240,7 @@ impl Simulation {
                 monitor.stale = monitor.alive;
                 monitor.resumes = true;
             }
-            Event::BirthDepsHold | Event::Ready | Event::Paused(_) => {}
+            Event::BirthDepsHold | Event::StartAnyway | Event::Ready | Event::Paused(_) => {}
         }
     }
 

@@ -16,3 +16,4 @@ mod stops;
 mod tombstones;
 mod users;
 mod wait_descendants;
+mod wait_end;

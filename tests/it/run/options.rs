@@ -9,10 +9,20 @@ type EnvVars = &'static [(&'static str, &'static str)];
 #[test]
 fn every_option_can_be_given_as_a_variable() {
     const NEVER: (&str, &str) = ("BIRTH_DEPS", "never");
-    let cases: [(EnvVars, &str, i32); 13] = [
+    let cases: [(EnvVars, &str, i32); 15] = [
         (&[("NAME", "main")], "true", 0),
         (&[("NAME", "main"), ("EXIT_ONLY", "true")], "true", 0),
         (&[NEVER, ("BIRTH_TIMEOUT", "10ms")], "true", 124),
+        (
+            &[NEVER, ("BIRTH_TIMEOUT", "10ms"), ("START_ANYWAY", "1")],
+            "false",
+            1,
+        ),
+        (
+            &[("DEATH_DEPS", "mian"), ("MISSING_TIMEOUT", "0")],
+            "true",
+            124,
+        ),
         (&[("DEATH_DEPS", "dead")], "true", 143),
         (&[("DEATH_DEPS", "dead:ok,dead:failed")], "true", 143),
         (
