@@ -25,6 +25,12 @@ pub(super) const BIRTH_TIMEOUT: Opt = valued(
     "give up after this long, with status 124 (default 5m)",
 )
 .with_variable();
+pub(super) const FAIL_FAST: Opt = flag(
+    None,
+    "fail-fast",
+    "give up at once when a birth dependency has died and cannot hold",
+)
+.with_variable();
 pub(super) const START_ANYWAY: Opt = flag(
     None,
     "start-anyway",
@@ -207,6 +213,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &EXIT_ONLY,
         &BIRTH_DEPS,
         &BIRTH_TIMEOUT,
+        &FAIL_FAST,
         &START_ANYWAY,
         &DEATH_DEPS,
         &MISSING_TIMEOUT,

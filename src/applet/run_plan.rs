@@ -3,9 +3,9 @@
 use super::args::ParsedArgs;
 use super::run_options::{
     ACTIVE_WHILE, BIRTH_DEPS, BIRTH_TIMEOUT, CONFIG, CONFIG_CHECK, CONFIG_TAR, DEATH_DEPS,
-    EXIT_ONLY, EXPECT_CODE, GRACE_PERIOD, GROUP, MISSING_TIMEOUT, NAME, ON_CONFIG, PASS_CODE,
-    QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, START_ANYWAY, STOP_DELAY,
-    STOP_SIGNAL, TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
+    EXIT_ONLY, EXPECT_CODE, FAIL_FAST, GRACE_PERIOD, GROUP, MISSING_TIMEOUT, NAME, ON_CONFIG,
+    PASS_CODE, QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, START_ANYWAY,
+    STOP_DELAY, STOP_SIGNAL, TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
 };
 use super::spec::Opt;
 use super::values::{SET_DIRECTORY, exit_dir, read_code, read_duration, read_name};
@@ -45,11 +45,7 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
     let plan = Plan {
         exit_dir: exit_dir_options(args)?,
         birth_deps: conditions(&BIRTH_DEPS, State::Ready)?,
-        wait_end: if args.has(&START_ANYWAY) {
-            WaitEnd::StartAnyway
-        } else {
-            WaitEnd::GiveUp
-        },
+        wait_end: wait_end(args)?,
         rules: rules(args, &ready_on, &death_deps)?,
         death_deps,
         poll: args.value(&RUN_POLL, read_duration)?,
@@ -99,6 +95,15 @@ fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Condition]) -> Res
         ignored_signals: ignored.fold(SignalSet::default(), SignalSet::with),
         on_config: on_config(args, stop_signal)?,
     })
+}
+
+fn wait_end(args: &ParsedArgs) -> Result<WaitEnd, String> {
+    match (args.has(&FAIL_FAST), args.has(&START_ANYWAY)) {
+        (true, true) => Err("--fail-fast and --start-anyway exclude each other".to_owned()),
+        (true, false) => Ok(WaitEnd::FailFast),
+        (false, true) => Ok(WaitEnd::StartAnyway),
+        (false, false) => Ok(WaitEnd::GiveUp),
+    }
 }
 
 fn on_config(args: &ParsedArgs, stop_signal: Signal) -> Result<OnConfig, String> {

@@ -149,6 +149,17 @@ impl DeathDeps {
         self.decided.as_ref().map(|(_, cause)| cause)
     }
 
+    /// Why this life ends for a birth dependency that has died.
+    pub(crate) fn birth_failure(&self, name: &Name, life: &Life) -> StopCause {
+        let cause = life.tombstone.cause.as_ref();
+        let foreign = cause.filter(|cause| Some(*cause) != self.own.as_ref());
+        StopCause {
+            cause: foreign.unwrap_or(name).clone(),
+            dependence: Dependence::Required,
+            description: describe(name, life),
+        }
+    }
+
     fn evaluate_life(&mut self, name: &Name, life: &Life) {
         let found = self.conditions.iter().position(|condition| {
             condition.is_about(name)

@@ -168,6 +168,19 @@ impl Evaluator {
         state.matched.is_none() && state.impossible && !self.terms.keep_waiting
     }
 
+    /// The first name that is dead, so that a condition about it does not hold, and its life. A
+    /// death from before the first scan counts too, and no death of a name that lives again.
+    pub(crate) fn failure(&self) -> Option<(&Name, &Life)> {
+        let unmet = self
+            .conditions
+            .iter()
+            .filter(|state| state.matched.is_none());
+        unmet
+            .filter_map(|state| state.condition.name.as_ref())
+            .filter_map(|name| self.lives.get_key_value(name))
+            .find(|(_, life)| life.death().and_then(Death::code).is_some())
+    }
+
     /// The conditions that do not hold, with what is there instead:
     /// `db:ready does not hold (db is waiting)`.
     pub(crate) fn explain(&self) -> String {

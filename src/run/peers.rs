@@ -70,6 +70,14 @@ impl<'p> Peers<'p> {
         }
     }
 
+    /// A birth dependency that has died and cannot hold.
+    pub(super) fn birth_failure(&self) -> Option<StopCause> {
+        let (name, life) = self.births.failure()?;
+        // The state of a name that cannot be read is unknown.
+        let is_known = !self.unread.contains(name);
+        is_known.then(|| self.deaths.birth_failure(name, life))
+    }
+
     /// Which birth dependencies do not hold.
     pub(super) fn missing_births(&self) -> String {
         self.births.explain()

@@ -40,6 +40,8 @@ pub(crate) struct Plan {
 pub(crate) enum WaitEnd {
     /// The life ends at the birth timeout.
     GiveUp,
+    /// The same, and at once when one of them has died and cannot hold.
+    FailFast,
     /// CMD is started at the birth timeout.
     StartAnyway,
 }

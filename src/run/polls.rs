@@ -167,6 +167,10 @@ impl EventLoop<'_> {
         };
         let scan = peers.poll();
         let cause = peers.stop_cause().cloned();
+        let fails_fast = self.plan.wait_end == WaitEnd::FailFast && self.machine.is_waiting();
+        let failure = Some(())
+            .filter(|()| fails_fast)
+            .and_then(|()| peers.birth_failure());
         let all_seen = peers.take_all_seen();
         self.reporter.report_faults(scan);
         if all_seen {
@@ -174,6 +178,8 @@ impl EventLoop<'_> {
         }
         if let Some(cause) = cause {
             self.dispatch(Event::DeathDepHolds(cause));
+        } else if let Some(cause) = failure {
+            self.dispatch(Event::BirthDepFailed(cause));
         }
         self.drop_unneeded_peers();
     }

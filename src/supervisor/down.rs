@@ -32,7 +32,7 @@ impl Machine {
                 ];
                 deactivate(actions, None)
             }
-            Event::DeathDepHolds(cause) => {
+            Event::DeathDepHolds(cause) | Event::BirthDepFailed(cause) => {
                 let actions = vec![record_cause(&cause)];
                 finish(actions, exit_table::not_started(&self.rules, cause))
             }
@@ -84,6 +84,7 @@ impl Machine {
             Event::StartFailed(failure) => self.start_failed(attempt, failure),
             Event::BirthDepsHold
             | Event::StartAnyway
+            | Event::BirthDepFailed(_)
             | Event::DeathDepHolds(_)
             | Event::DeathDepsSeen
             | Event::Signal(_)
@@ -140,6 +141,7 @@ impl Machine {
             // There is no command now.
             Event::BirthDepsHold
             | Event::StartAnyway
+            | Event::BirthDepFailed(_)
             | Event::Started
             | Event::StartFailed(_)
             | Event::Ready
@@ -194,6 +196,7 @@ impl Machine {
             // There is no command now.
             Event::BirthDepsHold
             | Event::StartAnyway
+            | Event::BirthDepFailed(_)
             | Event::Started
             | Event::StartFailed(_)
             | Event::Ready

@@ -113,6 +113,7 @@ impl Machine {
             // There is no command any more.
             Event::BirthDepsHold
             | Event::StartAnyway
+            | Event::BirthDepFailed(_)
             | Event::Started
             | Event::StartFailed(_)
             | Event::Ready

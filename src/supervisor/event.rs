@@ -12,6 +12,8 @@ pub(crate) enum Event {
     BirthDepsHold,
     /// `--start-anyway`: the birth timeout is over, and nothing but birth dependencies is missing.
     StartAnyway,
+    /// `--fail-fast`: a birth dependency has died and cannot hold.
+    BirthDepFailed(StopCause),
     /// A death dependency holds.
     DeathDepHolds(StopCause),
     /// No death dependency is missing any more: each one that has a name was seen.
@@ -48,6 +50,7 @@ impl Event {
             Event::Deactivated => Some(false),
             Event::BirthDepsHold
             | Event::StartAnyway
+            | Event::BirthDepFailed(_)
             | Event::DeathDepHolds(_)
             | Event::DeathDepsSeen
             | Event::Signal(_)

@@ -56,6 +56,7 @@ fn finished(event: &Event) -> Vec<Action> {
     match event {
         Event::BirthDepsHold
         | Event::StartAnyway
+        | Event::BirthDepFailed(_)
         | Event::DeathDepHolds(_)
         | Event::DeathDepsSeen
         | Event::Signal(_)

@@ -55,7 +55,9 @@ impl Machine {
             }
             Event::Ended(status, remaining, place) => self.ended(run, status, remaining, place),
             // They are not checked again after the start.
-            Event::BirthDepsHold | Event::StartAnyway => (MachineState::Running(run), Vec::new()),
+            Event::BirthDepsHold | Event::StartAnyway | Event::BirthDepFailed(_) => {
+                (MachineState::Running(run), Vec::new())
+            }
             // It is started already, and is a child itself.
             Event::Started | Event::StartFailed(_) | Event::NoDescendants => {
                 (MachineState::Running(run), Vec::new())
@@ -115,6 +117,7 @@ impl Machine {
             Event::Ended(status, remaining, place) => self.ended(run, status, remaining, place),
             Event::BirthDepsHold
             | Event::StartAnyway
+            | Event::BirthDepFailed(_)
             | Event::Started
             | Event::StartFailed(_)
             | Event::NoDescendants => (MachineState::Delaying(run, held), Vec::new()),
@@ -194,6 +197,7 @@ impl Machine {
             }
             Event::BirthDepsHold
             | Event::StartAnyway
+            | Event::BirthDepFailed(_)
             | Event::Started
             | Event::StartFailed(_)
             | Event::NoDescendants => (MachineState::Stopping(run, stop), Vec::new()),

@@ -3,6 +3,8 @@ use crate::protocol::life::{LockState, WriteState};
 use crate::protocol::state::State;
 use crate::protocol::tombstone::Tombstone;
 
+mod failure;
+
 const ALL: Terms = Terms {
     mode: Mode::All,
     keep_waiting: false,

@@ -185,6 +185,23 @@ fn a_missing_death_dependency_gives_124_in_every_state_unless_an_end_was_decided
 }
 
 #[test]
+fn a_birth_dependency_that_has_failed_ends_a_wait_and_nothing_else() {
+    let failed = || Event::BirthDepFailed(stop_cause(Dependence::Required));
+    for before in [vec![], vec![Event::Deactivated, failed(), Event::Activated]] {
+        let last = end(&rules(), &[before, vec![failed()]].concat());
+        assert_eq!((last.code, last.reason), (143, Reason::Stopped));
+    }
+    let started = [
+        Event::BirthDepsHold,
+        Event::Started,
+        failed(),
+        ended(ExitStatus::Exited(3)),
+    ];
+    let last = end(&rules(), &started);
+    assert_eq!((last.code, last.reason), (3, Reason::Exited));
+}
+
+#[test]
 fn every_other_end_has_its_status_and_reason() {
     let run = |events: &[Event]| {
         let events: Vec<Event> = [Event::BirthDepsHold, Event::Started]

@@ -79,6 +79,7 @@ fn event_name(event: &Event) -> String {
     match event {
         Event::BirthDepsHold => "the birth dependencies hold".to_owned(),
         Event::StartAnyway => "start anyway".to_owned(),
+        Event::BirthDepFailed(_) => "a birth dependency has failed".to_owned(),
         Event::DeathDepHolds(_) => "a death dependency holds".to_owned(),
         Event::DeathDepsSeen => "no death dependency is missing".to_owned(),
         Event::Signal(signal) => format!("received {signal}"),
@@ -102,6 +103,9 @@ fn event_meaning(event: &Event) -> &'static str {
         Event::BirthDepsHold => "all of `--birth-deps` hold, or there are none",
         Event::StartAnyway => {
             "`--birth-timeout` is over with `--start-anyway`, and only birth dependencies are missing"
+        }
+        Event::BirthDepFailed(_) => {
+            "one of `--birth-deps` has died and cannot hold, with `--fail-fast`"
         }
         Event::DeathDepHolds(_) => "one of `--death-deps` holds",
         Event::DeathDepsSeen => "each of `--death-deps` that has a NAME was seen since the start",

@@ -30,6 +30,7 @@ pub(super) fn alphabet() -> Vec<Event> {
     let mut events = vec![
         Event::BirthDepsHold,
         Event::StartAnyway,
+        Event::BirthDepFailed(stop_cause(Dependence::Required)),
         Event::DeathDepHolds(stop_cause(Dependence::Auxiliary)),
         Event::DeathDepHolds(stop_cause(Dependence::Required)),
         Event::DeathDepsSeen,

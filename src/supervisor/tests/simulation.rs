@@ -135,7 +135,7 @@ impl Simulation {
             _ if monitor.starting => false,
             Event::Ready | Event::Ended(..) | Event::Paused(_) => monitor.alive,
             Event::NoDescendants => monitor.draining.is_some(),
-            Event::StartAnyway => self.machine.is_waiting(),
+            Event::StartAnyway | Event::BirthDepFailed(_) => self.machine.is_waiting(),
             Event::Expired(timer) => monitor.armed.contains(timer),
             Event::DeathDepsSeen => self.rules.names_death_deps && !monitor.seen,
             Event::Activated => is_managed && !monitor.active,
@@ -155,6 +155,7 @@ impl Simulation {
             | Event::Expired(_) => true,
             Event::BirthDepsHold
             | Event::StartAnyway
+            | Event::BirthDepFailed(_)
             | Event::DeathDepHolds(_)
             | Event::DeathDepsSeen
             | Event::Signal(_)
@@ -229,7 +230,9 @@ impl Simulation {
                 monitor.stopped_for_good |= self.rules.is_stop_request(*signal) && counts;
                 monitor.drain_expedited |= monitor.draining.is_some() && ends_wait;
             }
-            Event::DeathDepHolds(_) => monitor.stopped_for_good = true,
+            Event::BirthDepFailed(_) | Event::DeathDepHolds(_) => {
+                monitor.stopped_for_good = true;
+            }
             Event::DeathDepsSeen => monitor.seen = true,
             Event::Activated => monitor.active = true,
             Event::Deactivated => {

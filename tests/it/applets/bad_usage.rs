@@ -61,6 +61,8 @@ fn wrong_usage_is_one_sentence_and_125() {
         "run --exit-only -- true",
         "run --missing-timeout soon -- true",
         "run --start-anyway=1 -- true",
+        "run --fail-fast=1 -- true",
+        "run --fail-fast --start-anyway -- true",
         "run --ready-on signal -- true",
         "run --termination-log / -- true",
         "frobnicate",

@@ -9,7 +9,7 @@ type EnvVars = &'static [(&'static str, &'static str)];
 #[test]
 fn every_option_can_be_given_as_a_variable() {
     const NEVER: (&str, &str) = ("BIRTH_DEPS", "never");
-    let cases: [(EnvVars, &str, i32); 15] = [
+    let cases: [(EnvVars, &str, i32); 16] = [
         (&[("NAME", "main")], "true", 0),
         (&[("NAME", "main"), ("EXIT_ONLY", "true")], "true", 0),
         (&[NEVER, ("BIRTH_TIMEOUT", "10ms")], "true", 124),
@@ -23,6 +23,7 @@ fn every_option_can_be_given_as_a_variable() {
             "true",
             124,
         ),
+        (&[("BIRTH_DEPS", "dead"), ("FAIL_FAST", "1")], "true", 143),
         (&[("DEATH_DEPS", "dead")], "true", 143),
         (&[("DEATH_DEPS", "dead:ok,dead:failed")], "true", 143),
         (
