@@ -5,7 +5,7 @@ use super::manifests::{Pod, pods, words};
 use super::{absolute_binary, made};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, eventually};
-use crate::support::signals::TERM;
+use crate::support::signals::{KILL, TERM};
 use std::collections::HashMap;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -155,6 +155,21 @@ fn the_jobs_among_the_examples_complete() {
         let proxy = proxy.end();
         assert_eq!(proxy.status, 0, "{manifest}: {}", proxy.stderr);
     }
+}
+
+#[test]
+fn main_does_not_wait_for_a_proxy_that_does_not_run_again() {
+    let Some(play) = Play::of("job-never.yaml") else {
+        return;
+    };
+    assert_eq!(play.init().status, 0);
+    let proxy = play.start("proxy");
+    play.await_condition("proxy:born");
+    proxy.send(KILL);
+    assert_eq!(proxy.end().status, 137);
+    let main = play.start("main").end();
+    assert_eq!(main.status, 143, "{}", main.stderr);
+    assert_eq!(main.stdout, "");
 }
 
 #[test]

@@ -173,11 +173,33 @@ fn a_job_has_a_deadline() {
     for pod in pods().iter().filter(|pod| is_job(pod)) {
         let deadline = pod.object["spec"]["activeDeadlineSeconds"].as_i64();
         assert!(deadline.is_some_and(|seconds| seconds > 0), "{}", pod.path);
+        // The deadline would not say that main was never seen.
+        let mut limits = pod.containers().filter_map(|container| {
+            let follows = variable(container, "EXITDIR_DEATH_DEPS") == Some("main");
+            follows.then(|| variable(container, "EXITDIR_MISSING_TIMEOUT"))
+        });
+        assert!(limits.all(|limit| limit == Some("15m")), "{}", pod.path);
     }
 }
 
 fn is_job(pod: &Pod) -> bool {
     pod.object["kind"].as_str() == Some("Job")
+}
+
+#[test]
+fn a_life_that_runs_once_does_not_wait_for_one_that_has_died() {
+    let mut lives = 0;
+    let never = |pod: &Pod| pod.spec["restartPolicy"].as_str() == Some("Never");
+    for pod in pods().iter().filter(|pod| never(pod)) {
+        for container in pod.containers() {
+            if variable(container, "EXITDIR_BIRTH_DEPS").is_some() {
+                let fails_fast = variable(container, "EXITDIR_FAIL_FAST");
+                assert_eq!(fails_fast, Some("true"), "{}", pod.path);
+                lives += 1;
+            }
+        }
+    }
+    assert!(lives > 0, "a manifest with the policy Never");
 }
 
 #[test]
