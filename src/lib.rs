@@ -124,6 +124,7 @@ pub use protocol::condition::{Condition, ConditionError};
 pub use protocol::evaluator::{Match, Verdict};
 pub use protocol::life::{Death, Life, Liveness, Phase};
 pub use protocol::name::{Name, NameError};
+pub use protocol::past_life::{Cause, PastLife};
 pub use protocol::state::State;
 pub use protocol::timestamp::Timestamp;
 pub use protocol::tombstone::{Lock, LockIdentity, Reason, Tombstone};

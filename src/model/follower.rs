@@ -182,7 +182,7 @@ fn verdict(ended: Option<&Life>, current: &Life) -> Verdict {
     let mut evaluator = Evaluator::new(&[condition], terms, None);
     evaluator.observe(&[Observation {
         name,
-        ended: ended.cloned(),
+        ended: ended.cloned().into_iter().collect(),
         current: Some(current.clone()),
     }]);
     evaluator.verdict()

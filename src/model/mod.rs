@@ -22,6 +22,7 @@
 //! inodes are those of one machine. A rescan can come at any time, but only where events can be
 //! lost: elsewhere the invariants hold without it.
 
+mod accidents;
 mod check;
 mod explore;
 mod follower;

@@ -75,7 +75,7 @@ impl World {
     }
 
     fn lock_state(&self, file: Inode, text: &[u8], mount: Mount) -> LockState {
-        let lock = Tombstone::parse(text).lock;
+        let tombstone = Tombstone::parse(text);
         let held = !mount.is_remote && self.kernel.files[file].lock.is_some();
         let device = if mount.is_remote && !mount.has(Mutation::TrustRemoteLocks) {
             REMOTE_DEVICE
@@ -88,7 +88,7 @@ impl World {
             inode: file as u64,
             local: !mount.is_remote,
         };
-        LockState::judge(lock.as_ref(), held, context)
+        LockState::judge(&tombstone, held, context)
     }
 }
 

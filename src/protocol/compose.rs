@@ -1,6 +1,7 @@
 //! Writing a tombstone: values in, text out. Pure.
 
 use crate::protocol::name::Name;
+use crate::protocol::past_life::{Cause, PastLife, join};
 use crate::protocol::quote::{QUOTED_LIMIT, plain, quote};
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::{Key, Lock, Reason, SIZE_LIMIT};
@@ -18,15 +19,20 @@ pub(crate) enum Line<'a> {
     Waiting(&'a Timestamp),
     Lock(&'a Lock),
     WaitingFor(&'a str),
+    Follows(&'a str),
+    Past(&'a [PastLife]),
+    Fell(&'a [Cause]),
     Born(&'a Timestamp),
     Ready(&'a Timestamp),
     Inactive(&'a Timestamp),
     Cause(&'a Name),
+    CauseLife(&'a Timestamp),
     ExitCode(u8),
     Signal(Signal),
     Reason(Reason),
     Message(&'a str),
     Died(&'a Timestamp),
+    Replaced(&'a Timestamp),
 }
 
 impl Line<'_> {
@@ -35,15 +41,20 @@ impl Line<'_> {
             Line::Waiting(time) => (Key::Waiting, quote(time.as_str())),
             Line::Lock(lock) => (Key::Lock, lock.to_string()),
             Line::WaitingFor(conditions) => (Key::WaitingFor, quote(conditions)),
+            Line::Follows(conditions) => (Key::Follows, quote(conditions)),
+            Line::Past(lives) => (Key::Past, quote(&join(lives))),
+            Line::Fell(causes) => (Key::Fell, quote(&join(causes))),
             Line::Born(time) => (Key::Born, quote(time.as_str())),
             Line::Ready(time) => (Key::Ready, quote(time.as_str())),
             Line::Inactive(time) => (Key::Inactive, quote(time.as_str())),
             Line::Cause(name) => (Key::Cause, plain(name.as_str())),
+            Line::CauseLife(life) => (Key::CauseLife, quote(life.as_str())),
             Line::ExitCode(code) => (Key::ExitCode, code.to_string()),
             Line::Signal(signal) => (Key::Signal, signal.to_string()),
             Line::Reason(reason) => (Key::Reason, reason.as_str().to_owned()),
             Line::Message(text) => (Key::Message, quote(text)),
             Line::Died(time) => (Key::Died, quote(time.as_str())),
+            Line::Replaced(time) => (Key::Replaced, quote(time.as_str())),
         };
         out.push_str(key.as_str());
         out.push_str(": ");

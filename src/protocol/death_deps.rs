@@ -4,9 +4,10 @@
 //! "This life" is the life of the process that has the dependencies. Two rules keep lives that
 //! depend on each other from stopping each other for ever:
 //!
-//! - A death that names this life as its cause does not count: this life stopped it.
-//! - A life that had a cause already when this life began to watch was stopped by the same accident
-//!   as this life's predecessor. Its death no longer counts once the cause lives again.
+//! - A death that names this life as its cause does not count: this life, or an earlier one of its
+//!   name, caused it.
+//! - A death with a cause for which an earlier life of this name has ended already does not count:
+//!   the same accident has ended both. The tombstone lists these causes as `Fell`.
 //!
 //! A name that is also a birth dependency is expected to start again, so its deaths do not count
 //! before it was born.
@@ -16,6 +17,7 @@ use crate::protocol::condition::Condition;
 use crate::protocol::evaluator::describe;
 use crate::protocol::life::{Death, Life, Observation};
 use crate::protocol::name::Name;
+use crate::protocol::past_life::Cause;
 use crate::protocol::timestamp::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,8 +34,8 @@ pub(crate) enum Dependence {
 /// A death dependency that holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StopCause {
-    /// The name to record as the cause of this life's end.
-    pub(crate) cause: Name,
+    /// What to record as the cause of this life's end.
+    pub(crate) cause: Cause,
     pub(crate) dependence: Dependence,
     /// In words: `main died with exit code 3`.
     pub(crate) description: String,
@@ -46,6 +48,8 @@ pub(crate) struct DeathDeps {
     /// The names of the birth dependencies; `None` for a condition without a name.
     births: Vec<Option<Name>>,
     own: Option<Name>,
+    /// The deaths for which earlier lives of this name have ended.
+    fell: Vec<Cause>,
     histories: BTreeMap<Name, History>,
     /// The first condition that was found to hold, in the order of the options, with its place.
     decided: Option<(usize, StopCause)>,
@@ -71,16 +75,6 @@ struct History {
     born: bool,
     /// The life that was dead already.
     initial_death: Option<LifeKey>,
-    /// The cause that the life had already.
-    inherited: Option<InheritedCause>,
-}
-
-#[derive(Debug)]
-struct InheritedCause {
-    life: LifeKey,
-    cause: Name,
-    /// The cause has lived since this life began to watch.
-    is_over: bool,
 }
 
 impl DeathDeps {
@@ -88,6 +82,7 @@ impl DeathDeps {
         conditions: &[Condition],
         births: &[Condition],
         own: Option<&Name>,
+        fell: &[Cause],
     ) -> DeathDeps {
         DeathDeps {
             conditions: conditions.to_vec(),
@@ -96,6 +91,7 @@ impl DeathDeps {
                 .map(|condition| condition.name.clone())
                 .collect(),
             own: own.cloned(),
+            fell: fell.to_vec(),
             histories: BTreeMap::new(),
             decided: None,
             has_begun: false,
@@ -103,44 +99,17 @@ impl DeathDeps {
         }
     }
 
-    /// Names to watch besides the dependencies, because a death names them as its cause.
-    pub(crate) fn causes(&self) -> impl Iterator<Item = &Name> {
-        let inherited = self
-            .histories
-            .values()
-            .filter_map(|history| history.inherited.as_ref());
-        inherited.map(|inherited| &inherited.cause)
-    }
-
-    /// Takes what one scan found. The causes that it adds must be observed too before
-    /// [`DeathDeps::evaluate`].
-    pub(crate) fn observe(&mut self, observations: &[Observation]) {
+    /// Takes what one scan found, and decides. `unread` are the names that could not be read.
+    pub(crate) fn observe(&mut self, observations: &[Observation], unread: &[Name]) {
         for observation in observations {
-            let name = &observation.name;
-            let is_first = !self.has_begun || self.unread.remove(name);
-            let history = self.histories.entry(name.clone()).or_default();
-            if let (true, Some(life)) = (is_first, &observation.current) {
-                history.begin(life);
-            }
-            history.observe(observation);
-        }
-        for observation in observations {
-            if observation.current.as_ref().is_some_and(Life::is_alive) {
-                self.end_inherited(&observation.name);
+            self.begin(observation);
+            for life in observation.lives() {
+                self.note_birth(&observation.name, life);
+                self.evaluate(&observation.name, life);
             }
         }
-    }
-
-    /// Decides by what was observed. `unread` are the names that could not be read.
-    pub(crate) fn evaluate(&mut self, observations: &[Observation], unread: &[Name]) {
         if !std::mem::replace(&mut self.has_begun, true) {
             self.unread.extend(unread.iter().cloned());
-        }
-        for observation in observations {
-            let lives = [observation.ended.as_ref(), observation.current.as_ref()];
-            for life in lives.into_iter().flatten() {
-                self.evaluate_life(&observation.name, life);
-            }
         }
     }
 
@@ -151,16 +120,33 @@ impl DeathDeps {
 
     /// Why this life ends for a birth dependency that has died.
     pub(crate) fn birth_failure(&self, name: &Name, life: &Life) -> StopCause {
-        let cause = life.tombstone.cause.as_ref();
-        let foreign = cause.filter(|cause| Some(*cause) != self.own.as_ref());
+        let cause = life.tombstone.cause();
+        let foreign = cause.filter(|cause| Some(&cause.name) != self.own.as_ref());
         StopCause {
-            cause: foreign.unwrap_or(name).clone(),
+            cause: foreign.unwrap_or_else(|| own_accident(name, life)),
             dependence: Dependence::Required,
             description: describe(name, life),
         }
     }
 
-    fn evaluate_life(&mut self, name: &Name, life: &Life) {
+    /// Takes the initial state of a name.
+    fn begin(&mut self, observation: &Observation) {
+        let is_first = !self.has_begun || self.unread.remove(&observation.name);
+        let initial = observation.current.as_ref().filter(|_| is_first);
+        if let Some(life) = initial.filter(|life| life.death().is_some()) {
+            let history = self.histories.entry(observation.name.clone()).or_default();
+            history.initial_death = Some(LifeKey::of(life));
+        }
+    }
+
+    /// Notes that the name was born: it lives, or it began and ended since.
+    fn note_birth(&mut self, name: &Name, life: &Life) {
+        let history = self.histories.entry(name.clone()).or_default();
+        let is_initial_death = history.initial_death == Some(LifeKey::of(life));
+        history.born |= life.tombstone.born.is_some() && !is_initial_death;
+    }
+
+    fn evaluate(&mut self, name: &Name, life: &Life) {
         let found = self.conditions.iter().position(|condition| {
             condition.is_about(name)
                 && life.has_state(condition.state)
@@ -172,7 +158,10 @@ impl DeathDeps {
         };
         if self.decided.as_ref().is_none_or(|(before, _)| at < *before) {
             let cause = StopCause {
-                cause: life.tombstone.cause.clone().unwrap_or_else(|| name.clone()),
+                cause: life
+                    .tombstone
+                    .cause()
+                    .unwrap_or_else(|| own_accident(name, life)),
                 dependence: self.dependence(condition, name, life),
                 description: describe(name, life),
             };
@@ -203,59 +192,23 @@ impl DeathDeps {
         if death.code().is_none() {
             return false;
         }
-        let history = self.histories.get(name);
+        let is_born = self.histories.get(name).is_some_and(|history| history.born);
         // A birth dependency is expected to start again.
-        if self.is_birth_dep(condition, name) && !history.is_some_and(|history| history.born) {
+        if self.is_birth_dep(condition, name) && !is_born {
             return false;
         }
-        match &life.tombstone.cause {
-            None => true,
-            Some(cause) if Some(cause) == self.own.as_ref() => false,
-            Some(_) => !history.is_some_and(|history| history.is_over(life)),
-        }
-    }
-
-    /// Notes for all lives that `cause` stopped that it lives again.
-    fn end_inherited(&mut self, cause: &Name) {
-        for history in self.histories.values_mut() {
-            if let Some(inherited) = &mut history.inherited
-                && inherited.cause == *cause
-            {
-                inherited.is_over = true;
-            }
-        }
+        life.tombstone.cause().is_none_or(|cause| {
+            let is_own = Some(&cause.name) == self.own.as_ref();
+            !is_own && !self.fell.iter().any(|known| known.covers(&cause))
+        })
     }
 }
 
-impl History {
-    /// Takes the initial state of the name.
-    fn begin(&mut self, life: &Life) {
-        if life.death().is_some() {
-            self.initial_death = Some(LifeKey::of(life));
-        }
-        self.inherited = life.tombstone.cause.as_ref().map(|cause| InheritedCause {
-            life: LifeKey::of(life),
-            cause: cause.clone(),
-            is_over: false,
-        });
-    }
-
-    fn observe(&mut self, observation: &Observation) {
-        let lives = [observation.ended.as_ref(), observation.current.as_ref()];
-        for life in lives.into_iter().flatten() {
-            let is_initial_death = self.initial_death == Some(LifeKey::of(life));
-            // Born again: a living life, or the death of a life that began and ended since.
-            if life.tombstone.born.is_some() && !is_initial_death {
-                self.born = true;
-            }
-        }
-    }
-
-    /// Whether this is the life that had a cause at the beginning, and the cause lives again.
-    fn is_over(&self, life: &Life) -> bool {
-        self.inherited
-            .as_ref()
-            .is_some_and(|inherited| inherited.is_over && inherited.life == LifeKey::of(life))
+/// The cause that a death without a cause is for others.
+fn own_accident(name: &Name, life: &Life) -> Cause {
+    Cause {
+        name: name.clone(),
+        life: life.tombstone.life().cloned(),
     }
 }
 

@@ -229,8 +229,7 @@ impl ConditionState {
 
     /// For a condition that only a dead life can satisfy.
     fn observe_for_death(&mut self, observation: &Observation, need_code: bool, scan_no: u64) {
-        let lives = [observation.ended.as_ref(), observation.current.as_ref()];
-        for life in lives.into_iter().flatten() {
+        for life in observation.lives() {
             let Some(death) = life.death() else {
                 continue;
             };
@@ -268,7 +267,7 @@ impl ConditionState {
         let died = not_alive.is_some_and(|life| {
             life.death().is_some() && self.excluded.as_ref() != Some(&ExcludedDeath::of(life))
         });
-        self.impossible |= self.condition.name.is_some() && (observation.ended.is_some() || died);
+        self.impossible |= self.condition.name.is_some() && (!observation.ended.is_empty() || died);
         let holds = current.filter(|life| life.has_state(self.condition.state));
         self.matched = match (self.matched.take(), holds) {
             // The first of several matches stays as long as it holds.

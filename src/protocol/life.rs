@@ -34,15 +34,16 @@ pub(crate) struct ReaderContext<'a> {
 }
 
 impl LockState {
-    /// Judges a lock that `reader` found held or free. `lock` is the tombstone's `Lock:` line.
-    pub(crate) fn judge(lock: Option<&Lock>, held: bool, reader: ReaderContext<'_>) -> LockState {
-        let Some(Lock::Fcntl(taken)) = lock else {
+    /// Judges the lock of a tombstone that `reader` found held or free.
+    pub(crate) fn judge(tombstone: &Tombstone, held: bool, reader: ReaderContext<'_>) -> LockState {
+        let Some(Lock::Fcntl(taken)) = &tombstone.lock else {
             return LockState::Unknown;
         };
         if held {
             return LockState::Held;
         }
-        let Some(boot) = reader.boot else {
+        // The supervisor released this lock when it took that of the next file.
+        let (Some(boot), None) = (reader.boot, &tombstone.replaced) else {
             return LockState::Unknown;
         };
         let same_file = taken.device == reader.device && taken.inode == reader.inode;
@@ -243,10 +244,17 @@ fn phase(tombstone: &Tombstone) -> Phase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Observation {
     pub(crate) name: Name,
-    /// A life that was alive at the last read, and has ended and been replaced since.
-    pub(crate) ended: Option<Life>,
+    /// The lives that have ended and been replaced since the last read, the oldest first.
+    pub(crate) ended: Vec<Life>,
     /// The life that is there now.
     pub(crate) current: Option<Life>,
+}
+
+impl Observation {
+    /// All lives that were observed, the oldest first.
+    pub(crate) fn lives(&self) -> impl Iterator<Item = &Life> {
+        self.ended.iter().chain(&self.current)
+    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@
 //! is only ever appended to, so the first value of a key counts.
 
 use crate::protocol::name::Name;
+use crate::protocol::past_life::{Cause, PastLife, split};
 use crate::protocol::quote::unquote;
 use crate::protocol::timestamp::Timestamp;
-use crate::protocol::tombstone::{Key, Lock, RESERVED, Reason, SIZE_LIMIT, Tombstone};
+use crate::protocol::tombstone::{FOREIGN_LIMIT, Key, Lock, RESERVED, Reason, Tombstone};
 use crate::signal::Signal;
 
 impl Tombstone {
@@ -20,7 +21,7 @@ impl Tombstone {
     /// ```
     pub fn parse(bytes: &[u8]) -> Tombstone {
         let tombstone = Tombstone::parse_lines(bytes.get(..RESERVED).unwrap_or(bytes));
-        match bytes.get(..SIZE_LIMIT) {
+        match bytes.get(..FOREIGN_LIMIT) {
             // Only exitdir's own tombstones have a reason to be longer.
             Some(head) if tombstone.lock.is_none() => Tombstone::parse_lines(head),
             _ => tombstone,
@@ -55,16 +56,21 @@ impl Tombstone {
             Key::Waiting => set_first(&mut self.waiting, || Some(time())),
             Key::Lock => set_first(&mut self.lock, || Lock::parse(&value)),
             Key::WaitingFor => set_first(&mut self.waiting_for, || Some(value.clone())),
+            Key::Follows => set_first(&mut self.follows, || Some(value.clone())),
+            Key::Past => set_list(&mut self.past, &value, PastLife::parse),
+            Key::Fell => set_list(&mut self.fell, &value, Cause::parse),
             Key::Born => set_first(&mut self.born, || Some(time())),
             Key::Ready => set_first(&mut self.ready, || Some(time())),
             Key::Inactive => set_first(&mut self.inactive, || Some(time())),
             Key::Cause => set_first(&mut self.cause, || Name::new(&value).ok()),
+            Key::CauseLife => set_first(&mut self.cause_life, || Some(time())),
             Key::ExitCode => set_first(&mut self.exit_code, || parse_code(&value)),
             Key::Signal => set_first(&mut self.signal, || Signal::parse(&value)),
             Key::Reason => set_first(&mut self.reason, || Reason::parse(&value)),
             // Readiness and death can each have a message; the later one describes the present.
             Key::Message => self.message = Some(value),
             Key::Died => set_first(&mut self.died, || Some(time())),
+            Key::Replaced => set_first(&mut self.replaced, || Some(time())),
         }
     }
 }
@@ -81,6 +87,12 @@ fn split_line(line: &str) -> Option<(Key, String)> {
 fn set_first<T>(slot: &mut Option<T>, value: impl FnOnce() -> Option<T>) {
     if slot.is_none() {
         *slot = value();
+    }
+}
+
+fn set_list<T>(list: &mut Vec<T>, value: &str, parse: fn(&str) -> Option<T>) {
+    if list.is_empty() {
+        *list = split(value, parse);
     }
 }
 

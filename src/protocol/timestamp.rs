@@ -41,6 +41,13 @@ impl Timestamp {
         &self.0
     }
 
+    /// Whether this is the same time as `other`, or a later one. A text that is no time is only the
+    /// same as itself.
+    pub(crate) fn has_reached(&self, other: &Timestamp) -> bool {
+        let times = self.to_system_time().zip(other.to_system_time());
+        self == other || times.is_some_and(|(this, other)| this >= other)
+    }
+
     /// The time that the text stands for, in RFC 3339 with any offset and any number of decimals.
     /// `None` if the text is not such a time, or if the time is before 1970.
     pub fn to_system_time(&self) -> Option<SystemTime> {

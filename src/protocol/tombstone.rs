@@ -5,13 +5,15 @@
 //! documented in `docs/tombstone.md`.
 
 use crate::protocol::name::Name;
+use crate::protocol::past_life::{Cause, PastLife};
 use crate::protocol::timestamp::Timestamp;
 use crate::signal::Signal;
 use std::fmt;
 
-/// The longest tombstone that exitdir writes, and how much of another program's file is read. In
-/// bytes.
-pub(crate) const SIZE_LIMIT: usize = 4096;
+/// The longest tombstone that exitdir writes. In bytes.
+pub(crate) const SIZE_LIMIT: usize = 6144;
+/// How much of another program's file is read. In bytes.
+pub(crate) const FOREIGN_LIMIT: usize = 4096;
 /// How much space a tombstone reserves, and how much of exitdir's own is read: two writers that
 /// append at the same time can exceed [`SIZE_LIMIT`]. In bytes.
 pub(crate) const RESERVED: usize = 8192;
@@ -20,12 +22,19 @@ pub(crate) const RESERVED: usize = 8192;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tombstone {
-    /// When the supervisor began. This time identifies the life.
+    /// When the supervisor began. This time identifies the life: it is the life's id. Each new life
+    /// of a name has a later one.
     pub waiting: Option<Timestamp>,
     /// Which lock the supervisor holds; `None` if another program wrote the file, such as kubexit.
     pub lock: Option<Lock>,
     /// The conditions that must hold before the command starts, separated by commas.
     pub waiting_for: Option<String>,
+    /// The death dependencies, separated by commas.
+    pub follows: Option<String>,
+    /// The last lives of this name before this one, the newest first.
+    pub past: Vec<PastLife>,
+    /// For other names the latest death that ended an earlier life of this name, the newest first.
+    pub fell: Vec<Cause>,
     /// When the command was started.
     pub born: Option<Timestamp>,
     /// When the command became ready.
@@ -33,6 +42,8 @@ pub struct Tombstone {
     /// The death dependency for which the supervisor stops its command: the one that died first, if
     /// that one had itself been stopped for another.
     pub cause: Option<Name>,
+    /// The id of the life that `cause` names.
+    pub cause_life: Option<Timestamp>,
     /// The exit code. A number outside 0 to 255 in the file is 255 here.
     pub exit_code: Option<u8>,
     /// The signal that ended the command.
@@ -45,6 +56,8 @@ pub struct Tombstone {
     pub message: Option<String>,
     /// When the life ended.
     pub died: Option<Timestamp>,
+    /// When the supervisor replaced this file by another one for the same life.
+    pub replaced: Option<Timestamp>,
     /// Whether the file has at least one complete line. A file without one may be about to be
     /// written.
     pub has_line: bool,
@@ -67,6 +80,14 @@ impl Tombstone {
     pub fn life(&self) -> Option<&Timestamp> {
         self.waiting.as_ref().or(self.born.as_ref())
     }
+
+    /// The death dependency that stopped the life, together with its id.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        Some(Cause {
+            name: self.cause.clone()?,
+            life: self.cause_life.clone(),
+        })
+    }
 }
 
 /// The keys of the format. Every line is `Key: value`.
@@ -75,31 +96,41 @@ pub(crate) enum Key {
     Waiting,
     Lock,
     WaitingFor,
+    Follows,
+    Past,
+    Fell,
     Born,
     Ready,
     Inactive,
     Cause,
+    CauseLife,
     ExitCode,
     Signal,
     Reason,
     Message,
     Died,
+    Replaced,
 }
 
 impl Key {
-    const ALL: [Key; 12] = [
+    const ALL: [Key; 17] = [
         Key::Waiting,
         Key::Lock,
         Key::WaitingFor,
+        Key::Follows,
+        Key::Past,
+        Key::Fell,
         Key::Born,
         Key::Ready,
         Key::Inactive,
         Key::Cause,
+        Key::CauseLife,
         Key::ExitCode,
         Key::Signal,
         Key::Reason,
         Key::Message,
         Key::Died,
+        Key::Replaced,
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -107,15 +138,20 @@ impl Key {
             Key::Waiting => "Waiting",
             Key::Lock => "Lock",
             Key::WaitingFor => "WaitingFor",
+            Key::Follows => "Follows",
+            Key::Past => "Past",
+            Key::Fell => "Fell",
             Key::Born => "Born",
             Key::Ready => "Ready",
             Key::Inactive => "Inactive",
             Key::Cause => "Cause",
+            Key::CauseLife => "CauseLife",
             Key::ExitCode => "ExitCode",
             Key::Signal => "Signal",
             Key::Reason => "Reason",
             Key::Message => "Message",
             Key::Died => "Died",
+            Key::Replaced => "Replaced",
         }
     }
 

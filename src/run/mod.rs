@@ -72,8 +72,8 @@ impl<'p> EventLoop<'p> {
         signals: &'p Signals,
     ) -> Result<EventLoop<'p>, String> {
         let options = plan.exit_dir.as_ref();
-        let record =
-            OwnRecord::begin(options, &plan.birth_deps).map_err(|error| error.to_string())?;
+        let record = OwnRecord::begin(options, &plan.birth_deps, &plan.death_deps)
+            .map_err(|error| error.to_string())?;
         for notice in record.notices() {
             plan.logger.info(notice);
         }
@@ -84,6 +84,7 @@ impl<'p> EventLoop<'p> {
                 own,
                 &plan.birth_deps,
                 &plan.death_deps,
+                record.fell(),
                 plan.poll,
             )
         });

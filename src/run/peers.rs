@@ -1,10 +1,11 @@
-//! The peers of this life: its birth and death dependencies, and the causes of their deaths.
+//! The peers of this life: its birth and death dependencies.
 
 use crate::duration::Limit;
 use crate::protocol::condition::Condition;
 use crate::protocol::death_deps::{DeathDeps, StopCause};
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
 use crate::protocol::name::Name;
+use crate::protocol::past_life::Cause;
 use crate::store::exit_dir::ExitDir;
 use crate::watch::dir_watch::WatchFault;
 use crate::watch::tracker::{ScanResult, Tracker};
@@ -27,12 +28,14 @@ pub(super) struct Peers<'p> {
 }
 
 impl<'p> Peers<'p> {
-    /// `None` without dependencies.
+    /// `None` without dependencies. `fell` are the deaths for which earlier lives of this name have
+    /// ended.
     pub(super) fn new(
         dir: &'p ExitDir,
         own: Option<&Name>,
         birth_deps: &[Condition],
         death_deps: &[Condition],
+        fell: &[Cause],
         poll: Option<Limit>,
     ) -> Option<Peers<'p>> {
         let conditions = || death_deps.iter().chain(birth_deps);
@@ -49,7 +52,7 @@ impl<'p> Peers<'p> {
         Some(Peers {
             dir,
             tracker: Tracker::new(&names, all_names, own, poll),
-            deaths: DeathDeps::new(death_deps, birth_deps, own),
+            deaths: DeathDeps::new(death_deps, birth_deps, own, fell),
             births: Evaluator::new(birth_deps, terms, own),
             unread: BTreeSet::new(),
             unseen: death_deps.iter().filter_map(name).collect(),
@@ -109,7 +112,7 @@ impl<'p> Peers<'p> {
         self.deaths.stop_cause()
     }
 
-    /// Reads the tombstones that may have changed, and those that they name as causes.
+    /// Reads the tombstones that may have changed.
     pub(super) fn poll(&mut self) -> ScanResult {
         let mut result = ScanResult::default();
         // Before the first scan: a short life of a death dependency is not missed.
@@ -135,28 +138,15 @@ impl<'p> Peers<'p> {
     }
 
     fn scan(&mut self, result: &mut ScanResult) {
-        let mut scan = self.tracker.scan(self.dir);
-        self.deaths.observe(&scan.observations);
-        let mut known = 0;
-        loop {
-            let causes: Vec<Name> = self.deaths.causes().cloned().collect();
-            if causes.len() == known {
-                break;
-            }
-            known = causes.len();
-            causes.iter().for_each(|cause| self.tracker.add(cause));
-            let more = self.tracker.scan(self.dir);
-            self.deaths.observe(&more.observations);
-            scan.append(more);
-        }
+        let scan = self.tracker.scan(self.dir);
         for observation in &scan.observations {
             self.unread.remove(&observation.name);
-            if observation.current.is_some() || observation.ended.is_some() {
+            if observation.lives().next().is_some() {
                 self.unseen.retain(|name| *name != observation.name);
             }
         }
         self.unread.extend(scan.unread.iter().cloned());
-        self.deaths.evaluate(&scan.observations, &scan.unread);
+        self.deaths.observe(&scan.observations, &scan.unread);
         self.births.observe(&scan.observations);
         result.append(scan);
     }

@@ -5,6 +5,7 @@ use super::plan::{ExitDirOptions, Publish};
 use crate::error::{Error, describe};
 use crate::protocol::compose::Line;
 use crate::protocol::condition::Condition;
+use crate::protocol::past_life::Cause;
 use crate::store::append::DeathRecord;
 use crate::store::exit_dir::ExitDir;
 use crate::store::own_tombstone::{OwnTombstone, Replacement};
@@ -45,6 +46,7 @@ impl<'p> OwnRecord<'p> {
     pub(super) fn begin(
         options: Option<&'p ExitDirOptions>,
         birth_deps: &[Condition],
+        death_deps: &[Condition],
     ) -> Result<OwnRecord<'p>, Error> {
         let mut record = OwnRecord {
             options,
@@ -56,10 +58,12 @@ impl<'p> OwnRecord<'p> {
         };
         options.dir.create()?;
         if let (Some(name), Publish::Always) = (&options.name, options.publish) {
-            let conditions: Vec<String> = birth_deps.iter().map(Condition::to_string).collect();
-            let waiting_for = Some(conditions.join(",")).filter(|text| !text.is_empty());
-            let own = OwnTombstone::begin(&options.dir, name, waiting_for.as_deref())?;
-            record.tombstone = Some(own);
+            let (waiting_for, follows) = (join(birth_deps), join(death_deps));
+            let lines = [Line::WaitingFor(&waiting_for), Line::Follows(&follows)];
+            let is_used =
+                |line: &Line<'_>| !matches!(line, Line::WaitingFor("") | Line::Follows(""));
+            let lines: Vec<Line<'_>> = lines.into_iter().filter(is_used).collect();
+            record.tombstone = Some(OwnTombstone::begin(&options.dir, name, &lines)?);
         }
         Ok(record)
     }
@@ -67,6 +71,11 @@ impl<'p> OwnRecord<'p> {
     /// Whether others can see this life while it goes on.
     pub(super) fn has_tombstone(&self) -> bool {
         self.tombstone.is_some()
+    }
+
+    /// The deaths for which earlier lives of our name have ended.
+    pub(super) fn fell(&self) -> &[Cause] {
+        self.tombstone.as_ref().map_or(&[], |own| &own.fell)
     }
 
     /// What people should know about the exit directory before anything goes wrong in it.
@@ -118,7 +127,11 @@ impl<'p> OwnRecord<'p> {
             // CMD's status text does not go here: it would be out of date soon, and a second
             // message is not valid YAML. It goes into the death record.
             Record::Ready => self.append(&[Line::Ready(&now)]),
-            Record::Cause(name) => self.append(&[Line::Cause(name)]),
+            Record::Cause(cause) => {
+                let life = cause.life.as_ref().map(Line::CauseLife);
+                let lines = [Some(Line::Cause(&cause.name)), life];
+                self.append(&lines.into_iter().flatten().collect::<Vec<_>>())
+            }
             Record::Down => self.replace(Replacement::Down, command_runs),
             Record::Inactive => self.replace(Replacement::Inactive, command_runs),
         }
@@ -198,4 +211,10 @@ impl<'p> OwnRecord<'p> {
             (None, None) => Ok(()),
         }
     }
+}
+
+/// The conditions as one text.
+fn join(conditions: &[Condition]) -> String {
+    let conditions: Vec<String> = conditions.iter().map(Condition::to_string).collect();
+    conditions.join(",")
 }

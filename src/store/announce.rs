@@ -188,9 +188,9 @@ impl ExitDir {
     }
 }
 
-/// Whether an exitdir-run is alive. Another program's tombstone has no `Waiting` line.
+/// Whether an exitdir-run is alive. Another program's tombstone has no `Lock` line.
 fn is_supervised(life: &Life) -> bool {
-    life.is_alive() && life.tombstone.waiting.is_some()
+    life.is_alive() && life.tombstone.lock.is_some()
 }
 
 /// One announcement, to be recorded.
@@ -361,11 +361,14 @@ impl Announcer<'_> {
         if self.current_id()? != found {
             return Ok(None);
         }
+        let lineage = pending.lineage(self.dir.open(self.name)?.as_ref());
         let now = timestamp_now();
-        let mut text = match self.announcement {
-            Announcement::Died(_) => String::new(),
-            Announcement::Ready => compose(&[Line::Born(&now)]),
-        };
+        let mut lines = lineage.lines();
+        match self.announcement {
+            Announcement::Died(_) => {}
+            Announcement::Ready => lines.push(Line::Born(&now)),
+        }
+        let mut text = compose(&lines);
         self.with_lines(&now, |lines| text.push_str(&compose(lines)));
         let outcome = match pending.write(&text) {
             Ok(()) => SignalOutcome::Published,

@@ -7,7 +7,7 @@
 use crate::error::Error;
 use crate::protocol::compose::{Line, compose};
 use crate::protocol::name::Name;
-use crate::protocol::timestamp::Timestamp;
+use crate::protocol::past_life::Cause;
 use crate::protocol::tombstone::{Key, Lock, Tombstone};
 use crate::store::append::{DeathRecord, append};
 use crate::store::exit_dir::ExitDir;
@@ -26,6 +26,8 @@ pub(crate) struct OwnTombstone {
     name: Name,
     file: OwnedFd,
     id: FileId,
+    /// The deaths for which earlier lives of the name have ended.
+    pub(crate) fell: Vec<Cause>,
     /// Whether readers notice if this process is killed: there is a lock, and they can judge it.
     pub(crate) locked: bool,
     /// Whether a command was started since this file was published. What another process records
@@ -34,8 +36,8 @@ pub(crate) struct OwnTombstone {
 }
 
 impl OwnTombstone {
-    /// Publishes the tombstone of a new life. The directory must exist. `waiting_for` are its birth
-    /// dependencies.
+    /// Publishes the tombstone of a new life. The directory must exist. `dependencies` are lines
+    /// about them.
     ///
     /// # Errors
     /// [`Error::NameTaken`] if a supervisor with this name is alive; [`Error::Io`] if the tombstone
@@ -43,35 +45,30 @@ impl OwnTombstone {
     pub(crate) fn begin(
         dir: &ExitDir,
         name: &Name,
-        waiting_for: Option<&str>,
+        dependencies: &[Line<'_>],
     ) -> Result<OwnTombstone, Error> {
-        let now = timestamp_now();
-        OwnTombstone::publish(dir, name, &now, waiting_for.map(Line::WaitingFor))
+        OwnTombstone::publish(dir, name, dependencies)
     }
 
     /// As [`OwnTombstone::begin`], for a life that does not wait: others never see it unborn.
     pub(crate) fn begin_born(dir: &ExitDir, name: &Name) -> Result<OwnTombstone, Error> {
-        let now = timestamp_now();
-        OwnTombstone::publish(dir, name, &now, Some(Line::Born(&now)))
+        OwnTombstone::publish(dir, name, &[Line::Born(&timestamp_now())])
     }
 
-    fn publish(
-        dir: &ExitDir,
-        name: &Name,
-        now: &Timestamp,
-        more: Option<Line<'_>>,
-    ) -> Result<OwnTombstone, Error> {
+    fn publish(dir: &ExitDir, name: &Name, more: &[Line<'_>]) -> Result<OwnTombstone, Error> {
         let pending = PendingTombstone::acquire(dir, name)?;
-        pending.await_free_name()?;
+        let lineage = pending.await_free_name()?;
         let lock = pending.lock_line();
-        let mut lines = vec![Line::Waiting(now), Line::Lock(&lock)];
-        lines.extend(more);
+        let mut lines = vec![Line::Waiting(&lineage.life), Line::Lock(&lock)];
+        lines.extend_from_slice(more);
+        lines.extend(lineage.past_lines());
         pending.write_and_guard(&compose(&lines))?;
         let (file, id) = pending.publish()?;
         Ok(OwnTombstone {
             name: name.clone(),
             file,
             id,
+            fell: lineage.fell,
             locked: lock != Lock::Unavailable,
             command_started: false,
         })
@@ -134,6 +131,8 @@ impl OwnTombstone {
         let (file, id) = pending.publish()?;
         let old_file = std::mem::replace(&mut self.file, file);
         let carried = carry_over(&old_file, &self.file, committed(&text).len());
+        // A follower may hold the old file. If this fails, it reads the new one in most cases.
+        let _ = append(&old_file, &[Line::Replaced(&timestamp_now())]);
         // Closing the old file releases its lock. After that its inode number can be reused.
         drop(old_file);
         ExitDir::unguard(std::mem::replace(&mut self.id, id));
@@ -208,8 +207,11 @@ fn text_while_down(old: &Tombstone, lock: &Lock, by: Replacement) -> String {
     if old.born.is_none() {
         lines.extend(old.waiting_for.as_deref().map(Line::WaitingFor));
     }
+    lines.extend(old.follows.as_deref().map(Line::Follows));
+    lines.extend(old.past_lines());
     lines.extend(old.born.iter().map(Line::Born));
     lines.extend(old.cause.iter().map(Line::Cause));
+    lines.extend(old.cause_life.iter().map(Line::CauseLife));
     if by == Replacement::Inactive {
         lines.push(Line::Inactive(&now));
     }

@@ -8,12 +8,15 @@
 
 use crate::error::Error;
 use crate::exit;
-use crate::protocol::compose::{Line, compose};
+use crate::protocol::compose::compose;
+use crate::protocol::life::{Life, WriteState};
+use crate::protocol::lineage::Lineage;
 use crate::protocol::name::Name;
 use crate::protocol::tombstone::{Lock, LockIdentity, RESERVED};
 use crate::store::append::DeathRecord;
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::{FileId, device_numbers};
+use crate::store::snapshot::TombstoneFile;
 use crate::store::staging::{StagingAttempt, StagingEntry, StagingFile};
 use crate::sys::clock::timestamp_now;
 use crate::sys::write::write_all;
@@ -22,7 +25,7 @@ use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long another process may hold the lock of a name before the name counts as taken. A process
 /// that is just exiting releases it sooner.
@@ -84,12 +87,13 @@ impl<'d> PendingTombstone<'d> {
         })
     }
 
-    /// Waits until no process holds the lock of the tombstone that is to be replaced.
+    /// Waits until no process holds the lock of the tombstone that is to be replaced. Returns what
+    /// the life that replaces it takes over from it.
     ///
     /// # Errors
     /// [`Error::NameTaken`] if it is still held after [`LOCK_TIMEOUT`], whatever its text says, and
     /// at once if this process holds it.
-    pub(crate) fn await_free_name(&self) -> Result<(), Error> {
+    pub(crate) fn await_free_name(&self) -> Result<Lineage, Error> {
         if self.dir.holds(self.name)? {
             return Err(Error::NameTaken(self.name.clone()));
         }
@@ -98,13 +102,22 @@ impl<'d> PendingTombstone<'d> {
             let is_last_attempt = Instant::now() >= deadline;
             match self.dir.open(self.name)? {
                 Some(opened) if opened.is_locked() == Some(true) => {}
-                Some(_) | None => return Ok(()),
+                predecessor => return Ok(self.lineage(predecessor.as_ref())),
             }
             if is_last_attempt {
                 return Err(Error::NameTaken(self.name.clone()));
             }
             std::thread::sleep(RETRY_INTERVAL);
         }
+    }
+
+    /// What the life that replaces `predecessor` takes over from it.
+    pub(crate) fn lineage(&self, predecessor: Option<&TombstoneFile>) -> Lineage {
+        // A predecessor that cannot be read counts like none: its text is not worth a failed start.
+        let snapshot = predecessor.and_then(|opened| self.dir.read(opened).ok());
+        let life = snapshot
+            .map(|snapshot| Life::judge(snapshot.tombstone, snapshot.lock, WriteState::Settled));
+        Lineage::after(life.as_ref(), SystemTime::now())
     }
 
     /// The `Lock:` line for this file.
@@ -240,9 +253,9 @@ pub(crate) fn publish_dead(
 ) -> Result<(), Error> {
     let failed = |errno| Error::io("write", &dir.entry(name.as_str()), errno);
     let pending = PendingTombstone::acquire(dir, name)?;
-    pending.await_free_name()?;
+    let lineage = pending.await_free_name()?;
     let now = timestamp_now();
-    let mut lines = vec![Line::Waiting(&now)];
+    let mut lines = lineage.lines();
     lines.extend(record.lines(&now));
     match pending.write(&compose(&lines)) {
         Ok(()) => {}

@@ -177,7 +177,7 @@ impl ExitDir {
         };
         // If fcntl(2) fails, the lock cannot be seen, and that proves nothing.
         opened.is_locked().map_or(LockState::Unknown, |held| {
-            LockState::judge(tombstone.lock.as_ref(), held, reader)
+            LockState::judge(tombstone, held, reader)
         })
     }
 

@@ -1,6 +1,6 @@
 //! What the state machine writes into the tombstone before the death record.
 
-use crate::protocol::name::Name;
+use crate::protocol::past_life::Cause;
 
 /// A change of the tombstone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,6 @@ pub(crate) enum Record {
     Down,
     /// The command is down because it was deactivated.
     Inactive,
-    /// A stop for a death dependency has begun; this name is its cause.
-    Cause(Name),
+    /// A stop for a death dependency has begun; this is its cause.
+    Cause(Cause),
 }

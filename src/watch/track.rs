@@ -3,11 +3,13 @@
 use crate::error::Error;
 use crate::protocol::life::{Life, Liveness, LockState, WriteState};
 use crate::protocol::name::Name;
+use crate::protocol::past_life::PastLife;
 use crate::protocol::timestamp::Timestamp;
+use crate::protocol::tombstone::Tombstone;
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::FileId;
 use crate::store::snapshot::{Snapshot, TombstoneFile, WriteStability};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// What the last scan found under one name.
 #[derive(Debug, Default)]
@@ -18,18 +20,22 @@ pub(super) struct Track {
     pub(super) held: Option<TombstoneFile>,
     pub(super) life: Option<Life>,
     stability: Option<WriteStability>,
+    /// The id of the newest life that was read.
+    newest: Option<Timestamp>,
 }
 
 impl Track {
-    /// Reads the tombstone. Returns the life that has ended and was replaced since the last scan.
+    /// Reads the tombstone. Returns the lives that have ended and were replaced since the last
+    /// scan, the oldest first. `first_scan` is when the first scan was; `None` while it goes on.
     pub(super) fn scan(
         &mut self,
         dir: &ExitDir,
         name: &Name,
         finished: bool,
-    ) -> Result<Option<Life>, Error> {
+        first_scan: Option<SystemTime>,
+    ) -> Result<Vec<Life>, Error> {
         let Some((mut file, mut snapshot)) = dir.read_current(name)? else {
-            return Ok(self.vanish(dir));
+            return Ok(self.vanish(dir).into_iter().collect());
         };
         // A file that was closed to readers can still be read where it is held open.
         if snapshot.tombstone.is_unreadable()
@@ -38,18 +44,22 @@ impl Track {
         {
             (file, snapshot) = (held, known);
         }
+        let missed = snapshot.tombstone.missed(self.newest.as_ref(), first_scan);
         let same_file = self.id.is_none_or(|id| id == file.id);
-        let before = self.life.take().filter(Life::is_alive);
-        let ended = match &before {
-            Some(old) if !is_same_life(old, &snapshot, same_file) => {
-                Some(self.read_end(dir, old, same_file))
-            }
-            Some(_) | None => None,
-        };
-        let rewriting =
-            before.filter(|old| same_file && ended.is_none() && is_being_rewritten(old, &snapshot));
+        let before = self.life.take().filter(has_unknown_end);
+        let replaced = before
+            .as_ref()
+            .filter(|old| !is_same_life(old, &snapshot, same_file));
+        let mut ended: Vec<Life> = replaced
+            .map(|old| self.read_end(dir, old, same_file, &snapshot.tombstone))
+            .into_iter()
+            .collect();
+        ended.extend(missed);
+        let rewriting = before
+            .filter(|old| same_file && ended.is_empty() && is_being_rewritten(old, &snapshot));
         let writing = self.settle(file.id, &snapshot, finished);
         self.id = Some(file.id);
+        self.newest = snapshot.tombstone.life().cloned().or(self.newest.take());
         // kubexit empties its tombstone before it writes the death. Until then the old text counts.
         let life =
             rewriting.unwrap_or_else(|| Life::judge(snapshot.tombstone, snapshot.lock, writing));
@@ -61,6 +71,7 @@ impl Track {
     /// The name is gone. The file that is held open may still say how its life ended.
     fn vanish(&mut self, dir: &ExitDir) -> Option<Life> {
         let last = std::mem::take(self);
+        self.newest.clone_from(&last.newest);
         let life = last.life.filter(Life::is_alive)?;
         let held = last.held?;
         let Ok(snapshot) = dir.read(&held) else {
@@ -69,7 +80,7 @@ impl Track {
                 id: last.id,
                 held: Some(held),
                 life: Some(life),
-                stability: last.stability,
+                ..last
             };
             return None;
         };
@@ -84,20 +95,25 @@ impl Track {
                 held: Some(held),
                 life: Some(life),
                 stability: None,
+                newest: last.newest,
             };
         }
         None
     }
 
-    /// How the life ended that was alive at the last scan, read from the file that is held open.
-    fn read_end(&self, dir: &ExitDir, old: &Life, same_file: bool) -> Life {
+    /// How the life ended that had not ended at the last scan. The file that is held open says so,
+    /// or `current` does, which lists the lives before it.
+    fn read_end(&self, dir: &ExitDir, old: &Life, same_file: bool, current: &Tombstone) -> Life {
         let held = if same_file { None } else { self.held.as_ref() };
-        match held.map(|held| dir.read(held)) {
-            Some(Ok(snapshot)) => {
-                Life::judge(snapshot.tombstone, snapshot.lock, WriteState::Settled).into_ended()
-            }
-            Some(Err(_)) | None => old.clone().into_ended(),
-        }
+        let read = held.and_then(|held| dir.read(held).ok());
+        let end = read
+            .map(|held| Life::judge(held.tombstone, held.lock, WriteState::Settled))
+            .filter(|life| life.death().is_some() && !has_unknown_end(life));
+        let id = old.tombstone.life();
+        let is_it = |past: &&PastLife| Some(&past.life) == id;
+        let remembered = || current.past.iter().find(is_it).map(PastLife::to_life);
+        end.or_else(remembered)
+            .unwrap_or_else(|| old.clone().into_ended())
     }
 
     fn settle(&mut self, id: FileId, snapshot: &Snapshot, finished: bool) -> WriteState {
@@ -117,6 +133,11 @@ impl Track {
             .filter(|_| may_be_unfinished)
             .map(|stability| stability.settles_at())
     }
+}
+
+/// Whether a life goes on, or has ended with an exit code that is not known yet.
+fn has_unknown_end(life: &Life) -> bool {
+    life.is_alive() || life.death().is_some_and(|death| death.code().is_none())
 }
 
 /// Whether a scan found the same life that was alive before.

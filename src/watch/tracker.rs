@@ -17,7 +17,7 @@ use crate::store::exit_dir::ExitDir;
 use crate::store::snapshot::SETTLE_TIME;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// What one scan of everything that may have changed found.
 #[derive(Debug, Default)]
@@ -67,6 +67,8 @@ pub(crate) struct Tracker {
     hold_limit: usize,
     /// When the last scan of everything began.
     scanned: Option<Instant>,
+    /// When the first scan was.
+    first_scan: Option<SystemTime>,
 }
 
 impl Tracker {
@@ -89,6 +91,7 @@ impl Tracker {
             held: 0,
             hold_limit: hold_limit(),
             scanned: None,
+            first_scan: None,
         };
         for name in names {
             tracker.add(name);
@@ -163,6 +166,9 @@ impl Tracker {
             self.watch.record_cost(timer.elapsed());
             self.scanned = Some(began);
         }
+        if self.first_scan.is_none() {
+            self.first_scan = Some(SystemTime::now());
+        }
         result
     }
 
@@ -197,7 +203,7 @@ impl Tracker {
         let named = self.named.contains(name);
         let track = self.tracks.entry(name.clone()).or_default();
         let before = usize::from(track.held.is_some());
-        let ended = track.scan(dir, name, finished)?;
+        let ended = track.scan(dir, name, finished, self.first_scan)?;
         if !named && self.held - before >= self.hold_limit {
             track.held = None;
         }

@@ -34,7 +34,7 @@ fn life(word: &str) -> Life {
 fn current(who: &str, word: &str) -> Observation {
     Observation {
         name: name(who),
-        ended: None,
+        ended: Vec::new(),
         current: Some(life(word)),
     }
 }
@@ -43,7 +43,7 @@ fn current(who: &str, word: &str) -> Observation {
 fn replaced(who: &str, ended: &str, word: &str) -> Observation {
     Observation {
         name: name(who),
-        ended: Some(life(ended)),
+        ended: vec![life(ended)],
         current: Some(life(word)),
     }
 }
@@ -220,7 +220,7 @@ fn a_name_dead_at_the_first_scan_may_start_again_but_one_that_dies_later_may_not
 fn a_life_that_began_and_ended_between_two_scans_died_during_the_wait() {
     let missing = |who| Observation {
         name: name(who),
-        ended: None,
+        ended: Vec::new(),
         current: None,
     };
     check(

@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::LockIdentity;
 
 const STATES: [State; 9] = [
@@ -213,21 +214,31 @@ fn a_free_lock_proves_a_death_only_to_a_reader_that_sees_the_same_file() {
         ),
         ("no boot id", ReaderContext { boot: None, ..here }, Unknown),
     ] {
+        let judge =
+            |lock: Option<&Lock>, held| LockState::judge(&with_lock(lock.cloned()), held, reader);
+        assert_eq!(judge(Some(&lock), false), expected, "{what}");
         assert_eq!(
-            LockState::judge(Some(&lock), false, reader),
-            expected,
-            "{what}"
-        );
-        assert_eq!(
-            LockState::judge(Some(&lock), true, reader),
+            judge(Some(&lock), true),
             Held,
             "a held lock means alive: {what}"
         );
+        assert_eq!(judge(Some(&Lock::Unavailable), false), Unknown, "{what}");
+        assert_eq!(judge(None, true), Unknown, "{what}");
+        let replaced = Tombstone {
+            replaced: Some(Timestamp::from_text("r".to_owned())),
+            ..with_lock(Some(lock.clone()))
+        };
         assert_eq!(
-            LockState::judge(Some(&Lock::Unavailable), false, reader),
+            LockState::judge(&replaced, false, reader),
             Unknown,
             "{what}"
         );
-        assert_eq!(LockState::judge(None, true, reader), Unknown, "{what}");
+    }
+}
+
+fn with_lock(lock: Option<Lock>) -> Tombstone {
+    Tombstone {
+        lock,
+        ..Tombstone::default()
     }
 }

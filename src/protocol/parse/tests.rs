@@ -19,16 +19,41 @@ fn lock() -> Lock {
     })
 }
 
+fn cause(who: &str, life: Option<u64>) -> Cause {
+    Cause {
+        name: name(who),
+        life: life.map(time),
+    }
+}
+
+fn past_life(life: u64, exit_code: Option<u8>, cause: Option<Cause>) -> PastLife {
+    PastLife {
+        life: time(life),
+        exit_code,
+        cause,
+    }
+}
+
 #[test]
 fn every_value_is_read_back_as_it_was_written() {
     let message =
         "\"quotes\", \\, a\nnewline, a: colon, \u{1}, \u{7f}, \u{85}, \u{2028}, \u{1f980}";
+    let fell = [cause("main", Some(1)), cause("db", Some(2))];
+    let past = [
+        past_life(2, Some(143), Some(cause("main", Some(1)))),
+        past_life(1, None, None),
+        past_life(0, Some(0), Some(cause("db", None))),
+    ];
     let text = compose(&[
         Line::Waiting(&time(1)),
         Line::Lock(&lock()),
+        Line::Follows("main,db:failed"),
+        Line::Past(&past),
+        Line::Fell(&fell),
         Line::Born(&time(2)),
         Line::Ready(&time(3)),
         Line::Cause(&name("main")),
+        Line::CauseLife(&time(1)),
         Line::ExitCode(143),
         Line::Signal(Signal::TERM),
         Line::Reason(Reason::Stopped),
@@ -43,7 +68,12 @@ fn every_value_is_read_back_as_it_was_written() {
             lock: Some(lock()),
             born: Some(time(2)),
             ready: Some(time(3)),
+            follows: Some("main,db:failed".to_owned()),
+            past: past.to_vec(),
+            fell: fell.to_vec(),
             cause: Some(name("main")),
+            cause_life: Some(time(1)),
+            replaced: None,
             exit_code: Some(143),
             signal: Some(Signal::TERM),
             reason: Some(Reason::Stopped),
@@ -57,7 +87,7 @@ fn every_value_is_read_back_as_it_was_written() {
     assert!(text.is_ascii() || text.contains('\u{1f980}'));
     assert_eq!(
         text.lines().count(),
-        10,
+        14,
         "one line for each key, whatever its value"
     );
 }
@@ -181,7 +211,7 @@ fn a_tombstone_says_died_only_once_its_death_record_is_complete() {
 
 #[test]
 fn of_a_foreign_file_4096_bytes_are_read_and_of_our_own_8192() {
-    let mut foreign = vec![b'#'; SIZE_LIMIT - 1];
+    let mut foreign = vec![b'#'; FOREIGN_LIMIT - 1];
     foreign.push(b'\n');
     foreign.extend_from_slice(b"Died: x\n");
     assert_eq!(Tombstone::parse(&foreign).died, None);

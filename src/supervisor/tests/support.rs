@@ -4,6 +4,7 @@ use crate::duration::Limit;
 use crate::exit::{ExitStatus, Remaining, TerminalPlace};
 use crate::protocol::death_deps::{Dependence, StopCause};
 use crate::protocol::name::Name;
+use crate::protocol::past_life::Cause;
 use crate::signal::{Signal, SignalSet};
 use crate::supervisor::action::Action;
 use crate::supervisor::event::Event;
@@ -24,7 +25,10 @@ pub(super) fn ended(status: ExitStatus) -> Event {
 
 pub(super) fn stop_cause(dependence: Dependence) -> StopCause {
     StopCause {
-        cause: Name::new("peer").unwrap(),
+        cause: Cause {
+            name: Name::new("peer").unwrap(),
+            life: None,
+        },
         dependence,
         description: "peer died".to_owned(),
     }

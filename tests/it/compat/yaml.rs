@@ -25,12 +25,13 @@ fn strings(sandbox: &Sandbox, name: &str) -> BTreeMap<String, String> {
     let mut strings = BTreeMap::new();
     for (key, value) in map {
         match (key.as_str().unwrap(), value) {
-            ("Waiting" | "Born" | "Ready" | "Died", Yaml::String(time)) => {
+            ("Waiting" | "Born" | "Ready" | "CauseLife" | "Died", Yaml::String(time)) => {
                 assert!(time.ends_with('Z') && time.len() == 30, "{time}");
             }
             ("ExitCode", Yaml::Integer(0..=255)) => {}
             (
-                key @ ("Lock" | "WaitingFor" | "Cause" | "Signal" | "Reason" | "Message"),
+                key @ ("Lock" | "WaitingFor" | "Follows" | "Past" | "Fell" | "Cause" | "Signal"
+                | "Reason" | "Message"),
                 Yaml::String(value),
             ) => {
                 strings.insert(key.to_owned(), value.clone());
@@ -161,13 +162,13 @@ fn a_tombstone_is_yaml_in_every_state_of_a_life() {
         assert_eq!(keys(&sandbox, "x"), expected);
         found
     };
-    let lock = state("Lock", "Waiting Lock WaitingFor")["Lock"].clone();
+    let lock = state("Lock", "Waiting Lock WaitingFor Follows")["Lock"].clone();
     assert!(lock.starts_with("fcntl "), "{lock}");
     sandbox.signal(["--ready", "there"]).finish();
-    state("Born", "Waiting Lock WaitingFor Born");
+    state("Born", "Waiting Lock WaitingFor Follows Born");
     await_up(&sandbox);
     sandbox.signal(["--ready", "x"]).finish();
-    state("Ready", "Waiting Lock WaitingFor Born Ready");
+    state("Ready", "Waiting Lock WaitingFor Follows Born Ready");
     sandbox.record_death("gone", "0");
     let cause = sandbox.await_key("x", "Cause");
     assert_eq!(
@@ -175,7 +176,8 @@ fn a_tombstone_is_yaml_in_every_state_of_a_life() {
         ("gone", "gone")
     );
     assert_eq!(life.end().status, 137);
-    let last = "Waiting Lock WaitingFor Born Ready Cause ExitCode Signal Reason Died";
+    let last =
+        "Waiting Lock WaitingFor Follows Born Ready Cause CauseLife ExitCode Signal Reason Died";
     let found = state("Died", last);
     assert_eq!((&*found["Reason"], &*found["Signal"]), ("killed", "KILL"));
 }

@@ -98,7 +98,7 @@ fn the_command_gets_closed_streams_closed_and_no_message_goes_into_a_tombstone()
         );
         assert_eq!(
             keys(&sandbox, "main"),
-            "Waiting Lock ExitCode Reason Message Died",
+            "Waiting Lock Follows ExitCode Reason Message Died",
             "{closing}: {}",
             sandbox.tombstone("main")
         );

@@ -107,7 +107,7 @@ fn a_standard_error_that_cannot_be_written_changes_nothing_else() {
         assert_eq!(running.end().status, 5, "{kind}");
         assert_eq!(
             keys(&sandbox, "main"),
-            "Waiting Lock Born Ready Cause ExitCode Reason Died",
+            "Waiting Lock Follows Born Ready Cause CauseLife ExitCode Reason Died",
             "{kind}"
         );
         drop(held);

@@ -43,13 +43,13 @@ fn the_tombstone_records_the_reason_of_every_ending() {
             &["--death-deps", "dead"],
             "echo started",
             143,
-            "Waiting Lock Cause ExitCode Reason Died stopped",
+            "Waiting Lock Follows Cause CauseLife ExitCode Reason Died stopped",
         ),
         (
             &["--death-deps", "ok"],
             "echo started",
             0,
-            "Waiting Lock Cause ExitCode Reason Died stopped",
+            "Waiting Lock Follows Cause CauseLife ExitCode Reason Died stopped",
         ),
         (
             &["--timeout", "0.01"],

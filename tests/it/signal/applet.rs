@@ -99,7 +99,7 @@ fn a_message_is_one_quoted_line_of_at_most_1_kib() {
         );
         assert_eq!(
             sandbox.tombstone("main").lines().count(),
-            4,
+            5,
             "{}",
             sandbox.tombstone("main")
         );

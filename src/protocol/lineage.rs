@@ -1,0 +1,162 @@
+//! The lives of one name, one after the other: what a new life takes over from the one that it
+//! replaces, so that readers can order them and miss none. Pure.
+//!
+//! [`crate::protocol::death_deps`] says which deaths count. `docs/tombstone.md` specifies the rule.
+
+use crate::protocol::compose::Line;
+use crate::protocol::life::{Death, Life, Liveness};
+use crate::protocol::past_life::{Cause, PastLife, fitting};
+use crate::protocol::timestamp::Timestamp;
+use crate::protocol::tombstone::Tombstone;
+use std::time::{Duration, SystemTime};
+
+/// How many earlier lives of its name a tombstone lists.
+const PAST_LIVES: usize = 4;
+/// The longest list of earlier lives. In bytes.
+const PAST_LIMIT: usize = 640;
+/// For how many names a tombstone lists the death that ended an earlier life.
+const FELL_CAUSES: usize = 16;
+/// The longest list of these. In bytes.
+const FELL_LIMIT: usize = 800;
+/// A predecessor's id that is further ahead of the clock than this is ignored: the clock was wrong
+/// then, and the ids of new lives would be wrong until it gets there.
+const CLOCK_LEAD_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a new life takes over from the one that it replaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lineage {
+    /// The id of the new life.
+    pub(crate) life: Timestamp,
+    /// The lives before it, the newest first.
+    pub(crate) past: Vec<PastLife>,
+    /// For each other name the latest death that ended one of them, the newest first.
+    pub(crate) fell: Vec<Cause>,
+}
+
+impl Lineage {
+    /// The lineage of a life that begins at `now` and replaces `predecessor`.
+    pub(crate) fn after(predecessor: Option<&Life>, now: SystemTime) -> Lineage {
+        let Some(predecessor) = predecessor else {
+            return Lineage {
+                life: Timestamp::from_system_time(now),
+                past: Vec::new(),
+                fell: Vec::new(),
+            };
+        };
+        let tombstone = &predecessor.tombstone;
+        let mut past: Vec<PastLife> = PastLife::of(predecessor).into_iter().collect();
+        past.extend(tombstone.past.iter().cloned());
+        past.truncate(PAST_LIVES);
+        Lineage {
+            life: next_id(tombstone.life(), now),
+            past: fitting(past, PAST_LIMIT),
+            fell: fell_after(tombstone),
+        }
+    }
+
+    /// The first lines of a tombstone without a lock.
+    pub(crate) fn lines(&self) -> Vec<Line<'_>> {
+        let mut lines = vec![Line::Waiting(&self.life)];
+        lines.extend(self.past_lines());
+        lines
+    }
+
+    /// The lines about earlier lives.
+    pub(crate) fn past_lines(&self) -> impl Iterator<Item = Line<'_>> {
+        lines(&self.past, &self.fell)
+    }
+}
+
+impl Tombstone {
+    /// The lives that came and went since a reader saw the life `newest`, the oldest first. If it
+    /// saw none, those count that are newer than its first scan. What the first scan itself finds
+    /// is the initial state, and `first_scan` is `None` then.
+    pub(crate) fn missed(
+        &self,
+        newest: Option<&Timestamp>,
+        first_scan: Option<SystemTime>,
+    ) -> Vec<Life> {
+        let is_known = |past: &PastLife| match (newest, first_scan) {
+            (Some(newest), _) => newest.has_reached(&past.life),
+            (None, None) => true,
+            (None, Some(scan)) => past.life.to_system_time().is_none_or(|life| life <= scan),
+        };
+        let missed = self.past.iter().take_while(|past| !is_known(past));
+        let mut lives: Vec<Life> = missed.map(PastLife::to_life).collect();
+        lives.reverse();
+        lives
+    }
+
+    /// The lines about earlier lives.
+    pub(crate) fn past_lines(&self) -> impl Iterator<Item = Line<'_>> {
+        lines(&self.past, &self.fell)
+    }
+}
+
+fn lines<'a>(past: &'a [PastLife], fell: &'a [Cause]) -> impl Iterator<Item = Line<'a>> {
+    let past = non_empty(past, Line::Past);
+    past.into_iter().chain(non_empty(fell, Line::Fell))
+}
+
+/// The list as one line, unless it is empty.
+fn non_empty<'a, T>(list: &'a [T], line: fn(&'a [T]) -> Line<'a>) -> Option<Line<'a>> {
+    (!list.is_empty()).then(|| line(list))
+}
+
+/// The id of a life that begins at `now`: later than that of the life that it replaces.
+fn next_id(previous: Option<&Timestamp>, now: SystemTime) -> Timestamp {
+    let least = previous
+        .and_then(Timestamp::to_system_time)
+        .and_then(|previous| previous.checked_add(Duration::from_nanos(1)))
+        .filter(|least| least.duration_since(now).unwrap_or_default() <= CLOCK_LEAD_LIMIT);
+    Timestamp::from_system_time(least.map_or(now, |least| least.max(now)))
+}
+
+/// The deaths for which a name's lives have ended so far.
+fn fell_after(tombstone: &Tombstone) -> Vec<Cause> {
+    let mut fell: Vec<Cause> = Vec::new();
+    for cause in tombstone.cause().iter().chain(&tombstone.fell) {
+        match fell.iter_mut().find(|known| known.name == cause.name) {
+            Some(known) if !known.covers(cause) => known.life.clone_from(&cause.life),
+            Some(_) => {}
+            // The rule has no use for a cause without an id.
+            None if cause.life.is_none() => {}
+            None => fell.push(cause.clone()),
+        }
+    }
+    fell.truncate(FELL_CAUSES);
+    fitting(fell, FELL_LIMIT)
+}
+
+impl PastLife {
+    /// How a life that is over is remembered; `None` if it has no id.
+    fn of(life: &Life) -> Option<PastLife> {
+        Some(PastLife {
+            life: life.tombstone.life()?.clone(),
+            exit_code: match life.death() {
+                Some(Death::Lost) | None => None,
+                Some(death) => Some(death.code().unwrap_or(u8::MAX)),
+            },
+            cause: life.tombstone.cause(),
+        })
+    }
+
+    /// The dead life as a reader would have found it, as far as it is remembered.
+    pub(crate) fn to_life(&self) -> Life {
+        let cause = self.cause.as_ref();
+        Life {
+            tombstone: Tombstone {
+                waiting: Some(self.life.clone()),
+                exit_code: self.exit_code,
+                cause: cause.map(|cause| cause.name.clone()),
+                cause_life: cause.and_then(|cause| cause.life.clone()),
+                has_line: true,
+                ..Tombstone::default()
+            },
+            liveness: Liveness::Dead(self.exit_code.map_or(Death::Lost, Death::Recorded)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

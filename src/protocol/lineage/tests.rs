@@ -1,0 +1,133 @@
+use super::*;
+use crate::protocol::compose::compose;
+use crate::protocol::life::{LockState, WriteState};
+use crate::protocol::name::Name;
+use std::time::UNIX_EPOCH;
+
+const NOW: u64 = 1_000_000_000;
+
+fn at(seconds: u64, nanos: u32) -> SystemTime {
+    UNIX_EPOCH + Duration::new(seconds, nanos)
+}
+
+fn id(seconds: u64, nanos: u32) -> Timestamp {
+    Timestamp::from_system_time(at(seconds, nanos))
+}
+
+fn life(text: &str, lock: LockState) -> Life {
+    Life::judge(Tombstone::parse(text.as_bytes()), lock, WriteState::Settled)
+}
+
+/// The life with this id, which died with 3.
+fn dead(id: &Timestamp) -> Life {
+    let text = format!("Waiting: {}\nExitCode: 3\nDied: d\n", id.as_str());
+    life(&text, LockState::Unknown)
+}
+
+fn cause(who: &str, life: u64) -> Cause {
+    Cause {
+        name: Name::new(who).unwrap(),
+        life: Some(id(life, 0)),
+    }
+}
+
+#[test]
+fn each_life_has_a_later_id_than_the_one_before() {
+    let after = |previous: &Timestamp| Lineage::after(Some(&dead(previous)), at(NOW, 5)).life;
+    assert_eq!(Lineage::after(None, at(NOW, 5)).life, id(NOW, 5));
+    assert_eq!(after(&id(NOW, 4)), id(NOW, 5));
+    assert_eq!(after(&id(NOW, 5)), id(NOW, 6));
+    // The clock was set back.
+    assert_eq!(after(&id(NOW + 3600, 999_999_999)), id(NOW + 3601, 0));
+    assert_eq!(after(&id(NOW + 86_400, 4)), id(NOW + 86_400, 5));
+    // It was wrong, or the text is no time.
+    assert_eq!(after(&id(NOW + 86_400, 5)), id(NOW, 5));
+    assert_eq!(after(&Timestamp::from_text("9".to_owned())), id(NOW, 5));
+    let empty = life("", LockState::Unknown);
+    assert_eq!(Lineage::after(Some(&empty), at(NOW, 5)).life, id(NOW, 5));
+}
+
+#[test]
+fn the_last_four_lives_are_remembered_with_how_they_ended() {
+    let mut previous: Option<Life> = None;
+    for now in 1..=6 {
+        let lineage = Lineage::after(previous.as_ref(), at(now, 0));
+        let known: Vec<u64> = (1..now).rev().take(4).collect();
+        let ids: Vec<Timestamp> = lineage.past.iter().map(|past| past.life.clone()).collect();
+        assert_eq!(ids, known.iter().map(|at| id(*at, 0)).collect::<Vec<_>>());
+        previous = Some(life(&compose(&lineage.lines()), LockState::Released));
+    }
+    let past = Lineage::after(previous.as_ref(), at(7, 0)).past;
+    assert!(past.iter().all(|past| past.exit_code.is_none()), "{past:?}");
+    for (text, code) in [
+        ("ExitCode: 3\nDied: d\nExitCode: 4\n", Some(3)),
+        ("Died: d\n", Some(255)),
+        ("Lock: none\n", None),
+    ] {
+        let text = format!("Waiting: w\n{text}");
+        let past = Lineage::after(Some(&life(&text, LockState::Unknown)), at(1, 0)).past;
+        assert_eq!(
+            past.first().map(|past| past.exit_code),
+            Some(code),
+            "{text}"
+        );
+    }
+    let foreign = life("anything\n", LockState::Unknown);
+    assert!(Lineage::after(Some(&foreign), at(1, 0)).past.is_empty());
+}
+
+#[test]
+fn a_remembered_life_is_as_dead_as_it_was() {
+    let text = "Waiting: w\nLock: none\nCause: c\nCauseLife: l\nExitCode: 143\nDied: d\n";
+    let last = life(text, LockState::Unknown);
+    let past = Lineage::after(Some(&last), at(1, 0)).past;
+    let remembered = past.first().map(PastLife::to_life).unwrap();
+    assert_eq!(remembered.liveness, last.liveness);
+    assert_eq!(remembered.tombstone.cause(), last.tombstone.cause());
+    assert_eq!(remembered.tombstone.life(), last.tombstone.life());
+    let lost = life("Waiting: w\nLock: none\n", LockState::Released);
+    let past = Lineage::after(Some(&lost), at(1, 0)).past;
+    let remembered = past.first().map(PastLife::to_life).unwrap();
+    assert_eq!(remembered.death(), Some(Death::Lost));
+}
+
+#[test]
+fn the_latest_cause_of_each_name_is_kept() {
+    let fell = |text: &str| {
+        let text = format!("Waiting: w\n{text}");
+        Lineage::after(Some(&life(&text, LockState::Unknown)), at(1, 0)).fell
+    };
+    let line = |causes: &[&Cause]| {
+        let causes: Vec<Cause> = causes.iter().copied().cloned().collect();
+        compose(&[Line::Fell(&causes)])
+    };
+    let (old, new) = (cause("c", 1), cause("c", 2));
+    let stopped = |cause: &Cause| {
+        let life = cause.life.as_ref().unwrap();
+        compose(&[Line::Cause(&cause.name), Line::CauseLife(life)])
+    };
+    let other = cause("d", 1);
+    let expect = |text: &str, expected: &[&Cause]| {
+        let expected: Vec<Cause> = expected.iter().copied().cloned().collect();
+        assert_eq!(fell(text), expected, "{text}");
+    };
+    expect(&line(&[&old, &other]), &[&old, &other]);
+    expect(&(line(&[&other, &old]) + &stopped(&new)), &[&new, &other]);
+    expect(&(line(&[&new]) + &stopped(&old)), &[&new]);
+    // A cause without an id.
+    expect("Cause: c\n", &[]);
+    expect(&(line(&[&old]) + "Cause: c\n"), &[&old]);
+}
+
+#[test]
+fn the_lists_are_bounded_and_lose_the_oldest_first() {
+    let many: Vec<Cause> = (0..40).map(|at| cause(&format!("n{at}"), at)).collect();
+    let text = format!("Waiting: w\n{}", compose(&[Line::Fell(&many)]));
+    // The line itself is as long as any quoted text may be.
+    let fell = Lineage::after(Some(&life(&text, LockState::Unknown)), at(1, 0)).fell;
+    assert_eq!(fell, many[..FELL_CAUSES]);
+    let long: Vec<Cause> = (0..4).map(|at| cause(&"x".repeat(240 + at), 1)).collect();
+    let text = format!("Waiting: w\n{}", compose(&[Line::Fell(&long)]));
+    let fell = Lineage::after(Some(&life(&text, LockState::Unknown)), at(1, 0)).fell;
+    assert_eq!(fell, long[..2]);
+}

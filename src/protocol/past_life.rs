@@ -1,0 +1,116 @@
+//! The earlier lives of a name and the deaths that ended them, as a tombstone lists them in one
+//! line. Pure.
+
+use crate::protocol::name::Name;
+use crate::protocol::timestamp::Timestamp;
+use std::fmt;
+
+/// What stands between two items of a list.
+const SEPARATOR: &str = ", ";
+/// What stands in place of an exit code for a life that was lost.
+const LOST: &str = "lost";
+
+/// The death that ended other lives: whose it was.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Cause {
+    /// The name of the life that died.
+    pub name: Name,
+    /// The id of that life; `None` if it has none, or if it was recorded by an older version.
+    pub life: Option<Timestamp>,
+}
+
+/// An earlier life of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PastLife {
+    /// Its id.
+    pub life: Timestamp,
+    /// Its exit code; `None` if it was lost.
+    pub exit_code: Option<u8>,
+    /// The death dependency that stopped it, if one did.
+    pub cause: Option<Cause>,
+}
+
+impl Cause {
+    /// Whether a life that has ended for this death has dealt with `other` too: the same death, or
+    /// an earlier one of the same name.
+    pub(crate) fn covers(&self, other: &Cause) -> bool {
+        let ids = self.life.as_ref().zip(other.life.as_ref());
+        self.name == other.name && ids.is_some_and(|(known, id)| known.has_reached(id))
+    }
+
+    /// Reads `NAME[ ID]`.
+    pub(super) fn parse(text: &str) -> Option<Cause> {
+        Cause::from_words(&mut text.split(' '))
+    }
+
+    fn from_words<'t>(words: &mut impl Iterator<Item = &'t str>) -> Option<Cause> {
+        Some(Cause {
+            name: Name::new(words.next()?).ok()?,
+            life: words.next().map(timestamp),
+        })
+    }
+}
+
+impl PastLife {
+    /// Reads `ID CODE[ CAUSE[ ID]]`. The code of a lost life is `lost`.
+    pub(super) fn parse(text: &str) -> Option<PastLife> {
+        let mut words = text.split(' ');
+        Some(PastLife {
+            life: timestamp(words.next()?),
+            exit_code: match words.next()? {
+                LOST => None,
+                code => Some(code.parse().ok()?),
+            },
+            cause: Cause::from_words(&mut words),
+        })
+    }
+}
+
+fn timestamp(text: &str) -> Timestamp {
+    Timestamp::from_text(text.to_owned())
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name.as_str())?;
+        match &self.life {
+            Some(life) => write!(f, " {}", life.as_str()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for PastLife {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.life.as_str())?;
+        match self.exit_code {
+            Some(code) => write!(f, " {code}")?,
+            None => write!(f, " {LOST}")?,
+        }
+        match &self.cause {
+            Some(cause) => write!(f, " {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The items as one text.
+pub(super) fn join<T: fmt::Display>(items: &[T]) -> String {
+    let items: Vec<String> = items.iter().map(T::to_string).collect();
+    items.join(SEPARATOR)
+}
+
+/// The items of a text. An item that cannot be read is left out.
+pub(super) fn split<T>(text: &str, parse: fn(&str) -> Option<T>) -> Vec<T> {
+    text.split(SEPARATOR).filter_map(parse).collect()
+}
+
+/// The items from the front whose list is at most `limit` bytes long.
+pub(super) fn fitting<T: fmt::Display>(mut items: Vec<T>, limit: usize) -> Vec<T> {
+    while join(&items).len() > limit {
+        items.pop();
+    }
+    items
+}
