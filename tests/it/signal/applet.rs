@@ -296,8 +296,8 @@ fn with_any_umask_all_users_may_use_the_directory_and_its_tombstones() {
         assert_eq!(mode(&dir), 0o777, "{applet}");
         assert_eq!(
             mode(&sandbox.path("parent")),
-            0o700,
-            "{applet}: parents as mkdir -p would"
+            0o755,
+            "{applet}: all users may search the parents"
         );
         if !applet.starts_with("wait") {
             assert_eq!(mode(&dir.join("main")), 0o666, "{applet}");
