@@ -5,6 +5,7 @@ mod directory_loss;
 mod follow;
 mod fuse;
 mod inotify_loss;
+mod lives;
 mod lock;
 mod races;
 mod scale;
