@@ -7,6 +7,7 @@ use super::values::required_exit_dir;
 use crate::error::Error;
 use crate::exit;
 use crate::log::Logger;
+use crate::protocol::program::{self, BINARY};
 use crate::store::exit_dir::ExitDir;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
@@ -21,7 +22,7 @@ const SWEEP: Opt = flag(
 );
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
-    name: "exitdir-install",
+    name: program::INSTALL,
     usage: "[OPTION]... [DIR]",
     about: "Copy this binary into DIR, with a link for each applet.",
     options: &[&DIR, &SWEEP, &HELP, &VERSION],
@@ -32,7 +33,6 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
 };
 
 const LOG: Logger = Logger::new(SPEC.name);
-const BINARY: &str = "exitdir";
 /// The running binary, even if it has no path any more (proc(5)).
 const RUNNING: &str = "/proc/self/exe";
 

@@ -10,10 +10,11 @@ use super::variables::{
     KUBEXIT_NAME_VARIABLE, KUBEXIT_PREFIX, NAME_VARIABLE, PREFIX, SUPERVISED, Variables,
 };
 use crate::log::Logger;
+use crate::protocol::program;
 use std::ffi::{OsStr, OsString};
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
-    name: "kubexit",
+    name: program::KUBEXIT,
     usage: "CMD [ARG]...",
     about: "Run CMD as exitdir-run does, configured by kubexit's variables.\n\n\
             It needs no API server and no service account.",

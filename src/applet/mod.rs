@@ -18,6 +18,7 @@ mod wait;
 
 use crate::exit;
 use crate::log::Logger;
+use crate::protocol::program::BINARY;
 use entry::print;
 use spec::{CommandSpec, version};
 use std::ffi::OsString;
@@ -57,7 +58,6 @@ const APPLETS: [Applet; 6] = [
     },
 ];
 
-const BINARY: &str = "exitdir";
 /// What the names of most applets begin with, which may be left out in the first argument.
 const PREFIX: &str = "exitdir-";
 

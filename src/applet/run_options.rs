@@ -1,6 +1,7 @@
 //! `exitdir-run`: its options as they are typed, in the order of `--help`.
 
 use super::spec::{CommandSpec, DIR, HELP, Opt, POLL, Positionals, VERSION, flag, valued};
+use crate::protocol::program;
 
 pub(super) const NAME: Opt = valued(
     Some('n'),
@@ -204,7 +205,7 @@ pub(super) const TERMINATION_LOG: Opt = valued(
 .with_variable();
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
-    name: "exitdir-run",
+    name: program::RUN,
     usage: "[OPTION]... [--] CMD [ARG]...",
     about: "Run CMD as a child and record its state as NAME in the exit directory. Works as PID 1.",
     options: &[

@@ -9,6 +9,7 @@ use crate::error::{Error, describe};
 use crate::exit;
 use crate::log::Logger;
 use crate::protocol::name::Name;
+use crate::protocol::program;
 use crate::signal::SignalSet;
 use crate::store::announce::{Announcement, SignalOutcome};
 use crate::store::exit_dir::ExitDir;
@@ -30,7 +31,7 @@ const CODE: Opt = valued(
 const MESSAGE: Opt = valued(Some('m'), "message", "TEXT", "one line of text to record");
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
-    name: "exitdir-signal",
+    name: program::SIGNAL,
     usage: "[OPTION]... [NAME] [-- PROBE [ARG]...]",
     about: "Record in NAME's tombstone that it has died, or is ready.\n\n\
             NAME defaults to $EXITDIR_NAME, else to exitFile.",

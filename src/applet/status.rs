@@ -10,6 +10,7 @@ use crate::log::Logger;
 use crate::protocol::condition::Condition;
 use crate::protocol::life::{Death, Life};
 use crate::protocol::name::Name;
+use crate::protocol::program;
 use crate::protocol::quote::json_string;
 use crate::protocol::state::State;
 use crate::protocol::timestamp::Timestamp;
@@ -21,7 +22,7 @@ use std::time::{Duration, SystemTime};
 const JSON: Opt = flag(None, "json", "print one JSON object per line");
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
-    name: "exitdir-status",
+    name: program::STATUS,
     usage: "[OPTION]...",
     about: "Print a table of the tombstones, sorted by name.",
     options: &[&DIR, &JSON, &HELP, &VERSION],

@@ -4,7 +4,7 @@ use super::args::ParsedArgs;
 use super::spec::DIR;
 use super::variables::NAME_VARIABLE;
 use crate::duration::{Limit, parse_duration};
-use crate::protocol::name::{NAME_GRAMMAR, Name};
+use crate::protocol::name::Name;
 use crate::store::exit_dir::ExitDir;
 
 /// The exit directory of an applet that needs one.
@@ -23,7 +23,7 @@ pub(super) fn exit_dir(args: &ParsedArgs) -> Option<ExitDir> {
 }
 
 pub(super) fn read_name(text: &str) -> Result<Name, String> {
-    Name::new(text).map_err(|_| format!("not a name: {NAME_GRAMMAR}"))
+    Name::new(text).map_err(|error| error.expected().to_owned())
 }
 
 pub(super) fn read_duration(text: &str) -> Result<Limit, String> {

@@ -12,6 +12,7 @@ use crate::log::Logger;
 use crate::protocol::condition::Condition;
 use crate::protocol::evaluator::{Match, Mode};
 use crate::protocol::life::Death;
+use crate::protocol::program;
 use crate::protocol::state::State;
 use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
@@ -53,7 +54,7 @@ const PRINT: Opt = flag(
 );
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
-    name: "exitdir-wait",
+    name: program::WAIT,
     usage: "[OPTION]... [CONDITION]... [-- CMD [ARG]...]",
     about: "Wait until conditions hold, then exit, or exec CMD.\n\n\
             A CONDITION is NAME[:STATE]; STATE is waiting, born, ready, inactive, ok, failed, lost,\n\

@@ -10,6 +10,7 @@ pub(crate) mod lineage;
 pub(crate) mod name;
 mod parse;
 pub(crate) mod past_life;
+pub(crate) mod program;
 pub(crate) mod quote;
 pub(crate) mod state;
 pub(crate) mod timestamp;

@@ -1,12 +1,14 @@
 //! Names of lives: their grammar, and the hidden file under which a tombstone is prepared. Pure.
 
+use crate::protocol::program::is_program;
 use std::fmt;
 use std::str::FromStr;
 
 /// The name of a life, and the file name of its tombstone.
 ///
 /// 1 to 255 bytes of `A-Z a-z 0-9 . _ -`, not beginning with `.` or `-`. So no name is a hidden
-/// file, an option, or a path.
+/// file, an option, or a path. The file names of exitdir's own programs, such as `exitdir-run` and
+/// `kubexit`, are no names either.
 ///
 /// ```
 /// use exitdir::Name;
@@ -26,8 +28,15 @@ pub struct NameError {
     pub text: String,
 }
 
-/// The grammar of names, for messages.
-pub(crate) const NAME_GRAMMAR: &str = "1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -";
+impl NameError {
+    /// What is wrong, after "is" or a colon.
+    pub(crate) fn expected(&self) -> &'static str {
+        match is_program(&self.text) {
+            true => "not a name: exitdir has a program of this name",
+            false => "not a name: 1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -",
+        }
+    }
+}
 
 /// The longest file name on Linux (`NAME_MAX`). In bytes.
 const LONGEST: usize = 255;
@@ -42,7 +51,8 @@ impl Name {
             && !text.starts_with(['.', '-'])
             && text
                 .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+            && !is_program(text);
         if is_valid {
             Ok(Name(text.to_owned()))
         } else {
@@ -104,7 +114,7 @@ impl FromStr for Name {
 
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a name: {NAME_GRAMMAR}", self.text)
+        write!(f, "{:?} is {}", self.text, self.expected())
     }
 }
 
@@ -141,6 +151,22 @@ mod tests {
         assert!(Name::new("a").is_ok());
         assert!(Name::new(&"a".repeat(255)).is_ok());
         assert!(Name::new(&"a".repeat(256)).is_err());
+    }
+
+    #[test]
+    fn the_file_names_of_exitdir_are_no_names() {
+        for name in ["exitdir", "exitdir-run", "exitdir-signal", "kubexit"] {
+            let error = Name::new(name).unwrap_err().to_string();
+            assert!(
+                error.ends_with("exitdir has a program of this name"),
+                "{error}"
+            );
+            assert!(Name::from_bytes(name.as_bytes()).is_none(), "{name}");
+            assert!(!Name::is_staging_name(format!(".{name}.new").as_bytes()));
+        }
+        for name in ["exitdir2", "exitdir-", "Kubexit", "kubexit-1"] {
+            assert!(Name::new(name).is_ok(), "{name}");
+        }
     }
 
     #[test]

@@ -165,7 +165,7 @@ fn a_sweep_removes_the_tombstones_without_a_lock() {
     sandbox.signal(["-c", "3", "said"]).finish();
     sandbox.signal(["-c", "3", "living"]).finish();
     write("exitFile", "");
-    write("kubexit", "Born: \"2026-11-20T21:29:27Z\"\n");
+    write("foreign", "Born: \"2026-11-20T21:29:27Z\"\n");
     write(&"n".repeat(255), "");
     // A half-written tombstone, and entries that are no tombstones.
     write(".main.new", "Waiting:");
@@ -225,4 +225,31 @@ fn a_sweep_works_together_with_an_installation_and_without_a_directory() {
     assert_eq!(ended.status, 0, "{}", ended.stderr);
     assert!(entries(&sandbox.path("other")).is_empty());
     assert_installed(&sandbox.path("target"));
+}
+
+#[test]
+fn the_program_in_the_exit_directory_is_not_taken_for_a_tombstone() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.dir();
+    let install = |options: &[&str]| sandbox.applet("install").args(options).arg(&dir).finish();
+    assert_eq!(install(&[]).status, 0);
+    // As on a file system without links.
+    for applet in ["exitdir-wait", "kubexit"] {
+        std::fs::remove_file(dir.join(applet)).unwrap();
+        std::fs::write(dir.join(applet), "#!/bin/sh\n").unwrap();
+    }
+    let watch = sandbox.wait([":died", "--print"]).start();
+    await_sleep(&watch);
+
+    let sweep = sandbox.applet("install").arg("--sweep").finish();
+    assert_eq!((sweep.status, sweep.stderr.as_str()), (0, ""));
+    assert_eq!(sandbox.entries(), INSTALLED);
+    let listed = sandbox.applet("status").arg("--json").finish();
+    listed.assert_output(0, "");
+    assert_eq!(sandbox.wait(["-t", "0", ":died"]).finish().status, 124);
+    // An event is about a life only if its name can be a life's.
+    assert_eq!(install(&["--sweep"]).status, 0);
+    std::fs::write(dir.join("exitdir-status"), "").unwrap();
+    sandbox.record_death("main", "3");
+    watch.end().assert_output(0, "main failed 3\n");
 }
