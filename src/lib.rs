@@ -132,6 +132,7 @@ pub use signal::Signal;
 pub use store::announce::{Announcement, LiveHandle, SignalOutcome};
 pub use store::exit_dir::ExitDir;
 pub use store::own_life::OwnLife;
+pub use store::sweep::{Sweep, SweepResult};
 pub use store::tombstones::Tombstones;
 pub use watch::pollable::Watch;
 

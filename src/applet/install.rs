@@ -9,6 +9,7 @@ use crate::exit;
 use crate::log::Logger;
 use crate::protocol::program::{self, BINARY};
 use crate::store::exit_dir::ExitDir;
+use crate::store::sweep::Sweep;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
 use std::io;
@@ -20,15 +21,22 @@ const SWEEP: Opt = flag(
     "sweep",
     "also remove the tombstones that no process has locked",
 );
+const SWEEP_UNFINISHED: Opt = flag(
+    None,
+    "sweep-unfinished",
+    "sweep, but keep the tombstones that died with 0",
+);
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
     name: program::INSTALL,
     usage: "[OPTION]... [DIR]",
     about: "Copy this binary into DIR, with a link for each applet.",
-    options: &[&DIR, &SWEEP, &HELP, &VERSION],
+    options: &[&DIR, &SWEEP, &SWEEP_UNFINISHED, &HELP, &VERSION],
     positionals: Positionals::Only,
-    notes: "With --sweep, DIR may be left out. Sweep only from an init container, because no other\n\
-            container can be starting then.\n\n\
+    notes: "A sweep creates the exit directory if it is missing, and DIR may be left out. Sweep only from\n\
+            an init container, because no other container can be starting then. Use --sweep with the\n\
+            restart policy Always and with compose, --sweep-unfinished with OnFailure, none with Never.\n\
+            A tombstone that cannot be removed is reported and is no failure.\n\n\
             Exit status: 0 done; 125 own failure or wrong usage.",
 };
 
@@ -42,7 +50,7 @@ pub(super) fn main(arguments: Vec<OsString>, links: &[&str]) -> u8 {
         Ok(plan) => plan,
         Err(status) => return status,
     };
-    let swept = plan.sweep.map_or(Ok(()), |dir| sweep(&dir));
+    let swept = plan.sweep.map_or(Ok(()), |(dir, which)| sweep(&dir, which));
     let installed = plan.target.map_or(Ok(()), |target| install(&target, links));
     match swept.and(installed) {
         Ok(()) => exit::SUCCESS,
@@ -55,15 +63,14 @@ pub(super) fn main(arguments: Vec<OsString>, links: &[&str]) -> u8 {
 
 /// What the options mean.
 struct InstallPlan {
-    /// The exit directory to sweep.
-    sweep: Option<ExitDir>,
+    /// The exit directory to sweep, and which tombstones.
+    sweep: Option<(ExitDir, Sweep)>,
     /// The directory to install into.
     target: Option<PathBuf>,
 }
 
 fn plan(args: &ParsedArgs) -> Result<InstallPlan, String> {
-    let sweep = args.has(&SWEEP).then(|| required_exit_dir(args));
-    let sweep = sweep.transpose()?;
+    let sweep = sweep_plan(args)?;
     let target = match args.positionals.as_slice() {
         [] if sweep.is_some() => None,
         [] => return Err("no DIR to install into".to_owned()),
@@ -77,8 +84,26 @@ fn plan(args: &ParsedArgs) -> Result<InstallPlan, String> {
     Ok(InstallPlan { sweep, target })
 }
 
-fn sweep(dir: &ExitDir) -> Result<(), String> {
-    let removed = match dir.sweep().map_err(|error| error.to_string())? {
+fn sweep_plan(args: &ParsedArgs) -> Result<Option<(ExitDir, Sweep)>, String> {
+    let which = match (args.has(&SWEEP), args.has(&SWEEP_UNFINISHED)) {
+        (false, false) => return Ok(None),
+        (true, false) => Sweep::Unlocked,
+        (false, true) => Sweep::Unfinished,
+        (true, true) => {
+            return Err("--sweep and --sweep-unfinished exclude each other".to_owned());
+        }
+    };
+    Ok(Some((required_exit_dir(args)?, which)))
+}
+
+/// A tombstone that cannot be removed is no failure: an init container that fails keeps the pod
+/// from starting.
+fn sweep(dir: &ExitDir, which: Sweep) -> Result<(), String> {
+    let result = dir.sweep(which).map_err(|error| error.to_string())?;
+    for error in result.errors {
+        LOG.error(error);
+    }
+    let removed = match result.removed {
         0 => return Ok(()),
         1 => "1 tombstone".to_owned(),
         count => format!("{count} tombstones"),

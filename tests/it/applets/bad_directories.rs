@@ -9,10 +9,12 @@ use std::process::Command;
 
 /// One call of each applet that uses the directory; the output of `run` would show that CMD was
 /// started.
-const USES: [&str; 4] = [
+const USES: [&str; 6] = [
     "wait -t 0 main",
     "signal main",
     "status",
+    "install --sweep",
+    "install --sweep-unfinished",
     "run -n main -- echo started",
 ];
 

@@ -50,6 +50,7 @@ fn wrong_usage_is_one_sentence_and_125() {
         "install --bogus",
         "install a b",
         "install --sweep=1",
+        "install --sweep --sweep-unfinished",
         "run",
         "run --",
         "run --bogus -- true",

@@ -2,7 +2,6 @@
 
 use crate::support::inspect::{assert_sentence, await_sleep};
 use crate::support::sandbox::{Sandbox, Start, binary, entries};
-use crate::support::signals::KILL;
 use crate::support::users::{as_nobody, installed, nobody_is_permitted};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -147,73 +146,8 @@ fn a_place_that_cannot_be_written_is_one_sentence_and_125() {
 }
 
 #[test]
-fn a_sweep_removes_the_tombstones_without_a_lock() {
+fn a_sweep_works_together_with_an_installation() {
     let sandbox = Sandbox::new();
-    let dir = sandbox.dir();
-    let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).unwrap();
-    let _living = sandbox.run(["-n", "living", "--", "sleep", "60"]).start();
-    let _unborn = sandbox
-        .run(["-n", "unborn", "--birth-deps", "never", "--", "true"])
-        .start();
-    let lost = sandbox.run(["-n", "lost", "--", "sleep", "60"]).start();
-    for name in ["living", "lost"] {
-        sandbox.await_key(name, "Ready");
-    }
-    sandbox.await_key("unborn", "Lock");
-    lost.send(KILL);
-    lost.end();
-    sandbox.signal(["-c", "3", "said"]).finish();
-    sandbox.signal(["-c", "3", "living"]).finish();
-    write("exitFile", "");
-    write("foreign", "Born: \"2026-11-20T21:29:27Z\"\n");
-    write(&"n".repeat(255), "");
-    // A half-written tombstone, and entries that are no tombstones.
-    write(".main.new", "Waiting:");
-    write(".hidden", "");
-    write("not a name", "");
-    write("-dash", "");
-    std::fs::create_dir(dir.join("lost+found")).unwrap();
-    std::fs::create_dir(dir.join("directory")).unwrap();
-    std::os::unix::fs::symlink("living", dir.join("link")).unwrap();
-    rustix::fs::mkfifoat(rustix::fs::CWD, dir.join("fifo"), 0o666.into()).unwrap();
-
-    let ended = sandbox.applet("install").arg("--sweep").finish();
-    ended.assert_output(0, "");
-    let left = [
-        "-dash",
-        ".hidden",
-        "directory",
-        "fifo",
-        "link",
-        "living",
-        "lost+found",
-        "not a name",
-        "unborn",
-    ];
-    assert_eq!(sandbox.entries(), left);
-    assert_eq!(
-        sandbox
-            .wait(["-t", "0", "unborn:waiting", "living:exit=3"])
-            .finish()
-            .status,
-        0,
-        "they keep their locks"
-    );
-
-    assert_eq!(
-        sandbox.applet("install").arg("--sweep").finish().status,
-        0,
-        "again"
-    );
-    assert_eq!(sandbox.entries(), left);
-}
-
-#[test]
-fn a_sweep_works_together_with_an_installation_and_without_a_directory() {
-    let sandbox = Sandbox::new();
-    let ended = sandbox.applet("install").arg("--sweep").finish();
-    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
-    assert!(!sandbox.dir().exists(), "nothing is created");
     std::fs::create_dir(sandbox.path("other")).unwrap();
     sandbox.touch("other/dead");
     let mut both = sandbox.applet("install");

@@ -8,5 +8,6 @@ mod bad_usage;
 mod dispatch;
 mod install;
 mod status;
+mod sweep;
 mod unreadable;
 mod variables;

@@ -3,7 +3,8 @@
 use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox, Start, eventually};
 use crate::support::signals::TERM;
 use exitdir::{
-    Announcement, Condition, Death, Error, ExitDir, Name, SignalOutcome, State, Verdict, Watch,
+    Announcement, Condition, Death, Error, ExitDir, Name, SignalOutcome, State, Sweep, Verdict,
+    Watch,
 };
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -154,7 +155,11 @@ fn words_of_the_library_reach_a_living_supervisor_and_its_followers() {
         dir.life(&name("main")).unwrap().unwrap().state(),
         Some(State::Failed)
     );
-    assert_eq!(dir.sweep().unwrap(), 1);
+    dir.signal(&name("done"), Announcement::Died(0), None)
+        .unwrap();
+    let swept = dir.sweep(Sweep::Unfinished).unwrap();
+    assert_eq!((swept.removed, swept.errors.len()), (1, 0));
+    assert!(dir.life(&name("done")).unwrap().is_some());
     assert!(dir.life(&name("main")).unwrap().is_none());
 }
 

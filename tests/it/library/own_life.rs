@@ -4,7 +4,7 @@ use super::api::name;
 use crate::support::library_examples::example;
 use crate::support::sandbox::{Running, Sandbox, Start};
 use crate::support::signals::KILL;
-use exitdir::{Announcement, Error, ExitDir, OwnLife, State};
+use exitdir::{Announcement, Error, ExitDir, OwnLife, State, Sweep};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -168,7 +168,7 @@ fn no_other_use_of_the_library_in_the_same_process_drops_the_lock() {
     assert!(other.life(&name("db")).unwrap().is_none());
     let listed = other.tombstones().unwrap().map(|entry| entry.unwrap().0);
     assert_eq!(listed.collect::<Vec<_>>(), [name("old")]);
-    assert_eq!(other.sweep().unwrap(), 1);
+    assert_eq!(other.sweep(Sweep::Unlocked).unwrap().removed, 1);
     let said = other.signal(&name("db"), Announcement::Ready, None);
     assert!(matches!(said, Err(Error::NameTaken(_))), "{said:?}");
     assert!(other.find_live(&name("db")).is_err());
@@ -213,7 +213,8 @@ fn threads_that_read_and_sweep_do_not_take_a_life_from_another_thread() {
             }
         });
         while !lives.is_finished() {
-            let _ = dir.sweep();
+            let _ = dir.sweep(Sweep::Unlocked);
+            let _ = dir.sweep(Sweep::Unfinished);
             let _ = dir.tombstones().map(Iterator::count);
             let _ = dir.life(&name("db"));
         }

@@ -1,5 +1,5 @@
-//! The scenario of a pod that starts in a directory with old tombstones: after a sweep it starts as
-//! in an empty one.
+//! Scenarios of pods that start in a directory with old tombstones. After a sweep they start as in
+//! an empty one; after a sweep of the unfinished they know who has finished.
 
 use crate::support::pod::handle::Pod;
 use crate::support::pod::main_and_proxy::{
@@ -108,4 +108,27 @@ fn after_a_sweep_a_pod_starts_as_in_an_empty_directory() {
         assert_eq!(pod.statuses("main"), [0]);
         assert_eq!(pod.statuses("proxy"), [0]);
     });
+}
+
+/// Under OnFailure the node does not start main again.
+#[test]
+fn a_proxy_whose_main_had_finished_ends_after_a_sweep_of_the_unfinished() {
+    let sandbox = Sandbox::new();
+    let proxy = |script: &str| {
+        let options = ["-n", "proxy", "--death-deps", "main", "--", "sh", "-c"];
+        sandbox.run(options).arg(script).start()
+    };
+    let stopping = proxy("trap '' TERM; while :; do sleep 0.1; done");
+    sandbox.await_key("proxy", "Ready");
+    sandbox
+        .run(["-n", "main", "--", "true"])
+        .finish()
+        .assert_output(0, "");
+    sandbox.await_key("proxy", "Cause");
+    stopping.send(KILL);
+    stopping.end();
+    let sweep = sandbox.applet("install").arg("--sweep-unfinished").finish();
+    assert_eq!(sweep.status, 0, "{}", sweep.stderr);
+    assert_eq!(sandbox.entries(), ["main"]);
+    proxy("sleep 1000").end().assert_output(0, "");
 }
