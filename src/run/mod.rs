@@ -44,7 +44,10 @@ pub(crate) fn supervise(
     managed: Option<ManagedApp<'_>>,
     signals: &Signals,
 ) -> Result<u8, String> {
-    Ok(EventLoop::new(plan, managed, signals)?.run())
+    let mut event_loop = EventLoop::new(plan, managed, signals)?;
+    let status = event_loop.run();
+    event_loop.save_death();
+    Ok(status)
 }
 
 struct EventLoop<'p> {
@@ -115,6 +118,13 @@ impl<'p> EventLoop<'p> {
                 return status;
             }
             self.sleep();
+        }
+    }
+
+    /// Only now: followers have been told, and nothing waits for the disk but our exit.
+    fn save_death(&self) {
+        if let Err(error) = self.record.save() {
+            self.reporter.error(error);
         }
     }
 

@@ -66,7 +66,7 @@ pub(crate) enum Publish {
 /// Publishes the death of a life that could not begin, so that no follower waits for it.
 ///
 /// # Errors
-/// As [`ExitDir::create`] and [`publish::publish_dead`].
+/// As [`ExitDir::create`], [`publish::publish_dead`] and [`ExitDir::save`].
 pub(crate) fn publish_failed_start(
     options: &ExitDirOptions,
     code: u8,
@@ -82,5 +82,6 @@ pub(crate) fn publish_failed_start(
         reason: None,
         message: Some(message),
     };
-    publish::publish_dead(&options.dir, name, &record)
+    publish::publish_dead(&options.dir, name, &record)?;
+    options.dir.save(name)
 }

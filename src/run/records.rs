@@ -26,6 +26,7 @@ pub(super) struct OwnRecord<'p> {
     options: Option<&'p ExitDirOptions>,
     tombstone: Option<OwnTombstone>,
     pending: Option<PendingReplacement>,
+    death_is_written: bool,
 }
 
 /// A replacement of the tombstone that failed and is tried again.
@@ -52,6 +53,7 @@ impl<'p> OwnRecord<'p> {
             options,
             tombstone: None,
             pending: None,
+            death_is_written: false,
         };
         let Some(options) = options else {
             return Ok(record);
@@ -201,13 +203,32 @@ impl<'p> OwnRecord<'p> {
     ///
     /// # Errors
     /// As [`OwnTombstone::end`] and [`publish::publish_dead`].
-    pub(super) fn write_death(&self, record: &DeathRecord<'_>) -> Result<(), Error> {
+    pub(super) fn write_death(&mut self, record: &DeathRecord<'_>) -> Result<(), Error> {
         let Some(options) = self.options else {
             return Ok(());
         };
         match (&self.tombstone, &options.name) {
-            (Some(own), _) => own.end(&options.dir, record),
-            (None, Some(name)) => publish::publish_dead(&options.dir, name, record),
+            (Some(own), _) => own.end(&options.dir, record)?,
+            (None, Some(name)) => publish::publish_dead(&options.dir, name, record)?,
+            (None, None) => {}
+        }
+        self.death_is_written = true;
+        Ok(())
+    }
+
+    /// Makes the death record durable. Other processes need not wait for that: it is written, and
+    /// the lock is released first.
+    ///
+    /// # Errors
+    /// As [`OwnTombstone::save`].
+    pub(super) fn save(&self) -> Result<(), Error> {
+        // Without a record, only the end of this process shows the death.
+        let Some(options) = self.options.filter(|_| self.death_is_written) else {
+            return Ok(());
+        };
+        match (&self.tombstone, &options.name) {
+            (Some(own), _) => own.save(&options.dir),
+            (None, Some(name)) => options.dir.save(name),
             (None, None) => Ok(()),
         }
     }

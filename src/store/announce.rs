@@ -88,7 +88,8 @@ enum Scope {
 }
 
 impl ExitDir {
-    /// Records that `name` has died or is ready. Creates the directory if it is missing.
+    /// Records that `name` has died or is ready. Creates the directory if it is missing. A death is
+    /// on the disk when the call returns.
     ///
     /// `message` is free text for people; 1 KiB of it is kept. Blocks for up to 2 seconds while
     /// other processes use the name.
@@ -184,7 +185,12 @@ impl ExitDir {
             message,
             scope,
         };
-        announcer.run()
+        let outcome = announcer.run()?;
+        if matches!(announcement, Announcement::Died(_)) {
+            // The record is visible; only a power loss could undo it now.
+            let _ = self.save(name);
+        }
+        Ok(outcome)
     }
 }
 

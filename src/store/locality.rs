@@ -1,7 +1,16 @@
 //! Whether a file system belongs to this machine alone.
 
 use rustix::fs::FsWord;
+use std::os::fd::AsFd;
 use std::path::Path;
+
+const TMPFS: FsWord = 0x0102_1994;
+const RAMFS: FsWord = 0x8584_58f6;
+
+/// Whether a file is lost with the machine's memory anyway. False if fstatfs(2) fails.
+pub(super) fn is_in_memory(file: impl AsFd) -> bool {
+    rustix::fs::fstatfs(file).is_ok_and(|fs| matches!(fs.f_type, TMPFS | RAMFS))
+}
 
 /// Whether only this machine writes to a file system. Only then do events report every change, and
 /// a free lock of another boot means that its holder is gone.
@@ -20,7 +29,7 @@ impl Locality {
     /// By the magic number of statfs(2). A file system that is not in the list counts as remote.
     pub(super) fn of_magic(magic: FsWord) -> Locality {
         match magic {
-            0x0102_1994 | 0x8584_58f6 // tmpfs, ramfs
+            TMPFS | RAMFS
             | 0xef53 | 0x5846_5342 | 0x9123_683e // ext4, xfs, btrfs
             | 0xf2f5_2010 | 0x2fc1_2fc1 | 0xca45_1a4e // f2fs, zfs, bcachefs
             | 0x794c_7630 // overlay

@@ -4,6 +4,7 @@
 pub(crate) mod announce;
 pub(crate) mod append;
 mod create;
+mod durability;
 pub(crate) mod exit_dir;
 pub(crate) mod file_id;
 pub(crate) mod locality;

@@ -106,6 +106,7 @@ impl OwnLife {
 
     /// Records the death with this exit code, and ends the life. 0 means success. If the directory
     /// was replaced or the tombstone was removed meanwhile, the tombstone is published again.
+    /// Others see the end at once; the call returns when it is on the disk.
     ///
     /// # Errors
     /// [`Error::Io`] if the death cannot be recorded; then others see the life as lost.
@@ -118,7 +119,10 @@ impl OwnLife {
             reason: Some(Reason::Exited),
             message: None,
         };
-        self.tombstone.end(&self.dir, &record)
+        self.tombstone.end(&self.dir, &record)?;
+        // The end is recorded and visible; only a power loss could undo it now.
+        let _ = self.tombstone.save(&self.dir);
+        Ok(())
     }
 
     /// What other processes see of this life now, with what they have recorded.

@@ -16,6 +16,7 @@ use crate::store::publish::PendingTombstone;
 use crate::store::snapshot::read_start;
 use crate::sys::clock::timestamp_now;
 use crate::sys::write::write_all;
+use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -164,6 +165,21 @@ impl OwnTombstone {
             return Ok(());
         }
         self.republish(dir)
+    }
+
+    /// Makes the end durable, as [`ExitDir::save_file`] does, and releases the lock before that:
+    /// the end is recorded, and a disk may take its time. Nothing is written after this.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the disk fails.
+    pub(crate) fn save(&self, dir: &ExitDir) -> Result<(), Error> {
+        // A lock that stays is released when the process ends.
+        let _ = rustix::fs::fcntl_lock(&self.file, FlockOperation::Unlock);
+        match dir.id_of(self.name.as_str()) {
+            Ok(Some(id)) if id == self.id => dir.save_file(&self.name, &self.file),
+            // The end was published again.
+            Ok(_) | Err(_) => dir.save(&self.name),
+        }
     }
 
     /// Publishes the text again where readers look for it: the tombstone was removed, or its

@@ -14,7 +14,7 @@ use crate::store::staging::OPEN_TO_ALL;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockOffsetType, FlockType};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A file that has not changed for this long is complete: its writer is not in the middle of a
@@ -221,6 +221,12 @@ impl ExitDir {
             let writing = snapshot.write_state();
             Life::judge(snapshot.tombstone, snapshot.lock, writing)
         }))
+    }
+}
+
+impl AsFd for TombstoneFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

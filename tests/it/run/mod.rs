@@ -2,6 +2,7 @@
 
 mod command;
 mod dependencies;
+mod durability;
 mod environment;
 mod exit_status;
 mod exit_table;
