@@ -8,6 +8,8 @@
 
 #[path = "figures/bench.rs"]
 mod bench;
+#[path = "figures/disk.rs"]
+mod disk;
 #[path = "figures/memory.rs"]
 mod memory;
 #[path = "figures/process.rs"]
@@ -36,8 +38,9 @@ use table::Row;
 /// A figure: its name on the command line, and the function that measures it.
 type Figure = (&'static str, fn(&Bench) -> Outcome<Vec<Row>>);
 
-const FIGURES: [Figure; 7] = [
+const FIGURES: [Figure; 8] = [
     ("start", start::measure),
+    ("disk", disk::measure),
     ("signals", signals::measure),
     ("reaction", reaction::measure),
     ("ready", ready::measure),

@@ -24,6 +24,8 @@ pub(crate) struct Bench {
     pub(crate) echo: PathBuf,
     /// A program that reports readiness, for the figure `ready`.
     pub(crate) tell: PathBuf,
+    /// A program that writes the time and exits, for the figure `disk`.
+    pub(crate) stamp: PathBuf,
     /// Links for the applets, and other files of a run.
     pub(crate) scratch: Scratch,
 }
@@ -31,7 +33,8 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn from_args() -> Outcome<Bench> {
         let (mut chosen, mut foreign, mut rounds) = (Vec::new(), Vec::new(), 1000);
-        let (mut binary, mut nothing, mut echo, mut tell) = (None, None, None, None);
+        let (mut binary, mut nothing, mut echo) = (None, None, None);
+        let (mut tell, mut stamp) = (None, None);
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -42,6 +45,7 @@ impl Bench {
                 "--nothing" => nothing = Some(PathBuf::from(value()?)),
                 "--echo" => echo = Some(PathBuf::from(value()?)),
                 "--tell" => tell = Some(PathBuf::from(value()?)),
+                "--stamp" => stamp = Some(PathBuf::from(value()?)),
                 "--bench" => {} // passed by cargo
                 _ => chosen.push(word),
             }
@@ -60,6 +64,7 @@ impl Bench {
             nothing: nothing.ok_or("--nothing is missing: call scripts/bench")?,
             echo: echo.ok_or("--echo is missing: call scripts/bench")?,
             tell: tell.ok_or("--tell is missing: call scripts/bench")?,
+            stamp: stamp.ok_or("--stamp is missing: call scripts/bench")?,
             scratch,
         })
     }

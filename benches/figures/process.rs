@@ -59,6 +59,15 @@ impl Process {
         Ok(Instant::now())
     }
 
+    /// Waits for a time that the process has written, in nanoseconds of CLOCK_MONOTONIC.
+    pub(crate) fn await_stamp(&mut self) -> Outcome<Duration> {
+        let stdout = self.child.stdout.as_mut().ok_or("no standard output")?;
+        let mut stamp = [0; 8];
+        let read = stdout.read_exact(&mut stamp);
+        read.map_err(|error| format!("no time on standard output: {error}"))?;
+        Ok(Duration::from_nanos(u64::from_ne_bytes(stamp)))
+    }
+
     pub(crate) fn send(&self, signal: Signal) -> Outcome<()> {
         rustix::process::kill_process(Pid::from_child(&self.child), signal)
             .map_err(|error| format!("cannot send a signal: {error}"))

@@ -13,9 +13,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const OURS: &str = "exitdir-run";
-/// The same with a tombstone and a death dependency, in memory and on this machine's disk.
+/// The same with a tombstone and a death dependency, in memory.
 const FOLLOWING: &str = "exitdir-run, following";
-const ON_DISK: &str = "exitdir-run, following on disk";
 const PEERS: [&str; 3] = ["tini-static", "catatonit", "dumb-init"];
 /// The command without a supervisor: the time that a perfect one would take.
 const ALONE: &str = "(no init)";
@@ -25,7 +24,6 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let mut supervisors = vec![
         (OURS, bench.applet(OURS)),
         (FOLLOWING, following(bench, &in_memory)),
-        (ON_DISK, following(bench, &bench.scratch)),
     ];
     supervisors.extend(
         PEERS
@@ -42,9 +40,9 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         let figure = format!("start: spawn to exit, {}", place.name());
         Row::times(figure, &contestants, place, (OURS, peer), goal)
     };
-    let follow = |place, ours, goal| {
-        let figure = format!("start: with death dependencies {place}, median");
-        let pair = (ours, "tini-static");
+    let follow = |goal| {
+        let figure = "start: with death dependencies in memory, median".to_owned();
+        let pair = (FOLLOWING, "tini-static");
         Row::times(figure, &contestants, Place::Median, pair, goal)
     };
     Ok(vec![
@@ -53,8 +51,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         row(Place::Median, "catatonit", Goal::None),
         row(Place::Median, "dumb-init", Goal::None),
         row(Place::Median, ALONE, Goal::None),
-        follow("in memory", FOLLOWING, Goal::Ratio(1.3)),
-        follow("on disk", ON_DISK, Goal::None),
+        follow(Goal::Ratio(0.6)),
     ])
 }
 
