@@ -3,4 +3,8 @@
 mod deaths;
 mod deployments;
 mod jobs;
+mod node_crash;
+mod probes;
+mod sandbox;
 mod sweep;
+mod users;

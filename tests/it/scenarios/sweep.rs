@@ -6,7 +6,7 @@ use crate::support::pod::main_and_proxy::{
     JOB_MAIN, JOB_PROXY, any_manner, is_done, job_main, proxy_of, rounds_with_a_proxy, work,
 };
 use crate::support::pod::scripts::SERVE;
-use crate::support::pod::spec::{ContainerSpec, Policy};
+use crate::support::pod::spec::{ContainerSpec, PodSpec, Policy};
 use crate::support::random_rounds::Round;
 use crate::support::sandbox::{Sandbox, Start};
 use crate::support::signals::KILL;
@@ -62,11 +62,8 @@ fn leave_lost_ones(round: &Round, sandbox: Sandbox) -> Sandbox {
     } else {
         ""
     };
-    let pod = Pod::start_in(
-        sandbox,
-        Policy::Never,
-        vec![slow("main", JOB_MAIN), slow("proxy", proxy)],
-    );
+    let containers = vec![slow("main", JOB_MAIN), slow("proxy", proxy)];
+    let pod = Pod::start_in(sandbox, PodSpec::new(Policy::Never, containers));
     let key = if doing == "waiting" {
         "Waiting"
     } else {
@@ -102,7 +99,7 @@ fn after_a_sweep_a_pod_starts_as_in_an_empty_directory() {
         let works = work(round.millis("main works for", 0, 300));
         let main = job_main(round, JOB_MAIN, ready_on.call() + &works);
         let proxy = proxy_of(round, JOB_PROXY, ready_on, any_manner(round));
-        let pod = Pod::start_in(sandbox, Policy::OnFailure, vec![main, proxy]);
+        let pod = Pod::start_in(sandbox, PodSpec::new(Policy::OnFailure, vec![main, proxy]));
         pod.await_end();
         assert!(is_done(&pod));
         assert_eq!(pod.statuses("main"), [0]);

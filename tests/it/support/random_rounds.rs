@@ -15,6 +15,7 @@ pub const BEFORE_RESCAN: Duration = Duration::from_secs(5);
 
 /// One round of a scenario: a source of random values that records them.
 pub struct Round {
+    pub number: u64,
     label: String,
     random: RefCell<Random>,
     drawn: RefCell<Vec<String>>,
@@ -24,6 +25,7 @@ impl Round {
     fn new(scenario: &str, seed: u64, number: u64) -> Round {
         let label = format!("{scenario}, seed {seed}, round {number}");
         Round {
+            number,
             random: RefCell::new(Random::new(&label)),
             label,
             drawn: RefCell::default(),
@@ -59,10 +61,19 @@ impl Drop for Round {
 
 /// Plays a scenario in many rounds at the same time.
 pub fn rounds(scenario: &str, play: impl Fn(&Round) + Sync) {
+    rounds_of(ROUNDS, scenario, play);
+}
+
+/// Plays a scenario in so many rounds, as many at the same time as [`rounds`].
+pub fn rounds_of(count: u64, scenario: &str, play: impl Fn(&Round) + Sync) {
     let seed = seed();
-    let failed = failed_rounds(0..ROUNDS, |number| {
-        play(&Round::new(scenario, seed, number));
-    });
+    let mut failed = Vec::new();
+    for first in (0..count).step_by(ROUNDS as usize) {
+        let numbers = first..count.min(first + ROUNDS);
+        failed.extend(failed_rounds(numbers, |number| {
+            play(&Round::new(scenario, seed, number));
+        }));
+    }
     assert!(
         failed.is_empty(),
         "{scenario}: rounds {failed:?} failed; EXITDIR_TEST_SEED={seed} repeats them"

@@ -32,15 +32,22 @@ pub fn repository() -> &'static Path {
 /// A directory for one test, removed with everything in it at the end.
 pub struct Sandbox {
     root: PathBuf,
+    dir: PathBuf,
 }
 
 impl Sandbox {
     pub fn new() -> Sandbox {
+        Sandbox::below(&std::env::temp_dir(), Path::new("graveyard"))
+    }
+
+    /// A sandbox in another place, with an exit directory of this path in it.
+    pub fn below(base: &Path, dir: &Path) -> Sandbox {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("exitdir-it-{}-{count}", std::process::id()));
+        let root = base.join(format!("exitdir-it-{}-{count}", std::process::id()));
         std::fs::create_dir(&root).expect("a fresh directory");
-        Sandbox { root }
+        let dir = root.join(dir);
+        Sandbox { root, dir }
     }
 
     /// A path in the sandbox.
@@ -83,7 +90,7 @@ impl Sandbox {
 
     /// The exit directory. It does not exist yet.
     pub fn dir(&self) -> PathBuf {
-        self.path("graveyard")
+        self.dir.clone()
     }
 
     /// `exitdir APPLET`, with `EXIT_DIR` set and every variable `EXITDIR_*` and `KUBEXIT_*` unset.

@@ -1,11 +1,10 @@
 //! A pod that runs, as a test sees it.
 
 use crate::support::pod::container::{ContainerRun, ContainerState, log_name};
-use crate::support::pod::kubelet::{TICK, reconcile};
-use crate::support::pod::spec::{BACK_OFF, ContainerSpec, Policy};
+use crate::support::pod::kubelet::{Kubelet, Manner, Next, TICK, Verdict};
+use crate::support::pod::spec::{BACK_OFF, ContainerSpec, PodSpec, Policy};
 use crate::support::pod::watches::WatchPermits;
 use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox};
-use crate::support::signals::send;
 use std::fmt::Write as _;
 use std::io::PipeWriter;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,11 +15,10 @@ use std::time::{Duration, Instant};
 /// A pod that runs.
 pub struct Pod {
     pub sandbox: Arc<Sandbox>,
-    states: Arc<Mutex<Vec<ContainerState>>>,
-    policy: Policy,
+    kubelet: Arc<Mutex<Kubelet>>,
     began: Instant,
     over: Arc<AtomicBool>,
-    kubelet: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
     /// Closed with the pod: a process that was left behind reads the end of file then and ends.
     _stdin: PipeWriter,
     _watches: WatchPermits,
@@ -29,62 +27,62 @@ pub struct Pod {
 impl Pod {
     /// Starts the containers in a sandbox of their own.
     pub fn start(policy: Policy, containers: Vec<ContainerSpec>) -> Pod {
-        Pod::start_in(Sandbox::new(), policy, containers)
+        Pod::start_in(Sandbox::new(), PodSpec::new(policy, containers))
     }
 
-    /// Starts the containers in the sandbox of an earlier pod.
-    pub fn start_in(sandbox: Sandbox, policy: Policy, containers: Vec<ContainerSpec>) -> Pod {
-        let watches = WatchPermits::take(containers.iter().filter(|one| one.watches()).count());
-        let began = Instant::now();
+    /// Starts a pod in a sandbox, which may be that of an earlier pod.
+    pub fn start_in(sandbox: Sandbox, spec: PodSpec) -> Pod {
+        let watchers = spec.containers.iter().filter(|one| one.watches());
+        let watches = WatchPermits::take(watchers.count());
         let (reader, writer) = std::io::pipe().unwrap();
-        let states = containers
-            .into_iter()
-            .map(|container| ContainerState::new(container, began))
-            .collect();
-        let mut pod = Pod {
-            sandbox: Arc::new(sandbox),
-            states: Arc::new(Mutex::new(states)),
-            policy,
-            began,
-            over: Arc::new(AtomicBool::new(false)),
-            kubelet: None,
-            _stdin: writer,
-            _watches: watches,
-        };
-        let (sandbox, states, over) = (pod.sandbox.clone(), pod.states.clone(), pod.over.clone());
-        pod.kubelet = Some(std::thread::spawn(move || {
-            while !over.load(Ordering::Relaxed) {
-                reconcile(&mut states.lock().unwrap(), &sandbox, policy, &reader);
+        let sandbox = Arc::new(sandbox);
+        let kubelet = Arc::new(Mutex::new(Kubelet::new(spec, sandbox.clone(), reader)));
+        let over = Arc::new(AtomicBool::new(false));
+        let (shared, is_over) = (kubelet.clone(), over.clone());
+        let thread = std::thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                shared.lock().unwrap().tick();
                 std::thread::sleep(TICK);
             }
-        }));
-        pod
+        });
+        Pod {
+            sandbox,
+            kubelet,
+            began: Instant::now(),
+            over,
+            thread: Some(thread),
+            _stdin: writer,
+            _watches: watches,
+        }
     }
 
-    /// Sends a signal to the process of a container, if it runs.
+    /// Sends a signal to the first process of a container, if it runs.
     pub fn send(&self, name: &str, signal: i32) -> bool {
-        let mut states = self.lock();
-        let state = states
-            .iter_mut()
-            .find(|state| state.container.name == name)
-            .unwrap();
-        let Some(child) = &state.child else {
-            return false;
-        };
-        // It was not reaped, so the id is still its own.
-        send(child.id() as i32, signal);
-        true
+        let mut kubelet = self.lock();
+        kubelet.note(format!("signal {signal} to {name}"));
+        kubelet.container(name).send(signal)
+    }
+
+    /// All containers end together. False if the pod was over already.
+    pub fn end_all(&self, manner: Manner, next: Next) -> bool {
+        self.lock().end_all(manner, next)
+    }
+
+    /// The liveness probe of a container fails. False if that is too late.
+    pub fn fail_liveness(&self, name: &str) -> bool {
+        self.lock().fail_liveness(name)
+    }
+
+    /// Whether the node knew that a container has ended with 0, and its tombstone did not say so,
+    /// or the other way round, when the pod got a new sandbox: the volume was lost, or the kill
+    /// came between the two. Then no program can know what the node starts again.
+    pub fn disagrees(&self) -> bool {
+        self.lock().disagrees
     }
 
     /// All lives of a container, the present one included.
     pub fn lives(&self, name: &str) -> Vec<ContainerRun> {
-        let states = self.lock();
-        states
-            .iter()
-            .find(|state| state.container.name == name)
-            .unwrap()
-            .lives
-            .clone()
+        self.lock().container(name).lives.clone()
     }
 
     /// With which statuses the lives of a container ended.
@@ -102,13 +100,8 @@ impl Pod {
     }
 
     /// Waits until no container runs or will be started again.
-    pub fn await_end(&self) {
-        self.eventually("the pod ends", || {
-            self.lock()
-                .iter()
-                .all(ContainerState::is_over)
-                .then_some(())
-        });
+    pub fn await_end(&self) -> Verdict {
+        self.eventually("the pod ends", || self.lock().verdict())
     }
 
     /// Waits until a container has ended this many times.
@@ -142,8 +135,12 @@ impl Pod {
     }
 
     fn ready_lives(&self) -> Option<Vec<(u32, String)>> {
-        self.lock()
-            .iter()
+        let kubelet = self.lock();
+        if !kubelet.is_serving() {
+            return None;
+        }
+        let containers = kubelet.containers.iter();
+        containers
             .map(|state| state.ready_life(&self.sandbox))
             .collect()
     }
@@ -165,34 +162,36 @@ impl Pod {
 
     /// The state of the pod, to find out why a test failed.
     fn report(&self) -> String {
+        let kubelet = self.lock();
         let mut text = format!(
             "pod, restart policy {:?}, {:?} old\n",
-            self.policy,
+            kubelet.policy,
             self.began.elapsed()
         );
-        for state in self.lock().iter() {
-            let name = &state.container.name;
-            let _ = writeln!(
-                text,
-                "--- {name} {:?}, after {:?}",
-                state.container.options, state.container.delay
-            );
-            let _ = writeln!(text, "{}", state.container.script);
-            for life in &state.lives {
-                let end = life
-                    .end
-                    .map(|(at, status)| (at.duration_since(self.began), status));
-                let _ = writeln!(text, "process {}, ended {end:?}", life.pid);
-            }
-            let log = self.sandbox.read(&log_name(name));
-            let _ = write!(
-                text,
-                "tombstone:\n{}output:\n{log}",
-                self.sandbox.tombstone(name)
-            );
+        for (at, what) in &kubelet.history {
+            let _ = writeln!(text, "{:?}: {what}", at.duration_since(self.began));
+        }
+        for state in kubelet.init.iter().chain(&kubelet.containers) {
+            self.report_container(&mut text, state);
         }
         let _ = writeln!(text, "exit directory: {:?}", self.sandbox.entries());
         text
+    }
+
+    fn report_container(&self, text: &mut String, state: &ContainerState) {
+        let container = &state.container;
+        let _ = writeln!(
+            text,
+            "--- {} {:?}, after {:?}\n{}",
+            container.name, container.options, container.delay, container.script
+        );
+        for life in &state.lives {
+            let end = life.end.map(|(at, status)| (at - self.began, status));
+            let _ = writeln!(text, "process {}, ended {end:?}", life.pid);
+        }
+        let log = self.sandbox.read(&log_name(&container.name));
+        let tombstone = self.sandbox.tombstone(&container.name);
+        let _ = write!(text, "tombstone:\n{tombstone}output:\n{log}");
     }
 
     /// Ends the pod and returns its sandbox.
@@ -205,21 +204,20 @@ impl Pod {
 
     fn stop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        if let Some(kubelet) = self.kubelet.take() {
-            let _ = kubelet.join();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
-        for child in self
-            .lock()
-            .iter_mut()
-            .filter_map(|state| state.child.as_mut())
-        {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let mut kubelet = self.lock();
+        let Kubelet {
+            init, containers, ..
+        } = &mut *kubelet;
+        init.iter_mut()
+            .chain(containers)
+            .for_each(ContainerState::kill);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<ContainerState>> {
-        self.states
+    fn lock(&self) -> MutexGuard<'_, Kubelet> {
+        self.kubelet
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
