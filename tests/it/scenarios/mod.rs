@@ -5,6 +5,7 @@ mod deployments;
 mod jobs;
 mod node_crash;
 mod probes;
+mod restarts;
 mod sandbox;
 mod sweep;
 mod users;
