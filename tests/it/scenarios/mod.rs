@@ -5,6 +5,7 @@ mod deployments;
 mod jobs;
 mod node_crash;
 mod probes;
+mod random_node;
 mod restarts;
 mod sandbox;
 mod sweep;
