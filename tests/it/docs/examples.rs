@@ -39,6 +39,7 @@ pages_with_examples! {
     the_guide_to_jobs_prints_what_it_shows: "docs/guides/jobs.md",
     the_guide_to_migrating_prints_what_it_shows: "docs/guides/migrating.md",
     the_guide_to_readiness_prints_what_it_shows: "docs/guides/readiness.md",
+    the_guide_to_restarts_prints_what_it_shows: "docs/guides/restarts.md",
     the_guide_to_scripts_prints_what_it_shows: "docs/guides/scripts.md",
 }
 

@@ -5,13 +5,15 @@ use super::manifests::{Pod, pods, words};
 use super::{absolute_binary, made};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, eventually};
-use crate::support::signals::{KILL, TERM};
+use crate::support::signals::{KILL, STOP, TERM};
 use std::collections::HashMap;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use yaml_rust2::Yaml;
+
+const JOBS: [&str; 3] = ["job.yaml", "job-never.yaml", "job-pvc.yaml"];
 
 /// The containers of a pod as processes.
 struct Play {
@@ -88,6 +90,7 @@ impl Play {
             }
         }
         real.replace("8080", &self.port.to_string())
+            .replace("$(POD_UID)", "6a1d0000-0000-0000-0000-000000000000")
     }
 
     /// A command in a container, as the kubelet runs it.
@@ -143,7 +146,7 @@ impl Play {
 
 #[test]
 fn the_jobs_among_the_examples_complete() {
-    for manifest in ["job.yaml", "job-never.yaml"] {
+    for manifest in JOBS {
         let Some(play) = Play::of(manifest) else {
             return;
         };
@@ -170,6 +173,29 @@ fn main_does_not_wait_for_a_proxy_that_does_not_run_again() {
     let main = play.start("main").end();
     assert_eq!(main.status, 143, "{}", main.stderr);
     assert_eq!(main.stdout, "");
+}
+
+#[test]
+fn a_job_completes_although_the_sandbox_is_made_anew_between_the_ends_of_its_containers() {
+    // Under Never nothing runs again.
+    for manifest in ["job.yaml", "job-pvc.yaml"] {
+        let Some(play) = Play::of(manifest) else {
+            return;
+        };
+        assert_eq!(play.init().status, 0);
+        let proxy = play.start("proxy");
+        play.await_condition("proxy:born");
+        // Its server works on, but it does not see the end of main.
+        proxy.send(STOP);
+        play.await_probe("proxy");
+        assert_eq!(play.start("main").end().status, 0, "{manifest}");
+        proxy.send(KILL);
+        proxy.end();
+        // The node starts again what has not ended with 0.
+        assert_eq!(play.init().status, 0);
+        let proxy = play.start("proxy").end();
+        assert_eq!(proxy.status, 0, "{manifest}: {}", proxy.stderr);
+    }
 }
 
 #[test]

@@ -40,6 +40,10 @@ impl Pod {
         let of = |key: &str| self.spec[key].as_vec().expect("containers").iter();
         of("initContainers").chain(of("containers"))
     }
+
+    fn restart_policy(&self) -> &str {
+        self.spec["restartPolicy"].as_str().unwrap_or("Always")
+    }
 }
 
 pub(super) fn words(list: &Yaml) -> Vec<String> {
@@ -116,6 +120,14 @@ fn the_exit_directory_is_below_the_mount_of_its_volume() {
             });
             let mount = below.unwrap_or_else(|| panic!("{}: {name}: {dir}", pod.path));
             assert_eq!(mount["readOnly"].as_bool(), None, "{}: {name}", pod.path);
+            // On a volume that outlives the pod it is the directory of this pod alone.
+            let volumes = pod.spec["volumes"].as_vec().expect("volumes");
+            let volume = volumes
+                .iter()
+                .find(|volume| volume["name"] == mount["name"]);
+            let ends_with_pod = !volume.expect("its volume")["emptyDir"].is_badvalue();
+            let of_pod = dir.ends_with("/$(POD_UID)");
+            assert_eq!(of_pod, !ends_with_pod, "{}: {name}: {dir}", pod.path);
         }
     }
 }
@@ -133,6 +145,21 @@ fn the_exit_directory_of_the_compose_project_is_below_the_mount_of_its_volume() 
         dir.starts_with(&format!("{path}/"))
     });
     assert!(is_below, "{dir}");
+}
+
+#[test]
+fn the_sweep_is_the_one_for_the_restart_policy() {
+    for pod in pods() {
+        let installs = pod.containers().find(|container| is_ours(container));
+        let args = words(&installs.expect("an init container that installs")["args"]);
+        let sweeps: Vec<&String> = args.iter().filter(|arg| arg.starts_with("--")).collect();
+        let expected: &[&str] = match pod.restart_policy() {
+            "Always" => &["--sweep"],
+            "OnFailure" => &["--sweep-unfinished"],
+            _ => &[],
+        };
+        assert_eq!(sweeps, expected, "{}", pod.path);
+    }
 }
 
 #[test]
