@@ -27,6 +27,9 @@ pub(crate) enum Dependence {
     /// The peer has finished with code 0, or lives, and is only a death dependency: this life
     /// served it.
     Auxiliary,
+    /// The same, but the condition has no name. The peer may be one that this life has nothing to
+    /// do with, such as an init container.
+    Unnamed,
     /// The peer has failed, or is also a birth dependency: this life cannot do without it.
     Required,
 }
@@ -141,9 +144,15 @@ impl DeathDeps {
 
     /// Notes that the name was born: it lives, or it began and ended since.
     fn note_birth(&mut self, name: &Name, life: &Life) {
+        let is_new = life.tombstone.born.is_some() && !self.was_dead_before(name, life);
         let history = self.histories.entry(name.clone()).or_default();
-        let is_initial_death = history.initial_death == Some(LifeKey::of(life));
-        history.born |= life.tombstone.born.is_some() && !is_initial_death;
+        history.born |= is_new;
+    }
+
+    /// Whether the life was dead when this life began to watch.
+    fn was_dead_before(&self, name: &Name, life: &Life) -> bool {
+        let history = self.histories.get(name);
+        history.is_some_and(|history| history.initial_death == Some(LifeKey::of(life)))
     }
 
     fn evaluate(&mut self, name: &Name, life: &Life) {
@@ -157,7 +166,7 @@ impl DeathDeps {
             return;
         };
         if self.decided.as_ref().is_none_or(|(before, _)| at < *before) {
-            let cause = StopCause {
+            let mut cause = StopCause {
                 cause: life
                     .tombstone
                     .cause()
@@ -165,6 +174,9 @@ impl DeathDeps {
                 dependence: self.dependence(condition, name, life),
                 description: describe(name, life),
             };
+            if condition.name.is_none() && self.was_dead_before(name, life) {
+                cause.description.push_str(" before exitdir-run began");
+            }
             self.decided = Some((at, cause));
         }
     }
@@ -172,8 +184,10 @@ impl DeathDeps {
     fn dependence(&self, condition: &Condition, name: &Name, life: &Life) -> Dependence {
         let is_needed = self.is_birth_dep(condition, name);
         match life.death().map(Death::code) {
-            None | Some(Some(exit::SUCCESS)) if !is_needed => Dependence::Auxiliary,
-            None | Some(_) => Dependence::Required,
+            Some(None | Some(1..)) => Dependence::Required,
+            None | Some(Some(exit::SUCCESS)) if is_needed => Dependence::Required,
+            None | Some(Some(exit::SUCCESS)) if condition.name.is_none() => Dependence::Unnamed,
+            None | Some(Some(exit::SUCCESS)) => Dependence::Auxiliary,
         }
     }
 

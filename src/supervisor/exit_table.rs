@@ -1,9 +1,10 @@
 //! The exit table of `exitdir-run`: with which status a life ends, and why. Pure.
 //!
 //! If the dependency that stopped the command did not fail, a command that obeys the stop ends with
-//! 0. If the dependency failed, or is a birth dependency too, the status is never 0. A failure of
-//! the command that does not come from the stop is never turned into a success. With `--pass-code`
-//! the command's own status counts instead, if the command ran.
+//! 0, and so does one that was never started, if the condition has a name. If the dependency
+//! failed, or is a birth dependency too, the status is never 0. A failure of the command that does
+//! not come from the stop is never turned into a success. With `--pass-code` the command's own
+//! status counts instead, if the command ran.
 
 use super::outcome::{EndReason, FinalStatus, StopReason};
 use super::rules::Rules;
@@ -67,9 +68,11 @@ pub(super) fn stopped(
 fn after_stop(rules: &Rules, dependence: Dependence, status: ExitStatus) -> u8 {
     let counted = rules.counted_status(status);
     match dependence {
-        Dependence::Auxiliary if is_stop_obeyed(rules, status) => exit::SUCCESS,
+        Dependence::Auxiliary | Dependence::Unnamed if is_stop_obeyed(rules, status) => {
+            exit::SUCCESS
+        }
         Dependence::Required if counted == exit::SUCCESS => rules.stop_status(),
-        Dependence::Auxiliary | Dependence::Required => counted,
+        Dependence::Auxiliary | Dependence::Unnamed | Dependence::Required => counted,
     }
 }
 
@@ -83,25 +86,21 @@ fn is_stop_obeyed(rules: &Rules, status: ExitStatus) -> bool {
 
 /// The column of the exit table for a command that was never started.
 pub(super) fn not_started(rules: &Rules, cause: StopCause) -> FinalStatus {
-    let code = status_without_start(rules, cause.dependence);
+    let code = match cause.dependence {
+        Dependence::Auxiliary => exit::SUCCESS,
+        Dependence::Unnamed | Dependence::Required => rules.stop_status(),
+    };
     without_command(code, Reason::Stopped, EndReason::NotStarted(cause))
 }
 
-/// The same column, for a command that ran and was to be started again.
+/// The column for a command that ran and was to be started again.
 pub(super) fn not_restarted(rules: &Rules, cause: StopCause, last: &FinalStatus) -> FinalStatus {
-    let code = if rules.pass_code {
-        last.code
-    } else {
-        status_without_start(rules, cause.dependence)
+    let code = match cause.dependence {
+        _ if rules.pass_code => last.code,
+        Dependence::Auxiliary | Dependence::Unnamed => exit::SUCCESS,
+        Dependence::Required => rules.stop_status(),
     };
     without_command(code, Reason::Stopped, EndReason::NotRestarted(cause))
-}
-
-fn status_without_start(rules: &Rules, dependence: Dependence) -> u8 {
-    match dependence {
-        Dependence::Auxiliary => exit::SUCCESS,
-        Dependence::Required => rules.stop_status(),
-    }
 }
 
 /// A death dependency was not seen in time, and the command was down. `last` is how its last run

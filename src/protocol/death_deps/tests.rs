@@ -107,10 +107,10 @@ fn check_after(fell: &[&str], deaths: &[&str], births: &[&str], scans: &[(&[&str
             format!(
                 "{} {}",
                 short(&cause.cause, expected.contains('@')),
-                if cause.dependence == Dependence::Auxiliary {
-                    "auxiliary"
-                } else {
-                    "required"
+                match cause.dependence {
+                    Dependence::Auxiliary => "auxiliary",
+                    Dependence::Unnamed => "unnamed",
+                    Dependence::Required => "required",
                 }
             )
         });
@@ -348,6 +348,23 @@ fn a_condition_without_a_name_covers_every_name_by_the_same_rules() {
     check(
         &[":died"],
         &[],
-        &[(&["x 1+me=143"], "-"), (&["z 1=0"], "z auxiliary")],
+        &[(&["x 1+me=143"], "-"), (&["z 1=0"], "z unnamed")],
     );
+}
+
+#[test]
+fn a_condition_without_a_name_says_which_tombstone_it_found_and_if_that_is_older() {
+    let described = |death: &str, scans: &[&str]| {
+        let mut deps = DeathDeps::new(&[death.parse().unwrap()], &[], None, &[]);
+        for scan in scans {
+            deps.observe(&[observation(scan)], &[]);
+        }
+        deps.stop_cause().unwrap().description.clone()
+    };
+    let older = "x died with exit code 0 before exitdir-run began";
+    assert_eq!(described(":died", &["x 1=0"]), older);
+    let plain = "x died with exit code 0";
+    assert_eq!(described(":died", &["x 1", "x 1=0"]), plain);
+    assert_eq!(described(":died", &["x", "x 1=0"]), plain);
+    assert_eq!(described("x", &["x 1=0"]), plain);
 }

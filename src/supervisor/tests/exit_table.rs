@@ -35,11 +35,10 @@ fn the_status_after_a_stop_depends_on_the_dependency_and_on_how_the_command_ende
         (ExitStatus::Signaled(Signal::INT), 130, 130),
         (kill, 137, 137),
     ] {
-        assert_eq!(
-            stopped(&rules(), Dependence::Auxiliary, status).code,
-            auxiliary,
-            "auxiliary, {status:?}"
-        );
+        for dependence in [Dependence::Auxiliary, Dependence::Unnamed] {
+            let code = stopped(&rules(), dependence, status).code;
+            assert_eq!(code, auxiliary, "{dependence:?}, {status:?}");
+        }
         assert_eq!(
             stopped(&rules(), Dependence::Required, status).code,
             required,
@@ -113,7 +112,11 @@ fn with_pass_code_the_status_after_every_stop_is_the_commands_own() {
         (ExitStatus::Exited(9), 9),
         (ExitStatus::Signaled(Signal::TERM), 143),
     ] {
-        for dependence in [Dependence::Auxiliary, Dependence::Required] {
+        for dependence in [
+            Dependence::Auxiliary,
+            Dependence::Unnamed,
+            Dependence::Required,
+        ] {
             assert_eq!(stopped(&rules, dependence, status).code, own);
         }
         let timeout = [
@@ -128,9 +131,20 @@ fn with_pass_code_the_status_after_every_stop_is_the_commands_own() {
 
 #[test]
 fn a_death_dependency_that_holds_before_the_start_decides_the_status() {
-    for (dependence, code) in [(Dependence::Auxiliary, 0), (Dependence::Required, 143)] {
-        let last = end(&rules(), &[Event::DeathDepHolds(stop_cause(dependence))]);
+    // Never started, and waiting for a restart.
+    for (dependence, code, restarts) in [
+        (Dependence::Auxiliary, 0, 0),
+        (Dependence::Unnamed, 143, 0),
+        (Dependence::Required, 143, 143),
+    ] {
+        let holds = || Event::DeathDepHolds(stop_cause(dependence));
+        let last = end(&rules(), &[holds()]);
         assert_eq!((last.code, last.reason), (code, Reason::Stopped));
+        assert_eq!(end(&rules(), &[Event::Deactivated, holds()]).code, code);
+        let before = [Event::BirthDepsHold, Event::Started, Event::Reconfigured];
+        let obeyed = [ended(ExitStatus::Signaled(Signal::TERM)), holds()];
+        let last = end(&rules(), &[&before[..], &obeyed].concat());
+        assert_eq!((last.code, last.reason), (restarts, Reason::Stopped));
     }
 }
 

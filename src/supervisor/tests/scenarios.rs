@@ -32,6 +32,7 @@ pub(super) fn alphabet() -> Vec<Event> {
         Event::StartAnyway,
         Event::BirthDepFailed(stop_cause(Dependence::Required)),
         Event::DeathDepHolds(stop_cause(Dependence::Auxiliary)),
+        Event::DeathDepHolds(stop_cause(Dependence::Unnamed)),
         Event::DeathDepHolds(stop_cause(Dependence::Required)),
         Event::DeathDepsSeen,
     ];

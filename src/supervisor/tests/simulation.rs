@@ -374,12 +374,13 @@ impl Simulation {
         match &last.end_reason {
             EndReason::CommandEnded(_) => succeeded,
             EndReason::Stopped(_) if self.rules.pass_code => succeeded,
-            EndReason::Stopped(StopReason::Dependency(cause)) | EndReason::NotStarted(cause) => {
-                cause.dependence == Dependence::Auxiliary
+            EndReason::NotStarted(cause) => cause.dependence == Dependence::Auxiliary,
+            EndReason::Stopped(StopReason::Dependency(cause)) => {
+                cause.dependence != Dependence::Required
             }
             EndReason::Missing => self.rules.pass_code && succeeded,
             EndReason::NotRestarted(cause) => {
-                cause.dependence == Dependence::Auxiliary || self.rules.pass_code && succeeded
+                cause.dependence != Dependence::Required || self.rules.pass_code && succeeded
             }
             EndReason::Stopped(
                 StopReason::RunTimeout

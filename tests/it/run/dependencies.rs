@@ -56,6 +56,20 @@ fn a_command_is_not_started_after_the_death_of_a_death_dependency() {
 }
 
 #[test]
+fn a_condition_without_a_name_that_an_init_container_satisfies_is_no_success() {
+    let sandbox = Sandbox::new();
+    let init = sandbox.run(["-n", "init", "--", "true"]).finish();
+    assert_eq!(init.status, 0, "{}", init.stderr);
+    let main = ["-n", "main", "--death-deps", ":died", "--", "echo", "main"];
+    let ended = sandbox.run(main).finish();
+    ended.assert_output(143, "");
+    let message =
+        "exitdir-run: init died with exit code 0 before exitdir-run began: not starting echo\n";
+    assert_eq!(ended.stderr, message);
+    assert_eq!(sandbox.key("main", "Cause").as_deref(), Some("init"));
+}
+
+#[test]
 fn death_dependencies_are_watched_before_a_command_without_birth_dependencies_starts() {
     let sandbox = Sandbox::new();
     let list = "ls -l /proc/$PPID/fd";

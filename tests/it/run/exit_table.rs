@@ -88,6 +88,8 @@ fn compare(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dep {
     Ok,
+    /// The same, for a condition without a name.
+    OkUnnamed,
     /// It does not die: it becomes ready.
     Ready,
     Failed,
@@ -100,11 +102,14 @@ enum Dep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DepKind {
     Auxiliary,
+    /// Auxiliary for a command that runs, and required for one that was never started.
+    Unnamed,
     Required,
 }
 
-const DEPS: [(Dep, DepKind); 6] = [
+const DEPS: [(Dep, DepKind); 7] = [
     (Dep::Ok, DepKind::Auxiliary),
+    (Dep::OkUnnamed, DepKind::Unnamed),
     (Dep::Ready, DepKind::Auxiliary),
     (Dep::Failed, DepKind::Required),
     (Dep::Lost, DepKind::Required),
@@ -117,6 +122,7 @@ impl Dep {
     fn options(self) -> &'static str {
         match self {
             Dep::Ok | Dep::Failed | Dep::Lost => "--death-deps dep",
+            Dep::OkUnnamed => "--death-deps :died",
             Dep::Ready => "--death-deps dep:ready",
             Dep::OkAndBirth => "--death-deps dep --birth-deps dep:born",
             Dep::ReadyAndBirth => "--death-deps dep:ready --birth-deps dep:born",
@@ -145,7 +151,7 @@ impl Dep {
     fn await_hold(self, dep: Running) -> Option<Running> {
         match self {
             Dep::Ready | Dep::ReadyAndBirth => Some(dep),
-            Dep::Ok | Dep::OkAndBirth | Dep::Failed | Dep::Lost => {
+            Dep::Ok | Dep::OkUnnamed | Dep::OkAndBirth | Dep::Failed | Dep::Lost => {
                 dep.end();
                 None
             }
@@ -155,7 +161,7 @@ impl Dep {
     /// Makes it hold.
     fn trigger(self, sandbox: &Sandbox, dep: &Running) {
         match self {
-            Dep::Ok | Dep::OkAndBirth => dep.send(USR1),
+            Dep::Ok | Dep::OkUnnamed | Dep::OkAndBirth => dep.send(USR1),
             Dep::Failed => dep.send(USR2),
             Dep::Lost => dep.send(KILL),
             Dep::Ready | Dep::ReadyAndBirth => {
@@ -308,10 +314,9 @@ fn a_command_that_runs_when_a_dependency_stops_it_ends_as_the_table_says() {
         sandbox.await_key("life", "Ready");
         dep.trigger(&sandbox, &other);
         let ended = life.end();
-        let status = if *kind == DepKind::Auxiliary {
-            cell.auxiliary
-        } else {
-            cell.required
+        let status = match kind {
+            DepKind::Auxiliary | DepKind::Unnamed => cell.auxiliary,
+            DepKind::Required => cell.required,
         };
         let reason = if cell.is_killed() {
             "killed"
@@ -375,10 +380,9 @@ fn a_life_that_a_dependency_ends_before_its_command_starts_ends_as_the_table_say
                 When::WhileWaiting => trigger_until_it_ends(*dep, &sandbox, other, &options),
             };
             assert!(!sandbox.path("started").exists(), "{dep:?} {when:?}");
-            let status = if *kind == DepKind::Auxiliary {
-                *auxiliary
-            } else {
-                *required
+            let status = match kind {
+                DepKind::Auxiliary => *auxiliary,
+                DepKind::Unnamed | DepKind::Required => *required,
             };
             let expected = FinalState::expected(status, "stopped", None)
                 .stopped_by("dep")
