@@ -201,6 +201,7 @@ impl StatusRow<'_> {
             ("message", text(tombstone.message.as_deref())),
             ("waiting", time(&tombstone.waiting)),
             ("waiting_for", text(missing)),
+            ("follows", text(tombstone.follows.as_deref())),
             ("born", time(&tombstone.born)),
             ("ready", time(&tombstone.ready)),
             ("inactive", time(&tombstone.inactive)),

@@ -127,6 +127,21 @@ fn json_is_one_object_per_line() {
 }
 
 #[test]
+fn json_has_the_death_dependencies_of_a_life() {
+    let sandbox = Sandbox::new();
+    sandbox.record_death("main", "0");
+    let proxy = sandbox
+        .run(["-n", "proxy", "--death-deps", "main,:lost", "--", "true"])
+        .finish();
+    assert_eq!(proxy.status, 0, "{}", proxy.stderr);
+    let json = sandbox.applet("status").arg("--json").finish().stdout;
+    let lines: Vec<&str> = json.lines().collect();
+    assert!(lines[0].contains("\"follows\":null"), "{json}");
+    let follows = "\"follows\":\"main:died,:lost\"";
+    assert!(lines[1].contains(follows), "{json}");
+}
+
+#[test]
 fn the_age_counts_from_the_beginning_of_the_state() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.dir()).unwrap();
