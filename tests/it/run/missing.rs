@@ -107,7 +107,7 @@ fn a_missing_timeout_of_0_decides_before_the_command_is_started() {
     let sandbox = Sandbox::new();
     let ended = run(&sandbox, "--death-deps mian --missing-timeout 0");
     assert_eq!(ended.status, 124, "{}", ended.stderr);
-    assert!(!sandbox.path("started").exists());
+    assert_eq!(sandbox.key("life", "Born"), None);
 }
 
 #[test]
