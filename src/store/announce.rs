@@ -95,8 +95,8 @@ impl ExitDir {
     /// other processes use the name.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be written; [`Error::NameTaken`] if other processes keep
-    /// publishing under the name for 2 seconds, or if this process lives under it.
+    /// [`Error::Io`] or [`Error::Sticky`] if it cannot be written; [`Error::NameTaken`] if other
+    /// processes keep publishing under the name for 2 seconds, or if this process lives under it.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("exitdir-doc-{}", std::process::id()));

@@ -57,7 +57,7 @@ impl ExitDir {
     ///
     /// # Errors
     /// [`Error::NameTaken`] if a life with this name goes on, in this process or in another one;
-    /// [`Error::Io`] if the directory or the tombstone cannot be created.
+    /// [`Error::Io`] or [`Error::Sticky`] if the directory or the tombstone cannot be created.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("exitdir-doc-begin-{}", std::process::id()));

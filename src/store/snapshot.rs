@@ -211,10 +211,12 @@ impl ExitDir {
     /// The life under a name at this moment; `None` if there is no tombstone. Does not block.
     ///
     /// This is one read. A file that its writer has not finished is judged by what it says so far;
-    /// a [`Watch`](crate::Watch) waits until it is complete.
+    /// a [`Watch`](crate::Watch) waits until it is complete. A file that its mode closes to this
+    /// user counts as an empty one, and its reason is
+    /// [`Reason::Unreadable`](crate::Reason::Unreadable).
     ///
     /// # Errors
-    /// [`Error::Io`] if the file exists and cannot be read.
+    /// [`Error::Io`] if the file exists and cannot be read for another reason.
     pub fn life(&self, name: &Name) -> Result<Option<Life>, Error> {
         let current = self.read_current(name)?;
         Ok(current.map(|(_, snapshot)| {
