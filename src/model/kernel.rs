@@ -102,7 +102,7 @@ impl Kernel {
             .insert(if full { FileEvent::Overflow } else { event });
     }
 
-    /// `open(".NAME.new", O_CREAT)`, never `O_EXCL`.
+    /// Opens `.NAME.new`, or creates it.
     pub(super) fn open_staging(&mut self) -> Inode {
         if let Some(inode) = self.staging {
             return inode;

@@ -17,7 +17,7 @@ use crate::store::append::DeathRecord;
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::{FileId, device_numbers};
 use crate::store::snapshot::TombstoneFile;
-use crate::store::staging::{StagingAttempt, StagingEntry, StagingFile};
+use crate::store::staging::{ClosedFile, StagingAttempt, StagingEntry, StagingFile};
 use crate::sys::clock::timestamp_now;
 use crate::sys::write::write_all;
 use rustix::fs::{FallocateFlags, IFlags};
@@ -220,24 +220,31 @@ fn acquire_staging_file(
         sticky.unwrap_or_else(|| Error::io("create", &dir.entry(entry), errno))
     };
     let began = Instant::now();
+    let mut closed: Option<(ClosedFile, Instant)> = None;
     loop {
         let waited = began.elapsed();
         match StagingAttempt::make(dir, entry).map_err(failed)? {
             StagingAttempt::Acquired(staging) => return Ok(staging),
             // Another process has made progress, so all processes do in the end.
-            StagingAttempt::Gone if waited < RETRY_TIMEOUT => std::thread::sleep(RETRY_INTERVAL),
-            StagingAttempt::Held | StagingAttempt::Forbidden(_) if waited < timeout => {
-                std::thread::sleep(RETRY_INTERVAL);
-            }
+            StagingAttempt::Gone if waited < RETRY_TIMEOUT => {}
+            StagingAttempt::Held if waited < timeout => {}
             StagingAttempt::Held | StagingAttempt::Gone => {
                 return Err(Error::NameTaken(name.clone()));
             }
-            // The process that created it had time to open it to all users, so it was killed.
-            StagingAttempt::Forbidden(errno) if waited < RETRY_TIMEOUT => {
-                rustix::fs::unlink(dir.entry(entry)).map_err(|_| failed(errno))?;
+            StagingAttempt::Forbidden(errno, _) if waited >= RETRY_TIMEOUT => {
+                return Err(failed(errno));
             }
-            StagingAttempt::Forbidden(errno) => return Err(failed(errno)),
+            StagingAttempt::Forbidden(errno, file) => {
+                let known = closed.filter(|(known, _)| *known == file);
+                let since = known.map_or_else(Instant::now, |(_, since)| since);
+                closed = Some((file, since));
+                // The process that created it had time to open it to all users, so it was killed.
+                if since.elapsed() >= LOCK_TIMEOUT {
+                    rustix::fs::unlink(dir.entry(entry)).map_err(|_| failed(errno))?;
+                }
+            }
         }
+        std::thread::sleep(RETRY_INTERVAL);
     }
 }
 

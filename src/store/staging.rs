@@ -2,7 +2,7 @@
 
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::FileId;
-use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 
@@ -25,8 +25,12 @@ pub(super) enum StagingAttempt {
     /// Another process holds its lock: it is publishing under this name.
     Held,
     /// Another user's process created it and was killed before it could open it to all users.
-    Forbidden(Errno),
+    Forbidden(Errno, ClosedFile),
 }
+
+/// Which file is closed, and since when: its status change time (inode(7)), because the kernel
+/// reuses the inode numbers of files that are gone.
+pub(super) type ClosedFile = (FileId, i64, u64);
 
 /// A staging file's name in the directory. Removes the file when it is dropped, unless it was
 /// published.
@@ -69,11 +73,18 @@ impl Drop for StagingEntry<'_> {
 
 impl StagingAttempt {
     pub(super) fn make(dir: &ExitDir, entry: &str) -> Result<StagingAttempt, Errno> {
-        let file = match open_or_create(dir, entry) {
+        let file = match open(dir, entry, OFlags::empty()) {
+            // Opened to all at once: while it is closed, another user may take it for left behind.
+            // If that fails, `prepare` tries again.
+            Err(Errno::NOENT) => open(dir, entry, OFlags::CREATE | OFlags::EXCL)
+                .inspect(|file| set_mode(file).unwrap_or_default()),
+            Err(errno @ Errno::ACCESS) => return StagingAttempt::refused(dir, entry, errno),
+            result => result,
+        };
+        let file = match file {
             Ok(file) => file,
-            Err(errno @ Errno::ACCESS) if matches!(dir.id_of(entry), Ok(Some(_))) => {
-                return Ok(StagingAttempt::Forbidden(errno));
-            }
+            // Another process was faster.
+            Err(Errno::EXIST) => return Ok(StagingAttempt::Gone),
             Err(Errno::LOOP | Errno::NXIO) => return remove_obstacle(dir, entry),
             Err(errno) => return Err(errno),
         };
@@ -98,18 +109,30 @@ impl StagingAttempt {
         let staging = StagingFile { file, id, has_lock };
         staging.prepare(dir, entry, &stat)
     }
+
+    /// The file of another user, who has not opened it to all users yet. Or it is published by now.
+    fn refused(dir: &ExitDir, entry: &str, errno: Errno) -> Result<StagingAttempt, Errno> {
+        match rustix::fs::statat(CWD, dir.entry(entry), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+                let closed = (FileId::of(&stat), stat.st_ctime, stat.st_ctime_nsec);
+                Ok(StagingAttempt::Forbidden(errno, closed))
+            }
+            Ok(_) => remove_obstacle(dir, entry),
+            Err(Errno::NOENT) => Ok(StagingAttempt::Gone),
+            Err(_) => Err(errno),
+        }
+    }
 }
 
 impl StagingFile {
     /// Opens the file to all users and empties it: a crash may have left text in it.
     fn prepare(self, dir: &ExitDir, entry: &str, stat: &Stat) -> Result<StagingAttempt, Errno> {
-        let opened = match rustix::fs::fchmod(&self.file, Mode::from_raw_mode(OPEN_TO_ALL)) {
-            // Another user's process created it. The mode is right already.
-            Err(Errno::PERM) if stat.st_mode & OPEN_TO_ALL == OPEN_TO_ALL => Ok(()),
-            // This user's, on a file system without modes (vfat, some SMB and 9p mounts).
-            Err(Errno::PERM) if stat.st_uid == rustix::process::geteuid().as_raw() => Ok(()),
-            Err(Errno::PERM) => return remove_obstacle(dir, entry),
-            result => result,
+        let is_open = stat.st_mode & OPEN_TO_ALL == OPEN_TO_ALL;
+        let is_own = stat.st_uid == rustix::process::geteuid().as_raw();
+        let opened = match is_open {
+            true => Ok(()),
+            false if is_own => set_mode(&self.file),
+            false => return remove_obstacle(dir, entry),
         };
         if let Err(errno) = opened.and_then(|()| rustix::fs::ftruncate(&self.file, 0)) {
             // The lock is held, so no other process uses the file. If it cannot be removed, the
@@ -121,22 +144,24 @@ impl StagingFile {
     }
 }
 
-/// Opens an existing file before it tries to create one: in a sticky directory the kernel rejects
-/// `O_CREAT` on files of other users (`fs.protected_regular`, proc_sys_fs(5)).
-fn open_or_create(dir: &ExitDir, entry: &str) -> Result<OwnedFd, Errno> {
+/// Opens the file. `create` is empty for one that exists: in a sticky directory the kernel rejects
+/// `O_CREAT` on files of other users (`fs.protected_regular`, proc_sys_fs(5)). With `O_EXCL` it
+/// says whether another process was faster.
+fn open(dir: &ExitDir, entry: &str, create: OFlags) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR
         | OFlags::APPEND
         | OFlags::NOFOLLOW
         | OFlags::NONBLOCK
         | OFlags::NOCTTY
-        | OFlags::CLOEXEC;
-    let path = dir.entry(entry);
-    match rustix::fs::open(&path, flags, Mode::empty()) {
-        Err(Errno::NOENT) => rustix::fs::open(
-            &path,
-            flags | OFlags::CREATE,
-            Mode::from_raw_mode(OPEN_TO_ALL),
-        ),
+        | OFlags::CLOEXEC
+        | create;
+    rustix::fs::open(dir.entry(entry), flags, Mode::from_raw_mode(OPEN_TO_ALL))
+}
+
+fn set_mode(file: &OwnedFd) -> Result<(), Errno> {
+    match rustix::fs::fchmod(file, Mode::from_raw_mode(OPEN_TO_ALL)) {
+        // A file system without modes (vfat, some SMB and 9p mounts).
+        Err(Errno::PERM) => Ok(()),
         result => result,
     }
 }

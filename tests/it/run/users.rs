@@ -2,7 +2,8 @@
 //! sticky, on disk and in memory.
 
 use crate::support::inspect::assert_sentence;
-use crate::support::sandbox::{Running, Start, eventually};
+use crate::support::requirements::strace_can_inject;
+use crate::support::sandbox::{Running, Sandbox, Start, binary, eventually, words};
 use crate::support::signals::TERM;
 use crate::support::users::{POD_USERS, User, pod_users_are_permitted};
 use crate::support::volumes::{Volume, memory_is_here};
@@ -97,6 +98,26 @@ fn users_that_create_the_directory_at_once_all_use_it() {
                 volume.clear();
             }
         }
+    }
+}
+
+#[test]
+fn a_staging_file_of_another_user_that_is_published_meanwhile_is_no_error() {
+    if !strace_can_inject() {
+        return;
+    }
+    // With umask 077 it is closed to others for a moment. The look that follows finds it gone.
+    let refused = "-e inject=open,openat:error=EACCES:when=1";
+    let lost = "-e inject=open,openat:error=EEXIST:when=2";
+    for (faults, line) in [(refused, "signal main"), (lost, "run -n main -- true")] {
+        let sandbox = Sandbox::new();
+        let mut command = sandbox.command("strace");
+        command.args(words("-qq -o /dev/null -e trace=open,openat -P"));
+        command.arg(sandbox.dir().join(".main.new"));
+        command.args(words(faults)).arg(binary()).args(words(line));
+        let ended = command.finish();
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{line}");
+        assert_eq!(sandbox.entries(), ["main"]);
     }
 }
 
