@@ -115,8 +115,10 @@ fn a_proxy_whose_main_had_finished_ends_after_a_sweep_of_the_unfinished() {
         let options = ["-n", "proxy", "--death-deps", "main", "--", "sh", "-c"];
         sandbox.run(options).arg(script).start()
     };
-    let stopping = proxy("trap '' TERM; while :; do sleep 0.1; done");
-    sandbox.await_key("proxy", "Ready");
+    let up = sandbox.path("up");
+    let script = "trap '' TERM; : >UP; while :; do sleep 0.1; done";
+    let stopping = proxy(&script.replace("UP", &up.display().to_string()));
+    sandbox.await_file("up");
     sandbox
         .run(["-n", "main", "--", "true"])
         .finish()
