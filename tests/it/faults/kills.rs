@@ -203,15 +203,10 @@ fn while_read<T>(sandbox: &Sandbox, happen: impl FnOnce() -> T) -> T {
 /// A supervisor's tombstone has its first two lines from the first moment; an announcement has its
 /// last line.
 fn is_whole(text: &str) -> bool {
-    let mut lines = text.lines();
-    let first = lines.next().unwrap_or_default();
-    let begun = if first.starts_with("Waiting: \"") {
-        lines
-            .next()
-            .is_some_and(|line| line.starts_with("Lock: fcntl ") && line.split(' ').count() == 5)
-    } else {
-        text.contains("\nDied: \"") || text.contains("\nReady: \"")
-    };
+    let second = text.lines().nth(1).unwrap_or_default();
+    let is_locked = second.starts_with("Lock: fcntl ") && second.split(' ').count() == 5;
+    let is_announcement = text.contains("\nDied: \"") || text.contains("\nReady: \"");
+    let begun = text.starts_with("Waiting: \"") && (is_locked || is_announcement);
     begun && text.ends_with('\n') && text.contains("ExitCode: ") == text.contains("Died: \"")
 }
 
