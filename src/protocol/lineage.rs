@@ -87,6 +87,22 @@ impl Tombstone {
         lives
     }
 
+    /// How the life with this id ended, before a later life got this tombstone. `held` is what a
+    /// reader found in the file in which it last saw the earlier one. `None` if neither says it.
+    pub(crate) fn end_of(&self, id: Option<&Timestamp>, held: Option<Life>) -> Option<Life> {
+        let says_end = |life: &Life| life.death().is_some_and(|death| death.code().is_some());
+        let is_it = |past: &&PastLife| Some(&past.life) == id;
+        let held = held.filter(says_end);
+        // What was appended to a replaced file too late to be carried over was recorded again, or
+        // not at all.
+        let is_last_file = |life: &Life| life.tombstone.replaced.is_none();
+        if held.as_ref().is_some_and(is_last_file) {
+            return held;
+        }
+        let remembered = self.past.iter().find(is_it).map(PastLife::to_life);
+        remembered.or(held)
+    }
+
     /// The lines about earlier lives.
     pub(crate) fn past_lines(&self) -> impl Iterator<Item = Line<'_>> {
         lines(&self.past, &self.fell)

@@ -38,12 +38,14 @@ impl Tombstone {
             let Some((key, value)) = split_line(&String::from_utf8_lossy(line)) else {
                 continue;
             };
-            if tombstone.died.is_none() {
-                tombstone.set(key, value);
-            } else if tombstone.lock.is_some() || tombstone.exit_code.is_some() {
-                break;
-            } else if key == Key::ExitCode {
+            let counts = match key {
+                // A supervisor replaces the file also if another process records a death meanwhile.
+                Key::Replaced => true,
                 // kubexit sorts its keys, so its exit code follows its death.
+                Key::ExitCode => tombstone.died.is_none() || tombstone.lock.is_none(),
+                _ => tombstone.died.is_none(),
+            };
+            if counts {
                 tombstone.set(key, value);
             }
         }

@@ -3,7 +3,6 @@
 use crate::error::Error;
 use crate::protocol::life::{Life, Liveness, LockState, WriteState};
 use crate::protocol::name::Name;
-use crate::protocol::past_life::PastLife;
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::Tombstone;
 use crate::store::exit_dir::ExitDir;
@@ -105,15 +104,11 @@ impl Track {
     /// or `current` does, which lists the lives before it.
     fn read_end(&self, dir: &ExitDir, old: &Life, same_file: bool, current: &Tombstone) -> Life {
         let held = if same_file { None } else { self.held.as_ref() };
-        let read = held.and_then(|held| dir.read(held).ok());
-        let end = read
-            .map(|held| Life::judge(held.tombstone, held.lock, WriteState::Settled))
-            .filter(|life| life.death().is_some() && !has_unknown_end(life));
-        let id = old.tombstone.life();
-        let is_it = |past: &&PastLife| Some(&past.life) == id;
-        let remembered = || current.past.iter().find(is_it).map(PastLife::to_life);
-        end.or_else(remembered)
-            .unwrap_or_else(|| old.clone().into_ended())
+        let held = held
+            .and_then(|held| dir.read(held).ok())
+            .map(|held| Life::judge(held.tombstone, held.lock, WriteState::Settled));
+        let end = current.end_of(old.tombstone.life(), held);
+        end.unwrap_or_else(|| old.clone().into_ended())
     }
 
     fn settle(&mut self, id: FileId, snapshot: &Snapshot, finished: bool) -> WriteState {

@@ -131,3 +131,27 @@ fn the_lists_are_bounded_and_lose_the_oldest_first() {
     let fell = Lineage::after(Some(&life(&text, LockState::Unknown)), at(1, 0)).fell;
     assert_eq!(fell, long[..2]);
 }
+
+#[test]
+fn the_end_of_a_replaced_life_is_read_from_its_file_unless_another_file_took_its_place() {
+    let old = id(NOW, 0);
+    let next = Lineage::after(Some(&dead(&old)), at(NOW + 1, 0));
+    let remembering = Tombstone::parse(compose(&next.lines()).as_bytes());
+    let head = format!("Waiting: {}\nLock: none\n", old.as_str());
+    let (died, replaced) = ("ExitCode: 0\nDied: d\n", "Replaced: r\n");
+    for (records, by_past, without_past) in [
+        (died.to_owned(), Some(0), Some(0)),
+        (replaced.to_owned(), Some(3), None),
+        // It is recorded twice, or not at all.
+        (format!("{died}{replaced}"), Some(3), Some(0)),
+        (format!("{replaced}{died}"), Some(3), Some(0)),
+    ] {
+        let held = life(&format!("{head}{records}"), LockState::Unknown);
+        let end = |current: &Tombstone| current.end_of(Some(&old), Some(held.clone()));
+        let code = |life: Life| life.death().and_then(Death::code);
+        assert_eq!(end(&remembering).and_then(code), by_past, "{records:?}");
+        let forgetful = Tombstone::default();
+        assert_eq!(end(&forgetful).and_then(code), without_past, "{records:?}");
+    }
+    assert!(remembering.end_of(Some(&id(NOW, 1)), None).is_none());
+}

@@ -228,3 +228,16 @@ fn the_present_time_identifies_a_life() {
     let read = Tombstone::parse(text.as_bytes());
     assert!(read.life().and_then(Timestamp::to_system_time).is_some());
 }
+
+#[test]
+fn a_replaced_file_says_so_even_after_a_death() {
+    for text in [
+        "Waiting: w\nLock: none\nReplaced: r\n",
+        "Waiting: w\nLock: none\nExitCode: 0\nDied: d\nReplaced: r\n",
+        "Waiting: w\nLock: none\nReplaced: r\nExitCode: 0\nDied: d\n",
+    ] {
+        let tombstone = Tombstone::parse(text.as_bytes());
+        let replaced = Timestamp::from_text("r".to_owned());
+        assert_eq!(tombstone.replaced, Some(replaced), "{text:?}");
+    }
+}
