@@ -30,7 +30,7 @@ impl World {
             FollowerState::ReadEnd(read, current) => {
                 let mut world = self.clone();
                 let after = self.read(read, ReadBy::Descriptor, mount);
-                world.follower_has_read_end(after, current);
+                world.follower_has_read_end(after, current, setup);
                 next.push(((Actor::Follower, read.description()), world));
             }
             FollowerState::Asleep => {
@@ -100,10 +100,16 @@ impl World {
         };
     }
 
-    fn follower_has_read_end(&mut self, read: ReadState, current: &Reading) {
+    /// As `Track::read_end` does.
+    fn follower_has_read_end(&mut self, read: ReadState, current: &Reading, setup: &Setup) {
         if let ReadState::Complete(old) = read {
-            let life = Life::judge(Tombstone::parse(&old.text), old.lock, WriteState::Settled)
-                .into_ended();
+            let held = Life::judge(Tombstone::parse(&old.text), old.lock, WriteState::Settled);
+            let mut after = Tombstone::parse(&current.text);
+            if setup.has(Mutation::NoPast) {
+                after.past.clear();
+            }
+            let end = after.end_of(held.tombstone.life(), Some(held.clone()));
+            let life = end.unwrap_or_else(|| held.into_ended());
             self.evaluate(Some((old.file, life)), current);
         } else {
             self.follower.as_mut().unwrap().state = FollowerState::ReadEnd(read, current.clone());

@@ -62,7 +62,7 @@ impl World {
         if !self.is_over(file) {
             return Some("a follower was told of the death of a life that goes on");
         }
-        let tombstone = Tombstone::parse(&self.kernel.files[file].text);
+        let tombstone = self.last_words(file);
         match death {
             Death::CodePending => Some("a follower was told of a death that is half written"),
             Death::Recorded(code) if tombstone.exit_code != Some(code) => {
@@ -80,6 +80,16 @@ impl World {
             }
             Death::Recorded(_) | Death::Lost => None,
         }
+    }
+
+    /// What is recorded at last of the life in a file. If the life has another file, and nothing of
+    /// its death is there, that which is in this one counts.
+    fn last_words(&self, file: Inode) -> Tombstone {
+        let leader = self.kernel.files[file].life;
+        let latest = leader.and_then(|leader| self.latest_file(leader));
+        let parse = |file: Inode| Tombstone::parse(&self.kernel.files[file].text);
+        let tombstone = latest.map(parse).filter(|it| it.exit_code.is_some());
+        tombstone.unwrap_or_else(|| parse(file))
     }
 
     /// The code of a death is that of the process that was the first to record it. The one

@@ -18,6 +18,10 @@
 //! mutation without it, and a test that shows the shortest way to the invariant that breaks. `cargo
 //! test --lib model -- --nocapture` prints these traces, and how many worlds were seen.
 //!
+//! Each life and each tombstone of the signaller lists the lives before it, as
+//! [`crate::protocol::lineage`] has it. [`accidents`] is a model of its own: lives that come and go
+//! between two looks of a follower, and which deaths count.
+//!
 //! Not in the model: tombstones removed by hand, full disks, kubexit's files, time. Locks and
 //! inodes are those of one machine. A rescan can come at any time, but only where events can be
 //! lost: elsewhere the invariants hold without it.

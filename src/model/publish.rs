@@ -1,10 +1,12 @@
 //! The steps by which a tombstone is published and added to.
 
-use super::kernel::{Actor, Inode};
+use super::kernel::Actor;
 use super::process::{Caller, Execution};
-use super::records::{leader_record, signaller_tombstone};
+use super::reader::Mount;
+use super::records::{LeaderText, signaller_tombstone};
 use super::steps::{Step, StepResult};
 use super::world::World;
+use crate::protocol::life::{Life, WriteState};
 use crate::protocol::tombstone::Tombstone;
 
 impl World {
@@ -66,13 +68,14 @@ impl World {
             | Step::CompareOld
             | Step::ReadOldAgain
             | Step::CarryOver
+            | Step::MarkReplaced
             | Step::CloseOld => self.replacement_result(caller, step, execution),
             Step::Fill
             | Step::FillUnready
             | Step::WriteBorn
             | Step::WriteReady
             | Step::WriteDeath
-            | Step::WriteDeathDiedFirst => self.write_record(caller, step, file),
+            | Step::WriteDeathDiedFirst => self.write_record(caller, step, execution),
         }
     }
 
@@ -89,7 +92,23 @@ impl World {
         }
     }
 
-    fn write_record(&mut self, caller: Caller, step: Step, file: Inode) -> StepResult {
+    fn write_record(&mut self, caller: Caller, step: Step, execution: &Execution) -> StepResult {
+        let file = execution.file.unwrap_or(0);
+        // Only the first half of a write is composed. The kernel keeps the second half.
+        let record = match (caller.actor, caller.announcement) {
+            (Actor::Leader(at), _) => {
+                let text = LeaderText {
+                    leader: at,
+                    inode: file,
+                    before: self.text_before(step, execution),
+                };
+                text.record(step)
+            }
+            (_, Some(announcement)) => {
+                signaller_tombstone(announcement, self.text_before(step, execution).as_ref())
+            }
+            (_, None) => String::new(),
+        };
         let kernel = &mut self.kernel;
         if matches!(step, Step::Fill | Step::FillUnready) {
             kernel.file(file).life = match caller.actor {
@@ -97,18 +116,33 @@ impl World {
                 _ => None,
             };
         }
-        // As `compose_append` does: a killed process may have left half a line.
-        let last = kernel.files[file].text.last();
-        let mut record = String::from(if last.is_some_and(|last| *last != b'\n') {
-            "\n"
-        } else {
-            ""
-        });
-        record.push_str(&match (caller.actor, caller.announcement) {
-            (Actor::Leader(at), _) => leader_record(at, step, file),
-            (_, Some(announcement)) => signaller_tombstone(announcement),
-            (_, None) => String::new(),
-        });
+        let record = after_last_line(&kernel.files[file].text, &record);
         kernel.write(file, caller.actor, record.as_bytes()).into()
     }
+
+    /// What the file says that a new one takes the place of: the life before this one, or the same
+    /// life. Nothing but a signaller writes to it after its lock was found free, so it does not
+    /// matter that it is read only here.
+    fn text_before(&self, step: Step, execution: &Execution) -> Option<Life> {
+        let file = match step {
+            Step::Fill => self.kernel.name,
+            Step::FillUnready => execution.old.as_ref().map(|old| old.file),
+            _ => None,
+        };
+        let file = file.filter(|file| execution.file != Some(*file))?;
+        let text = &self.kernel.files[file].text;
+        let lock = self.lock_state(file, text, Mount::LOCAL);
+        let tombstone = Tombstone::parse(text);
+        Some(Life::judge(tombstone, lock, WriteState::Settled))
+    }
+}
+
+/// As `compose_append` does: a killed process may have left half a line.
+pub(super) fn after_last_line(text: &[u8], record: &str) -> String {
+    let start = if text.last().is_some_and(|last| *last != b'\n') {
+        "\n"
+    } else {
+        ""
+    };
+    format!("{start}{record}")
 }

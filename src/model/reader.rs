@@ -74,7 +74,7 @@ impl World {
         }
     }
 
-    fn lock_state(&self, file: Inode, text: &[u8], mount: Mount) -> LockState {
+    pub(super) fn lock_state(&self, file: Inode, text: &[u8], mount: Mount) -> LockState {
         let tombstone = Tombstone::parse(text);
         let held = !mount.is_remote && self.kernel.files[file].lock.is_some();
         let device = if mount.is_remote && !mount.has(Mutation::TrustRemoteLocks) {

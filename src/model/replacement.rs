@@ -2,6 +2,8 @@
 //! (`OwnTombstone::replace`).
 
 use super::process::{Caller, Execution, OldTombstone};
+use super::publish::after_last_line;
+use super::records::replaced_line;
 use super::setup::Mutation;
 use super::steps::{Step, StepResult};
 use super::world::World;
@@ -34,6 +36,7 @@ impl World {
                 StepResult::Done
             }
             Step::CarryOver => self.carry_over(caller, execution),
+            Step::MarkReplaced => self.mark_replaced(caller, execution),
             Step::CloseOld => {
                 if let Some(old) = execution.old.take() {
                     kernel.unlock(old.file, caller.actor);
@@ -52,6 +55,15 @@ impl World {
             None => StepResult::Done,
             Some(rest) => self.kernel.write(file, caller.actor, rest).into(),
         }
+    }
+
+    fn mark_replaced(&mut self, caller: Caller, execution: &Execution) -> StepResult {
+        let Some(old) = &execution.old else {
+            return StepResult::Done;
+        };
+        let record = after_last_line(&self.kernel.files[old.file].text, &replaced_line());
+        let written = self.kernel.write(old.file, caller.actor, record.as_bytes());
+        written.into()
     }
 
     fn read_old(&mut self, caller: Caller, execution: &mut Execution) -> StepResult {

@@ -225,6 +225,30 @@ fn a_death_record_that_is_half_accounted_for_is_carried_over_by_halves() {
     );
 }
 
+/// A follower that saw the life only before it replaced its tombstone holds the old file, and the
+/// next life has the name.
+fn with_next_life(program: Program) -> Setup {
+    Setup {
+        leaders: 2,
+        ..down(program)
+    }
+}
+
+#[test]
+fn an_old_file_that_does_not_say_that_it_was_replaced_makes_an_orderly_end_lost() {
+    let program = not_ready_again().without(Step::MarkReplaced);
+    breaks("old file not marked", "in order", &with_next_life(program));
+}
+
+#[test]
+fn without_the_list_of_earlier_lives_an_orderly_end_in_another_file_is_lost() {
+    breaks(
+        "Past not read",
+        "in order",
+        &with_next_life(not_ready_again()).with_mutation(Mutation::NoPast),
+    );
+}
+
 /// A known limitation: the record is lost together with the life that it is about.
 #[test]
 fn only_a_leader_killed_between_the_rename_and_the_carrying_over_loses_a_record() {

@@ -21,6 +21,8 @@ pub(super) enum Mutation {
     NoCompareBeforeLost,
     /// A recorded death counts even if another file has the name by then.
     NoCompareBeforeDied,
+    /// The follower does not read what a tombstone says of earlier lives.
+    NoPast,
     /// Half a death record is accounted for, and the other half carried over.
     SplitRecord,
 }

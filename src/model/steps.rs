@@ -28,6 +28,8 @@ pub(super) enum Step {
     ReadOldAgain,
     /// Copies what others have appended to the old file since `ReadOld`.
     CarryOver,
+    /// Says in the old file that there is another one.
+    MarkReplaced,
     CloseOld,
     ReadOwn,
     WriteDeath,
@@ -55,6 +57,7 @@ impl Step {
             Step::FillUnready => "writes half of the same life without Ready",
             Step::ReadOldAgain => "reads its old file again",
             Step::CarryOver => "writes half of what others have appended to the old file",
+            Step::MarkReplaced => "writes half of Replaced to the old file",
             Step::CloseOld => "closes its old file",
             Step::ReadOwn => "reads whether its tombstone says died",
             Step::WriteDeath | Step::WriteDeathDiedFirst => "writes half of the death record",
@@ -133,6 +136,7 @@ pub(super) const REPLACEMENT: &[Step] = &[
     Step::CompareName,
     Step::ReadOldAgain,
     Step::CarryOver,
+    Step::MarkReplaced,
     Step::CloseOld,
 ];
 

@@ -27,7 +27,8 @@ impl World {
             return;
         };
         *proc = ProcState::Ending;
-        if let Some(file) = execution.file {
+        let old = execution.old.as_ref().map(|old| old.file);
+        for file in old.into_iter().chain(execution.file) {
             killed.kernel.cut_write(file, actor);
         }
         next.push(((actor, "is killed"), killed));
