@@ -26,7 +26,16 @@ struct Occurrence {
     value: Option<OsString>,
     /// `--name`, `-n` or `EXITDIR_NAME`, for messages.
     spelling: String,
-    is_typed: bool,
+    source: ValueSource,
+}
+
+/// Where the value of an option comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ValueSource {
+    Typed,
+    Variable,
+    /// A variable of the program kubexit, or its default.
+    Kubexit,
 }
 
 /// Reads a command line.
@@ -99,7 +108,7 @@ impl ParsedArgs {
             long: opt.long,
             value,
             spelling,
-            is_typed: true,
+            source: ValueSource::Typed,
         });
     }
 
@@ -107,20 +116,20 @@ impl ParsedArgs {
         self.error.get_or_insert(error);
     }
 
-    fn add(&mut self, opt: &Opt, value: Option<OsString>, spelling: &str) {
+    fn add(&mut self, opt: &Opt, value: Option<OsString>, spelling: &str, source: ValueSource) {
         self.options.push(Occurrence {
             long: opt.long,
             value,
             spelling: spelling.to_owned(),
-            is_typed: false,
+            source,
         });
     }
 
-    /// Sets an option that was neither typed nor set by a variable. `spelling` names the source of
-    /// the value in messages.
-    pub(super) fn set_default(&mut self, opt: &Opt, value: OsString, spelling: &str) {
+    /// Sets an option that is not set yet, for kubexit. `spelling` names the source of the value in
+    /// messages.
+    pub(super) fn set_for_kubexit(&mut self, opt: &Opt, value: OsString, spelling: &str) {
         if !self.has(opt) {
-            self.add(opt, Some(value), spelling);
+            self.add(opt, Some(value), spelling, ValueSource::Kubexit);
         }
     }
 
@@ -132,8 +141,8 @@ impl ParsedArgs {
                 continue;
             };
             match (opt.value, value.to_str()) {
-                (Some(_), _) => self.add(opt, Some(value.to_owned()), name),
-                (None, Some("1" | "true")) => self.add(opt, None, name),
+                (Some(_), _) => self.add(opt, Some(value.to_owned()), name, ValueSource::Variable),
+                (None, Some("1" | "true")) => self.add(opt, None, name, ValueSource::Variable),
                 (None, Some("0" | "false")) => {}
                 (None, _) => {
                     let value = value.to_string_lossy();
@@ -187,6 +196,12 @@ impl ParsedArgs {
             .filter(move |option| option.long == long)
     }
 
+    /// Whether the value of an option has the syntax of the program kubexit.
+    pub(super) fn is_of_kubexit(&self, opt: &Opt) -> bool {
+        self.last(opt)
+            .is_some_and(|option| option.source == ValueSource::Kubexit)
+    }
+
     /// How the option was spelled the last time: `--name`, `-n`, or its variable.
     pub(super) fn spelling(&self, opt: &Opt) -> Option<&str> {
         self.last(opt).map(|option| option.spelling.as_str())
@@ -195,7 +210,11 @@ impl ParsedArgs {
     /// Of flags that exclude each other, the one that counts: the last that was typed, else the
     /// first whose variable is set.
     pub(super) fn effective<'o>(&self, flags: &[&'o Opt]) -> Option<&'o Opt> {
-        let typed = self.options.iter().rev().filter(|option| option.is_typed);
+        let typed = self
+            .options
+            .iter()
+            .rev()
+            .filter(|option| option.source == ValueSource::Typed);
         let flag = |option: &Occurrence| flags.iter().find(|opt| opt.long == option.long).copied();
         typed.chain(&self.options).find_map(flag)
     }

@@ -6,9 +6,7 @@ use super::entry::print;
 use super::run::Bootstrap;
 use super::run_options::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERIOD, NAME};
 use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION};
-use super::variables::{
-    KUBEXIT_NAME_VARIABLE, KUBEXIT_PREFIX, NAME_VARIABLE, PREFIX, SUPERVISED, Variables,
-};
+use super::variables::{KUBEXIT_NAME_VARIABLE, KUBEXIT_PREFIX, PREFIX, SUPERVISED, Variables};
 use crate::log::Logger;
 use crate::protocol::program;
 use std::ffi::{OsStr, OsString};
@@ -63,12 +61,13 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     if let Some(text) = help_or_version(&arguments) {
         return print(SPEC.name, &text);
     }
-    let variables = Variables::read();
-    let is_name = |name: &str| [KUBEXIT_NAME_VARIABLE, NAME_VARIABLE].contains(&name);
-    let is_named = variables.find(is_name).is_some();
-    let args = args(arguments, &variables.without_supervisor());
+    let all = Variables::read();
+    let has_name = all.has_name();
+    let variables = all.without_supervisor();
+    let is_below_another = has_name && !variables.has_name();
+    let args = args(arguments, &variables);
     // A typing error in a variable is the better answer: the name may be in it.
-    if !is_named && args.error.is_none() {
+    if !args.has(&NAME) && !is_below_another && args.error.is_none() {
         let sentence = SPEC.usage_error("KUBEXIT_NAME is not set");
         Logger::new(SPEC.name).error(sentence);
         return NO_NAME;
@@ -96,12 +95,12 @@ fn args(command: Vec<OsString>, variables: &Variables<'_>) -> ParsedArgs {
         let variable = variables.find(|other| other == name);
         let value = variable.map(|(_, value)| without_extras(opt, value, &args));
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            args.set_default(opt, value, name);
+            args.set_for_kubexit(opt, value, name);
         }
     }
     args.add_variables(&run_options::SPEC, variables);
     for (opt, value) in DEFAULTS {
-        args.set_default(opt, value.into(), opt.long);
+        args.set_for_kubexit(opt, value.into(), opt.long);
     }
     check_variables(&mut args, variables);
     args
@@ -116,8 +115,8 @@ fn check_variables(args: &mut ParsedArgs, variables: &Variables<'_>) {
 }
 
 /// A list of dependencies without what kubexit ignores in it: empty items, and the container's own
-/// name among its death dependencies, as when all containers of a pod share one list. Spaces around
-/// a name are dropped too: kubexit would take them for a part of the name.
+/// name among its death dependencies, as when all containers of a pod share one list. Blanks around
+/// any name are dropped too: kubexit would take them for a part of the name.
 fn without_extras(opt: &Opt, value: &OsStr, args: &ParsedArgs) -> OsString {
     let own = args.os_value(&NAME).and_then(OsStr::to_str);
     match value.to_str() {
@@ -127,6 +126,7 @@ fn without_extras(opt: &Opt, value: &OsStr, args: &ParsedArgs) -> OsString {
             let kept: Vec<&str> = others.filter(|name| !name.is_empty()).collect();
             kept.join(",").into()
         }
+        Some(name) if opt.long == NAME.long => name.trim().into(),
         _ => value.to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use super::entry::read_args;
 use super::run_options::{NAME, PARENT_DEATH_SIGNAL, SPEC, SUBREAPER, WAIT_DESCENDANTS};
 use super::run_plan::{plan, read_signal, termination_log_path};
 use super::spec::CommandSpec;
-use super::values::{exit_dir, read_name};
+use super::values::{exit_dir, life_name};
 use super::variables::{PREFIX, SUPERVISED, Variables, pass_on};
 use crate::error::describe;
 use crate::exit;
@@ -113,7 +113,7 @@ fn report(args: &ParsedArgs, logger: Logger, sentence: &str) -> u8 {
 /// status.
 fn refuse(args: &ParsedArgs, logger: Logger, sentence: &str) -> u8 {
     let status = report(args, logger, sentence);
-    if let (Some(dir), Ok(name)) = (exit_dir(args), args.value(&NAME, read_name)) {
+    if let (Some(dir), Ok(name)) = (exit_dir(args), life_name(args, &NAME)) {
         let options = ExitDirOptions {
             dir,
             name,

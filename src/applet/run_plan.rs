@@ -8,7 +8,7 @@ use super::run_options::{
     STOP_DELAY, STOP_SIGNAL, TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
 };
 use super::spec::Opt;
-use super::values::{SET_DIRECTORY, exit_dir, read_code, read_duration, read_name};
+use super::values::{SET_DIRECTORY, exit_dir, life_name, read_code, read_duration, read_file_name};
 use crate::duration::Limit;
 use crate::log::{Level, Logger};
 use crate::managed::spec::{ConfigItem, ManagedSpec};
@@ -34,17 +34,12 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
     if let Some(error) = &args.error {
         return Err(error.clone());
     }
-    let conditions = |opt, default| {
-        args.list(opt, |text| {
-            Condition::parse(text, default).map_err(|error| error.to_string())
-        })
-    };
-    let death_deps = conditions(&DEATH_DEPS, State::Died)?;
+    let death_deps = conditions(args, &DEATH_DEPS, State::Died)?;
     let ready_on = args.value(&READY_ON, ReadyOn::parse)?;
     let ready_on = ready_on.unwrap_or(ReadyOn::Start);
     let plan = Plan {
         exit_dir: exit_dir_options(args)?,
-        birth_deps: conditions(&BIRTH_DEPS, State::Ready)?,
+        birth_deps: conditions(args, &BIRTH_DEPS, State::Ready)?,
         wait_end: wait_end(args)?,
         rules: rules(args, &ready_on, &death_deps)?,
         death_deps,
@@ -62,6 +57,20 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
     };
     check_dependencies(&plan)?;
     Ok(plan)
+}
+
+/// The conditions that an option lists. Those without a state get `state`.
+fn conditions(args: &ParsedArgs, opt: &Opt, state: State) -> Result<Vec<Condition>, String> {
+    if args.is_of_kubexit(opt) {
+        // kubexit lists names, and a colon is a part of a name.
+        return args.list(opt, |text| {
+            let name = Some(read_file_name(text)?);
+            Ok(Condition { name, state })
+        });
+    }
+    args.list(opt, |text| {
+        Condition::parse(text, state).map_err(|error| error.to_string())
+    })
 }
 
 fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Condition]) -> Result<Rules, String> {
@@ -143,7 +152,7 @@ pub(super) fn termination_log_path(args: &ParsedArgs) -> Result<PathBuf, String>
 }
 
 fn exit_dir_options(args: &ParsedArgs) -> Result<Option<ExitDirOptions>, String> {
-    let name = args.value(&NAME, read_name)?;
+    let name = life_name(args, &NAME)?;
     let publish = if args.has(&EXIT_ONLY) {
         Publish::AtExit
     } else {

@@ -112,7 +112,7 @@ fn missing(name: &Name, life: &Life, lives: &[(Name, Life)]) -> Vec<Condition> {
         .waiting_for
         .iter()
         .flat_map(|text| text.split(','));
-    let conditions = texts.filter_map(|text| Condition::parse(text, State::Ready).ok());
+    let conditions = texts.filter_map(Condition::from_recorded);
     let holds = |condition: &Condition| {
         let is_meant = |other: &Name| condition.name.as_ref().is_none_or(|name| name == other);
         lives.iter().any(|(other, life)| {
@@ -157,7 +157,7 @@ impl StatusRow<'_> {
     fn cells(&self) -> [String; 5] {
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         [
-            self.name.to_string(),
+            escaped(self.name.as_str()),
             or_none(self.life.state().map(|state| state.to_string())),
             or_none(self.age.map(short)),
             or_none(self.code().map(|code| code.to_string())),
@@ -175,7 +175,7 @@ impl StatusRow<'_> {
             tombstone
                 .cause
                 .as_ref()
-                .map(|cause| format!("cause {cause}")),
+                .map(|cause| format!("cause {}", escaped(cause.as_str()))),
             tombstone.message.as_deref().map(escaped),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();

@@ -1,10 +1,10 @@
 //! Values that several applets read: names, durations, exit codes, the exit directory.
 
 use super::args::ParsedArgs;
-use super::spec::DIR;
+use super::spec::{DIR, Opt};
 use super::variables::NAME_VARIABLE;
 use crate::duration::{Limit, parse_duration};
-use crate::protocol::name::Name;
+use crate::protocol::name::{FILE_NAME_GRAMMAR, Name};
 use crate::store::exit_dir::ExitDir;
 
 /// The exit directory of an applet that needs one.
@@ -20,6 +20,24 @@ pub(super) fn exit_dir(args: &ParsedArgs) -> Option<ExitDir> {
     args.os_value(&DIR)
         .filter(|path| !path.is_empty())
         .map(ExitDir::new)
+}
+
+/// The name that an option gives.
+pub(super) fn life_name(args: &ParsedArgs, opt: &Opt) -> Result<Option<Name>, String> {
+    let is_of_kubexit = args.is_of_kubexit(opt);
+    args.value(
+        opt,
+        if is_of_kubexit {
+            read_file_name
+        } else {
+            read_name
+        },
+    )
+}
+
+/// A name that kubexit accepts.
+pub(super) fn read_file_name(text: &str) -> Result<Name, String> {
+    Name::from_file_name(text).ok_or_else(|| format!("not a name: {FILE_NAME_GRAMMAR}"))
 }
 
 pub(super) fn read_name(text: &str) -> Result<Name, String> {
@@ -39,13 +57,13 @@ pub(super) fn read_code(text: &str) -> Result<u8, String> {
     code.ok_or_else(|| "not an exit status: expected 0 to 255".to_owned())
 }
 
-/// `$EXITDIR_NAME`: the life that an applet is called in.
+/// `$EXITDIR_NAME`: the life that an applet is called in, which may be that of a kubexit.
 pub(super) fn own_name() -> Result<Option<Name>, String> {
     let Some(value) = std::env::var_os(NAME_VARIABLE).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let text = value.to_string_lossy();
-    read_name(&text)
+    read_file_name(&text)
         .map(Some)
         .map_err(|expected| format!("{NAME_VARIABLE} is {text:?}: {expected}"))
 }

@@ -56,6 +56,12 @@ impl<'e> Variables<'e> {
         self
     }
 
+    /// Whether one of them names a life.
+    pub(super) fn has_name(&self) -> bool {
+        let is_name = |name: &str| [NAME_VARIABLE, KUBEXIT_NAME_VARIABLE].contains(&name);
+        self.find(is_name).is_some()
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &'e str> {
         self.0.iter().map(|(name, _)| *name)
     }

@@ -6,7 +6,7 @@ use super::exec::report_exec_error;
 use super::spec::{CommandSpec, DIR, HELP, Opt, POLL, Positionals, VERSION, flag, valued};
 use super::values::{own_name, read_duration, required_exit_dir};
 use crate::duration::Limit;
-use crate::error::{Error, describe};
+use crate::error::{Error, describe, escaped};
 use crate::exit;
 use crate::log::Logger;
 use crate::protocol::condition::Condition;
@@ -222,5 +222,5 @@ fn line(matched: &Match) -> String {
     let state = life.state().map_or_else(none, |state| state.to_string());
     let code = life.death().and_then(Death::code);
     let code = code.map_or_else(none, |code| code.to_string());
-    format!("{} {state} {code}\n", matched.name)
+    format!("{} {state} {code}\n", escaped(matched.name.as_str()))
 }

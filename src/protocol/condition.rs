@@ -56,6 +56,18 @@ impl Condition {
         Ok(Condition { name, state })
     }
 
+    /// Reads a condition as a tombstone lists it: always with a state, after the last colon,
+    /// because names of kubexit can have colons.
+    pub(crate) fn from_recorded(text: &str) -> Option<Condition> {
+        let (name, word) = text.rsplit_once(':')?;
+        let state = State::parse(word)?;
+        let name = match name {
+            "" => None,
+            name => Some(Name::from_file_name(name)?),
+        };
+        Some(Condition { name, state })
+    }
+
     /// Whether a life under this name can satisfy the condition.
     pub fn is_about(&self, name: &Name) -> bool {
         self.name.as_ref().is_none_or(|own| own == name)

@@ -1,4 +1,4 @@
-//! Names of lives: their grammar, and the hidden file under which a tombstone is prepared. Pure.
+//! Names of lives: their grammars, and the hidden file under which a tombstone is prepared. Pure.
 
 use crate::protocol::program::is_program;
 use std::fmt;
@@ -9,6 +9,9 @@ use std::str::FromStr;
 /// 1 to 255 bytes of `A-Z a-z 0-9 . _ -`, not beginning with `.` or `-`. So no name is a hidden
 /// file, an option, or a path. The file names of exitdir's own programs, such as `exitdir-run` and
 /// `kubexit`, are no names either.
+///
+/// The applet `kubexit` accepts more: every file name in UTF-8 that is not hidden. So a name that
+/// was found in a directory or in a tombstone can have other characters.
 ///
 /// ```
 /// use exitdir::Name;
@@ -38,6 +41,10 @@ impl NameError {
     }
 }
 
+/// What kubexit accepts, for messages.
+pub(crate) const FILE_NAME_GRAMMAR: &str =
+    "1 to 255 bytes without /, not beginning with ., and no program of exitdir";
+
 /// The longest file name on Linux (`NAME_MAX`). In bytes.
 const LONGEST: usize = 255;
 
@@ -61,9 +68,19 @@ impl Name {
         }
     }
 
+    /// A file name as a name, as kubexit accepts it; `None` if it is hidden, a program of exitdir,
+    /// or no file name.
+    pub(crate) fn from_file_name(text: &str) -> Option<Name> {
+        let is_valid = (1..=LONGEST).contains(&text.len())
+            && !text.starts_with('.')
+            && !text.contains(['/', '\0'])
+            && !is_program(text);
+        is_valid.then(|| Name(text.to_owned()))
+    }
+
     /// The file name of a directory entry as a name; `None` if the entry cannot be a tombstone.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Name> {
-        Name::new(std::str::from_utf8(bytes).ok()?).ok()
+        Name::from_file_name(std::str::from_utf8(bytes).ok()?)
     }
 
     /// The name as text.
@@ -75,13 +92,15 @@ impl Name {
     /// publish a tombstone under the name.
     ///
     /// A name that is too long for that is cut and gets its hash. The `~` before the hash is not
-    /// allowed in names, so no shorter name has the same staging file.
+    /// allowed in names but in those of kubexit, so that hardly a shorter name has the same staging
+    /// file.
     pub(crate) fn staging_name(&self) -> String {
         let plain = format!(".{}.new", self.0);
         if plain.len() <= LONGEST {
             return plain;
         }
-        let kept = self.0.get(..200).unwrap_or(&self.0);
+        let end = (0..=200).rev().find(|end| self.0.is_char_boundary(*end));
+        let kept = self.0.get(..end.unwrap_or(0)).unwrap_or_default();
         format!(".{kept}~{:016x}.new", fnv1a(self.0.as_bytes()))
     }
 
@@ -90,10 +109,7 @@ impl Name {
         entry
             .strip_prefix(b".")
             .and_then(|rest| rest.strip_suffix(b".new"))
-            .is_some_and(|inner| {
-                let name = inner.split(|b| *b == b'~').next().unwrap_or(inner);
-                Name::from_bytes(name).is_some()
-            })
+            .is_some_and(|inner| Name::from_bytes(inner).is_some())
     }
 }
 
@@ -135,13 +151,39 @@ mod tests {
         for byte in 0..=255_u8 {
             let inside = [b'a', byte];
             let allowed = byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-            assert_eq!(Name::from_bytes(&inside).is_some(), allowed, "{byte}");
+            let is_name = |bytes: &[u8]| {
+                let text = std::str::from_utf8(bytes);
+                text.is_ok_and(|text| Name::new(text).is_ok())
+            };
+            assert_eq!(is_name(&inside), allowed, "{byte}");
             let first = [byte, b'a'];
             assert_eq!(
-                Name::from_bytes(&first).is_some(),
+                is_name(&first),
                 allowed && byte != b'.' && byte != b'-',
                 "{byte}"
             );
+        }
+    }
+
+    #[test]
+    fn a_directory_entry_is_a_name_if_it_is_not_hidden_and_utf8() {
+        for (entry, expected) in [
+            (&b"a@b+c:d"[..], true),
+            ("caf\u{e9} \u{1f980}".as_bytes(), true),
+            (b"-x", true),
+            (b"a\nb~", true),
+            (b".", false),
+            (b"..", false),
+            (b".a", false),
+            (b"", false),
+            (b"a/b", false),
+            (b"a\0b", false),
+            (b"a\xff", false),
+            (b"kubexit", false),
+            (&[b'a'; 255], true),
+            (&[b'a'; 256], false),
+        ] {
+            assert_eq!(Name::from_bytes(entry).is_some(), expected, "{entry:?}");
         }
     }
 
@@ -173,11 +215,17 @@ mod tests {
     fn the_staging_name_of_every_length_is_a_hidden_file_name_of_its_own() {
         let mut seen = std::collections::BTreeSet::new();
         for length in 1..=255 {
-            let staging = Name::new(&"a".repeat(length)).unwrap().staging_name();
-            assert!(staging.len() <= 255 && Name::new(&staging).is_err());
-            assert!(Name::is_staging_name(staging.as_bytes()), "{staging}");
-            assert!(seen.insert(staging));
+            // Characters of two bytes, which 200 bytes do not hold whole.
+            let wide = format!("a{}", "\u{e9}".repeat(length / 2));
+            for name in ["a".repeat(length), wide] {
+                let staging = Name::from_file_name(&name).unwrap().staging_name();
+                assert!(staging.len() <= 255 && Name::from_file_name(&staging).is_none());
+                assert!(Name::is_staging_name(staging.as_bytes()), "{staging}");
+                seen.insert(staging);
+            }
         }
+        // The wide names of an even and of the next odd length are the same.
+        assert_eq!(seen.len(), 255 + 127);
         assert!(
             !Name::is_staging_name(b".new")
                 && !Name::is_staging_name(b".hidden")

@@ -47,7 +47,7 @@ impl Cause {
 
     fn from_words<'t>(words: &mut impl Iterator<Item = &'t str>) -> Option<Cause> {
         Some(Cause {
-            name: Name::new(words.next()?).ok()?,
+            name: Name::from_file_name(words.next()?)?,
             life: words.next().map(timestamp),
         })
     }

@@ -1,5 +1,7 @@
 //! Text in quotes: how a tombstone and JSON output write it, and how a tombstone is read. Pure.
 
+use crate::protocol::name::Name;
+
 /// The longest quoted text in a tombstone, with its quotes and escapes. In bytes.
 pub(super) const QUOTED_LIMIT: usize = 1024;
 
@@ -47,11 +49,12 @@ fn escape(c: char) -> String {
 }
 
 /// A name, in quotes if YAML would read it as another type (YAML 1.1, "Language-Independent Types
-/// for YAML": null, boolean, numbers, dates).
+/// for YAML": null, boolean, numbers, dates), or if only kubexit accepts it.
 pub(super) fn plain(name: &str) -> String {
     let words = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     let is_word = words.iter().any(|word| name.eq_ignore_ascii_case(word));
-    if is_word || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+    let is_wide = Name::new(name).is_err();
+    if is_word || is_wide || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return quote(name);
     }
     name.to_owned()

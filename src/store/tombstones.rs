@@ -17,8 +17,9 @@ impl ExitDir {
     /// Lists the directory and returns an iterator over its tombstones, sorted by name.
     ///
     /// Each tombstone is read when the iterator comes to it. A tombstone that is removed before
-    /// that is skipped, and so are entries that are not regular files or whose file name is not a
-    /// [`Name`]. A tombstone that cannot be read is an error; the iterator goes on after it.
+    /// that is skipped, and so are entries that are not regular files, are hidden, or have a name
+    /// that is not UTF-8. A tombstone that cannot be read is an error; the iterator goes on after
+    /// it.
     ///
     /// # Errors
     /// [`Error::Io`] if the directory cannot be read.

@@ -56,7 +56,8 @@ impl ExitDir {
             mode: Mode::All,
             keep_waiting: false,
             need_code: false,
-            own: std::env::var_os("EXITDIR_NAME").and_then(|name| Name::new(name.to_str()?).ok()),
+            own: std::env::var_os("EXITDIR_NAME")
+                .and_then(|name| Name::from_file_name(name.to_str()?)),
             poll: None,
         });
         waiter.arm(self)?;

@@ -50,6 +50,91 @@ fn one_list_serves_all_containers_of_a_pod() {
 }
 
 #[test]
+fn every_file_name_that_is_not_hidden_is_a_name() {
+    for name in [
+        "a@b+c",
+        "caf\u{e9}",
+        "a:ready",
+        "a b",
+        "-x",
+        "a\nb",
+        "\u{1f980}",
+    ] {
+        let shown = name.replace('\n', "\\n");
+        let sandbox = Sandbox::new();
+        let proxy = [
+            ("NAME", "proxy"),
+            ("DEATH_DEPS", name),
+            ("BIRTH_DEPS", name),
+        ];
+        let proxy = { kubexit(&sandbox, &proxy) }
+            .args(["sleep", "1000"])
+            .start();
+        sandbox.await_key("proxy", "WaitingFor");
+        let mut status = sandbox.applet("status");
+        let json = status.arg("--json").finish().stdout;
+        assert!(
+            json.contains(&format!("\"waiting_for\":\"{shown}:ready\"")),
+            "{json}"
+        );
+        // It becomes ready, and its command can speak about it.
+        let main = [("NAME", name), ("GRACE_PERIOD", "1h")];
+        let script = "\"$0\" signal --ready; until test -e die; do sleep 0.01; done; exit 3";
+        let main = kubexit(&sandbox, &main)
+            .args(["sh", "-c", script])
+            .arg(binary())
+            .env("EXITDIR_READY_ON", "signal")
+            .current_dir(sandbox.path("."))
+            .start();
+        sandbox.await_key("proxy", "Ready");
+        let table = sandbox.applet("status").finish().stdout;
+        let mut lines = table.lines();
+        let is_ready = lines.any(|line| line.starts_with(&shown) && line.contains("  ready "));
+        assert!(is_ready, "{table}");
+        sandbox.touch("die");
+        assert_eq!(main.end().status, 3, "{name}");
+        assert_eq!(proxy.end().status, 143, "{name}");
+        let cause = sandbox.key("proxy", "Cause");
+        assert_eq!(cause, Some(format!("\"{shown}\"")));
+        let table = sandbox.applet("status").finish().stdout;
+        assert!(
+            table.contains(&format!("cause {}", name.replace('\n', "\\n"))),
+            "{table}"
+        );
+        let mut sweep = sandbox.applet("install");
+        assert_eq!(sweep.arg("--sweep").finish().status, 0);
+        assert!(sandbox.entries().is_empty(), "{:?}", sandbox.entries());
+    }
+}
+
+#[test]
+fn a_name_that_is_no_file_name_or_hidden_is_refused() {
+    for (variable, name) in [
+        ("NAME", "a/b"),
+        ("NAME", ".a"),
+        ("DEATH_DEPS", ".."),
+        ("BIRTH_DEPS", "a,b/c"),
+    ] {
+        let sandbox = Sandbox::new();
+        let mut command = kubexit(&sandbox, &[("NAME", "main"), (variable, name)]);
+        let ended = command.arg("true").finish();
+        assert_sentence(&ended, "kubexit", 125);
+        assert!(
+            ended.stderr.contains(&format!("KUBEXIT_{variable} is ")),
+            "{}",
+            ended.stderr
+        );
+    }
+    // The variables of exitdir-run keep their grammar.
+    let sandbox = Sandbox::new();
+    let ended = kubexit(&sandbox, &[("NAME", "main")])
+        .env("EXITDIR_DEATH_DEPS", "a@b")
+        .arg("true")
+        .finish();
+    assert_sentence(&ended, "kubexit", 125);
+}
+
+#[test]
 fn every_end_has_the_status_of_exitdir_run_and_leaves_a_tombstone() {
     let sandbox = Sandbox::new();
     for (name, script, status) in [
@@ -200,8 +285,10 @@ fn a_birth_of_the_original_counts_only_after_its_last_byte() {
             }
             files.push(begin(&sandbox, &name, &BORN[..length]));
         }
-        let variables = [("NAME", "ours"), ("BIRTH_DEPS", ":ready")];
-        let ours = kubexit(&sandbox, &variables).args(["sleep", "60"]).start();
+        let ours = kubexit(&sandbox, &[("NAME", "ours")])
+            .env("EXITDIR_BIRTH_DEPS", ":ready")
+            .args(["sleep", "60"])
+            .start();
         await_sleep(&ours);
         assert_eq!(sandbox.key("ours", "Born"), None);
         let last = files.last_mut().expect("more than none");
