@@ -235,7 +235,8 @@ impl ParsedArgs {
             .transpose()
     }
 
-    /// All values of an option, split at commas. The error of `read` says what was expected.
+    /// All values of an option, split at commas, without the blanks around them. The error of
+    /// `read` says what was expected.
     pub(super) fn list<T>(
         &self,
         opt: &Opt,
@@ -243,7 +244,7 @@ impl ParsedArgs {
     ) -> Result<Vec<T>, String> {
         let mut values = Vec::new();
         for option in self.all(opt) {
-            for part in option.text()?.split(',') {
+            for part in option.text()?.split(',').map(str::trim) {
                 values.push(option.read(part, &read)?);
             }
         }

@@ -143,6 +143,7 @@ fn wrong_usage_of_exitdir_run_leaves_a_dead_tombstone() {
         "-e 1,two",
         "--birth-deps a:b",
         "--birth-deps a,,b",
+        "--death-deps a,\u{a0},b",
         "--death-deps a/b",
         "--death-deps .a",
         "--death-deps main",

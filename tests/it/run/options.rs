@@ -225,6 +225,28 @@ fn lists_are_separated_by_commas_and_options_may_be_repeated() {
             "{options:?}"
         );
     }
+    for (option, list, script, status) in [
+        ("--death-deps", " a , b:ok,\n dead\t", "true", 143),
+        ("--expect-code", " 1 ,\t2 ", "exit 2", 0),
+        (
+            "--rewrite",
+            "HUP:0 , TERM:USR1",
+            "kill $PPID; sleep 60",
+            138,
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.record_death("dead", "3");
+        let typed = sandbox.run([option, list, "sh", "-c", script]).finish();
+        assert_eq!(typed.status, status, "{option} {list:?}: {}", typed.stderr);
+        let variable = option
+            .to_uppercase()
+            .replace("--", "EXITDIR_")
+            .replace('-', "_");
+        let mut set = sandbox.run(["sh", "-c", script]);
+        let set = set.env(variable, list).finish();
+        assert_eq!(set.status, status, "{option} {list:?}: {}", set.stderr);
+    }
     let sandbox = Sandbox::new();
     sandbox.record_death("a", "0");
     let both = [
