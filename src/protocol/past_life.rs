@@ -42,28 +42,29 @@ impl Cause {
 
     /// Reads `NAME[ ID]`.
     pub(super) fn parse(text: &str) -> Option<Cause> {
-        Cause::from_words(&mut text.split(' '))
-    }
-
-    fn from_words<'t>(words: &mut impl Iterator<Item = &'t str>) -> Option<Cause> {
-        Some(Cause {
-            name: Name::from_file_name(words.next()?)?,
-            life: words.next().map(timestamp),
-        })
+        // From the right, because a kubexit name can contain a space.
+        let with_id = || {
+            let (name, id) = text.rsplit_once(' ')?;
+            let id = Some(timestamp(id)).filter(|id| id.to_system_time().is_some());
+            Some((name, Some(id?)))
+        };
+        let (name, life) = with_id().unwrap_or((text, None));
+        let name = Name::from_file_name(name)?;
+        Some(Cause { name, life })
     }
 }
 
 impl PastLife {
     /// Reads `ID CODE[ CAUSE[ ID]]`. The code of a lost life is `lost`.
     pub(super) fn parse(text: &str) -> Option<PastLife> {
-        let mut words = text.split(' ');
+        let mut words = text.splitn(3, ' ');
         Some(PastLife {
             life: timestamp(words.next()?),
             exit_code: match words.next()? {
                 LOST => None,
                 code => Some(code.parse().ok()?),
             },
-            cause: Cause::from_words(&mut words),
+            cause: words.next().and_then(Cause::parse),
         })
     }
 }

@@ -149,9 +149,13 @@ impl ExitDir {
     /// again: the supervisor may have written a death record before it released the lock.
     pub(crate) fn read(&self, opened: &TombstoneFile) -> Result<Snapshot, Errno> {
         let (mut stat, mut tombstone) = read_tombstone(opened)?;
-        let lock = self.lock_state(opened, &stat, &tombstone);
+        let mut lock = self.lock_state(opened, &stat, &tombstone);
         if lock == LockState::Released {
             (stat, tombstone) = read_tombstone(opened)?;
+            // It released the lock because it replaced the file.
+            if tombstone.replaced.is_some() {
+                lock = LockState::Unknown;
+            }
         }
         Ok(Snapshot {
             tombstone,

@@ -112,7 +112,7 @@ impl ExitDir {
         let Some(opened) = self.open_entry(entry)? else {
             return Ok(false);
         };
-        if !opened.is_abandoned() {
+        if !opened.is_abandoned() || !self.may_be_tombstone(entry, &opened) {
             return Ok(false);
         }
         match sweep {
@@ -124,6 +124,18 @@ impl ExitDir {
                     .map_err(|errno| Error::io("read", &self.entry(entry), errno))
             }
         }
+    }
+
+    /// Whether a file can be removed as a tombstone. Names that only kubexit accepts are those of
+    /// other files too, so such a file must say that it is a tombstone.
+    fn may_be_tombstone(&self, entry: &str, opened: &TombstoneFile) -> bool {
+        let is_kubexit_name =
+            Name::from_bytes(entry.as_bytes()).is_some() && Name::new(entry).is_err();
+        let has_id = || {
+            let read = self.read(opened);
+            read.is_ok_and(|snapshot| snapshot.tombstone.life().is_some())
+        };
+        !is_kubexit_name || has_id()
     }
 
     /// Whether a tombstone says that its life has died with exit code 0. One that is being written,

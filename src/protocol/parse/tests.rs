@@ -21,7 +21,7 @@ fn lock() -> Lock {
 
 fn cause(who: &str, life: Option<u64>) -> Cause {
     Cause {
-        name: name(who),
+        name: Name::from_file_name(who).unwrap(),
         life: life.map(time),
     }
 }
@@ -43,6 +43,8 @@ fn every_value_is_read_back_as_it_was_written() {
         past_life(2, Some(143), Some(cause("main", Some(1)))),
         past_life(1, None, None),
         past_life(0, Some(0), Some(cause("db", None))),
+        past_life(0, Some(3), Some(cause("a b Z", None))),
+        past_life(0, Some(4), Some(cause("a b", Some(3)))),
     ];
     let text = compose(&[
         Line::Waiting(&time(1)),

@@ -76,6 +76,29 @@ fn a_sweep_removes_the_tombstones_without_a_lock() {
 }
 
 #[test]
+fn a_file_with_a_name_that_only_kubexit_accepts_is_swept_if_it_is_a_tombstone() {
+    let sandbox = Sandbox::new();
+    sandbox.record_death("main", "0");
+    for (name, text) in [
+        ("photo@2x", "a photo\n"),
+        ("notes (1)", ""),
+        (
+            "web@1",
+            "Born: \"2026-11-20T21:29:27Z\"\nDied: d\nExitCode: 3\n",
+        ),
+    ] {
+        std::fs::write(sandbox.dir().join(name), text).unwrap();
+    }
+    for option in ["--sweep-unfinished", "--sweep"] {
+        let swept = sandbox.applet("install").arg(option).finish();
+        assert_eq!(swept.status, 0, "{swept:?}");
+        let kept = sandbox.dir().join("main").exists();
+        assert_eq!(kept, option == "--sweep-unfinished");
+    }
+    assert_eq!(sandbox.entries(), ["notes (1)", "photo@2x"]);
+}
+
+#[test]
 fn a_sweep_of_the_unfinished_keeps_what_died_with_0() {
     let sandbox = Sandbox::new();
     let dir = sandbox.dir();
