@@ -112,6 +112,7 @@ mod readiness;
 #[cfg(feature = "cli")]
 mod run;
 mod signal;
+mod sorted;
 mod store;
 #[cfg(feature = "cli")]
 mod supervisor;

@@ -5,7 +5,7 @@
 //! pax and GNU's long names.
 
 use super::tree::{Attributes, DEPTH_LIMIT, ENTRY_LIMIT, Node, SIZE_LIMIT, Tree, too_many};
-use std::collections::BTreeSet;
+use crate::sorted::SortedSet;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -38,7 +38,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tree, String> {
     }
     let mut unpacker = Unpacker {
         tree: Tree::default(),
-        linked: BTreeSet::new(),
+        linked: SortedSet::default(),
     };
     let root = Node::Directory(IMPLIED_DIRECTORY);
     unpacker.tree.add(PathBuf::new(), root)?;
@@ -86,7 +86,7 @@ fn broken(error: std::io::Error) -> String {
 struct Unpacker {
     tree: Tree,
     /// Paths of files to which an entry is a hard link.
-    linked: BTreeSet<PathBuf>,
+    linked: SortedSet<PathBuf>,
 }
 
 impl Unpacker {

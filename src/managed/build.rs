@@ -7,9 +7,9 @@
 
 use super::staging::{self, PRIVATE, Staging};
 use super::tree::{Attributes, Node, Tree};
+use crate::sorted::SortedSet;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timestamps, Uid};
 use rustix::io::Errno;
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -201,7 +201,7 @@ fn times_if_same(path: &Path, bytes: &[u8]) -> Option<Timestamps> {
 /// Paths below the target that are not in the tree. Of a deleted directory, only the directory
 /// itself.
 fn deleted(tree: &Tree, target: &Path) -> Vec<PathBuf> {
-    let mut deleted = BTreeSet::new();
+    let mut deleted = SortedSet::default();
     let mut ahead = vec![PathBuf::new()];
     while let Some(relative) = ahead.pop() {
         let Ok(entries) = fs::read_dir(join(target, &relative)) else {
@@ -216,5 +216,5 @@ fn deleted(tree: &Tree, target: &Path) -> Vec<PathBuf> {
             }
         }
     }
-    deleted.into_iter().collect()
+    deleted.iter().cloned().collect()
 }

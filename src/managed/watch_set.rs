@@ -1,9 +1,9 @@
 //! What must be watched to notice the next change of a path: the file or directory itself, and
 //! every directory on the way whose entries decide where the path leads.
 
+use crate::sorted::{SortedMap, SortedSet};
 use rustix::fs::FileType;
 use rustix::fs::inotify::WatchFlags;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
@@ -14,9 +14,9 @@ const LINK_LIMIT: usize = 40;
 #[derive(Debug, Default)]
 pub(super) struct WatchSet {
     /// Paths, and the events that each is watched for.
-    pub(super) flags: BTreeMap<PathBuf, WatchFlags>,
+    pub(super) flags: SortedMap<PathBuf, WatchFlags>,
     /// Files, and directories with all that is in them, whose content matters.
-    pub(super) contents: BTreeSet<PathBuf>,
+    pub(super) contents: SortedSet<PathBuf>,
 }
 
 /// Events of a directory whose entries come and go.

@@ -3,6 +3,7 @@
 //! writer has not closed its file yet.
 
 use super::watch_set::WatchSet;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::store::locality::Locality;
 use crate::watch::deferred_close::DeferredClose;
 use crate::watch::inotify::{Inotify, WatchId};
@@ -10,7 +11,6 @@ use crate::watch::nearest_dir;
 use rustix::fs::FileType;
 use rustix::fs::inotify::{ReadFlags, WatchFlags};
 use rustix::io::Errno;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -21,12 +21,12 @@ pub(super) struct Watcher {
     inotify: Result<Inotify, Errno>,
     /// Dropped after the descriptor that it closes later.
     deferred_close: Option<DeferredClose>,
-    watches: BTreeMap<WatchId, PathBuf>,
+    watches: SortedMap<WatchId, PathBuf>,
     /// Files that a writer has not closed, by their directory's watch and their name in it; the
     /// name is empty where the file itself is watched.
-    open_files: BTreeMap<(WatchId, OsString), WriterEvent>,
+    open_files: SortedMap<(WatchId, OsString), WriterEvent>,
     /// The paths whose content matters.
-    contents: BTreeSet<PathBuf>,
+    contents: SortedSet<PathBuf>,
     /// The locality of all paths together, as of the last scan.
     locality: Locality,
 }
@@ -43,9 +43,9 @@ impl Watcher {
         Watcher {
             inotify: Inotify::new(),
             deferred_close: None,
-            watches: BTreeMap::new(),
-            open_files: BTreeMap::new(),
-            contents: BTreeSet::new(),
+            watches: SortedMap::default(),
+            open_files: SortedMap::default(),
+            contents: SortedSet::default(),
             locality: Locality::Remote,
         }
     }
@@ -124,8 +124,8 @@ impl Watcher {
         let Ok(inotify) = &self.inotify else {
             return false;
         };
-        let mut watches = BTreeMap::new();
-        for (path, flags) in watch_set.flags {
+        let mut watches = SortedMap::default();
+        for (path, flags) in watch_set.flags.into_entries() {
             // Watches are by inode: two paths to one inode are one watch, which needs the flags of
             // both.
             match inotify.add(&path, flags | WatchFlags::MASK_ADD) {
@@ -146,7 +146,7 @@ impl Watcher {
             inotify.remove(*old);
         }
         self.open_files
-            .retain(|(watch, _), _| watches.contains_key(watch));
+            .retain_keys(|(watch, _)| watches.contains_key(watch));
         let has_grown = watches
             .keys()
             .any(|watch| !self.watches.contains_key(watch));

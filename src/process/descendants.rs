@@ -3,9 +3,9 @@
 
 use crate::error::describe;
 use crate::signal::Signal;
+use crate::sorted::SortedSet;
 use crate::sys::process::{SignalTarget, kill};
 use rustix::process::{Pid, RawPid, getpid};
-use std::collections::BTreeSet;
 
 /// The children of the only thread of this process (proc(5)). A child keeps its number until this
 /// process reaps it, so no number in this list can belong to an unrelated process.
@@ -17,7 +17,7 @@ const SELF: &str = "/proc/self";
 #[derive(Debug)]
 pub(crate) struct Descendants {
     signal: Signal,
-    signalled: BTreeSet<RawPid>,
+    signalled: SortedSet<RawPid>,
 }
 
 impl Descendants {
@@ -25,7 +25,7 @@ impl Descendants {
     pub(crate) fn new(signal: Signal) -> Descendants {
         Descendants {
             signal,
-            signalled: BTreeSet::new(),
+            signalled: SortedSet::default(),
         }
     }
 

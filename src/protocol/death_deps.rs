@@ -19,7 +19,8 @@ use crate::protocol::life::{Death, Life, Observation};
 use crate::protocol::name::Name;
 use crate::protocol::past_life::Cause;
 use crate::protocol::timestamp::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::SortedSet;
+use std::collections::BTreeMap;
 
 /// How this life depends on the one that stops it. It decides whether this life's own end is clean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +59,7 @@ pub(crate) struct DeathDeps {
     decided: Option<(usize, StopCause)>,
     has_begun: bool,
     /// Names unreadable at the first scan; their first successful read counts as initial state.
-    unread: BTreeSet<Name>,
+    unread: SortedSet<Name>,
 }
 
 /// Which life a tombstone describes. All tombstones without a time count as the same life.
@@ -98,7 +99,7 @@ impl DeathDeps {
             histories: BTreeMap::new(),
             decided: None,
             has_begun: false,
-            unread: BTreeSet::new(),
+            unread: SortedSet::default(),
         }
     }
 
@@ -112,7 +113,9 @@ impl DeathDeps {
             }
         }
         if !std::mem::replace(&mut self.has_begun, true) {
-            self.unread.extend(unread.iter().cloned());
+            for name in unread {
+                self.unread.insert(name.clone());
+            }
         }
     }
 

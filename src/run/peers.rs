@@ -6,10 +6,10 @@ use crate::protocol::death_deps::{DeathDeps, StopCause};
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
 use crate::protocol::name::Name;
 use crate::protocol::past_life::Cause;
+use crate::sorted::SortedSet;
 use crate::store::exit_dir::ExitDir;
 use crate::watch::dir_watch::WatchFault;
 use crate::watch::tracker::{ScanResult, Tracker};
-use std::collections::BTreeSet;
 
 /// The peers that this life depends on.
 pub(super) struct Peers<'p> {
@@ -18,7 +18,7 @@ pub(super) struct Peers<'p> {
     deaths: DeathDeps,
     births: Evaluator,
     /// Names whose last read failed.
-    unread: BTreeSet<Name>,
+    unread: SortedSet<Name>,
     /// The death dependencies that were never seen, in the order of the options.
     unseen: Vec<Name>,
     /// [`Peers::take_all_seen`] has not returned true yet.
@@ -54,7 +54,7 @@ impl<'p> Peers<'p> {
             tracker: Tracker::new(&names, all_names, own, poll),
             deaths: DeathDeps::new(death_deps, birth_deps, own, fell),
             births: Evaluator::new(birth_deps, terms, own),
-            unread: BTreeSet::new(),
+            unread: SortedSet::default(),
             unseen: death_deps.iter().filter_map(name).collect(),
             reports_all_seen: death_deps.iter().any(|condition| condition.name.is_some()),
             has_death_deps: !death_deps.is_empty(),
@@ -145,7 +145,9 @@ impl<'p> Peers<'p> {
                 self.unseen.retain(|name| *name != observation.name);
             }
         }
-        self.unread.extend(scan.unread.iter().cloned());
+        for name in &scan.unread {
+            self.unread.insert(name.clone());
+        }
         self.deaths.observe(&scan.observations, &scan.unread);
         self.births.observe(&scan.observations);
         result.append(scan);

@@ -5,11 +5,11 @@ use super::plan::Plan;
 use super::termination_log;
 use crate::error::describe;
 use crate::signal::Signal;
+use crate::sorted::SortedSet;
 use crate::supervisor::outcome::{EndReason, FinalStatus, StopReason};
 use crate::supervisor::report::Report;
 use crate::watch::dir_watch::{self, WatchFault};
 use crate::watch::tracker::ScanResult;
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io;
 
@@ -17,7 +17,7 @@ use std::io;
 pub(super) struct Reporter<'p> {
     plan: &'p Plan,
     /// The messages that are written once and were written.
-    written: BTreeSet<String>,
+    written: SortedSet<String>,
     /// The message about the stop of CMD, for the termination log.
     stop_message: Option<String>,
 }
@@ -26,7 +26,7 @@ impl<'p> Reporter<'p> {
     pub(super) fn new(plan: &'p Plan) -> Reporter<'p> {
         Reporter {
             plan,
-            written: BTreeSet::new(),
+            written: SortedSet::default(),
             stop_message: None,
         }
     }

@@ -1,8 +1,8 @@
 //! The deadlines of the machine's timers.
 
 use crate::duration::Limit;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::supervisor::timer::Timer;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// A notice may be this late, so that it shares a wake-up with another timer.
@@ -11,9 +11,9 @@ const SLACK: Duration = Duration::from_secs(1);
 /// The deadlines of the machine's timers.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    deadlines: BTreeMap<Timer, Instant>,
+    deadlines: SortedMap<Timer, Instant>,
     /// Timers that have expired and were not taken yet.
-    expired: BTreeSet<Timer>,
+    expired: SortedSet<Timer>,
 }
 
 impl Timers {
@@ -21,8 +21,10 @@ impl Timers {
         self.expired.remove(&timer);
         match limit.deadline(Instant::now()) {
             Some(deadline) => self.deadlines.insert(timer, deadline),
-            None => self.deadlines.remove(&timer),
-        };
+            None => {
+                self.deadlines.remove(&timer);
+            }
+        }
     }
 
     pub(super) fn disarm(&mut self, timer: Timer) {

@@ -13,9 +13,10 @@ use crate::duration::Limit;
 use crate::error::Error;
 use crate::protocol::life::Observation;
 use crate::protocol::name::Name;
+use crate::sorted::SortedSet;
 use crate::store::exit_dir::ExitDir;
 use crate::store::snapshot::SETTLE_TIME;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::time::{Instant, SystemTime};
 
@@ -61,7 +62,7 @@ pub(crate) struct Tracker {
     /// Our own name, which is not tracked.
     own: Option<Name>,
     /// The names that a notice was made for: each that was asked for, or one other.
-    noticed: BTreeSet<Name>,
+    noticed: SortedSet<Name>,
     /// How many tombstones are held open.
     held: usize,
     hold_limit: usize,
@@ -87,7 +88,7 @@ impl Tracker {
             named: Vec::new(),
             all_names,
             own: own.cloned(),
-            noticed: BTreeSet::new(),
+            noticed: SortedSet::default(),
             held: 0,
             hold_limit: hold_limit(),
             scanned: None,
@@ -259,11 +260,7 @@ impl Tracker {
         if changes.everything {
             due.extend(self.named.iter().cloned());
             if self.all_names {
-                match dir.names() {
-                    Ok(names) => due.extend(names),
-                    Err(error) => errors.push(error),
-                }
-                due.extend(self.tracks.keys().cloned());
+                due.extend(self.all_known(dir, errors));
             }
         } else {
             let is_new = |name: &&Name| !self.tracks.contains_key(*name);
@@ -272,9 +269,22 @@ impl Tracker {
             due.extend(settling.map(|(name, _)| name.clone()));
             due.extend(changes.entries().filter_map(|entry| self.tracked(entry)));
         }
-        let mut seen = BTreeSet::new();
+        let mut seen = SortedSet::default();
         due.retain(|name| self.own.as_ref() != Some(name) && seen.insert(name.clone()));
         due
+    }
+
+    /// All names of the directory, and all that vanished from it, sorted.
+    fn all_known(&self, dir: &ExitDir, errors: &mut Vec<Error>) -> Vec<Name> {
+        let mut names = dir.names().unwrap_or_else(|error| {
+            errors.push(error);
+            Vec::new()
+        });
+        let is_missing = |name: &&Name| names.binary_search(name).is_err();
+        let vanished: Vec<Name> = self.tracks.keys().filter(is_missing).cloned().collect();
+        names.extend(vanished);
+        names.sort_unstable();
+        names
     }
 
     /// The name of an entry, if it is tracked.

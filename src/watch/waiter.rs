@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::protocol::condition::Condition;
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
 use crate::protocol::name::Name;
+use crate::sorted::SortedSet;
 use crate::store::exit_dir::ExitDir;
-use std::collections::BTreeSet;
 
 /// What to wait for.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct Waiter {
     /// Notices about files that decide conditions. They are reported even if the wait ends at once.
     pub(super) notices: Vec<String>,
     /// All warnings so far: each is reported once.
-    warned: BTreeSet<String>,
+    warned: SortedSet<String>,
 }
 
 impl Waiter {
@@ -58,7 +58,7 @@ impl Waiter {
             evaluator: Evaluator::new(conditions, terms, request.own.as_ref()),
             warnings: Vec::new(),
             notices: Vec::new(),
-            warned: BTreeSet::new(),
+            warned: SortedSet::default(),
         }
     }
 

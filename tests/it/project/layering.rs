@@ -10,6 +10,7 @@ pub const ROOMS: &[&str] = &[
     "duration",
     "signal",
     "exit",
+    "sorted",
     "protocol",
     "error",
     "log",
@@ -26,7 +27,14 @@ pub const ROOMS: &[&str] = &[
 ];
 
 /// Rooms that do no input or output and hold no clock.
-const PURE_ROOMS: &[&str] = &["duration", "signal", "exit", "protocol", "supervisor"];
+const PURE_ROOMS: &[&str] = &[
+    "duration",
+    "signal",
+    "exit",
+    "sorted",
+    "protocol",
+    "supervisor",
+];
 
 /// What only a room with effects contains.
 const EFFECTS: &[&str] = &[
