@@ -62,7 +62,7 @@ impl Lineage {
     }
 
     /// The lines about earlier lives.
-    pub(crate) fn past_lines(&self) -> impl Iterator<Item = Line<'_>> {
+    pub(crate) fn past_lines(&self) -> Vec<Line<'_>> {
         lines(&self.past, &self.fell)
     }
 }
@@ -104,19 +104,21 @@ impl Tombstone {
     }
 
     /// The lines about earlier lives.
-    pub(crate) fn past_lines(&self) -> impl Iterator<Item = Line<'_>> {
+    pub(crate) fn past_lines(&self) -> Vec<Line<'_>> {
         lines(&self.past, &self.fell)
     }
 }
 
-fn lines<'a>(past: &'a [PastLife], fell: &'a [Cause]) -> impl Iterator<Item = Line<'a>> {
-    let past = non_empty(past, Line::Past);
-    past.into_iter().chain(non_empty(fell, Line::Fell))
-}
-
-/// The list as one line, unless it is empty.
-fn non_empty<'a, T>(list: &'a [T], line: fn(&'a [T]) -> Line<'a>) -> Option<Line<'a>> {
-    (!list.is_empty()).then(|| line(list))
+/// A line for each list that is not empty.
+fn lines<'a>(past: &'a [PastLife], fell: &'a [Cause]) -> Vec<Line<'a>> {
+    let mut lines = Vec::new();
+    if !past.is_empty() {
+        lines.push(Line::Past(past));
+    }
+    if !fell.is_empty() {
+        lines.push(Line::Fell(fell));
+    }
+    lines
 }
 
 /// The id of a life that begins at `now`: later than that of the life that it replaces.
