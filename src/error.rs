@@ -126,8 +126,8 @@ pub(crate) fn sticky_remedy(dir: &Path) -> String {
 /// The system's text for an error, without Rust's `(os error N)`.
 pub(crate) fn describe(error: &io::Error) -> String {
     let text = error.to_string();
-    match text.rsplit_once(" (os error ") {
-        Some((words, _)) if error.raw_os_error().is_some() => words.to_owned(),
+    match text.rsplit_once('(') {
+        Some((words, _)) if error.raw_os_error().is_some() => words.trim_end().to_owned(),
         _ => text,
     }
 }

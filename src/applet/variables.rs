@@ -113,7 +113,12 @@ pub(super) fn pass_on(options: Option<&ExitDirOptions>) {
 /// Whether Kubernetes makes such a variable for a Service called `exitdir` or `exitdir-x`:
 /// `EXITDIR_PORT`, `EXITDIR_X_SERVICE_HOST`, `EXITDIR_PORT_80_TCP_ADDR`.
 pub(super) fn is_of_service(name: &str) -> bool {
-    name.ends_with("_PORT") || name.contains("_PORT_") || name.contains("_SERVICE_")
+    let has = |part: &str| {
+        name.as_bytes()
+            .windows(part.len())
+            .any(|at| at == part.as_bytes())
+    };
+    name.ends_with("_PORT") || has("_PORT_") || has("_SERVICE_")
 }
 
 /// Whether one text becomes the other if one character is inserted, deleted or replaced, or if two
