@@ -209,7 +209,7 @@ fn the_deployment_among_the_examples_drains() {
     play.changed.insert("EXITDIR_STOP_DELAY", "100ms");
     let app = play.start("app");
     play.await_probe("proxy");
-    play.await_condition("app:ready");
+    play.await_probe("app");
     // As the kubelet does: TERM to all containers at once.
     proxy.send(TERM);
     app.send(TERM);

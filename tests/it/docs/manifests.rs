@@ -214,6 +214,40 @@ fn is_job(pod: &Pod) -> bool {
 }
 
 #[test]
+fn a_life_waits_longer_than_the_pulls_of_images_and_starts_before_its_proxy() {
+    for pod in pods() {
+        let containers = pod.spec["containers"].as_vec().expect("containers");
+        let (life, proxy) = (&containers[0], &containers[1]);
+        let path = &pod.path;
+        assert_eq!(
+            variable(life, "EXITDIR_BIRTH_DEPS"),
+            Some("proxy"),
+            "{path}"
+        );
+        let limit = variable(life, "EXITDIR_BIRTH_TIMEOUT");
+        assert_eq!(limit, Some("15m"), "{path}");
+        // The node starts them in this order, so that the proxy does not see an old death.
+        assert_eq!(proxy["name"].as_str(), Some("proxy"), "{path}");
+    }
+}
+
+#[test]
+fn the_pods_have_no_right_that_they_do_not_need() {
+    for pod in pods() {
+        let profile = &pod.spec["securityContext"]["seccompProfile"]["type"];
+        assert_eq!(profile.as_str(), Some("RuntimeDefault"), "{}", pod.path);
+        for container in pod.containers() {
+            let context = &container["securityContext"];
+            let is_read_only = context["readOnlyRootFilesystem"].as_bool();
+            assert_eq!(is_read_only, Some(true), "{}", pod.path);
+            let may_escalate = context["allowPrivilegeEscalation"].as_bool();
+            assert_eq!(may_escalate, Some(false), "{}", pod.path);
+            assert_eq!(words(&context["capabilities"]["drop"]), ["ALL"]);
+        }
+    }
+}
+
+#[test]
 fn a_life_that_runs_once_does_not_wait_for_one_that_has_died() {
     let mut lives = 0;
     let never = |pod: &Pod| pod.spec["restartPolicy"].as_str() == Some("Never");
