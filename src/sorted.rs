@@ -69,14 +69,6 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.entries.get(at).map(|(_, value)| value)
     }
 
-    pub(crate) fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
-    where
-        K: Borrow<Q>,
-    {
-        let at = self.place(key).ok()?;
-        self.entries.get_mut(at).map(|(_, value)| value)
-    }
-
     /// Adds an entry, or replaces its value.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         match self.place(&key) {
@@ -176,7 +168,6 @@ mod tests {
             assert!(map.keys().eq(expected.keys()), "{keys:?}: {map:?}");
             for key in 0..4 {
                 assert_eq!(map.get(&key), expected.get(&key), "{keys:?}: {key}");
-                assert_eq!(map.get_mut(&key), expected.get_mut(&key), "{keys:?}: {key}");
                 assert_eq!(map.contains_key(&key), expected.contains_key(&key));
             }
             let first = keys.first().unwrap();

@@ -1,8 +1,8 @@
 //! What inotify reported about one directory since the last scan.
 
 use super::inotify::Inotify;
-use crate::sorted::SortedMap;
 use rustix::fs::inotify::ReadFlags;
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 
 /// The entries that may have changed.
@@ -14,8 +14,9 @@ pub(crate) struct DirChanges {
     pub(super) directory_touched: bool,
     /// In the order of the first event of each.
     entries: Vec<Vec<u8>>,
-    /// For each entry, whether its newest event says that its writer has finished.
-    finished: SortedMap<Vec<u8>, bool>,
+    /// For each entry, whether its newest event says that its writer has finished. They are as many
+    /// as the queue holds, in any order.
+    finished: BTreeMap<Vec<u8>, bool>,
 }
 
 impl DirChanges {

@@ -260,21 +260,26 @@ impl Tracker {
         if changes.everything {
             due.extend(self.named.iter().cloned());
             if self.all_names {
-                due.extend(self.all_known(dir, errors));
+                let others = self.all_known(dir, errors).into_iter();
+                due.extend(others.filter(|name| !self.named.contains(name)));
             }
         } else {
-            let is_new = |name: &&Name| !self.tracks.contains_key(*name);
-            due.extend(self.named.iter().filter(is_new).cloned());
-            let settling = self.settling.iter().filter(|(_, at)| **at <= now);
-            due.extend(settling.map(|(name, _)| name.clone()));
-            due.extend(changes.entries().filter_map(|entry| self.tracked(entry)));
+            // A name that settles was scanned before, so it is not new.
+            let is_new = |name: &Name| !self.tracks.contains_key(name);
+            let is_settled = |name: &Name| self.settling.get(name).is_some_and(|at| *at <= now);
+            due.extend(self.named.iter().filter(|name| is_new(name)).cloned());
+            let settled = self.settling.keys().filter(|name| is_settled(name));
+            due.extend(settled.cloned());
+            let changed = changes.entries().filter_map(|entry| self.tracked(entry));
+            let is_listed =
+                |name: &Name| is_settled(name) || self.named.contains(name) && is_new(name);
+            due.extend(changed.filter(|name| !is_listed(name)));
         }
-        let mut seen = SortedSet::default();
-        due.retain(|name| self.own.as_ref() != Some(name) && seen.insert(name.clone()));
+        due.retain(|name| self.own.as_ref() != Some(name));
         due
     }
 
-    /// All names of the directory, and all that vanished from it, sorted.
+    /// All names of the directory, and all that vanished from it.
     fn all_known(&self, dir: &ExitDir, errors: &mut Vec<Error>) -> Vec<Name> {
         let mut names = dir.names().unwrap_or_else(|error| {
             errors.push(error);
@@ -283,7 +288,6 @@ impl Tracker {
         let is_missing = |name: &&Name| names.binary_search(name).is_err();
         let vanished: Vec<Name> = self.tracks.keys().filter(is_missing).cloned().collect();
         names.extend(vanished);
-        names.sort_unstable();
         names
     }
 
