@@ -50,14 +50,14 @@ fn open_fresh(sandbox: &Sandbox, name: &str, text: &str) -> File {
 fn an_empty_or_incomplete_file_that_is_being_written_is_not_a_death() {
     let sandbox = Sandbox::new();
     for text in ["", "Bor", "Born: \"2026"] {
-        let mut file = open_fresh(&sandbox, "kubexit", text);
-        assert_states(&sandbox, "kubexit", "");
+        let mut file = open_fresh(&sandbox, "peer", text);
+        assert_states(&sandbox, "peer", "");
         let ended = sandbox.wait(["-t", "0", ":died"]).finish();
         assert_sentence(&ended, "exitdir-wait", 124);
         file.rewind().unwrap();
         file.write_all(format!("Born: {TIME}\n").as_bytes())
             .unwrap();
-        assert_states(&sandbox, "kubexit", "born ready");
+        assert_states(&sandbox, "peer", "born ready");
     }
 }
 
