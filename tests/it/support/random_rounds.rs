@@ -6,10 +6,12 @@
 
 use crate::support::parallel::failed_rounds;
 use crate::support::random::{Random, seed};
+use crate::support::requirements::is_long_run;
 use std::cell::RefCell;
 use std::time::Duration;
 
 const ROUNDS: u64 = 20;
+const ROUNDS_OF_LONG_RUN: u64 = 200;
 /// Far less than ten seconds, after which a periodic rescan would find a missed event.
 pub const BEFORE_RESCAN: Duration = Duration::from_secs(5);
 
@@ -59,9 +61,14 @@ impl Drop for Round {
     }
 }
 
-/// Plays a scenario in many rounds at the same time.
+/// Plays a scenario in many rounds, in part at the same time.
 pub fn rounds(scenario: &str, play: impl Fn(&Round) + Sync) {
-    rounds_of(ROUNDS, scenario, play);
+    let count = if is_long_run() {
+        ROUNDS_OF_LONG_RUN
+    } else {
+        ROUNDS
+    };
+    rounds_of(count, scenario, play);
 }
 
 /// Plays a scenario in so many rounds, as many at the same time as [`rounds`].
