@@ -7,7 +7,8 @@
 //! - A death that names this life as its cause does not count: this life, or an earlier one of its
 //!   name, caused it.
 //! - A death with a cause for which an earlier life of this name has ended already does not count:
-//!   the same accident has ended both. The tombstone lists these causes as `Fell`.
+//!   the same accident has ended both. The tombstone lists these causes as `Fell`. But it counts as
+//!   long as the cause itself is dead and has no later life: it may never come back.
 //!
 //! A name that is also a birth dependency is expected to start again, so its deaths do not count
 //! before it was born.
@@ -103,13 +104,19 @@ impl DeathDeps {
         }
     }
 
-    /// Takes what one scan found, and decides. `unread` are the names that could not be read.
-    pub(crate) fn observe(&mut self, observations: &[Observation], unread: &[Name]) {
+    /// Takes what one scan found, and decides. `unread` are the names that could not be read;
+    /// `is_still_dead` says whether the life of a cause is dead and has no later one.
+    pub(crate) fn observe(
+        &mut self,
+        observations: &[Observation],
+        unread: &[Name],
+        is_still_dead: &dyn Fn(&Cause) -> bool,
+    ) {
         for observation in observations {
             self.begin(observation);
             for life in observation.lives() {
                 self.note_birth(&observation.name, life);
-                self.evaluate(&observation.name, life);
+                self.evaluate(&observation.name, life, is_still_dead);
             }
         }
         if !std::mem::replace(&mut self.has_begun, true) {
@@ -158,11 +165,11 @@ impl DeathDeps {
         history.is_some_and(|history| history.initial_death == Some(LifeKey::of(life)))
     }
 
-    fn evaluate(&mut self, name: &Name, life: &Life) {
+    fn evaluate(&mut self, name: &Name, life: &Life, is_still_dead: &dyn Fn(&Cause) -> bool) {
         let found = self.conditions.iter().position(|condition| {
             condition.is_about(name)
                 && life.has_state(condition.state)
-                && self.counts(condition, name, life)
+                && self.counts(condition, name, life, is_still_dead)
         });
         let Some((at, condition)) = found.and_then(|at| Some((at, self.conditions.get(at)?)))
         else {
@@ -201,7 +208,13 @@ impl DeathDeps {
             .any(|birth| birth.as_ref() == Some(name) || *birth == condition.name)
     }
 
-    fn counts(&self, condition: &Condition, name: &Name, life: &Life) -> bool {
+    fn counts(
+        &self,
+        condition: &Condition,
+        name: &Name,
+        life: &Life,
+        is_still_dead: &dyn Fn(&Cause) -> bool,
+    ) -> bool {
         let Some(death) = life.death() else {
             return true;
         };
@@ -216,16 +229,19 @@ impl DeathDeps {
         }
         life.tombstone.cause().is_none_or(|cause| {
             let is_own = Some(&cause.name) == self.own.as_ref();
-            !is_own && !self.fell.iter().any(|known| known.covers(&cause))
+            let is_covered = self.fell.iter().any(|known| known.covers(&cause));
+            !is_own && (!is_covered || is_still_dead(&cause))
         })
     }
 }
 
-/// The cause that a death without a cause is for others.
+/// The cause that a death without a cause is for others. The state of a living life is no accident:
+/// it must not be taken for the death to come.
 fn own_accident(name: &Name, life: &Life) -> Cause {
+    let id = life.tombstone.life().filter(|_| life.death().is_some());
     Cause {
         name: name.clone(),
-        life: life.tombstone.life().cloned(),
+        life: id.cloned(),
     }
 }
 

@@ -22,6 +22,9 @@ const FELL_LIMIT: usize = 800;
 /// then, and the ids of new lives would be wrong until it gets there.
 const CLOCK_LEAD_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long it can take from the id of a life to the publication of its tombstone.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What a new life takes over from the one that it replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lineage {
@@ -50,7 +53,7 @@ impl Lineage {
         Lineage {
             life: next_id(tombstone.life(), now),
             past: fitting(past, PAST_LIMIT),
-            fell: fell_after(tombstone),
+            fell: fell_after(tombstone, now),
         }
     }
 
@@ -69,19 +72,33 @@ impl Lineage {
 
 impl Tombstone {
     /// The lives that came and went since a reader saw the life `newest`, the oldest first. If it
-    /// saw none, those count that are newer than its first scan. What the first scan itself finds
-    /// is the initial state, and `first_scan` is `None` then.
+    /// saw none, those count that began after its first scan, or so shortly before it that their
+    /// tombstone was published later. What the first scan itself finds is the initial state, and
+    /// `first_scan` is `None` then.
     pub(crate) fn missed(
         &self,
         newest: Option<&Timestamp>,
         first_scan: Option<SystemTime>,
     ) -> Vec<Life> {
-        let is_known = |past: &PastLife| match (newest, first_scan) {
-            (Some(newest), _) => newest.has_reached(&past.life),
-            (None, None) => true,
-            (None, Some(scan)) => past.life.to_system_time().is_none_or(|life| life <= scan),
+        let own = self.life();
+        if own.is_none() || own == newest {
+            return Vec::new();
+        }
+        let is_newer = |past: &PastLife| match (newest, first_scan) {
+            (Some(newest), _) => !newest.has_reached(&past.life),
+            (None, None) => false,
+            (None, Some(scan)) => {
+                let began = past.life.to_system_time();
+                began.is_some_and(|began| began + PUBLISH_TIMEOUT > scan)
+            }
         };
-        let missed = self.past.iter().take_while(|past| !is_known(past));
+        // A life is older than the one that lists it, or its clock was wrong.
+        let is_before_own = |past: &PastLife| own.is_some_and(|own| own.has_reached(&past.life));
+        let seen = self.past.iter().position(|past| Some(&past.life) == newest);
+        let unseen = self.past.get(..seen.unwrap_or(self.past.len()));
+        let missed = unseen.unwrap_or_default().iter();
+        let missed =
+            missed.filter(|past| is_before_own(past) && (seen.is_some() || is_newer(past)));
         let mut lives: Vec<Life> = missed.map(PastLife::to_life).collect();
         lives.reverse();
         lives
@@ -126,14 +143,25 @@ fn next_id(previous: Option<&Timestamp>, now: SystemTime) -> Timestamp {
     let least = previous
         .and_then(Timestamp::to_system_time)
         .and_then(|previous| previous.checked_add(Duration::from_nanos(1)))
-        .filter(|least| least.duration_since(now).unwrap_or_default() <= CLOCK_LEAD_LIMIT);
+        .filter(|least| !is_wrong(*least, now));
     Timestamp::from_system_time(least.map_or(now, |least| least.max(now)))
 }
 
-/// The deaths for which a name's lives have ended so far.
-fn fell_after(tombstone: &Tombstone) -> Vec<Cause> {
+/// Whether an id can only come from a clock that was wrong.
+fn is_wrong(id: SystemTime, now: SystemTime) -> bool {
+    id.duration_since(now).unwrap_or_default() > CLOCK_LEAD_LIMIT
+}
+
+/// The deaths for which a name's lives have ended so far. Ids of a wrong clock are left out: they
+/// would cover all deaths to come.
+fn fell_after(tombstone: &Tombstone, now: SystemTime) -> Vec<Cause> {
+    let is_plausible = |cause: &&Cause| {
+        let id = cause.life.as_ref().and_then(Timestamp::to_system_time);
+        id.is_none_or(|id| !is_wrong(id, now))
+    };
     let mut fell: Vec<Cause> = Vec::new();
-    for cause in tombstone.cause().iter().chain(&tombstone.fell) {
+    let causes = tombstone.cause();
+    for cause in causes.iter().chain(&tombstone.fell).filter(is_plausible) {
         match fell.iter_mut().find(|known| known.name == cause.name) {
             Some(known) if !known.covers(cause) => known.life.clone_from(&cause.life),
             Some(_) => {}
@@ -151,6 +179,7 @@ impl PastLife {
     fn of(life: &Life) -> Option<PastLife> {
         Some(PastLife {
             life: life.tombstone.life()?.clone(),
+            born: life.tombstone.born.is_some(),
             exit_code: match life.death() {
                 Some(Death::Lost) | None => None,
                 Some(death) => Some(death.code().unwrap_or(u8::MAX)),
@@ -165,6 +194,7 @@ impl PastLife {
         Life {
             tombstone: Tombstone {
                 waiting: Some(self.life.clone()),
+                born: self.born.then(|| self.life.clone()),
                 exit_code: self.exit_code,
                 cause: cause.map(|cause| cause.name.clone()),
                 cause_life: cause.and_then(|cause| cause.life.clone()),

@@ -9,6 +9,8 @@ use std::fmt;
 const SEPARATOR: &str = ", ";
 /// What stands in place of an exit code for a life that was lost.
 const LOST: &str = "lost";
+/// What stands before the code of a life whose command was not started.
+const UNBORN: &str = "unborn=";
 
 /// The death that ended other lives: whose it was.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +28,8 @@ pub struct Cause {
 pub struct PastLife {
     /// Its id.
     pub life: Timestamp,
+    /// Whether its command was started.
+    pub born: bool,
     /// Its exit code; `None` if it was lost.
     pub exit_code: Option<u8>,
     /// The death dependency that stopped it, if one did.
@@ -55,12 +59,16 @@ impl Cause {
 }
 
 impl PastLife {
-    /// Reads `ID CODE[ CAUSE[ ID]]`. The code of a lost life is `lost`.
+    /// Reads `ID CODE[ CAUSE[ ID]]`. The code of a lost life is `lost`. Before the code of a life
+    /// whose command was not started stands `unborn=`.
     pub(super) fn parse(text: &str) -> Option<PastLife> {
         let mut words = text.splitn(3, ' ');
+        let (life, code) = (timestamp(words.next()?), words.next()?);
+        let unborn = code.strip_prefix(UNBORN);
         Some(PastLife {
-            life: timestamp(words.next()?),
-            exit_code: match words.next()? {
+            life,
+            born: unborn.is_none(),
+            exit_code: match unborn.unwrap_or(code) {
                 LOST => None,
                 code => Some(code.parse().ok()?),
             },
@@ -85,10 +93,11 @@ impl fmt::Display for Cause {
 
 impl fmt::Display for PastLife {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.life.as_str())?;
+        let unborn = if self.born { "" } else { UNBORN };
+        write!(f, "{} {unborn}", self.life.as_str())?;
         match self.exit_code {
-            Some(code) => write!(f, " {code}")?,
-            None => write!(f, " {LOST}")?,
+            Some(code) => write!(f, "{code}")?,
+            None => f.write_str(LOST)?,
         }
         match &self.cause {
             Some(cause) => write!(f, " {cause}"),

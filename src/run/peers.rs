@@ -148,7 +148,14 @@ impl<'p> Peers<'p> {
         for name in &scan.unread {
             self.unread.insert(name.clone());
         }
-        self.deaths.observe(&scan.observations, &scan.unread);
+        let is_still_dead = |cause: &Cause| {
+            let life = self.dir.life(&cause.name).ok().flatten();
+            life.is_some_and(|life| {
+                life.death().is_some() && life.tombstone.life() == cause.life.as_ref()
+            })
+        };
+        self.deaths
+            .observe(&scan.observations, &scan.unread, &is_still_dead);
         self.births.observe(&scan.observations);
         result.append(scan);
     }

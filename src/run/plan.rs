@@ -82,6 +82,6 @@ pub(crate) fn publish_failed_start(
         reason: None,
         message: Some(message),
     };
-    publish::publish_dead(&options.dir, name, &record)?;
+    publish::publish_dead(&options.dir, name, None, &record)?;
     options.dir.save(name)
 }

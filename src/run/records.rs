@@ -5,6 +5,7 @@ use super::plan::{ExitDirOptions, Publish};
 use crate::error::{Error, describe};
 use crate::protocol::compose::Line;
 use crate::protocol::condition::Condition;
+use crate::protocol::lineage::Lineage;
 use crate::protocol::past_life::Cause;
 use crate::store::append::DeathRecord;
 use crate::store::exit_dir::ExitDir;
@@ -12,7 +13,7 @@ use crate::store::own_tombstone::{OwnTombstone, Replacement};
 use crate::store::publish;
 use crate::supervisor::record::Record;
 use crate::sys::clock::timestamp_now;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long a replacement waits for a concurrent start under our name to be rejected.
 const REPLACE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -27,6 +28,10 @@ pub(super) struct OwnRecord<'p> {
     tombstone: Option<OwnTombstone>,
     pending: Option<PendingReplacement>,
     death_is_written: bool,
+    /// The deaths for which earlier lives of our name have ended.
+    fell: Vec<Cause>,
+    /// What this life is stopped for, if its tombstone is not there yet to say so.
+    cause: Option<Cause>,
 }
 
 /// A replacement of the tombstone that failed and is tried again.
@@ -54,18 +59,29 @@ impl<'p> OwnRecord<'p> {
             tombstone: None,
             pending: None,
             death_is_written: false,
+            fell: Vec::new(),
+            cause: None,
         };
         let Some(options) = options else {
             return Ok(record);
         };
         options.dir.create()?;
-        if let (Some(name), Publish::Always) = (&options.name, options.publish) {
+        let Some(name) = &options.name else {
+            return Ok(record);
+        };
+        if options.publish == Publish::Always {
             let (waiting_for, follows) = (join(birth_deps), join(death_deps));
             let lines = [Line::WaitingFor(&waiting_for), Line::Follows(&follows)];
             let is_used =
                 |line: &Line<'_>| !matches!(line, Line::WaitingFor("") | Line::Follows(""));
             let lines: Vec<Line<'_>> = lines.into_iter().filter(is_used).collect();
-            record.tombstone = Some(OwnTombstone::begin(&options.dir, name, &lines)?);
+            let own = OwnTombstone::begin(&options.dir, name, &lines)?;
+            record.fell.clone_from(&own.fell);
+            record.tombstone = Some(own);
+        } else {
+            // Without it, only a death that this life has caused itself would not count.
+            let predecessor = options.dir.life(name).ok().flatten();
+            record.fell = Lineage::after(predecessor.as_ref(), SystemTime::now()).fell;
         }
         Ok(record)
     }
@@ -77,7 +93,7 @@ impl<'p> OwnRecord<'p> {
 
     /// The deaths for which earlier lives of our name have ended.
     pub(super) fn fell(&self) -> &[Cause] {
-        self.tombstone.as_ref().map_or(&[], |own| &own.fell)
+        &self.fell
     }
 
     /// What people should know about the exit directory before anything goes wrong in it.
@@ -117,6 +133,9 @@ impl<'p> OwnRecord<'p> {
     /// A warning for people.
     pub(super) fn write(&mut self, record: &Record, command_runs: bool) -> Result<(), String> {
         if self.tombstone.is_none() {
+            if let Record::Cause(cause) = record {
+                self.cause = Some(cause.clone());
+            }
             return Ok(());
         }
         if let Some(pending) = &mut self.pending {
@@ -209,7 +228,9 @@ impl<'p> OwnRecord<'p> {
         };
         match (&self.tombstone, &options.name) {
             (Some(own), _) => own.end(&options.dir, record)?,
-            (None, Some(name)) => publish::publish_dead(&options.dir, name, record)?,
+            (None, Some(name)) => {
+                publish::publish_dead(&options.dir, name, self.cause.as_ref(), record)?;
+            }
             (None, None) => {}
         }
         self.death_is_written = true;

@@ -8,10 +8,11 @@
 
 use crate::error::Error;
 use crate::exit;
-use crate::protocol::compose::compose;
+use crate::protocol::compose::{Line, compose};
 use crate::protocol::life::{Life, WriteState};
 use crate::protocol::lineage::Lineage;
 use crate::protocol::name::Name;
+use crate::protocol::past_life::Cause;
 use crate::protocol::tombstone::{Lock, LockIdentity, RESERVED};
 use crate::store::append::DeathRecord;
 use crate::store::exit_dir::ExitDir;
@@ -248,7 +249,8 @@ fn acquire_staging_file(
     }
 }
 
-/// Publishes the tombstone of a life that is over and had none before.
+/// Publishes the tombstone of a life that is over and had none before. `cause` is what stopped it,
+/// if anything did.
 ///
 /// # Errors
 /// [`Error::NameTaken`] if a supervisor with this name is alive; [`Error::Io`] if the tombstone
@@ -256,6 +258,7 @@ fn acquire_staging_file(
 pub(crate) fn publish_dead(
     dir: &ExitDir,
     name: &Name,
+    cause: Option<&Cause>,
     record: &DeathRecord<'_>,
 ) -> Result<(), Error> {
     let failed = |errno| Error::io("write", &dir.entry(name.as_str()), errno);
@@ -263,6 +266,10 @@ pub(crate) fn publish_dead(
     let lineage = pending.await_free_name()?;
     let now = timestamp_now();
     let mut lines = lineage.lines();
+    if let Some(cause) = cause {
+        lines.push(Line::Cause(&cause.name));
+        lines.extend(cause.life.as_ref().map(Line::CauseLife));
+    }
     lines.extend(record.lines(&now));
     match pending.write(&compose(&lines)) {
         Ok(()) => {}

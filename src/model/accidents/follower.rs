@@ -93,7 +93,13 @@ impl SimulatedFollower {
         if self.flaw == Some(Flaw::CauseLivesAgain) {
             self.forget_old_accidents(&mut observations, dir, files);
         }
-        self.deaths.observe(&observations, &[]);
+        let is_still_dead = |cause: &Cause| {
+            let life = dir.get(&cause.name).map(|file| read(&files[*file]));
+            life.is_some_and(|life| {
+                life.death().is_some() && life.tombstone.life() == cause.life.as_ref()
+            })
+        };
+        self.deaths.observe(&observations, &[], &is_still_dead);
         self.first_look.get_or_insert(now);
         self.deaths.stop_cause().map(|stop| stop.cause.clone())
     }

@@ -83,8 +83,14 @@ fn check(deaths: &[&str], births: &[&str], scans: &[(&[&str], &str)]) {
     check_after(&[], deaths, births, scans);
 }
 
-/// The same for a life whose name has fallen for these causes.
+/// The same for a life whose name has fallen for these causes. One with a `!` is still dead.
 fn check_after(fell: &[&str], deaths: &[&str], births: &[&str], scans: &[(&[&str], &str)]) {
+    let still_dead = fell.iter().filter_map(|text| text.strip_prefix('!'));
+    let still_dead: Vec<Cause> = still_dead.map(cause).collect();
+    let fell: Vec<Cause> = fell
+        .iter()
+        .map(|text| cause(text.trim_start_matches('!')))
+        .collect();
     let parse = |texts: &[&str], default| -> Vec<Condition> {
         texts
             .iter()
@@ -95,14 +101,14 @@ fn check_after(fell: &[&str], deaths: &[&str], births: &[&str], scans: &[(&[&str
         &parse(deaths, State::Died),
         &parse(births, State::Ready),
         Some(&name("me")),
-        &fell.iter().map(|text| cause(text)).collect::<Vec<_>>(),
+        &fell,
     );
     for (at, (scan, expected)) in scans.iter().enumerate() {
         let unread = scan.iter().filter_map(|text| text.strip_prefix('!'));
         let unread: Vec<Name> = unread.map(name).collect();
         let read = scan.iter().filter(|text| !text.starts_with('!'));
         let observations: Vec<Observation> = read.map(|text| observation(text)).collect();
-        deps.observe(&observations, &unread);
+        deps.observe(&observations, &unread, &|cause| still_dead.contains(cause));
         let found = deps.stop_cause().map_or("-".to_owned(), |cause| {
             format!(
                 "{} {}",
@@ -214,7 +220,10 @@ fn a_death_for_which_an_earlier_life_has_ended_does_not_count_again() {
     scans(&["c@2"], &[(&["x 1+c@3=143"], "c@3 required")]);
     scans(&["d@2"], &[(&["x 1+c@2=143"], "c@2 required")]);
     scans(&[], &[(&["x 1+c@2=143"], "c@2 required")]);
-    // It does not matter whether the cause lives again.
+    // It counts as long as the cause is dead and has no later life.
+    scans(&["!c@2"], &[(&["x 1+c@2=143"], "c@2 required")]);
+    scans(&["!c@2"], &[(&["x 1+c@1=143"], "-")]);
+    // It does not matter whether the cause lives now.
     scans(
         &["c@2"],
         &[(&["x 1+c@2", "c 2=1"], "-"), (&["x 1+c@2=143"], "-")],
@@ -357,7 +366,7 @@ fn a_condition_without_a_name_says_which_tombstone_it_found_and_if_that_is_older
     let described = |death: &str, scans: &[&str]| {
         let mut deps = DeathDeps::new(&[death.parse().unwrap()], &[], None, &[]);
         for scan in scans {
-            deps.observe(&[observation(scan)], &[]);
+            deps.observe(&[observation(scan)], &[], &|_| false);
         }
         deps.stop_cause().unwrap().description.clone()
     };

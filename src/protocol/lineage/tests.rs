@@ -85,6 +85,16 @@ fn a_remembered_life_is_as_dead_as_it_was() {
     assert_eq!(remembered.liveness, last.liveness);
     assert_eq!(remembered.tombstone.cause(), last.tombstone.cause());
     assert_eq!(remembered.tombstone.life(), last.tombstone.life());
+    assert_eq!(remembered.tombstone.born, None);
+    let born = life(
+        "Waiting: w\nBorn: b\nExitCode: 1\nDied: d\n",
+        LockState::Unknown,
+    );
+    let past = Lineage::after(Some(&born), at(1, 0)).past;
+    assert!(
+        past.first()
+            .is_some_and(|past| past.to_life().tombstone.born.is_some())
+    );
     let lost = life("Waiting: w\nLock: none\n", LockState::Released);
     let past = Lineage::after(Some(&lost), at(1, 0)).past;
     let remembered = past.first().map(PastLife::to_life).unwrap();
@@ -154,4 +164,41 @@ fn the_end_of_a_replaced_life_is_read_from_its_file_unless_another_file_took_its
         assert_eq!(end(&forgetful).and_then(code), without_past, "{records:?}");
     }
     assert!(remembering.end_of(Some(&id(NOW, 1)), None).is_none());
+}
+
+#[test]
+fn a_list_of_past_lives_says_nothing_new_about_the_life_that_was_seen_last() {
+    let listed = |own: Timestamp, past: &[Timestamp]| {
+        let past: Vec<PastLife> = past
+            .iter()
+            .filter_map(|id| PastLife::of(&dead(id)))
+            .collect();
+        let text = compose(&[Line::Waiting(&own), Line::Past(&past)]);
+        Tombstone::parse(text.as_bytes())
+    };
+    let missed = |tombstone: &Tombstone, newest: Option<&Timestamp>, scan: Option<u64>| {
+        let lives = tombstone.missed(newest, scan.map(|scan| at(scan, 0)));
+        let ids = lives
+            .iter()
+            .filter_map(|life| life.tombstone.life().cloned());
+        ids.collect::<Vec<_>>()
+    };
+    let wrong = id(NOW * 2, 0);
+    let text = listed(id(NOW, 3), &[id(NOW, 2), id(NOW, 1), wrong.clone()]);
+    let (first, second) = (id(NOW, 1), id(NOW, 2));
+    assert_eq!(missed(&text, Some(&id(NOW, 3)), Some(1)), []);
+    assert_eq!(missed(&text, Some(&second), Some(1)), []);
+    assert_eq!(missed(&text, Some(&first), Some(1)), [id(NOW, 2)]);
+    assert_eq!(
+        missed(&text, Some(&wrong), Some(1)),
+        [first.clone(), second.clone()]
+    );
+    assert_eq!(
+        missed(&text, Some(&id(NOW, 0)), Some(1)),
+        [first.clone(), second.clone()]
+    );
+    // Nothing was there at the first scan. A tombstone is published a little after its id was made.
+    assert_eq!(missed(&text, None, Some(NOW + 4)), [first, second]);
+    assert_eq!(missed(&text, None, Some(NOW + 6)), []);
+    assert_eq!(missed(&text, None, None), []);
 }

@@ -29,6 +29,7 @@ fn cause(who: &str, life: Option<u64>) -> Cause {
 fn past_life(life: u64, exit_code: Option<u8>, cause: Option<Cause>) -> PastLife {
     PastLife {
         life: time(life),
+        born: life > 0,
         exit_code,
         cause,
     }

@@ -1,6 +1,7 @@
 //! How a watcher learns of changes: locks, races, lost events, file systems without events, and
 //! what it costs.
 
+mod causes;
 mod directory_loss;
 mod follow;
 mod fuse;
