@@ -26,6 +26,7 @@
 //! inodes are those of one machine. A rescan can come at any time, but only where events can be
 //! lost: elsewhere the invariants hold without it.
 
+#[cfg(feature = "cli")]
 mod accidents;
 mod check;
 mod explore;
