@@ -37,8 +37,8 @@ pub(crate) struct OwnTombstone {
 }
 
 impl OwnTombstone {
-    /// Publishes the tombstone of a new life. The directory must exist. `dependencies` are lines
-    /// about them.
+    /// Publishes the tombstone of a new life. The directory must exist. `lines` stand behind its
+    /// first two lines.
     ///
     /// # Errors
     /// [`Error::NameTaken`] if a supervisor with this name is alive; [`Error::Io`] if the tombstone
@@ -46,24 +46,15 @@ impl OwnTombstone {
     pub(crate) fn begin(
         dir: &ExitDir,
         name: &Name,
-        dependencies: &[Line<'_>],
+        lines: &[Line<'_>],
     ) -> Result<OwnTombstone, Error> {
-        OwnTombstone::publish(dir, name, dependencies)
-    }
-
-    /// As [`OwnTombstone::begin`], for a life that does not wait: others never see it unborn.
-    pub(crate) fn begin_born(dir: &ExitDir, name: &Name) -> Result<OwnTombstone, Error> {
-        OwnTombstone::publish(dir, name, &[Line::Born(&timestamp_now())])
-    }
-
-    fn publish(dir: &ExitDir, name: &Name, more: &[Line<'_>]) -> Result<OwnTombstone, Error> {
         let pending = PendingTombstone::acquire(dir, name)?;
         let lineage = pending.await_free_name()?;
         let lock = pending.lock_line();
-        let mut lines = vec![Line::Waiting(&lineage.life), Line::Lock(&lock)];
-        lines.extend_from_slice(more);
-        lines.extend(lineage.past_lines());
-        pending.write_and_guard(&compose(&lines))?;
+        let mut all = vec![Line::Waiting(&lineage.life), Line::Lock(&lock)];
+        all.extend_from_slice(lines);
+        all.extend(lineage.past_lines());
+        pending.write_and_guard(&compose(&all))?;
         let (file, id) = pending.publish()?;
         Ok(OwnTombstone {
             name: name.clone(),
@@ -73,6 +64,11 @@ impl OwnTombstone {
             locked: lock != Lock::Unavailable,
             command_started: false,
         })
+    }
+
+    /// As [`OwnTombstone::begin`], for a life that does not wait: others never see it unborn.
+    pub(crate) fn begin_born(dir: &ExitDir, name: &Name) -> Result<OwnTombstone, Error> {
+        OwnTombstone::begin(dir, name, &[Line::Born(&timestamp_now())])
     }
 
     /// Notes that a command was started.
