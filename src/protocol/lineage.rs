@@ -89,7 +89,8 @@ impl Tombstone {
             (None, None) => false,
             (None, Some(scan)) => {
                 let began = past.life.to_system_time();
-                began.is_some_and(|began| began + PUBLISH_TIMEOUT > scan)
+                let published = began.and_then(|began| began.checked_add(PUBLISH_TIMEOUT));
+                published.is_some_and(|published| published > scan)
             }
         };
         // A life is older than the one that lists it, or its clock was wrong.
@@ -172,6 +173,13 @@ fn fell_after(tombstone: &Tombstone, now: SystemTime) -> Vec<Cause> {
     }
     fell.truncate(FELL_CAUSES);
     fitting(fell, FELL_LIMIT)
+}
+
+impl Cause {
+    /// Whether the life that died is still the last one of its name. `last` is the last one.
+    pub(crate) fn is_last(&self, last: &Life) -> bool {
+        last.death().is_some() && last.tombstone.life() == self.life.as_ref()
+    }
 }
 
 impl PastLife {

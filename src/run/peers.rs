@@ -150,9 +150,7 @@ impl<'p> Peers<'p> {
         }
         let is_still_dead = |cause: &Cause| {
             let life = self.dir.life(&cause.name).ok().flatten();
-            life.is_some_and(|life| {
-                life.death().is_some() && life.tombstone.life() == cause.life.as_ref()
-            })
+            life.is_some_and(|life| cause.is_last(&life))
         };
         self.deaths
             .observe(&scan.observations, &scan.unread, &is_still_dead);

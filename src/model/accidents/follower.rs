@@ -95,9 +95,7 @@ impl SimulatedFollower {
         }
         let is_still_dead = |cause: &Cause| {
             let life = dir.get(&cause.name).map(|file| read(&files[*file]));
-            life.is_some_and(|life| {
-                life.death().is_some() && life.tombstone.life() == cause.life.as_ref()
-            })
+            life.is_some_and(|life| cause.is_last(&life))
         };
         self.deaths.observe(&observations, &[], &is_still_dead);
         self.first_look.get_or_insert(now);
