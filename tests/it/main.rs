@@ -18,6 +18,7 @@ mod compat; // kubexit, the Go library, other init programs, YAML
 mod docs; // the documentation, held against the program
 mod faults; // a kill or an error at every system call
 mod forwarding; // signals on their way to the command
+mod hostile; // another user attacks what the programs use
 mod library; // the crate as a library
 mod managed; // configuration and activation of a command
 mod project; // layers, unsafe code, size of the binary

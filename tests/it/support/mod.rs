@@ -2,6 +2,8 @@
 
 pub mod active_app;
 pub mod archives;
+#[allow(dead_code)] // each test of a hostile user takes what it needs
+pub mod hostile;
 pub mod inspect;
 pub mod library_examples;
 pub mod listener;
