@@ -9,6 +9,8 @@ pub(crate) mod command_line;
 pub(crate) mod datagram;
 #[cfg(feature = "cli")]
 pub(crate) mod environment;
+#[cfg(feature = "cli")]
+pub(crate) mod fork;
 pub(crate) mod mkdir;
 pub(crate) mod poll;
 #[cfg(feature = "cli")]

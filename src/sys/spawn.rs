@@ -186,7 +186,7 @@ fn enter_group(setup: SpawnSetup) {
 }
 
 /// Makes the kernel kill the child when its parent ends.
-fn end_with_parent(parent: Pid) {
+pub(super) fn end_with_parent(parent: Pid) {
     // SAFETY: this prctl takes two numbers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong) };
     // The parent may have ended before the call above. A parent outside of this PID namespace,
