@@ -1,6 +1,7 @@
 //! Why an operation on an exit directory failed, in one sentence.
 
 use crate::protocol::name::Name;
+use crate::protocol::quote::is_deceptive;
 use rustix::io::Errno;
 use std::fmt;
 use std::io;
@@ -87,11 +88,16 @@ impl fmt::Display for Error {
                 sticky_remedy(path.parent().unwrap_or(path))
             ),
             Error::NameTaken(name) => {
-                write!(f, "cannot use the name {name}: a running process holds it")
+                write!(
+                    f,
+                    "cannot use the name {}: a running process holds it",
+                    escaped(name.as_str())
+                )
             }
             Error::NotAlive(name) => write!(
                 f,
-                "cannot signal {name}: no running exitdir-run has this name"
+                "cannot signal {}: no running exitdir-run has this name",
+                escaped(name.as_str())
             ),
             Error::DirectoryGone(path) => write!(
                 f,
@@ -132,15 +138,16 @@ pub(crate) fn describe(error: &io::Error) -> String {
     }
 }
 
-/// Makes text from other programs harmless for a terminal: control characters become escapes.
+/// Makes text from other programs harmless for a terminal: [deceptive characters](is_deceptive)
+/// become escapes.
 pub(crate) fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_deceptive(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }

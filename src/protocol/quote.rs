@@ -28,7 +28,7 @@ pub(crate) fn json_string(text: &str) -> String {
 /// A character inside JSON's double quotes (RFC 8259, section 7).
 ///
 /// Escapes more than JSON requires: YAML does not allow C1 control characters, line separators and
-/// non-characters in a quoted text, and control characters can change a terminal's state.
+/// non-characters in a quoted text, and other characters deceive the reader of a terminal.
 fn escape(c: char) -> String {
     match c {
         '"' => "\\\"".to_owned(),
@@ -36,16 +36,30 @@ fn escape(c: char) -> String {
         '\n' => "\\n".to_owned(),
         '\r' => "\\r".to_owned(),
         '\t' => "\\t".to_owned(),
-        c if c.is_control()
-            || matches!(
-                c,
-                '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
-            ) =>
-        {
-            format!("\\u{:04x}", u32::from(c))
-        }
+        c if is_deceptive(c) => format!("\\u{:04x}", u32::from(c)),
         c => c.to_string(),
     }
+}
+
+/// Whether a character can make a terminal show something else than what is written: it changes the
+/// terminal's state or the direction of the text, begins a new line, or takes no space (Unicode
+/// Standard Annex 9, section 2; Unicode 16, sections 23.2 and 23.8). All of them have four hexadecimal
+/// digits at most.
+pub(crate) fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{fffe}'
+                | '\u{ffff}'
+        )
 }
 
 /// A name, in quotes if YAML would read it as another type (YAML 1.1, "Language-Independent Types
@@ -142,6 +156,22 @@ mod tests {
             ("'it''s'", "it's"),
         ] {
             assert_eq!(unquote(value), text, "{value}");
+        }
+    }
+
+    #[test]
+    fn json_escapes_what_changes_the_direction_of_text_or_takes_no_space() {
+        for (text, json) in [
+            ("a\u{202e}b", r#""a\u202eb""#),
+            ("\u{2066}\u{2069}", r#""\u2066\u2069""#),
+            ("\u{61c}\u{200b}\u{200f}", r#""\u061c\u200b\u200f""#),
+            (
+                "caf\u{e9} \u{5d0} \u{1f980}",
+                "\"caf\u{e9} \u{5d0} \u{1f980}\"",
+            ),
+        ] {
+            assert_eq!(json_string(text), json);
+            assert_eq!(unquote(json), text);
         }
     }
 
