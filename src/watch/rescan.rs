@@ -12,12 +12,15 @@ const LOCAL_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) const REMOTE_INTERVAL: Duration = Duration::from_secs(1);
 /// Between rescans without inotify.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// The shortest interval, whatever the user asks for. Below it a rescan costs more than it tells.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 /// Rescans use at most one part in so many of a processor's time.
 const CPU_SHARE: u32 = 20;
 
 /// The time between two rescans. `poll` is what the user asked for; `polling` says that inotify is
 /// unavailable.
 pub(crate) fn interval(poll: Option<Limit>, polling: bool, locality: Locality) -> Limit {
+    let poll = poll.map(|poll| poll.max(Limit::After(SHORTEST_INTERVAL)));
     match (poll, polling) {
         (Some(poll), true) => poll.min(Limit::After(POLL_INTERVAL)),
         (Some(poll), false) => poll,
@@ -58,7 +61,7 @@ mod tests {
     fn without_inotify_the_interval_is_at_most_the_polling_one() {
         let polling = Limit::After(POLL_INTERVAL);
         let slow = Limit::After(Duration::from_secs(60));
-        let fast = Limit::After(Duration::from_millis(1));
+        let fast = Limit::After(Duration::from_millis(100));
         for (poll, expected) in [
             (None, polling),
             (Some(slow), polling),
@@ -68,5 +71,19 @@ mod tests {
             assert_eq!(interval(poll, true, Locality::Local), expected, "{poll:?}");
         }
         assert_eq!(interval(Some(slow), false, Locality::Remote), slow);
+        assert_eq!(
+            interval(Some(Limit::Never), false, Locality::Local),
+            Limit::Never
+        );
+    }
+
+    #[test]
+    fn no_interval_is_shorter_than_a_tenth_of_a_second() {
+        for asked in [Duration::ZERO, Duration::from_millis(99)] {
+            for polling in [false, true] {
+                let interval = interval(Some(Limit::After(asked)), polling, Locality::Local);
+                assert_eq!(interval, Limit::After(SHORTEST_INTERVAL), "{asked:?}");
+            }
+        }
     }
 }
