@@ -161,7 +161,7 @@ fn fell_after(tombstone: &Tombstone, now: SystemTime) -> Vec<Cause> {
         id.is_none_or(|id| !is_wrong(id, now))
     };
     let mut fell: Vec<Cause> = Vec::new();
-    let causes = tombstone.cause();
+    let causes = tombstone.cause().map(listable);
     for cause in causes.iter().chain(&tombstone.fell).filter(is_plausible) {
         match fell.iter_mut().find(|known| known.name == cause.name) {
             Some(known) if !known.covers(cause) => known.life.clone_from(&cause.life),
@@ -175,6 +175,20 @@ fn fell_after(tombstone: &Tombstone, now: SystemTime) -> Vec<Cause> {
     fitting(fell, FELL_LIMIT)
 }
 
+/// Whether an id can stand in a list: an id of another program can be any text.
+fn is_listable(id: &Timestamp) -> bool {
+    !id.as_str().contains([' ', ','])
+}
+
+/// The cause without an id that a list cannot hold: there only a time is not part of the name.
+fn listable(cause: Cause) -> Cause {
+    let is_time = |id: &Timestamp| is_listable(id) && id.to_system_time().is_some();
+    Cause {
+        life: cause.life.filter(is_time),
+        ..cause
+    }
+}
+
 impl Cause {
     /// Whether the life that died is still the last one of its name. `last` is the last one.
     pub(crate) fn is_last(&self, last: &Life) -> bool {
@@ -183,16 +197,17 @@ impl Cause {
 }
 
 impl PastLife {
-    /// How a life that is over is remembered; `None` if it has no id.
+    /// How a life that is over is remembered; `None` if it has no id, or one that a list cannot hold.
     fn of(life: &Life) -> Option<PastLife> {
+        let id = life.tombstone.life().filter(|id| is_listable(id))?;
         Some(PastLife {
-            life: life.tombstone.life()?.clone(),
+            life: id.clone(),
             born: life.tombstone.born.is_some(),
             exit_code: match life.death() {
                 Some(Death::Lost) | None => None,
                 Some(death) => Some(death.code().unwrap_or(u8::MAX)),
             },
-            cause: life.tombstone.cause(),
+            cause: life.tombstone.cause().map(listable),
         })
     }
 

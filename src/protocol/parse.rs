@@ -53,7 +53,7 @@ impl Tombstone {
     }
 
     fn set(&mut self, key: Key, value: String) {
-        let time = || Timestamp::from_text(value.clone());
+        let time = || Timestamp::from_recorded(&value);
         match key {
             Key::Waiting => set_first(&mut self.waiting, || Some(time())),
             Key::Lock => set_first(&mut self.lock, || Lock::parse(&value)),

@@ -2,11 +2,17 @@
 //! line. Pure.
 
 use crate::protocol::name::Name;
+use crate::protocol::quote::json_string;
 use crate::protocol::timestamp::Timestamp;
 use std::fmt;
 
 /// What stands between two items of a list.
 const SEPARATOR: &str = ", ";
+/// How many items of a list are read at most: four times as many as the longest list has.
+const READ_LIMIT: usize = 64;
+/// What stands for a comma in a name. No name contains a slash, so an older version leaves the item
+/// out.
+const COMMA: &str = ",/";
 /// What stands in place of an exit code for a life that was lost.
 const LOST: &str = "lost";
 /// What stands before the code of a life whose command was not started.
@@ -53,7 +59,7 @@ impl Cause {
             Some((name, Some(id?)))
         };
         let (name, life) = with_id().unwrap_or((text, None));
-        let name = Name::from_file_name(name)?;
+        let name = Name::from_file_name(&name.replace(COMMA, ","))?;
         Some(Cause { name, life })
     }
 }
@@ -78,12 +84,12 @@ impl PastLife {
 }
 
 fn timestamp(text: &str) -> Timestamp {
-    Timestamp::from_text(text.to_owned())
+    Timestamp::from_recorded(text)
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name.as_str())?;
+        f.write_str(&self.name.as_str().replace(',', COMMA))?;
         match &self.life {
             Some(life) => write!(f, " {}", life.as_str()),
             None => Ok(()),
@@ -114,12 +120,15 @@ pub(super) fn join<T: fmt::Display>(items: &[T]) -> String {
 
 /// The items of a text. An item that cannot be read is left out.
 pub(super) fn split<T>(text: &str, parse: fn(&str) -> Option<T>) -> Vec<T> {
-    text.split(SEPARATOR).filter_map(parse).collect()
+    let items = text.split(SEPARATOR).take(READ_LIMIT);
+    items.filter_map(parse).collect()
 }
 
-/// The items from the front whose list is at most `limit` bytes long.
+/// The items from the front whose list is at most `limit` bytes long, as it is written. An item that
+/// exceeds the limit by itself is left out, so that it does not push out the others.
 pub(super) fn fitting<T: fmt::Display>(mut items: Vec<T>, limit: usize) -> Vec<T> {
-    while join(&items).len() > limit {
+    items.retain(|item| json_string(&item.to_string()).len() <= limit);
+    while json_string(&join(&items)).len() > limit {
         items.pop();
     }
     items

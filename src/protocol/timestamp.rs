@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const SECONDS_PER_DAY: i64 = 86_400;
+/// The longest text that is kept of a time in another program's file. In bytes.
+const LONGEST: usize = 64;
 
 /// A time in a tombstone.
 ///
@@ -34,6 +36,13 @@ impl Timestamp {
     /// Takes a text from a file unchanged. It need not be a valid time.
     pub fn from_text(text: String) -> Timestamp {
         Timestamp(text)
+    }
+
+    /// Takes a text from another program's file, as far as a time can be long.
+    pub(crate) fn from_recorded(text: &str) -> Timestamp {
+        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
+        let kept = text.get(..end.unwrap_or(0)).unwrap_or(text);
+        Timestamp(kept.to_owned())
     }
 
     /// The text as it was written.

@@ -78,7 +78,7 @@ fn the_last_four_lives_are_remembered_with_how_they_ended() {
 
 #[test]
 fn a_remembered_life_is_as_dead_as_it_was() {
-    let text = "Waiting: w\nLock: none\nCause: c\nCauseLife: l\nExitCode: 143\nDied: d\n";
+    let text = "Waiting: w\nLock: none\nCause: c\nCauseLife: 2026-11-20T21:29:27Z\nExitCode: 143\nDied: d\n";
     let last = life(text, LockState::Unknown);
     let past = Lineage::after(Some(&last), at(1, 0)).past;
     let remembered = past.first().map(PastLife::to_life).unwrap();
@@ -201,4 +201,83 @@ fn a_list_of_past_lives_says_nothing_new_about_the_life_that_was_seen_last() {
     assert_eq!(missed(&text, None, Some(NOW + 4)), [first, second]);
     assert_eq!(missed(&text, None, Some(NOW + 6)), []);
     assert_eq!(missed(&text, None, None), []);
+}
+
+#[test]
+fn a_name_with_a_comma_is_remembered_as_it_is() {
+    for name in ["a, b", "a,", ", 1", "a,, b c"] {
+        let text = format!("Waiting: \"{}\"\nCause: \"{name}\"\n", id(1, 0).as_str());
+        let life_id = id(2, 0);
+        let text = format!("{text}CauseLife: \"{}\"\nDied: d\n", life_id.as_str());
+        let lineage = Lineage::after(Some(&life(&text, LockState::Unknown)), at(NOW, 0));
+        let known = Cause {
+            name: Name::from_file_name(name).unwrap(),
+            life: Some(life_id),
+        };
+        let read = Tombstone::parse(compose(&lineage.lines()).as_bytes());
+        assert_eq!(read.fell, std::slice::from_ref(&known));
+        assert_eq!(read.past.len(), 1);
+        assert_eq!(read.past[0].cause, Some(known));
+    }
+}
+
+#[test]
+fn an_id_that_a_list_cannot_hold_does_not_spoil_the_list() {
+    let main = cause("main", 3);
+    for hostile in ["x".repeat(2000), "1, 2".to_owned(), "a b".to_owned()] {
+        let text = format!(
+            "Lock: none\nWaiting: \"{hostile}\"\nFell: \"{main}\"\nCause: other\nCauseLife: \"{hostile}\"\nDied: d\n"
+        );
+        let lineage = Lineage::after(Some(&life(&text, LockState::Unknown)), at(NOW, 0));
+        assert!(
+            lineage.fell.contains(&main),
+            "{hostile}: {:?}",
+            lineage.fell
+        );
+        let read = Tombstone::parse(compose(&lineage.lines()).as_bytes());
+        assert_eq!((read.fell, read.past), (lineage.fell, lineage.past));
+    }
+}
+
+#[test]
+fn a_list_of_hostile_length_is_read_in_part_and_an_item_without_room_is_left_out() {
+    let many = "1970-01-01T00:00:01Z 0, ".repeat(200);
+    let past = Tombstone::parse(format!("Lock: none\nPast: \"{many}\"\n").as_bytes()).past;
+    assert_eq!(past.len(), 64);
+    // Escapes of JSON make it longer than the list may be.
+    let wide = Cause {
+        name: Name::from_file_name(&"\u{1}".repeat(250)).unwrap(),
+        life: Some(id(1, 0)),
+    };
+    let main = cause("main", 3);
+    let kept = crate::protocol::past_life::fitting(vec![wide, main.clone()], FELL_LIMIT);
+    assert_eq!(kept, [main]);
+}
+
+#[test]
+fn an_id_in_the_far_future_ends_with_the_tombstone_that_has_it() {
+    for forged in [
+        "9999-12-31T23:59:59.999999999Z",
+        "999999999-12-31T23:59:59Z",
+        "2262-04-11T23:47:16.854775807Z",
+    ] {
+        let text = format!("Waiting: \"{forged}\"\nPast: \"{forged} 0 main {forged}\"\n");
+        let forged = life(&text, LockState::Unknown);
+        let lineage = Lineage::after(Some(&forged), at(NOW, 0));
+        assert_eq!(lineage.life, id(NOW, 0));
+        let next = life(&compose(&lineage.lines()), LockState::Unknown);
+        // The real life is another one, and its end is seen.
+        assert!(
+            next.tombstone
+                .missed(forged.tombstone.life(), Some(at(NOW, 0)))
+                .is_empty()
+        );
+        let later = Lineage::after(Some(&next), at(NOW + 1, 0));
+        let later = life(&compose(&later.lines()), LockState::Unknown);
+        let missed = later
+            .tombstone
+            .missed(forged.tombstone.life(), Some(at(NOW, 0)));
+        assert_eq!(missed.len(), 1, "{missed:?}");
+        assert_eq!(missed[0].tombstone.life(), Some(&lineage.life));
+    }
 }
