@@ -8,7 +8,7 @@ use crate::error::{Error, escaped};
 use crate::exit;
 use crate::log::Logger;
 use crate::protocol::condition::Condition;
-use crate::protocol::life::{Death, Life};
+use crate::protocol::life::{Death, Life, Standing};
 use crate::protocol::name::Name;
 use crate::protocol::program;
 use crate::protocol::quote::json_string;
@@ -30,6 +30,12 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     notes: "Exit status: 0 printed; 125 own failure or wrong usage.",
 };
 
+const HEAD: [&str; 5] = ["NAME", "STATE", "AGE", "CODE", "REASON"];
+/// How many tombstones that cannot be read are reported by name.
+const SHOWN_ERRORS: usize = 5;
+/// How much is written at once. In bytes.
+const CHUNK: usize = 64 * 1024;
+
 const LOG: Logger = Logger::new(SPEC.name);
 
 /// What the options mean.
@@ -49,13 +55,10 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         Ok(plan) => plan,
         Err(status) => return status,
     };
-    match lives(&plan.dir) {
-        Ok(lives) => print(SPEC.name, &text(&rows(&lives), plan.format)),
-        Err(error) => {
-            LOG.error(error);
-            exit::FAILURE
-        }
-    }
+    print_all(&plan).unwrap_or_else(|error| {
+        LOG.error(error);
+        exit::FAILURE
+    })
 }
 
 fn plan(args: &ParsedArgs) -> Result<StatusPlan, String> {
@@ -71,16 +74,145 @@ fn plan(args: &ParsedArgs) -> Result<StatusPlan, String> {
     Ok(StatusPlan { dir, format })
 }
 
-/// Reads all tombstones. One that cannot be read is reported and left out.
-fn lives(dir: &ExitDir) -> Result<Vec<(Name, Life)>, Error> {
-    let mut lives = Vec::new();
-    for tombstone in dir.tombstones()? {
-        match tombstone {
-            Ok(tombstone) => lives.push(tombstone),
-            Err(error) => LOG.error(error),
+/// Reads all tombstones twice: first what the table needs of each, then one after the other to
+/// print it. So their texts are never in memory together.
+fn print_all(plan: &StatusPlan) -> Result<u8, Error> {
+    let now = SystemTime::now();
+    let mut survey = Survey::of(&plan.dir, now)?;
+    let mut out = match plan.format {
+        Format::Table => survey.line(&HEAD.map(str::to_owned)),
+        Format::JsonLines => String::new(),
+    };
+    for at in 0..survey.lives.len() {
+        let name = survey.lives.get(at).map(|(name, _)| name.clone());
+        // One that cannot be read any more is left out.
+        if let Some(name) = name
+            && let Ok(Some(life)) = plan.dir.life(&name)
+        {
+            out.push_str(&survey.text(&name, &life, now, plan.format));
+        }
+        if out.len() >= CHUNK {
+            let status = print(SPEC.name, &std::mem::take(&mut out));
+            if status != exit::SUCCESS {
+                return Ok(status);
+            }
         }
     }
-    Ok(lives)
+    Ok(print(SPEC.name, &out))
+}
+
+/// What is known of all tombstones before they are printed.
+struct Survey {
+    /// Sorted by name.
+    lives: Vec<(Name, Standing)>,
+    /// The widest cell of each column but the last.
+    widths: [usize; 4],
+    /// How many lives have a state, for each state that was asked for.
+    counts: Vec<(State, usize)>,
+}
+
+impl Survey {
+    /// Reads all tombstones. Those that cannot be read are reported and left out.
+    fn of(dir: &ExitDir, now: SystemTime) -> Result<Survey, Error> {
+        let mut survey = Survey {
+            lives: Vec::new(),
+            widths: HEAD
+                .map(str::len)
+                .first_chunk()
+                .copied()
+                .unwrap_or_default(),
+            counts: Vec::new(),
+        };
+        let mut unread = 0;
+        for tombstone in dir.tombstones()? {
+            match tombstone {
+                Ok((name, life)) => survey.add(name, &life, now),
+                Err(error) => {
+                    unread += 1;
+                    if unread <= SHOWN_ERRORS {
+                        LOG.error(error);
+                    }
+                }
+            }
+        }
+        if unread > SHOWN_ERRORS {
+            let more = unread - SHOWN_ERRORS;
+            LOG.error(format!("cannot read {more} more tombstones"));
+        }
+        Ok(survey)
+    }
+
+    fn add(&mut self, name: Name, life: &Life, now: SystemTime) {
+        let cells = first_cells(&name, life, now);
+        for (width, cell) in self.widths.iter_mut().zip(&cells) {
+            *width = cell.chars().count().max(*width);
+        }
+        self.lives.push((name, life.standing()));
+    }
+
+    /// The line of one tombstone.
+    fn text(&mut self, name: &Name, life: &Life, now: SystemTime, format: Format) -> String {
+        let row = StatusRow {
+            name,
+            life,
+            age: age(life, now),
+            waiting_for: self.missing(name, life),
+        };
+        match format {
+            Format::Table => self.line(&row.cells(now)),
+            Format::JsonLines => row.json(),
+        }
+    }
+
+    /// The cells in columns.
+    fn line(&self, cells: &[String; 5]) -> String {
+        let widths = self.widths.iter().chain(&[0]);
+        let padded = cells.iter().zip(widths);
+        let padded: Vec<String> = padded
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    }
+
+    /// The birth dependencies that do not hold, while the life waits for them.
+    fn missing(&mut self, name: &Name, life: &Life) -> Vec<Condition> {
+        if life.state() != Some(State::Waiting) {
+            return Vec::new();
+        }
+        let texts = life.tombstone.waiting_for.as_deref().unwrap_or_default();
+        let conditions = texts.split(',').filter_map(Condition::from_recorded);
+        conditions
+            .filter(|condition| !self.holds(name, condition))
+            .collect()
+    }
+
+    /// Whether another life than that of `own` satisfies the condition.
+    fn holds(&mut self, own: &Name, condition: &Condition) -> bool {
+        let state = condition.state;
+        match &condition.name {
+            Some(name) => name != own && self.has_state(name, state),
+            None => self.count(state) > usize::from(self.has_state(own, state)),
+        }
+    }
+
+    fn has_state(&self, name: &Name, state: State) -> bool {
+        let at = self.lives.binary_search_by(|(known, _)| known.cmp(name));
+        let found = at.ok().and_then(|at| self.lives.get(at));
+        found.is_some_and(|(_, standing)| standing.has_state(state))
+    }
+
+    /// How many lives have the state. There are few states, so each is counted once.
+    fn count(&mut self, state: State) -> usize {
+        if let Some((_, count)) = self.counts.iter().find(|(known, _)| *known == state) {
+            return *count;
+        }
+        let lives = self.lives.iter();
+        let count = lives
+            .filter(|(_, standing)| standing.has_state(state))
+            .count();
+        self.counts.push((state, count));
+        count
+    }
 }
 
 /// One tombstone.
@@ -90,36 +222,6 @@ struct StatusRow<'a> {
     age: Option<Duration>,
     /// The birth dependencies that do not hold, while the life waits for them.
     waiting_for: Vec<Condition>,
-}
-
-fn rows(lives: &[(Name, Life)]) -> Vec<StatusRow<'_>> {
-    let now = SystemTime::now();
-    let row = |(name, life)| StatusRow {
-        name,
-        life,
-        age: age(life, now),
-        waiting_for: missing(name, life, lives),
-    };
-    lives.iter().map(|(name, life)| row((name, life))).collect()
-}
-
-fn missing(name: &Name, life: &Life, lives: &[(Name, Life)]) -> Vec<Condition> {
-    if life.state() != Some(State::Waiting) {
-        return Vec::new();
-    }
-    let texts = life
-        .tombstone
-        .waiting_for
-        .iter()
-        .flat_map(|text| text.split(','));
-    let conditions = texts.filter_map(Condition::from_recorded);
-    let holds = |condition: &Condition| {
-        let is_meant = |other: &Name| condition.name.as_ref().is_none_or(|name| name == other);
-        lives.iter().any(|(other, life)| {
-            other != name && is_meant(other) && life.has_state(condition.state)
-        })
-    };
-    conditions.filter(|condition| !holds(condition)).collect()
 }
 
 /// How long the life has been in its state, as far as the tombstone says.
@@ -138,31 +240,30 @@ fn age(life: &Life, now: SystemTime) -> Option<Duration> {
     Some(now.duration_since(since).unwrap_or_default())
 }
 
-fn text(rows: &[StatusRow<'_>], format: Format) -> String {
-    match format {
-        Format::Table => table(rows),
-        Format::JsonLines => rows.iter().map(StatusRow::json).collect(),
-    }
+/// All cells but the last, whose width does not matter.
+fn first_cells(name: &Name, life: &Life, now: SystemTime) -> [String; 4] {
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    [
+        escaped(name.as_str()),
+        or_none(life.state().map(|state| state.to_string())),
+        or_none(age(life, now).map(short)),
+        or_none(code(life).map(|code| code.to_string())),
+    ]
+}
+
+fn code(life: &Life) -> Option<u8> {
+    life.death().and_then(Death::code)
 }
 
 impl StatusRow<'_> {
-    fn code(&self) -> Option<u8> {
-        self.life.death().and_then(Death::code)
-    }
-
     fn missing(&self) -> Vec<String> {
         self.waiting_for.iter().map(Condition::to_string).collect()
     }
 
-    fn cells(&self) -> [String; 5] {
-        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        [
-            escaped(self.name.as_str()),
-            or_none(self.life.state().map(|state| state.to_string())),
-            or_none(self.age.map(short)),
-            or_none(self.code().map(|code| code.to_string())),
-            or_none(self.reason()),
-        ]
+    fn cells(&self, now: SystemTime) -> [String; 5] {
+        let [name, state, age, code] = first_cells(self.name, self.life, now);
+        let reason = self.reason().unwrap_or_else(|| "-".to_owned());
+        [name, state, age, code, reason]
     }
 
     fn reason(&self) -> Option<String> {
@@ -170,7 +271,7 @@ impl StatusRow<'_> {
         let missing = self.missing().join(", ");
         let missing = Some(missing).filter(|missing| !missing.is_empty());
         let parts = [
-            missing.map(|missing| format!("for {missing}")),
+            missing.map(|missing| format!("for {}", escaped(&missing))),
             tombstone.reason.map(|reason| reason.as_str().to_owned()),
             tombstone
                 .cause
@@ -194,7 +295,7 @@ impl StatusRow<'_> {
             ("name", text(Some(self.name.as_str()))),
             ("state", text(state.as_deref())),
             ("age", self.age.map(seconds)),
-            ("code", self.code().map(|code| code.to_string())),
+            ("code", code(self.life).map(|code| code.to_string())),
             ("signal", text(signal.as_deref())),
             ("reason", text(tombstone.reason.map(Reason::as_str))),
             ("cause", text(tombstone.cause.as_ref().map(Name::as_str))),
@@ -236,29 +337,6 @@ fn short(age: Duration) -> String {
         .filter(|(at, (count, _))| *at == 0 || *count > 0)
         .map(|(_, (count, unit))| format!("{count}{unit}"))
         .collect()
-}
-
-fn table(rows: &[StatusRow<'_>]) -> String {
-    let head = ["NAME", "STATE", "AGE", "CODE", "REASON"].map(str::to_owned);
-    let lines: Vec<[String; 5]> = std::iter::once(head)
-        .chain(rows.iter().map(StatusRow::cells))
-        .collect();
-    let mut widths = [0; 5];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut text = String::new();
-    for line in &lines {
-        let cells = line
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

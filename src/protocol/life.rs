@@ -160,6 +160,35 @@ impl Life {
     /// The most specific state without the exit code, as `exitdir-status` prints it; `None` for
     /// [`Liveness::Unsettled`].
     pub fn state(&self) -> Option<State> {
+        self.standing().state()
+    }
+
+    /// Whether the life has this state. It can have several at once.
+    pub fn has_state(&self, state: State) -> bool {
+        self.standing().has_state(state)
+    }
+
+    /// What conditions ask for.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing {
+            liveness: self.liveness,
+            is_born: self.tombstone.born.is_some(),
+        }
+    }
+}
+
+/// What conditions ask about a life, without its text: it is small, so one can be kept for each of
+/// many names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) liveness: Liveness,
+    /// The command was started.
+    pub(crate) is_born: bool,
+}
+
+impl Standing {
+    /// As [`Life::state`].
+    pub(crate) fn state(self) -> Option<State> {
         Some(match self.liveness {
             Liveness::Unsettled => return None,
             Liveness::Alive(Phase::Waiting) => State::Waiting,
@@ -173,11 +202,11 @@ impl Life {
         })
     }
 
-    /// Whether the life has this state. It can have several at once.
-    pub fn has_state(&self, state: State) -> bool {
+    /// As [`Life::has_state`].
+    pub(crate) fn has_state(self, state: State) -> bool {
         match (self.liveness, state) {
             (Liveness::Unsettled, _) => false,
-            (Liveness::Alive(phase), state) => phase_has_state(phase, state, &self.tombstone),
+            (Liveness::Alive(phase), state) => phase_has_state(phase, state, self.is_born),
             (Liveness::Dead(_), State::Died) => true,
             (Liveness::Dead(death), State::Lost) => death == Death::Lost,
             (Liveness::Dead(death), State::Ok) => death.code() == Some(exit::SUCCESS),
@@ -192,10 +221,10 @@ impl Life {
     }
 }
 
-fn phase_has_state(phase: Phase, state: State, tombstone: &Tombstone) -> bool {
+fn phase_has_state(phase: Phase, state: State, is_born: bool) -> bool {
     match state {
-        State::Waiting => tombstone.born.is_none(),
-        State::Born => tombstone.born.is_some(),
+        State::Waiting => !is_born,
+        State::Born => is_born,
         State::Ready => phase == Phase::Ready,
         State::Inactive => phase == Phase::Inactive,
         State::Ok | State::Failed | State::Lost | State::Died | State::Exit(_) => false,
