@@ -1,21 +1,20 @@
 //! Reads a tar archive into a [`Tree`]: all of it or nothing.
 //!
-//! Nothing is written while an archive is read, so it can do harm only through its names and links:
-//! each must lead to a path inside the tree, judged by names alone. The `tar` crate decodes ustar,
-//! pax and GNU's long names.
+//! Nothing is written while an archive is read, so it can do harm only through its names and links.
+//! Each name must lead to a path inside the tree, and no entry may be below a link.
 
-use super::tree::{Attributes, DEPTH_LIMIT, ENTRY_LIMIT, Node, SIZE_LIMIT, Tree, too_many};
-use crate::sorted::SortedSet;
-use std::io::Read;
+use super::content::{Digest, PieceReader};
+use super::tree::{Attributes, DEPTH_LIMIT, ENTRY_LIMIT, Node, Origin, Tree, too_many};
+use members::{Member, Members};
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
-use tar::{Archive, Entry, EntryType};
 
-/// tar(5): an archive consists of blocks of this many bytes.
-const BLOCK_SIZE: usize = 512;
-/// tar(5): an archive ends with two blocks of zeros.
-const END_SIZE: usize = 2 * BLOCK_SIZE;
-const NOT_AN_ARCHIVE: &str = "it is not a complete tar archive";
+mod members;
+
+const NAME_TOO_LONG: &str = "the name is too long";
 /// Bytes in a path: `PATH_MAX` of limits.h without the final NUL.
 const PATH_LIMIT: usize = 4095;
 /// Bytes in one part of a path: `NAME_MAX` of limits.h.
@@ -28,34 +27,32 @@ const IMPLIED_DIRECTORY: Attributes = Attributes {
     owner: None,
 };
 
-/// Reads the whole archive.
+/// Reads the whole archive. The tree keeps the file, for the content of its files.
 ///
 /// # Errors
 /// Why it is refused.
-pub(super) fn read(bytes: &[u8]) -> Result<Tree, String> {
-    if !ends_as_archive(bytes, 0) {
-        return Err(NOT_AN_ARCHIVE.to_owned());
-    }
+pub(super) fn read<'d>(file: Rc<File>) -> Result<Tree<'d>, String> {
     let mut unpacker = Unpacker {
-        tree: Tree::default(),
-        linked: SortedSet::default(),
+        tree: Tree::new(Origin::File(Rc::clone(&file))),
+        file: &file,
     };
     let root = Node::Directory(IMPLIED_DIRECTORY);
     unpacker.tree.add(PathBuf::new(), root)?;
-    let mut archive = Archive::new(bytes);
-    for (number, entry) in archive.entries().map_err(broken)?.enumerate() {
+    let mut members = Members::of(&file)?;
+    let mut count = 0;
+    while let Some(member) = members.next()? {
         // Entries that replace others count too.
-        if number >= ENTRY_LIMIT {
+        count += 1;
+        if count > ENTRY_LIMIT {
             return Err(too_many());
         }
-        let entry = entry.map_err(broken)?;
-        let data = entry.header().entry_size().unwrap_or(u64::MAX);
-        if !ends_as_archive(bytes, entry.raw_file_position().saturating_add(data)) {
-            return Err(NOT_AN_ARCHIVE.to_owned());
-        }
-        let path = entry.path().map_err(broken)?.into_owned();
-        let added = unpacker.add(entry, &path);
-        added.map_err(|why| at(&path, &why))?;
+        let path = PathBuf::from(OsString::from_vec(member.path.clone()));
+        unpacker
+            .add(&member, &path)
+            .map_err(|why| at(&path, &why))?;
+    }
+    if count == 0 {
+        return Err("it is not a tar archive: it holds nothing but zeros".to_owned());
     }
     check_links(&unpacker.tree)?;
     Ok(unpacker.tree)
@@ -69,93 +66,79 @@ fn at(path: &Path, why: &str) -> String {
     format!("{shown}{more}: {why}")
 }
 
-/// Whether the bytes end as an archive does, and only after this position: where a file full of
-/// zeros is cut off, its last bytes look like the end of an archive.
-fn ends_as_archive(bytes: &[u8], after: u64) -> bool {
-    let end = bytes.len().checked_sub(END_SIZE);
-    let is_after = end.is_some_and(|at| at as u64 >= after);
-    let end = end.and_then(|at| bytes.get(at..)).unwrap_or_default();
-    is_after && bytes.len().is_multiple_of(BLOCK_SIZE) && end.iter().all(|byte| *byte == 0)
-}
-
-fn broken(error: std::io::Error) -> String {
+fn broken(error: impl std::fmt::Display) -> String {
     format!("the archive is broken: {error}")
 }
 
 /// The tree of the entries so far.
-struct Unpacker {
-    tree: Tree,
-    /// Paths of files to which an entry is a hard link.
-    linked: SortedSet<PathBuf>,
+struct Unpacker<'f, 'd> {
+    tree: Tree<'d>,
+    file: &'f File,
 }
 
-impl Unpacker {
-    fn add(&mut self, mut entry: Entry<'_, &[u8]>, path: &Path) -> Result<(), String> {
-        if entry.header().entry_type().is_pax_global_extensions() {
-            return Ok(());
-        }
-        let extensions = entry.pax_extensions().map_err(broken)?;
-        let is_sparse = |key: Result<&str, _>| key.is_ok_and(|key| key.starts_with("GNU.sparse."));
-        if extensions.is_some_and(|all| all.flatten().any(|one| is_sparse(one.key()))) {
-            // Its data is a map and pieces, which the tar crate would take for the content.
-            return Err("sparse files in pax format are refused".to_owned());
-        }
-        let path = inside(path)?;
-        let node = self.node(entry, &path)?;
+impl Unpacker<'_, '_> {
+    fn add(&mut self, member: &Member, path: &Path) -> Result<(), String> {
+        let path = match is_directory(member) && member.path.iter().all(|byte| *byte == b'/') {
+            // Python's name for the directory that was packed, where it has no name.
+            true => PathBuf::new(),
+            false => inside(path)?,
+        };
+        let node = self.node(member, &path)?;
         self.add_parents(&path)?;
         let known = self.tree.entries.get(&path);
-        if known.is_some() && self.linked.contains(&path) {
+        if matches!(known, Some(Node::File(_, content)) if content.is_linked) {
             return Err("it is replaced after a hard link to it was made".to_owned());
         }
         let replaces_directory = matches!(known, Some(Node::Directory(_)));
         if replaces_directory && !matches!(node, Node::Directory(_)) {
             return Err("it replaces a directory".to_owned());
         }
-        if let Node::HardLink(first) = &node {
-            self.linked.insert(first.clone());
+        if let Node::HardLink(first) = &node
+            && let Some(Node::File(_, content)) = self.tree.entries.get_mut(first)
+        {
+            content.is_linked = true;
         }
         self.tree.add(path, node)
     }
 
     /// What the entry is.
-    fn node(&self, entry: Entry<'_, &[u8]>, path: &Path) -> Result<Node, String> {
-        let mode = entry.header().mode().map_err(broken)?;
-        if mode & SET_ID_BITS != 0 {
-            return Err("set-user-id and set-group-id are refused".to_owned());
+    fn node(&mut self, member: &Member, path: &Path) -> Result<Node, String> {
+        let is_directory = is_directory(member);
+        // For a directory these bits mean little: they are dropped.
+        if !is_directory && member.mode & SET_ID_BITS != 0 {
+            return Err("set-user-id and set-group-id files are refused".to_owned());
         }
         let attributes = Attributes {
-            mode: mode & 0o1777,
+            mode: member.mode & 0o1777,
             owner: None,
         };
-        match entry.header().entry_type() {
-            EntryType::Directory => Ok(Node::Directory(attributes)),
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let bytes = self.read_file(entry)?;
-                Ok(Node::File(attributes, bytes))
-            }
-            EntryType::Symlink => {
-                let target = target(&entry)?;
+        match member.kind {
+            _ if is_directory => Ok(Node::Directory(attributes)),
+            b'0' | b'\0' | b'7' | b'S' => self.file(member, attributes),
+            b'1' => self.hard_link(&inside(&target(member)?)?, path),
+            b'2' => {
+                let target = target(member)?;
                 let from = path.parent().unwrap_or(Path::new(""));
-                resolve(from, &target).ok_or("the link leads out of the tree")?;
+                if !leads_inside(from, &target) {
+                    return Err("the link leads out of the tree".to_owned());
+                }
                 Ok(Node::Symlink(target))
             }
-            EntryType::Link => self.hard_link(&inside(&target(&entry)?)?, path),
-            EntryType::Char | EntryType::Block => Err("devices are refused".to_owned()),
-            EntryType::Fifo => Err("FIFOs are refused".to_owned()),
+            b'3' | b'4' => Err("devices are refused".to_owned()),
+            b'6' => Err("FIFOs are refused".to_owned()),
             _ => Err("entries of this type are refused".to_owned()),
         }
     }
 
-    fn read_file(&self, mut entry: Entry<'_, &[u8]>) -> Result<Rc<[u8]>, String> {
-        let size = entry.size();
-        self.tree.check_limits(size)?;
-        let mut bytes = Vec::new();
-        let limited = &mut (&mut entry).take(SIZE_LIMIT + 1);
-        limited.read_to_end(&mut bytes).map_err(broken)?;
-        if bytes.len() as u64 != size {
+    fn file(&mut self, member: &Member, attributes: Attributes) -> Result<Node, String> {
+        self.tree.check_limits(member.size)?;
+        let mut reader = PieceReader::new(self.file, &member.pieces, member.size);
+        let digest = Digest::of(&mut reader, member.size, &mut |_| {}).map_err(broken)?;
+        if digest.size != member.size {
             return Err("the archive ends inside it".to_owned());
         }
-        Ok(Rc::from(bytes))
+        let content = self.tree.content_of_pieces(&member.pieces, digest)?;
+        Ok(Node::File(attributes, content))
     }
 
     /// A link to the first name of the file, whatever name the archive gives.
@@ -190,16 +173,28 @@ impl Unpacker {
     }
 }
 
-fn target(entry: &Entry<'_, &[u8]>) -> Result<PathBuf, String> {
-    let target = entry.link_name().map_err(broken)?;
-    let target = target.ok_or("the link has no target")?.into_owned();
+/// tar(5): a directory, one with a list of what was in it, or in the oldest format a file whose
+/// name ends with a slash.
+fn is_directory(member: &Member) -> bool {
+    match member.kind {
+        b'5' | b'D' => true,
+        b'\0' => member.path.ends_with(b"/"),
+        _ => false,
+    }
+}
+
+fn target(member: &Member) -> Result<PathBuf, String> {
+    if member.link.is_empty() {
+        return Err("the link has no target".to_owned());
+    }
+    let target = PathBuf::from(OsString::from_vec(member.link.clone()));
     check_length(&target).map(|()| target)
 }
 
 fn check_length(path: &Path) -> Result<(), String> {
     let is_long = path.as_os_str().len() > PATH_LIMIT;
     if is_long || path.iter().any(|name| name.len() > NAME_LIMIT) {
-        return Err("the name is too long".to_owned());
+        return Err(NAME_TOO_LONG.to_owned());
     }
     if path.components().count() > DEPTH_LIMIT {
         return Err(format!("it is more than {DEPTH_LIMIT} directories deep"));
@@ -227,23 +222,20 @@ fn inside(path: &Path) -> Result<PathBuf, String> {
     Ok(inside)
 }
 
-/// Where a link in the directory `from` leads, judged by names alone; `None` if that is outside the
-/// tree.
-fn resolve(from: &Path, target: &Path) -> Option<PathBuf> {
-    let mut at = from.to_owned();
-    for component in target.components() {
-        match component {
-            Component::Normal(name) => at.push(name),
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !at.pop() {
-                    return None;
-                }
+/// Whether a link in the directory `from` leads to a path inside the tree, judged by names alone,
+/// or is absolute: then it does not depend on where the tree is, and nothing is written through it.
+fn leads_inside(from: &Path, target: &Path) -> bool {
+    let mut depth = from.components().count();
+    target.is_absolute()
+        || target.components().all(|component| {
+            match component {
+                Component::ParentDir if depth == 0 => return false,
+                Component::ParentDir => depth -= 1,
+                Component::Normal(_) => depth += 1,
+                Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
             }
-            Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    Some(at)
+            true
+        })
 }
 
 /// Checks the links of the whole tree once more: an entry may have replaced what a link leads to,
@@ -254,7 +246,9 @@ fn check_links(tree: &Tree) -> Result<(), String> {
             Node::HardLink(file) if !matches!(tree.entries.get(file), Some(Node::File(..))) => {
                 "the hard link leads to no file in the archive"
             }
-            Node::Symlink(target) if goes_up_from_link(tree, path, target) => {
+            Node::Symlink(target)
+                if target.is_relative() && goes_up_from_link(tree, path, target) =>
+            {
                 "the link leads through another link and then up (..), so where it leads is unclear"
             }
             _ => continue,

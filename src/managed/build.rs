@@ -5,13 +5,14 @@
 //! was built is reached only by its descriptor, or through directories that no other user may enter
 //! until the end.
 
+use super::content::{Digest, FileContent};
 use super::staging::{self, PRIVATE, Staging};
 use super::tree::{Attributes, Node, Tree};
 use crate::sorted::SortedSet;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timestamps, Uid};
 use rustix::io::Errno;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -59,9 +60,10 @@ pub(super) fn build(
     let name = Path::new(target.file_name().unwrap_or_default());
     let existed = fs::symlink_metadata(target).is_ok();
     let attributes = match tree.root() {
-        Some(Node::File(attributes, bytes)) => {
-            let file = create(&staging.fd, name)?;
-            let is_same = write_file(file, *attributes, bytes, target)?;
+        Some(Node::File(attributes, content)) => {
+            let mut file = create(&staging.fd, name)?;
+            tree.copy(Path::new(""), content, &mut file)?;
+            let is_same = finish_file(file, *attributes, content, target)?;
             changes.record(Path::new(""), existed, is_same);
             return Ok(None);
         }
@@ -100,13 +102,15 @@ fn create_entry(
             rustix::fs::mkdirat(root, relative, PRIVATE)?;
             fs::symlink_metadata(old).is_ok_and(|old| old.is_dir())
         }
-        Node::File(attributes, bytes) => {
-            write_file(create(root, relative)?, *attributes, bytes, old)?
+        Node::File(attributes, content) => {
+            let mut file = create(root, relative)?;
+            tree.copy(relative, content, &mut file)?;
+            finish_file(file, *attributes, content, old)?
         }
         Node::HardLink(first) => {
             rustix::fs::linkat(root, first, root, relative, AtFlags::empty())?;
             match tree.entries.get(first) {
-                Some(Node::File(_, bytes)) => times_if_same(old, bytes).is_some(),
+                Some(Node::File(_, content)) => times_if_same(old, content.digest).is_some(),
                 _ => false,
             }
         }
@@ -147,16 +151,15 @@ fn create(at: impl AsFd, path: &Path) -> io::Result<fs::File> {
     Ok(file.into())
 }
 
-/// Writes a new file. If the old one holds the same bytes, the new one gets its times. Returns
-/// whether it does.
-fn write_file(
-    mut file: fs::File,
+/// Gives a new file its attributes. If the old one holds the same content, the new one gets its
+/// times. Returns whether it does.
+fn finish_file(
+    file: fs::File,
     attributes: Attributes,
-    bytes: &[u8],
+    content: &FileContent,
     old: &Path,
 ) -> io::Result<bool> {
-    file.write_all(bytes)?;
-    let times = times_if_same(old, bytes);
+    let times = times_if_same(old, content.digest);
     apply_attributes(&file, attributes)?;
     if let Some(times) = &times {
         rustix::fs::futimens(&file, times)?;
@@ -176,23 +179,22 @@ fn apply_attributes(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
     rustix::fs::fchmod(&file, Mode::from_raw_mode(attributes.mode)).map_err(Into::into)
 }
 
-/// The times of the file at `path`, if it holds these bytes. Does not block on a FIFO or a device.
-fn times_if_same(path: &Path, bytes: &[u8]) -> Option<Timestamps> {
+/// The times of the file at `path`, if it holds this content. Does not block on a FIFO or a device.
+fn times_if_same(path: &Path, digest: Digest) -> Option<Timestamps> {
     let flags =
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
-    let (file, size) = (fs::File::from(file), bytes.len() as u64);
+    let mut file = fs::File::from(file);
     let stat = file.metadata().ok()?;
-    if !stat.is_file() || stat.len() != size {
+    if !stat.is_file() || stat.len() != digest.size {
         return None;
     }
-    let mut old = Vec::new();
-    file.take(size + 1).read_to_end(&mut old).ok()?;
+    let old = Digest::of(&mut file, digest.size, &mut |_| {}).ok()?;
     let time = |seconds, fraction| rustix::fs::Timespec {
         tv_sec: seconds,
         tv_nsec: fraction,
     };
-    (old == bytes).then(|| Timestamps {
+    (old == digest).then(|| Timestamps {
         last_access: time(stat.atime(), stat.atime_nsec()),
         last_modification: time(stat.mtime(), stat.mtime_nsec()),
     })

@@ -6,15 +6,14 @@
 //! skips entries that begin with `..`, which are the kubelet's own.
 
 use super::exclusion::Exclusion;
+use super::follow::names;
 use super::tree::{DEPTH_LIMIT, ENTRY_LIMIT};
 use super::watch_set::{WatchSet, content_events, entry_events};
 use crate::store::file_id::FileId;
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{CWD, FileType, Stat};
 use rustix::io::Errno;
 use std::collections::hash_map::DefaultHasher;
-use std::ffi::OsString;
 use std::hash::{Hash, Hasher};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -96,7 +95,9 @@ impl Scanner<'_> {
     }
 
     fn visit_entries(&mut self, path: &Path, relative: &Path, above: &mut Vec<FileId>) {
-        for name in names(path).unwrap_or_default() {
+        let mut names = names(CWD, path, ENTRY_LIMIT).unwrap_or_default();
+        names.sort_unstable();
+        for name in names {
             // Reading the source reports that there are too many.
             if self.entries > ENTRY_LIMIT {
                 break;
@@ -139,29 +140,11 @@ fn time(seconds: i64, fraction: u64) -> Option<SystemTime> {
     whole.checked_add(Duration::from_nanos(fraction))
 }
 
-/// `None` if nothing exists. A link that leads nowhere counts as nothing: editors leave one beside
-/// the file that is being edited.
-pub(super) fn if_exists(stat: Result<Stat, Errno>) -> Result<Option<Stat>, Errno> {
+/// `None` if nothing exists.
+fn if_exists(stat: Result<Stat, Errno>) -> Result<Option<Stat>, Errno> {
     match stat {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
         Err(errno) => Err(errno),
     }
-}
-
-/// The entries of a directory that are not the kubelet's own, sorted. One more than [`ENTRY_LIMIT`]
-/// at most.
-pub(super) fn names(path: &Path) -> std::io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(path)? {
-        let name = entry?.file_name();
-        if !name.as_bytes().starts_with(b"..") {
-            names.push(name);
-        }
-        if names.len() > ENTRY_LIMIT {
-            break;
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
 }

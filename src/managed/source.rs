@@ -1,6 +1,5 @@
 //! One source: what is known about it, and what is new.
 
-use super::archive;
 use super::debounce::Trigger;
 use super::exclusion::Exclusion;
 use super::read::{self, Content, ReadContext};
@@ -8,7 +7,7 @@ use super::replace::{self, Candidate};
 use super::scan::scan;
 use super::spec::{ConfigItem, Usage};
 use super::staging::parent;
-use super::tree::{Node, Tree, TreeFingerprint};
+use super::tree::{Tree, TreeFingerprint};
 use super::update::ManagedUpdate;
 use super::watch_set::WatchSet;
 use crate::store::file_id::FileId;
@@ -120,7 +119,7 @@ impl<'p> Source<'p> {
         if !std::mem::take(&mut self.is_dirty) {
             return SourceChange::None;
         }
-        let (content, archive) = self.read(exclusion);
+        let content = self.read(exclusion);
         self.has_failed = false;
         if self.is_still_changing(exclusion) && trigger == Trigger::Quiet {
             // Its writer may have just begun, and no event of that was read yet.
@@ -137,7 +136,7 @@ impl<'p> Source<'p> {
                 let source = self.path().display();
                 SourceChange::WarningOnce(format!("cannot read {source}: {why}"))
             }
-            Content::Refused(why) => self.report_unusable(archive, &why),
+            Content::Refused(why, archive) => self.report_unusable(archive, &why),
             Content::Tree(tree) => {
                 self.reported = None;
                 self.is_reported_missing = false;
@@ -187,9 +186,11 @@ impl<'p> Source<'p> {
         if !self.is_dirty && now.signature == self.signature {
             return false;
         }
-        let is_same = match self.read(exclusion).0 {
+        let is_same = match self.read(exclusion) {
             Content::Tree(tree) => tree.fingerprint(self.spec.usage.target().is_some()) == checked,
-            Content::Missing | Content::Changed | Content::Failed(_) | Content::Refused(_) => false,
+            Content::Missing | Content::Changed | Content::Failed(_) | Content::Refused(..) => {
+                false
+            }
         };
         !is_same || self.rechecked.replace(checked) != Some(checked)
     }
@@ -204,26 +205,15 @@ impl<'p> Source<'p> {
         self.has_failed = true;
     }
 
-    /// Its content, and for an archive the fingerprint of the file.
-    fn read(&self, exclusion: Exclusion<'_>) -> (Content, Option<TreeFingerprint>) {
+    fn read<'d>(&self, exclusion: Exclusion<'d>) -> Content<'d> {
         let target = self.spec.usage.target();
         let parent = target.and_then(|target| rustix::fs::stat(parent(target)).ok());
         let context = ReadContext {
             exclusion,
             copy_parent: parent.map(|stat| FileId::of(&stat)),
+            is_archive: matches!(self.spec.usage, Usage::Unpacked(_)),
         };
-        let content = read::read(self.path(), &context);
-        match (&self.spec.usage, content) {
-            (Usage::Unpacked(_), Content::Tree(tree)) => {
-                let unpacked = match tree.root() {
-                    Some(Node::File(_, bytes)) => archive::read(bytes),
-                    _ => Err("it is a directory, not a tar archive".to_owned()),
-                };
-                let content = unpacked.map_or_else(Content::Refused, Content::Tree);
-                (content, Some(tree.fingerprint(false)))
-            }
-            (_, content) => (content, None),
-        }
+        read::read(self.path(), &context)
     }
 
     /// Builds a copy of new content beside its target.
@@ -243,6 +233,10 @@ impl<'p> Source<'p> {
             .transpose()
         {
             Ok(candidate) => SourceChange::New(fingerprint, candidate),
+            Err(_) if tree.has_changed() => {
+                self.is_dirty = true;
+                SourceChange::None
+            }
             Err(sentence) => {
                 self.has_failed = true;
                 SourceChange::WarningOnce(sentence)

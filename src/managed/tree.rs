@@ -1,9 +1,16 @@
-//! What a source holds, in memory: a file, or a tree of files. It is small enough to be compared
-//! and checked as a whole before anything is written.
+//! What a source holds: a file, or a tree of files. The tree is in memory, so it is compared and
+//! checked as a whole before anything is written. The content of its files is not.
 
+use super::content::{Digest, FileContent, Piece, PieceReader};
+use super::exclusion::Exclusion;
+use super::follow::{PATHS_LIMIT, SourceEntry};
+use rustix::io::Errno;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
+use std::fs::File;
 use std::hash::{Hash, Hasher};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -13,22 +20,41 @@ pub(super) const SIZE_LIMIT: u64 = 64 << 20;
 pub(super) const ENTRY_LIMIT: usize = 10_000;
 /// Directories above an entry: the path of each entry takes memory in proportion to its depth.
 pub(super) const DEPTH_LIMIT: usize = 128;
+/// Pieces of files in an archive: one for each file, and more for one with holes.
+const PIECE_LIMIT: usize = 32_768;
 
 pub(super) fn too_many() -> String {
     format!("it has more than {ENTRY_LIMIT} entries")
 }
 
+pub(super) fn names_too_long() -> String {
+    format!("its paths have more than {} MiB in all", PATHS_LIMIT >> 20)
+}
+
 /// What a source holds, by paths inside it. The path of the source itself is empty.
-#[derive(Debug, Default)]
-pub(super) struct Tree {
+pub(super) struct Tree<'d> {
     pub(super) entries: BTreeMap<PathBuf, Node>,
+    origin: Origin<'d>,
+    /// See [`FileContent::pieces`].
+    pieces: Vec<Piece>,
     size: u64,
+    /// Bytes in the paths.
+    paths: usize,
+    has_changed: Cell<bool>,
+}
+
+/// Where the content of files is read.
+pub(super) enum Origin<'d> {
+    /// In an archive, or in a source that is one file.
+    File(Rc<File>),
+    /// In files below this directory.
+    Directory(Box<SourceEntry>, Exclusion<'d>),
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     Directory(Attributes),
-    File(Attributes, Rc<[u8]>),
+    File(Attributes, FileContent),
     /// Another name of the file with this path in the same tree.
     HardLink(PathBuf),
     Symlink(PathBuf),
@@ -46,17 +72,103 @@ pub(super) struct Attributes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TreeFingerprint(u64, u64);
 
-impl Tree {
+impl TreeFingerprint {
+    /// Of a file alone, whose mode does not count.
+    pub(super) fn of_file(digest: Digest) -> TreeFingerprint {
+        let [one, two] = digest.hashes;
+        TreeFingerprint(one, two)
+    }
+}
+
+impl<'d> Tree<'d> {
+    pub(super) fn new(origin: Origin<'d>) -> Tree<'d> {
+        Tree {
+            entries: BTreeMap::new(),
+            origin,
+            pieces: Vec::new(),
+            size: 0,
+            paths: 0,
+            has_changed: Cell::new(false),
+        }
+    }
+
     /// Adds an entry, or replaces it.
     ///
     /// # Errors
     /// Which limit is exceeded.
     pub(super) fn add(&mut self, path: PathBuf, node: Node) -> Result<(), String> {
-        if let Node::File(_, bytes) = &node {
-            self.size += bytes.len() as u64;
+        self.paths += path.as_os_str().len();
+        match &node {
+            Node::File(_, content) => self.size += content.digest.size,
+            Node::HardLink(target) | Node::Symlink(target) => {
+                self.paths += target.as_os_str().len();
+            }
+            Node::Directory(_) => {}
         }
         self.entries.insert(path, node);
         self.check_limits(0)
+    }
+
+    /// The content that consists of these pieces of the origin's file. Adds the pieces.
+    pub(super) fn content_of_pieces(
+        &mut self,
+        pieces: &[Piece],
+        digest: Digest,
+    ) -> Result<FileContent, String> {
+        let first = self.pieces.len();
+        self.pieces.extend_from_slice(pieces);
+        if self.pieces.len() > PIECE_LIMIT {
+            return Err(format!("its files have more than {PIECE_LIMIT} pieces"));
+        }
+        Ok(FileContent {
+            digest,
+            pieces: first..self.pieces.len(),
+            is_linked: false,
+        })
+    }
+
+    /// Copies the content of the file at `path`. If it differs from what was read before, the tree
+    /// [has changed](Tree::has_changed).
+    pub(super) fn copy(&self, path: &Path, content: &FileContent, to: &mut File) -> io::Result<()> {
+        let mut written = Ok(());
+        let digest = self.read(path, content, &mut |chunk| {
+            if written.is_ok() {
+                written = to.write_all(chunk);
+            }
+        });
+        written?;
+        if digest.is_ok_and(|digest| digest == content.digest) {
+            return Ok(());
+        }
+        self.has_changed.set(true);
+        Err(Errno::STALE.into())
+    }
+
+    fn read(
+        &self,
+        path: &Path,
+        content: &FileContent,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> io::Result<Digest> {
+        let size = content.digest.size;
+        match &self.origin {
+            Origin::File(file) => {
+                let pieces = self.pieces.get(content.pieces.clone());
+                let pieces = pieces.unwrap_or_default();
+                Digest::of(&mut PieceReader::new(file, pieces, size), size, each)
+            }
+            Origin::Directory(root, exclusion) => {
+                let place = root.entry(path).ok().flatten();
+                let file = place.map(|place| place.open(*exclusion)).transpose()?;
+                let mut file = file.flatten().ok_or(Errno::STALE)?;
+                Digest::of(&mut file, size, each)
+            }
+        }
+    }
+
+    /// Whether a file had another content when it was copied.
+    pub(super) fn has_changed(&self) -> bool {
+        self.has_changed.get()
     }
 
     /// Checks that another file of `more` bytes is within the limits.
@@ -68,7 +180,15 @@ impl Tree {
         if self.entries.len() > ENTRY_LIMIT + 1 {
             return Err(too_many());
         }
+        if self.paths > PATHS_LIMIT {
+            return Err(names_too_long());
+        }
         Ok(())
+    }
+
+    /// Bytes that more files may have.
+    pub(super) fn room(&self) -> u64 {
+        SIZE_LIMIT.saturating_sub(self.size)
     }
 
     /// The entry of the source itself.
@@ -86,9 +206,9 @@ impl Tree {
                 std::mem::discriminant(node).hash(&mut hasher);
                 match node {
                     Node::Directory(attributes) => attributes.hash_mode(with_modes, &mut hasher),
-                    Node::File(attributes, bytes) => {
+                    Node::File(attributes, content) => {
                         attributes.hash_mode(with_modes, &mut hasher);
-                        bytes.hash(&mut hasher);
+                        content.digest.hash(&mut hasher);
                     }
                     Node::HardLink(target) | Node::Symlink(target) => target.hash(&mut hasher),
                 }

@@ -1,9 +1,31 @@
 use super::*;
+use rustix::fs::{MemfdFlags, memfd_create};
+use std::io::Write;
+
+fn read_bytes(bytes: &[u8]) -> Result<Tree<'static>, String> {
+    let file = memfd_create("archive", MemfdFlags::CLOEXEC).unwrap();
+    let mut file = File::from(file);
+    file.write_all(bytes).unwrap();
+    read(Rc::new(file))
+}
+
+/// The content of a file of the tree.
+fn content(tree: &Tree, path: &str) -> Vec<u8> {
+    let Some(Node::File(_, content)) = tree.entries.get(Path::new(path)) else {
+        panic!("{path} is no file");
+    };
+    let mut copy = File::from(memfd_create("copy", MemfdFlags::CLOEXEC).unwrap());
+    tree.copy(Path::new(path), content, &mut copy).unwrap();
+    let mut bytes = Vec::new();
+    std::io::Seek::rewind(&mut copy).unwrap();
+    std::io::Read::read_to_end(&mut copy, &mut bytes).unwrap();
+    bytes
+}
 
 /// A directory, a file, a long name, both kinds of links.
 fn sample() -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
-    let mut add = |kind: EntryType, path: &str, link: Option<&str>, content: &[u8]| {
+    let mut add = |kind: tar::EntryType, path: &str, link: Option<&str>, content: &[u8]| {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mode(0o644);
@@ -14,22 +36,20 @@ fn sample() -> Vec<u8> {
         }
         .unwrap();
     };
-    add(EntryType::Directory, "d/", None, b"");
-    add(EntryType::Regular, "d/file", None, b"content");
-    add(EntryType::Regular, &"long/".repeat(30), None, b"deep");
-    add(EntryType::Symlink, "d/soft", Some("../d/file"), b"");
-    add(EntryType::Link, "d/hard", Some("d/file"), b"");
+    add(tar::EntryType::Directory, "d/", None, b"");
+    add(tar::EntryType::Regular, "d/file", None, b"content");
+    add(tar::EntryType::Regular, &"long/".repeat(30), None, b"deep");
+    add(tar::EntryType::Symlink, "d/soft", Some("../d/file"), b"");
+    add(tar::EntryType::Link, "d/hard", Some("d/file"), b"");
     builder.into_inner().unwrap()
 }
 
 #[test]
 fn an_archive_is_read_whole() {
-    let tree = read(&sample()).unwrap();
+    let tree = read_bytes(&sample()).unwrap();
     let paths: Vec<&Path> = tree.entries.keys().map(PathBuf::as_path).collect();
     assert_eq!(paths.len(), 5 + 30);
-    assert!(
-        matches!(tree.entries.get(Path::new("d/file")), Some(Node::File(_, bytes)) if **bytes == *b"content")
-    );
+    assert_eq!(content(&tree, "d/file"), b"content");
     assert!(
         matches!(tree.entries.get(Path::new("d/hard")), Some(Node::HardLink(file)) if file == Path::new("d/file"))
     );
@@ -43,7 +63,7 @@ fn an_archive_is_read_whole() {
 fn a_part_of_an_archive_is_not_an_archive() {
     let whole = sample();
     for length in 0..whole.len() {
-        assert!(read(&whole[..length]).is_err(), "{length} bytes");
+        assert!(read_bytes(&whole[..length]).is_err(), "{length} bytes");
     }
 }
 
@@ -63,7 +83,9 @@ fn an_accepted_archive_has_every_parent_and_no_way_out_of_the_tree() {
                 header.set_cksum();
                 block.copy_from_slice(header.as_bytes());
             }
-            let Ok(tree) = read(&bytes) else { continue };
+            let Ok(tree) = read_bytes(&bytes) else {
+                continue;
+            };
             accepted += 1;
             for (path, node) in &tree.entries {
                 assert_eq!(inside(path).as_ref(), Ok(path), "{at}: {byte}");
@@ -71,7 +93,7 @@ fn an_accepted_archive_has_every_parent_and_no_way_out_of_the_tree() {
                 let above = tree.entries.get(parent);
                 assert!(matches!(above, Some(Node::Directory(_))), "{at}: {byte}");
                 if let Node::Symlink(target) = node {
-                    assert!(resolve(parent, target).is_some(), "{at}: {byte}");
+                    assert!(leads_inside(parent, target), "{at}: {byte}");
                 }
             }
         }

@@ -55,6 +55,21 @@ impl Tar {
         self.raw(name.as_bytes(), DIRECTORY, mode, b"", 0)
     }
 
+    /// An extended header for the next entry.
+    pub fn pax(self, keys: &[(&str, &str)]) -> Tar {
+        let mut records = String::new();
+        for (key, value) in keys {
+            let record = |length: usize| format!("{length} {key}={value}\n");
+            let mut length = record(0).len();
+            while record(length).len() != length {
+                length = record(length).len();
+            }
+            records += &record(length);
+        }
+        let header = self.raw(b"pax", b'x', 0o644, b"", records.len());
+        header.data(records.as_bytes())
+    }
+
     pub fn special(self, kind: u8, mode: u32) -> Tar {
         self.raw(b"special", kind, mode, b"", 0)
     }
@@ -103,9 +118,24 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "..",
         ),
         (
-            "an absolute link",
-            good().link("l", "/etc").end(),
-            "leads out of the tree",
+            "a write through an absolute link",
+            good().link("l", "/tmp").file("l/evil", "").end(),
+            "directory is a link",
+        ),
+        (
+            "a directory in an absolute link",
+            good().link("l", "/tmp").directory("l/evil", 0o755).end(),
+            "directory is a link",
+        ),
+        (
+            "a hard link through an absolute link",
+            good().link("l", "/etc").hard("h", "l/passwd").end(),
+            "hard link",
+        ),
+        (
+            "a hard link to an absolute link",
+            good().link("l", "/etc/passwd").hard("h", "l").end(),
+            "hard link",
         ),
         (
             "a link out",
@@ -259,8 +289,8 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "set-user-id",
         ),
         (
-            "a set-group-id directory",
-            good().special(DIRECTORY, 0o2755).end(),
+            "a set-group-id file",
+            good().special(FILE, 0o2755).end(),
             "set-group-id",
         ),
         ("a sparse bomb", bomb.end(), ""),
@@ -275,6 +305,28 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "not a complete tar",
         ),
         ("10,001 entries", many(10_001), "10000 entries"),
+        ("paths of 3 MiB", long_paths(1000), "paths have more than"),
+        (
+            "an extended header of 2 MiB",
+            pax_path(&"a/".repeat(1 << 20)),
+            "header in it is too long",
+        ),
+        ("zeros", vec![0; 10_240], "nothing but zeros"),
+        (
+            "a map of a sparse file that ends nowhere",
+            sparse_in_pax("9\n0\n512\n"),
+            "map of a sparse file",
+        ),
+        (
+            "a map of a sparse file that goes backwards",
+            sparse_in_pax("2\n512\n512\n0\n512\n"),
+            "map of a sparse file",
+        ),
+        (
+            "a sparse file beyond all limits",
+            sparse_in_pax("1\n18446744073709551615\n512\n"),
+            "map of a sparse file",
+        ),
         ("no byte", Vec::new(), "not a complete tar"),
         ("noise", noise.clone(), "not a complete tar"),
         (
@@ -297,12 +349,26 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 
 /// An archive whose file has a name that only an extended header can hold (pax(1)).
 pub fn pax_path(path: &str) -> Vec<u8> {
-    let record = |length: usize| format!("{length} path={path}\n");
-    let mut length = record(0).len();
-    while record(length).len() != length {
-        length = record(length).len();
-    }
-    let record = record(length);
-    let header = Tar::new().raw(b"pax", b'x', 0o644, b"", record.len());
-    header.data(record.as_bytes()).file("short", "x").end()
+    let header = Tar::new().pax(&[("path", path)]);
+    header.file("short", "x").end()
+}
+
+/// An archive with as many files whose paths have 3 KiB.
+fn long_paths(count: usize) -> Vec<u8> {
+    let above = "d".repeat(250) + "/";
+    let paths = (0..count).map(|number| format!("{}{number}", above.repeat(12)));
+    let add = |tar: Tar, path: String| tar.pax(&[("path", &path)]).file("short", "");
+    paths.fold(Tar::new(), add).end()
+}
+
+/// An archive with a file of 2 KiB that has holes, with this map before its 1 KiB of data.
+fn sparse_in_pax(map: &str) -> Vec<u8> {
+    let keys = [
+        ("GNU.sparse.major", "1"),
+        ("GNU.sparse.minor", "0"),
+        ("GNU.sparse.name", "sparse"),
+        ("GNU.sparse.realsize", "2048"),
+    ];
+    let tar = Tar::new().pax(&keys).raw(b"s", FILE, 0o644, b"", 512 * 3);
+    tar.data(map.as_bytes()).data(&[7; 1024]).end()
 }
