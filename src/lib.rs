@@ -95,6 +95,9 @@ pub mod applet;
 mod duration;
 mod error;
 mod exit;
+#[cfg(all(any(test, fuzzing), feature = "managed"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "cli")]
 mod log;
 #[cfg(feature = "managed")]

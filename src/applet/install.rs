@@ -62,14 +62,14 @@ pub(super) fn main(arguments: Vec<OsString>, links: &[&str]) -> u8 {
 }
 
 /// What the options mean.
-struct InstallPlan {
+pub(super) struct InstallPlan {
     /// The exit directory to sweep, and which tombstones.
     sweep: Option<(ExitDir, Sweep)>,
     /// The directory to install into.
     target: Option<PathBuf>,
 }
 
-fn plan(args: &ParsedArgs) -> Result<InstallPlan, String> {
+pub(super) fn plan(args: &ParsedArgs) -> Result<InstallPlan, String> {
     let sweep = sweep_plan(args)?;
     let target = match args.positionals.as_slice() {
         [] if sweep.is_some() => None,

@@ -89,7 +89,7 @@ fn help_or_version(arguments: &[OsString]) -> Option<String> {
 }
 
 /// The options of exitdir-run that the environment sets: kubexit's variables win.
-fn args(command: Vec<OsString>, variables: &Variables<'_>) -> ParsedArgs {
+pub(super) fn args(command: Vec<OsString>, variables: &Variables<'_>) -> ParsedArgs {
     let mut args = ParsedArgs::command(command);
     for (name, opt) in VARIABLES {
         let variable = variables.find(|other| other == name);

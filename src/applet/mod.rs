@@ -2,6 +2,8 @@
 //! then what it means.
 
 mod args;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod dry_run;
 mod entry;
 mod exec;
 mod install;

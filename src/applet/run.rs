@@ -126,13 +126,13 @@ fn refuse(args: &ParsedArgs, logger: Logger, sentence: &str) -> u8 {
 }
 
 /// What this process asks the kernel for.
-struct ProcessOptions {
+pub(super) struct ProcessOptions {
     adopts_orphans: bool,
     parent_death_signal: Option<Signal>,
 }
 
 impl ProcessOptions {
-    fn new(args: &ParsedArgs) -> Result<ProcessOptions, String> {
+    pub(super) fn new(args: &ParsedArgs) -> Result<ProcessOptions, String> {
         Ok(ProcessOptions {
             adopts_orphans: args.has(&SUBREAPER) || args.has(&WAIT_DESCENDANTS),
             parent_death_signal: args.value(&PARENT_DEATH_SIGNAL, read_signal)?,

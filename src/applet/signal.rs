@@ -48,7 +48,7 @@ const LOG: Logger = Logger::new(SPEC.name);
 const DEFAULT_NAME: &str = "exitFile";
 
 /// What the options mean.
-struct SignalPlan {
+pub(super) struct SignalPlan {
     dir: ExitDir,
     name: Name,
     announcement: Announcement,
@@ -66,7 +66,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-fn plan(args: &ParsedArgs) -> Result<SignalPlan, String> {
+pub(super) fn plan(args: &ParsedArgs) -> Result<SignalPlan, String> {
     let dir = required_exit_dir(args)?;
     let name = name(args)?;
     let command = |words: &Vec<OsString>| CommandLine::new(words).ok_or("no PROBE after --");

@@ -39,7 +39,7 @@ const CHUNK: usize = 64 * 1024;
 const LOG: Logger = Logger::new(SPEC.name);
 
 /// What the options mean.
-struct StatusPlan {
+pub(super) struct StatusPlan {
     dir: ExitDir,
     format: Format,
 }
@@ -61,7 +61,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     })
 }
 
-fn plan(args: &ParsedArgs) -> Result<StatusPlan, String> {
+pub(super) fn plan(args: &ParsedArgs) -> Result<StatusPlan, String> {
     if let Some(positional) = args.positionals.first() {
         return Err(format!("unexpected argument {positional:?}"));
     }

@@ -78,7 +78,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
 const LOG: Logger = Logger::new(SPEC.name);
 
 /// What the options mean.
-struct WaitPlan {
+pub(super) struct WaitPlan {
     dir: ExitDir,
     request: WaitRequest,
     timeout: Limit,
@@ -118,7 +118,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     })
 }
 
-fn plan(args: &ParsedArgs) -> Result<WaitPlan, String> {
+pub(super) fn plan(args: &ParsedArgs) -> Result<WaitPlan, String> {
     let conditions = conditions(args)?;
     let after = after_wait(args)?;
     Ok(WaitPlan {

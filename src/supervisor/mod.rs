@@ -84,5 +84,5 @@ fn finished(event: &Event) -> Vec<Action> {
     }
 }
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod tests;

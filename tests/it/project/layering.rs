@@ -23,7 +23,8 @@ pub const ROOMS: &[&str] = &[
     "managed",
     "run",
     "applet",
-    "model", // of the protocol, for tests alone
+    "model",   // of the protocol, for tests alone
+    "fuzzing", // for tests and the fuzzer alone
 ];
 
 /// Rooms that do no input or output and hold no clock.
