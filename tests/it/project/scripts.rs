@@ -4,7 +4,7 @@ use crate::support::sandbox::{Ended, Sandbox, Start, repository};
 use std::path::Path;
 use std::process::Command;
 
-const SCRIPTS: [&str; 5] = ["build", "test", "bench", "demo", "prepare"];
+const SCRIPTS: [&str; 6] = ["build", "test", "bench", "demo", "prepare", "fuzz"];
 
 fn script(sandbox: &Sandbox, name: &str) -> Command {
     sandbox.command(repository().join("scripts").join(name))
@@ -62,6 +62,14 @@ fn wrong_arguments_are_refused_before_anything_is_built() {
         ("bench", &["-n", "0"], "-n needs a number of rounds"),
         ("bench", &["--write", "size"], "--write takes no figures"),
         ("demo", &["fast"], "unknown argument fast"),
+        ("fuzz", &[], "expected one argument, the number of seconds"),
+        (
+            "fuzz",
+            &["1", "2"],
+            "expected one argument, the number of seconds",
+        ),
+        ("fuzz", &["0"], "0 is no number of seconds"),
+        ("fuzz", &["10s"], "10s is no number of seconds"),
     ] {
         let ended = script(&sandbox, name).args(arguments).finish();
         assert_is_refused(&ended, name, &format!("scripts/{name}: {sentence}\n"));
@@ -72,8 +80,15 @@ fn wrong_arguments_are_refused_before_anything_is_built() {
 fn without_cargo_a_script_says_what_to_install() {
     let sandbox = Sandbox::new();
     let tools = plain_tools(&sandbox);
-    for name in ["build", "test", "bench", "demo"] {
-        let ended = script(&sandbox, name).env("PATH", &tools).finish();
+    for (name, arguments) in [
+        ("build", &[][..]),
+        ("test", &[]),
+        ("bench", &[]),
+        ("demo", &[]),
+        ("fuzz", &["1"]),
+    ] {
+        let mut command = script(&sandbox, name);
+        let ended = command.args(arguments).env("PATH", &tools).finish();
         let said = format!("{}{}", ended.stdout, ended.stderr);
         let sentence = format!("scripts/{name}: cargo is missing: install Rust with rustup\n");
         assert_eq!((ended.status, said), (1, sentence));
