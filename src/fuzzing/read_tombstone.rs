@@ -77,6 +77,11 @@ fn check_successor(life: &Life, since: Duration) {
     assert!(text.len() < SIZE_LIMIT / 2, "{text}");
     let next = Tombstone::parse(text.as_bytes());
     assert_eq!(next.life(), Some(&lineage.life));
+    assert_eq!(
+        (&next.past, &next.fell),
+        (&lineage.past, &lineage.fell),
+        "{text}"
+    );
     let missed = next.missed(life.tombstone.life(), Some(now));
     assert!(missed.iter().all(|life| life.death().is_some()));
     next.missed(None, Some(now));

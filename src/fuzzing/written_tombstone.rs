@@ -4,6 +4,7 @@ use crate::fuzzing::input::Input;
 use crate::protocol::compose::{Line, compose, compose_append};
 use crate::protocol::name::Name;
 use crate::protocol::past_life::{Cause, PastLife};
+use crate::protocol::quote::json_string;
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::{Lock, LockIdentity, Reason, SIZE_LIMIT, Tombstone};
 use crate::signal::Signal;
@@ -132,10 +133,10 @@ fn values(input: &mut Input<'_>) -> Tombstone {
         ..Tombstone::default()
     };
     if is_wanted(13) {
-        tombstone.fell = (0..=input.byte() % 4).map(|_| cause(input)).collect();
+        tombstone.fell = fitting((0..=input.byte() % 4).map(|_| cause(input)).collect());
     }
     if is_wanted(14) {
-        tombstone.past = (0..=input.byte() % 4).map(|_| past_life(input)).collect();
+        tombstone.past = fitting((0..=input.byte() % 4).map(|_| past_life(input)).collect());
     }
     tombstone.has_line = !lines(&tombstone).is_empty();
     tombstone
@@ -158,6 +159,15 @@ fn lines(values: &Tombstone) -> Vec<Line<'_>> {
     lines.extend(values.message.as_deref().map(Line::Message));
     lines.extend(values.died.as_ref().map(Line::Died));
     lines
+}
+
+/// As many items as a lineage hands on.
+fn fitting<T: ToString>(mut items: Vec<T>) -> Vec<T> {
+    let length = |item: &T| json_string(&item.to_string()).len();
+    while items.iter().map(length).sum::<usize>() > 800 {
+        items.pop();
+    }
+    items
 }
 
 /// A time of a clock.
