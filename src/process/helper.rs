@@ -9,8 +9,10 @@ use crate::sys::process::{SignalTarget, kill};
 use crate::sys::signals::Signals;
 use crate::sys::spawn::{SpawnError, SpawnExtras, SpawnSetup, spawn};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
 use rustix::process::Pid;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// A helper process, running or ended.
 #[derive(Debug)]
@@ -46,8 +48,9 @@ impl HelperOutcome {
 /// Where the output of a helper process goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HelperOutput {
+    /// Nowhere, or to the standard error if there is no /dev/null.
     Discard,
-    /// The standard error of this process.
+    /// The standard error of this process, or nowhere without one.
     Stderr,
 }
 
@@ -59,21 +62,15 @@ impl Helper {
         signals: &Signals,
         output: HelperOutput,
     ) -> Result<Helper, String> {
-        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| describe(&errno.into()))?;
-        // Without a standard error the output is discarded.
-        let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3).ok();
-        let sink: BorrowedFd<'_> = match (output, &stderr) {
-            (HelperOutput::Stderr, Some(stderr)) => stderr.as_fd(),
-            (HelperOutput::Stderr, None) | (HelperOutput::Discard, _) => null.as_fd(),
-        };
+        let (input, sink) = streams(output)
+            .map_err(|errno| format!("cannot open /dev/null: {}", describe(&errno.into())))?;
         let setup = SpawnSetup {
             inherited: signals.inherited(),
             own_group: true,
             terminal: None,
         };
         let extras = SpawnExtras {
-            descriptors: &[(null.as_fd(), 0), (sink, 1), (sink, 2)],
+            descriptors: &[(input.as_fd(), 0), (sink.as_fd(), 1), (sink.as_fd(), 2)],
             variable: None,
         };
         match spawn(command, setup, extras) {
@@ -104,6 +101,25 @@ impl Helper {
         // Most groups are empty when the helper has ended, and then there is nothing to kill.
         let _ = kill(self.pid, SignalTarget::Group, Signal::KILL);
     }
+}
+
+/// An empty standard input, and where the output goes.
+fn streams(output: HelperOutput) -> Result<(OwnedFd, OwnedFd), Errno> {
+    let null = || {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        rustix::fs::open("/dev/null", flags, Mode::empty())
+    };
+    let stderr = || rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3);
+    // An image may have no /dev/null. A pipe without a writer is as empty.
+    let input = null().or_else(|_| {
+        let (reader, _) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        Ok(reader)
+    });
+    let sink = match output {
+        HelperOutput::Stderr => stderr().or_else(|_| null()),
+        HelperOutput::Discard => null().or_else(|errno| stderr().map_err(|_| errno)),
+    };
+    Ok((input?, sink?))
 }
 
 impl Drop for Helper {
