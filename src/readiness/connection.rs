@@ -4,6 +4,7 @@
 //! The HTTP client is not a library, because the probe needs only the first line of a response, and
 //! a library would be larger than the rest of the binary.
 
+use crate::error::describe;
 use crate::readiness::spec::HttpTarget;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -17,6 +18,21 @@ pub(super) enum Progress {
     Pending,
     Succeeded,
     Failed,
+    /// The system does not allow what the attempt needs, so every attempt will fail.
+    Refused(Errno),
+}
+
+impl Progress {
+    /// What people must know: without it the command would just never be ready.
+    pub(super) fn warning(self) -> Option<String> {
+        match self {
+            Progress::Refused(errno) => {
+                let why = describe(&errno.into());
+                Some(format!("cannot connect for tcp and http readiness: {why}"))
+            }
+            Progress::Pending | Progress::Succeeded | Progress::Failed => None,
+        }
+    }
 }
 
 pub(super) struct Connection {
@@ -38,11 +54,11 @@ enum ConnectionStage {
 const STATUS_LENGTH: usize = 12;
 
 impl Connection {
-    pub(super) fn tcp(address: SocketAddr) -> Option<Connection> {
+    pub(super) fn tcp(address: SocketAddr) -> Result<Connection, Progress> {
         Connection::open(address, None)
     }
 
-    pub(super) fn http(target: &HttpTarget) -> Option<Connection> {
+    pub(super) fn http(target: &HttpTarget) -> Result<Connection, Progress> {
         let HttpTarget { host, path, .. } = target;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: exitdir/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
@@ -51,20 +67,21 @@ impl Connection {
         Connection::open(target.address, Some(request.into_bytes()))
     }
 
-    fn open(address: SocketAddr, request: Option<Vec<u8>>) -> Option<Connection> {
+    fn open(address: SocketAddr, request: Option<Vec<u8>>) -> Result<Connection, Progress> {
         let family = match address {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
         };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None).ok()?;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+            .map_err(Progress::Refused)?;
         match rustix::net::connect(&socket, &address) {
-            Ok(()) | Err(Errno::INPROGRESS) => Some(Connection {
+            Ok(()) | Err(Errno::INPROGRESS) => Ok(Connection {
                 socket,
                 stage: ConnectionStage::Connecting,
                 request,
             }),
-            Err(_) => None,
+            Err(errno) => Err(failure(errno)),
         }
     }
 
@@ -92,7 +109,7 @@ impl Connection {
                 Ok(Some(next)) => self.stage = next,
                 Ok(None) => return Progress::Succeeded,
                 Err(Errno::AGAIN) => return Progress::Pending,
-                Err(_) => return Progress::Failed,
+                Err(errno) => return failure(errno),
             }
         }
     }
@@ -143,11 +160,19 @@ fn receive(socket: &OwnedFd, response: &mut Vec<u8>) -> Progress {
             Ok(length) => response.extend(room.iter().take(length)),
             Err(Errno::AGAIN) => return Progress::Pending,
             Err(Errno::INTR) => {}
-            Err(_) => return Progress::Failed,
+            Err(errno) => return failure(errno),
         }
         if response.len() >= STATUS_LENGTH {
             return evaluate(response);
         }
+    }
+}
+
+/// A seccomp profile or a firewall refuses every attempt; a server that is not ready does not.
+fn failure(errno: Errno) -> Progress {
+    match errno {
+        Errno::PERM | Errno::ACCESS | Errno::NOSYS => Progress::Refused(errno),
+        _ => Progress::Failed,
     }
 }
 

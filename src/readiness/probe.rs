@@ -99,14 +99,14 @@ impl Probe {
         if self.attempt.is_none() && self.next <= now {
             self.next = now + ATTEMPT_INTERVAL;
             match self.start(signals) {
-                Ok(started) => {
+                Ok(in_flight) => {
                     let deadline = now + ATTEMPT_TIMEOUT;
-                    self.attempt = started.map(|in_flight| ProbeAttempt {
+                    self.attempt = Some(ProbeAttempt {
                         in_flight,
                         deadline,
                     });
                 }
-                Err(warning) => update.warning = Some(warning),
+                Err(warning) => update.warning = warning,
             }
         }
         let Some(attempt) = &mut self.attempt else {
@@ -114,24 +114,31 @@ impl Probe {
         };
         let progress = attempt.in_flight.proceed();
         update.is_ready = progress == Progress::Succeeded;
+        update.warning = progress.warning();
         if progress != Progress::Pending || attempt.deadline <= now {
             self.attempt = None;
         }
         update
     }
 
-    /// Starts an attempt; `None` if it has failed already.
-    fn start(&self, signals: &Signals) -> Result<Option<InFlight>, String> {
-        Ok(match &self.kind {
-            ProbeKind::Tcp(address) => Connection::tcp(*address).map(InFlight::Connection),
-            ProbeKind::Http(target) => Connection::http(target).map(InFlight::Connection),
+    /// # Errors
+    /// A warning; `None` if only this attempt has failed.
+    fn start(&self, signals: &Signals) -> Result<InFlight, Option<String>> {
+        let connection = match &self.kind {
+            ProbeKind::Tcp(address) => Connection::tcp(*address),
+            ProbeKind::Http(target) => Connection::http(target),
             ProbeKind::Exec(command) => {
                 // Its output, every second, would drown that of the command.
                 let helper = Helper::start(command, signals, HelperOutput::Discard);
                 let failed = |why| format!("cannot run the probe {}: {why}", command.display());
-                Some(InFlight::Helper(helper.map_err(failed)?))
+                return helper
+                    .map(InFlight::Helper)
+                    .map_err(|why| Some(failed(why)));
             }
-        })
+        };
+        connection
+            .map(InFlight::Connection)
+            .map_err(Progress::warning)
     }
 }
 
