@@ -54,6 +54,10 @@ pub(crate) enum StartFailure {
     NotExecutable(i32),
     /// The program is not at fault: the system has no process or descriptor left.
     System(i32),
+    /// There is no socket for its notifications.
+    NoNotifySocket(i32),
+    /// There is no pipe for its readiness.
+    NoReadinessPipe(i32),
 }
 
 /// What a command left behind when it ended.

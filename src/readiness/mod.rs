@@ -5,21 +5,23 @@
 //! decides what follows from readiness.
 
 mod connection;
+mod discard;
 mod file;
 mod notify;
+mod pace;
 mod pipe;
 mod probe;
+mod sender;
 pub(crate) mod spec;
 pub(crate) mod update;
 
-use crate::exit::ExitStatus;
+use crate::exit::{ExitStatus, StartFailure};
 use crate::readiness::file::FileWatch;
 use crate::readiness::notify::NotifySocket;
 use crate::readiness::pipe::ReadinessPipe;
 use crate::readiness::probe::Probe;
 use crate::readiness::spec::ReadyOn;
-use crate::readiness::update::ReadinessUpdate;
-use crate::store::exit_dir::ExitDir;
+use crate::readiness::update::{CommandPhase, ReadinessUpdate};
 use crate::sys::poll;
 use crate::sys::signals::Signals;
 use rustix::event::PollFd;
@@ -45,7 +47,13 @@ impl Readiness {
     ///
     /// # Errors
     /// Usually that no descriptor is left.
-    pub(crate) fn prepare(on: &ReadyOn, has_tombstone: bool) -> Result<Option<Readiness>, Errno> {
+    pub(crate) fn prepare(
+        on: &ReadyOn,
+        has_tombstone: bool,
+    ) -> Result<Option<Readiness>, StartFailure> {
+        let no_socket = |errno: Errno| StartFailure::NoNotifySocket(errno.raw_os_error());
+        let no_pipe = |errno: Errno| StartFailure::NoReadinessPipe(errno.raw_os_error());
+        let no_words = |errno: Errno| StartFailure::System(errno.raw_os_error());
         Ok(Some(match on {
             ReadyOn::Start | ReadyOn::Signal => return Ok(None),
             ReadyOn::File(_) | ReadyOn::Tcp(_) | ReadyOn::Http(_) | ReadyOn::Exec(_)
@@ -53,12 +61,14 @@ impl Readiness {
             {
                 return Ok(None);
             }
-            ReadyOn::Notify => Readiness::Notify(NotifySocket::open()?),
-            ReadyOn::Descriptor(number) => Readiness::Pipe(ReadinessPipe::open(*number)?),
+            ReadyOn::Notify => Readiness::Notify(NotifySocket::open().map_err(no_socket)?),
+            ReadyOn::Descriptor(number) => {
+                Readiness::Pipe(ReadinessPipe::open(*number).map_err(no_pipe)?)
+            }
             ReadyOn::File(path) => Readiness::File(FileWatch::new(path)),
             ReadyOn::Tcp(address) => Readiness::Probe(Probe::tcp(*address)),
             ReadyOn::Http(target) => Readiness::Probe(Probe::http(target)),
-            ReadyOn::Exec(words) => Readiness::Probe(Probe::exec(words)?),
+            ReadyOn::Exec(words) => Readiness::Probe(Probe::exec(words).map_err(no_words)?),
         }))
     }
 
@@ -90,7 +100,7 @@ impl Readiness {
     pub(crate) fn interest(&self) -> Option<PollFd<'_>> {
         match self {
             Readiness::Notify(socket) => socket.descriptor().map(poll::readable),
-            Readiness::Pipe(pipe) => pipe.descriptor().map(poll::readable),
+            Readiness::Pipe(pipe) => pipe.interest(),
             Readiness::File(file) => file.descriptor().map(poll::readable),
             Readiness::Probe(probe) => probe.interest(),
         }
@@ -99,42 +109,43 @@ impl Readiness {
     /// When to poll even if the descriptor is not ready.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self {
-            Readiness::Notify(_) => None,
+            Readiness::Notify(socket) => socket.deadline(),
             Readiness::Pipe(pipe) => pipe.deadline(),
             Readiness::File(file) => Some(file.deadline()),
             Readiness::Probe(probe) => Some(probe.deadline()),
         }
     }
 
-    /// Finds out whether the command is ready. `command` is its process id; `dir` is the directory
-    /// with the tombstone of this life.
+    /// Finds out whether the command is ready. `command` is its process id.
     pub(crate) fn poll(
         &mut self,
         command: Option<Pid>,
-        dir: Option<&ExitDir>,
+        phase: CommandPhase,
         signals: &Signals,
     ) -> ReadinessUpdate {
         match self {
-            Readiness::Notify(socket) => socket.poll(command, dir),
-            Readiness::Pipe(pipe) => pipe.poll(),
+            Readiness::Notify(socket) => socket.poll(command, phase),
+            Readiness::Pipe(pipe) => pipe.poll(phase),
             Readiness::File(file) => file.poll(),
             Readiness::Probe(probe) => probe.poll(signals),
         }
     }
 
-    /// Takes note of a child that has ended and is not the command. It may be a probe.
+    /// Takes note of a child that has ended and is not the command. It may be a helper process.
     pub(crate) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
         match self {
+            Readiness::Notify(socket) => socket.reaped(pid),
             Readiness::Probe(probe) => probe.reaped(pid, status),
-            Readiness::Notify(_) | Readiness::Pipe(_) | Readiness::File(_) => {}
+            Readiness::Pipe(_) | Readiness::File(_) => {}
         }
     }
 
-    /// The process of a running probe.
-    pub(crate) fn helper_pid(&self) -> Option<Pid> {
+    /// The helper processes that have not been reaped: a probe, or workers.
+    pub(crate) fn helpers(&self) -> Vec<Pid> {
         match self {
-            Readiness::Probe(probe) => probe.helper_pid(),
-            Readiness::Notify(_) | Readiness::Pipe(_) | Readiness::File(_) => None,
+            Readiness::Notify(socket) => socket.helpers().to_vec(),
+            Readiness::Probe(probe) => probe.helper_pid().into_iter().collect(),
+            Readiness::Pipe(_) | Readiness::File(_) => Vec::new(),
         }
     }
 

@@ -1,25 +1,29 @@
 //! `--ready-on notify`: messages that the command sends to `$NOTIFY_SOCKET` (sd_notify(3)).
-//!
-//! Descriptors that come with a message are closed, except those of this life's own tombstone:
-//! closing one of them would release the lock on it.
 
-use super::update::ReadinessUpdate;
-use crate::store::exit_dir::ExitDir;
-use crate::store::file_id::FileId;
+use super::discard::Discard;
+use super::pace::Pace;
+use super::sender::Senders;
+use super::update::{CommandPhase, ReadinessUpdate};
+use crate::error::describe;
 use crate::sys::datagram::{self, Datagram};
 use crate::sys::random;
+use crate::watch::cpu_time::CpuTimer;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::Pid;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// The variable with the address (sd_notify(3)).
 pub(super) const VARIABLE: &str = "NOTIFY_SOCKET";
-/// The datagrams that one poll reads at most: a sender that never stops must not keep this process
-/// from its other work.
-const READ_LIMIT: usize = 64;
-/// The number of descriptors that are kept open before the socket is no longer read.
-const KEPT_LIMIT: usize = 8;
+/// The datagrams that one poll reads at most. The kernel holds about 10 of them
+/// (`net.unix.max_dgram_qlen`), but senders can refill the queue meanwhile.
+const READ_LIMIT: usize = 16;
+/// The time between two tries to read a socket that cannot be read.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the end of the command is put off for messages that it sent together with descriptors.
+const LAST_WAIT: Duration = Duration::from_millis(100);
 /// What a service says about its own administration. These keys are not forwarded, because the
 /// service of the outer manager is exitdir-run and not the command.
 const UNFORWARDED_KEYS: [&str; 6] = [
@@ -38,10 +42,15 @@ const UNFORWARDED_KEYS: [&str; 6] = [
 /// message counts, and nothing that arrives may block this process.
 pub(crate) struct NotifySocket {
     fd: OwnedFd,
-    /// Received descriptors of this life's own tombstone.
-    kept: Vec<OwnedFd>,
     /// As in the variable: `@` and the abstract name.
     address: String,
+    senders: Senders,
+    /// A sender that does not count was reported; that is done once.
+    has_refused: bool,
+    discard: Discard,
+    pace: Pace,
+    /// When the messages of a command that has ended are no longer waited for.
+    last_wait: Option<Instant>,
     /// The command has been reported as ready; it is reported once.
     was_ready: bool,
     outer: Option<OuterManager>,
@@ -63,8 +72,12 @@ impl NotifySocket {
         rustix::net::bind(&fd, &address)?;
         Ok(NotifySocket {
             fd,
-            kept: Vec::new(),
             address: format!("@{name}"),
+            senders: Senders::find(),
+            has_refused: false,
+            discard: Discard::default(),
+            pace: Pace::new(),
+            last_wait: None,
             was_ready: false,
             outer: OuterManager::find(),
         })
@@ -74,43 +87,86 @@ impl NotifySocket {
         &self.address
     }
 
-    /// `None` once the socket is no longer read.
+    /// `None` while the socket is not read.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        (self.kept.len() < KEPT_LIMIT).then(|| self.fd.as_fd())
+        self.deadline().is_none().then(|| self.fd.as_fd())
     }
 
-    pub(super) fn poll(&mut self, command: Option<Pid>, dir: Option<&ExitDir>) -> ReadinessUpdate {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.discard.deadline().or_else(|| self.pace.rest())
+    }
+
+    /// The worker processes.
+    pub(super) fn helpers(&self) -> &[Pid] {
+        self.discard.pids()
+    }
+
+    pub(super) fn reaped(&mut self, pid: Pid) {
+        self.discard.reaped(pid);
+    }
+
+    pub(super) fn poll(&mut self, command: Option<Pid>, phase: CommandPhase) -> ReadinessUpdate {
         let mut update = ReadinessUpdate::default();
-        for count in 0..READ_LIMIT {
-            if self.kept.len() >= KEPT_LIMIT {
-                let why = "senders keep passing this life's own tombstone";
-                update.warning = Some(format!("ignoring further notifications: {why}"));
-                break;
-            }
-            update.has_more = count + 1 == READ_LIMIT;
-            // Any error but EAGAIN is a passing one of the kernel; the next poll reads again.
-            let Ok(datagram) = datagram::receive(self.fd.as_fd()) else {
-                update.has_more = false;
-                break;
-            };
-            self.accept(&datagram, command, &mut update);
-            for descriptor in datagram.descriptors {
-                self.close(descriptor, dir);
-            }
+        if phase == CommandPhase::Ended {
+            let now = Instant::now();
+            let until = *self.last_wait.get_or_insert(now + LAST_WAIT);
+            self.discard.wait(until);
+        }
+        let rests = phase == CommandPhase::Running && self.pace.rest().is_some();
+        if self.discard.poll() && !rests {
+            self.read(command, &mut update);
         }
         update.is_ready &= !self.was_ready;
         self.was_ready |= update.is_ready;
         update
     }
 
-    /// Reads the message if it is from the command, or from any process of the same user.
-    fn accept(&self, datagram: &Datagram, command: Option<Pid>, update: &mut ReadinessUpdate) {
-        let own = rustix::process::geteuid().as_raw();
-        if datagram.user != Some(own) && datagram.process != command {
-            update.warning = Some(match datagram.user {
-                Some(user) => format!("refused a notification from user {user}"),
-                None => "refused a notification from an unknown user".to_owned(),
+    fn read(&mut self, command: Option<Pid>, update: &mut ReadinessUpdate) {
+        let timer = CpuTimer::start();
+        for count in 0..READ_LIMIT {
+            let taken = self.take().unwrap_or_else(|warning| {
+                update.warning = Some(warning);
+                self.pace.pause(RETRY_INTERVAL);
+                None
             });
+            update.has_more = taken.is_some();
+            let Some(datagram) = taken else {
+                if count == 0 {
+                    return;
+                }
+                break;
+            };
+            self.accept(&datagram, command, update);
+            if datagram.has_descriptors {
+                break;
+            }
+        }
+        self.pace.charge(timer);
+    }
+
+    /// Takes the first datagram from the socket; `None` if there is none. One with descriptors is
+    /// left to a worker, which has the socket then.
+    fn take(&mut self) -> Result<Option<Datagram>, String> {
+        let datagram = match datagram::peek(self.fd.as_fd()) {
+            Ok(datagram) => datagram,
+            Err(error) if is_passing(&error) => return Ok(None),
+            Err(error) => return Err(unreadable(&error)),
+        };
+        if datagram.has_descriptors {
+            self.discard.start(self.fd.as_fd())?;
+        } else {
+            datagram::take(self.fd.as_fd()).map_err(|error| unreadable(&error))?;
+        }
+        Ok(Some(datagram))
+    }
+
+    /// Reads the message if its sender counts.
+    fn accept(&mut self, datagram: &Datagram, command: Option<Pid>, update: &mut ReadinessUpdate) {
+        if let Err(refusal) = self.senders.check(datagram, command) {
+            // Once: a user can have as many numbers as it likes.
+            if !std::mem::replace(&mut self.has_refused, true) {
+                update.warning = Some(refusal);
+            }
             return;
         }
         let text = String::from_utf8_lossy(&datagram.text);
@@ -126,27 +182,18 @@ impl NotifySocket {
             outer.forward(&text);
         }
     }
-
-    /// Closes a descriptor that came with a message (`FDSTORE=1`, `BARRIER=1`): the sender of a
-    /// barrier waits until it is closed.
-    fn close(&mut self, descriptor: OwnedFd, dir: Option<&ExitDir>) {
-        let id = rustix::fs::fstat(&descriptor).map(|stat| FileId::of(&stat));
-        if id.is_ok_and(|id| dir.is_some_and(|dir| dir.is_guarded(id))) {
-            // Closing it would release the lock on the tombstone.
-            self.kept.push(descriptor);
-            return;
-        }
-        // With SO_LINGER, closing a connection can block until its data is sent (socket(7)). The
-        // call fails for a descriptor that is no socket, and cannot linger.
-        let _ = rustix::net::sockopt::set_socket_linger(&descriptor, None);
-    }
 }
 
-impl Drop for NotifySocket {
-    fn drop(&mut self) {
-        // Left open until the process ends, so that the lock stays.
-        self.kept.drain(..).for_each(std::mem::forget);
-    }
+/// There is no datagram, or a signal came.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::AGAIN | Errno::INTR)
+    )
+}
+
+fn unreadable(error: &io::Error) -> String {
+    format!("cannot read notifications: {}", describe(error))
 }
 
 impl OuterManager {

@@ -1,7 +1,12 @@
 //! `--ready-on fd`: the command writes a newline to a descriptor, which is how services of s6
 //! report that they are ready.
 
-use super::update::ReadinessUpdate;
+use super::pace::Pace;
+use super::update::{CommandPhase, ReadinessUpdate};
+use crate::error::describe;
+use crate::sys::poll::readable;
+use crate::watch::cpu_time::CpuTimer;
+use rustix::event::PollFd;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -10,6 +15,10 @@ use std::time::{Duration, Instant};
 /// The reads of one poll at most: a command that never stops writing must not keep this process
 /// from its other work.
 const READ_LIMIT: usize = 16;
+/// The bytes of one read: all reads of a poll together take what a pipe holds (pipe(7)).
+const READ_SIZE: usize = 4096;
+/// The time between two tries to read a pipe that cannot be read.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long after the command has closed the descriptor without a newline there is a warning. A
 /// command that ends closes it too, and its end says more than the warning.
 const WARNING_DELAY: Duration = Duration::from_secs(1);
@@ -22,6 +31,7 @@ pub(crate) struct ReadinessPipe {
     /// The command's number for its end.
     number: RawFd,
     was_ready: bool,
+    pace: Pace,
     /// When to warn that the descriptor was closed without a newline.
     warn_at: Option<Instant>,
 }
@@ -37,6 +47,7 @@ impl ReadinessPipe {
             writer: Some(writer),
             number: RawFd::from(number),
             was_ready: false,
+            pace: Pace::new(),
             warn_at: None,
         })
     }
@@ -50,39 +61,58 @@ impl ReadinessPipe {
         self.writer = None;
     }
 
-    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.reader.as_ref().map(AsFd::as_fd)
+    pub(super) fn interest(&self) -> Option<PollFd<'_>> {
+        let reader = self.reader.as_ref().map(|fd| readable(fd.as_fd()));
+        reader.filter(|_| self.pace.rest().is_none())
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.warn_at
+        let rest = self.pace.rest().filter(|_| self.reader.is_some());
+        self.warn_at.into_iter().chain(rest).min()
     }
 
     /// Reads after the newline too: a command that keeps writing must not be killed by `PIPE`.
-    pub(super) fn poll(&mut self) -> ReadinessUpdate {
+    pub(super) fn poll(&mut self, phase: CommandPhase) -> ReadinessUpdate {
         let mut update = ReadinessUpdate::default();
+        if phase == CommandPhase::Ended || self.pace.rest().is_none() {
+            self.read(&mut update);
+        }
+        if self.warn_at.take_if(|at| *at <= Instant::now()).is_some() {
+            update.warning = Some(self.warning());
+        }
+        update
+    }
+
+    fn read(&mut self, update: &mut ReadinessUpdate) {
+        let mut timer = None;
         for _ in 0..READ_LIMIT {
             let Some(reader) = &self.reader else {
                 break;
             };
-            let mut buffer = [0; 512];
+            let mut buffer = [0; READ_SIZE];
             match rustix::io::read(reader, &mut buffer) {
                 Ok(0) => {
                     self.reader = None;
                     self.warn_at = (!self.was_ready).then(|| Instant::now() + WARNING_DELAY);
                 }
                 Ok(length) => {
+                    timer.get_or_insert_with(CpuTimer::start);
                     let text = buffer.get(..length).unwrap_or_default();
                     update.is_ready |= !self.was_ready && text.contains(&b'\n');
                     self.was_ready |= update.is_ready;
                 }
-                // EAGAIN, or a passing error; the next poll reads again.
-                Err(_) => break,
+                Err(Errno::AGAIN | Errno::INTR) => break,
+                Err(errno) => {
+                    let (number, why) = (self.number, describe(&errno.into()));
+                    update.warning = Some(format!(
+                        "cannot read what the command writes to descriptor {number}: {why}"
+                    ));
+                    self.pace.pause(RETRY_INTERVAL);
+                    break;
+                }
             }
         }
-        let due = self.warn_at.take_if(|at| *at <= Instant::now());
-        update.warning = due.map(|_| self.warning());
-        update
+        timer.into_iter().for_each(|timer| self.pace.charge(timer));
     }
 
     fn warning(&self) -> String {

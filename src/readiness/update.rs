@@ -1,4 +1,12 @@
-//! What a poll of a source has found.
+//! What a source is told when it is polled, and what the poll has found.
+
+/// Whether the command still runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CommandPhase {
+    Running,
+    /// It has ended. What it has said before is read now or never.
+    Ended,
+}
 
 /// What one poll of a source found.
 #[derive(Debug, Default)]

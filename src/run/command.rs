@@ -7,8 +7,8 @@ use crate::exit::{Remaining, StartFailure};
 use crate::process::child::{Child, Reaped};
 use crate::process::descendants::Descendants;
 use crate::readiness::Readiness;
+use crate::readiness::update::CommandPhase;
 use crate::signal::Signal;
-use crate::store::exit_dir::ExitDir;
 use crate::sys::process::SignalTarget;
 use crate::sys::signals::Signals;
 use crate::sys::spawn::SpawnExtras;
@@ -45,8 +45,7 @@ impl Command {
         has_tombstone: bool,
     ) -> Result<(), StartFailure> {
         // Without its source CMD would never become ready.
-        let mut readiness = Readiness::prepare(&plan.ready_on, has_tombstone)
-            .map_err(|errno| StartFailure::System(errno.raw_os_error()))?;
+        let mut readiness = Readiness::prepare(&plan.ready_on, has_tombstone)?;
         let descriptor = readiness.as_ref().and_then(Readiness::command_descriptor);
         let extras = SpawnExtras {
             descriptors: descriptor.as_slice(),
@@ -144,18 +143,17 @@ impl Command {
         readiness.is_some_and(Readiness::outlives_readiness)
     }
 
-    /// Asks the source whether CMD, with this process id, is ready. `exit_dir` holds our own
-    /// tombstone.
+    /// Asks the source whether CMD, with this process id, is ready.
     pub(super) fn poll_readiness(
         &mut self,
         pid: Option<Pid>,
-        exit_dir: Option<&ExitDir>,
+        phase: CommandPhase,
         signals: &Signals,
     ) -> ReadinessPoll {
         let Some(readiness) = &mut self.readiness else {
             return ReadinessPoll::default();
         };
-        let update = readiness.poll(pid, exit_dir, signals);
+        let update = readiness.poll(pid, phase, signals);
         if update.status.is_some() {
             self.status_text = update.status;
         }

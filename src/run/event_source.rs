@@ -26,9 +26,9 @@ pub(super) trait EventSource {
     /// When to poll the source even if its descriptor is silent.
     fn deadline(&self, helpers: Helpers) -> Option<Instant>;
 
-    /// The process id of the helper process that runs for this source.
-    fn helper(&self) -> Option<Pid> {
-        None
+    /// The process ids of the helper processes that run for this source.
+    fn helpers(&self) -> Vec<Pid> {
+        Vec::new()
     }
 
     /// A child that is not CMD was reaped. It may be the helper process.
@@ -54,8 +54,8 @@ impl EventSource for Readiness {
         self.deadline()
     }
 
-    fn helper(&self) -> Option<Pid> {
-        self.helper_pid()
+    fn helpers(&self) -> Vec<Pid> {
+        self.helpers()
     }
 
     fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
@@ -72,8 +72,8 @@ impl EventSource for ManagedApp<'_> {
         self.deadline(helpers == Helpers::Allowed)
     }
 
-    fn helper(&self) -> Option<Pid> {
-        self.check_pid()
+    fn helpers(&self) -> Vec<Pid> {
+        self.check_pid().into_iter().collect()
     }
 
     fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {

@@ -145,6 +145,18 @@ impl Messages<'_> {
             StartFailure::System(errno) => {
                 format!("cannot start a process for {command}: {}", because(errno))
             }
+            StartFailure::NoNotifySocket(errno) => {
+                format!(
+                    "cannot create the notification socket of {command}: {}",
+                    because(errno)
+                )
+            }
+            StartFailure::NoReadinessPipe(errno) => {
+                format!(
+                    "cannot create the readiness pipe of {command}: {}",
+                    because(errno)
+                )
+            }
         }
     }
 

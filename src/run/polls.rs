@@ -9,6 +9,7 @@ use crate::managed::ManagedApp;
 use crate::managed::debounce::DEBOUNCE_LIMIT;
 use crate::managed::update::ManagedUpdate;
 use crate::process::descendants::Descendants;
+use crate::readiness::update::CommandPhase;
 use crate::signal::Signal;
 use crate::supervisor::event::Event;
 use crate::supervisor::timer::Timer;
@@ -91,17 +92,14 @@ impl EventLoop<'_> {
 
     /// Whether our children are helper processes only, so that CMD has left no process behind.
     fn only_helpers_are_left(&self) -> bool {
-        let helpers: Vec<Pid> = self
-            .sources()
-            .filter_map(|source| source.helper())
-            .collect();
+        let helpers: Vec<Pid> = self.sources().flat_map(|source| source.helpers()).collect();
         !helpers.is_empty() && !Descendants::exist_besides(&helpers)
     }
 
     /// Reads what CMD has said before its end, as far as it was there then.
     fn drain_readiness(&mut self, pid: Option<Pid>) {
         for _ in 0..LAST_READINESS_POLLS {
-            if !self.command.may_send_status() || !self.take_readiness(pid) {
+            if !self.command.may_send_status() || !self.take_readiness(pid, CommandPhase::Ended) {
                 return;
             }
         }
@@ -109,13 +107,12 @@ impl EventLoop<'_> {
 
     pub(super) fn poll_readiness(&mut self) {
         let pid = self.command.pid();
-        self.take_readiness(pid);
+        self.take_readiness(pid, CommandPhase::Running);
     }
 
     /// Returns whether there may be more to read at once.
-    fn take_readiness(&mut self, pid: Option<Pid>) -> bool {
-        let dir = self.record.dir();
-        let poll = self.command.poll_readiness(pid, dir, self.signals);
+    fn take_readiness(&mut self, pid: Option<Pid>, phase: CommandPhase) -> bool {
+        let poll = self.command.poll_readiness(pid, phase, self.signals);
         if let Some(warning) = poll.warning {
             self.reporter.warn_once(warning);
         }

@@ -8,7 +8,6 @@ use crate::protocol::condition::Condition;
 use crate::protocol::lineage::Lineage;
 use crate::protocol::past_life::Cause;
 use crate::store::append::DeathRecord;
-use crate::store::exit_dir::ExitDir;
 use crate::store::own_tombstone::{OwnTombstone, Replacement};
 use crate::store::publish;
 use crate::supervisor::record::Record;
@@ -110,10 +109,6 @@ impl<'p> OwnRecord<'p> {
         });
         let notices = [unlocked, options.dir.sticky_notice()];
         notices.into_iter().flatten().collect()
-    }
-
-    pub(super) fn dir(&self) -> Option<&'p ExitDir> {
-        self.options.map(|options| &options.dir)
     }
 
     /// CMD was started. `tells_by_signal` is whether exitdir-signal makes it ready.

@@ -134,7 +134,9 @@ pub(super) fn start_failed(failure: StartFailure) -> FinalStatus {
     let code = match failure {
         StartFailure::NotFound(_) => exit::NOT_FOUND,
         StartFailure::NotExecutable(_) => exit::NOT_EXECUTABLE,
-        StartFailure::System(_) => exit::FAILURE,
+        StartFailure::System(_)
+        | StartFailure::NoNotifySocket(_)
+        | StartFailure::NoReadinessPipe(_) => exit::FAILURE,
     };
     without_command(code, Reason::ExecFailed, EndReason::StartFailed(failure))
 }

@@ -26,7 +26,6 @@ const CLOSE_LIMIT: RawFd = 1 << 16;
 ///
 /// # Errors
 /// There was no process or descriptor left, or the kernel refuses fork(2).
-#[allow(dead_code)] // Its first user follows.
 pub(crate) fn fork_worker(
     kept: &[BorrowedFd<'_>],
     work: &mut dyn FnMut(BorrowedFd<'_>),
@@ -63,13 +62,15 @@ fn become_worker(parent: Pid, reader: &OwnedFd, writer: &OwnedFd, kept: &[Borrow
         // SAFETY: dup2 touches no memory.
         unsafe { libc::dup2(reader.as_raw_fd(), fd) };
     }
-    let mut numbers: Vec<RawFd> = kept.iter().map(AsRawFd::as_raw_fd).collect();
-    numbers.push(writer.as_raw_fd());
-    numbers.sort_unstable();
+    let kept = || {
+        kept.iter()
+            .map(AsRawFd::as_raw_fd)
+            .chain([writer.as_raw_fd()])
+    };
     let mut first = FIRST_FD;
-    for number in numbers {
+    while let Some(number) = kept().filter(|number| *number >= first).min() {
         close_range(first, number - 1);
-        first = first.max(number + 1);
+        first = number + 1;
     }
     close_range(first, RawFd::MAX);
     reset_signals();

@@ -273,6 +273,8 @@ fn every_other_end_has_its_status_and_reason() {
         (StartFailure::NotFound(2), 127),
         (StartFailure::NotExecutable(13), 126),
         (StartFailure::System(11), 125),
+        (StartFailure::NoNotifySocket(1), 125),
+        (StartFailure::NoReadinessPipe(24), 125),
     ] {
         assert_eq!(
             begin(&[Event::BirthDepsHold, Event::StartFailed(failure)]),

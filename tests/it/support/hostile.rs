@@ -9,6 +9,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The number of the hostile user.
+const ATTACKER_USER: u32 = 1001;
+
 /// The arguments before a command that run it as the hostile user.
 const ATTACKER: [&str; 5] = [
     "setpriv",
@@ -45,6 +48,22 @@ pub fn attack(sandbox: &Sandbox, script: &str) {
         output.status.success(),
         "the attack failed: {script}: {stderr}"
     );
+}
+
+/// Does something in a thread of the hostile user, whose number the kernel then shows as that of the
+/// sender of a datagram.
+pub fn as_attacker_thread<T: Send>(action: impl FnOnce() -> T + Send) -> T {
+    as_user_thread(ATTACKER_USER, action)
+}
+
+/// The same as any other user.
+pub fn as_user_thread<T: Send>(user: u32, action: impl FnOnce() -> T + Send) -> T {
+    let change_user = move || {
+        // Of this thread only: the other threads stay root.
+        rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(user)).unwrap();
+        action()
+    };
+    std::thread::scope(|scope| scope.spawn(change_user).join().unwrap())
 }
 
 /// Files and directories that nobody may change. Dropping it changes nothing.

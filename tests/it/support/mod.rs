@@ -9,6 +9,7 @@ pub mod library_examples;
 pub mod listener;
 pub mod managed_app;
 pub mod namespaces;
+pub mod notifications;
 pub mod parallel;
 pub mod pod;
 pub mod proc;
