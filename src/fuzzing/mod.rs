@@ -13,10 +13,13 @@
     clippy::unwrap_used
 )]
 
+pub mod archive;
+pub mod evaluator;
 mod input;
 pub mod machine;
 pub mod options;
 mod read_tombstone;
+mod tar;
 pub mod tombstone;
 pub mod words;
 mod written_tombstone;

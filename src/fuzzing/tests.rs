@@ -20,6 +20,16 @@ fn replay(name: &str, target: fn(&[u8])) {
 }
 
 #[test]
+fn archive() {
+    replay("archive", super::archive::target);
+}
+
+#[test]
+fn evaluator() {
+    replay("evaluator", super::evaluator::target);
+}
+
+#[test]
 fn machine() {
     replay("machine", super::machine::target);
 }

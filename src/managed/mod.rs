@@ -21,6 +21,8 @@ mod source;
 pub(crate) mod spec;
 mod staging;
 mod tree;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod trial;
 pub(crate) mod update;
 mod watch_set;
 mod watcher;
