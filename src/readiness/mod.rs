@@ -7,6 +7,7 @@
 mod connection;
 mod discard;
 mod file;
+pub(crate) mod message;
 mod notify;
 mod pace;
 mod pipe;

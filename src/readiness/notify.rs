@@ -1,6 +1,7 @@
 //! `--ready-on notify`: messages that the command sends to `$NOTIFY_SOCKET` (sd_notify(3)).
 
 use super::discard::Discard;
+use super::message::{Message, forwarded};
 use super::pace::Pace;
 use super::sender::Senders;
 use super::update::{CommandPhase, ReadinessUpdate};
@@ -24,17 +25,6 @@ const READ_LIMIT: usize = 16;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the end of the command is put off for messages that it sent together with descriptors.
 const LAST_WAIT: Duration = Duration::from_millis(100);
-/// What a service says about its own administration. These keys are not forwarded, because the
-/// service of the outer manager is exitdir-run and not the command.
-const UNFORWARDED_KEYS: [&str; 6] = [
-    "MAINPID",
-    "FDSTORE",
-    "FDSTOREREMOVE",
-    "FDNAME",
-    "FDPOLL",
-    "BARRIER",
-];
-
 /// The socket to which one run of the command sends its messages.
 ///
 /// No process can guess its abstract address. But the kernel lists it (`/proc/net/unix`), so any
@@ -170,13 +160,10 @@ impl NotifySocket {
             return;
         }
         let text = String::from_utf8_lossy(&datagram.text);
-        for line in text.lines() {
-            match line.split_once('=') {
-                Some(("READY", "1")) => update.is_ready = true,
-                Some(("STATUS", status)) => update.status = Some(status.to_owned()),
-                // The other keys are for a service manager.
-                Some(_) | None => {}
-            }
+        let message = Message::read(&text);
+        update.is_ready |= message.is_ready;
+        if let Some(status) = message.status {
+            update.status = Some(status.to_owned());
         }
         if let Some(outer) = &self.outer {
             outer.forward(&text);
@@ -213,14 +200,8 @@ impl OuterManager {
     /// Sends the command's message on. An error is ignored and nothing waits: a manager that does
     /// not listen must not hold this process up.
     fn forward(&self, text: &str) {
-        let is_forwarded = |line: &&str| {
-            let key = line.split('=').next();
-            key.is_none_or(|key| !UNFORWARDED_KEYS.contains(&key))
-        };
-        let lines: Vec<&str> = text.lines().filter(is_forwarded).collect();
-        if !lines.is_empty() {
+        if let Some(text) = forwarded(text) {
             let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-            let text = lines.join("\n");
             let _ = rustix::net::sendto(&self.fd, text.as_bytes(), flags, &self.address);
         }
     }
