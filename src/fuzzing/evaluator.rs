@@ -107,7 +107,7 @@ fn scan(input: &mut Input<'_>, unread: &[Name]) -> Vec<Observation> {
         let ended = (0..input.byte() % 8 / 6)
             .map(|_| life(input).into_ended())
             .collect();
-        let current = (input.byte() % 8 > 0).then(|| life(input));
+        let current = (input.byte() & 7 != 0).then(|| life(input));
         if seen.insert(name.clone()) {
             scan.push(Observation {
                 name,

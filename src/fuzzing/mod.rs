@@ -14,6 +14,7 @@
 )]
 
 pub mod archive;
+pub mod datagram;
 pub mod evaluator;
 mod input;
 pub mod machine;

@@ -105,7 +105,7 @@ fn add_member(archive: &mut Vec<u8>, input: &mut Input<'_>) {
 fn add_extension(archive: &mut Vec<u8>, input: &mut Input<'_>) {
     let kind = input.pick(b"xxxLKg");
     let content = match kind {
-        b'x' => record(&input.pick(&KEYS), &value(input)),
+        b'x' => record(input.pick(&KEYS), &value(input)),
         _ => path(input),
     };
     add(

@@ -25,6 +25,11 @@ fn archive() {
 }
 
 #[test]
+fn datagram() {
+    replay("datagram", super::datagram::target);
+}
+
+#[test]
 fn evaluator() {
     replay("evaluator", super::evaluator::target);
 }
