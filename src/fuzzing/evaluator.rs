@@ -52,23 +52,19 @@ pub fn target(data: &[u8]) {
         .to_vec();
     let own = Some(name("own")).filter(|_| input.flag());
     let flags = input.byte();
-    let terms = Terms {
-        mode: if flags & 1 == 0 { Mode::All } else { Mode::Any },
-        keep_waiting: flags & 2 != 0,
-        need_code: flags & 4 != 0,
-    };
+    let terms = terms(flags);
     let fell: Vec<Cause> = (0..flags >> 3 & 3).map(|_| cause(&mut input)).collect();
     let still_dead = input.byte();
     let is_still_dead = |cause: &Cause| still_dead & 1 << place(&cause.name) != 0;
     let unread = Vec::from_iter((flags & 0x80 != 0).then(|| name("a")));
-    let wait = Wait {
+    let wait = WaitOracle {
         conditions: &conditions,
         terms,
         own: own.as_ref(),
     };
     let mut evaluator = Evaluator::new(&conditions, terms, own.as_ref());
     let mut deps = DeathDeps::new(&conditions, &births, own.as_ref(), &fell);
-    let oracle = Stop {
+    let oracle = StopOracle {
         wait,
         births,
         fell,
@@ -83,6 +79,14 @@ pub fn target(data: &[u8]) {
         scans.push(scan);
         oracle.wait.check(&evaluator, &scans);
         oracle.check(&deps, &scans);
+    }
+}
+
+fn terms(flags: u8) -> Terms {
+    Terms {
+        mode: if flags & 1 == 0 { Mode::All } else { Mode::Any },
+        keep_waiting: flags & 2 != 0,
+        need_code: flags & 4 != 0,
     }
 }
 
@@ -171,13 +175,13 @@ fn has_known_code(life: &Life) -> bool {
 
 /// What a wait asks for.
 #[derive(Clone, Copy)]
-struct Wait<'a> {
+struct WaitOracle<'a> {
     conditions: &'a [Condition],
     terms: Terms,
     own: Option<&'a Name>,
 }
 
-impl Wait<'_> {
+impl WaitOracle<'_> {
     fn check(&self, evaluator: &Evaluator, scans: &Scans) {
         let mut holding = self
             .conditions
@@ -265,15 +269,15 @@ impl Wait<'_> {
 }
 
 /// What a life depends on.
-struct Stop<'a> {
-    wait: Wait<'a>,
+struct StopOracle<'a> {
+    wait: WaitOracle<'a>,
     births: Vec<Condition>,
     fell: Vec<Cause>,
     unread: &'a [Name],
     is_still_dead: &'a dyn Fn(&Cause) -> bool,
 }
 
-impl Stop<'_> {
+impl StopOracle<'_> {
     fn check(&self, deps: &DeathDeps, scans: &Scans) {
         let lives = scans.iter().flatten();
         let lives: Vec<(&Name, &Life)> = lives

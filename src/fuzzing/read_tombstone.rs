@@ -8,6 +8,7 @@ use crate::protocol::state::State;
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::{SIZE_LIMIT, Tombstone};
 use std::time::{Duration, UNIX_EPOCH};
+use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Yaml, YamlLoader};
 
 const STATES: [State; 10] = [
@@ -102,7 +103,10 @@ pub(super) fn check_yaml(bytes: &[u8]) {
     let [Yaml::Hash(map)] = documents.as_slice() else {
         return;
     };
-    let read = Tombstone::parse(bytes);
+    compare_with_yaml(map, &Tombstone::parse(bytes), text);
+}
+
+fn compare_with_yaml(map: &Hash, read: &Tombstone, text: &str) {
     let time = |time: &Option<Timestamp>| time.as_ref().map(|time| time.as_str().to_owned());
     let dead = read.died.is_some();
     for (key, ours) in [
