@@ -7,7 +7,7 @@ use crate::support::notifications::{
     MOST_DESCRIPTORS, address, lingering_connection, send, send_along, sender, silent,
     try_send_along,
 };
-use crate::support::proc::{children, descriptors};
+use crate::support::proc::{ProcStat, children, descriptors};
 use crate::support::readiness_life::{life, life_with};
 use crate::support::requirements::{is_permitted, perl_is_here, strace_can_inject};
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, binary, eventually, wait_until};
@@ -46,16 +46,24 @@ fn with_unanswered_file(sandbox: &Sandbox, action: impl FnOnce(&fs::File)) -> Op
     let device = || fs::metadata(&front).ok().map(|found| found.dev());
     let bare = device();
     let mut bindfs = sandbox.command("bindfs");
-    let bindfs = bindfs.arg("-f").args([&back, &front]).start();
+    // Without a cache, so that fstat(2) asks it each time.
+    let bindfs = bindfs.args(["-f", "-o", "attr_timeout=0"]);
+    let bindfs = bindfs.args([&back, &front]).start();
     wait_until("the mount is there", || {
         device().is_some_and(|now| Some(now) != bare)
     });
-    let file = fs::File::open(front.join("file")).unwrap();
+    let path = front.join("file");
+    let file = fs::File::open(&path).unwrap();
+    action(&file);
+    drop(file);
+    // A process that another test has just started may have it until it executes its program.
+    wait_until("no process has the file open", || {
+        let mut all = ProcStat::all().into_iter();
+        all.all(|process| !descriptors(process.pid).contains(&path))
+    });
     // So that nothing else meets it.
     let unmounted = Command::new("umount").arg("-l").arg(&front).status();
     assert!(unmounted.unwrap().success());
-    action(&file);
-    drop(file);
     bindfs.send(STOP);
     Some(bindfs)
 }
