@@ -138,7 +138,7 @@ fn run_probe(probe: &CommandLine) -> u8 {
         terminal: None,
     };
     match spawn(probe, setup, SpawnExtras::default()) {
-        Ok(pid) => wait_for_exit(pid),
+        Ok(started) => wait_for_exit(started.pid),
         Err(SpawnError::Fork(error)) => {
             fail(format!("cannot start a process: {}", describe(&error)))
         }

@@ -43,26 +43,28 @@ pub(crate) struct Reaped {
 
 impl Child {
     /// Starts the command in a process group of its own, with signals as they were at startup. The
-    /// command gets the foreground of the terminal if this process has it.
+    /// command gets the foreground of the terminal if this process has it. The error says why the
+    /// command would outlive this process if that were killed.
     pub(crate) fn start(
         command: &CommandLine,
         signals: &Signals,
         target: SignalTarget,
         extras: SpawnExtras<'_>,
-    ) -> Result<Child, StartFailure> {
+    ) -> Result<(Child, Option<io::Error>), StartFailure> {
         let terminal = foreground_terminal();
         let setup = SpawnSetup {
             inherited: signals.inherited(),
             own_group: true,
             terminal,
         };
-        let pid = spawn(command, setup, extras).map_err(|error| start_failure(&error))?;
-        Ok(Child {
-            pid,
+        let started = spawn(command, setup, extras).map_err(|error| start_failure(&error))?;
+        let child = Child {
+            pid: started.pid,
             target,
             terminal,
             is_paused: false,
-        })
+        };
+        Ok((child, started.unguarded))
     }
 
     pub(crate) fn pid(&self) -> Pid {

@@ -74,7 +74,10 @@ impl Helper {
             variable: None,
         };
         match spawn(command, setup, extras) {
-            Ok(pid) => Ok(Helper { pid, outcome: None }),
+            Ok(started) => Ok(Helper {
+                pid: started.pid,
+                outcome: None,
+            }),
             Err(SpawnError::Fork(error) | SpawnError::Exec(error)) => Err(describe(&error)),
         }
     }

@@ -38,12 +38,13 @@ pub(super) struct ReadinessPoll {
 
 impl Command {
     /// Starts CMD. `has_tombstone` is whether others can see that it becomes ready.
+    /// Returns why CMD would outlive exitdir-run if that were killed.
     pub(super) fn start(
         &mut self,
         plan: &Plan,
         signals: &Signals,
         has_tombstone: bool,
-    ) -> Result<(), StartFailure> {
+    ) -> Result<Option<io::Error>, StartFailure> {
         // Without its source CMD would never become ready.
         let mut readiness = Readiness::prepare(&plan.ready_on, has_tombstone)?;
         let descriptor = readiness.as_ref().and_then(Readiness::command_descriptor);
@@ -51,13 +52,13 @@ impl Command {
             descriptors: descriptor.as_slice(),
             variable: readiness.as_ref().and_then(Readiness::command_variable),
         };
-        let child = Child::start(&plan.command, signals, plan.target, extras)?;
+        let (child, unguarded) = Child::start(&plan.command, signals, plan.target, extras)?;
         self.child = Some(child);
         // An earlier run's status text says nothing about this run.
         self.status_text = None;
         readiness.iter_mut().for_each(Readiness::command_started);
         self.readiness = readiness;
-        Ok(())
+        Ok(unguarded)
     }
 
     pub(super) fn pid(&self) -> Option<Pid> {

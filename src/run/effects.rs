@@ -1,6 +1,7 @@
 //! Performs the actions that the state machine asks for, and hands it the answers.
 
 use super::EventLoop;
+use crate::error::describe;
 use crate::readiness::spec::ReadyOn;
 use crate::signal::Signal;
 use crate::store::append::DeathRecord;
@@ -45,11 +46,17 @@ impl EventLoop<'_> {
     fn start(&mut self) -> Event {
         let has_tombstone = self.record.has_tombstone();
         match self.command.start(self.plan, self.signals, has_tombstone) {
-            Ok(()) => {
+            Ok(unguarded) => {
                 self.record
                     .mark_started(self.plan.ready_on == ReadyOn::Signal);
                 let command = self.plan.command.display();
                 self.reporter.debug(format!("started {command}"));
+                if let Some(error) = unguarded {
+                    let why = describe(&error);
+                    self.reporter.warn_once(format!(
+                        "{command} would outlive a killed exitdir-run: prctl: {why}"
+                    ));
+                }
                 Event::Started
             }
             Err(failure) => Event::StartFailed(failure),

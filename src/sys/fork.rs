@@ -50,7 +50,8 @@ pub(crate) fn fork_worker(
 fn become_worker(parent: Pid, reader: &OwnedFd, writer: &OwnedFd, kept: &[BorrowedFd<'_>]) {
     // Signals of the terminal are for the parent. It cannot fail for a new child.
     let _ = rustix::process::setpgid(None, None);
-    end_with_parent(parent);
+    // Where the kernel refuses it, the worker ends by itself as soon as its work is done.
+    let _ = end_with_parent(parent);
     // The abort of a worker is no reason for a core file.
     let none = Rlimit {
         current: Some(0),

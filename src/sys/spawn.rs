@@ -45,6 +45,14 @@ pub(crate) enum SpawnError {
     Exec(io::Error),
 }
 
+/// A command that was started.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    pub(crate) pid: Pid,
+    /// Why the kernel does not kill it when this process ends.
+    pub(crate) unguarded: Option<io::Error>,
+}
+
 /// Everything that the child reads, in memory that it shares with its parent.
 struct ChildContext<'a> {
     program: &'a CStr,
@@ -53,14 +61,14 @@ struct ChildContext<'a> {
     descriptors: &'a [(OwnedFd, RawFd)],
     setup: SpawnSetup,
     parent: Pid,
-    /// Where the child writes the error that kept it from executing the command.
+    /// Where the child writes the errors that it meets.
     report: RawFd,
 }
 
 /// The size of the child's stack. execvp(3) puts a path of up to `PATH_MAX` (4096) bytes on it.
 const CHILD_STACK_SIZE: usize = 64 * 1024;
 
-/// Starts a command and waits until it was executed or has failed to. Returns its process id.
+/// Starts a command and waits until it was executed or has failed to.
 ///
 /// # Errors
 /// [`SpawnError::Exec`] with the answer of execve(2), [`SpawnError::Fork`] if there is no process
@@ -69,7 +77,7 @@ pub(crate) fn spawn(
     command: &CommandLine,
     setup: SpawnSetup,
     extras: SpawnExtras<'_>,
-) -> Result<Pid, SpawnError> {
+) -> Result<Spawned, SpawnError> {
     let fork_error = |errno: rustix::io::Errno| SpawnError::Fork(errno.into());
     let (reader, writer) = extras.report_pipe().map_err(fork_error)?;
     let descriptors = extras.duplicates().map_err(fork_error)?;
@@ -87,8 +95,9 @@ pub(crate) fn spawn(
     };
     let pid = clone_child(&mut context).map_err(SpawnError::Fork)?;
     drop(writer);
-    let Some(error) = read_exec_error(&reader) else {
-        return Ok(pid);
+    let (unguarded, exec_error) = read_errors(&reader);
+    let Some(error) = exec_error else {
+        return Ok(Spawned { pid, unguarded });
     };
     if let Some(terminal) = setup.terminal {
         terminal::take_foreground_back(terminal, pid);
@@ -143,13 +152,20 @@ fn clone_child(context: &mut ChildContext<'_>) -> io::Result<Pid> {
     Pid::from_raw(pid).ok_or_else(|| io::ErrorKind::Other.into())
 }
 
-/// The error that the child has reported; `None` if it has executed the command.
-fn read_exec_error(reader: &OwnedFd) -> Option<io::Error> {
+/// The errors that the child has reported until it has executed the command or has ended: of
+/// [`end_with_parent`], as a negative number, and of the execution.
+fn read_errors(reader: &OwnedFd) -> (Option<io::Error>, Option<io::Error>) {
+    let mut unguarded = None;
     let mut errno = [0_u8; 4];
-    match rustix::io::read(reader, &mut errno) {
-        Ok(4) => Some(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
-        Ok(_) | Err(_) => None,
+    while rustix::io::read(reader, &mut errno) == Ok(4) {
+        let number = i32::from_ne_bytes(errno);
+        let error = Some(io::Error::from_raw_os_error(number.saturating_abs()));
+        if number >= 0 {
+            return (unguarded, error);
+        }
+        unguarded = error;
     }
+    (unguarded, None)
 }
 
 /// What the child does before it executes the command.
@@ -158,7 +174,9 @@ extern "C" fn child_main(argument: *mut c_void) -> c_int {
     // the parent does not touch meanwhile.
     let context = unsafe { &*argument.cast::<ChildContext<'_>>() };
     enter_group(context.setup);
-    end_with_parent(context.parent);
+    if !end_with_parent(context.parent) {
+        report_errno(context.report, -last_errno());
+    }
     for (fd, number) in context.descriptors {
         // SAFETY: dup2 touches no memory. The numbers differ, so the copy has no close-on-exec
         // flag.
@@ -185,27 +203,37 @@ fn enter_group(setup: SpawnSetup) {
     }
 }
 
-/// Makes the kernel kill the child when its parent ends.
-pub(super) fn end_with_parent(parent: Pid) {
+/// Makes the kernel kill the child when its parent ends. Returns whether it will.
+pub(super) fn end_with_parent(parent: Pid) -> bool {
     // SAFETY: this prctl takes two numbers.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong) };
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong) } < 0 {
+        return false;
+    }
     // The parent may have ended before the call above. A parent outside of this PID namespace,
     // which has no number here, cannot have changed.
     if getppid().is_some_and(|current| current != parent) {
         // SAFETY: _exit does not return, and runs no code in the shared memory.
         unsafe { libc::_exit(c_int::from(exit::LOST)) }
     }
+    true
 }
 
-/// Writes the error of the last call to the parent, and exits. A write to shared memory would not
-/// do: some emulators copy the memory for the child.
-fn report_exec_error(report: RawFd) -> ! {
-    let errno = io::Error::last_os_error()
-        .raw_os_error()
-        .unwrap_or(libc::EINVAL)
-        .to_ne_bytes();
+fn last_errno() -> c_int {
+    let error = io::Error::last_os_error();
+    error.raw_os_error().unwrap_or(libc::EINVAL)
+}
+
+/// Writes an error to the parent. A write to shared memory would not do: some emulators copy the
+/// memory for the child.
+fn report_errno(report: RawFd, errno: c_int) {
+    let errno = errno.to_ne_bytes();
     // SAFETY: the four bytes live across the call, and `report` is the pipe's write end.
     unsafe { libc::write(report, errno.as_ptr().cast(), errno.len()) };
+}
+
+/// Writes the error of the last call to the parent, and exits.
+fn report_exec_error(report: RawFd) -> ! {
+    report_errno(report, last_errno());
     // SAFETY: _exit does not return, and runs no code in the shared memory.
     unsafe { libc::_exit(c_int::from(exit::NOT_FOUND)) }
 }

@@ -10,7 +10,9 @@ use crate::support::notifications::{
 use crate::support::proc::{ProcStat, children, descriptors};
 use crate::support::readiness_life::{life, life_with};
 use crate::support::requirements::{is_permitted, perl_is_here, strace_can_inject};
-use crate::support::sandbox::{Ended, Running, Sandbox, Start, binary, eventually, wait_until};
+use crate::support::sandbox::{
+    Ended, Running, Sandbox, Start, binary, eventually, wait_until, words,
+};
 use crate::support::signals::{STOP, TERM};
 use crate::support::syscalls::{strace_log, traced};
 use rustix::net::{AddressFamily, SendFlags, SocketType};
@@ -347,4 +349,21 @@ fn a_notification_socket_or_readiness_pipe_that_cannot_be_made_is_named() {
         let sentence = format!("exitdir-run: cannot create the {what} of sh: ");
         assert!(ended.stderr.starts_with(&sentence), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_command_that_would_outlive_its_supervisor_is_reported_once() {
+    if !strace_can_inject() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // Of the command's process too, which makes the call.
+    let options = ["-f", "-e", "inject=prctl:error=EPERM"];
+    let words = words("run -n x --restart on-failure --restart-limit 1 -- sh -c");
+    let words: Vec<&str> = words.into_iter().chain(["exit 3"]).collect();
+    let ended = traced(&sandbox, &options, &words).finish();
+    let sentence = "exitdir-run: sh would outlive a killed exitdir-run: prctl: Operation not \
+        permitted";
+    let said = ended.stderr.lines().filter(|line| *line == sentence);
+    assert_eq!((ended.status, said.count()), (3, 1), "{}", ended.stderr);
 }
