@@ -27,7 +27,7 @@ const STATES: [State; 10] = [
 /// Reads any bytes, with any lock, and begins the next life.
 pub(super) fn check(input: &mut Input<'_>) {
     let (held, local, settled) = (input.flag(), input.flag(), input.flag());
-    let seconds = u64::from(input.byte()) << 24;
+    let lead = input.byte();
     let tombstone = Tombstone::parse(input.rest());
     let reader = ReaderContext {
         boot: Some("b"),
@@ -43,7 +43,7 @@ pub(super) fn check(input: &mut Input<'_>) {
     };
     let life = Life::judge(tombstone, lock, writing);
     check_states(&life);
-    check_successor(&life, Duration::from_secs(seconds));
+    check_successor(&life, lead);
 }
 
 fn check_states(life: &Life) {
@@ -64,8 +64,14 @@ fn check_states(life: &Life) {
 }
 
 /// The next life has a later id, a head that fits, and what a reader needs of this one.
-fn check_successor(life: &Life, since: Duration) {
-    let now = UNIX_EPOCH + since;
+///
+/// It begins before this one or after it by up to two days, in steps of 1000 s.
+fn check_successor(life: &Life, lead: u8) {
+    let began = life.tombstone.life().and_then(Timestamp::to_system_time);
+    let began = began.unwrap_or(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let now = (began + Duration::from_secs(u64::from(lead) * 1000))
+        .checked_sub(Duration::from_secs(128_000))
+        .map_or(UNIX_EPOCH, |now| now.max(UNIX_EPOCH));
     let lineage = Lineage::after(Some(life), now);
     assert!(lineage.past.len() <= 4 && lineage.fell.len() <= 16);
     let time = |id: &Timestamp| id.to_system_time();

@@ -37,6 +37,54 @@ pub(super) fn check(input: &mut Input<'_>) {
     if !text.is_empty() {
         check_yaml(&text, &read);
     }
+    let more = values_behind(input);
+    let text = text + &compose(&lines(&more));
+    if read.died.is_none() && text.len() <= 4096 {
+        let both = Tombstone::parse(text.as_bytes());
+        assert_eq!(both, first_values(read, more), "{text}");
+    }
+}
+
+/// What another program appends. Its texts are short.
+fn values_behind(input: &mut Input<'_>) -> Tombstone {
+    let short = |text: String| text.chars().take(99).collect();
+    let values = values(input);
+    Tombstone {
+        message: values.message.map(short),
+        follows: values.follows.map(short),
+        ..values
+    }
+}
+
+/// The first value of a key counts, but the last message.
+fn first_values(one: Tombstone, two: Tombstone) -> Tombstone {
+    Tombstone {
+        waiting: one.waiting.or(two.waiting),
+        lock: one.lock.or(two.lock),
+        follows: one.follows.or(two.follows),
+        past: if one.past.is_empty() {
+            two.past
+        } else {
+            one.past
+        },
+        fell: if one.fell.is_empty() {
+            two.fell
+        } else {
+            one.fell
+        },
+        born: one.born.or(two.born),
+        ready: one.ready.or(two.ready),
+        inactive: one.inactive.or(two.inactive),
+        cause: one.cause.or(two.cause),
+        cause_life: one.cause_life.or(two.cause_life),
+        exit_code: one.exit_code.or(two.exit_code),
+        signal: one.signal.or(two.signal),
+        reason: one.reason.or(two.reason),
+        message: two.message.or(one.message),
+        died: two.died,
+        has_line: one.has_line || two.has_line,
+        ..Tombstone::default()
+    }
 }
 
 /// A text is read back whole, or as far as it fits.
