@@ -63,13 +63,14 @@ pub(crate) fn is_deceptive(c: char) -> bool {
 }
 
 /// A name, in quotes if YAML would read it as another type (YAML 1.1, "Language-Independent Types
-/// for YAML": null, boolean, numbers, dates), or if only kubexit accepts it.
+/// for YAML": null, boolean, numbers, dates), or if only kubexit accepts it. It is never cut: a part
+/// of a name is another name.
 pub(super) fn plain(name: &str) -> String {
     let words = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     let is_word = words.iter().any(|word| name.eq_ignore_ascii_case(word));
     let is_wide = Name::new(name).is_err();
     if is_word || is_wide || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        return quote(name);
+        return json_string(name);
     }
     name.to_owned()
 }
@@ -173,6 +174,12 @@ mod tests {
             assert_eq!(json_string(text), json);
             assert_eq!(unquote(json), text);
         }
+    }
+
+    #[test]
+    fn a_name_is_written_whole_even_if_all_of_it_is_escaped() {
+        let name = "\u{1}".repeat(255);
+        assert_eq!(unquote(&plain(&name)), name);
     }
 
     #[test]
