@@ -11,7 +11,7 @@ const USER_MAP: &str = "/proc/self/uid_map";
 /// The number of the overflow user.
 const OVERFLOW_USER: &str = "/proc/sys/kernel/overflowuid";
 /// The kernel's default for it.
-const DEFAULT_OVERFLOW_USER: u32 = 65534;
+const DEFAULT_OVERFLOW_USER: u64 = 65534;
 
 /// Whose notifications count.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ impl Senders {
         let own_user = geteuid().as_raw();
         Senders {
             own_user,
-            is_shared: own_user == overflow_user() && !has_all_users(),
+            is_shared: u64::from(own_user) == overflow_user() && !has_all_users(),
         }
     }
 
@@ -55,7 +55,7 @@ impl Senders {
     }
 }
 
-fn overflow_user() -> u32 {
+fn overflow_user() -> u64 {
     let text = std::fs::read_to_string(OVERFLOW_USER).unwrap_or_default();
     text.trim().parse().unwrap_or(DEFAULT_OVERFLOW_USER)
 }
@@ -72,7 +72,7 @@ fn covers_all_users(map: &str) -> bool {
         .lines()
         .filter_map(|line| line.split_ascii_whitespace().nth(2));
     let counts = counts.filter_map(|count| count.parse().ok());
-    counts.fold(0, u32::saturating_add) == u32::MAX
+    counts.fold(0, u64::saturating_add) >= u64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -92,7 +92,10 @@ impl EventLoop<'_> {
 
     /// Whether our children are helper processes only, so that CMD has left no process behind.
     fn only_helpers_are_left(&self) -> bool {
-        let helpers: Vec<Pid> = self.sources().flat_map(|source| source.helpers()).collect();
+        let mut helpers: Vec<Pid> = Vec::new();
+        for source in self.sources() {
+            helpers.extend(source.helpers());
+        }
         !helpers.is_empty() && !Descendants::exist_besides(&helpers)
     }
 
