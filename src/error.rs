@@ -69,14 +69,7 @@ impl fmt::Display for Error {
                 action,
                 path,
                 source,
-            } => {
-                write!(
-                    f,
-                    "cannot {action} {}: {}",
-                    escaped(&path.to_string_lossy()),
-                    describe(source)
-                )
-            }
+            } => write!(f, "cannot {action} {}: {}", shown(path), describe(source)),
             Error::Sticky {
                 action,
                 path,
@@ -84,7 +77,7 @@ impl fmt::Display for Error {
             } => write!(
                 f,
                 "cannot {action} {}: it belongs to uid {owner} and {}",
-                escaped(&path.to_string_lossy()),
+                shown(path),
                 sticky_remedy(path.parent().unwrap_or(path))
             ),
             Error::NameTaken(name) => {
@@ -102,7 +95,7 @@ impl fmt::Display for Error {
             Error::DirectoryGone(path) => write!(
                 f,
                 "cannot watch {} any more: it was removed, moved or unmounted",
-                escaped(&path.to_string_lossy())
+                shown(path)
             ),
         }
     }
@@ -120,12 +113,17 @@ impl std::error::Error for Error {
     }
 }
 
+/// A path as part of a sentence.
+fn shown(path: &Path) -> String {
+    escaped(&path.to_string_lossy())
+}
+
 /// What is wrong with a sticky exit directory, and what to do.
 pub(crate) fn sticky_remedy(dir: &Path) -> String {
     format!(
         "{} is sticky; set EXIT_DIR to a directory below it, as in EXIT_DIR={}",
-        escaped(&dir.to_string_lossy()),
-        escaped(&dir.join("tombstones").to_string_lossy())
+        shown(dir),
+        shown(&dir.join("tombstones"))
     )
 }
 

@@ -197,7 +197,8 @@ impl Cause {
 }
 
 impl PastLife {
-    /// How a life that is over is remembered; `None` if it has no id, or one that a list cannot hold.
+    /// How a life that is over is remembered; `None` if it has no id, or one that a list cannot
+    /// hold.
     fn of(life: &Life) -> Option<PastLife> {
         let id = life.tombstone.life().filter(|id| is_listable(id))?;
         Some(PastLife {
