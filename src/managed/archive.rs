@@ -5,7 +5,7 @@
 
 use super::content::{Digest, PieceReader};
 use super::tree::{Attributes, DEPTH_LIMIT, ENTRY_LIMIT, Node, Origin, Tree, too_many};
-use members::{Member, Members};
+use members::{Member, Members, NAME_TOO_LONG, PATH_LIMIT, broken};
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
@@ -14,9 +14,6 @@ use std::rc::Rc;
 
 mod members;
 
-const NAME_TOO_LONG: &str = "the name is too long";
-/// Bytes in a path: `PATH_MAX` of limits.h without the final NUL.
-const PATH_LIMIT: usize = 4095;
 /// Bytes in one part of a path: `NAME_MAX` of limits.h.
 const NAME_LIMIT: usize = 255;
 /// Set-user-id and set-group-id.
@@ -64,10 +61,6 @@ fn at(path: &Path, why: &str) -> String {
     let shown: String = path.chars().take(NAME_LIMIT).collect();
     let more = if shown.len() < path.len() { "..." } else { "" };
     format!("{shown}{more}: {why}")
-}
-
-fn broken(error: impl std::fmt::Display) -> String {
-    format!("the archive is broken: {error}")
 }
 
 /// The tree of the entries so far.

@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use std::rc::Rc;
 
 /// As many links as the kernel follows (path_resolution(7)).
@@ -30,7 +30,8 @@ pub(super) const PATHS_LIMIT: usize = 2 << 20;
 struct Dir {
     fd: OwnedFd,
     id: FileId,
-    above: Option<Rc<Dir>>,
+    /// The directory that contains it, and its name there.
+    above: Option<(Rc<Dir>, OsString)>,
 }
 
 /// The links on the way to a place.
@@ -60,6 +61,7 @@ pub(super) struct SourceEntry {
 }
 
 /// Why nothing can be found.
+#[derive(Hash)]
 pub(super) enum FollowError {
     Errno(Errno),
     /// A link does not count: why.
@@ -78,11 +80,13 @@ impl SourceEntry {
     pub(super) fn of_source(path: &Path) -> Result<Option<SourceEntry>, FollowError> {
         let walk = Walk {
             root: None,
-            at: Dir::open(CWD, OsStr::new("."), None)?,
+            at: Dir::open(CWD, OsStr::new("."))?,
             trail: Trail {
                 is_outside: true,
                 foreign: Vec::new(),
             },
+            ahead: Vec::new(),
+            links: 0,
         };
         let Some(mut place) = existing(walk.follow(path))? else {
             return Ok(None);
@@ -119,6 +123,8 @@ impl SourceEntry {
             root: self.root.clone(),
             at: Rc::clone(&self.dir),
             trail: self.trail.clone(),
+            ahead: Vec::new(),
+            links: 0,
         };
         existing(walk.follow(path))
     }
@@ -149,7 +155,12 @@ impl SourceEntry {
 
     /// The names in this directory, in any order. See [`names`].
     pub(super) fn names(&self, limit: usize) -> Result<Vec<OsString>, Errno> {
-        names(&self.dir.fd, Path::new("."), limit)
+        let dir = &self.dir;
+        match (names(&dir.fd, Path::new("."), limit), &dir.above) {
+            // Finding even `.` in a directory takes the right to search it. Its names need less.
+            (Err(Errno::ACCESS), Some((above, name))) => names(&above.fd, Path::new(name), limit),
+            (names, _) => names,
+        }
     }
 }
 
@@ -193,10 +204,11 @@ fn existing(found: Result<SourceEntry, FollowError>) -> Result<Option<SourceEntr
 }
 
 impl Dir {
-    fn open(at: impl AsFd, path: &OsStr, above: Option<Rc<Dir>>) -> Result<Rc<Dir>, Errno> {
+    fn open(at: impl AsFd, path: &OsStr) -> Result<Rc<Dir>, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(at, path, flags, Mode::empty())?;
         let id = FileId::of(&rustix::fs::fstat(&fd)?);
+        let above = None;
         Ok(Rc::new(Dir { fd, id, above }))
     }
 
@@ -220,67 +232,67 @@ struct Walk {
     root: Option<Rc<Root>>,
     at: Rc<Dir>,
     trail: Trail,
+    /// The names on the way, the next one last.
+    ahead: Vec<OsString>,
+    links: usize,
 }
 
 impl Walk {
     fn follow(mut self, path: &Path) -> Result<SourceEntry, FollowError> {
-        let (mut ahead, mut steps, mut links) = (Vec::new(), 0, 0);
-        self.prepend(path, &mut ahead)?;
-        while let Some(name) = ahead.pop() {
-            steps += 1;
-            if steps > STEP_LIMIT {
-                return Err(Errno::NAMETOOLONG.into());
-            }
+        self.prepend(path)?;
+        for _ in 0..STEP_LIMIT {
+            let Some(name) = self.ahead.pop() else {
+                let stat = rustix::fs::fstat(&self.at.fd)?;
+                return self.end(None, stat);
+            };
             if name == ".." {
                 self.go_up()?;
                 continue;
             }
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let mut fd = rustix::fs::openat(&self.at.fd, &name, flags, Mode::empty())?;
-            let mut stat = rustix::fs::fstat(&fd)?;
+            let (mut fd, mut stat) = self.look(&name, OFlags::NOFOLLOW)?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-                links += 1;
-                if links > LINK_LIMIT {
-                    return Err(Errno::LOOP.into());
-                }
-                self.pass_link(stat.st_uid, &name);
+                self.pass_link(stat.st_uid, &name)?;
                 if !self.at.is_in_proc() {
                     let target = rustix::fs::readlinkat(&fd, "", Vec::new())?;
-                    let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
-                    self.prepend(&target, &mut ahead)?;
+                    let target = OsString::from_vec(target.into_bytes());
+                    self.prepend(Path::new(&target))?;
                     continue;
                 }
                 // The text of such a link may say nothing: /proc/PID/root is in another namespace.
-                let flags = OFlags::PATH | OFlags::CLOEXEC;
-                fd = rustix::fs::openat(&self.at.fd, &name, flags, Mode::empty())?;
-                stat = rustix::fs::fstat(&fd)?;
                 self.trail.is_outside = true;
+                (fd, stat) = self.look(&name, OFlags::empty())?;
             }
             match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Directory => self.enter(fd, &stat),
-                _ if ahead.is_empty() => return self.end(Some((name, fd)), stat),
+                FileType::Directory => self.enter(name, fd, &stat),
+                _ if self.ahead.is_empty() => return self.end(Some((name, fd)), stat),
                 _ => return Err(Errno::NOTDIR.into()),
             }
         }
-        let stat = rustix::fs::fstat(&self.at.fd)?;
-        self.end(None, stat)
+        Err(Errno::NAMETOOLONG.into())
+    }
+
+    fn look(&self, name: &OsStr, flags: OFlags) -> Result<(OwnedFd, Stat), Errno> {
+        let flags = flags | OFlags::PATH | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.at.fd, name, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&fd)?;
+        Ok((fd, stat))
     }
 
     /// Goes on with this path before what is ahead.
-    fn prepend(&mut self, path: &Path, ahead: &mut Vec<OsString>) -> Result<(), Errno> {
+    fn prepend(&mut self, path: &Path) -> Result<(), Errno> {
         for component in path.components().rev() {
             match component {
-                Component::Normal(name) => ahead.push(name.to_owned()),
-                Component::ParentDir => ahead.push(OsString::from("..")),
+                Component::Normal(name) => self.ahead.push(name.to_owned()),
+                Component::ParentDir => self.ahead.push(OsString::from("..")),
                 Component::RootDir => {
                     self.trail.is_outside = true;
-                    self.at = Dir::open(CWD, OsStr::new("/"), None)?;
+                    self.at = Dir::open(CWD, OsStr::new("/"))?;
                     self.come_back();
                 }
                 Component::CurDir | Component::Prefix(_) => {}
             }
         }
-        if ahead.len() > STEP_LIMIT {
+        if self.ahead.len() > STEP_LIMIT {
             return Err(Errno::NAMETOOLONG);
         }
         Ok(())
@@ -288,18 +300,18 @@ impl Walk {
 
     fn go_up(&mut self) -> Result<(), Errno> {
         self.at = match &self.at.above {
-            Some(above) => Rc::clone(above),
+            Some((above, _)) => Rc::clone(above),
             None => {
                 self.trail.is_outside = true;
-                Dir::open(&self.at.fd, OsStr::new(".."), None)?
+                Dir::open(&self.at.fd, OsStr::new(".."))?
             }
         };
         self.come_back();
         Ok(())
     }
 
-    fn enter(&mut self, fd: OwnedFd, stat: &Stat) {
-        let (id, above) = (FileId::of(stat), Some(Rc::clone(&self.at)));
+    fn enter(&mut self, name: OsString, fd: OwnedFd, stat: &Stat) {
+        let (id, above) = (FileId::of(stat), Some((Rc::clone(&self.at), name)));
         self.at = Rc::new(Dir { fd, id, above });
         self.come_back();
     }
@@ -312,11 +324,16 @@ impl Walk {
         }
     }
 
-    fn pass_link(&mut self, owner: u32, name: &OsStr) {
+    fn pass_link(&mut self, owner: u32, name: &OsStr) -> Result<(), Errno> {
+        self.links += 1;
+        if self.links > LINK_LIMIT {
+            return Err(Errno::LOOP);
+        }
         let counts = is_foreign(owner) && (self.root.is_some() || self.at.is_open_to_others());
         if counts && !self.trail.foreign.iter().any(|(known, _)| *known == owner) {
             self.trail.foreign.push((owner, name.to_owned()));
         }
+        Ok(())
     }
 
     fn end(

@@ -6,7 +6,7 @@
 //! skips entries that begin with `..`, which are the kubelet's own.
 
 use super::exclusion::Exclusion;
-use super::follow::names;
+use super::follow::{FollowError, SourceEntry, names};
 use super::tree::{DEPTH_LIMIT, ENTRY_LIMIT};
 use super::watch_set::{WatchSet, content_events, entry_events};
 use crate::store::file_id::FileId;
@@ -32,6 +32,7 @@ pub(super) struct Scan {
 /// Scans what the path leads to, and adds to `watch_set` what must be watched for it.
 pub(super) fn scan(path: &Path, watch_set: &mut WatchSet, exclusion: Exclusion<'_>) -> Scan {
     let mut scanner = Scanner {
+        source: None,
         watch_set,
         exclusion,
         hasher: DefaultHasher::new(),
@@ -47,6 +48,8 @@ pub(super) fn scan(path: &Path, watch_set: &mut WatchSet, exclusion: Exclusion<'
 }
 
 struct Scanner<'s> {
+    /// The source, from which its links are followed as they are when it is read.
+    source: Option<SourceEntry>,
     watch_set: &'s mut WatchSet,
     exclusion: Exclusion<'s>,
     hasher: DefaultHasher,
@@ -60,12 +63,12 @@ impl Scanner<'_> {
     /// are the directories that contain it. Returns whether it exists.
     fn visit(&mut self, path: &Path, relative: &Path, above: &mut Vec<FileId>) -> bool {
         let is_source = above.is_empty();
-        let (stat, is_link) = match self.follow(path, is_source) {
+        let (stat, is_link) = match self.follow(path, relative, is_source) {
             Ok(Some(found)) => found,
             Ok(None) => return false,
             // Reading the source reports it.
-            Err(errno) => {
-                (relative, errno.raw_os_error()).hash(&mut self.hasher);
+            Err(error) => {
+                (relative, error).hash(&mut self.hasher);
                 return true;
             }
         };
@@ -108,19 +111,30 @@ impl Scanner<'_> {
 
     /// What the path leads to, and whether it is a link; `None` if nothing exists. For a link, and
     /// for the source itself, a change on the way must be noticed too.
-    fn follow(&mut self, path: &Path, is_source: bool) -> Result<Option<(Stat, bool)>, Errno> {
-        let entry = if_exists(rustix::fs::lstat(path))?;
+    fn follow(
+        &mut self,
+        path: &Path,
+        relative: &Path,
+        is_source: bool,
+    ) -> Result<Option<(Stat, bool)>, FollowError> {
+        let entry = rustix::fs::lstat(path);
         let is_symlink = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-        let is_link = entry.is_some_and(is_symlink);
+        let is_link = entry.is_ok_and(is_symlink);
         if is_source || is_link {
             self.watch_set.add_route(path);
         }
-        let stat = if is_link {
-            if_exists(rustix::fs::stat(path))?
+        let found = if is_source {
+            self.source = SourceEntry::of_source(path)?;
+            self.source.as_ref().map(|source| source.stat)
+        } else if let Some(source) = self.source.as_ref().filter(|_| is_link) {
+            source.entry(relative)?.map(|entry| entry.stat)
         } else {
-            entry
+            entry.map(Some).or_else(|errno| match errno {
+                Errno::NOENT | Errno::NOTDIR => Ok(None),
+                errno => Err(errno),
+            })?
         };
-        Ok(stat.map(|stat| (stat, is_link)))
+        Ok(found.map(|stat| (stat, is_link)))
     }
 
     fn hash(&mut self, relative: &Path, stat: &Stat) {
@@ -138,13 +152,4 @@ impl Scanner<'_> {
 fn time(seconds: i64, fraction: u64) -> Option<SystemTime> {
     let whole = UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))?;
     whole.checked_add(Duration::from_nanos(fraction))
-}
-
-/// `None` if nothing exists.
-fn if_exists(stat: Result<Stat, Errno>) -> Result<Option<Stat>, Errno> {
-    match stat {
-        Ok(stat) => Ok(Some(stat)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-        Err(errno) => Err(errno),
-    }
 }

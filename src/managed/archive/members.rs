@@ -4,9 +4,9 @@
 //! The `tar` crate decodes each block. It is not used for more, because it keeps extended headers
 //! of any size in memory and does not know sparse files of pax.
 
-use super::super::content::Piece;
-use super::{NAME_TOO_LONG, PATH_LIMIT, broken};
+use crate::managed::content::Piece;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
@@ -14,6 +14,9 @@ use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 const BLOCK_SIZE: u64 = 512;
 /// tar(5): an archive ends with two blocks of zeros.
 const END_SIZE: u64 = 2 * BLOCK_SIZE;
+pub(super) const NAME_TOO_LONG: &str = "the name is too long";
+/// Bytes in a path: `PATH_MAX` of limits.h without the final NUL.
+pub(super) const PATH_LIMIT: usize = 4095;
 const NOT_AN_ARCHIVE: &str = "it is not a complete tar archive";
 /// Bytes of an extended header, and of the map of a sparse file.
 const EXTENSION_LIMIT: u64 = 1 << 20;
@@ -156,26 +159,7 @@ impl<'f> Members<'f> {
             extensions.sparse_size = Some(size);
         }
         let data = self.skip(stored)?;
-        let mut before = 0;
-        if extensions.has_map_in_data {
-            let text = self.read(data, stored.min(EXTENSION_LIMIT))?;
-            before = read_map(&text, &mut extensions.map)?;
-        }
-        let (size, pieces) = match extensions.sparse_size {
-            Some(size) => {
-                let data = data..data + stored;
-                (size, pieces(&extensions.map, size, data, before)?)
-            }
-            None if extensions.map.is_empty() => (
-                stored,
-                vec![Piece {
-                    at: 0,
-                    stored_at: data,
-                    size: stored,
-                }],
-            ),
-            None => return Err(bad_map()),
-        };
+        let (size, pieces) = self.content(&mut extensions, data..data + stored)?;
         let path = extensions.sparse_path.or(extensions.path);
         let path = path.or(extensions.pax_path);
         let link = extensions.link.or(extensions.pax_link);
@@ -187,6 +171,35 @@ impl<'f> Members<'f> {
             size,
             pieces,
         })
+    }
+
+    /// The size of the content, and its pieces.
+    fn content(
+        &self,
+        extensions: &mut Extensions,
+        data: Range<u64>,
+    ) -> Result<(u64, Vec<Piece>), String> {
+        let stored = data.end - data.start;
+        let mut before = 0;
+        if extensions.has_map_in_data {
+            let text = self.read(data.start, stored.min(EXTENSION_LIMIT))?;
+            before = read_map(&text, &mut extensions.map)?;
+        }
+        match extensions.sparse_size {
+            Some(size) => Ok((size, pieces(&extensions.map, size, data, before)?)),
+            None if extensions.map.is_empty() => {
+                let (at, stored_at, size) = (0, data.start, stored);
+                Ok((
+                    stored,
+                    vec![Piece {
+                        at,
+                        stored_at,
+                        size,
+                    }],
+                ))
+            }
+            None => Err(bad_map()),
+        }
     }
 
     /// The map of a sparse file in the format of GNU tar. Returns its size with holes.
@@ -255,6 +268,10 @@ fn stored_size(header: &Header) -> Result<u64, String> {
         true => Ok(0),
         false => header.entry_size().map_err(broken),
     }
+}
+
+pub(super) fn broken(error: impl std::fmt::Display) -> String {
+    format!("the archive is broken: {error}")
 }
 
 /// A path without what follows its first NUL.
@@ -328,7 +345,7 @@ fn read_map(text: &[u8], map: &mut Vec<(u64, u64)>) -> Result<u64, String> {
 fn pieces(
     map: &[(u64, u64)],
     size: u64,
-    data: std::ops::Range<u64>,
+    data: Range<u64>,
     before: u64,
 ) -> Result<Vec<Piece>, String> {
     let (mut pieces, mut used, mut end) = (Vec::new(), before, 0);

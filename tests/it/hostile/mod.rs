@@ -2,4 +2,5 @@
 //! the real programs work there as root. One file for each thing that is attacked. `SECURITY.md`
 //! names the test of each promise.
 
+mod content;
 mod notification;
