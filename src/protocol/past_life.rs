@@ -124,8 +124,8 @@ pub(super) fn split<T>(text: &str, parse: fn(&str) -> Option<T>) -> Vec<T> {
     items.filter_map(parse).collect()
 }
 
-/// The items from the front whose list is at most `limit` bytes long, as it is written. An item that
-/// exceeds the limit by itself is left out, so that it does not push out the others.
+/// The items from the front whose list is at most `limit` bytes long, as it is written. An item
+/// that exceeds the limit by itself is left out, so that it does not push out the others.
 pub(super) fn fitting<T: fmt::Display>(mut items: Vec<T>, limit: usize) -> Vec<T> {
     items.retain(|item| json_string(&item.to_string()).len() <= limit);
     while json_string(&join(&items)).len() > limit {

@@ -43,8 +43,8 @@ fn escape(c: char) -> String {
 
 /// Whether a character can make a terminal show something else than what is written: it changes the
 /// terminal's state or the direction of the text, begins a new line, or takes no space (Unicode
-/// Standard Annex 9, section 2; Unicode 16, sections 23.2 and 23.8). All of them have four hexadecimal
-/// digits at most.
+/// Standard Annex 9, section 2; Unicode 16, sections 23.2 and 23.8). All of them have four
+/// hexadecimal digits at most.
 pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -63,8 +63,8 @@ pub(crate) fn is_deceptive(c: char) -> bool {
 }
 
 /// A name, in quotes if YAML would read it as another type (YAML 1.1, "Language-Independent Types
-/// for YAML": null, boolean, numbers, dates), or if only kubexit accepts it. It is never cut: a part
-/// of a name is another name.
+/// for YAML": null, boolean, numbers, dates), or if only kubexit accepts it. It is never cut: a
+/// part of a name is another name.
 pub(super) fn plain(name: &str) -> String {
     let words = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     let is_word = words.iter().any(|word| name.eq_ignore_ascii_case(word));

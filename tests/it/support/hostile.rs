@@ -50,8 +50,8 @@ pub fn attack(sandbox: &Sandbox, script: &str) {
     );
 }
 
-/// Does something in a thread of the hostile user, whose number the kernel then shows as that of the
-/// sender of a datagram.
+/// Does something in a thread of the hostile user, whose number the kernel then shows as that of
+/// the sender of a datagram.
 pub fn as_attacker_thread<T: Send>(action: impl FnOnce() -> T + Send) -> T {
     as_user_thread(ATTACKER_USER, action)
 }
