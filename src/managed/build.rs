@@ -6,10 +6,11 @@
 //! until the end.
 
 use super::content::{Digest, FileContent};
-use super::staging::{self, PRIVATE, Staging};
+use super::place::open_own;
+use super::previous::Previous;
+use super::staging::{PRIVATE, Staging};
 use super::tree::{Attributes, Node, Tree};
-use crate::sorted::SortedSet;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timestamps, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timestamps, Uid};
 use rustix::io::Errno;
 use std::fs;
 use std::io;
@@ -50,89 +51,99 @@ impl Changes {
 }
 
 /// Builds the tree in the staging directory, under the name of its target. For a directory, returns
-/// its descriptor and the attributes that it gets once it is installed.
+/// the mode that it gets once it is installed.
 pub(super) fn build(
     tree: &Tree,
     staging: &Staging,
-    target: &Path,
+    previous: &mut Previous<'_>,
     changes: &mut Changes,
-) -> io::Result<Option<(OwnedFd, Attributes)>> {
-    let name = Path::new(target.file_name().unwrap_or_default());
-    let existed = fs::symlink_metadata(target).is_ok();
+) -> io::Result<Option<u32>> {
+    let (name, top) = (staging.place.name(), Path::new(""));
+    let existing = previous.file_type(top);
     let attributes = match tree.root() {
         Some(Node::File(attributes, content)) => {
             let mut file = create(&staging.fd, name)?;
-            tree.copy(Path::new(""), content, &mut file)?;
-            let is_same = finish_file(file, *attributes, content, target)?;
-            changes.record(Path::new(""), existed, is_same);
+            tree.copy(top, content, &mut file)?;
+            let old = previous.open_file(top, content.digest.size);
+            let is_same = finish_file(file, *attributes, content, old)?;
+            changes.record(top, existing.is_some(), is_same);
             return Ok(None);
         }
         Some(Node::Directory(attributes)) => *attributes,
         _ => return Err(Errno::INVAL.into()),
     };
     rustix::fs::mkdirat(&staging.fd, name, PRIVATE)?;
-    let root = staging::open_own(&staging.fd, name)?;
-    changes.record(Path::new(""), existed, target.is_dir());
+    let root = open_own(&staging.fd, name)?;
+    changes.record(
+        top,
+        existing.is_some(),
+        existing == Some(FileType::Directory),
+    );
     let below = tree.entries.iter();
     let below = below.filter(|(relative, _)| !relative.as_os_str().is_empty());
     // Hard links come last: the file must exist.
     let (links, others): (Vec<_>, Vec<_>) =
         below.partition(|(_, node)| matches!(node, Node::HardLink(_)));
     for (relative, node) in others.into_iter().chain(links) {
-        let old = target.join(relative);
-        let existed = fs::symlink_metadata(&old).is_ok();
-        let is_same = create_entry(tree, node, &root, relative, &old)?;
-        changes.record(relative, existed, is_same);
+        let existing = previous.file_type(relative);
+        let is_same = create_entry(tree, node, &root, relative, previous)?;
+        changes.record(relative, existing.is_some(), is_same);
     }
     finish_directories(tree, &root, attributes)?;
-    changes.deleted = deleted(tree, target);
-    Ok(Some((root, attributes)))
+    changes.deleted = previous.entries_not_in(tree);
+    Ok(Some(attributes.mode))
 }
 
-/// Creates one entry. Returns whether it is the same as `old`, its path below the target.
+/// Creates one entry. Returns whether it is the same as the one that it replaces.
 fn create_entry(
     tree: &Tree,
     node: &Node,
     root: &OwnedFd,
     relative: &Path,
-    old: &Path,
+    previous: &mut Previous<'_>,
 ) -> io::Result<bool> {
     Ok(match node {
         Node::Directory(_) => {
             rustix::fs::mkdirat(root, relative, PRIVATE)?;
-            fs::symlink_metadata(old).is_ok_and(|old| old.is_dir())
+            previous.file_type(relative) == Some(FileType::Directory)
         }
         Node::File(attributes, content) => {
             let mut file = create(root, relative)?;
             tree.copy(relative, content, &mut file)?;
+            let old = previous.open_file(relative, content.digest.size);
             finish_file(file, *attributes, content, old)?
         }
         Node::HardLink(first) => {
             rustix::fs::linkat(root, first, root, relative, AtFlags::empty())?;
             match tree.entries.get(first) {
-                Some(Node::File(_, content)) => times_if_same(old, content.digest).is_some(),
+                Some(Node::File(_, content)) => {
+                    let old = previous.open_file(relative, content.digest.size);
+                    old.is_some_and(|old| times_if_same(old, content.digest).is_some())
+                }
                 _ => false,
             }
         }
         Node::Symlink(target) => {
             rustix::fs::symlinkat(target, root, relative)?;
-            fs::read_link(old).is_ok_and(|old| old == *target)
+            previous
+                .link_text(relative)
+                .is_some_and(|text| text == *target)
         }
     })
 }
 
 /// Gives the directories their attributes, the innermost first: afterwards a directory may be
-/// closed to us or open to others. The root stays writable for its owner, because it must still be
-/// moved.
+/// closed to us or open to others. The root stays open for its owner, because it must still be
+/// opened and moved.
 fn finish_directories(tree: &Tree, root: &OwnedFd, of_root: Attributes) -> io::Result<()> {
     for (relative, node) in tree.entries.iter().rev() {
         if let Node::Directory(attributes) = node
             && !relative.as_os_str().is_empty()
         {
-            apply_attributes(staging::open_own(root, relative)?, *attributes)?;
+            apply_attributes(open_own(root, relative)?, *attributes)?;
         }
     }
-    let mode = of_root.mode | Mode::WUSR.as_raw_mode();
+    let mode = of_root.mode | PRIVATE.as_raw_mode();
     apply_attributes(root, Attributes { mode, ..of_root })
 }
 
@@ -157,9 +168,9 @@ fn finish_file(
     file: fs::File,
     attributes: Attributes,
     content: &FileContent,
-    old: &Path,
+    old: Option<fs::File>,
 ) -> io::Result<bool> {
-    let times = times_if_same(old, content.digest);
+    let times = old.and_then(|old| times_if_same(old, content.digest));
     apply_attributes(&file, attributes)?;
     if let Some(times) = &times {
         rustix::fs::futimens(&file, times)?;
@@ -179,44 +190,16 @@ fn apply_attributes(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
     rustix::fs::fchmod(&file, Mode::from_raw_mode(attributes.mode)).map_err(Into::into)
 }
 
-/// The times of the file at `path`, if it holds this content. Does not block on a FIFO or a device.
-fn times_if_same(path: &Path, digest: Digest) -> Option<Timestamps> {
-    let flags =
-        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
-    let mut file = fs::File::from(file);
-    let stat = file.metadata().ok()?;
-    if !stat.is_file() || stat.len() != digest.size {
-        return None;
-    }
-    let old = Digest::of(&mut file, digest.size, &mut |_| {}).ok()?;
+/// The times of the old file, if it holds this content.
+fn times_if_same(mut old: fs::File, digest: Digest) -> Option<Timestamps> {
+    let stat = old.metadata().ok()?;
+    let content = Digest::of(&mut old, digest.size, &mut |_| {}).ok()?;
     let time = |seconds, fraction| rustix::fs::Timespec {
         tv_sec: seconds,
         tv_nsec: fraction,
     };
-    (old == digest).then(|| Timestamps {
+    (content == digest).then(|| Timestamps {
         last_access: time(stat.atime(), stat.atime_nsec()),
         last_modification: time(stat.mtime(), stat.mtime_nsec()),
     })
-}
-
-/// Paths below the target that are not in the tree. Of a deleted directory, only the directory
-/// itself.
-fn deleted(tree: &Tree, target: &Path) -> Vec<PathBuf> {
-    let mut deleted = SortedSet::default();
-    let mut ahead = vec![PathBuf::new()];
-    while let Some(relative) = ahead.pop() {
-        let Ok(entries) = fs::read_dir(join(target, &relative)) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let path = relative.join(entry.file_name());
-            if !tree.entries.contains_key(&path) {
-                deleted.insert(path);
-            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                ahead.push(path);
-            }
-        }
-    }
-    deleted.iter().cloned().collect()
 }

@@ -26,7 +26,11 @@ impl<'d> Exclusion<'d> {
     /// Whether this process holds the lock of the file: closing another descriptor of it would drop
     /// the lock (fcntl(2)).
     pub(super) fn is_own_tombstone(&self, stat: &Stat) -> bool {
-        let id = FileId::of(stat);
+        self.is_guarded(FileId::of(stat))
+    }
+
+    /// As [`Exclusion::is_own_tombstone`].
+    pub(super) fn is_guarded(&self, id: FileId) -> bool {
         self.dir.is_some_and(|dir| dir.is_guarded(id))
     }
 }

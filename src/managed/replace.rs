@@ -6,33 +6,42 @@
 //! the old version or the new one, never a mixture. A failure before the rename leaves the old one.
 
 use super::build::{Changes, build};
-use super::staging::{self, PRIVATE, Staging, beside, parent};
-use super::tree::{Attributes, Node, Tree};
+use super::exclusion::Exclusion;
+use super::place::{
+    LINKED, MissingParent, Place, cannot, is_mount_point, look, open_listed, open_up, parent,
+};
+use super::previous::Previous;
+use super::staging::{self, PRIVATE, Staging};
+use super::tree::{Node, Tree};
 use crate::error::describe;
-use rustix::fs::{AtFlags, CWD, Mode, RenameFlags, StatxAttributes, StatxFlags};
+use crate::sys::random;
+use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
-use std::fs;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// A new version that was built and is not installed yet.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    target: PathBuf,
     /// Contains it, under the name of the target.
     staging: Staging,
-    /// For a directory: its descriptor, and the attributes that it gets once it is installed. Until
-    /// then it must be possible to move it.
-    root: Option<(OwnedFd, Attributes)>,
-    method: ReplaceMethod,
-    changes: Changes,
+    built: Built,
+}
+
+/// What was built in a staging directory.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) method: ReplaceMethod,
+    /// For a directory: the mode that it gets once it is installed. Until then it must be possible
+    /// to move it.
+    pub(super) mode: Option<u32>,
+    /// Lines about what differs from the version that is replaced.
+    pub(super) changes: Vec<String>,
 }
 
 /// How a target is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ReplaceMethod {
+pub(super) enum ReplaceMethod {
     /// The file is renamed to the target.
     Rename,
     /// The new directory and the old one are exchanged.
@@ -54,17 +63,17 @@ enum TargetKind {
 /// # Errors
 /// Why it cannot be replaced.
 pub(super) fn check(target: &Path) -> Result<(), String> {
-    let parent = parent(target);
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(parent);
-    made.map_err(|error| cannot("create", parent, &error))?;
-    staging::sweep(target);
-    let staging = Staging::beside(target).map_err(|error| cannot("write to", parent, &error))?;
-    match target_kind(target) {
-        TargetKind::Directory => check_directory(target, &staging),
-        TargetKind::File if is_mount_point(target) => Err(format!(
+    let place = Place::open(target, MissingParent::Create)?;
+    staging::sweep(&place);
+    let staging = Staging::beside(place);
+    let staging = staging.map_err(|errno| cannot("write to", parent(target), &errno.into()))?;
+    check_kind(target, &staging)
+}
+
+fn check_kind(target: &Path, staging: &Staging) -> Result<(), String> {
+    match target_kind(&staging.place) {
+        TargetKind::Directory => check_directory(staging),
+        TargetKind::File if is_mounted(&staging.place) => Err(format!(
             "{}: a mount point cannot be replaced; use a file in a directory of its own",
             target.display()
         )),
@@ -74,39 +83,56 @@ pub(super) fn check(target: &Path) -> Result<(), String> {
 
 /// Asks the kernel to rename the target over a directory that is not empty. That must fail, and
 /// fails for this reason only where no other reason prevents moving the target.
-fn check_directory(target: &Path, staging: &Staging) -> Result<(), String> {
-    let made = ["one", "two"].map(|name| rustix::fs::mkdirat(&staging.fd, name, PRIVATE));
+fn check_directory(staging: &Staging) -> Result<(), String> {
+    let target = staging.place.target.display();
+    let made =
+        ["one", "two", "one/full"].map(|name| rustix::fs::mkdirat(&staging.fd, name, PRIVATE));
     if let Some(errno) = made.into_iter().find_map(Result::err) {
-        return Err(cannot("write to", &staging.path, &errno.into()));
+        return Err(cannot("write to", &staging.path(), &errno.into()));
     }
-    match rustix::fs::rename(target, &staging.path) {
+    let Place { directory, .. } = &staging.place;
+    match rustix::fs::renameat(directory, staging.place.name(), &staging.fd, "one") {
         Err(Errno::NOTEMPTY | Errno::EXIST) => {
             let exchanged = exchange(&staging.fd, Path::new("one"), &staging.fd, Path::new("two"));
             exchanged.map_err(|errno| {
                 format!(
-                    "{}: this file system cannot exchange directories ({}); use a path that does not exist or is a link",
-                    target.display(),
+                    "{target}: this file system cannot exchange directories ({}); use a path that does not exist or is a link",
                     describe(&errno.into())
                 )
             })
         }
         Err(Errno::BUSY) => Err(format!(
-            "{}: a mount point cannot be replaced; use a directory inside it",
-            target.display()
+            "{target}: a mount point cannot be replaced; use a directory inside it",
         )),
         Err(Errno::XDEV) => Err(format!(
-            "{}: a directory of the image cannot be replaced; use a directory inside it or on a volume",
-            target.display()
+            "{target}: a directory of the image cannot be replaced; use a directory inside it or on a volume",
         )),
         // Its owner may move it once it is writable.
-        Err(Errno::ACCESS) if make_movable(target) => Ok(()),
-        Err(errno) => Err(cannot("replace", target, &errno.into())),
-        Ok(()) => {
-            // Possible only if another process has emptied the staging directory. If the target
-            // cannot be moved back, the error below is all that we can do.
-            let _ = rustix::fs::rename(&staging.path, target);
-            Err(format!("{} cannot be replaced", target.display()))
-        }
+        Err(Errno::ACCESS) if open_up(directory, staging.place.name()) => Ok(()),
+        Err(errno) => Err(cannot("replace", &staging.place.target, &errno.into())),
+        Ok(()) => Err(move_back(staging)),
+    }
+}
+
+/// Moves the target back out of the staging directory. It can get there only if another process of
+/// our user has emptied a directory in it just then. Returns an error in each case.
+fn move_back(staging: &Staging) -> String {
+    let place = &staging.place;
+    let target = place.target.display();
+    let back = |name: &Path| rustix::fs::renameat(&staging.fd, "one", &place.directory, name);
+    if back(place.name()).is_ok() {
+        return format!("{target} cannot be replaced: another process removes what is beside it");
+    }
+    // Something else has its name now. A staging directory is removed with what is in it.
+    let number = random::hex::<8>().unwrap_or_default();
+    let mut saved = place.name().as_os_str().to_owned();
+    saved.push(format!(".saved-{number}"));
+    match back(Path::new(&saved)) {
+        Ok(()) => format!(
+            "{target} was replaced by another process: it is {} now",
+            Path::new(&saved).display()
+        ),
+        Err(errno) => cannot("move back", &place.target, &errno.into()),
     }
 }
 
@@ -115,37 +141,42 @@ fn exchange(at: impl AsFd, one: &Path, other_at: impl AsFd, two: &Path) -> Resul
     rustix::fs::renameat_with(at, one, other_at, two, RenameFlags::EXCHANGE)
 }
 
-/// Makes a directory writable for its owner, if that is us: moving it to another parent requires
-/// that (rename(2)). Returns whether it is writable now.
-fn make_movable(target: &Path) -> bool {
-    let opened = staging::open_own(CWD, target).and_then(|directory| {
-        let mode = Mode::from_raw_mode(rustix::fs::fstat(&directory)?.st_mode & 0o7777);
-        rustix::fs::fchmod(directory, mode | Mode::WUSR)
-    });
-    opened.is_ok()
+fn is_mounted(place: &Place) -> bool {
+    look(&place.directory, place.name()).is_ok_and(|stat| is_mount_point(&stat))
 }
 
-fn is_mount_point(path: &Path) -> bool {
-    let stat = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
-    stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
-}
-
-fn target_kind(target: &Path) -> TargetKind {
-    match fs::symlink_metadata(target) {
-        Ok(metadata) if metadata.is_symlink() => TargetKind::Link,
-        Ok(metadata) if metadata.is_dir() => TargetKind::Directory,
+fn target_kind(place: &Place) -> TargetKind {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let stat = rustix::fs::statat(&place.directory, place.name(), flags);
+    match stat.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+        Ok(FileType::Symlink) => TargetKind::Link,
+        Ok(FileType::Directory) => TargetKind::Directory,
         Ok(_) => TargetKind::File,
         Err(_) => TargetKind::Nothing,
     }
 }
 
+/// Creates a staging directory beside the target.
+///
+/// # Errors
+/// Why it cannot be created.
+pub(super) fn begin(target: &Path) -> Result<Staging, String> {
+    let place = Place::open(target, MissingParent::Refuse)?;
+    Staging::beside(place).map_err(|errno| cannot("write beside", target, &errno.into()))
+}
+
 /// Builds the tree in a staging directory beside its target.
 ///
 /// # Errors
-/// Why it cannot be built. Nothing of it remains.
-pub(super) fn stage(tree: &Tree, target: &Path) -> Result<Candidate, String> {
+/// Why it cannot be built.
+pub(super) fn stage(
+    tree: &Tree,
+    staging: &Staging,
+    exclusion: Exclusion<'_>,
+) -> Result<Built, String> {
+    let target = &staging.place.target;
     let is_file = matches!(tree.root(), Some(Node::File(..)));
-    let method = match (is_file, target_kind(target)) {
+    let method = match (is_file, target_kind(&staging.place)) {
         (true, TargetKind::Directory) => {
             return Err(format!(
                 "cannot replace {}: it is a directory",
@@ -162,81 +193,105 @@ pub(super) fn stage(tree: &Tree, target: &Path) -> Result<Candidate, String> {
         (false, TargetKind::Directory) => ReplaceMethod::Exchange,
         (false, TargetKind::Link | TargetKind::Nothing) => ReplaceMethod::Link,
     };
-    let build = || {
-        let staging = Staging::beside(target)?;
-        let mut changes = Changes::default();
-        let root = build(tree, &staging, target, &mut changes)?;
-        let target = target.to_owned();
-        Ok(Candidate {
-            target,
-            staging,
-            root,
-            method,
-            changes,
-        })
-    };
-    build().map_err(|error: io::Error| cannot("write beside", target, &error))
+    let mut changes = Changes::default();
+    let mut previous = Previous::new(&staging.place, exclusion);
+    let mode = build(tree, staging, &mut previous, &mut changes);
+    let mode = mode.map_err(|error| cannot("write beside", target, &error))?;
+    Ok(Built {
+        method,
+        mode,
+        changes: changes.lines(target),
+    })
 }
 
 impl Candidate {
+    pub(super) fn new(staging: Staging, built: Built) -> Candidate {
+        Candidate { staging, built }
+    }
+
     /// Its path until it is installed.
     pub(super) fn path(&self) -> PathBuf {
-        self.staging.path.join(self.name())
+        self.staging.path().join(self.place().name())
     }
 
-    fn name(&self) -> &Path {
-        Path::new(self.target.file_name().unwrap_or_default())
+    fn place(&self) -> &Place {
+        &self.staging.place
     }
 
-    /// Replaces the target, in one step.
+    /// Replaces the target, in one step. Returns lines about what has changed, and the staging
+    /// directory, which contains what was replaced.
     ///
     /// # Errors
     /// Why it cannot be replaced. The target is as before.
-    pub(super) fn install(self) -> Result<Changes, String> {
-        let done = match self.method {
-            ReplaceMethod::Rename => {
-                rustix::fs::renameat(&self.staging.fd, self.name(), CWD, &self.target)
-            }
-            ReplaceMethod::Exchange => self.exchange(),
+    pub(super) fn install(self) -> (Result<Vec<String>, String>, Staging) {
+        let name = self.place().name();
+        // Opened now: another process may replace it once it is installed.
+        let root = self.built.mode.and_then(|mode| {
+            let root = open_listed(&self.staging.fd, name).ok()?;
+            Some((root, mode))
+        });
+        let done = match self.built.method {
+            ReplaceMethod::Rename => self.move_out(name, name),
+            ReplaceMethod::Exchange => self.exchange(name),
             ReplaceMethod::Link => self.link(),
         };
-        done.map_err(|errno| cannot("replace", &self.target, &errno.into()))?;
-        if let Some((root, attributes)) = &self.root {
-            // A failure leaves the directory writable for its owner, which does no harm.
-            let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(attributes.mode));
+        if let Err(errno) = done {
+            let sentence = cannot("replace", &self.place().target, &errno.into());
+            return (Err(sentence), self.staging);
         }
-        Ok(self.changes)
+        if let Some((root, mode)) = root {
+            // A failure leaves the directory open for its owner, which does no harm.
+            let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(mode));
+        }
+        (Ok(self.built.changes), self.staging)
+    }
+
+    /// Renames an entry of the staging directory to a name beside it.
+    fn move_out(&self, from: &Path, to: &Path) -> Result<(), Errno> {
+        rustix::fs::renameat(&self.staging.fd, from, &self.place().directory, to)
     }
 
     /// The old directory gets into the staging directory, and is removed with it.
-    fn exchange(&self) -> Result<(), Errno> {
-        let exchange = || exchange(&self.staging.fd, self.name(), CWD, &self.target);
-        match exchange() {
-            Err(Errno::ACCESS) if make_movable(&self.target) => exchange(),
-            result => result,
-        }
+    fn exchange(&self, name: &Path) -> Result<(), Errno> {
+        let directory = &self.place().directory;
+        if_movable(directory, name, || {
+            exchange(&self.staging.fd, name, directory, name)
+        })
     }
 
     fn link(&self) -> Result<(), Errno> {
-        let target = unused_directory(&self.target);
-        let errno = |error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-        staging::remove(&target).map_err(errno)?;
-        rustix::fs::renameat(&self.staging.fd, self.name(), CWD, &target)?;
+        let taken = self.place().linked();
+        let unused = LINKED.iter().map(|suffix| self.place().beside(suffix));
+        let mut unused = unused.filter(|name| Some(name) != taken.as_ref());
+        let place = |name: PathBuf| self.place_directory(&name).map(|()| name);
+        let first = place(unused.next().ok_or(Errno::NOENT)?);
+        // Another user may prevent that one of the names is used.
+        let name = first.or_else(|errno| unused.next().map_or(Err(errno), place))?;
         let link = Path::new("exitdir-link");
-        let name = target.file_name().unwrap_or_default();
-        rustix::fs::symlinkat(name, &self.staging.fd, link)?;
-        rustix::fs::renameat(&self.staging.fd, link, CWD, &self.target)
+        rustix::fs::symlinkat(&name, &self.staging.fd, link)?;
+        self.move_out(link, self.place().name())
+    }
+
+    /// Gives the new directory its name. What has this name gets into the staging directory, and is
+    /// removed with it.
+    fn place_directory(&self, name: &Path) -> Result<(), Errno> {
+        let directory = &self.place().directory;
+        let take = || rustix::fs::renameat(directory, name, &self.staging.fd, name);
+        match if_movable(directory, name, take) {
+            Ok(()) | Err(Errno::NOENT) => self.move_out(self.place().name(), name),
+            result => result,
+        }
     }
 }
 
-/// Of the two directories between which the link alternates, the one that it does not lead to now.
-fn unused_directory(target: &Path) -> PathBuf {
-    let first = beside(target, "1");
-    let known = fs::canonicalize(&first).ok();
-    let taken = known.is_some() && known == fs::canonicalize(target).ok();
-    if taken { beside(target, "2") } else { first }
-}
-
-fn cannot(action: &str, path: &Path, error: &io::Error) -> String {
-    format!("cannot {action} {}: {}", path.display(), describe(error))
+/// Moves a directory, if need be after it was made writable for its owner.
+fn if_movable(
+    at: &OwnedFd,
+    name: &Path,
+    rename: impl Fn() -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    match rename() {
+        Err(Errno::ACCESS) if open_up(at, name) => rename(),
+        result => result,
+    }
 }

@@ -2,11 +2,11 @@
 
 use super::debounce::Trigger;
 use super::exclusion::Exclusion;
+use super::place::parent;
 use super::read::{self, Content, ReadContext};
 use super::replace::{self, Candidate};
 use super::scan::scan;
 use super::spec::{ConfigItem, Usage};
-use super::staging::parent;
 use super::tree::{Tree, TreeFingerprint};
 use super::update::ManagedUpdate;
 use super::watch_set::WatchSet;
@@ -140,7 +140,7 @@ impl<'p> Source<'p> {
             Content::Tree(tree) => {
                 self.reported = None;
                 self.is_reported_missing = false;
-                self.stage(&tree)
+                self.stage(&tree, exclusion)
             }
         }
     }
@@ -217,7 +217,7 @@ impl<'p> Source<'p> {
     }
 
     /// Builds a copy of new content beside its target.
-    fn stage(&mut self, tree: &Tree) -> SourceChange {
+    fn stage(&mut self, tree: &Tree, exclusion: Exclusion<'_>) -> SourceChange {
         let target = self.spec.usage.target();
         // Modes count for a copy only: the command does not see those of the source otherwise.
         let fingerprint = tree.fingerprint(target.is_some());
@@ -228,10 +228,12 @@ impl<'p> Source<'p> {
         if self.accepted == Some(fingerprint) {
             return SourceChange::None;
         }
-        match target
-            .map(|target| replace::stage(tree, target))
-            .transpose()
-        {
+        let build = |target| {
+            let staging = replace::begin(target)?;
+            let built = replace::stage(tree, &staging, exclusion)?;
+            Ok(Candidate::new(staging, built))
+        };
+        match target.map(build).transpose() {
             Ok(candidate) => SourceChange::New(fingerprint, candidate),
             Err(_) if tree.has_changed() => {
                 self.is_dirty = true;
@@ -258,11 +260,10 @@ impl<'p> Source<'p> {
         update: &mut ManagedUpdate,
     ) -> bool {
         self.rechecked = None;
-        match candidate.map(Candidate::install).transpose() {
+        let installed = candidate.map(|candidate| candidate.install().0);
+        match installed.transpose() {
             Ok(changes) => {
-                let copied = self.spec.usage.target().zip(changes);
-                let details = copied.map(|(target, changes)| changes.lines(target));
-                update.details.extend(details.into_iter().flatten());
+                update.details.extend(changes.into_iter().flatten());
                 self.accepted = Some(fingerprint);
                 true
             }

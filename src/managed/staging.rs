@@ -4,147 +4,141 @@
 //! Its name is random, because other processes may write beside the target too. Its lock says that
 //! its process still runs: what a killed process left behind is removed at the next start.
 
+use super::place::{Place, file_type, look, open_listed, open_own, own_user, parent};
+use super::removal;
 use crate::store::file_id::FileId;
 use crate::sys::random;
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, Stat};
 use rustix::io::Errno;
-use std::fs;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// No other user may enter a directory with this mode.
 pub(super) const PRIVATE: Mode = Mode::RWXU;
 /// Attempts to create a directory, each of which fails because another process takes the directory
-/// for a left-over and removes it. After as many, something else must be wrong.
+/// for a left-over and removes it, or puts another one in its place. After as many, something else
+/// must be wrong.
 const CREATE_ATTEMPTS: u32 = 8;
+/// Entries that one removal visits. A copy has 10,000 at most, but another user may have put a
+/// larger tree in its place, and may go on adding to it.
+const REMOVE_STEPS: u32 = 200_000;
+/// Entries beside a target that one sweep looks at. Other users may have made them.
+const SWEEP_LIMIT: usize = 50_000;
 
 /// The directory. Dropping the value removes it with all that is in it.
 #[derive(Debug)]
 pub(super) struct Staging {
     pub(super) fd: OwnedFd,
-    pub(super) path: PathBuf,
+    pub(super) place: Place,
+    name: PathBuf,
 }
 
 impl Staging {
-    pub(super) fn beside(target: &Path) -> io::Result<Staging> {
+    pub(super) fn beside(place: Place) -> Result<Staging, Errno> {
         for _ in 0..CREATE_ATTEMPTS {
-            let path = beside(target, &random::hex::<8>()?);
-            rustix::fs::mkdir(&path, PRIVATE)?;
-            match Staging::lock(path) {
+            let name = place.beside(&random::hex::<8>()?);
+            rustix::fs::mkdirat(&place.directory, &name, PRIVATE)?;
+            match lock_new(&place, &name) {
                 // Another process swept it before it was locked.
                 Err(Errno::NOENT | Errno::AGAIN) => {}
-                result => return result.map_err(Into::into),
+                Err(errno) => return Err(errno),
+                Ok(fd) => return Ok(Staging { fd, place, name }),
             }
         }
-        Err(Errno::AGAIN.into())
+        Err(Errno::AGAIN)
     }
 
-    /// Opens and locks the directory that was just created.
-    fn lock(path: PathBuf) -> Result<Staging, Errno> {
-        let fd = open_own(CWD, &path)?;
-        // Any other error means that there are no locks here. Then nothing is swept either.
-        if rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) == Err(Errno::AGAIN) {
-            return Err(Errno::AGAIN);
-        }
-        let (locked, named) = (rustix::fs::fstat(&fd)?, rustix::fs::lstat(&path)?);
-        if FileId::of(&locked) == FileId::of(&named) {
-            Ok(Staging { fd, path })
-        } else {
-            Err(Errno::NOENT)
-        }
+    /// Its path, for a program that gets a path.
+    pub(super) fn path(&self) -> PathBuf {
+        parent(&self.place.target).join(&self.name)
+    }
+
+    /// Removes it if it is empty. Returns whether that worked.
+    pub(super) fn remove_if_empty(&self) -> bool {
+        rustix::fs::unlinkat(&self.place.directory, &self.name, AtFlags::REMOVEDIR).is_ok()
+    }
+
+    /// Removes it with all that is in it.
+    pub(super) fn remove(&self) {
+        removal::empty(&self.fd, &mut REMOVE_STEPS.clone());
+        // If it cannot be removed now, the next start sweeps it.
+        self.remove_if_empty();
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // If it cannot be removed now, the next start sweeps it.
-        let _ = remove(&self.path);
+        self.remove();
     }
+}
+
+/// Opens and locks the directory that was just created.
+fn lock_new(place: &Place, name: &Path) -> Result<OwnedFd, Errno> {
+    let fd = open_own(&place.directory, name)?;
+    // Any other error means that there are no locks here. Then nothing is swept either.
+    if rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) == Err(Errno::AGAIN) {
+        return Err(Errno::AGAIN);
+    }
+    let locked = rustix::fs::fstat(&fd)?;
+    let named = rustix::fs::statat(&place.directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    // In the place of ours, another user may have put another directory of our user.
+    let is_ours = FileId::of(&locked) == FileId::of(&named) && is_empty(&fd)? && is_private(&fd)?;
+    is_ours.then_some(fd).ok_or(Errno::NOENT)
+}
+
+/// Whether other users cannot enter the directory. Where the file system keeps no modes (vfat,
+/// SMB), each directory counts.
+fn is_private(directory: &OwnedFd) -> Result<bool, Errno> {
+    let is_private = |stat: Stat| stat.st_mode & 0o777 == PRIVATE.as_raw_mode();
+    if is_private(rustix::fs::fstat(directory)?) {
+        return Ok(true);
+    }
+    let trial = "exitdir-trial";
+    rustix::fs::mkdirat(directory, trial, PRIVATE)?;
+    let made = rustix::fs::statat(directory, trial, AtFlags::SYMLINK_NOFOLLOW)?;
+    rustix::fs::unlinkat(directory, trial, AtFlags::REMOVEDIR)?;
+    Ok(made.st_uid == own_user() && !is_private(made))
+}
+
+fn is_empty(directory: &OwnedFd) -> Result<bool, Errno> {
+    for entry in Dir::read_from(directory)? {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Removes the staging directories that killed processes left behind beside a target.
-pub(super) fn sweep(target: &Path) {
-    let prefix = format!("{}-", name_prefix(target));
-    for entry in fs::read_dir(parent(target)).into_iter().flatten().flatten() {
-        let found = entry.file_name().to_string_lossy().into_owned();
-        let random = found.strip_prefix(&prefix);
-        let is_random =
-            |text: &str| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if random.is_some_and(is_random)
-            && let Ok(fd) = open_own(CWD, &entry.path())
-            && rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok()
-        {
-            // If it cannot be removed now, the next start sweeps it.
-            let _ = remove(&entry.path());
+pub(super) fn sweep(place: &Place) {
+    let prefix = place.beside("");
+    let mut steps = REMOVE_STEPS;
+    let listed = open_listed(&place.directory, ".").and_then(Dir::new);
+    for entry in listed.into_iter().flatten().flatten().take(SWEEP_LIMIT) {
+        let name = Path::new(std::ffi::OsStr::from_bytes(entry.file_name().to_bytes()));
+        if is_staging_name(name, &prefix) {
+            // What cannot be removed now is left to the next start.
+            let _ = sweep_entry(place, name, &mut steps);
         }
     }
 }
 
-/// Opens a directory that belongs to our user and is not a link.
-pub(super) fn open_own(at: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = rustix::fs::openat(at, path, flags, Mode::empty())?;
-    let stat = rustix::fs::fstat(&directory)?;
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(Errno::PERM);
+fn is_staging_name(name: &Path, prefix: &Path) -> bool {
+    let (name, prefix) = (name.as_os_str().as_bytes(), prefix.as_os_str().as_bytes());
+    let random = name.strip_prefix(prefix);
+    random.is_some_and(|random| random.len() == 16 && random.iter().all(u8::is_ascii_hexdigit))
+}
+
+fn sweep_entry(place: &Place, name: &Path, steps: &mut u32) -> Result<(), Errno> {
+    let stat = look(&place.directory, name)?;
+    if file_type(&stat) != FileType::Directory || stat.stx_uid != own_user() {
+        return Ok(());
     }
-    Ok(directory)
-}
-
-/// Removes a file or a directory, if it exists, also a directory whose mode denies that to its
-/// owner.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(stat) if stat.is_dir() => fs::remove_dir_all(path).or_else(|_| {
-            make_removable(path);
-            fs::remove_dir_all(path)
-        }),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
+    let fd = open_own(&place.directory, name)?;
+    rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive)?;
+    if is_private(&fd)? {
+        removal::empty(&fd, steps);
     }
-}
-
-/// Gives the owner all rights to every directory, so that it can be emptied. Errors do not count:
-/// the removal reports them.
-fn make_removable(path: &Path) {
-    if make_private(path).is_err() {
-        return;
-    }
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            make_removable(&entry.path());
-        }
-    }
-}
-
-/// Sets the mode of a directory without opening it for reading, which its mode may deny, and
-/// without following a link.
-fn make_private(path: &Path) -> io::Result<()> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = rustix::fs::open(path, flags, Mode::empty())?;
-    let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
-    rustix::fs::chmod(link, PRIVATE).map_err(Into::into)
-}
-
-/// A hidden path in the parent directory of the target.
-pub(super) fn beside(target: &Path, suffix: &str) -> PathBuf {
-    parent(target).join(format!("{}-{suffix}", name_prefix(target)))
-}
-
-fn name_prefix(target: &Path) -> String {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    format!(".{name}.exitdir")
-}
-
-/// The directory that contains the target.
-pub(super) fn parent(target: &Path) -> &Path {
-    match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
+    rustix::fs::unlinkat(&place.directory, name, AtFlags::REMOVEDIR)
 }

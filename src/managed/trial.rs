@@ -1,7 +1,8 @@
 //! What an archive would bring, and what unpacking it does: for the fuzzer.
 
 use super::archive;
-use super::replace::stage;
+use super::exclusion::Exclusion;
+use super::replace::{Candidate, begin, stage};
 use super::tree::Node;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,9 @@ pub(crate) fn unpack(
 ) -> Result<Vec<(PathBuf, TrialEntry)>, String> {
     let tree = archive::read(Rc::clone(archive))?;
     if let Some(target) = target {
-        stage(&tree, target)?.install()?;
+        let staging = begin(target)?;
+        let built = stage(&tree, &staging, Exclusion::new(None))?;
+        Candidate::new(staging, built).install().0?;
     }
     let entry = |node: &Node| match node {
         Node::Directory(_) => TrialEntry::Directory,

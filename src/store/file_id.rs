@@ -1,6 +1,8 @@
 //! Which file a name or a descriptor leads to.
 
 use rustix::fs::Stat;
+#[cfg(feature = "managed")]
+use rustix::fs::Statx;
 
 /// The identity of a file: its device and inode.
 ///
@@ -17,6 +19,14 @@ impl FileId {
         FileId {
             device: stat.st_dev,
             inode: stat.st_ino,
+        }
+    }
+
+    #[cfg(feature = "managed")]
+    pub(crate) fn of_statx(stat: &Statx) -> FileId {
+        FileId {
+            device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
         }
     }
 }

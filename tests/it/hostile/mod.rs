@@ -3,4 +3,5 @@
 //! names the test of each promise.
 
 mod content;
+mod copies;
 mod notification;

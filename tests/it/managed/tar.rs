@@ -3,6 +3,7 @@
 
 use crate::support::archives::{FILE, Tar, hostile};
 use crate::support::inspect::assert_sentence;
+use crate::support::managed_app::await_rest;
 use crate::support::namespaces::with_mounts;
 use crate::support::parallel::{WORKERS, for_each};
 use crate::support::proc::is_gone;
@@ -141,6 +142,7 @@ impl TarApp {
             let names = entries(&self.sandbox.path("out"));
             !names.iter().any(is_staging)
         });
+        await_rest(&self.run);
         let before = self.state();
         let count = self.sandbox.lines("err").len();
         deliver(&self.sandbox, archive);
