@@ -79,6 +79,19 @@ pub(super) fn build(
         existing.is_some(),
         existing == Some(FileType::Directory),
     );
+    create_entries(tree, &root, previous, changes)?;
+    finish_directories(tree, &root, attributes)?;
+    changes.deleted = previous.entries_not_in(tree);
+    Ok(Some(attributes.mode))
+}
+
+/// Creates all that is below the root.
+fn create_entries(
+    tree: &Tree,
+    root: &OwnedFd,
+    previous: &mut Previous<'_>,
+    changes: &mut Changes,
+) -> io::Result<()> {
     let below = tree.entries.iter();
     let below = below.filter(|(relative, _)| !relative.as_os_str().is_empty());
     // Hard links come last: the file must exist.
@@ -86,12 +99,10 @@ pub(super) fn build(
         below.partition(|(_, node)| matches!(node, Node::HardLink(_)));
     for (relative, node) in others.into_iter().chain(links) {
         let existing = previous.file_type(relative);
-        let is_same = create_entry(tree, node, &root, relative, previous)?;
+        let is_same = create_entry(tree, node, root, relative, previous)?;
         changes.record(relative, existing.is_some(), is_same);
     }
-    finish_directories(tree, &root, attributes)?;
-    changes.deleted = previous.entries_not_in(tree);
-    Ok(Some(attributes.mode))
+    Ok(())
 }
 
 /// Creates one entry. Returns whether it is the same as the one that it replaces.
