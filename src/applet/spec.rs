@@ -42,7 +42,7 @@ pub(super) const POLL: Opt = Opt {
     short: None,
     long: "poll",
     value: Some("DURATION"),
-    help: "scan at least this often, at most every 100ms (default 10s; 1s where events may be lost)",
+    help: "scan at least this often (100ms or more; default 10s, 1s where events may be lost)",
     variable: Variable::None,
     heading: "",
 };
