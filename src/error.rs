@@ -35,6 +35,15 @@ pub enum Error {
     },
     /// A living supervisor already has this name.
     NameTaken(Name),
+    /// Another process uses a name's staging file, in which the next tombstone is prepared.
+    NameBusy {
+        /// The name.
+        name: Name,
+        /// The staging file.
+        path: PathBuf,
+        /// The process that holds its lock. `None` if that is unknown, as in another PID namespace.
+        holder: Option<u32>,
+    },
     /// No living supervisor has this name, and the operation is only for one that is alive.
     NotAlive(Name),
     /// The directory was removed, moved or unmounted while it was watched.
@@ -48,6 +57,11 @@ impl Error {
             path: path.to_owned(),
             source: source.into(),
         }
+    }
+
+    /// Whether other processes use the name, so that another attempt may succeed.
+    pub(crate) fn is_name_in_use(&self) -> bool {
+        matches!(self, Error::NameTaken(_) | Error::NameBusy { .. })
     }
 
     /// Whether the process or the system had no free descriptor.
@@ -87,6 +101,17 @@ impl fmt::Display for Error {
                     escaped(name.as_str())
                 )
             }
+            Error::NameBusy { name, path, holder } => {
+                write!(
+                    f,
+                    "cannot use the name {name}: a running process holds its staging file {}",
+                    escaped(&path.to_string_lossy())
+                )?;
+                if let Some(pid) = holder {
+                    write!(f, " (process {pid})")?;
+                }
+                f.write_str("; wait for that process, or end it and remove the file")
+            }
             Error::NotAlive(name) => write!(
                 f,
                 "cannot signal {}: no running exitdir-run has this name",
@@ -107,6 +132,7 @@ impl std::error::Error for Error {
             Error::Io { source, .. } => Some(source),
             Error::Sticky { .. }
             | Error::NameTaken(_)
+            | Error::NameBusy { .. }
             | Error::NotAlive(_)
             | Error::DirectoryGone(_) => None,
         }

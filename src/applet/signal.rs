@@ -177,6 +177,11 @@ fn notice(plan: &SignalPlan, outcome: SignalOutcome) -> Option<String> {
             "recorded the death of {name} without its details: {}",
             describe(&io::Error::from_raw_os_error(errno))
         )),
+        SignalOutcome::NotDurable(errno) => Some(format!(
+            "recorded the death of {name}, but a power loss can undo it: cannot write it to the \
+             disk: {}",
+            describe(&io::Error::from_raw_os_error(errno))
+        )),
         SignalOutcome::AlreadyDead => Some(format!(
             "{name} is already recorded as dead: {what} not recorded"
         )),

@@ -102,22 +102,25 @@ impl Kernel {
             .insert(if full { FileEvent::Overflow } else { event });
     }
 
-    /// Opens `.NAME.new`, or creates it.
-    pub(super) fn open_staging(&mut self) -> Inode {
+    /// Opens `.NAME.new`, or creates it and locks it. Says whether it has created it.
+    ///
+    /// In truth another process can be faster with the lock of the new file. It removes the file
+    /// then, and the creator begins again. That could go on for any number of files.
+    pub(super) fn open_staging(&mut self, actor: Actor) -> (Inode, bool) {
         if let Some(inode) = self.staging {
-            return inode;
+            return (inode, false);
         }
         self.files.push(Rc::new(File {
             text: Vec::new(),
             writing: None,
-            lock: None,
+            lock: Some(actor),
             entry: Entry::Staging,
             life: None,
             accounted: None,
         }));
         self.staging = Some(self.files.len() - 1);
         self.raise(FileEvent::Changed(Entry::Staging));
-        self.files.len() - 1
+        (self.files.len() - 1, true)
     }
 
     /// `fcntl(F_SETLK)` for writing; false if another process holds the lock.
@@ -125,11 +128,6 @@ impl Kernel {
         let lock = &mut self.file(inode).lock;
         *lock = lock.or(Some(actor));
         *lock == Some(actor)
-    }
-
-    pub(super) fn truncate(&mut self, inode: Inode) {
-        self.file(inode).text.clear();
-        self.raise(FileEvent::Changed(self.files[inode].entry));
     }
 
     /// The next piece of a `write` with `O_APPEND`.

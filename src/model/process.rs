@@ -39,6 +39,8 @@ pub(super) struct Execution {
     pub(super) position: usize,
     /// The file that it prepares or has published, open.
     pub(super) file: Option<Inode>,
+    /// It has created that file itself.
+    pub(super) has_created: bool,
     /// A leader's own tombstone while it prepares the successor.
     pub(super) old: Option<OldTombstone>,
     /// The file that a leader found under the name and opened, or the dead tombstone that a

@@ -30,7 +30,9 @@ impl World {
         let file = execution.file.unwrap_or(0);
         match step {
             Step::OpenStaging => {
-                execution.file = Some(kernel.open_staging());
+                let (file, has_created) = kernel.open_staging(actor);
+                execution.file = Some(file);
+                execution.has_created = has_created;
                 StepResult::Done
             }
             Step::LockStaging if kernel.lock(file, actor) => StepResult::Done,
@@ -41,9 +43,14 @@ impl World {
                 self.close(execution, actor);
                 StepResult::StartOver
             }
-            Step::Truncate => {
-                kernel.truncate(file);
+            Step::ClearStaging if execution.has_created => {
+                execution.has_created = false;
                 StepResult::Done
+            }
+            Step::ClearStaging => {
+                self.remove_staging(execution, actor);
+                self.close(execution, actor);
+                StepResult::StartOver
             }
             Step::OpenName => {
                 execution.other = kernel.name;

@@ -14,10 +14,13 @@ use crate::supervisor::record::Record;
 use crate::sys::clock::timestamp_now;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long a replacement waits for a concurrent start under our name to be rejected.
-const REPLACE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a replacement waits for other processes that use our name, such as a concurrent start
+/// that is going to be rejected. No signal is answered meanwhile.
+const REPLACE_TIMEOUT: Duration = Duration::from_millis(50);
 /// How long after a failed replacement the next one is tried.
 const REPLACE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// The same while it is not reported: such a start is over soon.
+const QUIET_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// After this many failures because of concurrent starts, a replacement that fails is reported.
 const QUIET_RETRIES: u32 = 10;
 
@@ -26,6 +29,8 @@ pub(super) struct OwnRecord<'p> {
     options: Option<&'p ExitDirOptions>,
     tombstone: Option<OwnTombstone>,
     pending: Option<PendingReplacement>,
+    /// It was reported that other processes use our name.
+    use_is_reported: bool,
     death_is_written: bool,
     /// The deaths for which earlier lives of our name have ended.
     fell: Vec<Cause>,
@@ -57,6 +62,7 @@ impl<'p> OwnRecord<'p> {
             options,
             tombstone: None,
             pending: None,
+            use_is_reported: false,
             death_is_written: false,
             fell: Vec::new(),
             cause: None,
@@ -179,16 +185,24 @@ impl<'p> OwnRecord<'p> {
             }
             return Ok(());
         };
+        // Concurrent starts under our name are rejected, one after the other.
+        let is_quiet = failures < QUIET_RETRIES && error.is_name_in_use();
+        let interval = match is_quiet {
+            true => QUIET_RETRY_INTERVAL,
+            false => REPLACE_RETRY_INTERVAL,
+        };
         self.pending = Some(PendingReplacement {
             replacement,
             is_ready: false,
             failures: failures + 1,
-            next_try: Instant::now() + REPLACE_RETRY_INTERVAL,
+            next_try: Instant::now() + interval,
         });
-        // Concurrent starts under our name are rejected, one after the other.
-        if failures < QUIET_RETRIES && matches!(error, Error::NameTaken(_)) {
+        // Its text names a process, so it could be a new one each time.
+        let is_known = error.is_name_in_use() && self.use_is_reported;
+        if is_quiet || is_known {
             return Ok(());
         }
+        self.use_is_reported |= error.is_name_in_use();
         Err(error.to_string())
     }
 

@@ -11,14 +11,14 @@ use crate::protocol::life::{Life, Liveness};
 use crate::protocol::name::Name;
 use crate::protocol::state::State;
 use crate::protocol::timestamp::Timestamp;
-use crate::protocol::tombstone::Reason;
+use crate::protocol::tombstone::{Lock, Reason};
 use crate::store::append::{DeathRecord, append};
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::FileId;
 use crate::store::publish::PendingTombstone;
 use crate::store::snapshot::{TombstoneFile, WriteStability};
 use crate::sys::clock::timestamp_now;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{OFlags, Stat};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -54,6 +54,9 @@ pub enum SignalOutcome {
     /// The announcement was about a command that has ended since. Its `exitdir-run` is still alive.
     /// Nothing was written.
     Outdated,
+    /// The death was recorded, but a power loss can undo it: it could not be written to the disk.
+    /// With the error number (errno(3)).
+    NotDurable(i32),
 }
 
 /// An `exitdir-run` that was found alive, together with the command that it ran then. It gets
@@ -186,11 +189,16 @@ impl ExitDir {
             scope,
         };
         let outcome = announcer.run()?;
-        if matches!(announcement, Announcement::Died(_)) {
-            // The record is visible; only a power loss could undo it now.
-            let _ = self.save(name);
+        if !matches!(announcement, Announcement::Died(_)) {
+            return Ok(outcome);
         }
-        Ok(outcome)
+        match (self.save(name), outcome) {
+            (Err(Error::Io { source, .. }), SignalOutcome::Appended | SignalOutcome::Published) => {
+                let errno = source.raw_os_error();
+                Ok(errno.map_or(outcome, SignalOutcome::NotDurable))
+            }
+            _ => Ok(outcome),
+        }
     }
 }
 
@@ -221,7 +229,7 @@ impl Announcer<'_> {
                     std::thread::sleep(REREAD_INTERVAL);
                 }
                 Ok(None) => return Err(Error::NameTaken(self.name.clone())),
-                Err(Error::NameTaken(_)) if began.elapsed() < ANNOUNCE_TIMEOUT => {}
+                Err(error) if error.is_name_in_use() && began.elapsed() < ANNOUNCE_TIMEOUT => {}
                 Err(error) => return Err(error),
             }
         }
@@ -255,7 +263,7 @@ impl Announcer<'_> {
             Liveness::Dead(_) if opened.is_locked() == Some(true) => {
                 Ok(Some(SignalOutcome::AlreadyDead))
             }
-            Liveness::Dead(_) => self.publish(Some(opened.id)),
+            Liveness::Dead(_) => self.publish(Some(&opened)),
         }
     }
 
@@ -288,9 +296,10 @@ impl Announcer<'_> {
         let Some(file) = file.filter(|_| id == found.id) else {
             return Ok(None);
         };
-        if life.tombstone.lock.is_none() && stat.st_size > FOREIGN_APPEND_LIMIT {
-            // No reader would read what is appended there.
-            return self.publish(Some(found.id));
+        if !is_own_file(life, &stat) && (stat.st_nlink > 1 || stat.st_size > FOREIGN_APPEND_LIMIT) {
+            // It may be any file that a neighbour has linked here. Or no reader would read what is
+            // appended there.
+            return self.publish(Some(found));
         }
         let now = timestamp_now();
         let has_room = self
@@ -309,15 +318,11 @@ impl Announcer<'_> {
 
     /// Opens the tombstone; `None` if it is gone.
     fn open_for_append(&self) -> Result<Option<OwnedFd>, Error> {
-        let flags = OFlags::RDWR
-            | OFlags::APPEND
-            | OFlags::NOFOLLOW
-            | OFlags::NONBLOCK
-            | OFlags::NOCTTY
-            | OFlags::CLOEXEC;
-        match rustix::fs::open(self.dir.entry(self.name.as_str()), flags, Mode::empty()) {
+        let how = OFlags::RDWR | OFlags::APPEND;
+        match self.dir.open_at(self.name.as_str(), how, 0) {
             Ok(file) => Ok(Some(file)),
-            Err(Errno::NOENT) => Ok(None),
+            // It is no longer the file that was read.
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::NODEV) => Ok(None),
             Err(errno) => Err(self.refused(errno)),
         }
     }
@@ -359,12 +364,14 @@ impl Announcer<'_> {
 
     /// Publishes a new tombstone in place of `found`, the file of a dead life, or where there was
     /// none.
-    fn publish(&self, found: Option<FileId>) -> Result<Option<SignalOutcome>, Error> {
+    fn publish(&self, found: Option<&TombstoneFile>) -> Result<Option<SignalOutcome>, Error> {
         if self.scope != Scope::Any {
             return Err(Error::NotAlive(self.name.clone()));
         }
         let pending = PendingTombstone::acquire(self.dir, self.name)?;
-        if self.current_id()? != found {
+        // A sweep may have locked it, and is about to remove it.
+        let is_locked = found.is_some_and(|found| found.is_locked() == Some(true));
+        if is_locked || self.current_id()? != found.map(|found| found.id) {
             return Ok(None);
         }
         let lineage = pending.lineage(self.dir.open(self.name)?.as_ref());
@@ -386,6 +393,11 @@ impl Announcer<'_> {
         };
         pending.publish().map(|_| Some(outcome))
     }
+}
+
+/// Whether a tombstone names itself as the file of a supervisor, as no other file does by chance.
+fn is_own_file(life: &Life, stat: &Stat) -> bool {
+    matches!(&life.tombstone.lock, Some(Lock::Fcntl(lock)) if lock.inode == stat.st_ino)
 }
 
 /// Waits until the supervisor has carried over what other processes appended to its old tombstone:

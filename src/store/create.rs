@@ -2,14 +2,19 @@
 
 use crate::error::Error;
 use crate::store::exit_dir::ExitDir;
+use crate::store::resolve::make_dir;
 use crate::sys::mkdir::mkdir_without_umask;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// All users may create tombstones: the containers of a pod run as different users.
 const OPEN_TO_ALL: u32 = 0o777;
 const OPEN_TO_READERS: u32 = 0o755;
+/// By how much the clock of a file system may be behind.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 impl ExitDir {
     /// Creates the directory if it is missing, with mode 0777 whatever the umask, because the
@@ -20,76 +25,74 @@ impl ExitDir {
     /// exits at once and is reaped before the function returns.
     ///
     /// # Errors
-    /// [`Error::Io`] if the directory cannot be created, or if the path leads to something else.
+    /// [`Error::Io`] if the directory cannot be created, if the path leads to something else, or if
+    /// a link on the way is not followed: one that another user has made where others may write.
     pub fn create(&self) -> Result<(), Error> {
-        match self.identity() {
+        match self.resolve() {
             Ok(_) => return Ok(()),
-            Err(Errno::NOENT) => {}
-            Err(errno) => return Err(Error::io("use", self.path(), errno)),
+            Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {}
+            Err(error) => return Err(Error::io("use", self.path(), error)),
         }
-        let made = match self.make() {
-            Err(Errno::NOENT) => self.make_parents().and_then(|()| self.make()),
-            result => result,
-        };
-        let made = match made {
-            // Another process was faster, or the path is a link that leads nowhere.
-            Err(Errno::EXIST) => self.identity().map(|_| ()),
-            result => result,
-        };
-        made.map_err(|errno| Error::io("create", self.path(), errno))
-    }
-
-    /// Only after mkdir(2) has failed for want of them: looking at each parent first would take the
-    /// locks of all of them.
-    fn make_parents(&self) -> Result<(), Errno> {
-        self.path().parent().map_or(Ok(()), make_with_parents)
-    }
-
-    /// The directory has all its rights from the first moment. With a chmod(2) afterwards, a
-    /// process that was killed in between would leave a directory that other users cannot use, and
-    /// no process would ever repair it.
-    fn make(&self) -> Result<(), Errno> {
-        mkdir_without_umask(self.path(), Mode::from_raw_mode(OPEN_TO_ALL))?;
-        self.open_to_all()
-    }
-
-    /// Gives the new directory the rights that a default ACL (acl(5)) has taken away, or the umask
-    /// if there was no process left to avoid it.
-    ///
-    /// Another process may have put something else in its place already. So a link is not followed,
-    /// and a directory of another user stays as it is.
-    fn open_to_all(&self) -> Result<(), Errno> {
-        // Without a slash at the end, which would make the kernel follow a link.
-        let path = self.path().components().as_path();
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = rustix::fs::open(path, flags, Mode::empty())?;
-        let stat = rustix::fs::fstat(&dir)?;
-        let is_open = stat.st_mode & OPEN_TO_ALL == OPEN_TO_ALL;
-        if is_open || stat.st_uid != rustix::process::geteuid().as_raw() {
-            return Ok(());
-        }
-        match rustix::fs::fchmod(&dir, Mode::from_raw_mode(OPEN_TO_ALL)) {
-            // A file system without modes (vfat, some SMB and 9p mounts).
-            Err(Errno::PERM) => Ok(()),
-            result => result,
-        }
+        // Every step begins at a descriptor, so no step follows a link that has come in between.
+        let made = make_dir(self.path(), &|parent, name, is_last| match is_last {
+            true => make_open_to_all(parent, name),
+            false => make_parent(parent, name),
+        });
+        made.map(|_| ())
+            .map_err(|error| Error::io("create", self.path(), error))
     }
 }
 
-/// Creates a parent of the exit directory, and its own parents. Another user may be creating the
-/// same ones, or may have been killed after the first. So whatever the umask, each user that could
-/// have created a parent can create the next directory in it.
-fn make_with_parents(dir: &Path) -> Result<(), Errno> {
-    // The parent of a relative path with one component is empty.
-    let parent = dir.parent().filter(|parent| *parent != Path::new(""));
-    let parent = parent.unwrap_or(Path::new("."));
-    let stat = match rustix::fs::stat(parent) {
-        Err(Errno::NOENT) => make_with_parents(parent).and_then(|()| rustix::fs::stat(parent))?,
-        result => result?,
-    };
-    let writers = Mode::from_raw_mode(stat.st_mode) & (Mode::WGRP | Mode::WOTH);
-    match mkdir_without_umask(dir, Mode::from_raw_mode(OPEN_TO_READERS) | writers) {
-        Err(Errno::EXIST) => Ok(()),
+/// Creates the exit directory itself. It has all its rights from the first moment. With a chmod(2)
+/// afterwards, a process that was killed in between would leave a directory that other users cannot
+/// use, and no process would ever repair it.
+fn make_open_to_all(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+    let began = SystemTime::now();
+    mkdir_without_umask(parent, name, Mode::from_raw_mode(OPEN_TO_ALL))?;
+    match open_to_all(parent, name, began) {
+        // It is gone again, or another process has put a link there. The caller looks.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
         result => result,
     }
+}
+
+/// Gives the new directory the rights that a default ACL (acl(5)) has taken away, or the umask if
+/// there was no process left to avoid it.
+///
+/// Another process may have put something else in its place already. So a link is not followed, and
+/// a directory stays as it is if it belongs to another user or is older than the call.
+fn open_to_all(parent: BorrowedFd<'_>, name: &OsStr, began: SystemTime) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&dir)?;
+    let is_open = stat.st_mode & OPEN_TO_ALL == OPEN_TO_ALL;
+    let is_own = stat.st_uid == rustix::process::geteuid().as_raw();
+    // Moving a directory does not change this time.
+    let modified = Duration::from_secs(stat.st_mtime.try_into().unwrap_or(0)) + CLOCK_TOLERANCE;
+    let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
+    if is_open || !is_own || modified < began {
+        return Ok(());
+    }
+    let mode = Mode::from_raw_mode(OPEN_TO_ALL);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let changed = match rustix::fs::openat(&dir, ".", flags, Mode::empty()) {
+        Ok(dir) => rustix::fs::fchmod(&dir, mode),
+        // Not even its owner may read it. The link leads to the descriptor's directory (proc(5)).
+        Err(Errno::ACCESS) => rustix::fs::chmod(format!("/proc/self/fd/{}", dir.as_raw_fd()), mode),
+        Err(errno) => Err(errno),
+    };
+    match changed {
+        // A file system without modes (vfat, some SMB and 9p mounts).
+        Err(Errno::PERM) => Ok(()),
+        result => result,
+    }
+}
+
+/// Creates a parent of the exit directory. Another user may be creating the same one, or may have
+/// been killed after it. So whatever the umask, each user that could have created a parent can
+/// create the next directory in it.
+fn make_parent(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+    let above = Mode::from_raw_mode(rustix::fs::fstat(parent)?.st_mode);
+    let writers = above & (Mode::WGRP | Mode::WOTH);
+    mkdir_without_umask(parent, name, Mode::from_raw_mode(OPEN_TO_READERS) | writers)
 }

@@ -33,7 +33,9 @@ impl ExitDir {
             Err(errno) => return Err(Error::io("save", &self.entry(name.as_str()), errno)),
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        if let Ok(dir) = rustix::fs::open(self.path(), flags, Mode::empty()) {
+        let opened = self.handle();
+        let opened = opened.and_then(|dir| rustix::fs::openat(dir, ".", flags, Mode::empty()));
+        if let Ok(dir) = opened {
             // The text is on the disk. A file system that cannot do this, or a directory that only
             // others may read, is no reason to report a failure.
             let _ = rustix::fs::fsync(&dir);

@@ -9,11 +9,13 @@ use crate::error::Error;
 use crate::protocol::name::Name;
 use crate::store::file_id::FileId;
 use crate::store::locality::Locality;
+use crate::store::resolve::open_dir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// The files whose lock this process holds: its tombstones, and the tombstone that is about to
 /// replace one. It is one list for the whole process, because the kernel drops a lock whichever
@@ -23,9 +25,12 @@ static GUARDED: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 /// An exit directory.
 ///
 /// Every operation resolves the path again, so a directory that was replaced is seen as it is then.
+/// A link in the path is not followed if another user has made it where others may write.
 #[derive(Clone, Debug)]
 pub struct ExitDir {
     path: PathBuf,
+    /// The directory, while an operation uses it: see [`ExitDir::handle`].
+    handle: Arc<Mutex<Weak<OwnedFd>>>,
     boot_id: OnceLock<String>,
     /// The device that was seen first, and its locality. A directory rarely has files on a second
     /// device.
@@ -37,6 +42,7 @@ impl ExitDir {
     pub fn new(path: impl Into<PathBuf>) -> ExitDir {
         ExitDir {
             path: path.into(),
+            handle: Arc::default(),
             boot_id: OnceLock::new(),
             locality: OnceLock::new(),
         }
@@ -54,17 +60,39 @@ impl ExitDir {
         &self.path
     }
 
-    /// The path of an entry.
+    /// The directory that the path leads to now, as a descriptor for calls such as openat(2). As
+    /// long as the caller keeps it, all operations use this directory.
+    ///
+    /// It must not be kept while nothing is done: a directory that is open cannot be unmounted, and
+    /// inotify(7) does not report its removal.
+    ///
+    /// # Errors
+    /// `ELOOP` for a link that is not followed; [`ExitDir::create`] says which.
+    pub(crate) fn handle(&self) -> Result<Arc<OwnedFd>, Errno> {
+        let resolved = self.resolve();
+        resolved.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::LOOP))
+    }
+
+    /// As [`ExitDir::handle`], with an error for people.
+    pub(super) fn resolve(&self) -> io::Result<Arc<OwnedFd>> {
+        // A panic cannot leave it half changed.
+        let mut known = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = known.upgrade() {
+            return Ok(handle);
+        }
+        let handle = Arc::new(open_dir(&self.path)?);
+        *known = Arc::downgrade(&handle);
+        Ok(handle)
+    }
+
+    /// The path of an entry, for people.
     pub(crate) fn entry(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// The identity of the directory that the path leads to now.
     pub(crate) fn identity(&self) -> Result<FileId, Errno> {
-        let stat = rustix::fs::stat(&self.path)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            return Err(Errno::NOTDIR);
-        }
+        let stat = rustix::fs::fstat(self.handle()?)?;
         Ok(FileId::of(&stat))
     }
 
@@ -82,32 +110,53 @@ impl ExitDir {
     /// included, in no order.
     pub(crate) fn entries(&self) -> Result<Vec<Vec<u8>>, Error> {
         let failed = |errno| Error::io("read", &self.path, errno);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = rustix::fs::open(&self.path, flags, Mode::empty()).map_err(failed)?;
         let mut found = Vec::new();
-        for entry in rustix::fs::Dir::new(handle).map_err(failed)? {
+        for entry in self.list()? {
             let entry = entry.map_err(failed)?;
-            if matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown) {
+            if may_be_tombstone(&entry) {
                 found.push(entry.file_name().to_bytes().to_vec());
             }
         }
         Ok(found)
     }
 
+    /// The directory, to be read entry by entry.
+    pub(super) fn list(&self) -> Result<rustix::fs::Dir, Error> {
+        let handle = self.resolve();
+        let handle = handle.map_err(|error| Error::io("read", &self.path, error))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&handle, ".", flags, Mode::empty());
+        let dir = opened.and_then(rustix::fs::Dir::new);
+        dir.map_err(|errno| Error::io("read", &self.path, errno))
+    }
+
     /// The identity of the file called `entry`; `None` if there is none, or if it cannot be a
     /// tombstone.
     pub(crate) fn id_of(&self, entry: &str) -> Result<Option<FileId>, Errno> {
-        match rustix::fs::statat(
-            rustix::fs::CWD,
-            self.entry(entry),
-            AtFlags::SYMLINK_NOFOLLOW,
-        ) {
+        match self.stat(entry) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
                 Ok(Some(FileId::of(&stat)))
             }
             Ok(_) | Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno),
         }
+    }
+
+    /// The status of an entry itself, not of what a link leads to.
+    pub(super) fn stat(&self, entry: &str) -> Result<Stat, Errno> {
+        rustix::fs::statat(self.handle()?, entry, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// Opens an entry. Neither a link, nor a FIFO, nor a lease (fcntl(2)) makes it go elsewhere or
+    /// wait.
+    pub(super) fn open_at(&self, entry: &str, how: OFlags, mode: u32) -> Result<OwnedFd, Errno> {
+        let safe = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        rustix::fs::openat(self.handle()?, entry, how | safe, Mode::from_raw_mode(mode))
+    }
+
+    /// Removes an entry. A file that has other names too keeps them.
+    pub(super) fn unlink(&self, entry: &str) -> Result<(), Errno> {
+        rustix::fs::unlinkat(self.handle()?, entry, AtFlags::empty())
     }
 
     /// This machine's boot id (random(4)); `None` if it cannot be read.
@@ -147,6 +196,12 @@ impl ExitDir {
         GUARDED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The locality of the file system that the directory is on; remote if that is unknown.
+    pub(crate) fn dir_locality(&self) -> Locality {
+        let dir = self.handle();
+        dir.map_or(Locality::Remote, Locality::of_file)
+    }
+
     /// The locality of the file system that `file` is on.
     pub(super) fn locality(&self, stat: &Stat, file: &OwnedFd) -> Locality {
         let device = stat.st_dev;
@@ -164,4 +219,9 @@ impl ExitDir {
         let _ = self.locality.set((device, locality));
         locality
     }
+}
+
+/// Whether an entry of the list is a regular file, or of unknown type.
+pub(super) fn may_be_tombstone(entry: &rustix::fs::DirEntry) -> bool {
+    matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown)
 }

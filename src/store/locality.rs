@@ -2,6 +2,7 @@
 
 use rustix::fs::FsWord;
 use std::os::fd::AsFd;
+#[cfg(feature = "cli")]
 use std::path::Path;
 
 const TMPFS: FsWord = 0x0102_1994;
@@ -22,8 +23,14 @@ pub(crate) enum Locality {
 
 impl Locality {
     /// The locality of the file system that `path` is on; remote if statfs(2) fails.
+    #[cfg(feature = "cli")]
     pub(crate) fn of_path(path: &Path) -> Locality {
         rustix::fs::statfs(path).map_or(Locality::Remote, |fs| Locality::of_magic(fs.f_type))
+    }
+
+    /// The locality of the file system that a file is on; remote if fstatfs(2) fails.
+    pub(super) fn of_file(file: impl AsFd) -> Locality {
+        rustix::fs::fstatfs(file).map_or(Locality::Remote, |fs| Locality::of_magic(fs.f_type))
     }
 
     /// By the magic number of statfs(2). A file system that is not in the list counts as remote.

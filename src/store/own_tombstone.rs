@@ -12,7 +12,7 @@ use crate::protocol::tombstone::{Key, Lock, Tombstone};
 use crate::store::append::{DeathRecord, append};
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::FileId;
-use crate::store::publish::PendingTombstone;
+use crate::store::publish::{Patience, PendingTombstone};
 use crate::store::snapshot::read_start;
 use crate::sys::clock::timestamp_now;
 use crate::sys::write::write_all;
@@ -95,13 +95,14 @@ impl OwnTombstone {
     /// Does nothing if the tombstone says so already and no command was started since, or if
     /// another process has recorded a death.
     ///
-    /// Waits up to `timeout` for a concurrent start under the same name to be rejected.
+    /// Waits up to `timeout` for other processes that use the name, such as a concurrent start that
+    /// is going to be rejected.
     ///
     /// A process that appends to the old file after the rename compares the names and starts over.
     /// What it appended before the rename is carried over.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::NameTaken`] if the tombstone cannot be replaced; the old one is
+    /// [`Error::Io`] or [`Error::NameBusy`] if the tombstone cannot be replaced; the old one is
     /// kept then.
     pub(crate) fn replace(
         &mut self,
@@ -118,7 +119,8 @@ impl OwnTombstone {
         if old.died.is_some() || !(is_stale || self.command_started) {
             return Ok(());
         }
-        let pending = PendingTombstone::acquire_within(dir, &self.name, timeout)?;
+        let pending =
+            PendingTombstone::acquire_within(dir, &self.name, Patience::at_most(timeout))?;
         if dir.id_of(self.name.as_str()).map_err(failed)? != Some(self.id) {
             // It was removed, or moved away with its directory. No reader takes it for ready.
             return Ok(());

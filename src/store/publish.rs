@@ -25,16 +25,44 @@ use rustix::fs::{FallocateFlags, IFlags};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long another process may hold the lock of a name before the name counts as taken. A process
 /// that is just exiting releases it sooner.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long to try again after another process was faster.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a staging file may be closed to this user, before it counts as left behind by a crash.
+const CLOSED_TIMEOUT: Duration = Duration::from_millis(100);
+/// The same by the clocks of both machines, for callers that do not wait.
+const CLOSED_AGE: Duration = Duration::from_secs(1);
 /// The pause between two attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(1);
+
+/// How long to wait for other processes that use the staging file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// While one of them holds its lock.
+    pub(crate) lock: Duration,
+    /// In all, as long as they come and go.
+    pub(crate) total: Duration,
+}
+
+impl Patience {
+    pub(crate) const USUAL: Patience = Patience {
+        lock: LOCK_TIMEOUT,
+        total: RETRY_TIMEOUT,
+    };
+
+    /// Not longer than `limit`, whatever the others do.
+    pub(crate) fn at_most(limit: Duration) -> Patience {
+        Patience {
+            lock: limit.min(LOCK_TIMEOUT),
+            total: limit.min(RETRY_TIMEOUT),
+        }
+    }
+}
 
 /// A tombstone that no reader sees yet. If it is dropped, it leaves nothing behind.
 pub(crate) struct PendingTombstone<'d> {
@@ -45,6 +73,8 @@ pub(crate) struct PendingTombstone<'d> {
     file: OwnedFd,
     id: FileId,
     has_lock: bool,
+    /// All steps are about the same directory.
+    _handle: Arc<OwnedFd>,
     _publishing: MutexGuard<'static, ()>,
 }
 
@@ -62,24 +92,28 @@ impl<'d> PendingTombstone<'d> {
     /// Makes this thread the only one that publishes under `name`.
     ///
     /// # Errors
-    /// [`Error::NameTaken`] if another process publishes under the name for longer than
-    /// [`LOCK_TIMEOUT`]; [`Error::Io`] or [`Error::Sticky`] if the staging file cannot be created.
+    /// [`Error::NameBusy`] if other processes publish under the name for longer than
+    /// [`Patience::USUAL`]; [`Error::Io`] or [`Error::Sticky`] if the staging file cannot be created.
     pub(crate) fn acquire(dir: &'d ExitDir, name: &'d Name) -> Result<PendingTombstone<'d>, Error> {
-        PendingTombstone::acquire_within(dir, name, LOCK_TIMEOUT)
+        PendingTombstone::acquire_within(dir, name, Patience::USUAL)
     }
 
-    /// As [`PendingTombstone::acquire`], with another limit.
+    /// As [`PendingTombstone::acquire`], with other limits.
     pub(crate) fn acquire_within(
         dir: &'d ExitDir,
         name: &'d Name,
-        timeout: Duration,
+        patience: Patience,
     ) -> Result<PendingTombstone<'d>, Error> {
         let publishing = exclude_threads();
         let entry = name.staging_name();
-        let staging = acquire_staging_file(dir, name, &entry, timeout)?;
+        let handle = dir
+            .handle()
+            .map_err(|errno| staging_error(dir, &entry, errno))?;
+        let staging = acquire_staging_file(dir, name, &entry, patience)?;
         Ok(PendingTombstone {
             dir,
             name,
+            _handle: handle,
             entry: StagingEntry::new(dir, entry),
             file: staging.file,
             id: staging.id,
@@ -214,11 +248,13 @@ fn acquire_staging_file(
     dir: &ExitDir,
     name: &Name,
     entry: &str,
-    timeout: Duration,
+    patience: Patience,
 ) -> Result<StagingFile, Error> {
-    let failed = |errno| {
-        let sticky = dir.sticky_error("replace", entry, errno);
-        sticky.unwrap_or_else(|| Error::io("create", &dir.entry(entry), errno))
+    let failed = |errno| staging_error(dir, entry, errno);
+    let busy = |holder: Option<i32>| Error::NameBusy {
+        name: name.clone(),
+        path: dir.entry(entry),
+        holder: holder.map(i32::unsigned_abs),
     };
     let began = Instant::now();
     let mut closed: Option<(ClosedFile, Instant)> = None;
@@ -227,12 +263,11 @@ fn acquire_staging_file(
         match StagingAttempt::make(dir, entry).map_err(failed)? {
             StagingAttempt::Acquired(staging) => return Ok(staging),
             // Another process has made progress, so all processes do in the end.
-            StagingAttempt::Gone if waited < RETRY_TIMEOUT => {}
-            StagingAttempt::Held if waited < timeout => {}
-            StagingAttempt::Held | StagingAttempt::Gone => {
-                return Err(Error::NameTaken(name.clone()));
-            }
-            StagingAttempt::Forbidden(errno, _) if waited >= RETRY_TIMEOUT => {
+            StagingAttempt::Gone if waited < patience.total => {}
+            StagingAttempt::Held(_) if waited < patience.lock => {}
+            StagingAttempt::Held(holder) => return Err(busy(holder)),
+            StagingAttempt::Gone => return Err(busy(None)),
+            StagingAttempt::Forbidden(errno, _) if waited >= patience.total => {
                 return Err(failed(errno));
             }
             StagingAttempt::Forbidden(errno, file) => {
@@ -240,13 +275,30 @@ fn acquire_staging_file(
                 let since = known.map_or_else(Instant::now, |(_, since)| since);
                 closed = Some((file, since));
                 // The process that created it had time to open it to all users, so it was killed.
-                if since.elapsed() >= LOCK_TIMEOUT {
-                    rustix::fs::unlink(dir.entry(entry)).map_err(|_| failed(errno))?;
+                if since.elapsed() >= CLOSED_TIMEOUT || age(file) >= CLOSED_AGE {
+                    dir.unlink(entry).map_err(|_| failed(errno))?;
                 }
             }
         }
         std::thread::sleep(RETRY_INTERVAL);
     }
+}
+
+/// For how long a file has been closed; 0 if its time is in the future.
+fn age((_, seconds, nanos): ClosedFile) -> Duration {
+    let since = Duration::new(u64::try_from(seconds).unwrap_or(0), 0);
+    let closed = UNIX_EPOCH + since + Duration::from_nanos(nanos);
+    SystemTime::now().duration_since(closed).unwrap_or_default()
+}
+
+fn staging_error(dir: &ExitDir, entry: &str, errno: Errno) -> Error {
+    if errno == Errno::ISDIR {
+        let why = "it is a directory; remove it";
+        let error = io::Error::new(io::ErrorKind::IsADirectory, why);
+        return Error::io("replace", &dir.entry(entry), error);
+    }
+    let sticky = dir.sticky_error("replace", entry, errno);
+    sticky.unwrap_or_else(|| Error::io("create", &dir.entry(entry), errno))
 }
 
 /// Publishes the tombstone of a life that is over and had none before. `cause` is what stopped it,

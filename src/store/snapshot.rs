@@ -10,10 +10,10 @@ use crate::protocol::tombstone::{RESERVED, Tombstone};
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::{FileId, device_numbers};
 use crate::store::locality::Locality;
-use crate::store::staging::OPEN_TO_ALL;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
+use crate::store::staging::{Lock, OPEN_TO_ALL, lock};
+use crate::sys::lock::{Conflict, lock_holder};
+use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
-use rustix::process::{Flock, FlockOffsetType, FlockType};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -55,19 +55,21 @@ impl ExitDir {
     /// Opens any regular file of the directory, unless this process holds its lock.
     pub(super) fn open_entry(&self, entry: &str) -> Result<Option<TombstoneFile>, Error> {
         let failed = |errno| Error::io("read", &self.entry(entry), errno);
+        // Each step looks at the same directory.
+        let _dir = match self.handle() {
+            Ok(dir) => dir,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(failed(errno)),
+        };
         if self.is_guarded_entry(entry).map_err(failed)? {
             return Ok(None);
         }
-        // NONBLOCK: opening a FIFO must not block. NOFOLLOW: a symbolic link is never a tombstone.
-        let flags =
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let mut opened = rustix::fs::open(self.entry(entry), flags, Mode::empty());
+        let mut opened = self.open_at(entry, OFlags::RDONLY, 0);
         let refusal = opened.as_ref().err().copied();
         let refusal = refusal.filter(|errno| matches!(*errno, Errno::ACCESS | Errno::PERM));
         if refusal.is_some() {
             // O_PATH needs no permission for the file, only for the directory.
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            opened = rustix::fs::open(self.entry(entry), flags, Mode::empty());
+            opened = self.open_at(entry, OFlags::PATH, 0);
         }
         let file = match opened {
             Ok(file) => file,
@@ -94,6 +96,23 @@ impl ExitDir {
         }
     }
 
+    /// Opens a regular file so that its lock can be taken, unless this process holds it.
+    pub(super) fn open_to_lock(&self, entry: &str) -> Result<Option<TombstoneFile>, Errno> {
+        if self.is_guarded_entry(entry)? {
+            return Ok(None);
+        }
+        let file = self.open_at(entry, OFlags::RDWR, 0)?;
+        let stat = rustix::fs::fstat(&file)?;
+        let id = FileId::of(&stat);
+        let file = self.leak_if_guarded(file, id);
+        let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        Ok(file.filter(|_| is_regular).map(|file| TombstoneFile {
+            file,
+            id,
+            is_readable: true,
+        }))
+    }
+
     /// A notice for people about a tombstone that cannot be read.
     pub(crate) fn unreadable_notice(&self, name: &Name) -> String {
         let owner = self.owner_and_mode(name.as_str()).unwrap_or_default();
@@ -106,7 +125,7 @@ impl ExitDir {
     /// A notice for people about an entry that has the name of a tombstone and cannot be one.
     pub(crate) fn obstacle_notice(&self, name: &Name) -> Option<String> {
         let path = self.entry(name.as_str());
-        let stat = rustix::fs::statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let stat = self.stat(name.as_str()).ok()?;
         let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         (!is_regular).then(|| {
             format!(
@@ -118,7 +137,7 @@ impl ExitDir {
 
     /// Why a file is closed to other users; `None` if its mode opens it to all, or if it is gone.
     pub(super) fn owner_and_mode(&self, entry: &str) -> Option<String> {
-        let stat = rustix::fs::stat(self.entry(entry)).ok()?;
+        let stat = self.stat(entry).ok()?;
         let (owner, mode) = (stat.st_uid, stat.st_mode & 0o7777);
         let why = format!("it belongs to uid {owner} with mode {mode:04o}");
         (!is_open_to_all(&stat)).then_some(why)
@@ -237,6 +256,11 @@ impl AsFd for TombstoneFile {
 }
 
 impl TombstoneFile {
+    /// Takes the lock of a file from [`ExitDir::open_to_lock`].
+    pub(super) fn lock(&self) -> Result<Lock, Errno> {
+        lock(&self.file)
+    }
+
     /// Whether no supervisor holds the file. False if that is unknown.
     pub(super) fn is_abandoned(&self) -> bool {
         !self.is_readable || self.is_locked() == Some(false)
@@ -247,16 +271,8 @@ impl TombstoneFile {
     /// Tests for a read lock without taking it: only another process's write lock conflicts with a
     /// read lock, and a read-only descriptor is enough.
     pub(crate) fn is_locked(&self) -> Option<bool> {
-        let wanted = Flock {
-            start: 0,
-            length: 0,
-            pid: None,
-            typ: FlockType::ReadLock,
-            offset_type: FlockOffsetType::Set,
-        };
-        rustix::process::fcntl_getlk(&self.file, &wanted)
-            .ok()
-            .map(|holder| holder.is_some())
+        let holder = lock_holder(&self.file, Conflict::WithReading);
+        holder.ok().map(|holder| holder.is_some())
     }
 }
 

@@ -2,12 +2,14 @@
 
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::FileId;
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
+use crate::sys::lock::{Conflict, lock_holder};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 
 /// All users may read and write a tombstone: the containers of a pod run as different users.
 pub(super) const OPEN_TO_ALL: u32 = 0o666;
+const CLOSED_TO_OTHERS: u32 = 0o600;
 
 /// An empty staging file that this process may fill and publish.
 pub(super) struct StagingFile {
@@ -22,8 +24,9 @@ pub(super) enum StagingAttempt {
     Acquired(StagingFile),
     /// Another process has renamed or removed the file meanwhile. Try again.
     Gone,
-    /// Another process holds its lock: it is publishing under this name.
-    Held,
+    /// Another process holds its lock: it is publishing under this name. Which one, if that is
+    /// known.
+    Held(Option<i32>),
     /// Another user's process created it and was killed before it could open it to all users.
     Forbidden(Errno, ClosedFile),
 }
@@ -55,7 +58,8 @@ impl<'d> StagingEntry<'d> {
 
     /// Renames the file to its final name. From then on another process may use the staging name.
     pub(super) fn rename(&mut self, to: &str) -> Result<(), Errno> {
-        rustix::fs::rename(self.dir.entry(&self.name), self.dir.entry(to))?;
+        let dir = self.dir.handle()?;
+        rustix::fs::renameat(&dir, &self.name, &dir, to)?;
         self.is_published = true;
         Ok(())
     }
@@ -65,112 +69,133 @@ impl Drop for StagingEntry<'_> {
     fn drop(&mut self) {
         if !self.is_published {
             // The lock is still held, so no other process uses the file. If it cannot be removed,
-            // the next supervisor adopts it.
-            let _ = rustix::fs::unlink(self.dir.entry(&self.name));
+            // the next process that publishes does it.
+            let _ = self.dir.unlink(&self.name);
         }
     }
 }
 
 impl StagingAttempt {
+    /// A file that is there already is never used: a crash may have left it behind, but it may also
+    /// be a link to any other file. Unlinking it does not touch what it leads to.
     pub(super) fn make(dir: &ExitDir, entry: &str) -> Result<StagingAttempt, Errno> {
-        let file = match open(dir, entry, OFlags::empty()) {
-            // Opened to all at once: while it is closed, another user may take it for left behind.
-            // If that fails, `prepare` tries again.
-            Err(Errno::NOENT) => open(dir, entry, OFlags::CREATE | OFlags::EXCL)
-                .inspect(|file| set_mode(file).unwrap_or_default()),
-            Err(errno @ Errno::ACCESS) => return StagingAttempt::refused(dir, entry, errno),
-            result => result,
-        };
-        let file = match file {
+        // Looked at before it is opened: opening our own tombstone could cost its lock.
+        match dir.stat(entry) {
+            Ok(stat) if is_obstacle(dir, &stat) => remove_obstacle(dir, entry),
+            Ok(_) => StagingAttempt::clear(dir, entry),
+            Err(Errno::NOENT) => StagingAttempt::create(dir, entry),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Creates the file. It is closed to other users until this process holds its lock.
+    fn create(dir: &ExitDir, entry: &str) -> Result<StagingAttempt, Errno> {
+        let how = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
+        let file = match dir.open_at(entry, how, CLOSED_TO_OTHERS) {
             Ok(file) => file,
             // Another process was faster.
             Err(Errno::EXIST) => return Ok(StagingAttempt::Gone),
-            Err(Errno::LOOP | Errno::NXIO) => return remove_obstacle(dir, entry),
             Err(errno) => return Err(errno),
         };
-        let has_lock = match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive)
-        {
-            Ok(()) => true,
-            Err(Errno::AGAIN | Errno::ACCESS) => return Ok(StagingAttempt::Held),
-            // The file system has no locks. Two supervisors cannot exclude each other there.
-            Err(_) => false,
+        let has_lock = match lock(&file)? {
+            Lock::Taken => true,
+            Lock::Unavailable => false,
+            Lock::Held(holder) => return Ok(StagingAttempt::Held(holder)),
+        };
+        let id = FileId::of(&rustix::fs::fstat(&file)?);
+        if dir.id_of(entry)? != Some(id) {
+            return Ok(StagingAttempt::Gone);
+        }
+        if let Err(errno) = open_to_all(&file) {
+            let _ = dir.unlink(entry);
+            return Err(errno);
+        }
+        Ok(StagingAttempt::Acquired(StagingFile { file, id, has_lock }))
+    }
+
+    /// Removes a file that no process is using.
+    fn clear(dir: &ExitDir, entry: &str) -> Result<StagingAttempt, Errno> {
+        let file = match dir.open_at(entry, OFlags::RDWR, 0) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(StagingAttempt::Gone),
+            Err(errno @ Errno::ACCESS) => return StagingAttempt::refused(dir, entry, errno),
+            // Not the file that was looked at, or one with a lease (fcntl(2)), which no tombstone
+            // has.
+            Err(Errno::LOOP | Errno::NXIO | Errno::NODEV | Errno::AGAIN | Errno::ISDIR) => {
+                return remove_obstacle(dir, entry);
+            }
+            Err(errno) => return Err(errno),
         };
         let stat = rustix::fs::fstat(&file)?;
-        let id = FileId::of(&stat);
-        // Only now: before the lock, the previous holder could still rename or remove the file.
-        match dir.id_of(entry)? {
-            Some(current) if current == id => {}
-            Some(_) => return Ok(StagingAttempt::Gone),
-            None if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                return Ok(StagingAttempt::Gone);
-            }
-            None => return remove_obstacle(dir, entry),
+        let Some(file) = dir.leak_if_guarded(file, FileId::of(&stat)) else {
+            return Ok(StagingAttempt::Gone);
+        };
+        if let Lock::Held(holder) = lock(&file)? {
+            return Ok(StagingAttempt::Held(holder));
         }
-        let staging = StagingFile { file, id, has_lock };
-        staging.prepare(dir, entry, &stat)
+        // Only now: before the lock, the previous holder could still rename the file.
+        match dir.id_of(entry)? {
+            Some(current) if current == FileId::of(&stat) => remove_obstacle(dir, entry),
+            _ => Ok(StagingAttempt::Gone),
+        }
     }
 
     /// The file of another user, who has not opened it to all users yet. Or it is published by now.
     fn refused(dir: &ExitDir, entry: &str, errno: Errno) -> Result<StagingAttempt, Errno> {
-        match rustix::fs::statat(CWD, dir.entry(entry), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+        match dir.stat(entry) {
+            Ok(stat) => {
                 let closed = (FileId::of(&stat), stat.st_ctime, stat.st_ctime_nsec);
                 Ok(StagingAttempt::Forbidden(errno, closed))
             }
-            Ok(_) => remove_obstacle(dir, entry),
             Err(Errno::NOENT) => Ok(StagingAttempt::Gone),
             Err(_) => Err(errno),
         }
     }
 }
 
-impl StagingFile {
-    /// Opens the file to all users and empties it: a crash may have left text in it.
-    fn prepare(self, dir: &ExitDir, entry: &str, stat: &Stat) -> Result<StagingAttempt, Errno> {
-        let is_open = stat.st_mode & OPEN_TO_ALL == OPEN_TO_ALL;
-        let is_own = stat.st_uid == rustix::process::geteuid().as_raw();
-        let opened = match is_open {
-            true => Ok(()),
-            false if is_own => set_mode(&self.file),
-            false => return remove_obstacle(dir, entry),
-        };
-        if let Err(errno) = opened.and_then(|()| rustix::fs::ftruncate(&self.file, 0)) {
-            // The lock is held, so no other process uses the file. If it cannot be removed, the
-            // next supervisor adopts it.
-            let _ = rustix::fs::unlink(dir.entry(entry));
-            return Err(errno);
-        }
-        Ok(StagingAttempt::Acquired(self))
+/// Whether an entry cannot be a staging file: it is no regular file, or it has other names, or it
+/// is a tombstone of this process. No process that publishes holds such a file.
+fn is_obstacle(dir: &ExitDir, stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
+        || stat.st_nlink > 1
+        || dir.is_guarded(FileId::of(stat))
+}
+
+fn remove_obstacle(dir: &ExitDir, entry: &str) -> Result<StagingAttempt, Errno> {
+    match dir.unlink(entry) {
+        Ok(()) | Err(Errno::NOENT) => Ok(StagingAttempt::Gone),
+        Err(errno) => Err(errno),
     }
 }
 
-/// Opens the file. `create` is empty for one that exists: in a sticky directory the kernel rejects
-/// `O_CREAT` on files of other users (`fs.protected_regular`, proc_sys_fs(5)). With `O_EXCL` it
-/// says whether another process was faster.
-fn open(dir: &ExitDir, entry: &str, create: OFlags) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDWR
-        | OFlags::APPEND
-        | OFlags::NOFOLLOW
-        | OFlags::NONBLOCK
-        | OFlags::NOCTTY
-        | OFlags::CLOEXEC
-        | create;
-    rustix::fs::open(dir.entry(entry), flags, Mode::from_raw_mode(OPEN_TO_ALL))
+/// What became of taking a lock.
+pub(super) enum Lock {
+    Taken,
+    /// By this process; `None` if it is in another PID namespace, or has ended.
+    Held(Option<i32>),
+    /// The file system has no locks. Two supervisors cannot exclude each other there.
+    Unavailable,
 }
 
-fn set_mode(file: &OwnedFd) -> Result<(), Errno> {
+/// Takes the lock of a file that this process has no lock on. Does not wait.
+pub(super) fn lock(file: &OwnedFd) -> Result<Lock, Errno> {
+    match rustix::fs::fcntl_lock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Lock::Taken),
+        Err(Errno::AGAIN | Errno::ACCESS) => Ok(Lock::Held(holder(file))),
+        Err(_) => Ok(Lock::Unavailable),
+    }
+}
+
+/// The process that holds the lock; `None` if it is in another PID namespace, or has released it.
+fn holder(file: &OwnedFd) -> Option<i32> {
+    let holder = lock_holder(file, Conflict::WithWriting).ok().flatten();
+    holder.filter(|pid| *pid > 0)
+}
+
+fn open_to_all(file: &OwnedFd) -> Result<(), Errno> {
     match rustix::fs::fchmod(file, Mode::from_raw_mode(OPEN_TO_ALL)) {
         // A file system without modes (vfat, some SMB and 9p mounts).
         Err(Errno::PERM) => Ok(()),
         result => result,
-    }
-}
-
-/// Removes an entry that cannot be a staging file: a link, a FIFO, a file of another user. It is no
-/// tombstone of any process.
-fn remove_obstacle(dir: &ExitDir, entry: &str) -> Result<StagingAttempt, Errno> {
-    match rustix::fs::unlink(dir.entry(entry)) {
-        Ok(()) | Err(Errno::NOENT) => Ok(StagingAttempt::Gone),
-        Err(errno) => Err(errno),
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, escaped, sticky_remedy};
 use crate::store::exit_dir::ExitDir;
-use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 
 impl ExitDir {
@@ -50,14 +50,15 @@ impl ExitDir {
 
     /// Whether the directory is sticky and of another user.
     fn protects_files(&self) -> bool {
-        rustix::fs::stat(self.path()).is_ok_and(|stat| {
+        let dir = self.handle();
+        dir.and_then(rustix::fs::fstat).is_ok_and(|stat| {
             Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX) && stat.st_uid != own_user()
         })
     }
 
     /// The owner of an entry, if that is another user.
     fn foreign_owner(&self, entry: &str) -> Option<u32> {
-        let stat = rustix::fs::statat(CWD, self.entry(entry), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let stat = self.stat(entry).ok()?;
         (stat.st_uid != own_user()).then_some(stat.st_uid)
     }
 }

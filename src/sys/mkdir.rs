@@ -9,41 +9,48 @@ use super::raw;
 use crate::signal::SignalSet;
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, CString, OsStr, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// What the child reads, in memory that it shares with its parent.
 struct MkdirContext<'a> {
-    path: &'a CStr,
+    parent: RawFd,
+    name: &'a CStr,
     mode: libc::mode_t,
 }
 
 /// The size of the child's stack. Two system calls need little of it.
 const STACK_SIZE: usize = 16 * 1024;
 
-/// Creates a directory with exactly this mode, unless a default ACL (acl(5)) takes rights away.
+/// Creates a directory with exactly this mode in `parent`, unless a default ACL (acl(5)) takes
+/// rights away.
 ///
 /// If there is no process left for the child, the umask applies.
 ///
 /// # Errors
-/// Those of mkdir(2).
-pub(crate) fn mkdir_without_umask(path: &Path, mode: Mode) -> Result<(), Errno> {
-    let bytes = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
+/// Those of mkdirat(2).
+pub(crate) fn mkdir_without_umask(
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    mode: Mode,
+) -> Result<(), Errno> {
+    let bytes = CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?;
     let context = MkdirContext {
-        path: &bytes,
+        parent: parent.as_raw_fd(),
+        name: &bytes,
         mode: mode.as_raw_mode(),
     };
     match mkdir_in_child(&context) {
         Some(result) => result,
         // A child that was killed may have created the directory. Then this says `EEXIST`.
-        None => rustix::fs::mkdir(path, mode),
+        None => rustix::fs::mkdirat(parent, name, mode),
     }
 }
 
-/// What mkdir(2) has answered; `None` if there was no child, or if it was killed.
+/// What mkdirat(2) has answered; `None` if there was no child, or if it was killed.
 fn mkdir_in_child(context: &MkdirContext<'_>) -> Option<Result<(), Errno>> {
     // A signal handler of this program must not run in the child, which shares its memory.
     let mask = raw::set_mask(SignalSet::ALL).ok()?;
@@ -85,8 +92,9 @@ extern "C" fn child_main(argument: *mut c_void) -> c_int {
     let context = unsafe { &*argument.cast::<MkdirContext<'_>>() };
     // SAFETY: umask touches no memory.
     unsafe { libc::umask(0) };
-    // SAFETY: the path ends with NUL and lives as long as `context`.
-    let result = unsafe { libc::mkdir(context.path.as_ptr(), context.mode) };
+    // SAFETY: the name ends with NUL and lives as long as `context`. The child has a copy of the
+    // descriptor, which is open in the parent meanwhile.
+    let result = unsafe { libc::mkdirat(context.parent, context.name.as_ptr(), context.mode) };
     let status = match result {
         0 => 0,
         _ => io::Error::last_os_error()

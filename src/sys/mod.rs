@@ -11,6 +11,7 @@ pub(crate) mod datagram;
 pub(crate) mod environment;
 #[cfg(feature = "cli")]
 pub(crate) mod fork;
+pub(crate) mod lock;
 pub(crate) mod mkdir;
 pub(crate) mod poll;
 #[cfg(feature = "cli")]

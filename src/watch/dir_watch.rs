@@ -14,7 +14,8 @@ use crate::store::file_id::FileId;
 use crate::store::locality::Locality;
 use rustix::fs::inotify::WatchFlags;
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What callers report to people once.
@@ -66,7 +67,8 @@ impl DirWatch {
     /// Begins to watch. The next [`DirWatch::take_changes`] asks for a scan of everything, so that
     /// a change before the watch was armed is not missed.
     pub(crate) fn arm(&mut self, dir: &ExitDir) -> Option<WatchFault> {
-        // Before the watch: if the directory is replaced in between, the next rescan sees it.
+        // Kept open, so that what is watched is the directory with this identity.
+        let _dir = dir.handle();
         let identity = dir.identity();
         let armed = if is_gone(&identity) {
             Err(Errno::NOENT)
@@ -90,7 +92,7 @@ impl DirWatch {
 
     fn usual_interval(&mut self, dir: &ExitDir) -> Limit {
         let polling = self.inotify.is_none();
-        let locality = Locality::of_path(dir.path());
+        let locality = dir.dir_locality();
         self.reports_everything = !polling && locality == Locality::Local;
         if polling && self.poll.is_none() && self.directory.is_none() {
             return Limit::After(rescan::REMOTE_INTERVAL);
@@ -194,7 +196,9 @@ pub(crate) fn no_inotify(errno: Errno) -> String {
 
 /// Whether the directory is missing, as opposed to one that cannot be examined now.
 fn is_gone(identity: &Result<FileId, Errno>) -> bool {
-    matches!(identity, Err(Errno::NOENT | Errno::NOTDIR | Errno::STALE))
+    // LOOP: there is a link now that is not followed.
+    let gone = [Errno::NOENT, Errno::NOTDIR, Errno::STALE, Errno::LOOP];
+    identity.as_ref().is_err_and(|errno| gone.contains(errno))
 }
 
 fn arm_inotify(dir: &ExitDir) -> Result<Inotify, Errno> {
@@ -208,6 +212,13 @@ fn arm_inotify(dir: &ExitDir) -> Result<Inotify, Errno> {
         | WatchFlags::DELETE_SELF
         | WatchFlags::MOVE_SELF
         | WatchFlags::ONLYDIR;
-    inotify.add(dir.path(), mask)?;
+    let handle = dir.handle()?;
+    let by_handle = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    let added = inotify.add(Path::new(&by_handle), mask);
+    match added {
+        // Without /proc: if the directory is replaced in between, the next rescan sees it.
+        Err(Errno::NOENT) => inotify.add(dir.path(), mask)?,
+        result => result?,
+    };
     Ok(inotify)
 }

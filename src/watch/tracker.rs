@@ -143,6 +143,8 @@ impl Tracker {
     /// event or by name.
     pub(crate) fn scan(&mut self, dir: &ExitDir) -> ScanResult {
         let (timer, began) = (CpuTimer::start(), Instant::now());
+        // Kept open, so that the path is resolved once for all names.
+        let _dir = dir.handle();
         let (changes, fault) = self.watch.take_changes(dir, began);
         let mut result = ScanResult::default();
         result.faults.extend(fault);

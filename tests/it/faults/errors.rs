@@ -372,8 +372,14 @@ impl Fault {
 /// Options that make strace inject only into calls about the tombstone of `x`.
 fn paths(sandbox: &Sandbox) -> Vec<String> {
     let path = |name: &str| sandbox.dir().join(name).to_string_lossy().into_owned();
-    let both = [path("x"), path(".x.new")];
-    both.into_iter()
+    // By descriptor, and by name below a descriptor of the directory.
+    let all = [
+        path("x"),
+        path(".x.new"),
+        "x".to_owned(),
+        ".x.new".to_owned(),
+    ];
+    all.into_iter()
         .flat_map(|path| ["-P".to_owned(), path])
         .collect()
 }
