@@ -21,6 +21,7 @@ mod wait;
 use crate::exit;
 use crate::log::Logger;
 use crate::protocol::program::BINARY;
+use crate::sys::startup::ignore_file_size_limit;
 use entry::print;
 use spec::{CommandSpec, version};
 use std::ffi::OsString;
@@ -65,6 +66,7 @@ const PREFIX: &str = "exitdir-";
 
 /// Runs the applet that `argv[0]`, or the first argument, names. Returns the exit status.
 pub fn main() -> u8 {
+    ignore_file_size_limit();
     let mut arguments = std::env::args_os();
     let path = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();

@@ -11,8 +11,10 @@ use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
-/// The disposition of `SIGPIPE` before Rust's runtime ignores it.
-static INHERITED_PIPE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+/// The signals that a failed write raises. This program ignores both, and reports the error.
+const RAISED_BY_WRITES: [Signal; 2] = [Signal::PIPE, Signal::XFSZ];
+/// Their dispositions before Rust's runtime and [`ignore_file_size_limit`] change them.
+static INHERITED: [AtomicUsize; 2] = [const { AtomicUsize::new(libc::SIG_DFL) }; 2];
 /// The mask of blocked signals before musl unblocks those that it keeps for itself.
 static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
 /// Bit n: descriptor n (0 to 2) was closed before Rust's runtime opened `/dev/null` on it.
@@ -20,8 +22,10 @@ static INHERITED_CLOSED: AtomicU8 = AtomicU8::new(0);
 
 /// Runs before Rust's runtime, so it sees the state in which the process was started.
 extern "C" fn capture_startup_state() {
-    if let Ok(action) = raw::sigaction(Signal::PIPE, None) {
-        INHERITED_PIPE.store(action.handler, Ordering::Relaxed);
+    for (signal, inherited) in RAISED_BY_WRITES.into_iter().zip(&INHERITED) {
+        if let Ok(action) = raw::sigaction(signal, None) {
+            inherited.store(action.handler, Ordering::Relaxed);
+        }
     }
     if let Ok(mask) = raw::mask() {
         INHERITED_MASK.store(mask.bits(), Ordering::Relaxed);
@@ -41,10 +45,19 @@ extern "C" fn capture_startup_state() {
 #[unsafe(link_section = ".init_array")]
 static CAPTURE_STARTUP_STATE: extern "C" fn() = capture_startup_state;
 
-/// Whether the signal is ignored; for `PIPE`, whether it was when this process was started.
+/// Makes a write past the limit of file sizes (`RLIMIT_FSIZE`, setrlimit(2)) fail with `EFBIG`.
+pub(crate) fn ignore_file_size_limit() {
+    let ignore = KernelSigaction::new(libc::SIG_IGN);
+    // If it fails, such a write ends this process.
+    let _ = raw::sigaction(Signal::XFSZ, Some(&ignore));
+}
+
+/// Whether the signal is ignored. For a signal that failed writes raise, whether it was when this
+/// process was started.
 pub(crate) fn is_ignored(signal: Signal) -> bool {
-    if signal == Signal::PIPE {
-        return INHERITED_PIPE.load(Ordering::Relaxed) == libc::SIG_IGN;
+    let mut raised = RAISED_BY_WRITES.into_iter().zip(&INHERITED);
+    if let Some((_, inherited)) = raised.find(|(raised, _)| *raised == signal) {
+        return inherited.load(Ordering::Relaxed) == libc::SIG_IGN;
     }
     raw::sigaction(signal, None).is_ok_and(|action| action.handler == libc::SIG_IGN)
 }
@@ -80,8 +93,10 @@ impl InheritedSignals {
 /// Async-signal-safe: a child calls it in memory that it shares with its parent. It has no result,
 /// because the command is executed whatever fails here.
 pub(super) fn restore(inherited: Option<InheritedSignals>, filled: &[(OwnedFd, RawFd)]) {
-    let pipe = KernelSigaction::new(INHERITED_PIPE.load(Ordering::Relaxed));
-    let _ = raw::sigaction(Signal::PIPE, Some(&pipe));
+    for (signal, inherited) in RAISED_BY_WRITES.into_iter().zip(&INHERITED) {
+        let action = KernelSigaction::new(inherited.load(Ordering::Relaxed));
+        let _ = raw::sigaction(signal, Some(&action));
+    }
     if inherited.is_some_and(|inherited| inherited.child_ignored) {
         let ignore = KernelSigaction::new(libc::SIG_IGN);
         let _ = raw::sigaction(Signal::CHLD, Some(&ignore));
