@@ -4,4 +4,6 @@
 
 mod content;
 mod copies;
+mod directory;
 mod notification;
+mod staging;

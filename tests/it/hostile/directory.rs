@@ -1,0 +1,151 @@
+//! The path of the exit directory, of which the hostile user may write a part; and a directory that
+//! it has filled.
+
+use crate::support::hostile::{Canaries, attack, attacker_is_permitted};
+use crate::support::inspect::assert_sentence;
+use crate::support::namespaces::with_mounts;
+use crate::support::requirements::{is_permitted, strace_can_inject};
+use crate::support::sandbox::{Sandbox, Start, binary, words};
+use crate::support::signals::TERM;
+use crate::support::users::set_mode;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+/// A sandbox whose exit directory is to be made in a directory that is open to the hostile user.
+fn shared() -> Option<Sandbox> {
+    attacker_is_permitted().then(|| {
+        let sandbox = Sandbox::below(&std::env::temp_dir(), Path::new("shared/exit"));
+        set_mode(&sandbox.path("."), 0o755);
+        fs::create_dir(sandbox.path("shared")).unwrap();
+        set_mode(&sandbox.path("shared"), 0o777);
+        sandbox
+    })
+}
+
+const LINK: &str = "ln -s ../canaries/etc shared/exit";
+
+#[test]
+fn no_program_uses_a_directory_through_a_link_of_another_user() {
+    let Some(sandbox) = shared() else {
+        return;
+    };
+    let canaries = Canaries::plant(&sandbox);
+    attack(&sandbox, LINK);
+    for line in [
+        "run -n main -- true",
+        "signal main",
+        "install --sweep",
+        "wait -t 0 passwd:died",
+        "status",
+    ] {
+        let mut command = sandbox.command(binary());
+        let ended = command.args(words(line)).finish();
+        let applet = format!("exitdir-{}", words(line)[0]);
+        assert_sentence(&ended, &applet, 125);
+        assert!(
+            ended.stderr.contains("is a link that uid 1001"),
+            "{ended:?}"
+        );
+    }
+    canaries.assert_unchanged();
+}
+
+#[test]
+fn a_link_of_another_user_in_the_middle_of_the_path_is_not_followed() {
+    let Some(sandbox) = shared() else {
+        return;
+    };
+    let canaries = Canaries::plant(&sandbox);
+    attack(&sandbox, "ln -s ../canaries shared/exit");
+    for below in ["etc", "new", "etc/new"] {
+        let mut install = sandbox.applet("install");
+        install.env("EXIT_DIR", sandbox.dir().join(below));
+        let ended = install.arg("--sweep").finish();
+        assert_sentence(&ended, "exitdir-install", 125);
+    }
+    canaries.assert_unchanged();
+}
+
+#[test]
+fn a_directory_that_is_replaced_by_a_link_later_is_not_followed() {
+    let Some(sandbox) = shared() else {
+        return;
+    };
+    let canaries = Canaries::plant(&sandbox);
+    let life = sandbox.run(["-n", "main", "--", "sleep", "1000"]).start();
+    sandbox.await_key("main", "Ready");
+    attack(
+        &sandbox,
+        "mv shared/exit shared/old; ln -s ../canaries shared/exit",
+    );
+    let ended = sandbox.applet("install").arg("--sweep").finish();
+    assert_sentence(&ended, "exitdir-install", 125);
+    life.send(TERM);
+    assert_eq!(life.end().status, 143);
+    canaries.assert_unchanged();
+}
+
+#[test]
+fn links_of_root_and_of_the_user_itself_are_followed() {
+    let Some(sandbox) = shared() else {
+        return;
+    };
+    fs::create_dir(sandbox.path("real")).unwrap();
+    symlink("../real", sandbox.dir()).unwrap();
+    sandbox.record_death("main", "0");
+    assert!(sandbox.path("real/main").exists());
+}
+
+#[test]
+fn creating_the_directory_changes_no_mode_through_a_link() {
+    if !strace_can_inject() {
+        return;
+    }
+    let Some(sandbox) = shared() else {
+        return;
+    };
+    let canaries = Canaries::plant(&sandbox);
+    // Whatever comes after mkdir(2) finds the link.
+    let swap = "until mv shared/exit shared/old 2>/dev/null; do :; done; \
+                ln -s ../canaries/etc/ssh shared/exit";
+    let faults = "-f -qq -o /dev/null -e trace=mkdir,mkdirat \
+                  -e inject=mkdir,mkdirat:delay_exit=1000000";
+    let mut strace = sandbox.command("strace");
+    let strace = strace.args(words(faults)).arg(binary());
+    let strace = strace.args(["run", "-n", "main", "--", "true"]).start();
+    attack(&sandbox, swap);
+    let ended = strace.end();
+    assert!([0, 125].contains(&ended.status), "{ended:?}");
+    canaries.assert_unchanged();
+}
+
+#[test]
+fn a_sweep_works_without_free_inodes_and_without_space() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.dir()).unwrap();
+    let script = "mount -t tmpfs -o nr_inodes=4 tmpfs \"$EXIT_DIR\"";
+    if !is_permitted("a mount", &mut with_mounts(&sandbox, script, "true")) {
+        return;
+    }
+    let mut shell = with_mounts(&sandbox, script, Path::new("sh"));
+    let fill = "cd \"$EXIT_DIR\" && touch a b c && ! touch d 2>/dev/null && \
+                \"$0\" install --sweep && ls -A";
+    let ended = shell.args(["-c", fill]).arg(binary()).finish();
+    ended.assert_output(0, "");
+    assert!(ended.stderr.contains("removed 3 tombstones"), "{ended:?}");
+}
+
+#[test]
+fn a_sweep_of_unfinished_lives_waits_once_for_all_files_that_are_being_written() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.dir()).unwrap();
+    for number in 0..100 {
+        fs::write(sandbox.dir().join(format!("x{number}")), "Born: 1\n").unwrap();
+    }
+    let mut install = sandbox.command("timeout");
+    install.arg("30").arg(binary());
+    let ended = install.args(["install", "--sweep-unfinished"]).finish();
+    assert_eq!(ended.status, 0, "{ended:?}");
+    assert_eq!(sandbox.entries(), [""; 0]);
+}
