@@ -92,7 +92,11 @@ fn a_hard_link_to_its_own_tombstone_does_not_cost_a_supervisor_its_lock() {
     let second = sandbox.run(["-n", "main", "--", "true"]).finish();
     assert_sentence(&second, "exitdir-run", 125);
     life.send(TERM);
-    assert_eq!(life.end().stderr, "");
+    let stderr = life.end().stderr;
+    assert_eq!(
+        stderr,
+        "exitdir-run: sh exited with 0: restarting it in 1s\n"
+    );
 }
 
 #[test]
