@@ -88,30 +88,20 @@ impl fmt::Display for Error {
                 action,
                 path,
                 owner,
-            } => write!(
-                f,
-                "cannot {action} {}: it belongs to uid {owner} and {}",
-                shown(path),
-                sticky_remedy(path.parent().unwrap_or(path))
-            ),
-            Error::NameTaken(name) => {
+            } => {
+                let remedy = sticky_remedy(path.parent().unwrap_or(path));
                 write!(
                     f,
-                    "cannot use the name {}: a running process holds it",
-                    escaped(name.as_str())
+                    "cannot {action} {}: it belongs to uid {owner} and {remedy}",
+                    shown(path)
                 )
             }
-            Error::NameBusy { name, path, holder } => {
-                write!(
-                    f,
-                    "cannot use the name {name}: a running process holds its staging file {}",
-                    escaped(&path.to_string_lossy())
-                )?;
-                if let Some(pid) = holder {
-                    write!(f, " (process {pid})")?;
-                }
-                f.write_str("; wait for that process, or end it and remove the file")
-            }
+            Error::NameTaken(name) => write!(
+                f,
+                "cannot use the name {}: a running process holds it",
+                escaped(name.as_str())
+            ),
+            Error::NameBusy { name, path, holder } => write_busy(f, name, path, *holder),
             Error::NotAlive(name) => write!(
                 f,
                 "cannot signal {}: no running exitdir-run has this name",
@@ -124,6 +114,23 @@ impl fmt::Display for Error {
             ),
         }
     }
+}
+
+fn write_busy(
+    f: &mut fmt::Formatter<'_>,
+    name: &Name,
+    path: &Path,
+    holder: Option<u32>,
+) -> fmt::Result {
+    let (name, path) = (escaped(name.as_str()), shown(path));
+    write!(
+        f,
+        "cannot use the name {name}: a running process holds its staging file {path}"
+    )?;
+    if let Some(pid) = holder {
+        write!(f, " (process {pid})")?;
+    }
+    f.write_str("; wait for that process, or end it and remove the file")
 }
 
 impl std::error::Error for Error {

@@ -20,7 +20,6 @@ use crate::store::snapshot::{TombstoneFile, WriteStability};
 use crate::sys::clock::timestamp_now;
 use rustix::fs::{OFlags, Stat};
 use rustix::io::Errno;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -323,19 +322,8 @@ impl Announcer<'_> {
             Ok(file) => Ok(Some(file)),
             // It is no longer the file that was read.
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::NODEV) => Ok(None),
-            Err(errno) => Err(self.refused(errno)),
+            Err(errno) => Err(self.dir.write_refused(self.name.as_str(), errno)),
         }
-    }
-
-    /// The error for a file that its mode does not open to this user.
-    fn refused(&self, errno: Errno) -> Error {
-        let owner = self.dir.owner_and_mode(self.name.as_str());
-        let Some(owner) = owner.filter(|_| errno == Errno::ACCESS) else {
-            return self.failed(errno);
-        };
-        let why = format!("{owner}; chmod 0666 opens it to all users");
-        let error = io::Error::new(io::ErrorKind::PermissionDenied, why);
-        Error::io("write", &self.dir.entry(self.name.as_str()), error)
     }
 
     fn current_id(&self) -> Result<Option<FileId>, Error> {

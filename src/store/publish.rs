@@ -93,7 +93,8 @@ impl<'d> PendingTombstone<'d> {
     ///
     /// # Errors
     /// [`Error::NameBusy`] if other processes publish under the name for longer than
-    /// [`Patience::USUAL`]; [`Error::Io`] or [`Error::Sticky`] if the staging file cannot be created.
+    /// [`Patience::USUAL`]; [`Error::Io`] or [`Error::Sticky`] if the staging file cannot be
+    /// created.
     pub(crate) fn acquire(dir: &'d ExitDir, name: &'d Name) -> Result<PendingTombstone<'d>, Error> {
         PendingTombstone::acquire_within(dir, name, Patience::USUAL)
     }

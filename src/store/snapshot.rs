@@ -10,10 +10,11 @@ use crate::protocol::tombstone::{RESERVED, Tombstone};
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::{FileId, device_numbers};
 use crate::store::locality::Locality;
-use crate::store::staging::{Lock, OPEN_TO_ALL, lock};
+use crate::store::staging::{LockAttempt, OPEN_TO_ALL, lock};
 use crate::sys::lock::{Conflict, lock_holder};
 use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -64,15 +65,8 @@ impl ExitDir {
         if self.is_guarded_entry(entry).map_err(failed)? {
             return Ok(None);
         }
-        let mut opened = self.open_at(entry, OFlags::RDONLY, 0);
-        let refusal = opened.as_ref().err().copied();
-        let refusal = refusal.filter(|errno| matches!(*errno, Errno::ACCESS | Errno::PERM));
-        if refusal.is_some() {
-            // O_PATH needs no permission for the file, only for the directory.
-            opened = self.open_at(entry, OFlags::PATH, 0);
-        }
-        let file = match opened {
-            Ok(file) => file,
+        let (file, refusal) = match self.open_readable_or_path(entry) {
+            Ok(opened) => opened,
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Ok(None),
             Err(errno) => return Err(failed(errno)),
         };
@@ -93,6 +87,17 @@ impl ExitDir {
                 id,
                 is_readable: refusal.is_none(),
             })),
+        }
+    }
+
+    /// Opens an entry to be read. If that is refused, it is opened with O_PATH, which needs no
+    /// permission for the file, only for the directory; then the refusal is returned too.
+    fn open_readable_or_path(&self, entry: &str) -> Result<(OwnedFd, Option<Errno>), Errno> {
+        match self.open_at(entry, OFlags::RDONLY, 0) {
+            Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
+                Ok((self.open_at(entry, OFlags::PATH, 0)?, Some(errno)))
+            }
+            opened => Ok((opened?, None)),
         }
     }
 
@@ -135,8 +140,21 @@ impl ExitDir {
         })
     }
 
+    /// The error for a file that could not be opened to be written to. It says so if its mode does
+    /// not open it to this user.
+    pub(super) fn write_refused(&self, entry: &str, errno: Errno) -> Error {
+        let path = self.entry(entry);
+        let owner = self.owner_and_mode(entry);
+        let Some(owner) = owner.filter(|_| errno == Errno::ACCESS) else {
+            return Error::io("write", &path, errno);
+        };
+        let why = format!("{owner}; chmod 0666 opens it to all users");
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, why);
+        Error::io("write", &path, error)
+    }
+
     /// Why a file is closed to other users; `None` if its mode opens it to all, or if it is gone.
-    pub(super) fn owner_and_mode(&self, entry: &str) -> Option<String> {
+    fn owner_and_mode(&self, entry: &str) -> Option<String> {
         let stat = self.stat(entry).ok()?;
         let (owner, mode) = (stat.st_uid, stat.st_mode & 0o7777);
         let why = format!("it belongs to uid {owner} with mode {mode:04o}");
@@ -257,7 +275,7 @@ impl AsFd for TombstoneFile {
 
 impl TombstoneFile {
     /// Takes the lock of a file from [`ExitDir::open_to_lock`].
-    pub(super) fn lock(&self) -> Result<Lock, Errno> {
+    pub(super) fn lock(&self) -> Result<LockAttempt, Errno> {
         lock(&self.file)
     }
 

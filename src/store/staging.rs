@@ -98,9 +98,9 @@ impl StagingAttempt {
             Err(errno) => return Err(errno),
         };
         let has_lock = match lock(&file)? {
-            Lock::Taken => true,
-            Lock::Unavailable => false,
-            Lock::Held(holder) => return Ok(StagingAttempt::Held(holder)),
+            LockAttempt::Taken => true,
+            LockAttempt::Unavailable => false,
+            LockAttempt::Held(holder) => return Ok(StagingAttempt::Held(holder)),
         };
         let id = FileId::of(&rustix::fs::fstat(&file)?);
         if dir.id_of(entry)? != Some(id) {
@@ -130,7 +130,7 @@ impl StagingAttempt {
         let Some(file) = dir.leak_if_guarded(file, FileId::of(&stat)) else {
             return Ok(StagingAttempt::Gone);
         };
-        if let Lock::Held(holder) = lock(&file)? {
+        if let LockAttempt::Held(holder) = lock(&file)? {
             return Ok(StagingAttempt::Held(holder));
         }
         // Only now: before the lock, the previous holder could still rename the file.
@@ -169,7 +169,7 @@ fn remove_obstacle(dir: &ExitDir, entry: &str) -> Result<StagingAttempt, Errno> 
 }
 
 /// What became of taking a lock.
-pub(super) enum Lock {
+pub(super) enum LockAttempt {
     Taken,
     /// By this process; `None` if it is in another PID namespace, or has ended.
     Held(Option<i32>),
@@ -178,11 +178,11 @@ pub(super) enum Lock {
 }
 
 /// Takes the lock of a file that this process has no lock on. Does not wait.
-pub(super) fn lock(file: &OwnedFd) -> Result<Lock, Errno> {
+pub(super) fn lock(file: &OwnedFd) -> Result<LockAttempt, Errno> {
     match rustix::fs::fcntl_lock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lock::Taken),
-        Err(Errno::AGAIN | Errno::ACCESS) => Ok(Lock::Held(holder(file))),
-        Err(_) => Ok(Lock::Unavailable),
+        Ok(()) => Ok(LockAttempt::Taken),
+        Err(Errno::AGAIN | Errno::ACCESS) => Ok(LockAttempt::Held(holder(file))),
+        Err(_) => Ok(LockAttempt::Unavailable),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::protocol::state::State;
 use crate::store::exit_dir::{ExitDir, may_be_tombstone};
 use crate::store::publish::{self, Patience, PendingTombstone};
 use crate::store::snapshot::{SETTLE_TIME, TombstoneFile};
-use crate::store::staging::Lock;
+use crate::store::staging::LockAttempt;
 use rustix::io::Errno;
 use std::io;
 use std::time::{Duration, Instant};
@@ -77,7 +77,7 @@ impl ExitDir {
 
 /// What is to be done with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum Decision {
     Keep,
     Remove,
     /// It may be in the middle of being written.
@@ -191,7 +191,7 @@ impl<'d> Pass<'d> {
         let Some(opened) = self.dir.open_to_lock(entry).map_err(failed)? else {
             return Ok(false);
         };
-        let is_locked = matches!(opened.lock().map_err(failed)?, Lock::Taken);
+        let is_locked = matches!(opened.lock().map_err(failed)?, LockAttempt::Taken);
         let is_alone = || match self.dir.stat(&name.staging_name()) {
             Err(Errno::NOENT) => Ok(self.dir.id_of(entry)? == Some(opened.id)),
             result => result.map(|_| false),
@@ -199,7 +199,7 @@ impl<'d> Pass<'d> {
         if !is_locked || !is_alone().map_err(failed)? {
             return Ok(false);
         }
-        Ok(self.verdict(entry, &opened, self.sweep)? == Verdict::Remove && self.unlink(entry)?)
+        Ok(self.verdict(entry, &opened, self.sweep)? == Decision::Remove && self.unlink(entry)?)
     }
 
     /// Whether an entry is a regular file that no supervisor holds, and that the sweep does not
@@ -209,16 +209,21 @@ impl<'d> Pass<'d> {
             return Ok(false);
         };
         let verdict = self.verdict(entry, &opened, sweep)?;
-        self.is_undecided |= verdict == Verdict::Undecided;
-        Ok(verdict == Verdict::Remove)
+        self.is_undecided |= verdict == Decision::Undecided;
+        Ok(verdict == Decision::Remove)
     }
 
-    fn verdict(&self, entry: &str, opened: &TombstoneFile, sweep: Sweep) -> Result<Verdict, Error> {
+    fn verdict(
+        &self,
+        entry: &str,
+        opened: &TombstoneFile,
+        sweep: Sweep,
+    ) -> Result<Decision, Error> {
         if !opened.is_abandoned() || !self.may_be_tombstone(entry, opened) {
-            return Ok(Verdict::Keep);
+            return Ok(Decision::Keep);
         }
         match sweep {
-            Sweep::Unlocked => Ok(Verdict::Remove),
+            Sweep::Unlocked => Ok(Decision::Remove),
             Sweep::Unfinished => {
                 let verdict = self.verdict_by_text(opened);
                 verdict.map_err(|errno| self.failed("read", entry, errno))
@@ -239,7 +244,7 @@ impl<'d> Pass<'d> {
     }
 
     /// Keeps a tombstone that says that its life has died with exit code 0.
-    fn verdict_by_text(&self, opened: &TombstoneFile) -> Result<Verdict, Errno> {
+    fn verdict_by_text(&self, opened: &TombstoneFile) -> Result<Decision, Errno> {
         let snapshot = self.dir.read(opened)?;
         let writing = match self.is_settled {
             true => WriteState::Settled,
@@ -247,9 +252,9 @@ impl<'d> Pass<'d> {
         };
         let life = Life::judge(snapshot.tombstone, snapshot.lock, writing);
         Ok(match life.liveness {
-            Liveness::Unsettled | Liveness::Dead(Death::CodePending) => Verdict::Undecided,
-            _ if life.has_state(State::Ok) => Verdict::Keep,
-            Liveness::Alive(_) | Liveness::Dead(_) => Verdict::Remove,
+            Liveness::Unsettled | Liveness::Dead(Death::CodePending) => Decision::Undecided,
+            _ if life.has_state(State::Ok) => Decision::Keep,
+            Liveness::Alive(_) | Liveness::Dead(_) => Decision::Remove,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Who holds a lock on a file (fcntl(2)).
 //!
-//! The kernel names -1 for a lock that belongs to no process (`F_OFD_SETLK`). rustix does not expect
-//! that number, and any user may take such a lock on a file that is open to all.
+//! The kernel names -1 for a lock that belongs to no process (`F_OFD_SETLK`). rustix does not
+//! expect that number, and any user may take such a lock on a file that is open to all.
 
 use rustix::io::Errno;
 use std::ffi::c_int;
