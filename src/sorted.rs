@@ -140,6 +140,19 @@ impl<K: Ord> SortedSet<K> {
         self.map.remove(key)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.map.entries.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.map.clear();
+    }
+
+    /// Keeps the entries that are wanted.
+    pub(crate) fn retain(&mut self, is_wanted: impl Fn(&K) -> bool) {
+        self.map.retain_keys(is_wanted);
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &K> {
         self.map.keys()
     }

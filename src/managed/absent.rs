@@ -43,7 +43,7 @@ impl<'p> ManagedApp<'p> {
         Err(REFUSAL.to_owned())
     }
 
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 2] {
         match self.never {}
     }
 
@@ -67,7 +67,7 @@ impl<'p> ManagedApp<'p> {
         match self.never {}
     }
 
-    pub(crate) fn check_pid(&self) -> Option<Pid> {
+    pub(crate) fn helpers(&self) -> [Option<Pid>; 2] {
         match self.never {}
     }
 

@@ -32,7 +32,8 @@ impl<'p> ActiveFile<'p> {
         let Some(path) = self.path else {
             return;
         };
-        watch_set.add_route(path);
+        watch_set.begin_source();
+        watch_set.add_route(Path::new("."), path);
         match exists(path) {
             Ok(is_active) if is_active == self.is_active => {}
             Ok(is_active) => {

@@ -18,6 +18,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// Bytes in the lines about one change.
+const LINES_SIZE: usize = 256 << 10;
+
 /// What differs from the version that is replaced, by paths inside the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
@@ -35,18 +38,29 @@ impl Changes {
         }
     }
 
-    /// One line for each path.
+    /// One line for each path, as far as they fit into [`LINES_SIZE`].
     pub(super) fn lines(&self, target: &Path) -> Vec<String> {
         let kinds = [
             ("created", &self.created),
             ("modified", &self.modified),
             ("deleted", &self.deleted),
         ];
-        let lines = kinds.into_iter().flat_map(|(what, paths)| {
+        let lines = kinds.iter().flat_map(|(what, paths)| {
             let line = move |path: &PathBuf| format!("{what} {}", join(target, path).display());
             paths.iter().map(line)
         });
-        lines.collect()
+        let mut size = 0;
+        let mut shown: Vec<String> = lines
+            .take_while(|line| {
+                size += line.len();
+                size <= LINES_SIZE
+            })
+            .collect();
+        let all: usize = kinds.iter().map(|(_, paths)| paths.len()).sum();
+        if shown.len() < all {
+            shown.push(format!("changed {} more paths", all - shown.len()));
+        }
+        shown
     }
 }
 

@@ -2,7 +2,8 @@
 //! file that must exist while it runs. Decides nothing about the command.
 //!
 //! One turn scans, lets changes settle, and applies all of them as one batch. The caller learns of
-//! them once. Configuration that is rejected changes nothing.
+//! them once. Configuration that is rejected changes nothing. A worker process reads, unpacks and
+//! copies, and another one removes, so that no turn takes long.
 
 mod active_file;
 mod archive;
@@ -17,7 +18,9 @@ mod overlap;
 mod place;
 mod previous;
 mod read;
+mod reading;
 mod removal;
+mod remover;
 mod replace;
 mod scan;
 mod source;
@@ -37,11 +40,12 @@ use crate::sys::signals::Signals;
 use crate::watch::cpu_time::CpuTimer;
 use crate::watch::{dir_watch, rescan};
 use active_file::ActiveFile;
-use batch::Batch;
+use batch::{Batch, BatchContext, FORK_RETRY, no_process};
 use debounce::{Debounce, ScanCost, Trigger};
 use exclusion::Exclusion;
+use remover::Remover;
 use rustix::process::Pid;
-use source::{Source, SourceChange};
+use source::Source;
 use spec::ManagedSpec;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
@@ -65,6 +69,9 @@ pub(crate) struct ManagedApp<'p> {
     debounce: Debounce,
     /// Changes that are being applied.
     batch: Option<Batch>,
+    remover: Remover,
+    /// When the remover is tried again that could not start.
+    remover_rests_until: Option<Instant>,
     /// No batch has begun yet.
     is_first: bool,
 }
@@ -82,8 +89,10 @@ impl<'p> ManagedApp<'p> {
     ) -> Result<ManagedApp<'p>, String> {
         // First: a target that overlaps must not be touched, and replace::check writes beside it.
         overlap::check(&spec.items, exit_dir.map(ExitDir::path))?;
+        let mut remover = Remover::default();
         for target in spec.items.iter().filter_map(|item| item.usage.target()) {
             replace::check(target)?;
+            remover.sweep(target);
         }
         Ok(ManagedApp {
             spec,
@@ -94,13 +103,16 @@ impl<'p> ManagedApp<'p> {
             watcher: Watcher::new(),
             debounce: Debounce::new(Instant::now()),
             batch: None,
+            remover,
+            remover_rests_until: None,
             is_first: true,
         })
     }
 
     /// Readable when there may be something to do.
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.watcher.descriptor()
+    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        let worker = self.batch.as_ref().and_then(Batch::descriptor);
+        [self.watcher.descriptor(), worker]
     }
 
     /// When to poll even if the descriptor is not readable. `may_check` as for
@@ -108,12 +120,17 @@ impl<'p> ManagedApp<'p> {
     pub(crate) fn deadline(&self, may_check: bool) -> Option<Instant> {
         let may_apply = may_check && self.batch.is_none();
         let changes = self.debounce.deadline(may_apply, self.is_being_written());
-        let check = self.batch.as_ref().and_then(Batch::deadline);
-        changes.into_iter().chain(check).min()
+        let batch = self.batch.as_ref().and_then(Batch::deadline);
+        let remover = self.remover_rests_until;
+        let helpers = [batch, remover].into_iter().flatten();
+        changes
+            .into_iter()
+            .chain(helpers.filter(|_| may_check))
+            .min()
     }
 
     /// Finds and applies changes, as far as that goes without waiting. `may_check` is whether a
-    /// check may run now; one that runs is killed if not, and starts again later.
+    /// helper process may run now; those that run are killed if not, and start again later.
     pub(crate) fn poll(&mut self, signals: &Signals, may_check: bool) -> ManagedUpdate {
         let mut update = ManagedUpdate::default();
         let now = Instant::now();
@@ -122,17 +139,36 @@ impl<'p> ManagedApp<'p> {
             self.scan(now, &mut update);
         }
         if !may_check {
-            self.batch.iter_mut().for_each(Batch::interrupt);
+            self.interrupt();
             return update;
         }
         if self.is_batch_due(now) {
-            self.begin_batch(now, &mut update);
+            self.begin_batch(now);
         }
         self.advance_batch(signals, &mut update);
         if self.sources.iter().any(Source::has_failed) {
             self.debounce.note_failure(now);
         }
+        self.advance_remover(now, &mut update);
         update
+    }
+
+    fn interrupt(&mut self) {
+        if let Some(batch) = &mut self.batch {
+            batch.interrupt(&mut self.sources, &mut self.remover);
+        }
+        self.remover.interrupt();
+    }
+
+    fn advance_remover(&mut self, now: Instant, update: &mut ManagedUpdate) {
+        if self.remover_rests_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.remover_rests_until = None;
+        if let Err(errno) = self.remover.poll() {
+            self.remover_rests_until = Some(now + FORK_RETRY);
+            update.warnings_once.push(no_process(errno));
+        }
     }
 
     /// Finds changes before the command starts, and returns whether it may start with what is
@@ -166,13 +202,15 @@ impl<'p> ManagedApp<'p> {
         missing.join(", ")
     }
 
-    /// The process of a check that runs.
-    pub(crate) fn check_pid(&self) -> Option<Pid> {
-        self.batch.as_ref().and_then(Batch::check_pid)
+    /// The helper processes that run: a check or a worker.
+    pub(crate) fn helpers(&self) -> [Option<Pid>; 2] {
+        let of_batch = self.batch.as_ref().and_then(Batch::helper);
+        [of_batch, self.remover.pid()]
     }
 
-    /// A child that is not the command was reaped: perhaps a check.
+    /// A child that is not the command was reaped: perhaps a helper process.
     pub(crate) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
+        self.remover.reaped(pid);
         if let Some(batch) = &mut self.batch {
             batch.reaped(pid, status);
         }
@@ -215,14 +253,19 @@ impl<'p> ManagedApp<'p> {
         if let Some(errno) = self.watcher.fault() {
             update.warnings_once.push(dir_watch::no_inotify(errno));
         }
+        update.warnings_once.extend(self.watcher.take_refusal());
         let (processor_time, ended) = (timer.elapsed(), Instant::now());
         self.watcher.find_locality(self.spec.watched_paths());
         let is_blind = self.watcher.fault().is_some();
+        let mut interval = rescan::interval(self.poll, is_blind, self.watcher.locality());
+        if self.watcher.is_partial() {
+            interval = interval.min(Limit::After(rescan::REMOTE_INTERVAL));
+        }
         self.debounce.end_scan(ScanCost {
             began,
             ended,
             processor_time,
-            interval: rescan::interval(self.poll, is_blind, self.watcher.locality()),
+            interval,
         });
     }
 
@@ -243,44 +286,27 @@ impl<'p> ManagedApp<'p> {
         is_retry
     }
 
-    /// Reads the sources that have changed, and collects what is new in a batch.
-    fn begin_batch(&mut self, now: Instant, update: &mut ManagedUpdate) {
+    fn begin_batch(&mut self, now: Instant) {
         let due = self.debounce.take_changes(now);
         if due.trigger == Trigger::Expired {
             self.watcher.forget_writers();
         }
-        let exclusion = Exclusion::new(self.exit_dir);
-        let mut batch = Batch::new(due);
-        for (index, source) in self.sources.iter_mut().enumerate() {
-            // Writers may have begun while the sources before this one were read.
-            if self.watcher.read_events() {
-                self.debounce.note_events();
-            }
-            if due.trigger == Trigger::Quiet && self.watcher.is_being_written() {
-                self.debounce.note_change(now);
-                continue;
-            }
-            let change = source.read_change(exclusion, due.trigger);
-            if source.is_dirty() {
-                self.debounce.note_change(now);
-            }
-            match change {
-                SourceChange::None => {}
-                SourceChange::New(fingerprint, candidate) => {
-                    batch.add(index, fingerprint, candidate);
-                }
-                SourceChange::Warning(sentence) => update.warnings.push(sentence),
-                SourceChange::WarningOnce(sentence) => update.warnings_once.push(sentence),
-            }
-        }
-        self.batch = Some(batch);
+        self.batch = Some(Batch::new(due));
     }
 
     fn advance_batch(&mut self, signals: &Signals, update: &mut ManagedUpdate) {
         let Some(batch) = &mut self.batch else { return };
-        let exclusion = Exclusion::new(self.exit_dir);
-        let command = self.spec.check.as_deref();
-        if !batch.advance(&mut self.sources, command, exclusion, signals, update) {
+        let is_complete = batch.advance(&mut BatchContext {
+            sources: &mut self.sources,
+            watcher: &mut self.watcher,
+            debounce: &mut self.debounce,
+            remover: &mut self.remover,
+            command: self.spec.check.as_deref(),
+            exclusion: Exclusion::new(self.exit_dir),
+            signals,
+            update,
+        });
+        if !is_complete {
             return;
         }
         let since = batch.since();

@@ -11,7 +11,7 @@ use super::place::{
     LINKED, MissingParent, Place, cannot, is_mount_point, look, open_listed, open_up, parent,
 };
 use super::previous::Previous;
-use super::staging::{self, PRIVATE, Staging};
+use super::staging::{PRIVATE, Staging};
 use super::tree::{Node, Tree};
 use crate::error::describe;
 use crate::sys::random;
@@ -50,6 +50,26 @@ pub(super) enum ReplaceMethod {
     Link,
 }
 
+impl ReplaceMethod {
+    /// The method of this name.
+    pub(super) fn parse(word: &str) -> Option<ReplaceMethod> {
+        let all = [
+            ReplaceMethod::Rename,
+            ReplaceMethod::Exchange,
+            ReplaceMethod::Link,
+        ];
+        all.into_iter().find(|method| method.word() == word)
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            ReplaceMethod::Rename => "rename",
+            ReplaceMethod::Exchange => "exchange",
+            ReplaceMethod::Link => "link",
+        }
+    }
+}
+
 /// What the target is now.
 enum TargetKind {
     Nothing,
@@ -64,7 +84,6 @@ enum TargetKind {
 /// Why it cannot be replaced.
 pub(super) fn check(target: &Path) -> Result<(), String> {
     let place = Place::open(target, MissingParent::Create)?;
-    staging::sweep(&place);
     let staging = Staging::beside(place);
     let staging = staging.map_err(|errno| cannot("write to", parent(target), &errno.into()))?;
     check_kind(target, &staging)
@@ -156,13 +175,13 @@ fn target_kind(place: &Place) -> TargetKind {
     }
 }
 
-/// Creates a staging directory beside the target.
+/// Creates a staging directory at this place.
 ///
 /// # Errors
 /// Why it cannot be created.
-pub(super) fn begin(target: &Path) -> Result<Staging, String> {
-    let place = Place::open(target, MissingParent::Refuse)?;
-    Staging::beside(place).map_err(|errno| cannot("write beside", target, &errno.into()))
+pub(super) fn begin(place: Place) -> Result<Staging, String> {
+    let target = place.target.clone();
+    Staging::beside(place).map_err(|errno| cannot("write beside", &target, &errno.into()))
 }
 
 /// Builds the tree in a staging directory beside its target.
@@ -216,6 +235,11 @@ impl Candidate {
 
     fn place(&self) -> &Place {
         &self.staging.place
+    }
+
+    /// The staging directory of a candidate that is not installed.
+    pub(super) fn into_staging(self) -> Staging {
+        self.staging
     }
 
     /// Replaces the target, in one step. Returns lines about what has changed, and the staging

@@ -14,7 +14,7 @@ use rustix::fs::{CWD, FileType, Stat};
 use rustix::io::Errno;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A change younger than this may be followed by another one with the same time.
@@ -27,10 +27,13 @@ pub(super) struct Scan {
     pub(super) signature: Option<u64>,
     /// The last change is so recent that the next one may leave the signature as it is.
     pub(super) is_racy: bool,
+    /// It takes too many steps to follow its links: the scan is not complete.
+    pub(super) is_exceeded: bool,
 }
 
 /// Scans what the path leads to, and adds to `watch_set` what must be watched for it.
 pub(super) fn scan(path: &Path, watch_set: &mut WatchSet, exclusion: Exclusion<'_>) -> Scan {
+    watch_set.begin_source();
     let mut scanner = Scanner {
         source: None,
         watch_set,
@@ -39,12 +42,44 @@ pub(super) fn scan(path: &Path, watch_set: &mut WatchSet, exclusion: Exclusion<'
         newest: UNIX_EPOCH,
         entries: 0,
     };
-    let found = scanner.visit(path, Path::new(""), &mut Vec::new());
+    let place = ScanPlace {
+        path,
+        relative: Path::new(""),
+        parent: Path::new("."),
+    };
+    let found = scanner.visit(&place, &mut Vec::new());
+    let is_exceeded = scanner.watch_set.is_exceeded();
     let age = SystemTime::now().duration_since(scanner.newest);
     Scan {
-        signature: found.then(|| scanner.hasher.finish()),
-        is_racy: found && age.is_ok_and(|age| age < CLOCK_TICK),
+        // What is found until then depends on the order of the entries.
+        signature: found.then(|| {
+            if is_exceeded {
+                0
+            } else {
+                scanner.hasher.finish()
+            }
+        }),
+        is_racy: found && !is_exceeded && age.is_ok_and(|age| age < CLOCK_TICK),
+        is_exceeded,
     }
+}
+
+/// Where an entry is.
+struct ScanPlace<'s> {
+    path: &'s Path,
+    /// Its path inside the source.
+    relative: &'s Path,
+    /// The directory that contains it, by a path without links. For the source itself, where its
+    /// path begins.
+    parent: &'s Path,
+}
+
+/// What the path of an entry leads to.
+struct ScannedEntry {
+    stat: Stat,
+    is_link: bool,
+    /// Its path without links.
+    resolved: PathBuf,
 }
 
 struct Scanner<'s> {
@@ -59,37 +94,39 @@ struct Scanner<'s> {
 }
 
 impl Scanner<'_> {
-    /// Visits one entry, whose path inside the source is `relative`, and what is below it. `above`
-    /// are the directories that contain it. Returns whether it exists.
-    fn visit(&mut self, path: &Path, relative: &Path, above: &mut Vec<FileId>) -> bool {
+    /// Visits one entry and what is below it. `above` are the directories that contain it. Returns
+    /// whether it exists.
+    fn visit(&mut self, place: &ScanPlace<'_>, above: &mut Vec<FileId>) -> bool {
         let is_source = above.is_empty();
-        let (stat, is_link) = match self.follow(path, relative, is_source) {
+        let found = match self.follow(place, is_source) {
             Ok(Some(found)) => found,
             Ok(None) => return false,
             // Reading the source reports it.
             Err(error) => {
-                (relative, error).hash(&mut self.hasher);
+                (place.relative, error).hash(&mut self.hasher);
                 return true;
             }
         };
+        let (stat, is_link) = (found.stat, found.is_link);
         if self.exclusion.is_exit_dir(&stat) {
             return true;
         }
-        self.hash(relative, &stat);
+        self.hash(place.relative, &stat);
         if is_source || is_link {
-            self.watch_set.contents.insert(path.to_owned());
+            self.watch_set.contents.insert(place.path.to_owned());
         }
         let id = FileId::of(&stat);
         match FileType::from_raw_mode(stat.st_mode) {
             // The watch on a directory reports writes to its files. This file is in no directory
             // that is watched for writes.
             FileType::RegularFile if is_source || is_link => {
-                self.watch_set.add(path, content_events());
+                self.watch_set.add(place.path, content_events());
             }
             FileType::Directory if !above.contains(&id) && above.len() <= DEPTH_LIMIT => {
-                self.watch_set.add(path, entry_events() | content_events());
+                let events = entry_events() | content_events();
+                self.watch_set.add(place.path, events);
                 above.push(id);
-                self.visit_entries(path, relative, above);
+                self.visit_entries(place, &found.resolved, above);
                 above.pop();
             }
             _ => {}
@@ -97,44 +134,59 @@ impl Scanner<'_> {
         true
     }
 
-    fn visit_entries(&mut self, path: &Path, relative: &Path, above: &mut Vec<FileId>) {
-        let mut names = names(CWD, path, ENTRY_LIMIT).unwrap_or_default();
+    fn visit_entries(&mut self, place: &ScanPlace<'_>, resolved: &Path, above: &mut Vec<FileId>) {
+        let mut names = names(CWD, place.path, ENTRY_LIMIT).unwrap_or_default();
         names.sort_unstable();
         for name in names {
             // Reading the source reports that there are too many.
-            if self.entries > ENTRY_LIMIT {
+            if self.entries > ENTRY_LIMIT || self.watch_set.is_exceeded() {
                 break;
             }
-            self.visit(&path.join(&name), &relative.join(&name), above);
+            let entry = ScanPlace {
+                path: &place.path.join(&name),
+                relative: &place.relative.join(&name),
+                parent: resolved,
+            };
+            self.visit(&entry, above);
         }
     }
 
-    /// What the path leads to, and whether it is a link; `None` if nothing exists. For a link, and
-    /// for the source itself, a change on the way must be noticed too.
+    /// What the path leads to; `None` if nothing exists. For a link, and for the source itself, a
+    /// change on the way must be noticed too.
     fn follow(
         &mut self,
-        path: &Path,
-        relative: &Path,
+        place: &ScanPlace<'_>,
         is_source: bool,
-    ) -> Result<Option<(Stat, bool)>, FollowError> {
+    ) -> Result<Option<ScannedEntry>, FollowError> {
+        let path = place.path;
         let entry = rustix::fs::lstat(path);
         let is_symlink = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
         let is_link = entry.is_ok_and(is_symlink);
+        let name = Path::new(path.file_name().unwrap_or_default());
+        let mut resolved = place.parent.join(name);
         if is_source || is_link {
-            self.watch_set.add_route(path);
+            let way = if is_source { path } else { name };
+            let end = self.watch_set.add_route(place.parent, way);
+            resolved = end.unwrap_or(resolved);
         }
-        let found = if is_source {
+        let stat = if is_source {
             self.source = SourceEntry::of_source(path)?;
             self.source.as_ref().map(|source| source.stat)
+        } else if self.watch_set.is_exceeded() {
+            None
         } else if let Some(source) = self.source.as_ref().filter(|_| is_link) {
-            source.entry(relative)?.map(|entry| entry.stat)
+            source.entry(place.relative)?.map(|entry| entry.stat)
         } else {
             entry.map(Some).or_else(|errno| match errno {
                 Errno::NOENT | Errno::NOTDIR => Ok(None),
                 errno => Err(errno),
             })?
         };
-        Ok(found.map(|stat| (stat, is_link)))
+        Ok(stat.map(|stat| ScannedEntry {
+            stat,
+            is_link,
+            resolved,
+        }))
     }
 
     fn hash(&mut self, relative: &Path, stat: &Stat) {

@@ -2,15 +2,15 @@
 
 use super::debounce::Trigger;
 use super::exclusion::Exclusion;
-use super::place::parent;
-use super::read::{self, Content, ReadContext};
-use super::replace::{self, Candidate};
+use super::reading::{Purpose, ReadOutcome, SourceReading};
+use super::remover::Remover;
+use super::replace::Candidate;
 use super::scan::scan;
-use super::spec::{ConfigItem, Usage};
-use super::tree::{Tree, TreeFingerprint};
+use super::spec::ConfigItem;
+use super::tree::TreeFingerprint;
 use super::update::ManagedUpdate;
 use super::watch_set::WatchSet;
-use crate::store::file_id::FileId;
+use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
 /// One source.
@@ -109,40 +109,101 @@ impl<'p> Source<'p> {
         self.is_dirty |= std::mem::take(&mut self.has_failed);
     }
 
-    /// Reads it if it has changed. It is dirty afterwards if it goes on changing; what was read
-    /// then counts only if `trigger` is `Expired`.
-    pub(super) fn read_change(
+    /// Begins to read it. Changes from here on make it dirty again.
+    ///
+    /// # Errors
+    /// No process can be started now.
+    pub(super) fn begin_reading(
         &mut self,
         exclusion: Exclusion<'_>,
+    ) -> Result<SourceReading, Errno> {
+        let reading = SourceReading::start(self.spec, exclusion, Purpose::Copy)?;
+        self.is_dirty = false;
+        Ok(reading)
+    }
+
+    /// Goes on reading it as far as that goes without waiting, and decides whether a copy is built.
+    /// Returns whether reading has ended.
+    pub(super) fn advance_reading(
+        &mut self,
+        reading: &mut SourceReading,
+        exclusion: Exclusion<'_>,
         trigger: Trigger,
-    ) -> SourceChange {
-        if !std::mem::take(&mut self.is_dirty) {
-            return SourceChange::None;
+    ) -> bool {
+        let has_ended = reading.poll();
+        if let Some(fingerprint) = reading.question() {
+            let counts = trigger == Trigger::Expired || !self.is_still_changing(exclusion);
+            reading.answer(counts && self.is_new(fingerprint));
         }
-        let content = self.read(exclusion);
+        has_ended
+    }
+
+    /// Takes over what was read. It is dirty afterwards if it goes on changing; what was read then
+    /// counts only if `trigger` is `Expired`.
+    pub(super) fn finish_reading(
+        &mut self,
+        reading: SourceReading,
+        exclusion: Exclusion<'_>,
+        trigger: Trigger,
+        remover: &mut Remover,
+    ) -> SourceChange {
+        let (found, staging) = reading.finish();
+        staging.into_iter().for_each(|one| remover.remove(one));
         self.has_failed = false;
         if self.is_still_changing(exclusion) && trigger == Trigger::Quiet {
             // Its writer may have just begun, and no event of that was read yet.
+            if let ReadOutcome::Built(_, candidate) = found {
+                remover.remove(candidate.into_staging());
+            }
             return SourceChange::None;
         }
-        match content {
-            Content::Missing => self.report_missing(),
-            Content::Changed => {
+        match found {
+            ReadOutcome::Missing => self.report_missing(),
+            ReadOutcome::Changed => {
                 self.is_dirty = true;
                 SourceChange::None
             }
-            Content::Failed(why) => {
+            ReadOutcome::Failed(why) => {
                 self.has_failed = true;
                 let source = self.path().display();
                 SourceChange::WarningOnce(format!("cannot read {source}: {why}"))
             }
-            Content::Refused(why, archive) => self.report_unusable(archive, &why),
-            Content::Tree(tree) => {
-                self.reported = None;
-                self.is_reported_missing = false;
-                self.stage(&tree, exclusion)
+            ReadOutcome::Refused(archive, why) => self.report_unusable(archive, &why),
+            ReadOutcome::NotBuilt(sentence) => {
+                self.note_usable();
+                self.has_failed = true;
+                SourceChange::WarningOnce(sentence)
+            }
+            ReadOutcome::Content(fingerprint) => self.note_content(fingerprint, None),
+            ReadOutcome::Built(fingerprint, candidate) => {
+                self.note_content(fingerprint, Some(candidate))
             }
         }
+    }
+
+    fn note_usable(&mut self) {
+        self.reported = None;
+        self.is_reported_missing = false;
+    }
+
+    fn note_content(
+        &mut self,
+        fingerprint: TreeFingerprint,
+        candidate: Option<Candidate>,
+    ) -> SourceChange {
+        self.note_usable();
+        let is_new = self.is_new(fingerprint);
+        if self.rejected != Some(fingerprint) {
+            self.rejected = None;
+        }
+        match is_new {
+            true => SourceChange::New(fingerprint, candidate),
+            false => SourceChange::None,
+        }
+    }
+
+    fn is_new(&self, fingerprint: TreeFingerprint) -> bool {
+        ![self.accepted, self.rejected].contains(&Some(fingerprint))
     }
 
     /// Whether it differs from what it was when it had settled, or may change without a trace: then
@@ -150,7 +211,7 @@ impl<'p> Source<'p> {
     /// times.
     fn is_still_changing(&mut self, exclusion: Exclusion<'_>) -> bool {
         let now = scan(self.path(), &mut WatchSet::default(), exclusion);
-        self.is_dirty = now.is_racy || now.signature != self.signature;
+        self.is_dirty |= now.is_racy || now.signature != self.signature;
         self.signature = now.signature;
         self.is_dirty
     }
@@ -175,23 +236,31 @@ impl<'p> Source<'p> {
         SourceChange::Warning(sentence)
     }
 
+    /// Whether it was changed, or only touched, since it was read.
+    pub(super) fn was_touched(&self, exclusion: Exclusion<'_>) -> bool {
+        let now = scan(self.path(), &mut WatchSet::default(), exclusion);
+        self.is_dirty || now.signature != self.signature
+    }
+
+    /// Begins to read it again, to compare it with what was checked.
+    ///
+    /// # Errors
+    /// No process can be started now.
+    pub(super) fn begin_comparison(
+        &self,
+        exclusion: Exclusion<'_>,
+    ) -> Result<SourceReading, Errno> {
+        SourceReading::start(self.spec, exclusion, Purpose::Compare)
+    }
+
     /// Whether the check may have seen other content than this. Where the content is the same
     /// again, or the source was only touched, as by the check itself, the check is repeated once.
     pub(super) fn may_have_changed(
         &mut self,
         checked: TreeFingerprint,
-        exclusion: Exclusion<'_>,
+        reading: SourceReading,
     ) -> bool {
-        let now = scan(self.path(), &mut WatchSet::default(), exclusion);
-        if !self.is_dirty && now.signature == self.signature {
-            return false;
-        }
-        let is_same = match self.read(exclusion) {
-            Content::Tree(tree) => tree.fingerprint(self.spec.usage.target().is_some()) == checked,
-            Content::Missing | Content::Changed | Content::Failed(_) | Content::Refused(..) => {
-                false
-            }
-        };
+        let is_same = matches!(reading.finish().0, ReadOutcome::Content(now) if now == checked);
         !is_same || self.rechecked.replace(checked) != Some(checked)
     }
 
@@ -205,47 +274,6 @@ impl<'p> Source<'p> {
         self.has_failed = true;
     }
 
-    fn read<'d>(&self, exclusion: Exclusion<'d>) -> Content<'d> {
-        let target = self.spec.usage.target();
-        let parent = target.and_then(|target| rustix::fs::stat(parent(target)).ok());
-        let context = ReadContext {
-            exclusion,
-            copy_parent: parent.map(|stat| FileId::of(&stat)),
-            is_archive: matches!(self.spec.usage, Usage::Unpacked(_)),
-        };
-        read::read(self.path(), &context)
-    }
-
-    /// Builds a copy of new content beside its target.
-    fn stage(&mut self, tree: &Tree, exclusion: Exclusion<'_>) -> SourceChange {
-        let target = self.spec.usage.target();
-        // Modes count for a copy only: the command does not see those of the source otherwise.
-        let fingerprint = tree.fingerprint(target.is_some());
-        if self.rejected == Some(fingerprint) {
-            return SourceChange::None;
-        }
-        self.rejected = None;
-        if self.accepted == Some(fingerprint) {
-            return SourceChange::None;
-        }
-        let build = |target| {
-            let staging = replace::begin(target)?;
-            let built = replace::stage(tree, &staging, exclusion)?;
-            Ok(Candidate::new(staging, built))
-        };
-        match target.map(build).transpose() {
-            Ok(candidate) => SourceChange::New(fingerprint, candidate),
-            Err(_) if tree.has_changed() => {
-                self.is_dirty = true;
-                SourceChange::None
-            }
-            Err(sentence) => {
-                self.has_failed = true;
-                SourceChange::WarningOnce(sentence)
-            }
-        }
-    }
-
     /// The path that the check gets.
     pub(super) fn path_to_check(&self, candidate: Option<&Candidate>) -> PathBuf {
         candidate.map_or_else(|| self.path().to_owned(), Candidate::path)
@@ -257,13 +285,18 @@ impl<'p> Source<'p> {
         &mut self,
         fingerprint: TreeFingerprint,
         candidate: Option<Candidate>,
+        remover: &mut Remover,
         update: &mut ManagedUpdate,
     ) -> bool {
         self.rechecked = None;
-        let installed = candidate.map(|candidate| candidate.install().0);
-        match installed.transpose() {
+        let installed = candidate.map_or(Ok(Vec::new()), |candidate| {
+            let (result, staging) = candidate.install();
+            remover.remove(staging);
+            result
+        });
+        match installed {
             Ok(changes) => {
-                update.details.extend(changes.into_iter().flatten());
+                update.details.extend(changes);
                 self.accepted = Some(fingerprint);
                 true
             }

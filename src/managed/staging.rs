@@ -10,7 +10,8 @@ use crate::store::file_id::FileId;
 use crate::sys::random;
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, Stat};
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -23,10 +24,12 @@ const CREATE_ATTEMPTS: u32 = 8;
 /// Entries that one removal visits. A copy has 10,000 at most, but another user may have put a
 /// larger tree in its place, and may go on adding to it.
 const REMOVE_STEPS: u32 = 200_000;
+/// Entries that are visited when the value is dropped, which must not take long.
+const DROP_STEPS: u32 = 20_000;
 /// Entries beside a target that one sweep looks at. Other users may have made them.
 const SWEEP_LIMIT: usize = 50_000;
 
-/// The directory. Dropping the value removes it with all that is in it.
+/// The directory. Dropping the value removes it with what is in it, unless that takes long.
 #[derive(Debug)]
 pub(super) struct Staging {
     pub(super) fd: OwnedFd,
@@ -49,14 +52,47 @@ impl Staging {
         Err(Errno::AGAIN)
     }
 
+    /// In a worker process: the directory that its parent process has created. The value must not
+    /// be dropped there.
+    pub(super) fn of_parent(place: &Place, name: PathBuf) -> Result<ManuallyDrop<Staging>, Errno> {
+        let fd = open_own(&place.directory, &name)?;
+        let place = Place {
+            directory: rustix::io::fcntl_dupfd_cloexec(&place.directory, 0)?,
+            target: place.target.clone(),
+        };
+        Ok(ManuallyDrop::new(Staging { fd, place, name }))
+    }
+
+    /// Its name beside the target.
+    pub(super) fn name_bytes(&self) -> &[u8] {
+        self.name.as_os_str().as_bytes()
+    }
+
+    /// The descriptors with which it is removed.
+    pub(super) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.fd.as_fd(), self.place.directory.as_fd()]
+    }
+
     /// Its path, for a program that gets a path.
     pub(super) fn path(&self) -> PathBuf {
         parent(&self.place.target).join(&self.name)
     }
 
+    /// Leaves what is still in it to the next start, which sweeps it.
+    pub(super) fn leave(self) {
+        self.remove_if_empty();
+        std::mem::forget(self);
+    }
+
     /// Removes it if it is empty. Returns whether that worked.
     pub(super) fn remove_if_empty(&self) -> bool {
         rustix::fs::unlinkat(&self.place.directory, &self.name, AtFlags::REMOVEDIR).is_ok()
+    }
+
+    /// Removes it with what is in it, but visits at most so many entries. Returns whether that was
+    /// enough.
+    pub(super) fn remove_within(&self, mut steps: u32) -> bool {
+        removal::empty(&self.fd, &mut steps) && self.remove_if_empty()
     }
 
     /// Removes it with all that is in it.
@@ -69,7 +105,8 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        self.remove();
+        // What is left, the next start sweeps.
+        self.remove_within(DROP_STEPS);
     }
 }
 

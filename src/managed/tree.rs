@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
+use std::fmt;
 use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
@@ -77,6 +78,18 @@ impl TreeFingerprint {
     pub(super) fn of_file(digest: Digest) -> TreeFingerprint {
         let [one, two] = digest.hashes;
         TreeFingerprint(one, two)
+    }
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    pub(super) fn parse(text: &str) -> Option<TreeFingerprint> {
+        let (one, two) = text.split_once(' ')?;
+        Some(TreeFingerprint(one.parse().ok()?, two.parse().ok()?))
+    }
+}
+
+impl fmt::Display for TreeFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, self.1)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::archive;
 use super::exclusion::Exclusion;
+use super::place::{MissingParent, Place};
 use super::replace::{Candidate, begin, stage};
 use super::tree::Node;
 use std::fs::File;
@@ -28,7 +29,7 @@ pub(crate) fn unpack(
 ) -> Result<Vec<(PathBuf, TrialEntry)>, String> {
     let tree = archive::read(Rc::clone(archive))?;
     if let Some(target) = target {
-        let staging = begin(target)?;
+        let staging = begin(Place::open(target, MissingParent::Refuse)?)?;
         let built = stage(&tree, &staging, Exclusion::new(None))?;
         Candidate::new(staging, built).install().0?;
     }

@@ -9,10 +9,17 @@ use std::path::{Component, Path, PathBuf};
 
 /// As many links as the kernel follows (path_resolution(7)).
 const LINK_LIMIT: usize = 40;
+/// Steps on all ways into one source, through all links in it. A link costs little to make, and can
+/// take thousands of steps.
+pub(super) const STEP_LIMIT: usize = 50_000;
 
 /// What is to be watched.
 #[derive(Debug, Default)]
 pub(super) struct WatchSet {
+    /// Some of it is left out: a source has taken more than [`STEP_LIMIT`] steps.
+    pub(super) is_partial: bool,
+    /// Steps for the source that is being scanned.
+    steps: usize,
     /// Paths, and the events that each is watched for.
     pub(super) flags: SortedMap<PathBuf, WatchFlags>,
     /// Files, and directories with all that is in them, whose content matters.
@@ -38,18 +45,37 @@ impl WatchSet {
     /// Adds events to those that the path is watched for.
     pub(super) fn add(&mut self, path: &Path, flags: WatchFlags) {
         let known = self.flags.get(path).copied();
-        let known = known.unwrap_or(WatchFlags::empty());
-        self.flags.insert(path.to_owned(), known | flags);
+        let all = known.unwrap_or(WatchFlags::empty()) | flags;
+        if known != Some(all) {
+            self.flags.insert(path.to_owned(), all);
+        }
+    }
+
+    /// The steps of the source that is scanned next are counted from here.
+    pub(super) fn begin_source(&mut self) {
+        self.steps = 0;
+    }
+
+    /// Whether the source that is being scanned takes too many steps.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.steps > STEP_LIMIT
     }
 
     /// Adds the directories in which a changed entry would make the path lead elsewhere: those that
     /// hold a link on the way, the last entry, or the first entry that is missing.
-    pub(super) fn add_route(&mut self, path: &Path) {
-        let mut at = PathBuf::from(if path.is_absolute() { "/" } else { "." });
+    ///
+    /// The path begins in the directory `from`, to which no link leads. Returns the path without
+    /// links of what was found.
+    pub(super) fn add_route(&mut self, from: &Path, path: &Path) -> Option<PathBuf> {
+        let mut at = match path.is_absolute() {
+            true => PathBuf::from("/"),
+            false => from.to_owned(),
+        };
         let mut ahead = components(path);
         ahead.reverse();
         let mut links = 0;
         while let Some(name) = ahead.pop() {
+            self.step()?;
             // The path leads elsewhere once this directory is moved or removed.
             self.add(&at, WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF);
             if name == ".." {
@@ -57,36 +83,46 @@ impl WatchSet {
                 continue;
             }
             let next = at.join(&name);
-            let found = rustix::fs::lstat(&next);
+            let found = rustix::fs::lstat(&next).ok();
             match found.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
-                Ok(FileType::Symlink) => {}
-                Ok(_) if !ahead.is_empty() => {
+                Some(FileType::Symlink) => {}
+                Some(_) if !ahead.is_empty() => {
                     at = next;
                     continue;
                 }
-                Ok(_) => return self.add_last(&at, next, WatchFlags::ATTRIB),
-                Err(_) => return self.add_last(&at, next, WatchFlags::empty()),
+                found => return self.add_last(&at, next, found.is_some()),
             }
             self.add(&at, entry_events());
             links += 1;
-            let Ok(target) = std::fs::read_link(&next) else {
-                return;
-            };
-            if links > LINK_LIMIT {
-                return;
-            }
+            let target = std::fs::read_link(&next).ok();
+            let target = target.filter(|_| links <= LINK_LIMIT)?;
             if target.is_absolute() {
                 at = PathBuf::from("/");
             }
             ahead.extend(components(&target).into_iter().rev());
         }
+        Some(at)
+    }
+
+    /// Counts a step. `None` if there were too many.
+    fn step(&mut self) -> Option<()> {
+        self.steps += 1;
+        self.is_partial |= self.is_exceeded();
+        (!self.is_exceeded()).then_some(())
     }
 
     /// Adds the directory of the entry at which the way ends. An entry that was just created may be
-    /// written and closed later; one that cannot be read may get another mode (`ATTRIB`).
-    fn add_last(&mut self, directory: &Path, entry: PathBuf, flags: WatchFlags) {
-        self.add(directory, entry_events() | WatchFlags::CLOSE_WRITE | flags);
-        self.contents.insert(entry);
+    /// written and closed later; one that cannot be read may get another mode (`ATTRIB`). Returns
+    /// the entry if it exists.
+    fn add_last(&mut self, directory: &Path, entry: PathBuf, exists: bool) -> Option<PathBuf> {
+        let events = entry_events() | WatchFlags::CLOSE_WRITE;
+        let of_entry = match exists {
+            true => WatchFlags::ATTRIB,
+            false => WatchFlags::empty(),
+        };
+        self.add(directory, events | of_entry);
+        self.contents.insert(entry.clone());
+        exists.then_some(entry)
     }
 }
 

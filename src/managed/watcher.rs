@@ -2,7 +2,8 @@
 //! changed: they are read and dropped. One thing is remembered, because no scan can see it: that a
 //! writer has not closed its file yet.
 
-use super::watch_set::WatchSet;
+use super::watch_set::{WatchSet, content_events};
+use crate::error::describe;
 use crate::sorted::{SortedMap, SortedSet};
 use crate::store::locality::Locality;
 use crate::watch::deferred_close::DeferredClose;
@@ -15,27 +16,39 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
+/// As many files that a writer has not closed are remembered. With more, the upper bound on
+/// debouncing decides.
+const OPEN_FILES_LIMIT: usize = 1_024;
+
 /// The watches, or the reason why there are none.
 #[derive(Debug)]
 pub(super) struct Watcher {
     inotify: Result<Inotify, Errno>,
     /// Dropped after the descriptor that it closes later.
     deferred_close: Option<DeferredClose>,
-    watches: SortedMap<WatchId, PathBuf>,
+    watches: SortedMap<WatchId, ManagedWatch>,
     /// Files that a writer has not closed, by their directory's watch and their name in it; the
     /// name is empty where the file itself is watched.
-    open_files: SortedMap<(WatchId, OsString), WriterEvent>,
+    open_files: SortedSet<(WatchId, OsString)>,
+    /// There were more open files than are remembered.
+    has_more_open_files: bool,
     /// The paths whose content matters.
     contents: SortedSet<PathBuf>,
+    /// Not everything is watched that should be.
+    is_partial: bool,
+    /// The first path that cannot be watched, and why; whether that was reported.
+    refused: Option<(PathBuf, Errno)>,
+    is_refusal_reported: bool,
     /// The locality of all paths together, as of the last scan.
     locality: Locality,
 }
 
-/// What a writer that has not closed its file has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WriterEvent {
-    Created,
-    Written,
+/// A file or directory that is watched.
+#[derive(Debug)]
+struct ManagedWatch {
+    path: PathBuf,
+    /// The content of all that is in it matters.
+    is_content: bool,
 }
 
 impl Watcher {
@@ -44,8 +57,12 @@ impl Watcher {
             inotify: Inotify::new(),
             deferred_close: None,
             watches: SortedMap::default(),
-            open_files: SortedMap::default(),
+            open_files: SortedSet::default(),
+            has_more_open_files: false,
             contents: SortedSet::default(),
+            is_partial: false,
+            refused: None,
+            is_refusal_reported: false,
             locality: Locality::Remote,
         }
     }
@@ -72,19 +89,37 @@ impl Watcher {
             return false;
         };
         let mut has_events = false;
+        let goes_on = ReadFlags::ATTRIB | ReadFlags::MODIFY;
+        let (watches, contents) = (&self.watches, &self.contents);
+        let (open_files, has_more) = (&mut self.open_files, &mut self.has_more_open_files);
         inotify.drain(|event| {
             has_events = true;
             if event.is_overflow() {
-                self.open_files.clear();
+                open_files.clear();
             }
-            let file = (event.watch, event.name.unwrap_or_default().to_owned());
-            if event.flags.contains(ReadFlags::MODIFY) {
-                self.open_files.insert(file, WriterEvent::Written);
-            } else if event.flags.contains(ReadFlags::CREATE) {
-                self.open_files.insert(file, WriterEvent::Created);
-            } else if !event.flags.contains(ReadFlags::ATTRIB) {
+            let Some(watch) = watches.get(&event.watch) else {
+                return;
+            };
+            let name = event.name.unwrap_or_default();
+            let path = || match name.is_empty() {
+                true => watch.path.clone(),
+                false => watch.path.join(name),
+            };
+            let matters = || watch.is_content || contents.contains(&path());
+            let begins = event.flags.contains(ReadFlags::MODIFY)
+                // No close follows where an entry is made in one step: a link of either kind, a
+                // directory.
+                || event.flags.contains(ReadFlags::CREATE) && matters() && is_empty_file(&path());
+            let file = (event.watch, name.to_owned());
+            if begins && matters() {
+                if open_files.len() < OPEN_FILES_LIMIT {
+                    open_files.insert(file);
+                } else {
+                    *has_more |= !open_files.contains(&file);
+                }
+            } else if !event.flags.intersects(goes_on) {
                 // Closed or removed; a file that is renamed is complete.
-                self.open_files.remove(&file);
+                open_files.remove(&file);
             }
         });
         has_events
@@ -92,29 +127,13 @@ impl Watcher {
 
     /// Whether a writer has a file open whose content matters.
     pub(super) fn is_being_written(&self) -> bool {
-        self.open_files.iter().any(|((watch, name), state)| {
-            let Some(watched) = self.watches.get(watch) else {
-                return false;
-            };
-            let path = if name.is_empty() {
-                watched.clone()
-            } else {
-                watched.join(name)
-            };
-            // No close follows where an entry is made in one step: a link of either kind, a
-            // directory.
-            let is_open = *state == WriterEvent::Written || is_empty_file(&path);
-            is_open
-                && self
-                    .contents
-                    .iter()
-                    .any(|content| path.starts_with(content))
-        })
+        self.has_more_open_files || !self.open_files.is_empty()
     }
 
     /// Stops waiting for writers that have files open now, until they write again.
     pub(super) fn forget_writers(&mut self) {
         self.open_files.clear();
+        self.has_more_open_files = false;
     }
 
     /// Watches these paths and no others. Returns true if one of them was not watched before: a
@@ -125,33 +144,48 @@ impl Watcher {
             return false;
         };
         let mut watches = SortedMap::default();
+        self.refused = None;
         for (path, flags) in watch_set.flags.into_entries() {
+            let mut is_content = flags.contains(WatchFlags::MODIFY);
             // Watches are by inode: two paths to one inode are one watch, which needs the flags of
             // both.
             match inotify.add(&path, flags | WatchFlags::MASK_ADD) {
-                Ok(watch) => {
-                    watches.insert(watch, path);
+                Ok(id) => {
+                    is_content |= watches
+                        .get(&id)
+                        .is_some_and(|one: &ManagedWatch| one.is_content);
+                    watches.insert(id, ManagedWatch { path, is_content });
                 }
                 Err(errno @ (Errno::NOSPC | Errno::NOMEM)) => {
                     self.inotify = Err(errno);
                     self.watches.clear();
-                    self.open_files.clear();
+                    self.forget_writers();
                     return true;
                 }
-                // Removed since the scan, or not permitted: the periodic rescan covers it.
-                Err(_) => {}
+                // Removed since the scan: there is an event for that.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                // A file that may not be read: reading reports it, and its directory a new mode.
+                Err(Errno::ACCESS) if flags == content_events() => {}
+                Err(errno) => {
+                    self.refused.get_or_insert((path, errno));
+                }
             }
         }
-        for old in self.watches.keys().filter(|old| !watches.contains_key(old)) {
-            inotify.remove(*old);
+        self.is_partial = watch_set.is_partial || self.refused.is_some();
+        self.replace_watches(watches)
+    }
+
+    /// Returns whether there are new ones.
+    fn replace_watches(&mut self, watches: SortedMap<WatchId, ManagedWatch>) -> bool {
+        let old = std::mem::replace(&mut self.watches, watches);
+        let watches = &self.watches;
+        if let Ok(inotify) = &self.inotify {
+            let gone = old.keys().filter(|one| !watches.contains_key(one));
+            gone.for_each(|one| inotify.remove(*one));
         }
         self.open_files
-            .retain_keys(|(watch, _)| watches.contains_key(watch));
-        let has_grown = watches
-            .keys()
-            .any(|watch| !self.watches.contains_key(watch));
-        self.watches = watches;
-        has_grown
+            .retain(|(watch, _)| watches.contains_key(watch));
+        watches.keys().any(|watch| !old.contains_key(watch))
     }
 
     /// Finds out whether all paths are on file systems whose changes are all made on this machine.
@@ -168,9 +202,23 @@ impl Watcher {
         self.locality
     }
 
+    /// Whether not everything is watched that should be.
+    pub(super) fn is_partial(&self) -> bool {
+        self.is_partial
+    }
+
+    /// A warning about the first path that cannot be watched, once.
+    pub(super) fn take_refusal(&mut self) -> Option<String> {
+        let (path, errno) = self.refused.as_ref()?;
+        let is_new = !std::mem::replace(&mut self.is_refusal_reported, true);
+        let why = describe(&(*errno).into());
+        let path = path.display();
+        is_new.then(|| format!("cannot watch {path} ({why}): looking for changes every second"))
+    }
+
     /// Whether no change happens without an event.
     pub(super) fn reports_all_changes(&self) -> bool {
-        self.fault().is_none() && self.locality == Locality::Local
+        self.fault().is_none() && !self.is_partial && self.locality == Locality::Local
     }
 }
 

@@ -3,3 +3,4 @@
 pub(crate) mod child;
 pub(crate) mod descendants;
 pub(crate) mod helper;
+pub(crate) mod worker;

@@ -20,8 +20,8 @@ pub(super) enum Helpers {
 
 /// A source of events: it wakes the loop, and the loop then polls it.
 pub(super) trait EventSource {
-    /// The descriptor that wakes the loop, and what it waits for there.
-    fn interest(&self) -> Option<PollFd<'_>>;
+    /// The descriptors that wake the loop, and what it waits for there.
+    fn interests(&self) -> [Option<PollFd<'_>>; 2];
 
     /// When to poll the source even if its descriptor is silent.
     fn deadline(&self, helpers: Helpers) -> Option<Instant>;
@@ -36,8 +36,8 @@ pub(super) trait EventSource {
 }
 
 impl EventSource for Peers<'_> {
-    fn interest(&self) -> Option<PollFd<'_>> {
-        self.tracker.descriptor().map(readable)
+    fn interests(&self) -> [Option<PollFd<'_>>; 2] {
+        [self.tracker.descriptor().map(readable), None]
     }
 
     fn deadline(&self, _: Helpers) -> Option<Instant> {
@@ -46,8 +46,8 @@ impl EventSource for Peers<'_> {
 }
 
 impl EventSource for Readiness {
-    fn interest(&self) -> Option<PollFd<'_>> {
-        self.interest()
+    fn interests(&self) -> [Option<PollFd<'_>>; 2] {
+        [self.interest(), None]
     }
 
     fn deadline(&self, _: Helpers) -> Option<Instant> {
@@ -64,8 +64,8 @@ impl EventSource for Readiness {
 }
 
 impl EventSource for ManagedApp<'_> {
-    fn interest(&self) -> Option<PollFd<'_>> {
-        self.descriptor().map(readable)
+    fn interests(&self) -> [Option<PollFd<'_>>; 2] {
+        self.descriptors().map(|fd| fd.map(readable))
     }
 
     fn deadline(&self, helpers: Helpers) -> Option<Instant> {
@@ -73,7 +73,7 @@ impl EventSource for ManagedApp<'_> {
     }
 
     fn helpers(&self) -> Vec<Pid> {
-        self.check_pid().into_iter().collect()
+        self.helpers().into_iter().flatten().collect()
     }
 
     fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {

@@ -184,7 +184,8 @@ impl<'p> EventLoop<'p> {
         let own_deadlines = [self.gate.deadline(), self.record.deadline()];
         let earliest = deadlines.chain(own_deadlines.into_iter().flatten()).min();
         let until = self.timers.next(earliest);
-        let interests: Vec<PollFd<'_>> = self.sources().filter_map(EventSource::interest).collect();
+        let interests = self.sources().flat_map(EventSource::interests);
+        let interests: Vec<PollFd<'_>> = interests.flatten().collect();
         if interests.is_empty() {
             drop(interests);
             return self.await_signals(until);

@@ -12,6 +12,10 @@ use std::path::Path;
 /// Bytes read at once: room for at least 15 events with the longest name.
 const BUFFER_SIZE: usize = 4096;
 
+/// Events read in one turn: more than a queue holds (16,384 by default). Another process may go on
+/// making more.
+const EVENT_LIMIT: usize = 32_768;
+
 /// An inotify instance. Its descriptor is readable when events are queued.
 #[derive(Debug)]
 pub(crate) struct Inotify(OwnedFd);
@@ -51,13 +55,17 @@ impl Inotify {
         let _ = inotify::remove_watch(&self.0, watch.0);
     }
 
-    /// Reads all queued events, in the order in which they came.
+    /// Reads all queued events, in the order in which they came, but about [`EVENT_LIMIT`] at most.
     pub(crate) fn drain(&self, mut each: impl FnMut(InotifyEvent<'_>)) {
         let mut buffer = [MaybeUninit::<u8>::uninit(); BUFFER_SIZE];
         let mut reader = inotify::Reader::new(&self.0, &mut buffer);
         // Ends with AGAIN when the queue is empty. Any other error ends it too: all users also
         // rescan periodically.
-        while let Ok(event) = reader.next() {
+        let mut count = 0;
+        while (count < EVENT_LIMIT || !reader.is_buffer_empty())
+            && let Ok(event) = reader.next()
+        {
+            count += 1;
             each(InotifyEvent {
                 watch: WatchId(event.wd()),
                 flags: event.events(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Between rescans where the kernel reports every change.
 const LOCAL_INTERVAL: Duration = Duration::from_secs(10);
 /// Between rescans where it may not.
-pub(super) const REMOTE_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const REMOTE_INTERVAL: Duration = Duration::from_secs(1);
 /// Between rescans without inotify.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The shortest interval, whatever the user asks for. Below it a rescan costs more than it tells.

@@ -2,6 +2,7 @@
 //! without periodic rescans, so that a missed event stays missed.
 
 use crate::support::inspect::{sleep_limit, sleeps, sleeps_in_its_watch};
+use crate::support::proc::{children, sleep_count};
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -136,7 +137,8 @@ impl ConfiguredApp {
 
 /// Waits until a supervisor has nothing to do: it sleeps until an event, or for seconds. A process
 /// that an event has woken is not seen asleep, so everything that was changed before this was
-/// applied, unless a check still runs.
+/// applied, unless a check still runs. A worker process of the supervisor counts as something to
+/// do.
 #[track_caller]
 pub fn await_rest(process: &Running) {
     /// Longer than changes settle, and shorter than 10 s, after which a restart counts as a
@@ -147,8 +149,22 @@ pub fn await_rest(process: &Running) {
     let mut asleep = 0;
     wait_until("it sleeps for long", || {
         asleep += u32::from(sleeps(pid) && !sleeps_in_its_watch(pid));
-        sleep_limit(pid).is_some_and(|limit| limit >= LONG) || asleep > 1_000
+        // If the count is the same, it has slept all the time.
+        let before = sleep_count(pid);
+        let sleeps_long = workers(pid).is_empty()
+            && sleep_limit(pid).is_some_and(|limit| limit >= LONG)
+            && sleep_count(pid) == before;
+        sleeps_long || asleep > 1_000
     });
+}
+
+/// The worker processes of a supervisor: copies of itself, running or ended.
+pub fn workers(supervisor: i32) -> Vec<i32> {
+    let program = |pid| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let own = program(supervisor);
+    let mut children = children(supervisor);
+    children.retain(|child| program(*child).is_none_or(|program| Some(program) == own));
+    children
 }
 
 pub fn write(sandbox: &Sandbox, name: &str, text: &str) {
