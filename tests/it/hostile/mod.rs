@@ -2,6 +2,7 @@
 //! the real programs work there as root. One file for each thing that is attacked. `SECURITY.md`
 //! names the test of each promise.
 
+mod configuration;
 mod content;
 mod copies;
 mod directory;

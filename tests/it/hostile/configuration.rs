@@ -1,0 +1,127 @@
+//! Configuration that takes long to read, or that another user fills with links and files: the
+//! supervisor goes on to answer signals, and does a bounded amount of work.
+
+use crate::support::managed_app::{ConfiguredApp, ReloadBy, workers, write};
+use crate::support::proc::await_gone;
+use crate::support::requirements::strace_can_inject;
+use crate::support::sandbox::{Sandbox, eventually, wait_until};
+use crate::support::signals::{KILL, STOP, TERM, send_if_there};
+use crate::support::syscalls::{strace_log, traced};
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+
+/// Bytes of a file whose reading takes long: just below the limit.
+const LARGE: usize = 60 << 20;
+
+/// A command that has its configuration, and a worker that reads a large new version.
+fn app_with_a_worker() -> (ConfiguredApp, i32) {
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "1");
+    let app = ConfiguredApp::start(
+        sandbox,
+        ReloadBy::Hup,
+        "app.conf",
+        &["--config", "app.conf"],
+    );
+    app.await_log(&["started 1"]);
+    let new = app.sandbox.path("app.conf.new");
+    fs::write(&new, vec![b'2'; LARGE]).unwrap();
+    fs::rename(new, app.sandbox.path("app.conf")).unwrap();
+    let worker = eventually("a worker reads the source", || {
+        workers(app.running.pid()).first().copied()
+    });
+    (app, worker)
+}
+
+/// Starts the supervisor under strace.
+fn traced_app(sandbox: Sandbox, options: &[&str], config: &str) -> ConfiguredApp {
+    let run = traced(&sandbox, options, &["run"]);
+    let conf = if config == "src" { "src/f" } else { config };
+    ConfiguredApp::of(sandbox, run, ReloadBy::Hup, conf, &["--config", config])
+}
+
+#[test]
+fn a_worker_that_is_killed_is_reported_and_the_command_runs_on() {
+    let (mut app, _) = app_with_a_worker();
+    // One that reads a source that has just changed is not missed.
+    wait_until("the report", || {
+        workers(app.running.pid())
+            .into_iter()
+            .for_each(|worker| send_if_there(worker, KILL));
+        app.said()
+            .contains("cannot read app.conf: the process that reads it was ended by KILL")
+    });
+    assert!(app.running.is_running());
+    assert_eq!(app.log(), ["started 1"]);
+}
+
+#[test]
+fn a_signal_is_answered_while_a_worker_hangs_and_the_worker_ends_with_the_life() {
+    let (app, worker) = app_with_a_worker();
+    send_if_there(worker, STOP);
+    app.running.send(TERM);
+    assert_eq!(app.running.end().status, 143);
+    await_gone(worker);
+}
+
+#[test]
+fn a_source_whose_links_take_too_many_steps_is_refused_and_the_command_runs_on() {
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.path("src/d")).unwrap();
+    write(&sandbox, "src/f", "1");
+    let mut app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "src/f", &["--config", "src"]);
+    app.await_log(&["started 1"]);
+    let way = format!("{}f", "d/../".repeat(790));
+    for number in 0..40 {
+        symlink(&way, app.sandbox.path(&format!("src/l{number}"))).unwrap();
+    }
+    app.await_words("cannot use src: it takes more than 50000 steps to follow its links");
+    assert!(app.running.is_running());
+    assert_eq!(app.log(), ["started 1"]);
+}
+
+#[test]
+fn what_others_make_beside_a_source_is_not_looked_at() {
+    if !strace_can_inject() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "1");
+    let app = traced_app(sandbox, &["-e", "trace=file"], "app.conf");
+    wait_until("it is started", || app.log() == ["started 1"]);
+    let mut file = File::options()
+        .write(true)
+        .open(app.sandbox.path("app.conf"))
+        .unwrap();
+    for number in 0..100 {
+        symlink("nowhere", app.sandbox.path(&format!("stranger{number}"))).unwrap();
+    }
+    std::io::Write::write_all(&mut file, b"2").unwrap();
+    drop(file);
+    wait_until("the change is seen", || app.log().len() == 2);
+    assert!(!strace_log(&app.sandbox).contains("stranger"));
+}
+
+#[test]
+fn a_refused_watch_is_reported_once_and_changes_are_seen() {
+    if !strace_can_inject() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("src")).unwrap();
+    write(&sandbox, "src/f", "1");
+    let refuse = "inject=inotify_add_watch:error=EPERM";
+    let options = ["-e", "trace=inotify_add_watch", "-e", refuse];
+    let app = traced_app(sandbox, &options, "src");
+    wait_until("it is started", || app.log() == ["started 1"]);
+    for text in ["2", "3"] {
+        write(&app.sandbox, "src/f", text);
+        let line = format!("reloaded {text}");
+        wait_until(format!("{line:?}: {}", app.said()), || {
+            app.log().last() == Some(&line)
+        });
+    }
+    let said = app.said();
+    assert_eq!(said.matches("cannot watch ").count(), 1, "{said}");
+    assert!(said.contains("looking for changes every second"), "{said}");
+}
