@@ -1,12 +1,14 @@
 //! `argv` to applet to exit status. No logic.
 
-use std::process::ExitCode;
+#![no_main]
+
+#[macro_use]
+#[path = "sys/entry_point.rs"]
+mod entry_point;
 
 #[allow(unsafe_code)]
 #[cfg(all(target_env = "musl", target_feature = "crt-static", panic = "abort"))]
 #[path = "sys/unwinder.rs"]
 mod unwinder;
 
-fn main() -> ExitCode {
-    ExitCode::from(exitdir::applet::main())
-}
+entry_point!(exitdir::applet::main);

@@ -21,7 +21,7 @@ mod wait;
 use crate::exit;
 use crate::log::Logger;
 use crate::protocol::program::BINARY;
-use crate::sys::startup::ignore_file_size_limit;
+use crate::sys::startup;
 use entry::print;
 use spec::{CommandSpec, version};
 use std::ffi::OsString;
@@ -64,10 +64,11 @@ const APPLETS: [Applet; 6] = [
 /// What the names of most applets begin with, which may be left out in the first argument.
 const PREFIX: &str = "exitdir-";
 
-/// Runs the applet that `argv[0]`, or the first argument, names. Returns the exit status.
-pub fn main() -> u8 {
-    ignore_file_size_limit();
-    let mut arguments = std::env::args_os();
+/// Runs the applet that `argv[0]`, or the first argument, names. `words` is the whole command line.
+/// Returns the exit status.
+pub fn main(words: Vec<OsString>) -> u8 {
+    startup::prepare();
+    let mut arguments = words.into_iter();
     let path = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
     let name = file_name(path.as_bytes());

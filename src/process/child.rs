@@ -4,16 +4,17 @@
 use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
 use crate::signal::Signal;
 use crate::sys::command_line::CommandLine;
-use crate::sys::process::{SignalTarget, exit_status, kill};
+use crate::sys::process::{SignalTarget, exit_status, kill, wait_child};
 use crate::sys::signals::{SelfStop, Signals};
 use crate::sys::spawn::{SpawnError, SpawnExtras, SpawnSetup, spawn};
 use crate::sys::terminal::{
     foreground_terminal, give_foreground, has_controlling_terminal, take_foreground_back,
 };
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
-use std::io;
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions};
 use std::os::fd::RawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::{io, process};
 
 /// The command, from its start until it is reaped.
 #[derive(Debug)]
@@ -187,10 +188,10 @@ impl Reaped {
             terminal_place: TerminalPlace::Elsewhere,
         };
         loop {
-            match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+            match wait_child(None, WaitOptions::NOHANG | WaitOptions::UNTRACED) {
                 Ok(Some((pid, status))) => reaped.note(child.as_deref_mut(), pid, status),
                 Ok(None) => break,
-                Err(Errno::INTR) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
                     reaped.remaining = Remaining::Nothing;
                     break;
@@ -200,14 +201,14 @@ impl Reaped {
         reaped
     }
 
-    fn note(&mut self, child: Option<&mut Child>, pid: Pid, status: WaitStatus) {
+    fn note(&mut self, child: Option<&mut Child>, pid: Pid, status: process::ExitStatus) {
         let Some(child) = child.filter(|child| child.pid == pid) else {
-            if !status.stopped() {
+            if status.stopped_signal().is_none() {
                 self.others.push((pid, exit_status(status)));
             }
             return;
         };
-        match status.stopping_signal().and_then(Signal::from_number) {
+        match status.stopped_signal().and_then(Signal::from_number) {
             Some(signal) => {
                 child.is_paused = true;
                 self.paused = Some(signal);

@@ -19,7 +19,6 @@ mod timers;
 
 use crate::managed::ManagedApp;
 use crate::supervisor::machine::Machine;
-use crate::sys::poll;
 use crate::sys::signals::Signals;
 use command::Command;
 use event_source::EventSource;
@@ -31,7 +30,6 @@ use reporter::Reporter;
 use rustix::event::PollFd;
 use start_gate::StartGate;
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
 use std::time::Instant;
 use timers::Timers;
 
@@ -190,8 +188,7 @@ impl<'p> EventLoop<'p> {
             drop(interests);
             return self.await_signals(until);
         }
-        let signals = poll::readable(self.signals.descriptor().as_fd());
-        poll::sleep(interests.into_iter().chain([signals]), until);
+        self.signals.sleep(interests, until);
     }
 
     /// Sleeps where only a signal can wake the loop. A signal that is only forwarded needs no turn.

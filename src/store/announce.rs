@@ -18,6 +18,7 @@ use crate::store::file_id::FileId;
 use crate::store::publish::PendingTombstone;
 use crate::store::snapshot::{TombstoneFile, WriteStability};
 use crate::sys::clock::timestamp_now;
+use crate::sys::poll;
 use rustix::fs::{OFlags, Stat};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
@@ -225,7 +226,7 @@ impl Announcer<'_> {
             match self.attempt(&mut stability) {
                 Ok(Some(outcome)) => return Ok(outcome),
                 Ok(None) if began.elapsed() < ANNOUNCE_TIMEOUT => {
-                    std::thread::sleep(REREAD_INTERVAL);
+                    poll::pause(REREAD_INTERVAL);
                 }
                 Ok(None) => return Err(Error::NameTaken(self.name.clone())),
                 Err(error) if error.is_name_in_use() && began.elapsed() < ANNOUNCE_TIMEOUT => {}
@@ -394,6 +395,6 @@ fn is_own_file(life: &Life, stat: &Stat) -> bool {
 fn await_carry_over(replaced: &TombstoneFile) {
     let began = Instant::now();
     while replaced.is_locked() == Some(true) && began.elapsed() < CARRY_OVER_TIMEOUT {
-        std::thread::sleep(REREAD_INTERVAL);
+        poll::pause(REREAD_INTERVAL);
     }
 }

@@ -20,6 +20,7 @@ use crate::store::file_id::{FileId, device_numbers};
 use crate::store::snapshot::TombstoneFile;
 use crate::store::staging::{ClosedFile, StagingAttempt, StagingEntry, StagingFile};
 use crate::sys::clock::timestamp_now;
+use crate::sys::poll;
 use crate::sys::write::write_all;
 use rustix::fs::{FallocateFlags, IFlags};
 use rustix::io::Errno;
@@ -143,7 +144,7 @@ impl<'d> PendingTombstone<'d> {
             if is_last_attempt {
                 return Err(Error::NameTaken(self.name.clone()));
             }
-            std::thread::sleep(RETRY_INTERVAL);
+            poll::pause(RETRY_INTERVAL);
         }
     }
 
@@ -281,7 +282,7 @@ fn acquire_staging_file(
                 }
             }
         }
-        std::thread::sleep(RETRY_INTERVAL);
+        poll::pause(RETRY_INTERVAL);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::store::exit_dir::{ExitDir, may_be_tombstone};
 use crate::store::publish::{self, Patience, PendingTombstone};
 use crate::store::snapshot::{SETTLE_TIME, TombstoneFile};
 use crate::store::staging::LockAttempt;
+use crate::sys::poll;
 use rustix::io::Errno;
 use std::io;
 use std::time::{Duration, Instant};
@@ -64,7 +65,7 @@ impl ExitDir {
         let mut pass = Pass::new(self, sweep, WAIT_LIMIT);
         pass.run()?;
         if pass.is_undecided {
-            std::thread::sleep(SETTLE_TIME);
+            poll::pause(SETTLE_TIME);
             let removed = pass.result.removed;
             pass = Pass::new(self, sweep, pass.patience);
             pass.is_settled = true;

@@ -1,8 +1,12 @@
 //! Waiting until a descriptor is ready or a deadline has passed.
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
+
+/// How often callers look again where poll(2) is refused.
+const BLIND_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A descriptor that is ready when it has something to read.
 pub(crate) fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
@@ -17,8 +21,30 @@ pub(crate) fn sleep<'fd>(
 ) {
     let mut descriptors: Vec<PollFd<'_>> = descriptors.into_iter().collect();
     let timeout = deadline.map(|at| timespec(at.saturating_duration_since(Instant::now())));
-    // EINTR needs no handling: callers look again after each wake-up.
-    let _ = rustix::event::poll(&mut descriptors, timeout.as_ref());
+    match rustix::event::poll(&mut descriptors, timeout.as_ref()) {
+        // EINTR needs no handling: callers look again after each wake-up.
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(_) => sleep_blindly(timeout),
+    }
+}
+
+/// Sleeps until a time is over.
+pub(crate) fn pause(duration: Duration) {
+    sleep([], Some(Instant::now() + duration));
+}
+
+/// Sleeps for a moment where poll(2) is refused, as by a seccomp profile.
+#[cold]
+fn sleep_blindly(timeout: Option<Timespec>) {
+    let longest = timespec(BLIND_INTERVAL);
+    let moment = timeout.map_or(longest, |timeout| timeout.min(longest));
+    let moment = libc::timespec {
+        tv_sec: moment.tv_sec,
+        tv_nsec: moment.tv_nsec,
+    };
+    // SAFETY: `moment` lives across the call; the null pointer asks for no answer. If this is
+    // refused too, nothing can wait here.
+    unsafe { libc::nanosleep(&raw const moment, std::ptr::null_mut()) };
 }
 
 /// The duration as the kernel takes it.

@@ -1,14 +1,14 @@
 //! This process, its parent and its children: their ids, signals to them, and waiting for one.
 
-use super::raw::check;
-use crate::exit::{self, ExitStatus};
+use super::raw::{check, is_refused};
+use crate::exit;
 use crate::signal::Signal;
-use rustix::io::Errno;
-use rustix::process::{
-    Pid, WaitOptions, WaitStatus, getpid, getppid, set_child_subreaper, waitpid,
-};
+use rustix::process::{Pid, PidfdFlags, RawPid, WaitOptions, getpid, getppid, set_child_subreaper};
 use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
 /// Which processes get a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) fn kill(pid: Pid, target: SignalTarget, signal: Signal) -> io::Result
 pub(super) fn raise(target: SignalTarget, signal: Signal) -> io::Result<()> {
     // 0 is the group of the caller (kill(2)).
     let pid = match target {
-        SignalTarget::Process => getpid().as_raw_pid(),
+        SignalTarget::Process => own_pid().ok_or(io::ErrorKind::Unsupported)?.as_raw_pid(),
         SignalTarget::Group => 0,
     };
     kill_raw(pid, signal)
@@ -42,11 +42,25 @@ pub(super) fn raise(target: SignalTarget, signal: Signal) -> io::Result<()> {
 
 #[inline(always)] // as `kill`
 fn kill_raw(pid: i32, signal: Signal) -> io::Result<()> {
+    let number = c_int::from(signal.number());
     // SAFETY: kill touches no memory.
-    match unsafe { libc::kill(pid, c_int::from(signal.number())) } {
+    match unsafe { libc::kill(pid, number) } {
         0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+        _ => kill_by_descriptor(pid, number, io::Error::last_os_error()),
     }
+}
+
+/// Sends a signal where kill(2) is refused. A process group has no descriptor.
+#[cold]
+fn kill_by_descriptor(pid: RawPid, number: c_int, error: io::Error) -> io::Result<()> {
+    let pid = Pid::from_raw(pid.max(0)).filter(|_| is_refused(&error));
+    let open = |pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok();
+    let Some(fd) = pid.and_then(open) else {
+        return Err(error);
+    };
+    let (fd, no_info) = (fd.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+    // SAFETY: the null pointer asks for the siginfo of kill(2).
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, number, no_info, 0) }).map(drop)
 }
 
 /// Asks the kernel to send `signal` to this process when its parent ends. If the parent is no
@@ -75,14 +89,64 @@ pub(crate) fn become_subreaper() -> io::Result<()> {
     Ok(set_child_subreaper(Some(own))?)
 }
 
+/// This process, or `None` where getpid(2) is refused: a negative number would mean a group.
+pub(crate) fn own_pid() -> Option<Pid> {
+    Some(getpid()).filter(|pid| pid.as_raw_pid() > 0)
+}
+
+/// Waits for a child, or for any, as waitpid(2).
+///
+/// # Errors
+/// `ECHILD` if there is none; `EINTR`.
+pub(crate) fn wait_child(
+    pid: Option<Pid>,
+    options: WaitOptions,
+) -> io::Result<Option<(Pid, ExitStatus)>> {
+    let mut status = 0;
+    let number = pid.map_or(-1, Pid::as_raw_pid);
+    // SAFETY: `status` lives across the call.
+    let found = unsafe { libc::waitpid(number, &raw mut status, options.bits().cast_signed()) };
+    match check(found.into()) {
+        Err(error) if is_refused(&error) => wait_by_id(pid, options),
+        Err(error) => Err(error),
+        Ok(_) => Ok(Pid::from_raw(found).map(|pid| (pid, ExitStatus::from_raw(status)))),
+    }
+}
+
+/// The same by waitid(2), where wait4(2) is refused.
+#[cold]
+fn wait_by_id(pid: Option<Pid>, options: WaitOptions) -> io::Result<Option<(Pid, ExitStatus)>> {
+    let (kind, number) = match pid {
+        Some(pid) => (libc::P_PID, pid.as_raw_pid().unsigned_abs()),
+        None => (libc::P_ALL, 0),
+    };
+    let options = options.bits().cast_signed() | libc::WEXITED;
+    // SAFETY: the fields are numbers and pointers, so a record of zero bytes is valid.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` lives across the call.
+    let result = unsafe { libc::waitid(kind, number, &raw mut info, options) };
+    check(result.into())?;
+    // SAFETY: waitid fills this field, or leaves it 0.
+    let found = unsafe { info.si_pid() };
+    // SAFETY: as above.
+    let status = unsafe { info.si_status() };
+    let status = match info.si_code {
+        libc::CLD_EXITED => (status & 0xff) << 8,
+        libc::CLD_STOPPED => status << 8 | 0x7f,
+        _ => status,
+    };
+    Ok(Pid::from_raw(found).map(|pid| (pid, ExitStatus::from_raw(status))))
+}
+
 /// Waits for one child. Returns its exit status as a shell reports it.
 pub(crate) fn wait_for_exit(pid: Pid) -> u8 {
     loop {
-        match waitpid(Some(pid), WaitOptions::empty()) {
+        match wait_child(Some(pid), WaitOptions::empty()) {
             Ok(Some((_, status))) => {
-                return exit_status(status).map_or(exit::FAILURE, ExitStatus::code);
+                return exit_status(status).map_or(exit::FAILURE, exit::ExitStatus::code);
             }
-            Ok(None) | Err(Errno::INTR) => {}
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // The child was reaped elsewhere, so its status is unknown.
             Err(_) => return exit::FAILURE,
         }
@@ -90,10 +154,10 @@ pub(crate) fn wait_for_exit(pid: Pid) -> u8 {
 }
 
 /// How a process ended; `None` if it did not end.
-pub(crate) fn exit_status(status: WaitStatus) -> Option<ExitStatus> {
-    if let Some(code) = status.exit_status() {
-        return u8::try_from(code).ok().map(ExitStatus::Exited);
+pub(crate) fn exit_status(status: ExitStatus) -> Option<exit::ExitStatus> {
+    if let Some(code) = status.code() {
+        return u8::try_from(code).ok().map(exit::ExitStatus::Exited);
     }
-    let signal = status.terminating_signal().and_then(Signal::from_number);
-    signal.map(ExitStatus::Signaled)
+    let signal = status.signal().and_then(Signal::from_number);
+    signal.map(exit::ExitStatus::Signaled)
 }

@@ -53,6 +53,14 @@ pub(super) fn check(result: c_long) -> io::Result<c_long> {
     }
 }
 
+/// Whether a seccomp profile or an old kernel refuses the call, whatever its arguments are.
+pub(super) fn is_refused(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOSYS | libc::EPERM | libc::EACCES)
+    )
+}
+
 /// Reads the disposition of a signal, and sets a new one if there is one.
 pub(super) fn sigaction(
     signal: Signal,
@@ -136,17 +144,30 @@ pub(super) fn signalfd() -> io::Result<OwnedFd> {
 }
 
 /// Reads at most `N` signals from a signalfd and calls `visit` for each. Returns their count.
+///
+/// # Errors
+/// If read(2) is refused.
 pub(super) fn read_signals<const N: usize>(
     signalfd: &OwnedFd,
     mut visit: impl FnMut(ReceivedSignal),
-) -> usize {
+) -> io::Result<usize> {
     let mut records = [MaybeUninit::<libc::signalfd_siginfo>::uninit(); N];
     let size = size_of_val(&records);
     let buffer = records.as_mut_ptr().cast();
     // SAFETY: the buffer has `size` bytes and lives across the call.
     let length = unsafe { libc::read(signalfd.as_raw_fd(), buffer, size) };
-    // The only error is EAGAIN: nothing is pending.
-    let length = usize::try_from(length).unwrap_or(0);
+    let length = match usize::try_from(length) {
+        Ok(length) => length,
+        Err(_) => {
+            let error = io::Error::last_os_error();
+            // Else the error is EAGAIN: nothing is pending.
+            return if is_refused(&error) {
+                Err(error)
+            } else {
+                Ok(0)
+            };
+        }
+    };
     let filled = length / size_of::<libc::signalfd_siginfo>();
     for record in records.iter().take(filled) {
         // SAFETY: the kernel has filled the first `filled` records, whose fields are numbers.
@@ -157,15 +178,19 @@ pub(super) fn read_signals<const N: usize>(
             visit(ReceivedSignal { signal, sender });
         }
     }
-    filled
+    Ok(filled)
 }
 
-/// Waits for a blocked signal and takes it (rt_sigtimedwait(2)).
+/// Waits for one of these signals, which are blocked, and takes it (rt_sigtimedwait(2)).
 ///
 /// # Errors
 /// `EAGAIN` after the timeout; `EINTR`.
-pub(super) fn wait_for_signal(timeout: Option<&Timespec>) -> io::Result<Option<ReceivedSignal>> {
-    let all = SignalSet::ALL.bits();
+#[inline(always)] // as `process::kill`
+pub(super) fn wait_for_signal(
+    signals: SignalSet,
+    timeout: Option<&Timespec>,
+) -> io::Result<Option<ReceivedSignal>> {
+    let all = signals.bits();
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     let timeout = timeout.map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: the timeout is null or points to a timespec; the other pointers point to a set of the

@@ -5,16 +5,17 @@ use super::process::{self, SignalTarget};
 use super::raw::{self, ReceivedSignal};
 use super::startup::InheritedSignals;
 use crate::signal::{Signal, SignalSet};
-use rustix::event::Timespec;
+use rustix::event::{PollFd, Timespec};
 use rustix::process::getpid;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// All signals, blocked from here on, and a descriptor to read them from.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    fd: OwnedFd,
+    /// `None` where signalfd(2) is refused: then [`Signals::sleep`] wakes up regularly.
+    fd: Option<OwnedFd>,
     /// The process id of this process, as senders are named.
     pid: u32,
     inherited: InheritedSignals,
@@ -34,7 +35,7 @@ impl Signals {
     pub(crate) fn block() -> io::Result<Signals> {
         Ok(Signals {
             inherited: InheritedSignals::save_and_set_mask(SignalSet::ALL)?,
-            fd: raw::signalfd()?,
+            fd: open_descriptor()?,
             pid: getpid().as_raw_pid().unsigned_abs(),
         })
     }
@@ -44,20 +45,34 @@ impl Signals {
         self.inherited
     }
 
-    /// Readable when a signal is pending.
-    pub(crate) fn descriptor(&self) -> &OwnedFd {
-        &self.fd
+    /// Sleeps until a signal is pending, or as [`poll::sleep`].
+    pub(crate) fn sleep<'fd>(
+        &'fd self,
+        others: impl IntoIterator<Item = PollFd<'fd>>,
+        deadline: Option<Instant>,
+    ) {
+        let own = self.interest();
+        let regular = own.is_none().then(|| Instant::now() + UNSEEN_INTERVAL);
+        let deadline = deadline.into_iter().chain(regular).min();
+        poll::sleep(others.into_iter().chain(own), deadline);
+    }
+
+    fn interest(&self) -> Option<PollFd<'_>> {
+        self.fd.as_ref().map(|fd| poll::readable(fd.as_fd()))
     }
 
     /// The pending signals, as many as a [`SignalBatch`] holds, without those that this process
     /// has raised itself.
     pub(crate) fn read(&self) -> SignalBatch {
         let mut batch = SignalBatch::default();
-        let count = raw::read_signals::<BATCH_SIZE>(&self.fd, |received| {
+        let mut add = |received| {
             if !self.has_raised(received) {
                 batch.add(received.signal);
             }
-        });
+        };
+        let fd = self.fd.as_ref();
+        let read = fd.and_then(|fd| raw::read_signals::<BATCH_SIZE>(fd, &mut add).ok());
+        let count = read.unwrap_or_else(|| take_each(&mut add));
         batch.is_full = count == BATCH_SIZE;
         batch
     }
@@ -66,26 +81,24 @@ impl Signals {
     /// earlier. This is one system call where poll(2) and read(2) are two, for a caller that waits
     /// for signals only.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> Option<Signal> {
-        let timeout = timeout.map(timespec);
-        match raw::wait_for_signal(timeout.as_ref()) {
+        match raw::wait_for_signal(SignalSet::ALL, timeout.map(timespec).as_ref()) {
             Ok(received) => received
                 .filter(|received| !self.has_raised(*received))
                 .map(|received| received.signal),
             Err(error) => {
-                self.poll_if_refused(&error, timeout.as_ref());
+                self.poll_if_refused(&error, timeout);
                 None
             }
         }
     }
 
-    /// Waits with poll(2) where sigtimedwait(2) is refused, as by a seccomp profile. The caller
-    /// reads the descriptor afterwards.
+    /// Waits with poll(2) where sigtimedwait(2) is refused. The caller reads the descriptor
+    /// afterwards.
     #[cold]
-    fn poll_if_refused(&self, error: &io::Error, timeout: Option<&Timespec>) {
+    fn poll_if_refused(&self, error: &io::Error, timeout: Option<Duration>) {
         if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) {
-            let mut descriptors = [poll::readable(self.fd.as_fd())];
-            // EINTR needs no handling: the caller looks again.
-            let _ = rustix::event::poll(&mut descriptors, timeout);
+            let until = timeout.map(|timeout| Instant::now() + timeout);
+            self.sleep([], until);
         }
     }
 
@@ -116,6 +129,36 @@ impl Signals {
         }
     }
 }
+
+/// How often signals are looked for where no descriptor tells of them.
+const UNSEEN_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A descriptor for signals. `None` where a seccomp profile or an old kernel refuses signalfd(2),
+/// but not sigtimedwait(2).
+fn open_descriptor() -> io::Result<Option<OwnedFd>> {
+    match raw::signalfd() {
+        // It takes none: EAGAIN says that it works.
+        Err(error) if raw::is_refused(&error) => {
+            match raw::wait_for_signal(SignalSet::default(), Some(&AT_ONCE)) {
+                Err(other) if raw::is_refused(&other) => Err(error),
+                _ => Ok(None),
+            }
+        }
+        opened => opened.map(Some),
+    }
+}
+
+/// Takes the pending signals one by one, at most as many as a batch holds. Returns their count.
+fn take_each(mut add: impl FnMut(ReceivedSignal)) -> usize {
+    let take = || raw::wait_for_signal(SignalSet::ALL, Some(&AT_ONCE)).ok();
+    let taken = std::iter::from_fn(take).take(BATCH_SIZE);
+    taken.map(|received| received.map(&mut add)).count()
+}
+
+const AT_ONCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 
 /// How many signals are read at once.
 const BATCH_SIZE: usize = 32;

@@ -6,16 +6,18 @@
 
 use super::command_line::CommandLine;
 use super::environment::{self, Environment};
-use super::raw::check;
+use super::process::wait_child;
+use super::raw::{check, is_refused};
 use super::startup::{InheritedSignals, restore};
 use super::terminal;
 use crate::exit;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, WaitOptions, getpid, getppid, waitpid};
+use rustix::process::{Pid, RawPid, WaitOptions, getpid, getppid};
 use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 /// How a child is set up before it executes the command.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +96,7 @@ pub(crate) fn spawn(
         report: writer.as_raw_fd(),
     };
     let pid = clone_child(&mut context).map_err(SpawnError::Fork)?;
-    drop(writer);
+    close_writer(writer, &reader);
     let (unguarded, exec_error) = read_errors(&reader);
     let Some(error) = exec_error else {
         return Ok(Spawned { pid, unguarded });
@@ -103,14 +105,16 @@ pub(crate) fn spawn(
         terminal::take_foreground_back(terminal, pid);
     }
     // The child has reported why it exits, so its status says nothing more.
-    let _ = waitpid(Some(pid), WaitOptions::empty());
+    let _ = wait_child(Some(pid), WaitOptions::empty());
     Err(SpawnError::Exec(error))
 }
 
 impl SpawnExtras<'_> {
     /// A pipe for the child's report. The write end is closed when the command is executed.
     fn report_pipe(&self) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
-        let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        // Where pipe2(2) is refused a socket does the same.
+        let (reader, writer) =
+            rustix::pipe::pipe_with(PipeFlags::CLOEXEC).or_else(|_| socket_pair())?;
         let clear = self.dup_clear_of_targets(writer.as_fd())?;
         Ok((reader, clear))
     }
@@ -126,16 +130,32 @@ impl SpawnExtras<'_> {
     /// Duplicates a descriptor to a number that the child does not fill, so that the child does not
     /// overwrite it before its use.
     fn dup_clear_of_targets(&self, fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
-        let mut floor = 0;
+        // They keep the numbers that are not wanted from being taken again.
+        let mut filled = Vec::new();
         loop {
-            let copy = rustix::io::fcntl_dupfd_cloexec(fd, floor)?;
+            let copy = duplicate(fd)?;
             let number = copy.as_raw_fd();
             if self.descriptors.iter().all(|(_, target)| *target != number) {
                 return Ok(copy);
             }
-            floor = number + 1;
+            filled.push(copy);
         }
     }
+}
+
+fn socket_pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
+    rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)
+}
+
+/// A copy of a descriptor that is closed when the command is executed.
+fn duplicate(fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(fd, 0).or_else(|_| {
+        // Where fcntl(2) is refused.
+        let copy = rustix::io::dup(fd)?;
+        rustix::io::ioctl_fioclex(&copy)?;
+        Ok(copy)
+    })
 }
 
 fn clone_child(context: &mut ChildContext<'_>) -> io::Result<Pid> {
@@ -147,9 +167,36 @@ fn clone_child(context: &mut ChildContext<'_>) -> io::Result<Pid> {
     // SAFETY: the child runs `child_main` on `stack` while CLONE_VFORK holds this process here, so
     // that `stack`, `context` and what it points to outlive the child's use of them.
     let pid = unsafe { libc::clone(child_main, top as *mut c_void, flags, argument) };
-    check(c_long::from(pid))?;
-    // clone(2) returns 0 in the child only.
-    Pid::from_raw(pid).ok_or_else(|| io::ErrorKind::Other.into())
+    match check(c_long::from(pid)) {
+        Err(error) if is_refused(&error) => fork_child(context),
+        result => child_pid(result),
+    }
+}
+
+/// Starts the child with memory of its own, where a child that shares this memory is refused.
+fn fork_child(context: &mut ChildContext<'_>) -> io::Result<Pid> {
+    // SAFETY: this program has one thread, so the copy of its memory is whole.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        child_main(std::ptr::from_mut(context).cast());
+    }
+    child_pid(check(c_long::from(pid)))
+}
+
+fn child_pid(result: io::Result<c_long>) -> io::Result<Pid> {
+    // clone(2) and fork(2) return 0 in the child only.
+    let pid = RawPid::try_from(result?).ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| io::ErrorKind::Other.into())
+}
+
+/// Closes the write end, so that the reader sees the end of the report. Where close(2) is refused,
+/// the report ends with what is there: the child, which clone(2) waits for, has written all of it.
+fn close_writer(writer: OwnedFd, reader: &OwnedFd) {
+    // SAFETY: the descriptor is ours, and is not used afterwards.
+    if unsafe { libc::close(writer.into_raw_fd()) } < 0 {
+        // If this is refused too, the reader waits until CMD ends.
+        let _ = rustix::io::ioctl_fionbio(reader, true);
+    }
 }
 
 /// The errors that the child has reported until it has executed the command or has ended: of
@@ -210,8 +257,13 @@ pub(super) fn end_with_parent(parent: Pid) -> bool {
         return false;
     }
     // The parent may have ended before the call above. A parent outside of this PID namespace,
-    // which has no number here, cannot have changed.
-    if getppid().is_some_and(|current| current != parent) {
+    // which has no number here, cannot have changed. A negative number is a refusal.
+    let is_known = |pid: &Pid| pid.as_raw_pid() > 0;
+    if getppid()
+        .filter(is_known)
+        .is_some_and(|current| current != parent)
+        && is_known(&parent)
+    {
         // SAFETY: _exit does not return, and runs no code in the shared memory.
         unsafe { libc::_exit(c_int::from(exit::LOST)) }
     }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// The signals that a failed write raises. This program ignores both, and reports the error.
 const RAISED_BY_WRITES: [Signal; 2] = [Signal::PIPE, Signal::XFSZ];
-/// Their dispositions before Rust's runtime and [`ignore_file_size_limit`] change them.
+/// Their dispositions before [`prepare`] changes them.
 static INHERITED: [AtomicUsize; 2] = [const { AtomicUsize::new(libc::SIG_DFL) }; 2];
 /// The mask of blocked signals before musl unblocks those that it keeps for itself.
 static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
@@ -30,13 +30,24 @@ extern "C" fn capture_startup_state() {
     if let Ok(mask) = raw::mask() {
         INHERITED_MASK.store(mask.bits(), Ordering::Relaxed);
     }
-    for fd in 0..3_u8 {
-        // SAFETY: F_GETFD reads one flag of a descriptor number and touches no memory.
-        let flags = unsafe { libc::fcntl(RawFd::from(fd), libc::F_GETFD) };
-        if flags < 0 {
-            INHERITED_CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
-        }
+    for fd in (0..3_u8).filter(|fd| !is_open(RawFd::from(*fd))) {
+        INHERITED_CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
     }
+}
+
+/// Whether a descriptor is open. It is where the question is refused.
+fn is_open(fd: RawFd) -> bool {
+    // SAFETY: F_GETFD reads one flag of a descriptor number and touches no memory.
+    let mut result = unsafe { libc::fcntl(fd, libc::F_GETFD) };
+    if result < 0 && !is_bad_descriptor() {
+        // SAFETY: dup2 touches no memory, and does nothing to an open descriptor.
+        result = unsafe { libc::dup2(fd, fd) };
+    }
+    result >= 0 || !is_bad_descriptor()
+}
+
+fn is_bad_descriptor() -> bool {
+    io::Error::last_os_error().raw_os_error() == Some(libc::EBADF)
 }
 
 // SAFETY: the section holds function pointers that the C library calls once before main. The
@@ -45,11 +56,24 @@ extern "C" fn capture_startup_state() {
 #[unsafe(link_section = ".init_array")]
 static CAPTURE_STARTUP_STATE: extern "C" fn() = capture_startup_state;
 
-/// Makes a write past the limit of file sizes (`RLIMIT_FSIZE`, setrlimit(2)) fail with `EFBIG`.
-pub(crate) fn ignore_file_size_limit() {
-    let ignore = KernelSigaction::new(libc::SIG_IGN);
-    // If it fails, such a write ends this process.
-    let _ = raw::sigaction(Signal::XFSZ, Some(&ignore));
+/// Makes this process safe to work in: its own files get no number below 3, and a write to a closed
+/// pipe, or past the limit of file sizes (`RLIMIT_FSIZE`, setrlimit(2)), fails without ending it. A
+/// command gets none of that: see [`restore`].
+pub(crate) fn prepare() {
+    let closed = INHERITED_CLOSED.load(Ordering::Relaxed);
+    for _ in 0..closed.count_ones() {
+        // open(2) takes the lowest number that is free. In an image without /dev/null the root
+        // directory serves: it can neither be read nor written.
+        // SAFETY: the path ends with NUL.
+        if unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) } < 0 {
+            // SAFETY: the path ends with NUL.
+            unsafe { libc::open(c"/".as_ptr(), libc::O_RDONLY) };
+        }
+    }
+    for signal in RAISED_BY_WRITES {
+        // If it is refused, such a write ends this process, as it ends others.
+        let _ = raw::sigaction(signal, Some(&KernelSigaction::new(libc::SIG_IGN)));
+    }
 }
 
 /// Whether the signal is ignored. For a signal that failed writes raise, whether it was when this

@@ -36,9 +36,14 @@ pub(crate) struct InotifyEvent<'b> {
 impl Inotify {
     /// # Errors
     /// `MFILE` if the user has too many instances or the process too many descriptors;
-    /// inotify_init(2) lists others.
+    /// inotify_init(2) lists others. The error of read(2) if that is refused.
     pub(crate) fn new() -> Result<Inotify, Errno> {
-        inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map(Inotify)
+        let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        // Events that cannot be read would wake the reader for ever.
+        match rustix::io::read(&fd, &mut [0]) {
+            Err(Errno::AGAIN) => Ok(Inotify(fd)),
+            other => Err(other.err().unwrap_or(Errno::IO)),
+        }
     }
 
     /// Watches the inode that the path leads to now.

@@ -8,7 +8,6 @@ use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
 use crate::sys::poll;
 use crate::sys::signals::Signals;
-use std::os::fd::AsFd;
 use std::time::Instant;
 
 /// How a wait ended.
@@ -84,13 +83,12 @@ impl Waiter {
 
     fn sleep(&self, deadline: Option<Instant>, signals: Option<&Signals>) {
         let deadlines = [deadline, self.tracker.deadline()];
-        let changes = self.tracker.descriptor();
-        let signals = signals.map(|signals| signals.descriptor().as_fd());
-        let descriptors = [changes, signals].into_iter().flatten();
-        poll::sleep(
-            descriptors.map(poll::readable),
-            deadlines.into_iter().flatten().min(),
-        );
+        let until = deadlines.into_iter().flatten().min();
+        let changes = self.tracker.descriptor().map(poll::readable);
+        match signals {
+            Some(signals) => signals.sleep(changes, until),
+            None => poll::sleep(changes, until),
+        }
     }
 }
 

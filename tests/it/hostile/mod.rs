@@ -7,4 +7,6 @@ mod content;
 mod copies;
 mod directory;
 mod notification;
+#[cfg(target_arch = "x86_64")] // the numbers of the calls
+mod refused_calls;
 mod staging;

@@ -21,6 +21,8 @@ pub mod recorder;
 pub mod requirements;
 pub mod restart_life;
 pub mod sandbox;
+#[cfg(target_arch = "x86_64")]
+pub mod seccomp;
 pub mod shell;
 pub mod shell_life;
 pub mod signals;
