@@ -104,8 +104,8 @@ impl DeathDeps {
         }
     }
 
-    /// Takes what one scan found, and decides. `unread` are the names that could not be read;
-    /// `is_still_dead` says whether the life of a cause is dead and has no later one.
+    /// Takes what one scan found, and decides.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn observe(
         &mut self,
         observations: &[Observation],
@@ -113,12 +113,32 @@ impl DeathDeps {
         is_still_dead: &dyn Fn(&Cause) -> bool,
     ) {
         for observation in observations {
-            self.begin(observation);
-            for life in observation.lives() {
-                self.note_birth(&observation.name, life);
-                self.evaluate(&observation.name, life, is_still_dead);
-            }
+            self.take(observation, is_still_dead);
         }
+        self.end_scan(unread);
+    }
+
+    /// Takes what a scan found under one name, and decides. `is_still_dead` says whether the life
+    /// of a cause is dead and has no later one.
+    pub(crate) fn take(
+        &mut self,
+        observation: &Observation,
+        is_still_dead: &dyn Fn(&Cause) -> bool,
+    ) {
+        let name = &observation.name;
+        self.begin(observation);
+        for life in observation.lives() {
+            self.note_birth(name, life);
+            self.evaluate(name, life, is_still_dead);
+        }
+        // Of a name that no condition names, nothing is kept once it is gone.
+        if observation.current.is_none() && !self.is_named(name) {
+            self.histories.remove(name);
+        }
+    }
+
+    /// All of a scan was taken, except the names that could not be read.
+    pub(crate) fn end_scan(&mut self, unread: &[Name]) {
         if !std::mem::replace(&mut self.has_begun, true) {
             for name in unread {
                 self.unread.insert(name.clone());
@@ -152,11 +172,21 @@ impl DeathDeps {
         }
     }
 
-    /// Notes that the name was born: it lives, or it began and ended since.
+    /// Whether a dependency names this name.
+    fn is_named(&self, name: &Name) -> bool {
+        let mut deaths = self.conditions.iter();
+        self.births.iter().any(|birth| birth.as_ref() == Some(name))
+            || deaths.any(|condition| condition.name.as_ref() == Some(name))
+    }
+
+    /// Notes that the name was born: it lives, or it began and ended since. It matters only for
+    /// birth dependencies.
     fn note_birth(&mut self, name: &Name, life: &Life) {
-        let is_new = life.tombstone.born.is_some() && !self.was_dead_before(name, life);
-        let history = self.histories.entry(name.clone()).or_default();
-        history.born |= is_new;
+        let mut births = self.births.iter();
+        let matters = births.any(|birth| birth.as_ref().is_none_or(|birth| birth == name));
+        if matters && life.tombstone.born.is_some() && !self.was_dead_before(name, life) {
+            self.histories.entry(name.clone()).or_default().born = true;
+        }
     }
 
     /// Whether the life was dead when this life began to watch.

@@ -6,9 +6,10 @@
 //! both at the same time.
 
 use crate::protocol::condition::Condition;
-use crate::protocol::life::{Death, Life, Liveness, Observation};
+use crate::protocol::life::{Death, Life, Liveness, Observation, Remnant};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
+use crate::sorted::SortedMap;
 use std::collections::BTreeMap;
 
 /// How many of the conditions must hold.
@@ -57,7 +58,12 @@ pub enum Verdict {
 pub(crate) struct Evaluator {
     terms: Terms,
     conditions: Vec<ConditionState>,
-    lives: BTreeMap<Name, Life>,
+    /// The lives of the names that conditions name.
+    lives: SortedMap<Name, Life>,
+    /// What is kept of all others. Boxed, because the map has as much space again for entries to
+    /// come.
+    others: BTreeMap<Name, Box<Remnant>>,
+    /// The number of the scan whose observations come now, counted from 1.
     scan_no: u64,
     /// The name that a condition without a name does not cover.
     own: Option<Name>,
@@ -100,32 +106,68 @@ impl Evaluator {
         Evaluator {
             terms,
             conditions: conditions.iter().map(state).collect(),
-            lives: BTreeMap::new(),
-            scan_no: 0,
+            lives: SortedMap::default(),
+            others: BTreeMap::new(),
+            scan_no: 1,
             own: own.cloned(),
         }
     }
 
     /// Takes what one scan found.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn observe(&mut self, observations: &[Observation]) {
-        self.scan_no += 1;
         for observation in observations {
-            let name = &observation.name;
-            match &observation.current {
-                Some(life) => self.lives.insert(name.clone(), life.clone()),
-                None => self.lives.remove(name),
-            };
-            for state in &mut self.conditions {
-                if !state.covers(name, self.own.as_ref()) {
-                    continue;
-                }
-                if state.condition.state.is_death() {
-                    state.observe_for_death(observation, self.terms.need_code, self.scan_no);
-                } else {
-                    let own = self.own.as_ref();
-                    state.observe_for_life(observation, self.scan_no, &self.lives, own);
-                }
+            self.take(observation);
+        }
+        self.end_scan();
+    }
+
+    /// Takes what a scan found under one name.
+    pub(crate) fn take(&mut self, observation: &Observation) {
+        self.keep(observation);
+        let name = &observation.name;
+        for state in &mut self.conditions {
+            if !state.covers(name, self.own.as_ref()) {
+                continue;
             }
+            if state.condition.state.is_death() {
+                state.observe_for_death(observation, self.terms.need_code, self.scan_no);
+            } else {
+                state.observe_for_life(observation, self.scan_no);
+                if state.has_lost_match(observation) {
+                    state.replace_match(&self.lives, &self.others, self.own.as_ref());
+                }
+                state.impossible &= state.matched.is_none();
+            }
+        }
+    }
+
+    /// What is taken from now on comes from the next scan.
+    pub(crate) fn end_scan(&mut self) {
+        self.scan_no += 1;
+    }
+
+    /// Keeps what the directory holds now. Of names that no condition names, only the minimum.
+    fn keep(&mut self, observation: &Observation) {
+        let name = &observation.name;
+        let conditions = || self.conditions.iter().map(|state| &state.condition);
+        let is_named = conditions().any(|condition| condition.name.as_ref() == Some(name));
+        let mut unnamed = conditions().filter(|condition| condition.name.is_none());
+        if !is_named && unnamed.clone().next().is_none() {
+            return;
+        }
+        match (&observation.current, is_named) {
+            (Some(life), true) => self.lives.insert(name.clone(), life.clone()),
+            (None, true) => _ = self.lives.remove(name),
+            (Some(life), false) => {
+                let mut kept = Box::new(Remnant::of(life));
+                // Only a living life can take the place of one that matched.
+                kept.id = kept
+                    .id
+                    .filter(|_| unnamed.any(|condition| !condition.state.is_death()));
+                self.others.insert(name.clone(), kept);
+            }
+            (None, false) => _ = self.others.remove(name),
         }
     }
 
@@ -177,7 +219,7 @@ impl Evaluator {
             .filter(|state| state.matched.is_none());
         unmet
             .filter_map(|state| state.condition.name.as_ref())
-            .filter_map(|name| self.lives.get_key_value(name))
+            .filter_map(|name| Some((name, self.lives.get(name)?)))
             .find(|(_, life)| life.death().and_then(Death::code).is_some())
     }
 
@@ -200,23 +242,24 @@ impl Evaluator {
                 || format!("there is no {name}"),
                 |life| describe(name, life),
             ),
-            None if self.lives.is_empty() => "there is no tombstone".to_owned(),
+            None if self.lives.is_empty() && self.others.is_empty() => {
+                "there is no tombstone".to_owned()
+            }
             None => self.describe_some(),
         };
         format!("{condition} does not hold ({instead})")
     }
 
-    /// The first five lives, in the order of their names.
+    /// Five lives: those that a condition names first, in the order of their names.
     fn describe_some(&self) -> String {
         const SHOWN: usize = 5;
-        let lives = self.lives.iter().take(SHOWN);
-        let lives: Vec<String> = lives.map(|(name, life)| describe(name, life)).collect();
-        let more = if self.lives.len() > SHOWN {
-            ", ..."
-        } else {
-            ""
-        };
-        format!("{}{more}", lives.join(", "))
+        let named = self.lives.iter().map(|(name, life)| describe(name, life));
+        let others = self.others.iter();
+        let others = others.map(|(name, kept)| describe(name, &kept.to_life()));
+        let mut words: Vec<String> = named.chain(others).take(SHOWN + 1).collect();
+        let more = if words.len() > SHOWN { ", ..." } else { "" };
+        words.truncate(SHOWN);
+        format!("{}{more}", words.join(", "))
     }
 }
 
@@ -250,13 +293,7 @@ impl ConditionState {
     }
 
     /// For a condition that only a living life can satisfy.
-    fn observe_for_life(
-        &mut self,
-        observation: &Observation,
-        scan_no: u64,
-        lives: &BTreeMap<Name, Life>,
-        own: Option<&Name>,
-    ) {
+    fn observe_for_life(&mut self, observation: &Observation, scan_no: u64) {
         let current = observation.current.as_ref();
         let not_alive = current.filter(|life| !life.is_alive());
         if let (1, Some(life)) = (scan_no, not_alive) {
@@ -277,27 +314,45 @@ impl ConditionState {
                 life: life.clone(),
                 scan_no: old.map_or(scan_no, |old| old.scan_no),
             }),
-            (Some(old), None) if old.name == observation.name => self.replacement(old, lives, own),
             (old, None) => old,
         };
-        self.impossible &= self.matched.is_none();
     }
 
-    /// Another life that matches, in place of a match that no longer holds.
-    fn replacement(
-        &self,
-        old: Match,
-        lives: &BTreeMap<Name, Life>,
+    /// Whether the life that matched does so no longer.
+    fn has_lost_match(&self, observation: &Observation) -> bool {
+        let current = observation.current.as_ref();
+        let holds = current.is_some_and(|life| life.has_state(self.condition.state));
+        let matched = self.matched.as_ref();
+        !holds && matched.is_some_and(|matched| matched.name == observation.name)
+    }
+
+    /// Puts another life that matches in place of a match that no longer holds.
+    fn replace_match(
+        &mut self,
+        lives: &SortedMap<Name, Life>,
+        others: &BTreeMap<Name, Box<Remnant>>,
         own: Option<&Name>,
-    ) -> Option<Match> {
-        let (name, life) = lives
+    ) {
+        let state = self.condition.state;
+        let named = lives
             .iter()
-            .find(|(name, life)| self.covers(name, own) && life.has_state(self.condition.state))?;
-        Some(Match {
-            name: name.clone(),
-            life: life.clone(),
-            scan_no: old.scan_no,
-        })
+            .find(|(name, life)| self.covers(name, own) && life.has_state(state))
+            .map(|(name, life)| (name, life.clone()));
+        let other = || {
+            others
+                .iter()
+                .find(|(name, kept)| self.covers(name, own) && kept.standing.has_state(state))
+                .map(|(name, kept)| (name, kept.to_life()))
+        };
+        let found = named.or_else(other);
+        self.matched = self.matched.as_ref().and_then(|old| {
+            let (name, life) = found?;
+            Some(Match {
+                name: name.clone(),
+                life,
+                scan_no: old.scan_no,
+            })
+        });
     }
 }
 

@@ -6,7 +6,9 @@
 
 use crate::exit;
 use crate::protocol::name::Name;
+use crate::protocol::past_life::Cause;
 use crate::protocol::state::State;
+use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::{Lock, Tombstone};
 
 /// What the lock of a tombstone shows to a reader.
@@ -217,6 +219,44 @@ impl Standing {
             (Liveness::Dead(_), State::Waiting | State::Born | State::Ready | State::Inactive) => {
                 false
             }
+        }
+    }
+}
+
+/// What later decisions need of a life: its id, its cause and its liveness, without the text of its
+/// tombstone. One is kept for each of many names.
+#[derive(Clone, Debug)]
+pub(crate) struct Remnant {
+    pub(crate) standing: Standing,
+    pub(crate) id: Option<Timestamp>,
+    /// The id is the time in `Waiting`.
+    has_waiting: bool,
+    cause: Option<Box<Cause>>,
+}
+
+impl Remnant {
+    pub(crate) fn of(life: &Life) -> Remnant {
+        Remnant {
+            standing: life.standing(),
+            id: life.tombstone.life().cloned(),
+            has_waiting: life.tombstone.waiting.is_some(),
+            cause: life.tombstone.cause().map(Box::new),
+        }
+    }
+
+    /// The life, as far as it was kept.
+    pub(crate) fn to_life(&self) -> Life {
+        let cause = self.cause.as_deref();
+        Life {
+            tombstone: Tombstone {
+                waiting: self.id.clone().filter(|_| self.has_waiting),
+                born: self.id.clone().filter(|_| self.standing.is_born),
+                cause: cause.map(|cause| cause.name.clone()),
+                cause_life: cause.and_then(|cause| cause.life.clone()),
+                has_line: true,
+                ..Tombstone::default()
+            },
+            liveness: self.standing.liveness,
         }
     }
 }

@@ -4,12 +4,14 @@ use crate::duration::Limit;
 use crate::protocol::condition::Condition;
 use crate::protocol::death_deps::{DeathDeps, StopCause};
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
+use crate::protocol::life::Observation;
 use crate::protocol::name::Name;
 use crate::protocol::past_life::Cause;
 use crate::sorted::SortedSet;
 use crate::store::exit_dir::ExitDir;
 use crate::watch::dir_watch::WatchFault;
-use crate::watch::tracker::{ScanResult, Tracker};
+use crate::watch::scanning::{ScanResult, ScanSink};
+use crate::watch::tracker::Tracker;
 
 /// The peers that this life depends on.
 pub(super) struct Peers<'p> {
@@ -112,17 +114,18 @@ impl<'p> Peers<'p> {
         self.deaths.stop_cause()
     }
 
-    /// Reads the tombstones that may have changed.
-    pub(super) fn poll(&mut self) -> ScanResult {
+    /// Reads the tombstones that may have changed. `breathe` is called again and again if that
+    /// takes long; it returns whether the poll goes on.
+    pub(super) fn poll(&mut self, breathe: &mut dyn FnMut() -> bool) -> ScanResult {
         let mut result = ScanResult::default();
         // Before the first scan: a short life of a death dependency is not missed.
         if self.has_death_deps {
             self.arm(&mut result.faults);
         }
-        self.scan(&mut result);
+        self.scan(&mut result, breathe);
         // Birth dependencies that hold with the first scan need no watch.
         if !self.births_hold() && self.arm(&mut result.faults) {
-            self.scan(&mut result);
+            self.scan(&mut result, breathe);
         }
         result
     }
@@ -137,25 +140,52 @@ impl<'p> Peers<'p> {
         true
     }
 
-    fn scan(&mut self, result: &mut ScanResult) {
-        let scan = self.tracker.scan(self.dir);
-        for observation in &scan.observations {
-            self.unread.remove(&observation.name);
-            if observation.lives().next().is_some() {
-                self.unseen.retain(|name| *name != observation.name);
-            }
-        }
+    fn scan(&mut self, result: &mut ScanResult, breathe: &mut dyn FnMut() -> bool) {
+        let mut sink = PeerSink {
+            dir: self.dir,
+            deaths: &mut self.deaths,
+            births: &mut self.births,
+            unread: &mut self.unread,
+            unseen: &mut self.unseen,
+            breathe,
+        };
+        let scan = self.tracker.scan(self.dir, &mut sink);
         for name in &scan.unread {
             self.unread.insert(name.clone());
         }
+        self.deaths.end_scan(&scan.unread);
+        self.births.end_scan();
+        result.append(scan);
+    }
+}
+
+/// Takes what one scan finds.
+struct PeerSink<'s> {
+    dir: &'s ExitDir,
+    deaths: &'s mut DeathDeps,
+    births: &'s mut Evaluator,
+    unread: &'s mut SortedSet<Name>,
+    unseen: &'s mut Vec<Name>,
+    breathe: &'s mut dyn FnMut() -> bool,
+}
+
+impl ScanSink for PeerSink<'_> {
+    fn take(&mut self, observation: &Observation) {
+        self.unread.remove(&observation.name);
+        if observation.lives().next().is_some() {
+            self.unseen.retain(|name| *name != observation.name);
+        }
+        // One file is read, and no chain is followed: the cause is the death that came first.
         let is_still_dead = |cause: &Cause| {
             let life = self.dir.life(&cause.name).ok().flatten();
             life.is_some_and(|life| cause.is_last(&life))
         };
-        self.deaths
-            .observe(&scan.observations, &scan.unread, &is_still_dead);
-        self.births.observe(&scan.observations);
-        result.append(scan);
+        self.deaths.take(observation, &is_still_dead);
+        self.births.take(observation);
+    }
+
+    fn breathe(&mut self) -> bool {
+        (self.breathe)()
     }
 }
 

@@ -162,10 +162,18 @@ impl EventLoop<'_> {
     }
 
     pub(super) fn poll_peers(&mut self) {
-        let Some(peers) = &mut self.peers else {
+        // Signals are read while a large directory is scanned, and can end CMD and this life.
+        let Some(mut peers) = self.peers.take() else {
             return;
         };
-        let scan = peers.poll();
+        let scan = peers.poll(&mut || {
+            self.poll_signals();
+            self.exit_status.is_none()
+        });
+        let peers = self.peers.insert(peers);
+        if self.exit_status.is_some() {
+            return;
+        }
         let cause = peers.stop_cause().cloned();
         let fails_fast = self.plan.wait_end == WaitEnd::FailFast && self.machine.is_waiting();
         let failure = Some(())

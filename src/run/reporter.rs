@@ -9,7 +9,7 @@ use crate::sorted::SortedSet;
 use crate::supervisor::outcome::{EndReason, FinalStatus, StopReason};
 use crate::supervisor::report::Report;
 use crate::watch::dir_watch::{self, WatchFault};
-use crate::watch::tracker::ScanResult;
+use crate::watch::scanning::ScanResult;
 use std::fmt::Display;
 use std::io;
 

@@ -99,25 +99,25 @@ impl ExitDir {
     /// The names of all entries that may be tombstones, sorted.
     pub(crate) fn names(&self) -> Result<Vec<Name>, Error> {
         let mut names = Vec::new();
-        for entry in self.entries()? {
-            names.extend(Name::from_bytes(&entry));
-        }
+        self.each_entry(&mut |entry| {
+            names.extend(Name::from_bytes(entry));
+            true
+        })?;
         names.sort_unstable();
         Ok(names)
     }
 
-    /// The file names of all entries that are regular files or of unknown type, hidden ones
-    /// included, in no order.
-    pub(crate) fn entries(&self) -> Result<Vec<Vec<u8>>, Error> {
+    /// Gives `take` the file names of all entries that are regular files or of unknown type, hidden
+    /// ones included, in no order, as long as it returns true. The list may be too long to keep.
+    pub(crate) fn each_entry(&self, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Error> {
         let failed = |errno| Error::io("read", &self.path, errno);
-        let mut found = Vec::new();
         for entry in self.list()? {
             let entry = entry.map_err(failed)?;
-            if may_be_tombstone(&entry) {
-                found.push(entry.file_name().to_bytes().to_vec());
+            if may_be_tombstone(&entry) && !take(entry.file_name().to_bytes()) {
+                break;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The directory, to be read entry by entry.

@@ -5,6 +5,9 @@ use rustix::fs::inotify::ReadFlags;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 
+/// How many entries are kept. If more have changed, everything is scanned.
+const ENTRIES_LIMIT: usize = 4096;
+
 /// The entries that may have changed.
 #[derive(Debug, Default)]
 pub(crate) struct DirChanges {
@@ -42,6 +45,10 @@ impl DirChanges {
     fn add(&mut self, entry: &[u8], finished: bool) {
         if let Some(known) = self.finished.get_mut(entry) {
             *known = finished;
+            return;
+        }
+        if self.entries.len() >= ENTRIES_LIMIT {
+            self.everything = true;
             return;
         }
         self.entries.push(entry.to_vec());

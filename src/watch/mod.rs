@@ -9,6 +9,7 @@ pub(crate) mod inotify;
 pub(crate) mod nearest_dir;
 pub(crate) mod pollable;
 pub(crate) mod rescan;
+pub(crate) mod scanning;
 mod track;
 pub(crate) mod tracker;
 #[cfg(feature = "cli")]

@@ -96,7 +96,7 @@ impl Watch {
         let mut expirations = [0_u8; 8];
         // AGAIN means that the timer has not expired. How often it has does not matter.
         let _ = rustix::io::read(&self.timer, &mut expirations);
-        let verdict = self.waiter.check(&self.dir);
+        let verdict = self.waiter.check(&self.dir, &mut || true);
         if let Some(next) = self.waiter.tracker.deadline() {
             let pause = next.saturating_duration_since(Instant::now());
             self.arm_timer(pause.max(SHORTEST_PAUSE))

@@ -8,7 +8,8 @@
 use super::cpu_time::CpuTimer;
 use super::dir_changes::DirChanges;
 use super::dir_watch::{DirWatch, WatchFault};
-use super::track::Track;
+use super::scanning::{Breath, ScanResult, ScanSink};
+use super::track::{FoundLives, Track};
 use crate::duration::Limit;
 use crate::error::Error;
 use crate::protocol::life::Observation;
@@ -20,39 +21,16 @@ use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::time::{Instant, SystemTime};
 
-/// What one scan of everything that may have changed found.
-#[derive(Debug, Default)]
-pub(crate) struct ScanResult {
-    pub(crate) observations: Vec<Observation>,
-    /// Names whose state is unknown, because they could not be read.
-    pub(crate) unread: Vec<Name>,
-    /// Errors for names that were asked for.
-    pub(crate) errors: Vec<Error>,
-    /// Errors for other entries of the directory.
-    pub(crate) other_errors: Vec<Error>,
-    /// Notices for people about entries that cannot be read, or that cannot be tombstones.
-    pub(crate) notices: Vec<String>,
-    /// In the order in which they happened.
-    pub(crate) faults: Vec<WatchFault>,
-}
-
-impl ScanResult {
-    /// Adds what a later scan found.
-    pub(crate) fn append(&mut self, later: ScanResult) {
-        self.observations.extend(later.observations);
-        self.unread.extend(later.unread);
-        self.errors.extend(later.errors);
-        self.other_errors.extend(later.other_errors);
-        self.notices.extend(later.notices);
-        self.faults.extend(later.faults);
-    }
-}
-
+/// How many names are tracked that no condition names.
+const OTHERS_LIMIT: usize = 4096;
+/// How many of these are reported each when they cannot be read.
+const REPORTED_LIMIT: usize = 3;
 /// Tracks the lives of some names, or of all but one.
 #[derive(Debug)]
 pub(crate) struct Tracker {
     watch: DirWatch,
-    tracks: BTreeMap<Name, Track>,
+    /// Boxed, because the map has as much space again for entries to come.
+    tracks: BTreeMap<Name, Box<Track>>,
     /// The names whose file may be unfinished, and when it counts as finished.
     settling: BTreeMap<Name, Instant>,
     /// The names that were asked for, in that order.
@@ -63,6 +41,11 @@ pub(crate) struct Tracker {
     own: Option<Name>,
     /// The names that a notice was made for: each that was asked for, or one other.
     noticed: SortedSet<Name>,
+    /// Others whose errors are reported each.
+    reported: Vec<Name>,
+    /// What is said of all others, once: that more cannot be read, and that there are too many.
+    says_more_unread: bool,
+    says_too_many: bool,
     /// How many tombstones are held open.
     held: usize,
     hold_limit: usize,
@@ -89,6 +72,9 @@ impl Tracker {
             all_names,
             own: own.cloned(),
             noticed: SortedSet::default(),
+            reported: Vec::new(),
+            says_more_unread: true,
+            says_too_many: true,
             held: 0,
             hold_limit: hold_limit(),
             scanned: None,
@@ -140,39 +126,59 @@ impl Tracker {
     }
 
     /// Scans what may have changed: first the names that were asked for, in that order, then by
-    /// event or by name.
-    pub(crate) fn scan(&mut self, dir: &ExitDir) -> ScanResult {
+    /// event, or those that are gone and then by name.
+    pub(crate) fn scan(&mut self, dir: &ExitDir, sink: &mut dyn ScanSink) -> ScanResult {
         let (timer, began) = (CpuTimer::start(), Instant::now());
         // Kept open, so that the path is resolved once for all names.
         let _dir = dir.handle();
+        let mut breath = Breath::new(sink, began);
         let (changes, fault) = self.watch.take_changes(dir, began);
         let mut result = ScanResult::default();
         result.faults.extend(fault);
-        let mut due = self.due(dir, &changes, began, &mut result.errors);
+        let mut due = self.due(dir, &changes, began, &mut breath, &mut result.errors);
         if result.errors.iter().any(Error::is_shortage_of_descriptors)
             && let Some(fault) = self.watch.give_up_inotify(dir)
         {
             result.errors.clear();
             result.faults.push(fault);
-            due = self.due(dir, &changes, began, &mut result.errors);
+            due = self.due(dir, &changes, began, &mut breath, &mut result.errors);
         }
-        for name in due {
-            match self.scan_name(dir, &name, &changes, &mut result.faults) {
-                Ok(observation) => {
-                    result.notices.extend(self.notice(dir, &observation));
-                    result.observations.push(observation);
-                }
-                Err(error) => self.note_unread(name, error, &mut result),
-            }
-        }
+        self.scan_names(dir, due, &changes, &mut breath, &mut result);
         if changes.everything {
             self.watch.record_cost(timer.elapsed());
             self.scanned = Some(began);
         }
-        if self.first_scan.is_none() {
-            self.first_scan = Some(SystemTime::now());
-        }
+        self.first_scan.get_or_insert_with(SystemTime::now);
         result
+    }
+
+    /// Scans the names, and hands on what is found under each.
+    fn scan_names(
+        &mut self,
+        dir: &ExitDir,
+        due: Vec<Name>,
+        changes: &DirChanges,
+        breath: &mut Breath<'_>,
+        result: &mut ScanResult,
+    ) {
+        let (mut untracked, mut unreported) = (0, 0);
+        for name in due {
+            if !breath.take() {
+                break;
+            }
+            if !self.has_place(&name) {
+                untracked += 1;
+                continue;
+            }
+            match self.scan_name(dir, &name, changes, &mut result.faults) {
+                Ok(observation) => {
+                    result.notices.extend(self.notice(dir, &observation));
+                    breath.pass_on(&observation);
+                }
+                Err(error) => unreported += self.note_unread(name, error, result),
+            }
+        }
+        self.notice_others(dir, untracked, unreported, &mut result.notices);
     }
 
     /// Scans one name. Where descriptors run out, it gives up inotify, because a scan is worth more
@@ -206,16 +212,18 @@ impl Tracker {
         let named = self.named.contains(name);
         let track = self.tracks.entry(name.clone()).or_default();
         let before = usize::from(track.held.is_some());
-        let ended = track.scan(dir, name, finished, self.first_scan)?;
+        let (ended, current): FoundLives = track.scan(dir, name, finished, self.first_scan)?;
         if !named && self.held - before >= self.hold_limit {
             track.held = None;
         }
         self.held = self.held - before + usize::from(track.held.is_some());
-        let current = track.life.clone();
         match track.settles_at() {
             Some(at) => self.settling.insert(name.clone(), at),
             None => self.settling.remove(name),
         };
+        if !named && track.is_gone() {
+            self.tracks.remove(name);
+        }
         Ok(Observation {
             name: name.clone(),
             ended,
@@ -239,15 +247,65 @@ impl Tracker {
     }
 
     /// The name could not be read. The failure may be temporary, so it is tried again soon.
-    fn note_unread(&mut self, name: Name, error: Error, result: &mut ScanResult) {
+    /// Returns 1 if the error is not reported, because it is one of many.
+    fn note_unread(&mut self, name: Name, error: Error, result: &mut ScanResult) -> usize {
         let retry = Instant::now() + SETTLE_TIME;
         self.settling.insert(name.clone(), retry);
+        let mut unreported = 0;
         if self.named.contains(&name) {
             result.errors.push(error);
-        } else {
+        } else if self.is_reported(&name) {
             result.other_errors.push(error);
+        } else {
+            unreported = 1;
         }
         result.unread.push(name);
+        unreported
+    }
+
+    /// Whether the errors of a name that no condition names are reported.
+    fn is_reported(&mut self, name: &Name) -> bool {
+        let is_known = self.reported.contains(name);
+        if !is_known && self.reported.len() < REPORTED_LIMIT {
+            self.reported.push(name.clone());
+            return true;
+        }
+        is_known
+    }
+
+    /// Whether the name is tracked, or may be from now on.
+    fn has_place(&self, name: &Name) -> bool {
+        let is_known = self.tracks.contains_key(name) || self.named.contains(name);
+        is_known || self.others() < OTHERS_LIMIT
+    }
+
+    /// How many names are tracked that no condition names.
+    fn others(&self) -> usize {
+        let is_tracked = |name: &&Name| self.tracks.contains_key(name);
+        self.tracks.len() - self.named.iter().filter(is_tracked).count()
+    }
+
+    /// One notice about many names that no condition names, each once.
+    fn notice_others(
+        &mut self,
+        dir: &ExitDir,
+        untracked: usize,
+        unreported: usize,
+        notices: &mut Vec<String>,
+    ) {
+        let path = dir.path().display();
+        if untracked > 0 && std::mem::take(&mut self.says_too_many) {
+            notices.push(format!(
+                "{path} has too many files: a condition without a name is about {OTHERS_LIMIT} at \
+                 most, and the others do not count; name the lives, or remove files"
+            ));
+        }
+        if unreported > 0 && std::mem::take(&mut self.says_more_unread) {
+            notices.push(format!(
+                "cannot read {unreported} more files of {path}; the first {REPORTED_LIMIT} were \
+                 reported"
+            ));
+        }
     }
 
     /// The names to scan, each once.
@@ -256,13 +314,14 @@ impl Tracker {
         dir: &ExitDir,
         changes: &DirChanges,
         now: Instant,
+        breath: &mut Breath<'_>,
         errors: &mut Vec<Error>,
     ) -> Vec<Name> {
         let mut due: Vec<Name> = Vec::new();
         if changes.everything {
             due.extend(self.named.iter().cloned());
             if self.all_names {
-                let others = self.all_known(dir, errors).into_iter();
+                let others = self.all_known(dir, breath, errors).into_iter();
                 due.extend(others.filter(|name| !self.named.contains(name)));
             }
         } else {
@@ -281,16 +340,35 @@ impl Tracker {
         due
     }
 
-    /// All names of the directory, and all that vanished from it.
-    fn all_known(&self, dir: &ExitDir, errors: &mut Vec<Error>) -> Vec<Name> {
-        let mut names = dir.names().unwrap_or_else(|error| {
-            errors.push(error);
-            Vec::new()
+    /// All tracked names that vanished from the directory, then those that are in it, and as many
+    /// new ones as may be tracked, and one more.
+    fn all_known(
+        &self,
+        dir: &ExitDir,
+        breath: &mut Breath<'_>,
+        errors: &mut Vec<Error>,
+    ) -> Vec<Name> {
+        let (mut names, mut new) = (Vec::new(), 0);
+        let listed = dir.each_entry(&mut |entry| {
+            let name = Name::from_bytes(entry).filter(|name| self.own.as_ref() != Some(name));
+            if let Some(name) = name {
+                let is_new = !self.tracks.contains_key(&name);
+                new += usize::from(is_new);
+                if !is_new || new <= OTHERS_LIMIT + 1 || self.named.contains(&name) {
+                    names.push(name);
+                }
+            }
+            breath.take()
         });
+        if let Err(error) = listed {
+            errors.push(error);
+            names.clear();
+        }
+        names.sort_unstable();
         let is_missing = |name: &&Name| names.binary_search(name).is_err();
-        let vanished: Vec<Name> = self.tracks.keys().filter(is_missing).cloned().collect();
-        names.extend(vanished);
-        names
+        let mut known: Vec<Name> = self.tracks.keys().filter(is_missing).cloned().collect();
+        known.extend(names);
+        known
     }
 
     /// The name of an entry, if it is tracked.

@@ -43,12 +43,12 @@ impl Waiter {
     ) -> Result<WaitOutcome, Error> {
         let deadline = timeout.deadline(Instant::now());
         // A wait that ends with its first check needs no watch.
-        if let Some(outcome) = self.outcome(dir, deadline, hooks)? {
+        if let Some(outcome) = self.outcome(dir, deadline, signals, hooks)? {
             return Ok(outcome);
         }
         self.arm(dir)?;
         loop {
-            if let Some(outcome) = self.outcome(dir, deadline, hooks)? {
+            if let Some(outcome) = self.outcome(dir, deadline, signals, hooks)? {
                 if outcome != WaitOutcome::TimedOut {
                     // A process may wait for the end of this wait.
                     self.tracker.close_later();
@@ -68,9 +68,17 @@ impl Waiter {
         &mut self,
         dir: &ExitDir,
         deadline: Option<Instant>,
+        signals: Option<&Signals>,
         hooks: WaitHooks,
     ) -> Result<Option<WaitOutcome>, Error> {
-        let verdict = self.check(dir)?;
+        let mut ended = None;
+        let verdict = self.check(dir, &mut || {
+            ended = read_ending_signal(signals, hooks);
+            ended.is_none()
+        })?;
+        if let Some(signal) = ended {
+            return Ok(Some(WaitOutcome::Signal(signal)));
+        }
         self.notices.drain(..).for_each(hooks.on_warning);
         Ok(match verdict {
             Verdict::Holds(matches) => Some(WaitOutcome::Holds(matches)),

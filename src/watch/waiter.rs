@@ -2,11 +2,13 @@
 //! [`super::pollable::Watch`], or that of `exitdir-wait` in `wait_loop.rs`.
 
 use super::dir_watch::{self, WatchFault};
-use super::tracker::{ScanResult, Tracker};
+use super::scanning::{ScanResult, ScanSink};
+use super::tracker::Tracker;
 use crate::duration::Limit;
 use crate::error::Error;
 use crate::protocol::condition::Condition;
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
+use crate::protocol::life::Observation;
 use crate::protocol::name::Name;
 use crate::sorted::SortedSet;
 use crate::store::exit_dir::ExitDir;
@@ -95,19 +97,27 @@ impl Waiter {
         }
     }
 
-    /// Scans what may have changed and evaluates the conditions.
+    /// Scans what may have changed and evaluates the conditions. `breathe` is called again and
+    /// again if that takes long; it returns whether the scan goes on.
     ///
     /// # Errors
     /// [`Error::DirectoryGone`], and [`Error::Io`] for a name that a condition names.
-    pub(crate) fn check(&mut self, dir: &ExitDir) -> Result<Verdict, Error> {
+    pub(crate) fn check(
+        &mut self,
+        dir: &ExitDir,
+        breathe: &mut dyn FnMut() -> bool,
+    ) -> Result<Verdict, Error> {
+        let mut sink = WaitSink {
+            evaluator: &mut self.evaluator,
+            breathe,
+        };
         let ScanResult {
-            observations,
             errors,
             other_errors,
             notices,
             faults,
             unread: _, // each has an error
-        } = self.tracker.scan(dir);
+        } = self.tracker.scan(dir, &mut sink);
         self.note_faults(dir, faults)?;
         if let Some(error) = errors.into_iter().next() {
             return Err(error);
@@ -116,12 +126,28 @@ impl Waiter {
             self.warn(error.to_string());
         }
         self.notices.extend(notices);
-        self.evaluator.observe(&observations);
+        self.evaluator.end_scan();
         Ok(self.evaluator.verdict())
     }
 
     /// Which conditions do not hold, and what was found instead.
     pub(crate) fn explain(&self) -> String {
         self.evaluator.explain()
+    }
+}
+
+/// Takes what one scan finds.
+struct WaitSink<'s> {
+    evaluator: &'s mut Evaluator,
+    breathe: &'s mut dyn FnMut() -> bool,
+}
+
+impl ScanSink for WaitSink<'_> {
+    fn take(&mut self, observation: &Observation) {
+        self.evaluator.take(observation);
+    }
+
+    fn breathe(&mut self) -> bool {
+        (self.breathe)()
     }
 }

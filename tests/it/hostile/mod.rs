@@ -9,4 +9,5 @@ mod directory;
 mod notification;
 #[cfg(target_arch = "x86_64")] // the numbers of the calls
 mod refused_calls;
+mod scale;
 mod staging;

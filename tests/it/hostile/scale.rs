@@ -1,0 +1,75 @@
+//! Directories that a neighbour fills: memory and notices.
+
+use crate::support::inspect::await_any_sleep;
+use crate::support::proc::{has_inotify, status};
+use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
+use crate::support::signals::TERM;
+use std::fs;
+
+/// More files than a condition without a name is about.
+const FILES: usize = 6_000;
+/// In kB.
+const MEMORY_LIMIT: u64 = 2_048;
+
+/// Fills the directory with living tombstones of 4 KiB.
+fn fill(sandbox: &Sandbox) {
+    fs::create_dir_all(sandbox.dir()).unwrap();
+    let text = format!("Born: \"x\"\nMessage: \"{}\"\n", "m".repeat(4_000));
+    for at in 0..FILES {
+        fs::write(sandbox.dir().join(format!("t{at}")), &text).unwrap();
+    }
+}
+
+/// Waits until the process watches and sleeps. Returns its memory in kB, without that of files: how
+/// much of the program was read does not matter.
+fn memory(process: &Running) -> u64 {
+    wait_until("it watches", || has_inotify(process.pid()));
+    await_any_sleep(process);
+    let resident = status(process.pid(), "RssAnon").unwrap();
+    let (number, _) = resident.trim().split_once(' ').unwrap();
+    number.parse().unwrap()
+}
+
+fn start(sandbox: &Sandbox, applet: &str) -> Running {
+    match applet {
+        "wait" => sandbox.wait([":failed", "main:ready"]).start(),
+        _ => {
+            let arguments = ["--death-deps", "zz-main,:failed", "--", "sleep", "600"];
+            sandbox.run(arguments).start()
+        }
+    }
+}
+
+#[test]
+fn many_large_tombstones_cost_little_memory_and_one_notice() {
+    for applet in ["wait", "run"] {
+        let sandbox = Sandbox::new();
+        let empty = start(&sandbox, applet);
+        let before = memory(&empty);
+        empty.send(TERM);
+        empty.end();
+        fill(&sandbox);
+        let full = start(&sandbox, applet);
+        let grown = memory(&full).saturating_sub(before);
+        println!("{applet}: {grown} kB for {FILES} files");
+        assert!(grown < MEMORY_LIMIT, "{applet}: {grown} kB");
+        full.send(TERM);
+        let ended = full.end();
+        let notices = ended.stderr.matches("has too many files").count();
+        assert_eq!(notices, 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_dependency_with_a_name_counts_beside_too_many_others() {
+    let sandbox = Sandbox::new();
+    fill(&sandbox);
+    let life = start(&sandbox, "run");
+    memory(&life);
+    sandbox.record_death("zz-main", "3");
+    let ended = life.end();
+    assert!(
+        ended.stderr.contains("zz-main died with exit code 3"),
+        "{ended:?}"
+    );
+}
