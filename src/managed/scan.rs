@@ -112,6 +112,8 @@ impl Scanner<'_> {
             return true;
         }
         self.hash(place.relative, &stat);
+        // If it is too long, the scan ends after it.
+        let _ = self.watch_set.step(place.relative, 0);
         if is_source || is_link {
             self.watch_set.contents.insert(place.path.to_owned());
         }

@@ -12,6 +12,9 @@ const LINK_LIMIT: usize = 40;
 /// Steps on all ways into one source, through all links in it. A link costs little to make, and can
 /// take thousands of steps.
 pub(super) const STEP_LIMIT: usize = 50_000;
+/// A path of this many bytes more takes one more step: the kernel walks through all of it, and it
+/// is kept in memory.
+const STEP_LENGTH: usize = 64;
 
 /// What is to be watched.
 #[derive(Debug, Default)]
@@ -75,7 +78,7 @@ impl WatchSet {
         ahead.reverse();
         let mut links = 0;
         while let Some(name) = ahead.pop() {
-            self.step()?;
+            self.step(&at, 1)?;
             // The path leads elsewhere once this directory is moved or removed.
             self.add(&at, WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF);
             if name == ".." {
@@ -104,9 +107,9 @@ impl WatchSet {
         Some(at)
     }
 
-    /// Counts a step. `None` if there were too many.
-    fn step(&mut self) -> Option<()> {
-        self.steps += 1;
+    /// Counts `count` steps and those for the length of a path. `None` if there were too many.
+    pub(super) fn step(&mut self, path: &Path, count: usize) -> Option<()> {
+        self.steps += count + path.as_os_str().len() / STEP_LENGTH;
         self.is_partial |= self.is_exceeded();
         (!self.is_exceeded()).then_some(())
     }

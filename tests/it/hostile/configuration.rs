@@ -13,6 +13,14 @@ use std::os::unix::fs::symlink;
 /// Bytes of a file whose reading takes long: just below the limit.
 const LARGE: usize = 60 << 20;
 
+/// The largest amount of memory that a process has had, in kB.
+fn peak_memory(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let words = line.unwrap().split_whitespace().next();
+    words.unwrap().parse().unwrap()
+}
+
 /// A command that has its configuration, and a worker that reads a large new version.
 fn app_with_a_worker() -> (ConfiguredApp, i32) {
     let sandbox = Sandbox::new();
@@ -78,6 +86,27 @@ fn a_source_whose_links_take_too_many_steps_is_refused_and_the_command_runs_on()
     app.await_words("cannot use src: it takes more than 50000 steps to follow its links");
     assert!(app.running.is_running());
     assert_eq!(app.log(), ["started 1"]);
+}
+
+/// The kernel walks through the whole path at each step, and each directory on the way is watched.
+#[test]
+fn a_source_whose_links_lead_far_down_is_refused_and_the_command_runs_on() {
+    let sandbox = Sandbox::new();
+    let deep = "d/".repeat(1_000);
+    fs::create_dir_all(sandbox.path(&deep)).unwrap();
+    fs::create_dir(sandbox.path("src")).unwrap();
+    write(&sandbox, "src/f", "1");
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "src/f", &["--config", "src"]);
+    app.await_log(&["started 1"]);
+    let before = peak_memory(app.running.pid());
+    for number in 0..20 {
+        let way = format!("../{deep}../f");
+        symlink(way, app.sandbox.path(&format!("src/l{number}"))).unwrap();
+    }
+    app.await_words("cannot use src: it takes more than 50000 steps to follow its links");
+    assert_eq!(app.log(), ["started 1"]);
+    let grown = peak_memory(app.running.pid()).saturating_sub(before);
+    assert!(grown < 10 << 10, "{grown} kB");
 }
 
 #[test]
