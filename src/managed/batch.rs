@@ -31,6 +31,9 @@ pub(super) struct Batch {
     queue: VecDeque<QueuedChange>,
     /// What is done with a source now.
     step: BatchStep,
+    /// A worker that was killed, and has not ended yet: the kernel may hold it. No other process is
+    /// started before that, so that they do not become many.
+    ending: Option<Pid>,
     /// No process is started before this.
     rest_until: Option<Instant>,
     has_installed: bool,
@@ -75,6 +78,7 @@ impl Batch {
             next: 0,
             queue: VecDeque::new(),
             step: BatchStep::None,
+            ending: None,
             rest_until: None,
             has_installed: false,
         }
@@ -104,7 +108,7 @@ impl Batch {
 
     pub(super) fn helper(&self) -> Option<Pid> {
         match &self.step {
-            BatchStep::None => None,
+            BatchStep::None => self.ending,
             BatchStep::Check(check) => Some(check.pid()),
             BatchStep::Reading(reading) | BatchStep::Comparison(reading, _) => Some(reading.pid()),
         }
@@ -112,7 +116,9 @@ impl Batch {
 
     pub(super) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
         match &mut self.step {
-            BatchStep::None => {}
+            BatchStep::None => {
+                self.ending.take_if(|ending| *ending == pid);
+            }
             BatchStep::Check(check) => check.reaped(pid, status),
             BatchStep::Reading(reading) | BatchStep::Comparison(reading, _) => {
                 reading.reaped(pid, status)
@@ -122,18 +128,23 @@ impl Batch {
 
     /// Kills the helper process that runs; the next [`Batch::advance`] starts it again.
     pub(super) fn interrupt(&mut self, sources: &mut [Source<'_>], remover: &mut Remover) {
-        if let BatchStep::Reading(reading) = std::mem::replace(&mut self.step, BatchStep::None) {
+        let step = std::mem::replace(&mut self.step, BatchStep::None);
+        if let BatchStep::Reading(_) = step
+            && let Some(source) = sources.get_mut(self.next)
+        {
+            source.mark_dirty();
+        }
+        if let BatchStep::Reading(reading) | BatchStep::Comparison(reading, _) = step {
+            self.ending = reading.running();
             let staging = reading.abandon();
             staging.into_iter().for_each(|one| remover.remove(one));
-            if let Some(source) = sources.get_mut(self.next) {
-                source.mark_dirty();
-            }
         }
     }
 
     /// Goes on as far as possible without waiting. Returns whether the batch is complete.
     pub(super) fn advance(&mut self, context: &mut BatchContext<'_, '_>) -> bool {
-        if self.rest_until.is_some_and(|until| Instant::now() < until) {
+        let rests = self.rest_until.is_some_and(|until| Instant::now() < until);
+        if rests || self.ending.is_some() {
             return false;
         }
         self.rest_until = None;
@@ -168,8 +179,16 @@ impl Batch {
             }
             self.finish_reading(context);
             self.next += 1;
+            self.await_end()?;
         }
         Ok(())
+    }
+
+    fn await_end(&self) -> Result<(), Unfinished> {
+        match self.ending {
+            None => Ok(()),
+            Some(_) => Err(Unfinished::Waiting),
+        }
     }
 
     fn begin_reading(&mut self, context: &mut BatchContext<'_, '_>) -> Result<(), Errno> {
@@ -196,6 +215,7 @@ impl Batch {
         let Some(source) = context.sources.get_mut(self.next) else {
             return;
         };
+        self.ending = reading.running();
         let (exclusion, trigger) = (context.exclusion, self.due.trigger);
         let change = source.finish_reading(reading, exclusion, trigger, context.remover);
         if source.is_dirty() {
@@ -227,6 +247,7 @@ impl Batch {
             if let (Some(result), Some(change)) = (result, change) {
                 self.apply(change, result, context);
             }
+            self.await_end()?;
         }
         Ok(())
     }
@@ -243,6 +264,7 @@ impl Batch {
             self.step = BatchStep::Comparison(reading, result);
             return Err(Unfinished::Waiting);
         }
+        self.ending = reading.running();
         if let Some(change) = self.queue.front()
             && let Some(source) = context.sources.get_mut(change.source)
             && source.may_have_changed(change.fingerprint, reading)

@@ -126,13 +126,14 @@ impl SourceReading {
         self.worker.reaped(pid, status);
     }
 
-    /// Reads from the worker. Returns whether it has ended, so that it can be finished.
+    /// Reads from the worker. Returns whether it has ended or takes too long, so that it can be
+    /// finished.
     pub(super) fn poll(&mut self) -> bool {
         if self.deadline <= Instant::now() && !self.is_late {
             self.is_late = true;
             self.worker.kill();
         }
-        self.worker.poll()
+        self.worker.poll() || self.is_late
     }
 
     /// The content, if the worker waits for [`SourceReading::answer`].
@@ -186,6 +187,11 @@ impl SourceReading {
             (Some(WorkerReport::ReadOutcome(found)), staging, _) => (found, staging),
             (_, staging, _) => (failed("has failed"), staging),
         }
+    }
+
+    /// The worker, if it was not reaped yet.
+    pub(super) fn running(&self) -> Option<Pid> {
+        self.worker.is_running().then(|| self.worker.pid())
     }
 
     /// Kills the worker. Returns what is to be removed.

@@ -25,6 +25,8 @@ pub(super) struct Remover {
     staging: Vec<Staging>,
     /// As many of the first in `staging` are being removed.
     in_work: usize,
+    /// The worker was killed, so its work is not done.
+    is_interrupted: bool,
 }
 
 impl Remover {
@@ -49,15 +51,21 @@ impl Remover {
     pub(super) fn reaped(&mut self, pid: Pid) {
         if self.pid() == Some(pid) {
             self.worker = None;
+            if std::mem::take(&mut self.is_interrupted) {
+                return;
+            }
             self.targets.clear();
             // Nothing else can remove what is left.
             self.staging.drain(..self.in_work).for_each(Staging::leave);
         }
     }
 
-    /// Kills the worker, which starts again later.
+    /// Kills the worker. Another one starts once it has ended.
     pub(super) fn interrupt(&mut self) {
-        self.worker = None;
+        if let Some(worker) = &self.worker {
+            worker.kill();
+            self.is_interrupted = true;
+        }
     }
 
     /// Starts a worker if there is work for it and none runs.

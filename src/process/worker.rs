@@ -58,6 +58,11 @@ impl WorkerProcess {
         }
     }
 
+    /// Whether it was not reaped yet.
+    pub(crate) fn is_running(&self) -> bool {
+        self.end.is_none()
+    }
+
     /// Reads output that is there. Returns whether the worker has ended and all of it was read.
     pub(crate) fn poll(&mut self) -> bool {
         let old = self.output.len();

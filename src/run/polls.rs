@@ -57,7 +57,9 @@ impl EventLoop<'_> {
     fn reap(&mut self) {
         let pid = self.command.pid();
         let mut reaped = self.command.reap();
-        if reaped.ended.is_some() && self.only_helpers_are_left() {
+        // A helper that the kernel holds in a file system that does not answer is not waited for.
+        let counts = reaped.ended.is_some() || self.command.is_stopping_descendants();
+        if counts && self.only_helpers_are_left() {
             reaped.remaining = Remaining::Nothing;
         }
         for (pid, status) in &reaped.others {

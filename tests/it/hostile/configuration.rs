@@ -2,7 +2,7 @@
 //! supervisor goes on to answer signals, and does a bounded amount of work.
 
 use crate::support::managed_app::{ConfiguredApp, ReloadBy, workers, write};
-use crate::support::proc::await_gone;
+use crate::support::proc::{await_gone, descriptors, state_of};
 use crate::support::requirements::strace_can_inject;
 use crate::support::sandbox::{Sandbox, eventually, wait_until};
 use crate::support::signals::{KILL, STOP, TERM, send_if_there};
@@ -70,6 +70,36 @@ fn a_signal_is_answered_while_a_worker_hangs_and_the_worker_ends_with_the_life()
     app.running.send(TERM);
     assert_eq!(app.running.end().status, 143);
     await_gone(worker);
+}
+
+#[test]
+fn a_worker_holds_nothing_of_its_supervisor_and_does_not_outlive_it() {
+    let (app, worker) = app_with_a_worker();
+    send_if_there(worker, STOP);
+    wait_until("it is stopped", || {
+        state_of(worker).is_none_or(|state| state == 'T')
+    });
+    let held = descriptors(worker);
+    let exit_dir = fs::canonicalize(app.sandbox.dir()).unwrap();
+    assert!(held.iter().all(|path| !path.starts_with(&exit_dir)));
+    assert!(held.len() <= 8, "{held:?}");
+    app.running.send(KILL);
+    await_gone(worker);
+}
+
+#[test]
+fn a_worker_that_cannot_be_started_is_reported_and_tried_again() {
+    if !strace_can_inject() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "1");
+    let refuse = "inject=fork,clone,clone3:error=EAGAIN:when=1..2";
+    let app = traced_app(sandbox, &["-e", "trace=process", "-e", refuse], "app.conf");
+    app.await_words(
+        "cannot start a process that reads configuration: Resource temporarily unavailable",
+    );
+    wait_until("it is started", || app.log() == ["started 1"]);
 }
 
 #[test]
