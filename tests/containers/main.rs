@@ -26,6 +26,7 @@ mod loss;
 mod managed;
 mod readiness;
 mod restart;
+mod seccomp;
 mod status;
 mod stop;
 #[allow(dead_code)] // the tests of plain processes use the rest
@@ -74,6 +75,7 @@ const TESTS: &[&[Test]] = &[
     tests![restart: a_command_is_restarted_in_place_while_its_follower_goes_on,
         docker_stop_ends_a_back_off_at_once_with_143,
         what_a_command_leaves_behind_is_waited_for_before_it_is_said_dead],
+    tests![seccomp: a_command_runs_under_the_profile_and_is_killed_for_any_other_call],
     tests![zombies: orphans_are_reaped_by_pid_1],
     tests![status: status_looks_into_a_scratch_container_from_inside_and_from_beside],
     tests![image: the_image_is_one_binary_and_its_links,

@@ -8,6 +8,7 @@ mod manifest_play;
 mod manifests;
 mod pages;
 mod programs;
+mod system_calls;
 mod tables;
 
 use crate::support::sandbox::{Sandbox, Start, binary, entries, repository};

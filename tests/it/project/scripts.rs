@@ -4,7 +4,9 @@ use crate::support::sandbox::{Ended, Sandbox, Start, repository};
 use std::path::Path;
 use std::process::Command;
 
-const SCRIPTS: [&str; 6] = ["build", "test", "bench", "demo", "prepare", "fuzz"];
+const SCRIPTS: [&str; 7] = [
+    "build", "test", "bench", "demo", "prepare", "fuzz", "syscalls",
+];
 
 fn script(sandbox: &Sandbox, name: &str) -> Command {
     sandbox.command(repository().join("scripts").join(name))
@@ -68,6 +70,7 @@ fn wrong_arguments_are_refused_before_anything_is_built() {
             &["1", "2"],
             "expected one argument, the number of seconds",
         ),
+        ("syscalls", &["all"], "unknown argument all"),
         ("fuzz", &["0"], "0 is no number of seconds"),
         ("fuzz", &["10s"], "10s is no number of seconds"),
     ] {
@@ -86,6 +89,7 @@ fn without_cargo_a_script_says_what_to_install() {
         ("bench", &[]),
         ("demo", &[]),
         ("fuzz", &["1"]),
+        ("syscalls", &[]),
     ] {
         let mut command = script(&sandbox, name);
         let ended = command.args(arguments).env("PATH", &tools).finish();
