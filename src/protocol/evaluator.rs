@@ -73,6 +73,8 @@ pub(crate) struct Evaluator {
 struct ConditionState {
     condition: Condition,
     matched: Option<Match>,
+    /// The match no longer holds: the end of the scan puts another one in its place.
+    has_lost_match: bool,
     /// A death that was there at the first scan, or a file without a state. It does not make the
     /// condition impossible: the container may be restarted.
     excluded: Option<ExcludedDeath>,
@@ -100,6 +102,7 @@ impl Evaluator {
         let state = |condition: &Condition| ConditionState {
             condition: condition.clone(),
             matched: None,
+            has_lost_match: false,
             excluded: None,
             impossible: false,
         };
@@ -134,16 +137,20 @@ impl Evaluator {
                 state.observe_for_death(observation, self.terms.need_code, self.scan_no);
             } else {
                 state.observe_for_life(observation, self.scan_no);
-                if state.has_lost_match(observation) {
-                    state.replace_match(&self.lives, &self.others, self.own.as_ref());
-                }
-                state.impossible &= state.matched.is_none();
+                state.note_lost_match(observation);
             }
         }
     }
 
-    /// What is taken from now on comes from the next scan.
+    /// What is taken from now on comes from the next scan. Other lives take the place of those that
+    /// matched: only now, because to find one takes time.
     pub(crate) fn end_scan(&mut self) {
+        for state in &mut self.conditions {
+            if std::mem::take(&mut state.has_lost_match) {
+                state.replace_match(&self.lives, &self.others, self.own.as_ref());
+            }
+            state.impossible &= state.matched.is_none();
+        }
         self.scan_no += 1;
     }
 
@@ -308,7 +315,9 @@ impl ConditionState {
         let holds = current.filter(|life| life.has_state(self.condition.state));
         self.matched = match (self.matched.take(), holds) {
             // The first of several matches stays as long as it holds.
-            (Some(old), Some(_)) if old.name != observation.name => Some(old),
+            (Some(old), Some(_)) if old.name != observation.name && !self.has_lost_match => {
+                Some(old)
+            }
             (old, Some(life)) => Some(Match {
                 name: observation.name.clone(),
                 life: life.clone(),
@@ -318,12 +327,13 @@ impl ConditionState {
         };
     }
 
-    /// Whether the life that matched does so no longer.
-    fn has_lost_match(&self, observation: &Observation) -> bool {
+    /// Notes whether the life that matched does so no longer.
+    fn note_lost_match(&mut self, observation: &Observation) {
         let current = observation.current.as_ref();
         let holds = current.is_some_and(|life| life.has_state(self.condition.state));
         let matched = self.matched.as_ref();
-        !holds && matched.is_some_and(|matched| matched.name == observation.name)
+        let is_it = matched.is_some_and(|matched| matched.name == observation.name);
+        self.has_lost_match = (self.has_lost_match || is_it) && !holds;
     }
 
     /// Puts another life that matches in place of a match that no longer holds.

@@ -96,8 +96,15 @@ impl<'p> Peers<'p> {
     /// Which death dependencies were never seen, and which names are there.
     pub(super) fn missing_deaths(&self) -> String {
         const SHOWN: usize = 5;
-        let there = match self.dir.names() {
-            Ok(names) => {
+        const LISTED: usize = 4096;
+        let mut names: Vec<Name> = Vec::new();
+        let listed = self.dir.each_entry(&mut |entry| {
+            names.extend(Name::from_bytes(entry));
+            names.len() < LISTED
+        });
+        names.sort_unstable();
+        let there = match listed {
+            Ok(()) => {
                 let more = if names.len() > SHOWN { ", ..." } else { "" };
                 let shown = names.get(..SHOWN).unwrap_or(&names);
                 let there = Some(join(shown)).filter(|there| !there.is_empty());

@@ -22,6 +22,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// write.
 pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(1);
 
+/// How often one read follows a name to another file. A neighbour may replace it for ever.
+const REPLACED_LIMIT: u32 = 64;
+
 /// A regular file of the exit directory, open for reading.
 #[derive(Debug)]
 pub(crate) struct TombstoneFile {
@@ -232,7 +235,9 @@ impl ExitDir {
         name: &Name,
     ) -> Result<Option<(TombstoneFile, Snapshot)>, Error> {
         let failed = |errno| Error::io("read", &self.entry(name.as_str()), errno);
+        let mut tries = 0;
         loop {
+            tries += 1;
             let Some(opened) = self.open(name)? else {
                 return Ok(None);
             };
@@ -243,7 +248,7 @@ impl ExitDir {
                     .id_of(name.as_str())
                     .map_err(failed)?
                     .is_some_and(|id| id != opened.id);
-            if !is_replaced {
+            if !is_replaced || tries >= REPLACED_LIMIT {
                 return Ok(Some((opened, snapshot)));
             }
         }

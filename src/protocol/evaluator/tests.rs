@@ -262,6 +262,29 @@ fn a_condition_without_a_name_does_not_cover_the_own_name() {
 }
 
 #[test]
+fn another_life_takes_the_place_of_a_match_that_was_lost() {
+    let three = |words: [&str; 3]| {
+        let names = ["a", "b", "c"].into_iter();
+        names
+            .zip(words)
+            .map(|(who, word)| current(who, word))
+            .collect()
+    };
+    check(
+        &[":ready"],
+        ALL,
+        &[
+            (three(["ready", "ready", "ready"]), "a"),
+            (vec![current("a", "born")], "b"),
+            (three(["born", "born", "ready"]), "c"),
+            (three(["born", "ready", "born"]), "b"),
+            (three(["born", "born", "born"]), "?"),
+            (three(["born", "born", "ready"]), "c"),
+        ],
+    );
+}
+
+#[test]
 fn a_condition_without_a_name_is_never_impossible() {
     check(
         &[":ok"],

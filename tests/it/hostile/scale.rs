@@ -5,6 +5,10 @@ use crate::support::proc::{has_inotify, status};
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
 use crate::support::signals::TERM;
 use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// More files than a condition without a name is about.
 const FILES: usize = 6_000;
@@ -72,4 +76,54 @@ fn a_dependency_with_a_name_counts_beside_too_many_others() {
         ended.stderr.contains("zz-main died with exit code 3"),
         "{ended:?}"
     );
+}
+
+/// Replaces, makes and removes files as fast as it can, until `ends`.
+fn storm(dir: &Path, ends: &AtomicBool) {
+    let text = "Born: \"x\"\nDied: \"x\"\nExitCode: 0\n";
+    for at in (0..20_000).cycle() {
+        if ends.load(Ordering::Relaxed) {
+            return;
+        }
+        let new = dir.join(format!("storm{at}"));
+        fs::write(&new, text).unwrap();
+        fs::rename(new, dir.join("flip")).unwrap();
+    }
+}
+
+/// Runs `act` while files come and go in a directory of thousands.
+fn in_storm(sandbox: &Sandbox, act: impl FnOnce()) {
+    let ends = AtomicBool::new(false);
+    fs::create_dir_all(sandbox.dir()).unwrap();
+    for at in 0..20_000 {
+        fs::write(sandbox.dir().join(format!("t{at}")), "Born: \"x\"\n").unwrap();
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| storm(&sandbox.dir(), &ends));
+        // The storm ends even if `act` panics.
+        let acted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
+        ends.store(true, Ordering::Relaxed);
+        acted.unwrap();
+    });
+}
+
+#[test]
+fn term_and_a_death_are_noticed_while_thousands_of_files_come_and_go() {
+    let sandbox = Sandbox::new();
+    in_storm(&sandbox, || {
+        let life = start(&sandbox, "run");
+        wait_until("it watches", || has_inotify(life.pid()));
+        let sent = Instant::now();
+        life.send(TERM);
+        let ended = life.end();
+        let took = sent.elapsed();
+        println!("TERM took {took:?}");
+        assert!(took < Duration::from_secs(10), "{took:?}: {ended:?}");
+        let life = start(&sandbox, "run");
+        wait_until("it watches", || has_inotify(life.pid()));
+        sandbox.record_death("zz-main", "3");
+        let ended = life.end();
+        let reason = "zz-main died with exit code 3";
+        assert!(ended.stderr.contains(reason), "{ended:?}");
+    });
 }
