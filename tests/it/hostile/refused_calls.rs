@@ -268,13 +268,17 @@ fn end(sandbox: &Sandbox, mut process: Running) -> Option<Ended> {
     })
 }
 
+/// What is said where no errno is known: there is no memory, or close(2) is refused, without which
+/// the pipe of a worker never ends.
+const OTHER_REASONS: [&str; 2] = ["cannot allocate memory", "source is not accepted"];
+
 /// Whether each line of the message is a sentence of the program, and one names the reason.
 fn says_why(ended: &Ended) -> bool {
-    let mut reasons = ERRNOS.iter().flat_map(|(_, texts)| texts);
+    let reasons = ERRNOS.iter().flat_map(|(_, texts)| texts);
+    let mut reasons = reasons.chain(&OTHER_REASONS);
     let mut lines = ended.stderr.lines();
     lines.all(|line| line.starts_with("exitdir"))
-        && (reasons.any(|reason| ended.stderr.contains(reason))
-            || ended.stderr.contains("cannot allocate memory"))
+        && reasons.any(|reason| ended.stderr.contains(reason))
 }
 
 #[test]
