@@ -1,9 +1,10 @@
 //! What /proc says of a process (proc(5)).
 
-use crate::support::sandbox::{binary, eventually, wait_until};
+use crate::support::sandbox::{Running, binary, eventually, wait_until};
 use std::fmt::Display;
 use std::fs::{read_dir, read_link, read_to_string};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A process as `/proc/PID/stat` shows it.
 #[derive(Debug, Clone)]
@@ -142,4 +143,38 @@ pub fn has_inotify(pid: i32) -> bool {
 pub fn may_sleep_in(pid: i32, word: &str) -> bool {
     let place = read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
     place == "0" || place.contains(word)
+}
+
+/// The processor time that a process of one thread has used (schedstat of proc(5)).
+pub fn cpu_time(pid: i32) -> Duration {
+    let text = read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+    let nanoseconds = text.split(' ').next().and_then(|word| word.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default())
+}
+
+/// The memory of a process that is its own (RssAnon of proc(5)), in bytes.
+pub fn resident_memory(pid: i32) -> u64 {
+    let text = status(pid, "RssAnon").unwrap_or_default();
+    let kilobytes = text
+        .split_whitespace()
+        .next()
+        .and_then(|word| word.parse().ok());
+    kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024)
+}
+
+/// Sends a signal, and waits until it has been read. Returns how much processor time the process
+/// used before that. It may have used a little more, but never less, however busy the machine is.
+pub fn work_before_reading(process: &Running, signal: i32) -> Duration {
+    let before = cpu_time(process.pid());
+    let mut used = Duration::ZERO;
+    process.send(signal);
+    wait_until("the signal is read", || {
+        let now = cpu_time(process.pid());
+        let is_waiting = is_pending(process.pid(), signal);
+        if is_waiting {
+            used = now.saturating_sub(before);
+        }
+        !is_waiting
+    });
+    used
 }
