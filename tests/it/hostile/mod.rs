@@ -2,12 +2,13 @@
 //! the real programs work there as root. One file for each thing that is attacked. `SECURITY.md`
 //! names the test of each promise.
 
+mod attacker;
 mod configuration;
 mod content;
 mod copies;
 mod directory;
 mod notification;
-#[cfg(target_arch = "x86_64")] // the numbers of the calls
+mod random_attack;
 mod refused_calls;
 mod scale;
 mod staging;
