@@ -8,6 +8,7 @@ mod manifest_play;
 mod manifests;
 mod pages;
 mod programs;
+mod security;
 mod system_calls;
 mod tables;
 
