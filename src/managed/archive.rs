@@ -234,7 +234,7 @@ fn leads_inside(from: &Path, target: &Path) -> bool {
 /// Checks the links of the whole tree once more: an entry may have replaced what a link leads to,
 /// and a link through another link can lead outside the tree although neither does by its name.
 fn check_links(tree: &Tree) -> Result<(), String> {
-    for (path, node) in &tree.entries {
+    for (path, node) in tree.entries.iter() {
         let why = match node {
             Node::HardLink(file) if !matches!(tree.entries.get(file), Some(Node::File(..))) => {
                 "the hard link leads to no file in the archive"

@@ -4,9 +4,9 @@
 use super::content::{Digest, FileContent, Piece, PieceReader};
 use super::exclusion::Exclusion;
 use super::follow::{PATHS_LIMIT, SourceEntry};
+use crate::sorted::SortedMap;
 use rustix::io::Errno;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::fs::File;
@@ -34,7 +34,7 @@ pub(super) fn names_too_long() -> String {
 
 /// What a source holds, by paths inside it. The path of the source itself is empty.
 pub(super) struct Tree<'d> {
-    pub(super) entries: BTreeMap<PathBuf, Node>,
+    pub(super) entries: SortedMap<PathBuf, Node>,
     origin: Origin<'d>,
     /// See [`FileContent::pieces`].
     pieces: Vec<Piece>,
@@ -96,7 +96,7 @@ impl fmt::Display for TreeFingerprint {
 impl<'d> Tree<'d> {
     pub(super) fn new(origin: Origin<'d>) -> Tree<'d> {
         Tree {
-            entries: BTreeMap::new(),
+            entries: SortedMap::default(),
             origin,
             pieces: Vec::new(),
             size: 0,
@@ -206,7 +206,7 @@ impl<'d> Tree<'d> {
 
     /// The entry of the source itself.
     pub(super) fn root(&self) -> Option<&Node> {
-        self.entries.get(Path::new(""))
+        self.entries.get(&PathBuf::new())
     }
 
     /// A hash of the content; `with_modes`, of the modes too. Times and owners do not count.
@@ -214,7 +214,7 @@ impl<'d> Tree<'d> {
         let hash = |seed: u8| {
             let mut hasher = DefaultHasher::new();
             seed.hash(&mut hasher);
-            for (path, node) in &self.entries {
+            for (path, node) in self.entries.iter() {
                 path.hash(&mut hasher);
                 std::mem::discriminant(node).hash(&mut hasher);
                 match node {

@@ -20,8 +20,7 @@ use crate::protocol::life::{Death, Life, Observation};
 use crate::protocol::name::Name;
 use crate::protocol::past_life::Cause;
 use crate::protocol::timestamp::Timestamp;
-use crate::sorted::SortedSet;
-use std::collections::BTreeMap;
+use crate::sorted::{SortedMap, SortedSet};
 
 /// How this life depends on the one that stops it. It decides whether this life's own end is clean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,7 +54,7 @@ pub(crate) struct DeathDeps {
     own: Option<Name>,
     /// The deaths for which earlier lives of this name have ended.
     fell: Vec<Cause>,
-    histories: BTreeMap<Name, History>,
+    histories: SortedMap<Name, History>,
     /// The first condition that was found to hold, in the order of the options, with its place.
     decided: Option<(usize, StopCause)>,
     has_begun: bool,
@@ -97,7 +96,7 @@ impl DeathDeps {
                 .collect(),
             own: own.cloned(),
             fell: fell.to_vec(),
-            histories: BTreeMap::new(),
+            histories: SortedMap::default(),
             decided: None,
             has_begun: false,
             unread: SortedSet::default(),
@@ -166,8 +165,9 @@ impl DeathDeps {
     fn begin(&mut self, observation: &Observation) {
         let is_first = !self.has_begun || self.unread.remove(&observation.name);
         let initial = observation.current.as_ref().filter(|_| is_first);
-        if let Some(life) = initial.filter(|life| life.death().is_some()) {
-            let history = self.histories.entry(observation.name.clone()).or_default();
+        if let Some(life) = initial.filter(|life| life.death().is_some())
+            && let Some(history) = self.histories.get_or_add(&observation.name)
+        {
             history.initial_death = Some(LifeKey::of(life));
         }
     }
@@ -184,8 +184,12 @@ impl DeathDeps {
     fn note_birth(&mut self, name: &Name, life: &Life) {
         let mut births = self.births.iter();
         let matters = births.any(|birth| birth.as_ref().is_none_or(|birth| birth == name));
-        if matters && life.tombstone.born.is_some() && !self.was_dead_before(name, life) {
-            self.histories.entry(name.clone()).or_default().born = true;
+        if matters
+            && life.tombstone.born.is_some()
+            && !self.was_dead_before(name, life)
+            && let Some(history) = self.histories.get_or_add(name)
+        {
+            history.born = true;
         }
     }
 

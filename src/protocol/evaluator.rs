@@ -10,7 +10,6 @@ use crate::protocol::life::{Death, Life, Liveness, Observation, Remnant};
 use crate::protocol::name::Name;
 use crate::protocol::timestamp::Timestamp;
 use crate::sorted::SortedMap;
-use std::collections::BTreeMap;
 
 /// How many of the conditions must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +59,8 @@ pub(crate) struct Evaluator {
     conditions: Vec<ConditionState>,
     /// The lives of the names that conditions name.
     lives: SortedMap<Name, Life>,
-    /// What is kept of all others. Boxed, because the map has as much space again for entries to
-    /// come.
-    others: BTreeMap<Name, Box<Remnant>>,
+    /// What is kept of all others.
+    others: SortedMap<Name, Remnant>,
     /// The number of the scan whose observations come now, counted from 1.
     scan_no: u64,
     /// The name that a condition without a name does not cover.
@@ -110,7 +108,7 @@ impl Evaluator {
             terms,
             conditions: conditions.iter().map(state).collect(),
             lives: SortedMap::default(),
-            others: BTreeMap::new(),
+            others: SortedMap::default(),
             scan_no: 1,
             own: own.cloned(),
         }
@@ -167,7 +165,7 @@ impl Evaluator {
             (Some(life), true) => self.lives.insert(name.clone(), life.clone()),
             (None, true) => _ = self.lives.remove(name),
             (Some(life), false) => {
-                let mut kept = Box::new(Remnant::of(life));
+                let mut kept = Remnant::of(life);
                 // Only a living life can take the place of one that matched.
                 kept.id = kept
                     .id
@@ -340,7 +338,7 @@ impl ConditionState {
     fn replace_match(
         &mut self,
         lives: &SortedMap<Name, Life>,
-        others: &BTreeMap<Name, Box<Remnant>>,
+        others: &SortedMap<Name, Remnant>,
         own: Option<&Name>,
     ) {
         let state = self.condition.state;

@@ -1,8 +1,8 @@
 //! What inotify reported about one directory since the last scan.
 
 use super::inotify::Inotify;
+use crate::sorted::SortedMap;
 use rustix::fs::inotify::ReadFlags;
-use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 
 /// How many entries are kept. If more have changed, everything is scanned.
@@ -19,7 +19,7 @@ pub(crate) struct DirChanges {
     entries: Vec<Vec<u8>>,
     /// For each entry, whether its newest event says that its writer has finished. They are as many
     /// as the queue holds, in any order.
-    finished: BTreeMap<Vec<u8>, bool>,
+    finished: SortedMap<Vec<u8>, bool>,
 }
 
 impl DirChanges {

@@ -14,10 +14,9 @@ use crate::duration::Limit;
 use crate::error::Error;
 use crate::protocol::life::Observation;
 use crate::protocol::name::Name;
-use crate::sorted::SortedSet;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::store::exit_dir::ExitDir;
 use crate::store::snapshot::SETTLE_TIME;
-use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::time::{Instant, SystemTime};
 
@@ -29,10 +28,9 @@ const REPORTED_LIMIT: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Tracker {
     watch: DirWatch,
-    /// Boxed, because the map has as much space again for entries to come.
-    tracks: BTreeMap<Name, Box<Track>>,
+    tracks: SortedMap<Name, Track>,
     /// The names whose file may be unfinished, and when it counts as finished.
-    settling: BTreeMap<Name, Instant>,
+    settling: SortedMap<Name, Instant>,
     /// The names that were asked for, in that order.
     named: Vec<Name>,
     /// Whether all other names are tracked too.
@@ -66,8 +64,8 @@ impl Tracker {
     ) -> Tracker {
         let mut tracker = Tracker {
             watch: DirWatch::new(poll),
-            tracks: BTreeMap::new(),
-            settling: BTreeMap::new(),
+            tracks: SortedMap::default(),
+            settling: SortedMap::default(),
             named: Vec::new(),
             all_names,
             own: own.cloned(),
@@ -210,25 +208,30 @@ impl Tracker {
     ) -> Result<Observation, Error> {
         let finished = changes.is_finished(name.as_str().as_bytes());
         let named = self.named.contains(name);
-        let track = self.tracks.entry(name.clone()).or_default();
+        let mut observation = Observation {
+            name: name.clone(),
+            ended: Vec::new(),
+            current: None,
+        };
+        let Some(track) = self.tracks.get_or_add(name) else {
+            return Ok(observation);
+        };
         let before = usize::from(track.held.is_some());
-        let (ended, current): FoundLives = track.scan(dir, name, finished, self.first_scan)?;
+        let found: FoundLives = track.scan(dir, name, finished, self.first_scan)?;
+        (observation.ended, observation.current) = found;
         if !named && self.held - before >= self.hold_limit {
             track.held = None;
         }
         self.held = self.held - before + usize::from(track.held.is_some());
+        let is_gone = track.is_gone();
         match track.settles_at() {
             Some(at) => self.settling.insert(name.clone(), at),
-            None => self.settling.remove(name),
-        };
-        if !named && track.is_gone() {
+            None => _ = self.settling.remove(name),
+        }
+        if !named && is_gone {
             self.tracks.remove(name);
         }
-        Ok(Observation {
-            name: name.clone(),
-            ended,
-            current,
-        })
+        Ok(observation)
     }
 
     /// A notice about an entry that is not what it should be, once.

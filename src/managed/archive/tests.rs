@@ -87,7 +87,7 @@ fn an_accepted_archive_has_every_parent_and_no_way_out_of_the_tree() {
                 continue;
             };
             accepted += 1;
-            for (path, node) in &tree.entries {
+            for (path, node) in tree.entries.iter() {
                 assert_eq!(inside(path).as_ref(), Ok(path), "{at}: {byte}");
                 let parent = path.parent().unwrap_or(Path::new(""));
                 let above = tree.entries.get(parent);
