@@ -10,9 +10,12 @@ use crate::log::Logger;
 use crate::protocol::program::{self, BINARY};
 use crate::store::exit_dir::ExitDir;
 use crate::store::sweep::Sweep;
-use rustix::fs::{Mode, OFlags};
+use crate::sys::read::{open, read_all};
+use crate::sys::write::write_all;
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
 use std::ffi::OsString;
-use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -113,28 +116,46 @@ fn sweep(dir: &ExitDir, which: Sweep) -> Result<(), String> {
 }
 
 fn install(target: &Path, links: &[&str]) -> Result<(), String> {
-    let failed = |action, path: &Path, error: io::Error| Error::io(action, path, error).to_string();
-    std::fs::create_dir_all(target).map_err(|error| failed("create", target, error))?;
+    let failed = |action, path: &Path, error: Errno| Error::io(action, path, error).to_string();
+    create_directories(target).map_err(|error| failed("create", target, error))?;
     let binary = target.join(BINARY);
-    place(&binary, copy_binary).map_err(|error| failed("install", &binary, error))?;
+    place(&binary, &copy_binary).map_err(|error| failed("install", &binary, error))?;
     for link in links {
         let link = target.join(link);
-        place(&link, |temporary| {
-            std::os::unix::fs::symlink(BINARY, temporary)
-        })
-        .map_err(|error| failed("install", &link, error))?;
+        place(&link, &|temporary| rustix::fs::symlink(BINARY, temporary))
+            .map_err(|error| failed("install", &link, error))?;
     }
     Ok(())
 }
 
+/// Creates the directory, and those above it.
+fn create_directories(path: &Path) -> Result<(), Errno> {
+    let missing = path
+        .ancestors()
+        .take_while(|path| rustix::fs::stat(*path).is_err());
+    let missing: Vec<&Path> = missing.collect();
+    for path in missing.into_iter().rev() {
+        match rustix::fs::mkdir(path, Mode::from_raw_mode(0o777)) {
+            // The path before a relative path is empty.
+            Ok(()) | Err(Errno::EXIST | Errno::NOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    let stat = rustix::fs::stat(path)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => Ok(()),
+        _ => Err(Errno::EXIST),
+    }
+}
+
 /// Makes a file under a temporary name beside `path`, and renames it. So it can replace a binary
 /// that is running, and no process finds half a file.
-fn place(path: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+fn place(path: &Path, make: &dyn Fn(&Path) -> Result<(), Errno>) -> Result<(), Errno> {
     let temporary = temporary_path(path);
-    let result = make(&temporary).and_then(|()| std::fs::rename(&temporary, path));
+    let result = make(&temporary).and_then(|()| rustix::fs::rename(&temporary, path));
     if result.is_err() {
         // The first error is the one to report.
-        let _ = std::fs::remove_file(&temporary);
+        let _ = rustix::fs::unlink(&temporary);
     }
     result
 }
@@ -146,17 +167,17 @@ fn temporary_path(path: &Path) -> PathBuf {
     let time = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    hidden.push(format!(".{}.{}", std::process::id(), time.as_nanos()));
+    let (seconds, nanos) = (time.as_secs(), time.subsec_nanos());
+    hidden.push(format!(".{}.{seconds}.{nanos}", std::process::id()));
     path.with_file_name(hidden)
 }
 
-fn copy_binary(to: &Path) -> io::Result<()> {
-    let mut from = std::fs::File::open(RUNNING)?;
+fn copy_binary(to: &Path) -> Result<(), Errno> {
+    let from = open(RUNNING)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = rustix::fs::open(to, flags, Mode::from_raw_mode(0o555))?;
-    let mut file = std::fs::File::from(file);
-    io::copy(&mut from, &mut file)?;
+    read_all(from.as_fd(), &mut |part| write_all(&file, part))?;
     // Other users run it in other containers, whatever the umask here is.
     rustix::fs::fchmod(&file, Mode::from_raw_mode(0o555))?;
-    file.sync_all()
+    rustix::fs::fsync(&file)
 }

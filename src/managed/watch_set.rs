@@ -5,6 +5,7 @@ use crate::sorted::{SortedMap, SortedSet};
 use rustix::fs::FileType;
 use rustix::fs::inotify::WatchFlags;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 /// As many links as the kernel follows (path_resolution(7)).
@@ -97,7 +98,8 @@ impl WatchSet {
             }
             self.add(&at, entry_events());
             links += 1;
-            let target = std::fs::read_link(&next).ok();
+            let target = rustix::fs::readlink(&next, Vec::new()).ok();
+            let target = target.map(|text| PathBuf::from(OsString::from_vec(text.into_bytes())));
             let target = target.filter(|_| links <= LINK_LIMIT)?;
             if target.is_absolute() {
                 at = PathBuf::from("/");

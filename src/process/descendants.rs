@@ -5,6 +5,8 @@ use crate::error::describe;
 use crate::signal::Signal;
 use crate::sorted::SortedSet;
 use crate::sys::process::{SignalTarget, kill};
+use crate::sys::read::read_text;
+use rustix::io::Errno;
 use rustix::process::{Pid, RawPid, getpid};
 
 /// The children of the only thread of this process (proc(5)). A child keeps its number until this
@@ -70,12 +72,13 @@ impl Descendants {
 }
 
 fn children() -> Result<String, String> {
-    let own = std::fs::read_link(SELF).map_err(|error| describe(&error))?;
-    if own.to_str().and_then(parse) != Some(getpid()) {
+    let failed = |errno: Errno| describe(&errno.into());
+    let own = rustix::fs::readlink(SELF, Vec::new()).map_err(failed)?;
+    if own.to_str().ok().and_then(parse) != Some(getpid()) {
         // Its numbers name other processes here.
         return Err("/proc belongs to another PID namespace".to_owned());
     }
-    std::fs::read_to_string(CHILDREN).map_err(|error| describe(&error))
+    read_text(CHILDREN).map_err(failed)
 }
 
 fn parse(word: &str) -> Option<Pid> {

@@ -53,6 +53,6 @@ impl FileWatch {
 
     fn exists(&self) -> bool {
         // Any error counts as missing: the file may become accessible later.
-        std::fs::metadata(&self.path).is_ok()
+        rustix::fs::stat(&self.path).is_ok()
     }
 }

@@ -4,6 +4,7 @@
 //! (user_namespaces(7)). Where that is our own user too, a number proves nothing.
 
 use crate::sys::datagram::Datagram;
+use crate::sys::read::read_text;
 use rustix::process::{Pid, geteuid, getpgid};
 
 /// The users of our user namespace, and the numbers that they have outside of it.
@@ -56,13 +57,13 @@ impl Senders {
 }
 
 fn overflow_user() -> u64 {
-    let text = std::fs::read_to_string(OVERFLOW_USER).unwrap_or_default();
+    let text = read_text(OVERFLOW_USER).unwrap_or_default();
     text.trim().parse().unwrap_or(DEFAULT_OVERFLOW_USER)
 }
 
 /// Whether every user has a number here. False if that cannot be found out.
 fn has_all_users() -> bool {
-    covers_all_users(&std::fs::read_to_string(USER_MAP).unwrap_or_default())
+    covers_all_users(&read_text(USER_MAP).unwrap_or_default())
 }
 
 /// Each line of the map has the first number inside, the first outside, and how many there are.

@@ -19,6 +19,7 @@ pub(crate) mod process;
 #[cfg(feature = "cli")]
 pub(crate) mod random;
 mod raw;
+pub(crate) mod read;
 #[cfg(feature = "cli")]
 pub(crate) mod signals;
 #[cfg(feature = "cli")]

@@ -1,0 +1,42 @@
+//! Reading all of a file.
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Opens a file for reading. Links on the way are followed.
+pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Hands on all of a file, part by part.
+///
+/// # Errors
+/// Any error of read(2) but `EINTR`, or the first error of `take`.
+pub(crate) fn read_all(
+    file: BorrowedFd<'_>,
+    take: &mut dyn FnMut(&[u8]) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    let mut buffer = [0; 8192];
+    loop {
+        match rustix::io::read(file, &mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => take(buffer.get(..count).unwrap_or_default())?,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// The text of a small file, as in procfs.
+///
+/// # Errors
+/// It cannot be read; `EILSEQ` if it is not UTF-8.
+pub(crate) fn read_text(path: &str) -> Result<String, Errno> {
+    let mut bytes = Vec::new();
+    read_all(open(path)?.as_fd(), &mut |part| {
+        bytes.extend_from_slice(part);
+        Ok(())
+    })?;
+    String::from_utf8(bytes).map_err(|_| Errno::ILSEQ)
+}
