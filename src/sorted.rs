@@ -1,4 +1,4 @@
-//! A map and a set in one sorted vector each. Pure.
+//! A map and a set in one sorted vector each, and a way to sort. Pure.
 //!
 //! They are for up to about ten thousand entries: a search is fast, but an insertion or a removal
 //! moves all entries behind it, except at the end. Each entry is in a box, so that only pointers
@@ -6,6 +6,12 @@
 //! entry.
 
 use std::borrow::Borrow;
+use std::collections::BinaryHeap;
+
+/// The list, sorted. A heap takes a fifth of the code of `sort_unstable` for each type.
+pub(crate) fn sorted<T: Ord>(list: Vec<T>) -> Vec<T> {
+    BinaryHeap::from(list).into_sorted_vec()
+}
 
 /// A map that is sorted by its keys.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ use super::tree::{
 };
 use super::watch_set::WatchSet;
 use crate::error::describe;
+use crate::sorted::sorted;
 use crate::store::file_id::FileId;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
@@ -222,18 +223,17 @@ impl Reader<'_, '_> {
         let checked = self.check_directory(id, &relative, above);
         checked.map_err(ReadError::unusable)?;
         let names = place.names(ENTRY_LIMIT.saturating_sub(self.seen));
-        let mut names = names.map_err(|errno| match errno {
+        let names = names.map_err(|errno| match errno {
             Errno::TOOBIG => ReadError::unusable(too_many()),
             Errno::NAMETOOLONG => ReadError::unusable(names_too_long()),
             errno => ReadError::Io(relative.clone(), errno.into()),
         })?;
         self.seen += names.len();
-        names.sort_unstable();
         let node = Node::Directory(attributes(&place.stat));
         let added = self.tree.add(relative.clone(), node);
         added.map_err(ReadError::unusable)?;
         above.push(id);
-        for name in names {
+        for name in sorted(names) {
             let path = relative.join(&name);
             let found = place.entry(Path::new(&name));
             if let Some(found) = found.map_err(|error| ReadError::at(&path, error))? {

@@ -9,6 +9,7 @@ use super::exclusion::Exclusion;
 use super::follow::{FollowError, SourceEntry, names};
 use super::tree::{DEPTH_LIMIT, ENTRY_LIMIT};
 use super::watch_set::{WatchSet, content_events, entry_events};
+use crate::sorted::sorted;
 use crate::store::file_id::FileId;
 use rustix::fs::{CWD, FileType, Stat};
 use rustix::io::Errno;
@@ -137,9 +138,8 @@ impl Scanner<'_> {
     }
 
     fn visit_entries(&mut self, place: &ScanPlace<'_>, resolved: &Path, above: &mut Vec<FileId>) {
-        let mut names = names(CWD, place.path, ENTRY_LIMIT).unwrap_or_default();
-        names.sort_unstable();
-        for name in names {
+        let names = names(CWD, place.path, ENTRY_LIMIT).unwrap_or_default();
+        for name in sorted(names) {
             // Reading the source reports that there are too many.
             if self.entries > ENTRY_LIMIT || self.watch_set.is_exceeded() {
                 break;

@@ -7,7 +7,7 @@ use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
 use crate::protocol::life::Observation;
 use crate::protocol::name::Name;
 use crate::protocol::past_life::Cause;
-use crate::sorted::SortedSet;
+use crate::sorted::{SortedSet, sorted};
 use crate::store::exit_dir::ExitDir;
 use crate::watch::dir_watch::WatchFault;
 use crate::watch::scanning::{ScanResult, ScanSink};
@@ -102,7 +102,7 @@ impl<'p> Peers<'p> {
             names.extend(Name::from_bytes(entry));
             names.len() < LISTED
         });
-        names.sort_unstable();
+        let names = sorted(names);
         let there = match listed {
             Ok(()) => {
                 let more = if names.len() > SHOWN { ", ..." } else { "" };

@@ -7,9 +7,11 @@
 
 use crate::error::Error;
 use crate::protocol::name::Name;
+use crate::sorted::sorted;
 use crate::store::file_id::FileId;
 use crate::store::locality::Locality;
 use crate::store::resolve::open_dir;
+use crate::sys::read::read_text;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::io;
@@ -103,8 +105,7 @@ impl ExitDir {
             names.extend(Name::from_bytes(entry));
             true
         })?;
-        names.sort_unstable();
-        Ok(names)
+        Ok(sorted(names))
     }
 
     /// Gives `take` the file names of all entries that are regular files or of unknown type, hidden
@@ -163,7 +164,7 @@ impl ExitDir {
     pub(crate) fn boot_id(&self) -> Option<&str> {
         if self.boot_id.get().is_none() {
             // A failure is not cached: it can be temporary, for example when no descriptor is left.
-            let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+            let text = read_text("/proc/sys/kernel/random/boot_id").ok()?;
             let id = Some(text.trim().to_owned()).filter(|id| !id.is_empty())?;
             // Another thread may have set it meanwhile, to the same value.
             let _ = self.boot_id.set(id);

@@ -14,7 +14,7 @@ use crate::duration::Limit;
 use crate::error::Error;
 use crate::protocol::life::Observation;
 use crate::protocol::name::Name;
-use crate::sorted::{SortedMap, SortedSet};
+use crate::sorted::{SortedMap, SortedSet, sorted};
 use crate::store::exit_dir::ExitDir;
 use crate::store::snapshot::SETTLE_TIME;
 use std::os::fd::BorrowedFd;
@@ -367,7 +367,7 @@ impl Tracker {
             errors.push(error);
             names.clear();
         }
-        names.sort_unstable();
+        let names = sorted(names);
         let is_missing = |name: &&Name| names.binary_search(name).is_err();
         let mut known: Vec<Name> = self.tracks.keys().filter(is_missing).cloned().collect();
         known.extend(names);
