@@ -79,8 +79,7 @@ fn parse_descriptor(text: &str) -> Result<ReadyOn, String> {
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let expected =
         || "expected [HOST:]PORT, with an IP address for HOST, IPv6 in brackets".to_owned();
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let address = if plain {
+    let address = if is_port(text) {
         let port = text.parse().map_err(|_| expected())?;
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
     } else {
@@ -90,6 +89,10 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
         return Err(expected());
     }
     Ok(address)
+}
+
+fn is_port(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn parse_target(text: &str) -> Result<HttpTarget, String> {
@@ -102,7 +105,11 @@ fn parse_target(text: &str) -> Result<HttpTarget, String> {
     let address = parse_address(host)?;
     Ok(HttpTarget {
         address,
-        host: address.to_string(),
+        // As typed, because the code that writes an IPv6 address is large.
+        host: match is_port(host) {
+            true => format!("{}:{}", Ipv4Addr::LOCALHOST, address.port()),
+            false => host.to_owned(),
+        },
         path: path.to_owned(),
     })
 }
