@@ -243,12 +243,19 @@ impl ParsedArgs {
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Vec<T>, String> {
         let mut values = Vec::new();
-        for option in self.all(opt) {
-            for part in option.text()?.split(',').map(str::trim) {
-                values.push(option.read(part, &read)?);
-            }
+        for (option, part) in self.parts(opt)? {
+            values.push(option.read(part, &read)?);
         }
         Ok(values)
+    }
+
+    fn parts(&self, opt: &Opt) -> Result<Vec<(&Occurrence, &str)>, String> {
+        let mut parts = Vec::new();
+        for option in self.all(opt) {
+            let texts = option.text()?.split(',');
+            parts.extend(texts.map(|text| (option, text.trim())));
+        }
+        Ok(parts)
     }
 }
 
@@ -261,7 +268,13 @@ impl Occurrence {
     }
 
     fn read<T>(&self, text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
-        read(text).map_err(|expected| format!("{} is {text:?}: {expected}", self.spelling))
+        read(text).map_err(|expected| self.mistake(text, &expected))
+    }
+
+    /// Not inlined, because `read` exists for each type of value.
+    #[inline(never)]
+    fn mistake(&self, text: &str, expected: &str) -> String {
+        format!("{} is {text:?}: {expected}", self.spelling)
     }
 }
 
