@@ -5,7 +5,7 @@ use crate::support::managed_app::{ConfiguredApp, ReloadBy, workers, write};
 use crate::support::proc::{await_gone, descriptors, state_of};
 use crate::support::requirements::strace_can_inject;
 use crate::support::sandbox::{Sandbox, eventually, wait_until};
-use crate::support::signals::{KILL, STOP, TERM, send_if_there};
+use crate::support::signals::{CONT, KILL, STOP, TERM, send_if_there};
 use crate::support::syscalls::{strace_log, traced};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -75,14 +75,20 @@ fn a_signal_is_answered_while_a_worker_hangs_and_the_worker_ends_with_the_life()
 #[test]
 fn a_worker_holds_nothing_of_its_supervisor_and_does_not_outlive_it() {
     let (app, worker) = app_with_a_worker();
-    send_if_there(worker, STOP);
-    wait_until("it is stopped", || {
-        state_of(worker).is_none_or(|state| state == 'T')
-    });
-    let held = descriptors(worker);
     let exit_dir = fs::canonicalize(app.sandbox.dir()).unwrap();
-    assert!(held.iter().all(|path| !path.starts_with(&exit_dir)));
-    assert!(held.len() <= 8, "{held:?}");
+    // It may be stopped before it has closed what it got from its supervisor.
+    wait_until("the worker keeps few descriptors", || {
+        send_if_there(worker, STOP);
+        wait_until("it is stopped", || {
+            state_of(worker).is_none_or(|state| state == 'T')
+        });
+        let held = descriptors(worker);
+        let is_free = held.iter().all(|path| !path.starts_with(&exit_dir)) && held.len() <= 8;
+        if !is_free {
+            send_if_there(worker, CONT);
+        }
+        is_free
+    });
     app.running.send(KILL);
     await_gone(worker);
 }
