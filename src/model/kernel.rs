@@ -28,6 +28,9 @@ pub(super) enum Entry {
     Other,
 }
 
+/// How many of the files that are created can be locked by another process than their creator.
+const CONTESTED_FILES: usize = 3;
+
 /// Numbers are not reused: a process that compares them has the file open.
 pub(super) type Inode = usize;
 
@@ -102,18 +105,20 @@ impl Kernel {
             .insert(if full { FileEvent::Overflow } else { event });
     }
 
-    /// Opens `.NAME.new`, or creates it and locks it. Says whether it has created it.
+    /// Opens `.NAME.new`, or creates it. Says whether it has created it.
     ///
-    /// In truth another process can be faster with the lock of the new file. It removes the file
-    /// then, and the creator begins again. That could go on for any number of files.
+    /// Another process can be faster with the lock of the new file. It removes the file then, and
+    /// the creator begins again. In truth that can go on for any number of files. Here it happens
+    /// to the first ones, and the creator of a later one has its lock at once.
     pub(super) fn open_staging(&mut self, actor: Actor) -> (Inode, bool) {
         if let Some(inode) = self.staging {
             return (inode, false);
         }
+        let is_contested = self.files.len() < CONTESTED_FILES;
         self.files.push(Rc::new(File {
             text: Vec::new(),
             writing: None,
-            lock: Some(actor),
+            lock: Some(actor).filter(|_| !is_contested),
             entry: Entry::Staging,
             life: None,
             accounted: None,
