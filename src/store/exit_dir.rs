@@ -15,14 +15,24 @@ use crate::sys::read::read_text;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// The files whose lock this process holds: its tombstones, and the tombstone that is about to
 /// replace one. It is one list for the whole process, because the kernel drops a lock whichever
 /// part of the process closes the file.
 static GUARDED: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
+
+/// Whether a file of [`GUARDED`] was opened under another name, and its descriptor is left open.
+static HAS_LEAKED: AtomicBool = AtomicBool::new(false);
+
+/// How every entry is opened: nobody waits, and no child gets the descriptor.
+const SAFE: OFlags = OFlags::NONBLOCK
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
 
 /// An exit directory.
 ///
@@ -151,8 +161,43 @@ impl ExitDir {
     /// Opens an entry. Neither a link, nor a FIFO, nor a lease (fcntl(2)) makes it go elsewhere or
     /// wait.
     pub(super) fn open_at(&self, entry: &str, how: OFlags, mode: u32) -> Result<OwnedFd, Errno> {
-        let safe = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        rustix::fs::openat(self.handle()?, entry, how | safe, Mode::from_raw_mode(mode))
+        let dir = self.handle()?;
+        if HAS_LEAKED.load(Relaxed) && !how.intersects(OFlags::CREATE | OFlags::PATH) {
+            return self.open_examined(&dir, entry, how);
+        }
+        let how = how | SAFE | OFlags::NOFOLLOW;
+        rustix::fs::openat(dir, entry, how, Mode::from_raw_mode(mode))
+    }
+
+    /// As [`ExitDir::open_at`], but never opens a file whose lock this process holds; that is
+    /// `ELOOP`. It takes two more system calls. A descriptor of O_PATH can be closed without
+    /// dropping a lock.
+    fn open_examined(&self, dir: &OwnedFd, entry: &str, how: OFlags) -> Result<OwnedFd, Errno> {
+        let follow = OFlags::NOFOLLOW;
+        let examined = rustix::fs::openat(dir, entry, OFlags::PATH | SAFE | follow, Mode::empty())?;
+        if self.is_guarded(FileId::of(&rustix::fs::fstat(&examined)?)) {
+            return Err(Errno::LOOP);
+        }
+        let same_file = format!("/proc/self/fd/{}", examined.as_raw_fd());
+        match rustix::fs::open(same_file, how | SAFE, Mode::empty()) {
+            // Without /proc.
+            Err(Errno::NOENT) => rustix::fs::openat(dir, entry, how | SAFE | follow, Mode::empty()),
+            opened => opened,
+        }
+    }
+
+    /// Leaves the file open for good if this process holds its lock: closing the descriptor would
+    /// drop the lock. Returns any other file.
+    ///
+    /// That happens once: from then on a file is examined before it is opened, so a neighbour who
+    /// exchanges files again and again does not use up the descriptors.
+    pub(super) fn leak_if_guarded(&self, file: OwnedFd, id: FileId) -> Option<OwnedFd> {
+        if self.is_guarded(id) {
+            HAS_LEAKED.store(true, Relaxed);
+            std::mem::forget(file);
+            return None;
+        }
+        Some(file)
     }
 
     /// Removes an entry. A file that has other names too keeps them.

@@ -109,7 +109,10 @@ impl ExitDir {
         if self.is_guarded_entry(entry)? {
             return Ok(None);
         }
-        let file = self.open_at(entry, OFlags::RDWR, 0)?;
+        let file = match self.open_at(entry, OFlags::RDWR, 0) {
+            Err(Errno::LOOP) => return Ok(None),
+            opened => opened?,
+        };
         let stat = rustix::fs::fstat(&file)?;
         let id = FileId::of(&stat);
         let file = self.leak_if_guarded(file, id);
@@ -162,16 +165,6 @@ impl ExitDir {
         let (owner, mode) = (stat.st_uid, stat.st_mode & 0o7777);
         let why = format!("it belongs to uid {owner} with mode {mode:04o}");
         (!is_open_to_all(&stat)).then_some(why)
-    }
-
-    /// Leaves the file open for good if this process holds its lock: closing the descriptor would
-    /// drop the lock. Returns any other file.
-    pub(super) fn leak_if_guarded(&self, file: OwnedFd, id: FileId) -> Option<OwnedFd> {
-        if self.is_guarded(id) {
-            std::mem::forget(file);
-            return None;
-        }
-        Some(file)
     }
 
     /// Whether this process holds the lock of the tombstone with this name.

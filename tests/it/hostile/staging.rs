@@ -3,12 +3,15 @@
 
 use crate::support::hostile::{Canaries, as_attacker, attack, attacker_is_permitted};
 use crate::support::inspect::assert_sentence;
+use crate::support::proc::descriptors;
 use crate::support::requirements::perl_is_here;
-use crate::support::sandbox::{Ended, Running, Sandbox, Start, eventually, wait_until};
+use crate::support::sandbox::{Ended, Running, Sandbox, Start, eventually, wait_until, words};
 use crate::support::signals::TERM;
 use crate::support::users::{open_to_all, set_mode};
+use rustix::fs::{CWD, RenameFlags};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
 /// A sandbox whose exit directory is open to the hostile user; `None` if a test cannot have one.
 fn shared() -> Option<Sandbox> {
@@ -222,4 +225,31 @@ fn a_command_is_killed_by_the_limit_of_file_sizes_as_without_a_supervisor() {
     let script = "ulimit -f 0; exec head -c 1 /dev/zero >\"$0\"";
     let mut run = sandbox.run(["-q", "--", "sh", "-c", script]);
     assert_eq!(run.arg(sandbox.path("out")).finish().status, 153);
+}
+
+/// Between the look at a name and its opening, another file can get the name. A descriptor of our
+/// own tombstone that was opened like that cannot be closed again.
+#[test]
+fn exchanging_a_name_with_our_own_tombstone_does_not_use_up_the_descriptors() {
+    let sandbox = Sandbox::new();
+    let arguments = words("-qn main --death-deps foo:failed -- sleep 600");
+    let life = sandbox.run(arguments).start();
+    sandbox.await_key("main", "Ready");
+    let (foo, bar) = (sandbox.dir().join("foo"), sandbox.dir().join("bar"));
+    fs::write(&foo, "Born: \"x\"\n").unwrap();
+    fs::hard_link(sandbox.dir().join("main"), &bar).unwrap();
+    let before = descriptors(life.pid()).len();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(3) {
+        for _ in 0..20 {
+            let exchange = RenameFlags::EXCHANGE;
+            rustix::fs::renameat_with(CWD, &foo, CWD, &bar, exchange).unwrap();
+        }
+        std::thread::sleep(Duration::from_micros(50));
+    }
+    // One for an opened tombstone of foo, one for a scan that goes on.
+    let held = descriptors(life.pid());
+    assert!(held.len() <= before + 4, "{before} before, now {held:?}");
+    life.send(TERM);
+    assert_eq!(life.end().status, 143);
 }
