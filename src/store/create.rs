@@ -4,10 +4,10 @@ use crate::error::Error;
 use crate::store::exit_dir::ExitDir;
 use crate::store::resolve::make_dir;
 use crate::sys::mkdir::mkdir_without_umask;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat, StatxFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// All users may create tombstones: the containers of a pod run as different users.
@@ -67,10 +67,9 @@ fn open_to_all(parent: BorrowedFd<'_>, name: &OsStr, began: SystemTime) -> Resul
     let stat = rustix::fs::fstat(&dir)?;
     let is_open = stat.st_mode & OPEN_TO_ALL == OPEN_TO_ALL;
     let is_own = stat.st_uid == rustix::process::geteuid().as_raw();
-    // Moving a directory does not change this time.
-    let modified = Duration::from_secs(stat.st_mtime.try_into().unwrap_or(0)) + CLOCK_TOLERANCE;
+    let born = Duration::from_secs(birth_time(&dir, &stat)) + CLOCK_TOLERANCE;
     let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
-    if is_open || !is_own || modified < began {
+    if is_open || !is_own || born < began {
         return Ok(());
     }
     let mode = Mode::from_raw_mode(OPEN_TO_ALL);
@@ -86,6 +85,17 @@ fn open_to_all(parent: BorrowedFd<'_>, name: &OsStr, began: SystemTime) -> Resul
         Err(Errno::PERM) => Ok(()),
         result => result,
     }
+}
+
+/// When a directory was created, in seconds since the epoch. Where the file system does not know
+/// it, when the last entry was made or removed. Moving a directory changes neither.
+fn birth_time(dir: &OwnedFd, stat: &Stat) -> u64 {
+    let known = rustix::fs::statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME);
+    let known = known
+        .ok()
+        .filter(|found| found.stx_mask & StatxFlags::BTIME.bits() != 0);
+    let seconds = known.map_or(stat.st_mtime, |found| found.stx_btime.tv_sec);
+    seconds.try_into().unwrap_or(0)
 }
 
 /// Creates a parent of the exit directory. Another user may be creating the same one, or may have

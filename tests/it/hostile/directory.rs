@@ -5,12 +5,13 @@ use crate::support::hostile::{Canaries, attack, attacker_is_permitted};
 use crate::support::inspect::assert_sentence;
 use crate::support::namespaces::with_mounts;
 use crate::support::requirements::{is_permitted, strace_can_inject};
-use crate::support::sandbox::{Sandbox, Start, binary, words};
+use crate::support::sandbox::{Ended, Sandbox, Start, binary, wait_until, words};
 use crate::support::signals::TERM;
 use crate::support::users::set_mode;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
+use std::time::Duration;
 
 /// A sandbox whose exit directory is to be made in a directory that is open to the hostile user.
 fn shared() -> Option<Sandbox> {
@@ -97,6 +98,18 @@ fn links_of_root_and_of_the_user_itself_are_followed() {
     assert!(sandbox.path("real/main").exists());
 }
 
+/// Runs a program that creates the exit directory, and holds it for a second after its mkdir(2).
+/// The hostile user runs `swap` meanwhile.
+fn while_mkdir_is_held(sandbox: &Sandbox, swap: &str) -> Ended {
+    let faults = "-f -qq -o /dev/null -e trace=mkdir,mkdirat \
+                  -e inject=mkdir,mkdirat:delay_exit=1000000";
+    let mut strace = sandbox.command("strace");
+    let strace = strace.args(words(faults)).arg(binary());
+    let strace = strace.args(["run", "-n", "main", "--", "true"]).start();
+    attack(sandbox, swap);
+    strace.end()
+}
+
 #[test]
 fn creating_the_directory_changes_no_mode_through_a_link() {
     if !strace_can_inject() {
@@ -109,15 +122,37 @@ fn creating_the_directory_changes_no_mode_through_a_link() {
     // Whatever comes after mkdir(2) finds the link.
     let swap = "until mv shared/exit shared/old 2>/dev/null; do :; done; \
                 ln -s ../canaries/etc/ssh shared/exit";
-    let faults = "-f -qq -o /dev/null -e trace=mkdir,mkdirat \
-                  -e inject=mkdir,mkdirat:delay_exit=1000000";
-    let mut strace = sandbox.command("strace");
-    let strace = strace.args(words(faults)).arg(binary());
-    let strace = strace.args(["run", "-n", "main", "--", "true"]).start();
-    attack(&sandbox, swap);
-    let ended = strace.end();
+    let ended = while_mkdir_is_held(&sandbox, swap);
     assert!([0, 125].contains(&ended.status), "{ended:?}");
     canaries.assert_unchanged();
+}
+
+#[test]
+fn a_directory_that_takes_the_place_of_a_new_one_keeps_its_mode() {
+    if !strace_can_inject() {
+        return;
+    }
+    let Some(sandbox) = shared() else {
+        return;
+    };
+    let private = sandbox.path("shared/private");
+    fs::create_dir(&private).unwrap();
+    set_mode(&private, 0o700);
+    let Ok(born) = fs::metadata(&private).unwrap().created() else {
+        println!("SKIPPED: the file system does not know when a directory was created");
+        return;
+    };
+    wait_until("it is older than a second", || {
+        born.elapsed().unwrap_or_default() > Duration::from_secs(3)
+    });
+    // Its user works there, so it has just changed.
+    fs::write(private.join("notes"), "").unwrap();
+    let swap = "until mv shared/exit shared/old 2>/dev/null; do :; done; \
+                mv shared/private shared/exit";
+    let ended = while_mkdir_is_held(&sandbox, swap);
+    assert!([0, 125].contains(&ended.status), "{ended:?}");
+    let mode = fs::metadata(sandbox.dir()).unwrap().mode() & 0o7777;
+    assert_eq!(mode, 0o700, "{mode:o}");
 }
 
 #[test]
