@@ -149,12 +149,22 @@ fn create_entry(
             }
         }
         Node::Symlink(target) => {
-            rustix::fs::symlinkat(target, root, relative)?;
+            create_link(tree, target, root, relative)?;
             previous
                 .link_text(relative)
                 .is_some_and(|text| text == *target)
         }
     })
+}
+
+fn create_link(tree: &Tree, target: &Path, root: &OwnedFd, relative: &Path) -> io::Result<()> {
+    rustix::fs::symlinkat(target, root, relative)?;
+    if let Some((user, group)) = tree.author() {
+        let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
+        // A user without privileges may not: the link stays its own.
+        let _ = rustix::fs::chownat(root, relative, user, group, AtFlags::SYMLINK_NOFOLLOW);
+    }
+    Ok(())
 }
 
 /// Gives the directories their attributes, the innermost first: afterwards a directory may be

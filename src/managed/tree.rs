@@ -4,6 +4,7 @@
 use super::content::{Digest, FileContent, Piece, PieceReader};
 use super::exclusion::Exclusion;
 use super::follow::{PATHS_LIMIT, SourceEntry};
+use super::place::own_user;
 use crate::sorted::SortedMap;
 use rustix::io::Errno;
 use std::cell::Cell;
@@ -177,6 +178,16 @@ impl<'d> Tree<'d> {
                 Digest::of(&mut file, size, each)
             }
         }
+    }
+
+    /// User and group of the archive, if another user may have written its links. What we follow
+    /// because a link is our own must not be the text of another user.
+    pub(super) fn author(&self) -> Option<(u32, u32)> {
+        let Origin::File(file) = &self.origin else {
+            return None;
+        };
+        let stat = rustix::fs::fstat(file).ok()?;
+        (stat.st_uid != own_user()).then_some((stat.st_uid, stat.st_gid))
     }
 
     /// Whether a file had another content when it was copied.

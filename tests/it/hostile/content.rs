@@ -7,7 +7,7 @@ use crate::support::sandbox::{Running, Sandbox, Start, binary, entries, eventual
 use crate::support::signals::TERM;
 use crate::support::users::set_mode;
 use std::fs;
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::process::Stdio;
 
 const ATTACKER: u32 = 1001;
@@ -164,6 +164,54 @@ fn a_source_that_another_user_replaces_by_a_link_is_not_followed() {
         assert!(said.contains("the link f belongs to uid 1001"), "{said}");
         assert_eq!(victim.sandbox.read("dst"), "1");
     }
+}
+
+#[test]
+fn a_link_of_an_archive_belongs_to_the_owner_of_the_archive() {
+    if !attacker_is_permitted() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    set_mode(&sandbox.path("."), 0o755);
+    for (name, mode) in [("src", 0o777), ("closed", 0o700)] {
+        fs::create_dir(sandbox.path(name)).unwrap();
+        set_mode(&sandbox.path(name), mode);
+    }
+    fs::write(sandbox.path("closed/secret"), "secret").unwrap();
+    fs::write(sandbox.path("src/f"), "1").unwrap();
+    let secret = sandbox.path("closed/secret");
+    // Who unpacks it may move the link.
+    let tar = Tar::new().directory("d", 0o777);
+    let tar = tar.link("d/stolen", secret.to_str().unwrap());
+    fs::write(sandbox.path("a.tar"), tar.end()).unwrap();
+    chown(sandbox.path("a.tar"), Some(ATTACKER), Some(ATTACKER)).unwrap();
+    let mut run = sandbox.run(["--on-config", "HUP", "--config-tar", "a.tar=t"]);
+    run.args(["--config", "src=dst", "--", "sh", "-c"])
+        .arg("trap '' HUP; exec sleep 1000")
+        .current_dir(sandbox.path("."))
+        .stderr(fs::File::create(sandbox.path("stderr")).unwrap());
+    let run = run.start();
+    let victim = Victim { sandbox, run };
+    wait_until("both copies are there", || {
+        ["t", "dst"]
+            .iter()
+            .all(|name| victim.sandbox.path(name).exists())
+    });
+    let link = fs::symlink_metadata(victim.sandbox.path("t/d/stolen")).unwrap();
+    attack(&victim.sandbox, "mv t/d/stolen src/stolen");
+    let said = eventually("the link is judged", || {
+        let copied = victim.sandbox.path("dst/stolen").exists();
+        assert!(!copied, "the secret was copied");
+        let lines = victim.sandbox.lines("stderr");
+        lines
+            .into_iter()
+            .find(|line| line.contains("remove the link"))
+    });
+    assert!(
+        said.contains("the link stolen belongs to uid 1001"),
+        "{said}"
+    );
+    assert_eq!((link.uid(), link.gid()), (ATTACKER, ATTACKER));
 }
 
 #[test]
