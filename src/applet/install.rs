@@ -9,13 +9,14 @@ use crate::exit;
 use crate::log::Logger;
 use crate::protocol::program::{self, BINARY};
 use crate::store::exit_dir::ExitDir;
+use crate::store::resolve::make_dir;
 use crate::store::sweep::Sweep;
 use crate::sys::read::{open, read_all};
 use crate::sys::write::write_all;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -116,66 +117,58 @@ fn sweep(dir: &ExitDir, which: Sweep) -> Result<(), String> {
 }
 
 fn install(target: &Path, links: &[&str]) -> Result<(), String> {
-    let failed = |action, path: &Path, error: Errno| Error::io(action, path, error).to_string();
-    create_directories(target).map_err(|error| failed("create", target, error))?;
-    let binary = target.join(BINARY);
-    place(&binary, &copy_binary).map_err(|error| failed("install", &binary, error))?;
+    let dir = directory(target).map_err(|error| error.to_string())?;
+    let failed = |name: &str, error| Error::io("install", &target.join(name), error).to_string();
+    place(&dir, BINARY, &|temporary| copy_binary(&dir, temporary))
+        .map_err(|error| failed(BINARY, error))?;
     for link in links {
-        let link = target.join(link);
-        place(&link, &|temporary| rustix::fs::symlink(BINARY, temporary))
-            .map_err(|error| failed("install", &link, error))?;
+        place(&dir, link, &|temporary| {
+            rustix::fs::symlinkat(BINARY, &dir, temporary)
+        })
+        .map_err(|error| failed(link, error))?;
     }
     Ok(())
 }
 
-/// Creates the directory, and those above it.
-fn create_directories(path: &Path) -> Result<(), Errno> {
-    let missing = path
-        .ancestors()
-        .take_while(|path| rustix::fs::stat(*path).is_err());
-    let missing: Vec<&Path> = missing.collect();
-    for path in missing.into_iter().rev() {
-        match rustix::fs::mkdir(path, Mode::from_raw_mode(0o777)) {
-            // The path before a relative path is empty.
-            Ok(()) | Err(Errno::EXIST | Errno::NOENT) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    let stat = rustix::fs::stat(path)?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => Ok(()),
-        _ => Err(Errno::EXIST),
-    }
+/// Opens the directory, and creates what is missing of it. All else is done below the descriptor,
+/// so another user that exchanges the directory cannot lead us elsewhere.
+fn directory(path: &Path) -> Result<OwnedFd, Error> {
+    let made = make_dir(path, &|parent, name, _| {
+        rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777))
+    });
+    made.map_err(|error| {
+        // A link that is not followed has no number.
+        let action = error.raw_os_error().map_or("use", |_| "create");
+        Error::io(action, path, error)
+    })
 }
 
-/// Makes a file under a temporary name beside `path`, and renames it. So it can replace a binary
+/// Makes a file under a temporary name in the directory, and renames it. So it can replace a binary
 /// that is running, and no process finds half a file.
-fn place(path: &Path, make: &dyn Fn(&Path) -> Result<(), Errno>) -> Result<(), Errno> {
-    let temporary = temporary_path(path);
-    let result = make(&temporary).and_then(|()| rustix::fs::rename(&temporary, path));
+fn place(dir: &OwnedFd, name: &str, make: &dyn Fn(&str) -> Result<(), Errno>) -> Result<(), Errno> {
+    let temporary = temporary_name(name);
+    let made = make(&temporary);
+    let result = made.and_then(|()| rustix::fs::renameat(dir, &temporary, dir, name));
     if result.is_err() {
         // The first error is the one to report.
-        let _ = rustix::fs::unlink(&temporary);
+        let _ = rustix::fs::unlinkat(dir, &temporary, AtFlags::empty());
     }
     result
 }
 
-fn temporary_path(path: &Path) -> PathBuf {
-    let mut hidden = OsString::from(".");
-    hidden.push(path.file_name().unwrap_or_default());
+fn temporary_name(name: &str) -> String {
     // Two containers that install at the same time can have the same process id.
     let time = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let (seconds, nanos) = (time.as_secs(), time.subsec_nanos());
-    hidden.push(format!(".{}.{seconds}.{nanos}", std::process::id()));
-    path.with_file_name(hidden)
+    format!(".{name}.{}.{seconds}.{nanos}", std::process::id())
 }
 
-fn copy_binary(to: &Path) -> Result<(), Errno> {
+fn copy_binary(dir: &OwnedFd, to: &str) -> Result<(), Errno> {
     let from = open(RUNNING)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = rustix::fs::open(to, flags, Mode::from_raw_mode(0o555))?;
+    let file = rustix::fs::openat(dir, to, flags, Mode::from_raw_mode(0o555))?;
     read_all(from.as_fd(), &mut |part| write_all(&file, part))?;
     // Other users run it in other containers, whatever the umask here is.
     rustix::fs::fchmod(&file, Mode::from_raw_mode(0o555))?;

@@ -156,6 +156,66 @@ fn a_directory_that_takes_the_place_of_a_new_one_keeps_its_mode() {
 }
 
 #[test]
+fn nothing_is_installed_through_a_link_of_another_user() {
+    let Some(sandbox) = shared() else {
+        return;
+    };
+    let canaries = Canaries::plant(&sandbox);
+    attack(&sandbox, LINK);
+    for target in ["shared/exit", "shared/exit/ssh", "shared/exit/new"] {
+        let mut install = sandbox.applet("install");
+        let ended = install.arg(sandbox.path(target)).finish();
+        assert_sentence(&ended, "exitdir-install", 125);
+        let why = "\"exit\" is a link that uid 1001 has made where other users may write";
+        assert!(ended.stderr.contains(why), "{ended:?}");
+    }
+    canaries.assert_unchanged();
+    fs::create_dir(sandbox.path("real")).unwrap();
+    symlink("../real", sandbox.path("shared/own")).unwrap();
+    let mut install = sandbox.applet("install");
+    let ended = install.arg(sandbox.path("shared/own/bin")).finish();
+    assert_eq!(ended.status, 0, "{ended:?}");
+    assert!(sandbox.path("real/bin/exitdir-run").exists());
+}
+
+#[test]
+fn a_directory_that_is_exchanged_during_an_installation_leads_nowhere_else() {
+    if !strace_can_inject() {
+        return;
+    }
+    // After it was created, and while the binary is written into it.
+    for (inject, moment) in [
+        ("mkdir,mkdirat:delay_exit=1000000", "test -d shared/bin"),
+        (
+            "fsync:delay_enter=1000000",
+            "ls -A shared/bin 2>/dev/null | grep -q exitdir",
+        ),
+    ] {
+        let Some(sandbox) = shared() else {
+            return;
+        };
+        let canaries = Canaries::plant(&sandbox);
+        let faults = format!("-f -qq -o /dev/null -e trace=mkdir,mkdirat,fsync -e inject={inject}");
+        let mut strace = sandbox.command("strace");
+        let strace = strace.args(words(&faults)).arg(binary());
+        let strace = strace.arg("install").arg(sandbox.path("shared/bin"));
+        let strace = strace.start();
+        // A second is long enough for it; a program that never gets there is an error.
+        let wait =
+            format!("n=0; until {moment}; do n=$((n+1)); test $n -lt 3000; sleep 0.01; done");
+        let swap = "mv shared/bin shared/old; ln -s ../canaries/empty shared/bin";
+        attack(&sandbox, &format!("{wait}; {swap}"));
+        let ended = strace.end();
+        let is_complete = sandbox.path("shared/old/kubexit").exists();
+        // If the link was there before the directory was opened, it is refused.
+        let is_refused = ended.stderr.contains("is a link that uid 1001");
+        let is_early = inject.starts_with("mkdir");
+        assert!(is_complete || (is_early && is_refused), "{ended:?}");
+        canaries.assert_unchanged();
+    }
+}
+
+#[test]
 fn a_sweep_works_without_free_inodes_and_without_space() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.dir()).unwrap();
