@@ -156,29 +156,39 @@ impl SourceEntry {
     /// The names in this directory, in any order. See [`names`].
     pub(super) fn names(&self, limit: usize) -> Result<Vec<OsString>, Errno> {
         let dir = &self.dir;
-        match (names(&dir.fd, Path::new("."), limit), &dir.above) {
+        let mut seen = 0;
+        match (names(&dir.fd, Path::new("."), limit, &mut seen), &dir.above) {
             // Finding even `.` in a directory takes the right to search it. Its names need less.
-            (Err(Errno::ACCESS), Some((above, name))) => names(&above.fd, Path::new(name), limit),
+            (Err(Errno::ACCESS), Some((above, name))) => {
+                names(&above.fd, Path::new(name), limit, &mut seen)
+            }
             (names, _) => names,
         }
     }
 }
 
-/// The entries of a directory that are not the kubelet's own, in any order.
+/// The entries of a directory that are not the kubelet's own, in any order. `seen` becomes how many
+/// names were read for that, even if it fails.
 ///
 /// # Errors
 /// `E2BIG` if there are more than `limit`, `ENAMETOOLONG` if they are longer than [`PATHS_LIMIT`].
-pub(super) fn names(at: impl AsFd, path: &Path, limit: usize) -> Result<Vec<OsString>, Errno> {
+pub(super) fn names(
+    at: impl AsFd,
+    path: &Path,
+    limit: usize,
+    seen: &mut usize,
+) -> Result<Vec<OsString>, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::openat(at, path, flags, Mode::empty())?;
-    let (mut names, mut seen, mut bytes) = (Vec::new(), 0, 0);
+    let (mut names, mut bytes) = (Vec::new(), 0);
+    *seen = 0;
     for entry in DirStream::new(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
-        seen += 1;
+        *seen += 1;
         bytes += name.len();
         // Room for `.`, `..`, and what the kubelet needs.
-        if seen > limit.saturating_add(8) {
+        if *seen > limit.saturating_add(8) {
             return Err(Errno::TOOBIG);
         }
         if bytes > PATHS_LIMIT {

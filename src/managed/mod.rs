@@ -246,7 +246,9 @@ impl<'p> ManagedApp<'p> {
                 }
             }
             self.active_file.scan(&mut watch_set, self.is_first, update);
-            if !self.watcher.watch(watch_set) {
+            // A source that takes too many steps is looked at every second.
+            let is_partial = watch_set.is_partial;
+            if !self.watcher.watch(watch_set) || is_partial {
                 break;
             }
         }

@@ -8,7 +8,7 @@
 use super::exclusion::Exclusion;
 use super::follow::{FollowError, SourceEntry, names};
 use super::tree::{DEPTH_LIMIT, ENTRY_LIMIT};
-use super::watch_set::{WatchSet, content_events, entry_events};
+use super::watch_set::{NAMES_PER_STEP, WatchSet, content_events, entry_events};
 use crate::sorted::sorted;
 use crate::store::file_id::FileId;
 use rustix::fs::{CWD, FileType, Stat};
@@ -91,6 +91,7 @@ struct Scanner<'s> {
     hasher: DefaultHasher,
     /// The newest change of anything that was found.
     newest: SystemTime,
+    /// Names in the directories that were read.
     entries: usize,
 }
 
@@ -138,10 +139,14 @@ impl Scanner<'_> {
     }
 
     fn visit_entries(&mut self, place: &ScanPlace<'_>, resolved: &Path, above: &mut Vec<FileId>) {
-        let names = names(CWD, place.path, ENTRY_LIMIT).unwrap_or_default();
+        let (room, mut seen) = (ENTRY_LIMIT.saturating_sub(self.entries), 0);
+        // Reading the source reports that there are too many, or why they cannot be read.
+        let names = names(CWD, place.path, room, &mut seen).unwrap_or_default();
+        self.entries += names.len();
+        // Those that are skipped count too: any number of links may lead to this directory.
+        let _ = self.watch_set.step(Path::new(""), seen / NAMES_PER_STEP);
         for name in sorted(names) {
-            // Reading the source reports that there are too many.
-            if self.entries > ENTRY_LIMIT || self.watch_set.is_exceeded() {
+            if self.watch_set.is_exceeded() {
                 break;
             }
             let entry = ScanPlace {
@@ -192,7 +197,6 @@ impl Scanner<'_> {
     }
 
     fn hash(&mut self, relative: &Path, stat: &Stat) {
-        self.entries += 1;
         relative.hash(&mut self.hasher);
         let (seconds, fraction) = (stat.st_mtime, stat.st_mtime_nsec);
         (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mode).hash(&mut self.hasher);

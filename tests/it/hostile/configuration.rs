@@ -2,16 +2,19 @@
 //! supervisor goes on to answer signals, and does a bounded amount of work.
 
 use crate::support::managed_app::{ConfiguredApp, ReloadBy, workers, write};
-use crate::support::proc::{await_gone, descriptors, state_of};
+use crate::support::proc::{await_gone, cpu_time, descriptors, state_of, work_before_reading};
 use crate::support::requirements::strace_can_inject;
 use crate::support::sandbox::{Sandbox, eventually, wait_until};
 use crate::support::signals::{CONT, KILL, STOP, TERM, send_if_there};
 use crate::support::syscalls::{strace_log, traced};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 /// Bytes of a file whose reading takes long: just below the limit.
 const LARGE: usize = 60 << 20;
+/// How much processor time a supervisor may use before it reads a signal.
+const PROMPT: Duration = Duration::from_millis(300);
 
 /// The largest amount of memory that a process has had, in kB.
 fn peak_memory(pid: i32) -> u64 {
@@ -143,6 +146,38 @@ fn a_source_whose_links_lead_far_down_is_refused_and_the_command_runs_on() {
     assert_eq!(app.log(), ["started 1"]);
     let grown = peak_memory(app.running.pid()).saturating_sub(before);
     assert!(grown < 10 << 10, "{grown} kB");
+}
+
+/// Each link reads the directory again, and names that begin with `..` are no entries.
+#[test]
+fn a_signal_is_answered_although_links_lead_to_many_skipped_names_and_the_source_is_refused() {
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.path("skipped")).unwrap();
+    fs::create_dir(sandbox.path("src")).unwrap();
+    fs::create_dir(sandbox.path("links")).unwrap();
+    write(&sandbox, "src/f", "1");
+    for number in 0..9_000 {
+        fs::write(sandbox.path(&format!("skipped/..{number}")), "").unwrap();
+    }
+    for number in 0..2_000 {
+        let link = sandbox.path(&format!("links/{number}"));
+        symlink("../../skipped", link).unwrap();
+    }
+    let start =
+        |sandbox| ConfiguredApp::start(sandbox, ReloadBy::Hup, "src/f", &["--config", "src"]);
+    let app = start(sandbox);
+    app.await_log(&["started 1"]);
+    let (pid, links) = (app.running.pid(), app.sandbox.path("src/links"));
+    let begun = cpu_time(pid) + Duration::from_millis(10);
+    fs::rename(app.sandbox.path("links"), links).unwrap();
+    let sentence = "cannot use src: it takes more than 50000 steps to follow its links";
+    wait_until("it is scanned", || {
+        cpu_time(pid) > begun || app.said().contains(sentence)
+    });
+    let used = work_before_reading(&app.running, TERM);
+    assert!(used < PROMPT, "{used:?} of work before TERM");
+    assert_eq!(app.running.end().status, 143);
+    start(app.sandbox).await_words(sentence);
 }
 
 #[test]
