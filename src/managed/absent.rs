@@ -67,6 +67,10 @@ impl<'p> ManagedApp<'p> {
         match self.never {}
     }
 
+    pub(crate) fn is_reading(&self) -> bool {
+        match self.never {}
+    }
+
     pub(crate) fn helpers(&self) -> [Option<Pid>; 2] {
         match self.never {}
     }

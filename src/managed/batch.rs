@@ -114,6 +114,11 @@ impl Batch {
         }
     }
 
+    /// Whether a source is being read. That ends soon, or after a time limit.
+    pub(super) fn is_reading(&self) -> bool {
+        matches!(self.step, BatchStep::Reading(_))
+    }
+
     pub(super) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
         match &mut self.step {
             BatchStep::None => {

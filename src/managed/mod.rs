@@ -202,6 +202,11 @@ impl<'p> ManagedApp<'p> {
         missing.join(", ")
     }
 
+    /// Whether a source is being read.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.batch.as_ref().is_some_and(Batch::is_reading)
+    }
+
     /// The helper processes that run: a check or a worker.
     pub(crate) fn helpers(&self) -> [Option<Pid>; 2] {
         let of_batch = self.batch.as_ref().and_then(Batch::helper);

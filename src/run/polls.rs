@@ -285,8 +285,9 @@ impl EventLoop<'_> {
 
     pub(super) fn poll_timers(&mut self) {
         // The birth timeout does not count while a start is due and only the configuration is not
-        // at rest.
-        if !self.gate.is_due() && self.timers.take_expired(Timer::BirthTimeout) {
+        // at rest, nor while a source is being read.
+        let is_reading = self.managed.as_ref().is_some_and(ManagedApp::is_reading);
+        if !self.gate.is_due() && !is_reading && self.timers.take_expired(Timer::BirthTimeout) {
             self.dispatch(Event::Expired(Timer::BirthTimeout));
         }
         while let Some(timer) = self.timers.take_due() {

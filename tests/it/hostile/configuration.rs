@@ -4,7 +4,7 @@
 use crate::support::managed_app::{ConfiguredApp, ReloadBy, workers, write};
 use crate::support::proc::{await_gone, cpu_time, descriptors, state_of, work_before_reading};
 use crate::support::requirements::strace_can_inject;
-use crate::support::sandbox::{Sandbox, eventually, wait_until};
+use crate::support::sandbox::{Sandbox, binary, eventually, wait_until};
 use crate::support::signals::{CONT, KILL, STOP, TERM, send_if_there};
 use crate::support::syscalls::{strace_log, traced};
 use std::fs::{self, File};
@@ -103,8 +103,16 @@ fn a_worker_that_cannot_be_started_is_reported_and_tried_again() {
     }
     let sandbox = Sandbox::new();
     write(&sandbox, "app.conf", "1");
-    let refuse = "inject=fork,clone,clone3:error=EAGAIN:when=1..2";
-    let app = traced_app(sandbox, &["-e", "trace=process", "-e", refuse], "app.conf");
+    // The C libraries make a process by different calls. The command is started by clone(2), and
+    // must not be refused.
+    let bytes = fs::read(binary()).unwrap();
+    let is_musl = !bytes.windows(8).any(|bytes| bytes == b"ld-linux");
+    let call = match is_musl && cfg!(target_arch = "x86_64") {
+        true => "fork",
+        false => "clone",
+    };
+    let refuse = format!("inject={call}:error=EAGAIN:when=1..2");
+    let app = traced_app(sandbox, &["-e", "trace=process", "-e", &refuse], "app.conf");
     app.await_words(
         "cannot start a process that reads configuration: Resource temporarily unavailable",
     );

@@ -235,7 +235,13 @@ fn an_archive_is_unpacked_in_less_memory_than_it_has() {
         .args(["--config-tar", "a.tar=dst", "--", "true"])
         .current_dir(sandbox.path("."));
     let ended = limited.finish();
-    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    assert_eq!(ended.status, 0, "{ended:?}");
+    // A busy machine takes long for it.
+    let mut lines = ended.stderr.lines();
+    assert!(
+        lines.all(|line| line.contains("still waiting")),
+        "{ended:?}"
+    );
     assert_eq!(
         fs::read(sandbox.path("dst/large-23")).unwrap().len(),
         1 << 20
