@@ -121,18 +121,18 @@ impl<'p> Peers<'p> {
         self.deaths.stop_cause()
     }
 
-    /// Reads the tombstones that may have changed. `breathe` is called again and again if that
+    /// Reads the tombstones that may have changed. `read_signals` is called again and again if that
     /// takes long; it returns whether the poll goes on.
-    pub(super) fn poll(&mut self, breathe: &mut dyn FnMut() -> bool) -> ScanResult {
+    pub(super) fn poll(&mut self, read_signals: &mut dyn FnMut() -> bool) -> ScanResult {
         let mut result = ScanResult::default();
         // Before the first scan: a short life of a death dependency is not missed.
         if self.has_death_deps {
             self.arm(&mut result.faults);
         }
-        self.scan(&mut result, breathe);
+        self.scan(&mut result, read_signals);
         // Birth dependencies that hold with the first scan need no watch.
         if !self.births_hold() && self.arm(&mut result.faults) {
-            self.scan(&mut result, breathe);
+            self.scan(&mut result, read_signals);
         }
         result
     }
@@ -147,14 +147,14 @@ impl<'p> Peers<'p> {
         true
     }
 
-    fn scan(&mut self, result: &mut ScanResult, breathe: &mut dyn FnMut() -> bool) {
+    fn scan(&mut self, result: &mut ScanResult, read_signals: &mut dyn FnMut() -> bool) {
         let mut sink = PeerSink {
             dir: self.dir,
             deaths: &mut self.deaths,
             births: &mut self.births,
             unread: &mut self.unread,
             unseen: &mut self.unseen,
-            breathe,
+            read_signals,
         };
         let scan = self.tracker.scan(self.dir, &mut sink);
         for name in &scan.unread {
@@ -173,7 +173,7 @@ struct PeerSink<'s> {
     births: &'s mut Evaluator,
     unread: &'s mut SortedSet<Name>,
     unseen: &'s mut Vec<Name>,
-    breathe: &'s mut dyn FnMut() -> bool,
+    read_signals: &'s mut dyn FnMut() -> bool,
 }
 
 impl ScanSink for PeerSink<'_> {
@@ -191,8 +191,8 @@ impl ScanSink for PeerSink<'_> {
         self.births.take(observation);
     }
 
-    fn breathe(&mut self) -> bool {
-        (self.breathe)()
+    fn read_signals(&mut self) -> bool {
+        (self.read_signals)()
     }
 }
 

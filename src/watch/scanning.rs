@@ -7,45 +7,45 @@ use crate::protocol::name::Name;
 use std::time::{Duration, Instant};
 
 /// How long a scan goes on before its caller reads signals.
-const BREATH_INTERVAL: Duration = Duration::from_millis(20);
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Takes what a scan finds, name by name: all of it at once would be too much to keep.
 pub(crate) trait ScanSink {
     /// Takes what was found under one name.
     fn take(&mut self, observation: &Observation);
 
-    /// Is called again and again during a long scan, to read signals. Returns whether the scan goes
+    /// Reads signals. Is called again and again during a long scan. Returns whether the scan goes
     /// on.
-    fn breathe(&mut self) -> bool;
+    fn read_signals(&mut self) -> bool;
 }
 
-/// Calls [`ScanSink::breathe`] when it is due.
-pub(super) struct Breath<'s> {
+/// A sink, and when it reads signals next.
+pub(super) struct PacedSink<'s> {
     sink: &'s mut dyn ScanSink,
     next: Instant,
     /// The scan goes on.
     goes_on: bool,
 }
 
-impl Breath<'_> {
-    pub(super) fn new(sink: &mut dyn ScanSink, began: Instant) -> Breath<'_> {
-        Breath {
+impl PacedSink<'_> {
+    pub(super) fn new(sink: &mut dyn ScanSink, began: Instant) -> PacedSink<'_> {
+        PacedSink {
             sink,
-            next: began + BREATH_INTERVAL,
+            next: began + SIGNAL_INTERVAL,
             goes_on: true,
         }
     }
 
     /// Hands on what was found under one name.
-    pub(super) fn pass_on(&mut self, observation: &Observation) {
+    pub(super) fn hand_on(&mut self, observation: &Observation) {
         self.sink.take(observation);
     }
 
-    /// Returns whether the scan goes on.
-    pub(super) fn take(&mut self) -> bool {
+    /// Reads signals if that is due. Returns whether the scan goes on.
+    pub(super) fn goes_on(&mut self) -> bool {
         if self.goes_on && Instant::now() >= self.next {
-            self.goes_on = self.sink.breathe();
-            self.next = Instant::now() + BREATH_INTERVAL;
+            self.goes_on = self.sink.read_signals();
+            self.next = Instant::now() + SIGNAL_INTERVAL;
         }
         self.goes_on
     }

@@ -8,7 +8,7 @@
 use super::cpu_time::CpuTimer;
 use super::dir_changes::DirChanges;
 use super::dir_watch::{DirWatch, WatchFault};
-use super::scanning::{Breath, ScanResult, ScanSink};
+use super::scanning::{PacedSink, ScanResult, ScanSink};
 use super::track::{FoundLives, Track};
 use crate::duration::Limit;
 use crate::error::Error;
@@ -24,6 +24,7 @@ use std::time::{Instant, SystemTime};
 const OTHERS_LIMIT: usize = 4096;
 /// How many of these are reported each when they cannot be read.
 const REPORTED_LIMIT: usize = 3;
+
 /// Tracks the lives of some names, or of all but one.
 #[derive(Debug)]
 pub(crate) struct Tracker {
@@ -129,19 +130,19 @@ impl Tracker {
         let (timer, began) = (CpuTimer::start(), Instant::now());
         // Kept open, so that the path is resolved once for all names.
         let _dir = dir.handle();
-        let mut breath = Breath::new(sink, began);
+        let mut sink = PacedSink::new(sink, began);
         let (changes, fault) = self.watch.take_changes(dir, began);
         let mut result = ScanResult::default();
         result.faults.extend(fault);
-        let mut due = self.due(dir, &changes, began, &mut breath, &mut result.errors);
+        let mut due = self.due(dir, &changes, began, &mut sink, &mut result.errors);
         if result.errors.iter().any(Error::is_shortage_of_descriptors)
             && let Some(fault) = self.watch.give_up_inotify(dir)
         {
             result.errors.clear();
             result.faults.push(fault);
-            due = self.due(dir, &changes, began, &mut breath, &mut result.errors);
+            due = self.due(dir, &changes, began, &mut sink, &mut result.errors);
         }
-        self.scan_names(dir, due, &changes, &mut breath, &mut result);
+        self.scan_names(dir, due, &changes, &mut sink, &mut result);
         if changes.everything {
             self.watch.record_cost(timer.elapsed());
             self.scanned = Some(began);
@@ -156,12 +157,12 @@ impl Tracker {
         dir: &ExitDir,
         due: Vec<Name>,
         changes: &DirChanges,
-        breath: &mut Breath<'_>,
+        sink: &mut PacedSink<'_>,
         result: &mut ScanResult,
     ) {
         let (mut untracked, mut unreported) = (0, 0);
         for name in due {
-            if !breath.take() {
+            if !sink.goes_on() {
                 break;
             }
             if !self.has_place(&name) {
@@ -171,7 +172,7 @@ impl Tracker {
             match self.scan_name(dir, &name, changes, &mut result.faults) {
                 Ok(observation) => {
                     result.notices.extend(self.notice(dir, &observation));
-                    breath.pass_on(&observation);
+                    sink.hand_on(&observation);
                 }
                 Err(error) => unreported += self.note_unread(name, error, result),
             }
@@ -317,14 +318,14 @@ impl Tracker {
         dir: &ExitDir,
         changes: &DirChanges,
         now: Instant,
-        breath: &mut Breath<'_>,
+        sink: &mut PacedSink<'_>,
         errors: &mut Vec<Error>,
     ) -> Vec<Name> {
         let mut due: Vec<Name> = Vec::new();
         if changes.everything {
             due.extend(self.named.iter().cloned());
             if self.all_names {
-                let others = self.all_known(dir, breath, errors).into_iter();
+                let others = self.all_known(dir, sink, errors).into_iter();
                 due.extend(others.filter(|name| !self.named.contains(name)));
             }
         } else {
@@ -348,7 +349,7 @@ impl Tracker {
     fn all_known(
         &self,
         dir: &ExitDir,
-        breath: &mut Breath<'_>,
+        sink: &mut PacedSink<'_>,
         errors: &mut Vec<Error>,
     ) -> Vec<Name> {
         let (mut names, mut new) = (Vec::new(), 0);
@@ -361,7 +362,7 @@ impl Tracker {
                     names.push(name);
                 }
             }
-            breath.take()
+            sink.goes_on()
         });
         if let Err(error) = listed {
             errors.push(error);

@@ -97,7 +97,7 @@ impl Waiter {
         }
     }
 
-    /// Scans what may have changed and evaluates the conditions. `breathe` is called again and
+    /// Scans what may have changed and evaluates the conditions. `read_signals` is called again and
     /// again if that takes long; it returns whether the scan goes on.
     ///
     /// # Errors
@@ -105,11 +105,11 @@ impl Waiter {
     pub(crate) fn check(
         &mut self,
         dir: &ExitDir,
-        breathe: &mut dyn FnMut() -> bool,
+        read_signals: &mut dyn FnMut() -> bool,
     ) -> Result<Verdict, Error> {
         let mut sink = WaitSink {
             evaluator: &mut self.evaluator,
-            breathe,
+            read_signals,
         };
         let ScanResult {
             errors,
@@ -139,7 +139,7 @@ impl Waiter {
 /// Takes what one scan finds.
 struct WaitSink<'s> {
     evaluator: &'s mut Evaluator,
-    breathe: &'s mut dyn FnMut() -> bool,
+    read_signals: &'s mut dyn FnMut() -> bool,
 }
 
 impl ScanSink for WaitSink<'_> {
@@ -147,7 +147,7 @@ impl ScanSink for WaitSink<'_> {
         self.evaluator.take(observation);
     }
 
-    fn breathe(&mut self) -> bool {
-        (self.breathe)()
+    fn read_signals(&mut self) -> bool {
+        (self.read_signals)()
     }
 }
