@@ -200,7 +200,7 @@ impl<'d> Pass<'d> {
         if !is_locked || !is_alone().map_err(failed)? {
             return Ok(false);
         }
-        Ok(self.verdict(entry, &opened, self.sweep)? == Decision::Remove && self.unlink(entry)?)
+        Ok(self.decide(entry, &opened, self.sweep)? == Decision::Remove && self.unlink(entry)?)
     }
 
     /// Whether an entry is a regular file that no supervisor holds, and that the sweep does not
@@ -209,25 +209,20 @@ impl<'d> Pass<'d> {
         let Some(opened) = self.dir.open_entry(entry)? else {
             return Ok(false);
         };
-        let verdict = self.verdict(entry, &opened, sweep)?;
-        self.is_undecided |= verdict == Decision::Undecided;
-        Ok(verdict == Decision::Remove)
+        let decision = self.decide(entry, &opened, sweep)?;
+        self.is_undecided |= decision == Decision::Undecided;
+        Ok(decision == Decision::Remove)
     }
 
-    fn verdict(
-        &self,
-        entry: &str,
-        opened: &TombstoneFile,
-        sweep: Sweep,
-    ) -> Result<Decision, Error> {
+    fn decide(&self, entry: &str, opened: &TombstoneFile, sweep: Sweep) -> Result<Decision, Error> {
         if !opened.is_abandoned() || !self.may_be_tombstone(entry, opened) {
             return Ok(Decision::Keep);
         }
         match sweep {
             Sweep::Unlocked => Ok(Decision::Remove),
             Sweep::Unfinished => {
-                let verdict = self.verdict_by_text(opened);
-                verdict.map_err(|errno| self.failed("read", entry, errno))
+                let decision = self.decide_by_text(opened);
+                decision.map_err(|errno| self.failed("read", entry, errno))
             }
         }
     }
@@ -245,7 +240,7 @@ impl<'d> Pass<'d> {
     }
 
     /// Keeps a tombstone that says that its life has died with exit code 0.
-    fn verdict_by_text(&self, opened: &TombstoneFile) -> Result<Decision, Errno> {
+    fn decide_by_text(&self, opened: &TombstoneFile) -> Result<Decision, Errno> {
         let snapshot = self.dir.read(opened)?;
         let writing = match self.is_settled {
             true => WriteState::Settled,

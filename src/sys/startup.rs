@@ -1,9 +1,9 @@
-//! What this process was started with, noted before a runtime changes it, and its restoration for
+//! What this process was started with, noted before anything changes it, and its restoration for
 //! commands.
 //!
-//! Rust's runtime ignores `PIPE` and opens `/dev/null` on closed standard descriptors; musl
-//! unblocks the signals that it keeps for itself; `Signals` blocks the others. A command gets none
-//! of that.
+//! [`prepare`] ignores `PIPE` and `XFSZ`, and opens `/dev/null` on closed standard descriptors;
+//! musl unblocks the signals that it keeps for itself; `Signals` blocks the others. A command gets
+//! none of that.
 
 use super::raw::{self, KernelSigaction};
 use crate::signal::{Signal, SignalSet};
@@ -17,10 +17,10 @@ const RAISED_BY_WRITES: [Signal; 2] = [Signal::PIPE, Signal::XFSZ];
 static INHERITED: [AtomicUsize; 2] = [const { AtomicUsize::new(libc::SIG_DFL) }; 2];
 /// The mask of blocked signals before musl unblocks those that it keeps for itself.
 static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
-/// Bit n: descriptor n (0 to 2) was closed before Rust's runtime opened `/dev/null` on it.
+/// Bit n: descriptor n (0 to 2) was closed before [`prepare`] opened `/dev/null` on it.
 static INHERITED_CLOSED: AtomicU8 = AtomicU8::new(0);
 
-/// Runs before Rust's runtime, so it sees the state in which the process was started.
+/// Runs before `main`, so it sees the state in which the process was started.
 extern "C" fn capture_startup_state() {
     for (signal, inherited) in RAISED_BY_WRITES.into_iter().zip(&INHERITED) {
         if let Ok(action) = raw::sigaction(signal, None) {
@@ -128,8 +128,8 @@ pub(super) fn restore(inherited: Option<InheritedSignals>, filled: &[(OwnedFd, R
     let closed = INHERITED_CLOSED.load(Ordering::Relaxed);
     let is_filled = |fd: &RawFd| filled.iter().any(|(_, number)| number == fd);
     for fd in (0..3).filter(|fd| closed & (1 << fd) != 0 && !is_filled(fd)) {
-        // SAFETY: the descriptor is the runtime's /dev/null, which no value owns: because of it no
-        // file of this program has a number below 3.
+        // SAFETY: `prepare` has opened the descriptor, and no value owns it: because of it no file
+        // of this program has a number below 3.
         unsafe { libc::close(fd) };
     }
     if let Some(inherited) = inherited {
