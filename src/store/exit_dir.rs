@@ -29,7 +29,7 @@ static GUARDED: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 /// Whether a file of [`GUARDED`] was opened under another name, and its descriptor is left open.
 static HAS_LEAKED: AtomicBool = AtomicBool::new(false);
 
-/// How every entry is opened: nobody waits, and no child gets the descriptor.
+/// How every entry is opened: the open does not wait, and no child gets the descriptor.
 const SAFE: OFlags = OFlags::NONBLOCK
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);

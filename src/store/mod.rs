@@ -11,6 +11,7 @@ pub(crate) mod locality;
 pub(crate) mod own_life;
 pub(crate) mod own_tombstone;
 pub(crate) mod publish;
+mod refusal;
 pub(crate) mod resolve;
 pub(crate) mod snapshot;
 mod staging;

@@ -3,18 +3,18 @@
 //! A file that other users may not read is no supervisor's tombstone, because those are open to all
 //! users. It is read as if it were empty.
 
-use crate::error::{Error, escaped};
+use crate::error::Error;
 use crate::protocol::life::{Life, LockState, ReaderContext, WriteState};
 use crate::protocol::name::Name;
 use crate::protocol::tombstone::{RESERVED, Tombstone};
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::{FileId, device_numbers};
 use crate::store::locality::Locality;
-use crate::store::staging::{LockAttempt, OPEN_TO_ALL, lock};
+use crate::store::refusal::is_open_to_all;
+use crate::store::staging::{LockAttempt, lock};
 use crate::sys::lock::{Conflict, lock_holder};
 use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -71,6 +71,7 @@ impl ExitDir {
         let (file, refusal) = match self.open_readable_or_path(entry) {
             Ok(opened) => opened,
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Ok(None),
+            Err(Errno::AGAIN) => return Err(self.leased("read", entry)),
             Err(errno) => return Err(failed(errno)),
         };
         let stat = rustix::fs::fstat(&file).map_err(failed)?;
@@ -122,49 +123,6 @@ impl ExitDir {
             id,
             is_readable: true,
         }))
-    }
-
-    /// A notice for people about a tombstone that cannot be read.
-    pub(crate) fn unreadable_notice(&self, name: &Name) -> String {
-        let owner = self.owner_and_mode(name.as_str()).unwrap_or_default();
-        format!(
-            "cannot read {}: {owner}; like an empty file, it counts as a death with exit code 0",
-            escaped(&self.entry(name.as_str()).to_string_lossy())
-        )
-    }
-
-    /// A notice for people about an entry that has the name of a tombstone and cannot be one.
-    pub(crate) fn obstacle_notice(&self, name: &Name) -> Option<String> {
-        let path = self.entry(name.as_str());
-        let stat = self.stat(name.as_str()).ok()?;
-        let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        (!is_regular).then(|| {
-            format!(
-                "{} is no regular file, so it is no tombstone; remove it or use another name",
-                escaped(&path.to_string_lossy())
-            )
-        })
-    }
-
-    /// The error for a file that could not be opened to be written to. It says so if its mode does
-    /// not open it to this user.
-    pub(super) fn write_refused(&self, entry: &str, errno: Errno) -> Error {
-        let path = self.entry(entry);
-        let owner = self.owner_and_mode(entry);
-        let Some(owner) = owner.filter(|_| errno == Errno::ACCESS) else {
-            return Error::io("write", &path, errno);
-        };
-        let why = format!("{owner}; chmod 0666 opens it to all users");
-        let error = io::Error::new(io::ErrorKind::PermissionDenied, why);
-        Error::io("write", &path, error)
-    }
-
-    /// Why a file is closed to other users; `None` if its mode opens it to all, or if it is gone.
-    fn owner_and_mode(&self, entry: &str) -> Option<String> {
-        let stat = self.stat(entry).ok()?;
-        let (owner, mode) = (stat.st_uid, stat.st_mode & 0o7777);
-        let why = format!("it belongs to uid {owner} with mode {mode:04o}");
-        (!is_open_to_all(&stat)).then_some(why)
     }
 
     /// Whether this process holds the lock of the tombstone with this name.
@@ -361,11 +319,6 @@ fn read_tombstone(opened: &TombstoneFile) -> Result<(Stat, Tombstone), Errno> {
     }
     let bytes = read_start(&opened.file)?;
     Ok((stat, Tombstone::parse(&bytes)))
-}
-
-/// Whether the file has the mode of a tombstone that a supervisor has published.
-fn is_open_to_all(stat: &Stat) -> bool {
-    stat.st_mode & OPEN_TO_ALL == OPEN_TO_ALL
 }
 
 /// The first [`RESERVED`] bytes of a file.

@@ -242,7 +242,7 @@ impl Attack {
     }
 }
 
-/// Without pipes that nobody reads.
+/// Without pipes for the output: the test does not read it.
 fn quiet(mut command: Command) -> Running {
     command.stdout(Stdio::null()).stderr(Stdio::null()).start()
 }

@@ -76,6 +76,9 @@ fn hold(sandbox: &Sandbox, what: &str, entry: &str) -> Running {
 /// A lease for reading needs a descriptor that cannot write.
 const LEASE: &str = "close $f; open $f, '<', $ARGV[0] or die; $SIG{IO} = 'IGNORE'; \
                      fcntl($f, 1024, F_RDLCK) or die;";
+/// A lease for writing also makes readers wait.
+const WRITE_LEASE: &str = "close $f; open $f, '+<', $ARGV[0] or die; $SIG{IO} = 'IGNORE'; \
+                           fcntl($f, 1024, F_WRLCK) or die;";
 
 #[test]
 fn a_hard_link_to_its_own_tombstone_does_not_cost_a_supervisor_its_lock() {
@@ -196,6 +199,22 @@ fn a_lease_on_a_staging_file_or_a_tombstone_makes_no_program_wait() {
     let ended = signal.args(["signal", "-c", "3", "main"]).finish();
     assert!([0, 125].contains(&ended.status), "{ended:?}");
     assert_eq!(inode(&sandbox, ".main.new"), None);
+}
+
+#[test]
+fn a_tombstone_with_a_lease_is_named_as_such() {
+    let Some(sandbox) = shared().filter(|_| perl_is_here()) else {
+        return;
+    };
+    let _lease = hold(&sandbox, WRITE_LEASE, "db");
+    for mut program in [
+        sandbox.wait(["-t", "0", "db:ready"]),
+        sandbox.signal(["-c", "3", "db"]),
+    ] {
+        let ended = program.finish();
+        assert_eq!(ended.status, 125, "{ended:?}");
+        assert!(ended.stderr.contains("holds a lease on it"), "{ended:?}");
+    }
 }
 
 #[test]
