@@ -78,6 +78,9 @@ pub(super) fn plan(args: &ParsedArgs) -> Result<InstallPlan, String> {
     let target = match args.positionals.as_slice() {
         [] if sweep.is_some() => None,
         [] => return Err("no DIR to install into".to_owned()),
+        [target] if target.is_empty() => {
+            return Err("DIR is empty: name the directory to install into".to_owned());
+        }
         [target] => Some(PathBuf::from(target)),
         [_, second, ..] => {
             return Err(format!(

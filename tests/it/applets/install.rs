@@ -31,6 +31,13 @@ fn assert_installed(bin: &Path) {
 }
 
 #[test]
+fn an_empty_directory_name_is_an_error_that_says_what_to_do() {
+    let ended = Sandbox::new().applet("install").arg("").finish();
+    assert_sentence(&ended, "exitdir-install", 125);
+    assert!(ended.stderr.contains("DIR is empty"), "{ended:?}");
+}
+
+#[test]
 fn the_running_binary_and_a_relative_link_for_each_applet_are_installed() {
     let sandbox = Sandbox::new();
     // With any umask, since other containers run as other users.
