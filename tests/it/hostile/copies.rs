@@ -187,7 +187,7 @@ fn a_directory_is_not_lost_if_another_process_empties_the_staging_directory() {
     let (sandbox, _) = sandbox_with_shared_directory();
     fs::create_dir(sandbox.path("shared/run")).unwrap();
     write(&sandbox, "shared/run/app.conf", "precious");
-    let slow = "inject=rename,renameat,renameat2:delay_enter=700000";
+    let slow = "inject=rename,renameat,renameat2:delay_enter=3000000";
     let words = ["run", "--config", "tree=shared/run", "--", "true"];
     let mut run = traced(&sandbox, &["-e", slow], &words);
     let running = run.current_dir(sandbox.path(".")).start();

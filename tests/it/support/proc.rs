@@ -84,6 +84,15 @@ pub fn is_exitdir(pid: i32) -> bool {
     program.is_ok_and(|program| program == binary().canonicalize().unwrap())
 }
 
+/// Whether a process has reaped a child: each child has page faults, which count for the parent
+/// then.
+pub fn has_reaped(pid: i32) -> bool {
+    let stat = read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let (_, after) = stat.rsplit_once(") ").unwrap_or_default();
+    // The faults of children are the ninth field after the name.
+    after.split(' ').nth(8).is_some_and(|faults| faults != "0")
+}
+
 /// The children of a process.
 pub fn children(pid: i32) -> Vec<i32> {
     let text = read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
