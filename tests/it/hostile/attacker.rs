@@ -1,7 +1,8 @@
 //! The random attacker: a process of the hostile user that does one thing after another to the
 //! directories it may write to, until it is killed. It does what any user can do there, except to
 //! two files: it does not replace or change the tombstones of the lives whose deaths the test
-//! waits for. That cannot be prevented, and `SECURITY.md` says so.
+//! waits for. That cannot be prevented, and `SECURITY.md` says so. Nor does it link them: an
+//! `exitdir-signal` to the other name would record a death there.
 
 use crate::support::random::Random;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, Timestamps};
@@ -17,7 +18,7 @@ use std::io::{IoSlice, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub const OUTSIDE: &str = "ATTACK_OUTSIDE";
 pub const SEED: &str = "ATTACK_SEED";
 /// A file that holds the name of the notification socket.
 pub const SOCKET: &str = "ATTACK_SOCKET";
-/// Tombstones that the attacker links, locks for reading and reads only.
+/// Tombstones that the attacker only locks for reading.
 pub const SPARED: [&str; 2] = ["leader", "last"];
 
 /// Descriptors that are held open: with them locks and leases.
@@ -229,7 +230,7 @@ impl Attacker {
     fn hard_link(&mut self, at: &Path) {
         let first = self.directories[0].clone();
         let target = match self.random.flip() {
-            true => first.join(self.random.pick(&["main", "leader", "last", "second"])),
+            true => first.join(self.random.pick(&["main", "second"])),
             false => self.entry(),
         };
         let _ = fs::hard_link(target, at);
@@ -433,20 +434,8 @@ impl Attacker {
         }
     }
 
-    /// Opens a file. One that is spared may have other names by now; it is opened only to be read.
     fn open(&self, at: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         let always = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::open(at, flags | always, Mode::from_raw_mode(0o666))?;
-        let is_for_writing = flags.intersects(OFlags::WRONLY | OFlags::RDWR);
-        match is_for_writing && self.is_spared(&file)? {
-            true => Err(Errno::PERM),
-            false => Ok(file),
-        }
-    }
-
-    fn is_spared(&self, file: &OwnedFd) -> Result<bool, Errno> {
-        let inode = rustix::fs::fstat(file)?.st_ino;
-        let spared = SPARED.map(|name| fs::metadata(self.directories[0].join(name)));
-        Ok(spared.iter().flatten().any(|spared| spared.ino() == inode))
+        rustix::fs::open(at, flags | always, Mode::from_raw_mode(0o666))
     }
 }
