@@ -18,6 +18,27 @@ pub(crate) const IMPOSSIBLE: u8 = 1;
 /// Success.
 pub(crate) const SUCCESS: u8 = 0;
 
+/// A set of exit statuses: one bit for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CodeSet([u128; 2]);
+
+impl CodeSet {
+    /// With each status from the first to the last one, too.
+    pub(crate) fn add(&mut self, first: u8, last: u8) {
+        for code in first..=last {
+            let [low, high] = &mut self.0;
+            let half = if code < 128 { low } else { high };
+            *half |= 1 << (code % 128);
+        }
+    }
+
+    pub(crate) fn contains(&self, code: u8) -> bool {
+        let [low, high] = self.0;
+        let half = if code < 128 { low } else { high };
+        half >> (code % 128) & 1 == 1
+    }
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ExitStatus {
@@ -76,4 +97,29 @@ pub(crate) enum TerminalPlace {
     Foreground,
     /// In the background, or without a terminal.
     Elsewhere,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_every_status_of_the_ranges_that_were_added_and_no_other() {
+        let ranges = [(0, 0), (3, 3), (126, 130), (64, 64), (255, 255)];
+        let mut set = CodeSet::default();
+        for code in 0..=255 {
+            assert!(!set.contains(code), "{code}");
+        }
+        for (first, last) in ranges {
+            set.add(first, last);
+        }
+        for code in 0..=255 {
+            let expected = ranges
+                .iter()
+                .any(|(first, last)| (*first..=*last).contains(&code));
+            assert_eq!(set.contains(code), expected, "{code}");
+        }
+        set.add(0, 255);
+        assert!((0..=255).all(|code| set.contains(code)));
+    }
 }

@@ -5,6 +5,9 @@ use super::spec::{CommandSpec, Opt, Positionals};
 use super::variables::{Variables, is_of_service, is_one_edit};
 use std::ffi::{OsStr, OsString};
 
+/// What does what `--pass-code` has done.
+const IN_ITS_PLACE: &str = "--stop-code own";
+
 /// What was typed.
 #[derive(Debug, Default)]
 pub(super) struct ParsedArgs {
@@ -97,7 +100,10 @@ impl ParsedArgs {
         let Some(opt) = opt else {
             // Drops an attached value too, or it would be read as an option.
             let _ = parser.optional_value();
-            return self.set_error(format!("unknown option {spelling}"));
+            return self.set_error(match spelling.as_str() {
+                "--pass-code" => format!("{spelling} was replaced: use {IN_ITS_PLACE}"),
+                _ => format!("unknown option {spelling}"),
+            });
         };
         let value = match opt.value.map(|_| parser.value()) {
             None => None,
@@ -165,6 +171,12 @@ impl ParsedArgs {
             let is_known =
                 options.iter().any(|opt| opt.is_variable(name)) || others.contains(&name);
             if is_known || is_of_service(name) {
+                continue;
+            }
+            if name == "EXITDIR_PASS_CODE" {
+                self.set_error(format!(
+                    "{name} was replaced: use {IN_ITS_PLACE}, or set EXITDIR_STOP_CODE to own"
+                ));
                 continue;
             }
             let mut meant = options.iter().filter_map(|opt| opt.variable_meant_by(name));

@@ -80,17 +80,18 @@ pub(super) const TIMEOUT: Opt = valued(
     "stop CMD when it has run this long, with status 124 (default off)",
 )
 .with_variable();
-pub(super) const PASS_CODE: Opt = flag(
+pub(super) const STOP_CODE: Opt = valued(
     None,
-    "pass-code",
-    "after a stop, exit with CMD's own status",
+    "stop-code",
+    "CODE",
+    "status after a stop for a dependency: own, cause or a number",
 )
 .with_variable();
 pub(super) const EXPECT_CODE: Opt = valued(
     Some('e'),
     "expect-code",
     "N",
-    "treat CMD's exit status N as 0; repeatable",
+    "treat CMD's exit statuses N (3, 10-12 or any) as 0; repeatable",
 )
 .with_variable();
 pub(super) const GROUP: Opt =
@@ -222,7 +223,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &STOP_SIGNAL,
         &STOP_DELAY,
         &TIMEOUT,
-        &PASS_CODE,
+        &STOP_CODE,
         &EXPECT_CODE,
         &GROUP,
         &SUBREAPER,

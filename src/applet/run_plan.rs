@@ -4,12 +4,13 @@ use super::args::ParsedArgs;
 use super::run_options::{
     ACTIVE_WHILE, BIRTH_DEPS, BIRTH_TIMEOUT, CONFIG, CONFIG_CHECK, CONFIG_TAR, DEATH_DEPS,
     EXIT_ONLY, EXPECT_CODE, FAIL_FAST, GRACE_PERIOD, GROUP, MISSING_TIMEOUT, NAME, ON_CONFIG,
-    PASS_CODE, QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, START_ANYWAY,
+    QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, START_ANYWAY, STOP_CODE,
     STOP_DELAY, STOP_SIGNAL, TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
 };
 use super::spec::Opt;
 use super::values::{SET_DIRECTORY, exit_dir, life_name, read_code, read_duration, read_file_name};
 use crate::duration::Limit;
+use crate::exit::CodeSet;
 use crate::log::{Level, Logger};
 use crate::managed::spec::{ConfigItem, ManagedSpec};
 use crate::protocol::condition::Condition;
@@ -19,7 +20,7 @@ use crate::run::plan::{ExitDirOptions, Plan, Publish, WaitEnd};
 use crate::run::termination_log::DEFAULT_PATH;
 use crate::signal::{Signal, SignalSet};
 use crate::supervisor::forwarding::Forwarding;
-use crate::supervisor::rules::{OnConfig, Restart, Rules};
+use crate::supervisor::rules::{OnConfig, Restart, Rules, StopCode};
 use crate::sys::command_line::CommandLine;
 use crate::sys::process::SignalTarget;
 use crate::sys::startup::is_ignored;
@@ -98,8 +99,10 @@ fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Condition]) -> Res
             .unwrap_or(Restart::Never),
         restart_limit: args.value(&RESTART_LIMIT, read_count)?,
         wait_descendants: args.has(&WAIT_DESCENDANTS),
-        pass_code: args.has(&PASS_CODE),
-        expected_codes: args.list(&EXPECT_CODE, read_code)?,
+        stop_code: args
+            .value(&STOP_CODE, read_stop_code)?
+            .unwrap_or(StopCode::Table),
+        expected_codes: expected_codes(args)?,
         ready_on_start: *ready_on == ReadyOn::Start,
         ignored_signals: ignored.fold(SignalSet::default(), SignalSet::with),
         on_config: on_config(args, stop_signal)?,
@@ -226,6 +229,37 @@ fn read_rewrite(text: &str) -> Result<(Signal, Option<Signal>), String> {
     match to {
         "0" => Ok((from, None)),
         to => Ok((from, Some(Signal::parse(to).ok_or_else(expected)?))),
+    }
+}
+
+fn read_stop_code(text: &str) -> Result<StopCode, String> {
+    match text {
+        "own" => Ok(StopCode::Own),
+        "cause" => Ok(StopCode::Cause),
+        number => match read_code(number) {
+            Ok(code) => Ok(StopCode::Number(code)),
+            Err(_) => Err("expected own, cause or an exit status, 0 to 255".to_owned()),
+        },
+    }
+}
+
+fn expected_codes(args: &ParsedArgs) -> Result<CodeSet, String> {
+    let mut codes = CodeSet::default();
+    for (first, last) in args.list(&EXPECT_CODE, read_codes)? {
+        codes.add(first, last);
+    }
+    Ok(codes)
+}
+
+/// The first and the last one of a range of exit statuses.
+fn read_codes(text: &str) -> Result<(u8, u8), String> {
+    let (first, last) = match text {
+        "any" => ("0", "255"),
+        _ => text.split_once('-').unwrap_or((text, text)),
+    };
+    match (read_code(first), read_code(last)) {
+        (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
+        _ => Err("expected an exit status, 0 to 255, a range as in 10-12, or any".to_owned()),
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct StopCause {
     /// What to record as the cause of this life's end.
     pub(crate) cause: Cause,
     pub(crate) dependence: Dependence,
+    /// The status with which the dependency died; `None` if it has not died or has no status.
+    pub(crate) code: Option<u8>,
     /// In words: `main died with exit code 3`.
     pub(crate) description: String,
 }
@@ -157,6 +159,7 @@ impl DeathDeps {
         StopCause {
             cause: foreign.unwrap_or_else(|| own_accident(name, life)),
             dependence: Dependence::Required,
+            code: death_code(life),
             description: describe(name, life),
         }
     }
@@ -216,6 +219,7 @@ impl DeathDeps {
                     .cause()
                     .unwrap_or_else(|| own_accident(name, life)),
                 dependence: self.dependence(condition, name, life),
+                code: death_code(life),
                 description: describe(name, life),
             };
             if condition.name.is_none() && self.was_dead_before(name, life) {
@@ -267,6 +271,11 @@ impl DeathDeps {
             !is_own && (!is_covered || is_still_dead(&cause))
         })
     }
+}
+
+/// The status that the death of a life has, if it is dead.
+fn death_code(life: &Life) -> Option<u8> {
+    life.death().and_then(Death::code)
 }
 
 /// The cause that a death without a cause is for others. The state of a living life is no accident:

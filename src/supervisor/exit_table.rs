@@ -3,11 +3,11 @@
 //! If the dependency that stopped the command did not fail, a command that obeys the stop ends with
 //! 0, and so does one that was never started, if the condition has a name. If the dependency
 //! failed, or is a birth dependency too, the status is never 0. A failure of the command that does
-//! not come from the stop is never turned into a success. With `--pass-code` the command's own
-//! status counts instead, if the command ran.
+//! not come from the stop is never turned into a success. `--stop-code` chooses another status than
+//! that of the table.
 
 use super::outcome::{EndReason, FinalStatus, StopReason};
-use super::rules::Rules;
+use super::rules::{Rules, StopCode};
 use super::state::Stop;
 use crate::exit::{self, ExitStatus, StartFailure};
 use crate::protocol::death_deps::{Dependence, StopCause};
@@ -36,6 +36,7 @@ pub(super) fn stopped(
     status: ExitStatus,
     sent: SignalSet,
 ) -> FinalStatus {
+    let own = rules.counted_status(status);
     let (code, reason) = match &stop.reason {
         StopReason::Deactivated | StopReason::Reconfigured => {
             return command_ended(rules, status, sent);
@@ -47,17 +48,14 @@ pub(super) fn stopped(
             } else {
                 Reason::Stopped
             };
-            (after_stop(rules, cause.dependence, status), reason)
+            let table = after_stop(rules, cause.dependence, status);
+            (chosen(rules, cause, Some(own), table), reason)
         }
-        StopReason::RunTimeout => (exit::TIMED_OUT, Reason::Timeout),
-        StopReason::Missing => (exit::TIMED_OUT, Reason::Missing),
+        StopReason::RunTimeout => (timed_out(rules, Some(own)), Reason::Timeout),
+        StopReason::Missing => (timed_out(rules, Some(own)), Reason::Missing),
     };
     FinalStatus {
-        code: if rules.pass_code {
-            rules.counted_status(status)
-        } else {
-            code
-        },
+        code,
         signal: status.signal(),
         reason,
         end_reason: EndReason::Stopped(stop.reason),
@@ -86,29 +84,48 @@ fn is_stop_obeyed(rules: &Rules, status: ExitStatus) -> bool {
 
 /// The column of the exit table for a command that was never started.
 pub(super) fn not_started(rules: &Rules, cause: StopCause) -> FinalStatus {
-    let code = match cause.dependence {
+    let table = match cause.dependence {
         Dependence::Auxiliary => exit::SUCCESS,
         Dependence::Unnamed | Dependence::Required => rules.stop_status(),
     };
+    let code = chosen(rules, &cause, None, table);
     without_command(code, Reason::Stopped, EndReason::NotStarted(cause))
 }
 
 /// The column for a command that ran and was to be started again.
 pub(super) fn not_restarted(rules: &Rules, cause: StopCause, last: &FinalStatus) -> FinalStatus {
-    let code = match cause.dependence {
-        _ if rules.pass_code => last.code,
+    let table = match cause.dependence {
         Dependence::Auxiliary | Dependence::Unnamed => exit::SUCCESS,
         Dependence::Required => rules.stop_status(),
     };
+    let code = chosen(rules, &cause, Some(last.code), table);
     without_command(code, Reason::Stopped, EndReason::NotRestarted(cause))
 }
 
 /// A death dependency was not seen in time, and the command was down. `last` is how its last run
 /// ended, if there was one.
 pub(super) fn missing(rules: &Rules, last: Option<&FinalStatus>) -> FinalStatus {
-    let own = last.filter(|_| rules.pass_code);
-    let code = own.map_or(exit::TIMED_OUT, |last| last.code);
+    let code = timed_out(rules, last.map(|last| last.code));
     without_command(code, Reason::Missing, EndReason::Missing)
+}
+
+/// The status after a stop for a dependency, with `--stop-code` applied to that of the exit table.
+/// `own` is the status of the command's last run. The cause's is one of a failure, and a number
+/// stands for no success.
+fn chosen(rules: &Rules, cause: &StopCause, own: Option<u8>, table: u8) -> u8 {
+    let code = match rules.stop_code {
+        StopCode::Table => None,
+        StopCode::Own => own,
+        StopCode::Cause => cause.code.filter(|code| *code != exit::SUCCESS),
+        StopCode::Number(code) => Some(code).filter(|_| table != exit::SUCCESS),
+    };
+    code.unwrap_or(table)
+}
+
+/// The status after a timeout. `--stop-code own` wins over it if the command ran.
+fn timed_out(rules: &Rules, own: Option<u8>) -> u8 {
+    let own = own.filter(|_| rules.stop_code == StopCode::Own);
+    own.unwrap_or(exit::TIMED_OUT)
 }
 
 /// A signal arrived while the command was down.

@@ -2,7 +2,7 @@
 
 use super::forwarding::Forwarding;
 use crate::duration::Limit;
-use crate::exit::{self, ExitStatus};
+use crate::exit::{self, CodeSet, ExitStatus};
 use crate::signal::{Signal, SignalSet};
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ pub(crate) struct Rules {
     pub(crate) stop_delay: Limit,
     pub(crate) stop_signal: Signal,
     pub(crate) forwarding: Forwarding,
-    pub(crate) pass_code: bool,
+    pub(crate) stop_code: StopCode,
     /// Exit statuses of the command that count as 0.
-    pub(crate) expected_codes: Vec<u8>,
+    pub(crate) expected_codes: CodeSet,
     /// The command is ready as soon as it was started.
     pub(crate) ready_on_start: bool,
     /// Signals that were ignored when exitdir-run started: they neither end a wait nor count as a
@@ -43,6 +43,19 @@ pub(crate) enum OnConfig {
     Restart,
     /// It gets this signal.
     Send(Signal),
+}
+
+/// `--stop-code`: the status after a stop for a dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopCode {
+    /// As the exit table says.
+    Table,
+    /// The command's own.
+    Own,
+    /// The one with which the dependency died.
+    Cause,
+    /// This one.
+    Number(u8),
 }
 
 /// `--restart`: when a command that has ended is started again.
@@ -84,7 +97,7 @@ impl Rules {
     /// The command's exit status with `--expect-code` applied.
     pub(super) fn counted_status(&self, status: ExitStatus) -> u8 {
         let code = status.code();
-        if self.expected_codes.contains(&code) {
+        if self.expected_codes.contains(code) {
             exit::SUCCESS
         } else {
             code

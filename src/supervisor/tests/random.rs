@@ -9,7 +9,7 @@ use crate::supervisor::action::Action;
 use crate::supervisor::event::Event;
 use crate::supervisor::forwarding::Forwarding;
 use crate::supervisor::report::Report;
-use crate::supervisor::rules::{OnConfig, Restart, Rules};
+use crate::supervisor::rules::{OnConfig, Restart, Rules, StopCode};
 use crate::supervisor::timer::Timer;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -92,7 +92,12 @@ fn chosen_rules(options: [u8; 6]) -> (Rules, Management) {
         },
         stop_signal,
         forwarding: Forwarding::new(stop_signal, &rewrites),
-        pass_code: is_set(3),
+        stop_code: [
+            StopCode::Table,
+            StopCode::Own,
+            StopCode::Cause,
+            StopCode::Number(42),
+        ][usize::from(is_set(3)) + 2 * usize::from(is_set_too(4))],
         ready_on_start: is_set_too(3),
         ignored_signals: if is_set(4) {
             SignalSet::ALL

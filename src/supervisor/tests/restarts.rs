@@ -1,6 +1,6 @@
 //! When, and how soon, a command that has ended is started again.
 
-use super::support::{end, ended, received, rewriting, rules, stop_cause};
+use super::support::{end, ended, expecting, received, rewriting, rules, stop_cause};
 use crate::duration::Limit;
 use crate::exit::{ExitStatus, Remaining, TerminalPlace};
 use crate::protocol::death_deps::Dependence;
@@ -51,7 +51,7 @@ fn restarts_are_delayed_longer_each_time_and_counted() {
     );
     let on_failure = Rules {
         restart: Restart::OnFailure,
-        expected_codes: vec![3],
+        expected_codes: expecting(&[3]),
         ..always(Some(1))
     };
     assert_eq!(

@@ -8,7 +8,7 @@ use crate::protocol::death_deps::Dependence;
 use crate::signal::{Signal, SignalSet};
 use crate::supervisor::event::Event;
 use crate::supervisor::forwarding::Forwarding;
-use crate::supervisor::rules::{OnConfig, Restart, Rules};
+use crate::supervisor::rules::{OnConfig, Restart, Rules, StopCode};
 use crate::supervisor::timer::Timer;
 use std::time::Duration;
 
@@ -150,9 +150,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             Management::Unmanaged,
         ),
         (
-            "pass-code, descendants, all signals ignored at the start",
+            "the command's own status, descendants, all signals ignored at the start",
             Rules {
-                pass_code: true,
+                stop_code: StopCode::Own,
                 restart: Restart::OnFailure,
                 restart_limit: Some(1),
                 wait_descendants: true,

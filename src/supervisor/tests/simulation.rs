@@ -12,7 +12,7 @@ use crate::supervisor::machine::Machine;
 use crate::supervisor::outcome::{EndReason, FinalStatus, StopReason};
 use crate::supervisor::record::Record;
 use crate::supervisor::retries::Retries;
-use crate::supervisor::rules::{OnConfig, Restart, Rules};
+use crate::supervisor::rules::{OnConfig, Restart, Rules, StopCode};
 use crate::supervisor::state::MachineState;
 use crate::supervisor::timer::Timer;
 use std::collections::BTreeSet;
@@ -371,16 +371,17 @@ impl Simulation {
     /// Whether status 0 is right: not after a failure that did not come from a stop by exitdir-run.
     fn may_be_success(&self, last: &FinalStatus) -> bool {
         let succeeded = !self.monitor.failed;
+        let own = self.rules.stop_code == StopCode::Own;
         match &last.end_reason {
             EndReason::CommandEnded(_) => succeeded,
-            EndReason::Stopped(_) if self.rules.pass_code => succeeded,
+            EndReason::Stopped(_) if own => succeeded,
             EndReason::NotStarted(cause) => cause.dependence == Dependence::Auxiliary,
             EndReason::Stopped(StopReason::Dependency(cause)) => {
                 cause.dependence != Dependence::Required
             }
-            EndReason::Missing => self.rules.pass_code && succeeded,
+            EndReason::Missing => own && succeeded,
             EndReason::NotRestarted(cause) => {
-                cause.dependence != Dependence::Required || self.rules.pass_code && succeeded
+                cause.dependence != Dependence::Required || own && succeeded
             }
             EndReason::Stopped(
                 StopReason::RunTimeout

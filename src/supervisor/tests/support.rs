@@ -1,7 +1,7 @@
 //! What the tests of the machine share: rules, events and what they lead to.
 
 use crate::duration::Limit;
-use crate::exit::{ExitStatus, Remaining, TerminalPlace};
+use crate::exit::{CodeSet, ExitStatus, Remaining, TerminalPlace};
 use crate::protocol::death_deps::{Dependence, StopCause};
 use crate::protocol::name::Name;
 use crate::protocol::past_life::Cause;
@@ -12,7 +12,7 @@ use crate::supervisor::forwarding::Forwarding;
 use crate::supervisor::machine::Machine;
 use crate::supervisor::outcome::FinalStatus;
 use crate::supervisor::record::Record;
-use crate::supervisor::rules::{OnConfig, Restart, Rules};
+use crate::supervisor::rules::{OnConfig, Restart, Rules, StopCode};
 use std::time::Duration;
 
 pub(super) fn signal(name: &str) -> Signal {
@@ -30,8 +30,19 @@ pub(super) fn stop_cause(dependence: Dependence) -> StopCause {
             life: None,
         },
         dependence,
+        code: match dependence {
+            Dependence::Auxiliary | Dependence::Unnamed => Some(0),
+            Dependence::Required => Some(4),
+        },
         description: "peer died".to_owned(),
     }
+}
+
+/// These exit statuses count as 0.
+pub(super) fn expecting(codes: &[u8]) -> CodeSet {
+    let mut set = CodeSet::default();
+    codes.iter().for_each(|code| set.add(*code, *code));
+    set
 }
 
 pub(super) fn rules() -> Rules {
@@ -42,8 +53,8 @@ pub(super) fn rules() -> Rules {
         run_timeout: Limit::After(Duration::from_secs(60)),
         grace_period: Limit::After(Duration::from_secs(30)),
         stop_signal: Signal::TERM,
-        pass_code: false,
-        expected_codes: Vec::new(),
+        stop_code: StopCode::Table,
+        expected_codes: CodeSet::default(),
         ready_on_start: true,
         ignored_signals: SignalSet::default(),
         stop_delay: Limit::After(Duration::ZERO),

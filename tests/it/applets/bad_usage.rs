@@ -190,7 +190,7 @@ fn every_bad_variable_is_named_and_the_tombstone_says_died() {
         ("GRACE_PERIOD", "-1"),
         ("STOP_SIGNAL", "FOO"),
         ("TIMEOUT", "1x"),
-        ("PASS_CODE", "2"),
+        ("STOP_CODE", "none"),
         ("EXPECT_CODE", "256"),
         ("GROUP", "on"),
         ("READY_ON", "never"),

@@ -37,7 +37,7 @@ fn a_demo_that_does_not_end_as_it_should_says_so() {
     let sandbox = Sandbox::new();
     // Differs from the real binary only in the status of a stop.
     let script = format!(
-        "#!/bin/sh\ncase ${{0##*/}} in exitdir-run) exec \"{0}\" run --pass-code \"$@\";; exitdir-*) exec \"{0}\" \"${{0##*/exitdir-}}\" \"$@\";; esac\n\
+        "#!/bin/sh\ncase ${{0##*/}} in exitdir-run) exec \"{0}\" run --stop-code own \"$@\";; exitdir-*) exec \"{0}\" \"${{0##*/exitdir-}}\" \"$@\";; esac\n\
          mkdir -p \"$2\" && for applet in run wait signal status; do cp \"$0\" \"$2/exitdir-$applet\"; done\n",
         absolute_binary().display()
     );

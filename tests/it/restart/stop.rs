@@ -23,7 +23,7 @@ fn a_stop_during_the_back_off_ends_the_life_without_another_start() {
         Case("--death-deps y", "y 4", 143, "stopped"),
         Case("--death-deps y --stop-signal INT", "y 4", 130, "stopped"),
         Case("--death-deps y --birth-deps y:born", "y 0", 143, "stopped"),
-        Case("--death-deps y --pass-code", "y 0", 3, "stopped"),
+        Case("--death-deps y --stop-code own", "y 0", 3, "stopped"),
     ];
     for_each(WORKERS, &cases, |Case(options, action, status, reason)| {
         let sandbox = Sandbox::new();

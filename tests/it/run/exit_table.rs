@@ -277,12 +277,17 @@ const RUNNING: &[Cell] = &[
     cell("-e 3", "exit 4", 4, 4),
     cell("-e 137 --grace-period 100ms", "", 0, 143).signaled("KILL"),
     // CMD's own status, whatever the cause
-    cell("--pass-code", "exit 0", 0, 0),
-    cell("--pass-code", "", 143, 143).signaled("TERM"),
-    cell("--pass-code", "exit 143", 143, 143),
-    cell("--pass-code", "exit 3", 3, 3),
-    cell("--pass-code -e 3", "exit 3", 0, 0),
-    cell("--pass-code --grace-period 100ms", "", 137, 137).signaled("KILL"),
+    cell("--stop-code own", "exit 0", 0, 0),
+    cell("--stop-code own", "", 143, 143).signaled("TERM"),
+    cell("--stop-code own", "exit 143", 143, 143),
+    cell("--stop-code own", "exit 3", 3, 3),
+    cell("--stop-code own -e 3", "exit 3", 0, 0),
+    cell("--stop-code own --grace-period 100ms", "", 137, 137).signaled("KILL"),
+    // a number, unless the stop is clean
+    cell("--stop-code 42", "exit 0", 0, 42),
+    cell("--stop-code 42", "", 0, 42).signaled("TERM"),
+    cell("--stop-code 42", "exit 3", 42, 42),
+    cell("--stop-code 42 -e 42", "exit 3", 42, 42),
     // another stop signal
     cell("--stop-signal INT", "exit 0", 0, 130).told_by("INT"),
     cell("--stop-signal USR1", "exit 0", 0, 138).told_by("USR1"),
@@ -293,7 +298,7 @@ const RUNNING: &[Cell] = &[
         .told_by("USR1")
         .signaled("TERM"),
     cell("--stop-signal INT -e 5", "exit 5", 0, 130).told_by("INT"),
-    cell("--stop-signal USR1 --pass-code", "exit 0", 0, 0).told_by("USR1"),
+    cell("--stop-signal USR1 --stop-code own", "exit 0", 0, 0).told_by("USR1"),
 ];
 
 #[test]
@@ -341,7 +346,8 @@ const DOWN: &[DownCell] = &[
     ("", 0, 143),
     ("-e 143", 0, 143),
     ("-e 0", 0, 143),
-    ("--pass-code", 0, 143),
+    ("--stop-code own", 0, 143),
+    ("--stop-code 42", 0, 42),
     ("--stop-signal INT", 0, 130),
     ("--stop-signal USR1", 0, 138),
 ];
@@ -524,13 +530,13 @@ fn without_a_dependency_a_life_ends_with_the_status_of_its_command_or_124() {
             (124, "timeout", Some("KILL")),
         ),
         ends(
-            "--timeout TIME --pass-code",
+            "--timeout TIME --stop-code own",
             "WAIT",
             None,
             (143, "timeout", Some("TERM")),
         ),
         ends(
-            "--timeout TIME --pass-code -e 143",
+            "--timeout TIME --stop-code own -e 143",
             "WAIT",
             None,
             (0, "timeout", Some("TERM")),
@@ -585,7 +591,7 @@ fn a_command_that_cannot_be_executed_ends_with_126_and_one_that_is_not_found_wit
         ("/nonexistent/command", 127),
         ("exitdir-no-such-command", 127),
     ];
-    for options in ["", "-e 126 -e 127", "--pass-code"] {
+    for options in ["", "-e 126 -e 127", "--stop-code own"] {
         for (command, status) in cases {
             let ended = sandbox
                 .run(["-n", "life"])
@@ -624,7 +630,7 @@ fn a_birth_dependency_that_does_not_hold_in_time_ends_the_life_with_124() {
 #[test]
 fn a_life_that_waits_is_ended_by_term_int_hup_and_quit() {
     for signal in [TERM, INT, HUP, QUIT] {
-        for options in ["", "--stop-signal USR1", "--pass-code", "-e 143"] {
+        for options in ["", "--stop-signal USR1", "--stop-code own", "-e 143"] {
             let sandbox = Sandbox::new();
             let life = never_started(&sandbox, &format!("--birth-deps dep {options}"));
             sandbox.await_key("life", "Waiting");

@@ -12,6 +12,7 @@ mod missing;
 mod one_turn;
 mod options;
 mod orphans;
+mod stop_code;
 mod stop_delay;
 mod stops;
 mod tombstones;

@@ -9,7 +9,7 @@ type EnvVars = &'static [(&'static str, &'static str)];
 #[test]
 fn every_option_can_be_given_as_a_variable() {
     const NEVER: (&str, &str) = ("BIRTH_DEPS", "never");
-    let cases: [(EnvVars, &str, i32); 16] = [
+    let cases: [(EnvVars, &str, i32); 21] = [
         (&[("NAME", "main")], "true", 0),
         (&[("NAME", "main"), ("EXIT_ONLY", "true")], "true", 0),
         (&[NEVER, ("BIRTH_TIMEOUT", "10ms")], "true", 124),
@@ -25,6 +25,8 @@ fn every_option_can_be_given_as_a_variable() {
         ),
         (&[("BIRTH_DEPS", "dead"), ("FAIL_FAST", "1")], "true", 143),
         (&[("DEATH_DEPS", "dead")], "true", 143),
+        (&[("DEATH_DEPS", "dead"), ("STOP_CODE", "cause")], "true", 3),
+        (&[("DEATH_DEPS", "dead"), ("STOP_CODE", "42")], "true", 42),
         (&[("DEATH_DEPS", "dead:ok,dead:failed")], "true", 143),
         (
             &[("DEATH_DEPS", "dead"), ("STOP_SIGNAL", "SIGUSR1")],
@@ -32,11 +34,15 @@ fn every_option_can_be_given_as_a_variable() {
             138,
         ),
         (&[("TIMEOUT", "10ms")], "sleep 60", 124),
-        (&[("TIMEOUT", "10ms"), ("PASS_CODE", "1")], "sleep 60", 143),
+        (
+            &[("TIMEOUT", "10ms"), ("STOP_CODE", "own")],
+            "sleep 60",
+            143,
+        ),
         (
             &[
                 ("TIMEOUT", "10ms"),
-                ("PASS_CODE", "true"),
+                ("STOP_CODE", "own"),
                 ("STOP_SIGNAL", "int"),
             ],
             "sleep 60",
@@ -45,7 +51,7 @@ fn every_option_can_be_given_as_a_variable() {
         (
             &[
                 ("TIMEOUT", "10ms"),
-                ("PASS_CODE", "1"),
+                ("STOP_CODE", "own"),
                 ("STOP_SIGNAL", "CONT"),
                 ("GRACE_PERIOD", "10ms"),
             ],
@@ -53,6 +59,9 @@ fn every_option_can_be_given_as_a_variable() {
             137,
         ),
         (&[("EXPECT_CODE", "1,2,3")], "false", 0),
+        (&[("EXPECT_CODE", "any")], "false", 0),
+        (&[("EXPECT_CODE", "3, 0-1")], "false", 0),
+        (&[("EXPECT_CODE", "3,10-12")], "false", 1),
         (
             &[
                 ("POLL", "20ms"),
@@ -69,7 +78,7 @@ fn every_option_can_be_given_as_a_variable() {
                 ("NAME", "main"),
                 ("READY_ON", "signal"),
                 ("EXIT_ONLY", "0"),
-                ("PASS_CODE", "false"),
+                ("STOP_CODE", "cause"),
             ],
             "true",
             0,
@@ -134,8 +143,8 @@ fn the_command_line_wins_over_variables_and_an_empty_variable_counts_as_unset() 
             130,
         ),
         (
-            &["--pass-code", "--timeout=10ms"],
-            &[("PASS_CODE", "0")],
+            &["--stop-code=own", "--timeout=10ms"],
+            &[("STOP_CODE", "42")],
             "sleep 60",
             143,
         ),
@@ -150,7 +159,7 @@ fn the_command_line_wins_over_variables_and_an_empty_variable_counts_as_unset() 
                 ("GRACE_PERIOD", ""),
                 ("STOP_SIGNAL", ""),
                 ("TIMEOUT", ""),
-                ("PASS_CODE", ""),
+                ("STOP_CODE", ""),
                 ("EXPECT_CODE", ""),
                 ("GROUP", ""),
                 ("READY_ON", ""),

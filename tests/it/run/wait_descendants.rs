@@ -465,7 +465,7 @@ fn a_death_dependency_that_holds_while_descendants_are_stopped_prevents_the_rest
         ("0", "--restart always", 0, "stopped"),
         ("3", "--restart always", 143, "stopped"),
         ("3", "--restart always --stop-signal USR2", 140, "stopped"),
-        ("3", "--restart on-failure --pass-code", 3, "stopped"),
+        ("3", "--restart on-failure --stop-code own", 3, "stopped"),
         // There would be no restart, so the status of CMD counts.
         ("0", "--restart never", 3, "exited"),
         ("3", "--restart on-failure -e 3", 0, "exited"),

@@ -72,7 +72,7 @@ const FAILURES: &[(&str, &str, Option<i32>)] = &[
     ("--birth-deps db", "3", Some(143)),
     ("--birth-deps db --birth-timeout off", "3", Some(143)),
     ("--birth-deps db --stop-signal INT", "3", Some(130)),
-    ("--birth-deps db --pass-code", "3", Some(143)),
+    ("--birth-deps db --stop-code own", "3", Some(143)),
     ("--birth-deps db --death-deps db", "0", Some(143)),
     ("--birth-deps other,db:ok", "3", Some(143)),
     ("--birth-deps db:ok", "0", None),
