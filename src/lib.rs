@@ -108,6 +108,9 @@ mod managed;
 #[cfg(test)]
 mod model;
 #[cfg(feature = "cli")]
+#[allow(dead_code)]
+mod probe;
+#[cfg(feature = "cli")]
 mod process;
 mod protocol;
 #[cfg(feature = "cli")]

@@ -12,6 +12,12 @@ mod parse;
 pub(crate) mod past_life;
 pub(crate) mod program;
 pub(crate) mod quote;
+#[cfg(feature = "cli")]
+#[allow(dead_code)]
+pub(crate) mod source;
+#[cfg(feature = "cli")]
+#[allow(dead_code)]
+pub(crate) mod standing;
 pub(crate) mod state;
 pub(crate) mod timestamp;
 pub(crate) mod tombstone;
