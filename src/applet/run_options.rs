@@ -247,8 +247,9 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &ACTIVE_WHILE,
     ],
     positionals: Positionals::Command,
-    notes: "A SOURCE is start, notify, fd[:N], file:PATH, tcp:[HOST:]PORT, http:[HOST:]PORT/PATH,\n\
-            exec:PROG [ARG]... or signal. A COND is NAME[:STATE]; see exitdir-wait --help.\n\n\
+    notes: "A SOURCE is start, notify[:all], fd[:N], file:PATH, unix:PATH, tcp:[HOST:]PORT,\n\
+            http:[HOST:]PORT/PATH, http://HOST[:PORT]/PATH, exec:PROG [ARG]... or signal.\n\
+            A COND is NAME[:STATE]; see exitdir-wait --help.\n\n\
             Options can also be given as variables: EXITDIR_ and the name in capitals, as in\n\
             EXITDIR_DEATH_DEPS; for --dir it is EXIT_DIR. CMD gets EXIT_DIR, EXITDIR_NAME and\n\
             EXITDIR_SUPERVISED, which is the name too, and no other of them.\n\n\

@@ -6,6 +6,7 @@ use crate::error::escaped;
 use crate::managed::spec::{ConfigItem, Usage};
 use crate::protocol::condition::Condition;
 use crate::protocol::name::Name;
+use crate::protocol::source::{Endpoint, Host, HttpTarget, Source, SourceKind};
 use crate::protocol::state::State;
 use crate::protocol::timestamp::Timestamp;
 use crate::readiness::spec::ReadyOn;
@@ -26,7 +27,10 @@ pub fn target(data: &[u8]) {
         3 => duration(text),
         4 => signal(text),
         5 => timestamp(text),
-        6 => ready_on(text),
+        6 => {
+            ready_on(text);
+            condition_source(text);
+        }
         7 => config_item(text, ConfigItem::parse(text)),
         _ => config_item(text, ConfigItem::parse_archive(text)),
     }
@@ -139,29 +143,51 @@ fn timestamp(text: &str) {
 fn ready_on(text: &str) {
     match ReadyOn::parse(text) {
         Err(sentence) => assert_is_one_line(&sentence),
-        Ok(ReadyOn::Start | ReadyOn::Signal | ReadyOn::Notify) => {}
+        Ok(ReadyOn::Start | ReadyOn::Signal | ReadyOn::Notify(_)) => {}
         Ok(ReadyOn::Descriptor(number)) => assert!((3..256).contains(&number)),
-        Ok(ReadyOn::File(path)) => assert_eq!(Some(path.to_str().unwrap()), text.get(5..)),
-        Ok(ReadyOn::Tcp(address)) => {
-            assert_ne!(address.port(), 0);
-            let same = ReadyOn::parse(&format!("tcp:{address}"));
-            assert_eq!(same, Ok(ReadyOn::Tcp(address)));
-        }
-        Ok(ReadyOn::Http(target)) => {
-            let head = format!("GET {} HTTP/1.0\r\nHost: {}", target.path, target.host);
-            assert_eq!(head.split([' ', '\r', '\n']).count(), 6, "{head:?}");
-            assert!(
-                !head
-                    .replace("\r\n", "")
-                    .contains(|c: char| c.is_ascii_control())
-            );
-            let same = ReadyOn::parse(&format!("http:{}{}", target.host, target.path));
-            assert_eq!(same, Ok(ReadyOn::Http(target)));
-        }
+        Ok(ReadyOn::Source(source)) => source_of(text, &source),
         Ok(ReadyOn::Exec(words)) => {
             let same = ReadyOn::parse(&format!("exec:{}", words.join(" ")));
             assert_eq!(same, Ok(ReadyOn::Exec(words)));
         }
+    }
+}
+
+/// A source in `--ready-on`, where more is allowed than in a condition.
+fn source_of(text: &str, source: &Source) {
+    assert_eq!(source.as_str(), text);
+    match source.kind() {
+        SourceKind::Tcp(endpoint) => assert_is_endpoint(endpoint),
+        SourceKind::Http(target) => {
+            assert_is_endpoint(&target.endpoint);
+            let head = format!("GET {} HTTP/1.0\r\nHost: {}", target.path, target.host);
+            assert_eq!(head.split([' ', '\r', '\n']).count(), 6, "{head:?}");
+            let is_control = |c: char| c.is_ascii_control();
+            assert!(!head.replace("\r\n", "").contains(is_control));
+            let same = HttpTarget::parse(&format!("//{}{}", target.host, target.path));
+            assert_eq!(same.as_ref(), Ok(target));
+        }
+        SourceKind::Unix(path) => assert!(path.as_os_str().len() < 108),
+        SourceKind::File(path) => assert_eq!(Some(path.to_str().unwrap()), text.get(5..)),
+    }
+}
+
+fn condition_source(text: &str) {
+    match Source::parse(text) {
+        Err(sentence) => assert_is_one_line(&sentence),
+        Ok(source) => {
+            assert!(Source::is_prefixed(text));
+            assert!(!text.contains(char::is_whitespace));
+            assert_eq!(Source::for_readiness(text), Ok(Some(source)));
+        }
+    }
+}
+
+fn assert_is_endpoint(endpoint: &Endpoint) {
+    assert_ne!(endpoint.port, 0);
+    if let Host::Name(name) = &endpoint.host {
+        assert!(name.parse::<std::net::IpAddr>().is_err());
+        assert!(name.bytes().all(|byte| byte.is_ascii_graphic()));
     }
 }
 

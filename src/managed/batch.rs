@@ -7,7 +7,7 @@ use super::exclusion::Exclusion;
 use super::reading::SourceReading;
 use super::remover::Remover;
 use super::replace::Candidate;
-use super::source::{Source, SourceChange};
+use super::source::{ConfigSource, SourceChange};
 use super::tree::TreeFingerprint;
 use super::update::ManagedUpdate;
 use super::watcher::Watcher;
@@ -60,7 +60,7 @@ struct QueuedChange {
 
 /// What a batch works with.
 pub(super) struct BatchContext<'c, 'p> {
-    pub(super) sources: &'c mut [Source<'p>],
+    pub(super) sources: &'c mut [ConfigSource<'p>],
     pub(super) watcher: &'c mut Watcher,
     pub(super) debounce: &'c mut Debounce,
     pub(super) remover: &'c mut Remover,
@@ -132,7 +132,7 @@ impl Batch {
     }
 
     /// Kills the helper process that runs; the next [`Batch::advance`] starts it again.
-    pub(super) fn interrupt(&mut self, sources: &mut [Source<'_>], remover: &mut Remover) {
+    pub(super) fn interrupt(&mut self, sources: &mut [ConfigSource<'_>], remover: &mut Remover) {
         let step = std::mem::replace(&mut self.step, BatchStep::None);
         if let BatchStep::Reading(_) = step
             && let Some(source) = sources.get_mut(self.next)

@@ -45,7 +45,7 @@ use debounce::{Debounce, ScanCost, Trigger};
 use exclusion::Exclusion;
 use remover::Remover;
 use rustix::process::Pid;
-use source::Source;
+use source::ConfigSource;
 use spec::ManagedSpec;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
@@ -63,7 +63,7 @@ pub(crate) struct ManagedApp<'p> {
     exit_dir: Option<&'p ExitDir>,
     /// The interval between scans without an event, if the user has set it.
     poll: Option<Limit>,
-    sources: Vec<Source<'p>>,
+    sources: Vec<ConfigSource<'p>>,
     active_file: ActiveFile<'p>,
     watcher: Watcher,
     debounce: Debounce,
@@ -98,7 +98,7 @@ impl<'p> ManagedApp<'p> {
             spec,
             exit_dir,
             poll,
-            sources: spec.items.iter().map(Source::new).collect(),
+            sources: spec.items.iter().map(ConfigSource::new).collect(),
             active_file: ActiveFile::new(spec.active_while.as_deref()),
             watcher: Watcher::new(),
             debounce: Debounce::new(Instant::now()),
@@ -146,7 +146,7 @@ impl<'p> ManagedApp<'p> {
             self.begin_batch(now);
         }
         self.advance_batch(signals, &mut update);
-        if self.sources.iter().any(Source::has_failed) {
+        if self.sources.iter().any(ConfigSource::has_failed) {
             self.debounce.note_failure(now);
         }
         self.advance_remover(now, &mut update);
@@ -192,13 +192,13 @@ impl<'p> ManagedApp<'p> {
 
     /// Whether there is a configuration to start the command with.
     pub(crate) fn is_complete(&self) -> bool {
-        self.sources.iter().all(Source::is_available)
+        self.sources.iter().all(ConfigSource::is_available)
     }
 
     /// What is missing for that, as part of a sentence.
     pub(crate) fn missing(&self) -> String {
         let missing = self.sources.iter().filter(|source| !source.is_available());
-        let missing: Vec<String> = missing.map(Source::unavailable).collect();
+        let missing: Vec<String> = missing.map(ConfigSource::unavailable).collect();
         missing.join(", ")
     }
 
@@ -279,7 +279,7 @@ impl<'p> ManagedApp<'p> {
     fn is_batch_due(&mut self, now: Instant) -> bool {
         // Sources that have not just changed have settled already: the first batch does not wait.
         let is_first = std::mem::take(&mut self.is_first);
-        let is_settled = is_first && !self.sources.iter().any(Source::is_racy);
+        let is_settled = is_first && !self.sources.iter().any(ConfigSource::is_racy);
         if self.batch.is_some() {
             return false;
         }
@@ -288,7 +288,7 @@ impl<'p> ManagedApp<'p> {
         }
         let is_retry = self.debounce.take_retry(now);
         if is_retry {
-            self.sources.iter_mut().for_each(Source::retry);
+            self.sources.iter_mut().for_each(ConfigSource::retry);
         }
         is_retry
     }
@@ -318,7 +318,7 @@ impl<'p> ManagedApp<'p> {
         }
         let since = batch.since();
         self.batch = None;
-        if self.sources.iter().any(Source::is_dirty) {
+        if self.sources.iter().any(ConfigSource::is_dirty) {
             self.debounce.note_leftover(since, Instant::now());
         }
     }

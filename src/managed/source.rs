@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
 /// One source.
-pub(super) struct Source<'p> {
+pub(super) struct ConfigSource<'p> {
     spec: &'p ConfigItem,
     /// As of the last scan: `None` if nothing exists.
     signature: Option<u64>,
@@ -47,9 +47,9 @@ pub(super) enum SourceChange {
     WarningOnce(String),
 }
 
-impl<'p> Source<'p> {
-    pub(super) fn new(spec: &'p ConfigItem) -> Source<'p> {
-        Source {
+impl<'p> ConfigSource<'p> {
+    pub(super) fn new(spec: &'p ConfigItem) -> ConfigSource<'p> {
+        ConfigSource {
             spec,
             signature: None,
             is_racy: false,

@@ -1,23 +1,50 @@
 //! Trying sources: connections, HTTP requests, files, and the names of hosts.
 //!
 //! A [`Prober`] tries each of its sources once a second, however many conditions name it, and never
-//! blocks. Nothing here decides what follows from an answer: see [`Standing`].
+//! blocks. Nothing here decides what follows from an answer: see [`SourceStanding`].
 
+mod attempt;
+mod connection;
+mod resolver;
+mod response;
+
+use crate::error::describe;
 use crate::exit::ExitStatus;
-use crate::protocol::source::Source;
-use crate::protocol::standing::{Standing, TryResult};
+use crate::protocol::source::{Endpoint, Host, Source, SourceKind};
+use crate::protocol::standing::{Silence, SourceStanding, TryResult};
+use crate::sys::clock::timestamp_now;
+use crate::sys::poll;
+use crate::sys::process::wait_child;
+use attempt::{Attempt, TRY_TIMEOUT};
+use connection::ClosingConnection;
 use rustix::event::PollFd;
-use rustix::process::Pid;
-use std::time::Instant;
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// The time from the start of one try to the start of the next.
+const TRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The distinct sources of one process.
 pub(crate) struct Prober {
     probes: Vec<TriedSource>,
+    /// Workers that have ended, or were killed, and were not reaped yet.
+    ended_workers: Vec<Pid>,
 }
 
 struct TriedSource {
     source: Source,
-    standing: Standing,
+    standing: SourceStanding,
+    attempt: Option<Attempt>,
+    /// When the next try starts. `None` if none does.
+    next: Option<Instant>,
+    /// Connections of the last try. They are read once more before the next one starts, which
+    /// costs no wake-up of its own.
+    closing: Vec<ClosingConnection>,
+    /// When the last of these are closed, if no try starts before.
+    close_at: Instant,
+    has_warned: bool,
 }
 
 impl Prober {
@@ -26,23 +53,27 @@ impl Prober {
         let mut probes: Vec<TriedSource> = Vec::new();
         for source in sources {
             if probes.iter().all(|probe| probe.source != *source) {
-                probes.push(TriedSource {
-                    source: source.clone(),
-                    standing: Standing::default(),
-                });
+                probes.push(TriedSource::new(source));
             }
         }
-        Prober { probes }
+        Prober {
+            probes,
+            ended_workers: Vec::new(),
+        }
     }
 
     /// The descriptors to wait for.
     pub(crate) fn interests(&self) -> Vec<PollFd<'_>> {
-        Vec::new()
+        let attempts = self
+            .probes
+            .iter()
+            .filter_map(|probe| probe.attempt.as_ref());
+        attempts.flat_map(Attempt::interests).collect()
     }
 
     /// When to poll even if no descriptor is ready. `None` without sources.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        None
+        self.probes.iter().filter_map(TriedSource::deadline).min()
     }
 
     /// Goes on with the tries. Returns what people must know: each warning once.
@@ -50,20 +81,47 @@ impl Prober {
     /// It may start a worker process, so it is not called while the processes that the command has
     /// left behind are being stopped.
     pub(crate) fn poll(&mut self) -> Vec<String> {
-        Vec::new()
+        self.reap();
+        let now = Instant::now();
+        let mut warnings = Vec::new();
+        for probe in &mut self.probes {
+            let worker = probe.worker();
+            warnings.extend(probe.poll(now));
+            // A try that is over may have been waiting for its worker.
+            self.ended_workers
+                .extend(worker.filter(|_| probe.worker() != worker));
+        }
+        self.probes.retain(|probe| !probe.is_retired());
+        warnings
     }
 
     /// A child that is not the command was reaped: perhaps a worker. A process that does not reap
     /// all children need not call it, because each poll reaps the workers that have ended.
-    pub(crate) fn reaped(&mut self, _pid: Pid, _status: Option<ExitStatus>) {}
+    pub(crate) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
+        self.ended_workers.retain(|worker| *worker != pid);
+        for probe in &mut self.probes {
+            if let Some(attempt) = &mut probe.attempt {
+                attempt.reaped(pid, status);
+            }
+        }
+    }
+
+    /// Reaps the workers that have ended.
+    fn reap(&mut self) {
+        self.ended_workers.retain(|worker| {
+            let waited = wait_child(Some(*worker), WaitOptions::NOHANG);
+            matches!(waited, Ok(None))
+        });
+    }
 
     /// The workers that were not reaped yet.
     pub(crate) fn helpers(&self) -> Vec<Pid> {
-        Vec::new()
+        let running = self.probes.iter().filter_map(TriedSource::worker);
+        running.chain(self.ended_workers.iter().copied()).collect()
     }
 
     /// What is known about a source.
-    pub(crate) fn standing(&self, source: &Source) -> Option<&Standing> {
+    pub(crate) fn standing(&self, source: &Source) -> Option<&SourceStanding> {
         let mut probes = self.probes.iter();
         let probe = probes.find(|probe| probe.source == *source)?;
         Some(&probe.standing)
@@ -77,15 +135,157 @@ impl Prober {
 
     /// Tries only these sources from now on. The rest of an answer is still read.
     pub(crate) fn keep_only(&mut self, is_needed: impl Fn(&Source) -> bool) {
-        self.probes.retain(|probe| is_needed(&probe.source));
+        for probe in &mut self.probes {
+            if !is_needed(&probe.source) {
+                self.ended_workers.extend(probe.worker());
+                probe.retire();
+            }
+        }
+        self.probes.retain(|probe| !probe.is_retired());
     }
 
-    /// Ends all tries, and waits at most for a second: for workers to end, and for servers to send
-    /// the rest of their answers. For a process that does nothing else afterwards.
-    pub(crate) fn close(self) {}
+    /// Ends all tries, and waits at most for a second: for servers to send the rest of their
+    /// answers, and for workers to end. For a process that does nothing else afterwards.
+    pub(crate) fn close(mut self) {
+        self.keep_only(|_| false);
+        let mut closing: Vec<ClosingConnection> = Vec::new();
+        for probe in self.probes {
+            closing.extend(probe.closing);
+        }
+        let deadline = Instant::now() + TRY_TIMEOUT;
+        loop {
+            closing.retain_mut(|connection| !connection.drain() && connection.awaits_rest());
+            if closing.is_empty() || deadline <= Instant::now() {
+                break;
+            }
+            poll::sleep(
+                closing.iter().map(ClosingConnection::interest),
+                Some(deadline),
+            );
+        }
+        for worker in self.ended_workers {
+            // It was killed, and holds nothing for which the kernel would make it wait.
+            let _ = wait_child(Some(worker), WaitOptions::empty());
+        }
+    }
+}
+
+impl TriedSource {
+    fn new(source: &Source) -> TriedSource {
+        let now = Instant::now();
+        TriedSource {
+            source: source.clone(),
+            standing: SourceStanding::default(),
+            attempt: None,
+            next: Some(now),
+            closing: Vec::new(),
+            close_at: now,
+            has_warned: false,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let closing = Some(self.close_at).filter(|_| !self.closing.is_empty());
+        let attempt = self.attempt.as_ref().map(Attempt::deadline);
+        attempt.or(self.next).or(closing)
+    }
+
+    fn worker(&self) -> Option<Pid> {
+        self.attempt.as_ref()?.worker()
+    }
+
+    /// Returns a warning.
+    fn poll(&mut self, now: Instant) -> Option<String> {
+        let first = self.proceed(now);
+        if self.attempt.is_none() && self.next.is_some_and(|next| next <= now) {
+            self.close_connections();
+            self.next = Some(now + TRY_INTERVAL);
+            self.attempt = Some(Attempt::start(&self.source, now));
+            return self.proceed(now).or(first);
+        }
+        if self.close_at <= now {
+            self.close_connections();
+        }
+        first
+    }
+
+    fn proceed(&mut self, now: Instant) -> Option<String> {
+        let result = self.attempt.as_mut()?.proceed(now)?;
+        self.end_attempt(now);
+        self.standing.note(result, now, timestamp_now);
+        match result {
+            TryResult::Silent(Silence::System(errno)) if is_refused(errno) && !self.has_warned => {
+                self.has_warned = true;
+                let why = describe(&io::Error::from_raw_os_error(errno));
+                Some(format!("cannot connect to {}: {why}", self.source))
+            }
+            _ => None,
+        }
+    }
+
+    fn end_attempt(&mut self, now: Instant) {
+        self.close_at = now + TRY_TIMEOUT;
+        let ended = self.attempt.take().map(Attempt::end);
+        self.closing.extend(ended.into_iter().flatten());
+    }
+
+    /// Reads once more what has come, and closes.
+    fn close_connections(&mut self) {
+        for mut connection in self.closing.drain(..) {
+            connection.drain();
+        }
+    }
+
+    fn retire(&mut self) {
+        self.next = None;
+        if self.attempt.is_some() {
+            self.end_attempt(Instant::now());
+        }
+    }
+
+    fn is_retired(&self) -> bool {
+        self.next.is_none() && self.attempt.is_none() && self.closing.is_empty()
+    }
+}
+
+/// A seccomp profile or the mode of a socket refuses every try; a server that is not ready does
+/// not.
+fn is_refused(errno: i32) -> bool {
+    let errno = Errno::from_raw_os_error(errno);
+    matches!(errno, Errno::PERM | Errno::ACCESS | Errno::NOSYS)
 }
 
 /// Why a source does not hold, as the end of a sentence: `db does not resolve`.
-pub(crate) fn reason(_source: &Source, result: TryResult) -> String {
-    format!("{result:?}")
+pub(crate) fn reason(source: &Source, result: TryResult) -> String {
+    let text = match (result, source.kind()) {
+        (TryResult::Success, _) => "it answers",
+        (TryResult::Status(status), _) => return format!("its status is {status}"),
+        (TryResult::Refused, SourceKind::File(_)) => "it does not exist",
+        (TryResult::Refused, _) => "connection refused",
+        (TryResult::Silent(Silence::TimedOut), _) => "no answer within 1s",
+        (TryResult::Silent(Silence::Closed), _) => "the connection was closed",
+        (TryResult::Silent(Silence::NotHttp), _) => "the answer is not HTTP",
+        (TryResult::Silent(Silence::NoName), kind) => {
+            return format!("{} does not resolve", host_name(kind));
+        }
+        (TryResult::Silent(Silence::System(errno)), _) => {
+            return describe(&io::Error::from_raw_os_error(errno));
+        }
+    };
+    text.to_owned()
+}
+
+fn host_name(kind: &SourceKind) -> &str {
+    let endpoint = match kind {
+        SourceKind::Tcp(endpoint) => endpoint,
+        SourceKind::Http(target) => &target.endpoint,
+        SourceKind::Unix(_) | SourceKind::File(_) => return "",
+    };
+    match endpoint {
+        Endpoint {
+            host: Host::Name(name),
+            ..
+        } => name,
+        _ => "",
+    }
 }

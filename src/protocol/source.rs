@@ -303,8 +303,8 @@ fn parse_path(word: &str, text: &str) -> Result<PathBuf, String> {
     let path = text.strip_prefix("//").unwrap_or(text);
     if path.is_empty() {
         Err(format!("expected {word}PATH"))
-    } else if path.contains('\0') {
-        Err("no NUL in a path".to_owned())
+    } else if path.contains(char::is_control) {
+        Err("no control characters in a path".to_owned())
     } else if path.ends_with('/') {
         Err(format!("{path:?} ends in \"/\""))
     } else if !path.contains('/') {

@@ -45,7 +45,7 @@ pub(crate) enum Silence {
 
 /// What is known about one source.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct SourceStanding {
     last: Option<TryResult>,
     last_answer: Option<Instant>,
     /// Tries since the last answer.
@@ -55,7 +55,7 @@ pub(crate) struct Standing {
     dead_since: Option<Timestamp>,
 }
 
-impl Standing {
+impl SourceStanding {
     /// The result of the last try that has finished.
     pub(crate) fn last(&self) -> Option<TryResult> {
         self.last

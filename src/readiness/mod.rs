@@ -1,10 +1,9 @@
 //! Finding out when a command is ready, with one source for each kind of [`ReadyOn`].
 //!
 //! A source lives as long as one run of the command. `notify`, `fd` and `file` notice readiness at
-//! once; `tcp`, `http` and `exec` are tried every second, with one second to answer. Nothing here
-//! decides what follows from readiness.
+//! once; `tcp`, `http`, `unix` and `exec` are tried every second, with one second to answer.
+//! Nothing here decides what follows from readiness.
 
-mod connection;
 mod discard;
 mod file;
 pub(crate) mod message;
@@ -13,14 +12,17 @@ mod pace;
 mod pipe;
 mod probe;
 mod sender;
+mod source_probe;
 pub(crate) mod spec;
 pub(crate) mod update;
 
 use crate::exit::{ExitStatus, StartFailure};
+use crate::protocol::source::SourceKind;
 use crate::readiness::file::FileWatch;
 use crate::readiness::notify::NotifySocket;
 use crate::readiness::pipe::ReadinessPipe;
 use crate::readiness::probe::Probe;
+use crate::readiness::source_probe::SourceProbe;
 use crate::readiness::spec::ReadyOn;
 use crate::readiness::update::{CommandPhase, ReadinessUpdate};
 use crate::sys::poll;
@@ -36,6 +38,7 @@ pub(crate) enum Readiness {
     Notify(NotifySocket),
     Pipe(ReadinessPipe),
     File(FileWatch),
+    Source(SourceProbe),
     Probe(Probe),
 }
 
@@ -57,19 +60,20 @@ impl Readiness {
         let no_words = |errno: Errno| StartFailure::System(errno.raw_os_error());
         Ok(Some(match on {
             ReadyOn::Start | ReadyOn::Signal => return Ok(None),
-            ReadyOn::File(_) | ReadyOn::Tcp(_) | ReadyOn::Http(_) | ReadyOn::Exec(_)
-                if !has_tombstone =>
-            {
-                return Ok(None);
+            ReadyOn::Source(_) | ReadyOn::Exec(_) if !has_tombstone => return Ok(None),
+            ReadyOn::Notify(access) => {
+                Readiness::Notify(NotifySocket::open(*access).map_err(no_socket)?)
             }
-            ReadyOn::Notify => Readiness::Notify(NotifySocket::open().map_err(no_socket)?),
             ReadyOn::Descriptor(number) => {
                 Readiness::Pipe(ReadinessPipe::open(*number).map_err(no_pipe)?)
             }
-            ReadyOn::File(path) => Readiness::File(FileWatch::new(path)),
-            ReadyOn::Tcp(address) => Readiness::Probe(Probe::tcp(*address)),
-            ReadyOn::Http(target) => Readiness::Probe(Probe::http(target)),
-            ReadyOn::Exec(words) => Readiness::Probe(Probe::exec(words).map_err(no_words)?),
+            ReadyOn::Source(source) => match source.kind() {
+                SourceKind::File(path) => Readiness::File(FileWatch::new(path)),
+                SourceKind::Tcp(_) | SourceKind::Http(_) | SourceKind::Unix(_) => {
+                    Readiness::Source(SourceProbe::new(source))
+                }
+            },
+            ReadyOn::Exec(words) => Readiness::Probe(Probe::new(words).map_err(no_words)?),
         }))
     }
 
@@ -77,7 +81,10 @@ impl Readiness {
     pub(crate) fn command_descriptor(&self) -> Option<(BorrowedFd<'_>, RawFd)> {
         match self {
             Readiness::Pipe(pipe) => pipe.command_descriptor(),
-            Readiness::Notify(_) | Readiness::File(_) | Readiness::Probe(_) => None,
+            Readiness::Notify(_)
+            | Readiness::File(_)
+            | Readiness::Source(_)
+            | Readiness::Probe(_) => None,
         }
     }
 
@@ -85,7 +92,10 @@ impl Readiness {
     pub(crate) fn command_variable(&self) -> Option<(&'static str, &str)> {
         match self {
             Readiness::Notify(socket) => Some((notify::VARIABLE, socket.address())),
-            Readiness::Pipe(_) | Readiness::File(_) | Readiness::Probe(_) => None,
+            Readiness::Pipe(_)
+            | Readiness::File(_)
+            | Readiness::Source(_)
+            | Readiness::Probe(_) => None,
         }
     }
 
@@ -93,18 +103,24 @@ impl Readiness {
     pub(crate) fn command_started(&mut self) {
         match self {
             Readiness::Pipe(pipe) => pipe.command_started(),
-            Readiness::Notify(_) | Readiness::File(_) | Readiness::Probe(_) => {}
+            Readiness::Notify(_)
+            | Readiness::File(_)
+            | Readiness::Source(_)
+            | Readiness::Probe(_) => {}
         }
     }
 
-    /// The descriptor to wait for, and the event.
-    pub(crate) fn interest(&self) -> Option<PollFd<'_>> {
-        match self {
+    /// The descriptors to wait for, and the events.
+    pub(crate) fn interests(&self) -> Vec<PollFd<'_>> {
+        let one = match self {
             Readiness::Notify(socket) => socket.descriptor().map(poll::readable),
             Readiness::Pipe(pipe) => pipe.interest(),
             Readiness::File(file) => file.descriptor().map(poll::readable),
-            Readiness::Probe(probe) => probe.interest(),
-        }
+            Readiness::Source(probe) => return probe.interests(),
+            // Its end arrives as a signal.
+            Readiness::Probe(_) => None,
+        };
+        one.into_iter().collect()
     }
 
     /// When to poll even if the descriptor is not ready.
@@ -113,6 +129,7 @@ impl Readiness {
             Readiness::Notify(socket) => socket.deadline(),
             Readiness::Pipe(pipe) => pipe.deadline(),
             Readiness::File(file) => Some(file.deadline()),
+            Readiness::Source(probe) => probe.deadline(),
             Readiness::Probe(probe) => Some(probe.deadline()),
         }
     }
@@ -128,6 +145,7 @@ impl Readiness {
             Readiness::Notify(socket) => socket.poll(command, phase),
             Readiness::Pipe(pipe) => pipe.poll(phase),
             Readiness::File(file) => file.poll(),
+            Readiness::Source(probe) => probe.poll(),
             Readiness::Probe(probe) => probe.poll(signals),
         }
     }
@@ -136,6 +154,7 @@ impl Readiness {
     pub(crate) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
         match self {
             Readiness::Notify(socket) => socket.reaped(pid),
+            Readiness::Source(probe) => probe.reaped(pid, status),
             Readiness::Probe(probe) => probe.reaped(pid, status),
             Readiness::Pipe(_) | Readiness::File(_) => {}
         }
@@ -145,16 +164,18 @@ impl Readiness {
     pub(crate) fn helpers(&self) -> Vec<Pid> {
         match self {
             Readiness::Notify(socket) => socket.helpers().to_vec(),
+            Readiness::Source(probe) => probe.helpers(),
             Readiness::Probe(probe) => probe.helper_pid().into_iter().collect(),
             Readiness::Pipe(_) | Readiness::File(_) => Vec::new(),
         }
     }
 
     /// Whether the source must be polled after the command has become ready: a command may send its
-    /// status later, and must not be killed by `PIPE` if it writes more.
+    /// status later, must not be killed by `PIPE` if it writes more, and must not find its
+    /// connection reset while it answers.
     pub(crate) fn outlives_readiness(&self) -> bool {
         match self {
-            Readiness::Notify(_) | Readiness::Pipe(_) => true,
+            Readiness::Notify(_) | Readiness::Pipe(_) | Readiness::Source(_) => true,
             Readiness::File(_) | Readiness::Probe(_) => false,
         }
     }

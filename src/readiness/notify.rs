@@ -4,6 +4,7 @@ use super::discard::Discard;
 use super::message::{Message, forwarded};
 use super::pace::Pace;
 use super::sender::Senders;
+use super::spec::NotifyAccess;
 use super::update::{CommandPhase, ReadinessUpdate};
 use crate::error::describe;
 use crate::sys::datagram::{self, Datagram};
@@ -53,7 +54,7 @@ struct OuterManager {
 }
 
 impl NotifySocket {
-    pub(super) fn open() -> Result<NotifySocket, Errno> {
+    pub(super) fn open(access: NotifyAccess) -> Result<NotifySocket, Errno> {
         let name = format!("exitdir-notify-{}", random::hex::<16>()?);
         let fd = datagram_socket()?;
         // Before the socket has an address, so that every datagram has the sender's credentials.
@@ -63,7 +64,7 @@ impl NotifySocket {
         Ok(NotifySocket {
             fd,
             address: format!("@{name}"),
-            senders: Senders::find(),
+            senders: Senders::find(access),
             has_refused: false,
             discard: Discard::default(),
             pace: Pace::new(),

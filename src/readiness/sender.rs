@@ -1,8 +1,9 @@
-//! Which senders of notifications count: the command, and the processes of our own user.
+//! Which senders of notifications count: the command, and the processes of our own user, or all.
 //!
 //! A user that has no number in our user namespace appears there as the overflow user
 //! (user_namespaces(7)). Where that is our own user too, a number proves nothing.
 
+use super::spec::NotifyAccess;
 use crate::sys::datagram::Datagram;
 use crate::sys::read::read_text;
 use rustix::process::{Pid, geteuid, getpgid};
@@ -17,15 +18,17 @@ const DEFAULT_OVERFLOW_USER: u64 = 65534;
 /// Whose notifications count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Senders {
+    access: NotifyAccess,
     own_user: u32,
     /// Users from outside of our user namespace have this number too.
     is_shared: bool,
 }
 
 impl Senders {
-    pub(super) fn find() -> Senders {
+    pub(super) fn find(access: NotifyAccess) -> Senders {
         let own_user = geteuid().as_raw();
         Senders {
+            access,
             own_user,
             is_shared: u64::from(own_user) == overflow_user() && !has_all_users(),
         }
@@ -35,7 +38,10 @@ impl Senders {
     /// A sentence that says why the sender does not count. `command` is the command's process id.
     pub(super) fn check(self, sender: &Datagram, command: Option<Pid>) -> Result<(), String> {
         let is_command = sender.process.is_some() && sender.process == command;
-        if is_command || sender.user == Some(self.own_user) && !self.is_shared {
+        if self.access == NotifyAccess::All
+            || is_command
+            || sender.user == Some(self.own_user) && !self.is_shared
+        {
             return Ok(());
         }
         match sender.user {

@@ -21,7 +21,7 @@ pub(super) enum Helpers {
 /// A source of events: it wakes the loop, and the loop then polls it.
 pub(super) trait EventSource {
     /// The descriptors that wake the loop, and what it waits for there.
-    fn interests(&self) -> [Option<PollFd<'_>>; 2];
+    fn interests(&self) -> Vec<PollFd<'_>>;
 
     /// When to poll the source even if its descriptor is silent.
     fn deadline(&self, helpers: Helpers) -> Option<Instant>;
@@ -36,8 +36,9 @@ pub(super) trait EventSource {
 }
 
 impl EventSource for Peers<'_> {
-    fn interests(&self) -> [Option<PollFd<'_>>; 2] {
-        [self.tracker.descriptor().map(readable), None]
+    fn interests(&self) -> Vec<PollFd<'_>> {
+        let changes = self.tracker.descriptor().map(readable);
+        changes.into_iter().collect()
     }
 
     fn deadline(&self, _: Helpers) -> Option<Instant> {
@@ -46,8 +47,8 @@ impl EventSource for Peers<'_> {
 }
 
 impl EventSource for Readiness {
-    fn interests(&self) -> [Option<PollFd<'_>>; 2] {
-        [self.interest(), None]
+    fn interests(&self) -> Vec<PollFd<'_>> {
+        self.interests()
     }
 
     fn deadline(&self, _: Helpers) -> Option<Instant> {
@@ -64,8 +65,9 @@ impl EventSource for Readiness {
 }
 
 impl EventSource for ManagedApp<'_> {
-    fn interests(&self) -> [Option<PollFd<'_>>; 2] {
-        self.descriptors().map(|fd| fd.map(readable))
+    fn interests(&self) -> Vec<PollFd<'_>> {
+        let descriptors = self.descriptors().into_iter().flatten();
+        descriptors.map(readable).collect()
     }
 
     fn deadline(&self, helpers: Helpers) -> Option<Instant> {

@@ -183,7 +183,7 @@ impl<'p> EventLoop<'p> {
         let earliest = deadlines.chain(own_deadlines.into_iter().flatten()).min();
         let until = self.timers.next(earliest);
         let interests = self.sources().flat_map(EventSource::interests);
-        let interests: Vec<PollFd<'_>> = interests.flatten().collect();
+        let interests: Vec<PollFd<'_>> = interests.collect();
         if interests.is_empty() {
             drop(interests);
             return self.await_signals(until);

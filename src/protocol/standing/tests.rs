@@ -19,9 +19,9 @@ fn is_answer(result: TryResult) -> bool {
 }
 
 /// Tries that finish one each second.
-fn standing(history: &[TryResult]) -> Standing {
+fn standing(history: &[TryResult]) -> SourceStanding {
     let mut now = Instant::now();
-    let mut standing = Standing::default();
+    let mut standing = SourceStanding::default();
     for result in history {
         standing.note(*result, now, wall_clock);
         now += Duration::from_secs(1);
@@ -82,7 +82,7 @@ fn ten_seconds_of_silence_are_a_death_and_nine_are_none() {
 
 #[test]
 fn a_silence_without_tries_is_no_death() {
-    let mut standing = Standing::default();
+    let mut standing = SourceStanding::default();
     let start = Instant::now();
     standing.note(TryResult::Success, start, wall_clock);
     // The machine slept for an hour, or this process was stopped.
@@ -102,7 +102,7 @@ fn a_death_keeps_its_time_until_an_answer() {
         Timestamp::from_text("later".to_owned())
     }
     let now = Instant::now();
-    let mut standing = Standing::default();
+    let mut standing = SourceStanding::default();
     standing.note(TryResult::Success, now, wall_clock);
     for _ in 0..3 {
         standing.note(TryResult::Refused, now, wall_clock);

@@ -324,7 +324,8 @@ fn a_refused_socket_is_named_and_not_taken_for_a_server_that_is_not_ready() {
             (ended.status, ended.stderr.as_str()),
             (
                 0,
-                "exitdir-run: cannot connect for tcp and http readiness: Operation not permitted\n"
+                format!("exitdir-run: cannot connect to {source}: Operation not permitted\n")
+                    .as_str()
             )
         );
     }
