@@ -46,6 +46,8 @@ impl Signal {
     pub const TTOU: Signal = Signal(22);
     /// A file has grown beyond its limit (setrlimit(2)).
     pub const XFSZ: Signal = Signal(25);
+    /// The terminal has changed its size.
+    pub(crate) const WINCH: Signal = Signal(28);
 
     /// The signal of this number, if there is one.
     pub fn from_number(number: i32) -> Option<Signal> {

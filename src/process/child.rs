@@ -1,14 +1,16 @@
 //! The command as a process: starting it, signalling it, pausing with it, and its place in the
 //! terminal; and reaping all children, orphans included.
 
+use super::shared_group::signal_group;
 use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
 use crate::signal::Signal;
 use crate::sys::command_line::CommandLine;
-use crate::sys::process::{SignalTarget, exit_status, kill, wait_child};
+use crate::sys::process::{SignalTarget, exit_status, group_of, kill, wait_child};
 use crate::sys::signals::{SelfStop, Signals};
 use crate::sys::spawn::{SpawnError, SpawnExtras, SpawnSetup, spawn};
 use crate::sys::terminal::{
-    foreground_terminal, give_foreground, has_controlling_terminal, take_foreground_back,
+    foreground_terminal, give_foreground, has_controlling_terminal, is_foreground_unknown,
+    take_foreground_back,
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions};
@@ -23,6 +25,8 @@ pub(crate) struct Child {
     target: SignalTarget,
     /// The terminal whose foreground was given to the command.
     terminal: Option<RawFd>,
+    /// It is in the group of this process.
+    shares_group: bool,
     /// It was stopped when it was last observed.
     is_paused: bool,
 }
@@ -44,7 +48,8 @@ pub(crate) struct Reaped {
 
 impl Child {
     /// Starts the command in a process group of its own, with signals as they were at startup. The
-    /// command gets the foreground of the terminal if this process has it. The error says why the
+    /// command gets the foreground of the terminal if this process has it. Where this process may
+    /// have it but cannot give it away, the command stays in its group. The error says why the
     /// command would outlive this process if that were killed.
     pub(crate) fn start(
         command: &CommandLine,
@@ -53,16 +58,19 @@ impl Child {
         extras: SpawnExtras<'_>,
     ) -> Result<(Child, Option<io::Error>), StartFailure> {
         let terminal = foreground_terminal();
+        let shares_group = is_foreground_unknown();
         let setup = SpawnSetup {
             inherited: signals.inherited(),
-            own_group: true,
+            own_group: !shares_group,
             terminal,
         };
         let started = spawn(command, setup, extras).map_err(|error| start_failure(&error))?;
+        signals.share_terminal(shares_group);
         let child = Child {
             pid: started.pid,
             target,
             terminal,
+            shares_group,
             is_paused: false,
         };
         Ok((child, started.unguarded))
@@ -92,8 +100,13 @@ impl Child {
             }
             _ => {}
         }
-        if target == SignalTarget::Group && self.has_left_its_group() {
-            kill(self.pid, SignalTarget::Process, signal).or_else(ignore_missing)?;
+        if target == SignalTarget::Group {
+            if self.shares_group {
+                return signal_group(self.pid, signal).or_else(ignore_missing);
+            }
+            if self.has_left_its_group() {
+                kill(self.pid, SignalTarget::Process, signal).or_else(ignore_missing)?;
+            }
         }
         match kill(self.pid, target, signal) {
             Err(error) => ignore_missing(error),
@@ -109,7 +122,7 @@ impl Child {
     }
 
     fn has_left_its_group(&self) -> bool {
-        rustix::process::getpgid(Some(self.pid)).is_ok_and(|group| group != self.pid)
+        group_of(Some(self.pid)).is_ok_and(|group| group != self.pid.as_raw_pid())
     }
 
     /// Stops this process together with the command, so that the shell that controls the job sees
@@ -118,6 +131,9 @@ impl Child {
     /// Where no process could continue this one (PID 1, an orphaned process group), the kernel does
     /// not stop it. Then the command must not stay stopped after `^Z` either. If it has stopped
     /// because it needs the foreground of the terminal, it gets that if this process has it.
+    ///
+    /// A command in the group of this process was not stopped by `^Z` if no process could continue
+    /// the group, and the shell that continues the group continues the command too.
     pub(crate) fn pause(&mut self, signal: Signal, signals: &Signals) {
         if !has_controlling_terminal() {
             return;
@@ -133,7 +149,8 @@ impl Child {
             Signal::TTIN | Signal::TTOU => signal,
             _ => Signal::TSTP,
         };
-        if signals.stop_self(SignalTarget::Group, own) == SelfStop::Continued {
+        let stop = signals.stop_self(SignalTarget::Group, own);
+        if stop == SelfStop::Continued || self.shares_group {
             return;
         }
         let foreground = self.lend_terminal();
@@ -164,12 +181,13 @@ impl Child {
     }
 
     /// Reaps every child that has ended.
-    pub(crate) fn reap(child: &mut Option<Child>) -> Reaped {
+    pub(crate) fn reap(child: &mut Option<Child>, signals: &Signals) -> Reaped {
         let mut reaped = Reaped::collect(child.as_mut());
         if reaped.ended.is_some()
             && let Some(mut child) = child.take()
         {
-            if child.terminal.is_some() {
+            signals.share_terminal(false);
+            if child.terminal.is_some() || child.shares_group {
                 reaped.terminal_place = TerminalPlace::Foreground;
             }
             child.return_terminal();

@@ -38,9 +38,8 @@ impl Descendants {
     /// Whether this process may have children besides its helpers. True where the list of children
     /// cannot be read.
     pub(crate) fn exist_besides(helpers: &[Pid]) -> bool {
-        let list = children().unwrap_or_default();
-        let mut pids = list.split_ascii_whitespace().filter_map(parse);
-        list.is_empty() || pids.any(|pid| !helpers.contains(&pid))
+        let children = children().unwrap_or_default();
+        children.is_empty() || children.iter().any(|pid| !helpers.contains(pid))
     }
 
     /// Sends the signal to all children that have not got it yet.
@@ -48,10 +47,10 @@ impl Descendants {
     /// # Errors
     /// A sentence that says why the children cannot be found.
     pub(crate) fn signal_new(&mut self) -> Result<(), String> {
-        let list = children().map_err(|why| {
+        let children = children().map_err(|why| {
             format!("cannot find processes left by the command: {CHILDREN}: {why}")
         })?;
-        for pid in list.split_ascii_whitespace().filter_map(parse) {
+        for pid in children {
             if self.signalled.insert(pid.as_raw_pid()) {
                 // A process that may not be signalled (a set-uid program) is waited for all the
                 // same.
@@ -71,14 +70,30 @@ impl Descendants {
     }
 }
 
-fn children() -> Result<String, String> {
+/// The children of this process.
+///
+/// # Errors
+/// Why they cannot be found.
+pub(super) fn children() -> Result<Vec<Pid>, String> {
     let failed = |errno: Errno| describe(&errno.into());
     let own = rustix::fs::readlink(SELF, Vec::new()).map_err(failed)?;
     if own.to_str().ok().and_then(parse) != Some(getpid()) {
         // Its numbers name other processes here.
         return Err("/proc belongs to another PID namespace".to_owned());
     }
-    read_text(CHILDREN).map_err(failed)
+    read_pids(CHILDREN).map_err(failed)
+}
+
+/// The children of the first thread of another process, where [`children`] can be read.
+pub(super) fn children_of(pid: Pid) -> Vec<Pid> {
+    let pid = pid.as_raw_pid();
+    // It may have ended.
+    read_pids(&format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default()
+}
+
+fn read_pids(path: &str) -> Result<Vec<Pid>, Errno> {
+    let list = read_text(path)?;
+    Ok(list.split_ascii_whitespace().filter_map(parse).collect())
 }
 
 fn parse(word: &str) -> Option<Pid> {

@@ -3,4 +3,5 @@
 pub(crate) mod child;
 pub(crate) mod descendants;
 pub(crate) mod helper;
+mod shared_group;
 pub(crate) mod worker;

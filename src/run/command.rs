@@ -89,8 +89,8 @@ impl Command {
     }
 
     /// Reaps every child that has ended.
-    pub(super) fn reap(&mut self) -> Reaped {
-        let reaped = Child::reap(&mut self.child);
+    pub(super) fn reap(&mut self, signals: &Signals) -> Reaped {
+        let reaped = Child::reap(&mut self.child, signals);
         if let Some(descendants) = &mut self.descendants {
             for (pid, _) in &reaped.others {
                 descendants.forget(*pid);

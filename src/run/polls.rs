@@ -56,7 +56,7 @@ impl EventLoop<'_> {
     /// Reaps all children that have ended: CMD, helper processes, and orphans.
     fn reap(&mut self) {
         let pid = self.command.pid();
-        let mut reaped = self.command.reap();
+        let mut reaped = self.command.reap(self.signals);
         // A helper that the kernel holds in a file system that does not answer is not waited for.
         let counts = reaped.ended.is_some() || self.command.is_stopping_descendants();
         if counts && self.only_helpers_are_left() {

@@ -89,6 +89,14 @@ pub(crate) fn become_subreaper() -> io::Result<()> {
     Ok(set_child_subreaper(Some(own))?)
 }
 
+/// The process group of a process, or of this one. 0 is a group outside of this PID namespace.
+pub(crate) fn group_of(pid: Option<Pid>) -> io::Result<RawPid> {
+    let pid = pid.map_or(0, Pid::as_raw_pid);
+    // SAFETY: getpgid touches no memory.
+    let group = unsafe { libc::getpgid(pid) };
+    check(group.into()).map(|_| group)
+}
+
 /// This process, or `None` where getpid(2) is refused: a negative number would mean a group.
 pub(crate) fn own_pid() -> Option<Pid> {
     Some(getpid()).filter(|pid| pid.as_raw_pid() > 0)

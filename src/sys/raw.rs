@@ -41,6 +41,8 @@ pub(super) struct ReceivedSignal {
     pub(super) signal: Signal,
     /// The process id of the sender.
     pub(super) sender: u32,
+    /// No process has sent it: a key of the terminal, for instance (sigaction(2)).
+    pub(super) is_from_kernel: bool,
 }
 
 /// The result of a system call, with `errno` if it is negative.
@@ -174,8 +176,11 @@ pub(super) fn read_signals<const N: usize>(
         let record = unsafe { record.assume_init_ref() };
         let number = i32::try_from(record.ssi_signo).ok();
         if let Some(signal) = number.and_then(Signal::from_number) {
-            let sender = record.ssi_pid;
-            visit(ReceivedSignal { signal, sender });
+            visit(ReceivedSignal {
+                signal,
+                sender: record.ssi_pid,
+                is_from_kernel: record.ssi_code == libc::SI_KERNEL,
+            });
         }
     }
     Ok(filled)
@@ -209,5 +214,9 @@ pub(super) fn wait_for_signal(
     // SAFETY: the kernel fills all of the record, and any bytes at this place are a number.
     let sender = unsafe { info.si_pid() }.unsigned_abs();
     let signal = i32::try_from(number).ok().and_then(Signal::from_number);
-    Ok(signal.map(|signal| ReceivedSignal { signal, sender }))
+    Ok(signal.map(|signal| ReceivedSignal {
+        signal,
+        sender,
+        is_from_kernel: info.si_code == libc::SI_KERNEL,
+    }))
 }

@@ -7,6 +7,7 @@ use super::startup::InheritedSignals;
 use crate::signal::{Signal, SignalSet};
 use rustix::event::{PollFd, Timespec};
 use rustix::process::getpid;
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ pub(crate) struct Signals {
     /// The process id of this process, as senders are named.
     pid: u32,
     inherited: InheritedSignals,
+    /// See [`Signals::share_terminal`].
+    is_terminal_shared: Cell<bool>,
 }
 
 /// Whether a process stopped (SIGSTOP, `^Z`) when it asked for that.
@@ -37,7 +40,14 @@ impl Signals {
             inherited: InheritedSignals::save_and_set_mask(SignalSet::ALL)?,
             fd: open_descriptor()?,
             pid: getpid().as_raw_pid().unsigned_abs(),
+            is_terminal_shared: Cell::new(false),
         })
+    }
+
+    /// Says whether a command is in the process group of this process. While one is, it gets the
+    /// signals of the terminal itself, so this process does not.
+    pub(crate) fn share_terminal(&self, is_shared: bool) {
+        self.is_terminal_shared.set(is_shared);
     }
 
     /// The state of signals in which a command is started.
@@ -61,12 +71,12 @@ impl Signals {
         self.fd.as_ref().map(|fd| poll::readable(fd.as_fd()))
     }
 
-    /// The pending signals, as many as a [`SignalBatch`] holds, without those that this process
-    /// has raised itself.
+    /// The pending signals, as many as a [`SignalBatch`] holds, without those that are not for this
+    /// process.
     pub(crate) fn read(&self) -> SignalBatch {
         let mut batch = SignalBatch::default();
         let mut add = |received| {
-            if !self.has_raised(received) {
+            if !self.is_dropped(received) {
                 batch.add(received.signal);
             }
         };
@@ -83,7 +93,7 @@ impl Signals {
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> Option<Signal> {
         match raw::wait_for_signal(SignalSet::ALL, timeout.map(timespec).as_ref()) {
             Ok(received) => received
-                .filter(|received| !self.has_raised(*received))
+                .filter(|received| !self.is_dropped(*received))
                 .map(|received| received.signal),
             Err(error) => {
                 self.poll_if_refused(&error, timeout);
@@ -102,11 +112,15 @@ impl Signals {
         }
     }
 
-    /// Whether this process has raised the signal itself: a write to a closed stderr raises `PIPE`
-    /// and one past a limit raises `XFSZ`, both with this process as the sender.
-    fn has_raised(&self, received: ReceivedSignal) -> bool {
+    /// Whether a signal is not meant for this process: see [`Signals::share_terminal`], or this
+    /// process has raised it itself. A write to a closed stderr raises `PIPE` and one past a limit
+    /// raises `XFSZ`, both with this process as the sender.
+    fn is_dropped(&self, received: ReceivedSignal) -> bool {
         let is_raised_by_writes = matches!(received.signal, Signal::PIPE | Signal::XFSZ);
         is_raised_by_writes && received.sender == self.pid
+            || self.is_terminal_shared.get()
+                && received.is_from_kernel
+                && OF_TERMINAL.contains(received.signal)
     }
 
     /// Stops this process, or its whole group, as the signal does when it is not blocked. Returns
@@ -129,6 +143,17 @@ impl Signals {
         }
     }
 }
+
+/// The signals that a terminal sends to a whole process group (termios(3), tty_ioctl(4)).
+const OF_TERMINAL: SignalSet = SignalSet::from_bits(0)
+    .with(Signal::HUP)
+    .with(Signal::INT)
+    .with(Signal::QUIT)
+    .with(Signal::CONT)
+    .with(Signal::TSTP)
+    .with(Signal::TTIN)
+    .with(Signal::TTOU)
+    .with(Signal::WINCH);
 
 /// How often signals are looked for where no descriptor tells of them.
 const UNSEEN_INTERVAL: Duration = Duration::from_millis(100);

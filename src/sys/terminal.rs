@@ -2,17 +2,49 @@
 
 use rustix::process::{Pid, RawPid};
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, Ordering};
 
-/// The standard descriptor of a terminal whose foreground this process group has, if there is one.
+/// A descriptor of the terminal whose foreground this process group has, if there is one.
 pub(crate) fn foreground_terminal() -> Option<RawFd> {
     let own = own_group();
     // All groups outside of this PID namespace are 0, so a comparison with 0 proves nothing.
-    (0..3).find(|fd| own > 0 && foreground_group(*fd) == own)
+    terminal().filter(|fd| own > 0 && foreground_group(*fd) == own)
 }
 
-/// Whether one of the standard descriptors is the terminal that controls this session.
+/// Whether this process may be in the foreground without being able to tell: its process group and
+/// the one in the foreground are both outside of this PID namespace, so neither has a number here.
+/// Then the foreground can be neither given to another group nor taken back.
+pub(crate) fn is_foreground_unknown() -> bool {
+    own_group() == 0 && terminal().is_some_and(|fd| foreground_group(fd) == 0)
+}
+
+/// Whether a terminal controls this session.
 pub(crate) fn has_controlling_terminal() -> bool {
-    (0..3).any(|fd| foreground_group(fd) >= 0)
+    terminal().is_some()
+}
+
+/// A descriptor of the terminal that controls this session: a standard one or, where none of them
+/// is that terminal, one that stays open from the first call on.
+fn terminal() -> Option<RawFd> {
+    let is_controlling = |fd: &RawFd| foreground_group(*fd) >= 0;
+    (0..3)
+        .find(is_controlling)
+        .or_else(|| Some(opened_terminal()).filter(is_controlling))
+}
+
+/// `/dev/tty`, opened once; -1 if there was none.
+fn opened_terminal() -> RawFd {
+    static OPENED: AtomicI32 = AtomicI32::new(NOT_TRIED);
+    const NOT_TRIED: RawFd = -2;
+    let opened = OPENED.load(Ordering::Relaxed);
+    if opened != NOT_TRIED {
+        return opened;
+    }
+    let flags = libc::O_RDONLY | libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    // SAFETY: the path ends with NUL.
+    let opened = unsafe { libc::open(c"/dev/tty".as_ptr(), flags) };
+    OPENED.store(opened, Ordering::Relaxed);
+    opened
 }
 
 /// Gives the foreground of the terminal to a process group. `TTOU` must be blocked.

@@ -112,6 +112,30 @@ fn ctrl_c_and_ctrl_z_reach_all_processes_of_a_background_job_that_fg_brought_to_
 }
 
 #[test]
+fn a_command_whose_streams_are_files_may_read_the_terminal_that_it_opens() {
+    if !terminals_are_possible() {
+        return;
+    }
+    let seen = same_with_and_without(|shell, with| {
+        let script = "read line </dev/tty; echo got $line";
+        let streams = "</dev/null >out 2>&1";
+        shell
+            .terminal
+            .enter(&format!("{with}sh -c '{script}' {streams}"));
+        shell.terminal.await_foreground("sh");
+        shell.terminal.enter("words");
+        let mut seen = vec![shell.prompt(), shell.ask("cat out")];
+        shell.terminal.enter(&format!("{with}sleep 1000 {streams}"));
+        shell.terminal.await_foreground("sleep");
+        seen.push(shell.press(CTRL_C));
+        seen.push(shell.ask("echo $?"));
+        seen
+    });
+    assert_eq!(seen[1], "got words");
+    assert_eq!(seen[3], "130");
+}
+
+#[test]
 fn a_running_job_that_is_brought_to_the_foreground_may_read_the_terminal() {
     if !terminals_are_possible() {
         return;
