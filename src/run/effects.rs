@@ -45,6 +45,7 @@ impl EventLoop<'_> {
 
     fn start(&mut self) -> Event {
         let has_tombstone = self.record.has_tombstone();
+        self.timers.note_start();
         match self.command.start(self.plan, self.signals, has_tombstone) {
             Ok(unguarded) => {
                 self.record
@@ -94,6 +95,14 @@ impl EventLoop<'_> {
     }
 
     fn report(&mut self, report: &Report) {
+        if let Report::Restarting(last, delay) = report {
+            let left = self.timers.left_since_start(*delay);
+            return self.tell(&Report::Restarting(last.clone(), left));
+        }
+        self.tell(report);
+    }
+
+    fn tell(&mut self, report: &Report) {
         let missing = |what| super::missing(what, self.peers.as_ref(), self.managed.as_ref());
         self.reporter.report(report, &missing);
     }

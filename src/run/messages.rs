@@ -8,6 +8,7 @@ use crate::supervisor::outcome::{EndReason, FinalStatus, StopReason};
 use crate::supervisor::report::Report;
 use crate::supervisor::rules::Rules;
 use std::io;
+use std::time::Duration;
 
 /// Something that a message can ask about: what is not there.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +55,11 @@ impl Messages<'_> {
             }
             Report::KillingDescendants => format!("killing the processes left by {command}"),
             Report::Restarting(last, delay) => {
-                format!("{}: restarting it in {delay}", self.down(last))
+                let when = match delay {
+                    Limit::After(Duration::ZERO) => String::new(),
+                    delay => format!(" in {delay}"),
+                };
+                format!("{}: restarting it{when}", self.down(last))
             }
             Report::Reloading(signal) => {
                 format!("a new configuration: sending {signal} to {command}")

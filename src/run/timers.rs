@@ -12,6 +12,8 @@ const SLACK: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     deadlines: SortedMap<Timer, Instant>,
+    /// When CMD was started, or was tried to be started, the last time.
+    last_start: Option<Instant>,
     /// Timers that have expired and were not taken yet.
     expired: SortedSet<Timer>,
 }
@@ -19,11 +21,35 @@ pub(super) struct Timers {
 impl Timers {
     pub(super) fn arm(&mut self, timer: Timer, limit: Limit) {
         self.expired.remove(&timer);
-        match limit.deadline(Instant::now()) {
+        let now = Instant::now();
+        let start = match timer {
+            Timer::Backoff => self.last_start,
+            _ => None,
+        };
+        match limit.deadline(start.unwrap_or(now)) {
             Some(deadline) => self.deadlines.insert(timer, deadline),
             None => {
                 self.deadlines.remove(&timer);
             }
+        }
+    }
+
+    /// Notes that CMD is started now.
+    pub(super) fn note_start(&mut self) {
+        self.last_start = Some(Instant::now());
+    }
+
+    /// How much is left of a delay that began with the last start, in whole seconds: a message
+    /// needs no more.
+    pub(super) fn left_since_start(&self, delay: Limit) -> Limit {
+        let since = self.last_start.map_or(Duration::ZERO, |at| at.elapsed());
+        match delay {
+            Limit::After(delay) => {
+                let left = delay.saturating_sub(since);
+                let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+                Limit::After(Duration::from_secs(seconds))
+            }
+            Limit::Never => Limit::Never,
         }
     }
 

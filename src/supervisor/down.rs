@@ -218,14 +218,14 @@ impl Machine {
 
     fn actions_after_start(&self, attempt: StartAttempt) -> Vec<Action> {
         let mut actions = vec![Action::Arm(Timer::RunTimeout, self.rules.run_timeout)];
+        if self.rules.restart != Restart::Never {
+            actions.push(Action::Arm(Timer::SteadyRun, STEADY_RUN));
+        }
         match attempt {
             StartAttempt::First => actions.push(Action::Record(Record::Born {
                 ready: self.rules.ready_on_start,
             })),
             StartAttempt::Again => {
-                if self.rules.restart != Restart::Never {
-                    actions.push(Action::Arm(Timer::SteadyRun, STEADY_RUN));
-                }
                 if self.rules.ready_on_start {
                     actions.push(Action::Record(Record::Ready));
                 }
@@ -239,7 +239,7 @@ impl Machine {
     fn start_failed(&mut self, attempt: StartAttempt, failure: StartFailure) -> MachineStep {
         let last = exit_table::start_failed(failure);
         let delay = match attempt {
-            StartAttempt::Again if self.rules.restarts_after(last.code) => self.retries.take(),
+            StartAttempt::Again if self.rules.restarts_after(last.code) => self.retries.take(false),
             StartAttempt::First | StartAttempt::Again => None,
         };
         match delay {

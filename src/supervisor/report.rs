@@ -24,7 +24,8 @@ pub(crate) enum Report {
     StillDraining,
     /// The descendants are killed.
     KillingDescendants,
-    /// The command has ended like this and will be started again after this long.
+    /// The command has ended like this and will be started again, at the earliest this long after
+    /// its last start.
     Restarting(FinalStatus, Limit),
     /// There is a new configuration, and the command gets this signal for it.
     Reloading(Signal),

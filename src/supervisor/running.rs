@@ -22,7 +22,7 @@ impl Machine {
             Event::DeathDepHolds(cause) => self.stop_for(run, cause),
             Event::Expired(Timer::RunTimeout) => self.stop(run, StopReason::RunTimeout, Vec::new()),
             Event::Expired(Timer::SteadyRun) => {
-                self.retries.reset_backoff();
+                run.steady = true;
                 (MachineState::Running(run), Vec::new())
             }
             Event::Expired(Timer::MissingTimeout) => {
@@ -79,7 +79,7 @@ impl Machine {
             Event::DeathDepHolds(cause) => self.stop_for(run, cause),
             Event::Expired(Timer::RunTimeout) => self.stop(run, StopReason::RunTimeout, Vec::new()),
             Event::Expired(Timer::SteadyRun) => {
-                self.retries.reset_backoff();
+                run.steady = true;
                 (MachineState::Delaying(run, held), Vec::new())
             }
             Event::Expired(Timer::StopDelay) => {
@@ -302,7 +302,11 @@ impl Machine {
         let last = exit_table::command_ended(&self.rules, status, run.sent);
         run.stop_requested |= run.is_ended_by_key(status, place);
         let restarts = self.rules.restarts_after(last.code) && !run.stop_requested;
-        let delay = if restarts { self.retries.take() } else { None };
+        let delay = if restarts {
+            self.retries.take(run.steady)
+        } else {
+            None
+        };
         let next = match delay {
             Some(delay) => Next::Restart(last, delay),
             None => Next::Finish(last),

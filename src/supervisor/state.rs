@@ -49,6 +49,8 @@ pub(super) struct Run {
     pub(super) stop_requested: bool,
     /// It was last seen suspended, as by `^Z`.
     pub(super) paused: bool,
+    /// It has run for so long that its restart is not delayed.
+    pub(super) steady: bool,
 }
 
 /// A stop in progress.
@@ -82,7 +84,7 @@ pub(super) enum DrainPhase {
 pub(super) enum Next {
     /// The life ends.
     Finish(FinalStatus),
-    /// The command is started again after this delay.
+    /// The command is started again, at the earliest this long after its last start.
     Restart(FinalStatus, Limit),
     /// The stop was temporary: the command is started again at once, unless it is inactive.
     Resume(FinalStatus),

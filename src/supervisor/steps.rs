@@ -20,7 +20,7 @@ pub(super) fn finish(mut actions: Vec<Action>, last: FinalStatus) -> MachineStep
     (MachineState::Finished, actions)
 }
 
-/// Starts the command again after a delay.
+/// Starts the command again, at the earliest this long after its last start.
 pub(super) fn back_off(last: FinalStatus, delay: Limit) -> MachineStep {
     let mut actions = disarm_stop();
     actions.extend([

@@ -13,7 +13,7 @@ pub(crate) enum Timer {
     MissingTimeout,
     /// `--timeout`.
     RunTimeout,
-    /// The command has run long enough that its next restart need not be delayed for long.
+    /// The command has run long enough that its restart need not be delayed.
     SteadyRun,
     /// `--stop-delay`.
     StopDelay,
@@ -21,7 +21,8 @@ pub(crate) enum Timer {
     GracePeriod,
     /// Time to look for descendants that have become orphans since the last scan.
     OrphanScan,
-    /// The delay before the command is started again. The caller feeds events that happened before
-    /// it expires first.
+    /// The delay before the command is started again. It counts from the last start, or from the
+    /// last try: only the caller knows how much of it is left. The caller feeds events that
+    /// happened before it expires first.
     Backoff,
 }

@@ -142,7 +142,7 @@ fn event_meaning(event: &Event) -> &'static str {
         }
         Event::Expired(Timer::RunTimeout) => "`--timeout` is over",
         Event::Expired(Timer::SteadyRun) => {
-            "CMD has run for 10 s, so the delay before its next restart is the shortest again"
+            "CMD has run for 10 s, so its next restart is not delayed"
         }
         Event::Expired(Timer::StopDelay) => "`--stop-delay` is over",
         Event::Expired(Timer::GracePeriod) => "`--grace-period` is over",

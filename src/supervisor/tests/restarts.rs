@@ -2,7 +2,7 @@
 
 use super::support::{end, ended, expecting, received, rewriting, rules, stop_cause};
 use crate::duration::Limit;
-use crate::exit::{ExitStatus, Remaining, TerminalPlace};
+use crate::exit::{ExitStatus, Remaining, StartFailure, TerminalPlace};
 use crate::protocol::death_deps::Dependence;
 use crate::protocol::tombstone::Reason;
 use crate::signal::Signal;
@@ -11,6 +11,7 @@ use crate::supervisor::event::Event;
 use crate::supervisor::machine::Machine;
 use crate::supervisor::rules::{Restart, Rules};
 use crate::supervisor::timer::Timer;
+use std::time::Duration;
 
 /// The delays before the restarts of a command that always ends like this, and the final status.
 fn delays(rules: &Rules, status: ExitStatus) -> (Vec<u64>, Option<u8>) {
@@ -74,7 +75,7 @@ fn restarts_are_delayed_longer_each_time_and_counted() {
 }
 
 #[test]
-fn a_command_that_ran_steadily_is_restarted_after_the_shortest_delay() {
+fn a_command_that_ran_steadily_is_restarted_at_once_and_the_delays_begin_again() {
     let rules = Rules {
         restart: Restart::Always,
         ..rules()
@@ -98,7 +99,79 @@ fn a_command_that_ran_steadily_is_restarted_after_the_shortest_delay() {
         })
     };
     assert_eq!([delay(false), delay(false)], [Some(1), Some(2)]);
-    assert_eq!([delay(true), delay(false)], [Some(1), Some(2)]);
+    assert_eq!([delay(true), delay(true)], [Some(0), Some(0)]);
+    assert_eq!([delay(false), delay(false)], [Some(1), Some(2)]);
+}
+
+#[test]
+fn a_first_run_that_is_steady_is_followed_by_a_restart_at_once() {
+    let mut machine = Machine::new(Rules {
+        restart: Restart::OnFailure,
+        ..rules()
+    });
+    for event in [
+        Event::BirthDepsHold,
+        Event::Started,
+        Event::Expired(Timer::SteadyRun),
+    ] {
+        machine.step(event);
+    }
+    let at_once = Action::Arm(Timer::Backoff, Limit::After(Duration::ZERO));
+    let actions = machine.step(ended(ExitStatus::Exited(1)));
+    assert!(actions.contains(&at_once), "{actions:?}");
+}
+
+#[test]
+fn a_steady_run_does_not_shorten_the_delay_after_the_run_that_follows_a_new_configuration() {
+    let mut machine = Machine::new(Rules {
+        restart: Restart::Always,
+        ..rules()
+    });
+    for event in [
+        Event::BirthDepsHold,
+        Event::Started,
+        Event::Expired(Timer::SteadyRun),
+        Event::Reconfigured,
+        ended(ExitStatus::Exited(0)),
+        Event::Expired(Timer::Backoff),
+        Event::Started,
+    ] {
+        machine.step(event);
+    }
+    let delayed = Action::Arm(Timer::Backoff, Limit::After(Duration::from_secs(1)));
+    let actions = machine.step(ended(ExitStatus::Exited(1)));
+    assert!(actions.contains(&delayed), "{actions:?}");
+}
+
+#[test]
+fn a_restart_that_cannot_be_executed_counts_as_a_run_of_no_length() {
+    let mut machine = Machine::new(Rules {
+        restart: Restart::Always,
+        ..rules()
+    });
+    let mut delays = Vec::new();
+    let failed = Event::StartFailed(StartFailure::NotFound(2));
+    for event in [
+        Event::BirthDepsHold,
+        Event::Started,
+        Event::Expired(Timer::SteadyRun),
+        ended(ExitStatus::Exited(1)),
+        Event::Expired(Timer::Backoff),
+        failed.clone(),
+        Event::Expired(Timer::Backoff),
+        failed,
+    ] {
+        delays.extend(machine.step(event).into_iter().filter_map(backoff));
+    }
+    assert_eq!(delays, [0, 1, 2]);
+}
+
+/// The restart delay in seconds, if the action arms it.
+fn backoff(action: Action) -> Option<u64> {
+    match action {
+        Action::Arm(Timer::Backoff, Limit::After(delay)) => Some(delay.as_secs()),
+        _ => None,
+    }
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn the_restart_uses_a_configuration_that_came_during_the_back_off() {
         app.await_state(State::Ready);
         assert_eq!(app.sandbox.lines("seen"), ["1", "2"]);
         let said = app.read("stderr");
-        assert!(said.contains("restarting it in 1s"), "{said}");
+        assert!(said.contains("restarting it"), "{said}");
         assert!(!said.contains("a new configuration"), "{said}");
         assert_eq!(app.starts().len(), 2);
     });

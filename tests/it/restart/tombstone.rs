@@ -7,8 +7,8 @@ use crate::support::parallel::{SetOnDrop, WORKERS, for_each};
 use crate::support::proc::children;
 use crate::support::requirements::{is_permitted, strace_can_inject};
 use crate::support::restart_life::{
-    FAIL, SERVE, assert_once, await_down, await_log, await_starts, await_up, is_down, kill_command,
-    life, log, starts, while_down, with_log, with_variables,
+    SERVE, assert_once, await_down, await_starts, await_up, is_down, kill_command, life, log,
+    starts, while_down, with_log, with_variables, without_delays,
 };
 use crate::support::sandbox::{Running, Sandbox, Start, binary, wait_until};
 use crate::support::signals::{KILL, TERM, send_if_there};
@@ -114,6 +114,10 @@ fn a_death_that_is_announced_at_any_moment_of_a_replacement_is_recorded_exactly_
     });
 }
 
+/// A command that fails at once, and then only when it is told to.
+const FAIL_AT_LEISURE: &str = "echo $$ >>\"$mark\"; \
+    test $(wc -l <\"$mark\") = 1 || until test -e \"$mark.go\"; do sleep 0.01; done; exit 3";
+
 /// `None` if the replacement was over before `exitdir-signal` was started.
 fn announce_during_replacement(delay: u32) -> Option<()> {
     let sandbox = Sandbox::new();
@@ -122,7 +126,8 @@ fn announce_during_replacement(delay: u32) -> Option<()> {
         .start();
     let mut run = delayed(&sandbox, "run.strace", SLOW_REPLACEMENT);
     run.args("run -q -n x --restart always --restart-limit 1 -- sh -c".split(' '));
-    let run = run.arg(FAIL).start();
+    // Its second run goes on until the death was announced.
+    let run = run.arg(FAIL_AT_LEISURE).start();
     let is_replacing = || starts(&sandbox).len() == 1 && sandbox.entries().len() == 2;
     wait_until("the replacement is under way, or over", || {
         is_replacing() || starts(&sandbox).len() == 2
@@ -130,6 +135,7 @@ fn announce_during_replacement(delay: u32) -> Option<()> {
     let injection = format!("write:delay_enter={delay}:when=1");
     let mut signal = delayed(&sandbox, "signal.strace", &injection);
     let announced = signal.args(["signal", "-c", "5", "x"]).finish();
+    sandbox.touch("mark.go");
     if sandbox.read("run.strace").contains("+++ exited") {
         // The life was over: the death that was announced may stand in a tombstone of its own.
         return None;
@@ -218,7 +224,7 @@ fn a_full_disk_leaves_the_old_tombstone_and_one_warning_and_the_life_goes_on() {
     let complaints: Vec<&str> = ended
         .stderr
         .lines()
-        .filter(|line| !line.contains("restarting it in"))
+        .filter(|line| !line.contains("restarting it"))
         .collect();
     assert_eq!(complaints.len(), 1, "{ended:?}");
     assert!(
@@ -254,7 +260,9 @@ fn the_life_goes_on_when_its_directory_goes_away_or_is_emptied_during_a_back_off
         }
         await_starts(&sandbox, 2);
         kill_command(&sandbox);
-        await_log(&sandbox, "restarting it in 2s");
+        wait_until("the second end", || {
+            log(&sandbox).matches("restarting it").count() == 2
+        });
         while_down(&run, &sandbox, || {
             if *what == "put back" {
                 std::fs::rename(&away, sandbox.dir()).unwrap();
@@ -265,7 +273,7 @@ fn the_life_goes_on_when_its_directory_goes_away_or_is_emptied_during_a_back_off
         let told = log(&sandbox);
         let unfamiliar = told.lines().filter(|line| {
             let known = [
-                "restarting it in",
+                "restarting it",
                 "was not running",
                 "No such file or directory",
             ];
@@ -323,8 +331,8 @@ fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_the_first_one_goe
     run.send(TERM);
     let ended = run.end();
     assert_eq!(ended.status, 143);
-    let killed = "exitdir-run: sh was ended by KILL: restarting it in";
-    assert_eq!(ended.stderr, format!("{killed} 1s\n{killed} 2s\n"));
+    let killed = "exitdir-run: sh was ended by KILL: restarting it\n";
+    assert_eq!(without_delays(&ended.stderr), killed.repeat(2));
     assert_once(&sandbox.tombstone("x"));
     assert_eq!(sandbox.entries(), ["x"]);
 }

@@ -3,6 +3,7 @@
 //! stays missed.
 
 use crate::support::proc::{await_gone, is_gone};
+use crate::support::restart_life::without_delays;
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, wait_until};
 use crate::support::signals::USR1;
 use exitdir::{ExitDir, Name, State};
@@ -171,7 +172,7 @@ impl ActiveApp {
     }
 
     pub fn stderr(&self) -> Vec<String> {
-        let text = self.read("stderr");
+        let text = without_delays(&self.read("stderr"));
         let line = |line: &str| line.strip_prefix("exitdir-run: ").unwrap().to_owned();
         text.lines().map(line).collect()
     }

@@ -115,12 +115,12 @@ fn before_a_restart_ctrl_z_suspends_exitdir_run_and_ctrl_c_ends_it() {
         .terminal
         .enter("exitdir-run --restart always -- sh -c 'echo ended'");
     // This line comes after exitdir-run has taken the terminal back.
-    shell.terminal.shown_until("restarting it in ");
+    shell.terminal.shown_until("restarting it");
     let shown = shell.press(CTRL_Z);
     assert!(shown.contains("Stopped"), "{shown}");
     shell.await_all_stopped();
     shell.terminal.enter("fg");
-    shell.terminal.shown_until("restarting it in ");
+    shell.terminal.shown_until("restarting it");
     shell.press(CTRL_C);
     assert_eq!(shell.ask("echo $?"), "130");
     shell.await_nobody();
