@@ -48,13 +48,15 @@ use rustix::process::Pid;
 use source::ConfigSource;
 use spec::ManagedSpec;
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use update::ManagedUpdate;
 use watch_set::WatchSet;
 use watcher::Watcher;
 
 /// Scans in direct succession, where each of them adds watches.
 const SCAN_LIMIT: u32 = 5;
+/// Processor time after which signals are read before the scan is repeated.
+const TURN_TIME: Duration = Duration::from_millis(20);
 
 /// What a managed application depends on, from the start of its life to the end.
 pub(crate) struct ManagedApp<'p> {
@@ -240,23 +242,8 @@ impl<'p> ManagedApp<'p> {
     /// Scans all sources and the active file, and watches what they depend on.
     fn scan(&mut self, began: Instant, update: &mut ManagedUpdate) {
         let timer = CpuTimer::start();
-        let exclusion = Exclusion::new(self.exit_dir);
         self.debounce.begin_scan();
-        // Where a watch is added the scan is repeated: a change before that has caused no event.
-        for _ in 0..SCAN_LIMIT {
-            let mut watch_set = WatchSet::default();
-            for source in &mut self.sources {
-                if source.scan(&mut watch_set, exclusion) {
-                    self.debounce.note_change(began);
-                }
-            }
-            self.active_file.scan(&mut watch_set, self.is_first, update);
-            // A source that takes too many steps is looked at every second.
-            let is_partial = watch_set.is_partial;
-            if !self.watcher.watch(watch_set) || is_partial {
-                break;
-            }
-        }
+        let is_unfinished = self.scan_until_watched(began, timer, update);
         if let Some(errno) = self.watcher.fault() {
             update.warnings_once.push(dir_watch::no_inotify(errno));
         }
@@ -274,6 +261,38 @@ impl<'p> ManagedApp<'p> {
             processor_time,
             interval,
         });
+        if is_unfinished {
+            self.debounce.note_events();
+        }
+    }
+
+    /// Where a watch is added the scan is repeated: a change before that has caused no event.
+    /// Returns whether it must be repeated later, because signals are read first.
+    fn scan_until_watched(
+        &mut self,
+        began: Instant,
+        timer: CpuTimer,
+        update: &mut ManagedUpdate,
+    ) -> bool {
+        let exclusion = Exclusion::new(self.exit_dir);
+        for _ in 0..SCAN_LIMIT {
+            let mut watch_set = WatchSet::default();
+            for source in &mut self.sources {
+                if source.scan(&mut watch_set, exclusion) {
+                    self.debounce.note_change(began);
+                }
+            }
+            self.active_file.scan(&mut watch_set, self.is_first, update);
+            // A source that takes too many steps is looked at every second.
+            let is_partial = watch_set.is_partial;
+            if !self.watcher.watch(watch_set) || is_partial {
+                return false;
+            }
+            if timer.elapsed() > TURN_TIME {
+                return true;
+            }
+        }
+        false
     }
 
     fn is_batch_due(&mut self, now: Instant) -> bool {

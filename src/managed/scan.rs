@@ -182,7 +182,12 @@ impl Scanner<'_> {
         } else if self.watch_set.is_exceeded() {
             None
         } else if let Some(source) = self.source.as_ref().filter(|_| is_link) {
-            source.entry(place.relative)?.map(|entry| entry.stat)
+            // The link is reached from the source, directory by directory.
+            let depth = place.relative.components().count();
+            match self.watch_set.step(place.relative, depth) {
+                Some(()) => source.entry(place.relative)?.map(|entry| entry.stat),
+                None => None,
+            }
         } else {
             entry.map(Some).or_else(|errno| match errno {
                 Errno::NOENT | Errno::NOTDIR => Ok(None),

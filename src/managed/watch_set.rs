@@ -10,9 +10,9 @@ use std::path::{Component, Path, PathBuf};
 
 /// As many links as the kernel follows (path_resolution(7)).
 const LINK_LIMIT: usize = 40;
-/// Steps on all ways into one source, through all links in it, and to the names in its directories.
-/// A link costs little to make, and can take thousands of steps.
-pub(super) const STEP_LIMIT: usize = 50_000;
+/// Steps on all ways into one source, to and through all links in it, and to the names in its
+/// directories. A link costs little to make, and can take thousands of steps.
+pub(super) const STEP_LIMIT: usize = 20_000;
 /// A path of this many bytes more takes one more step: the kernel walks through all of it, and it
 /// is kept in memory.
 const STEP_LENGTH: usize = 64;

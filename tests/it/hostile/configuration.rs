@@ -150,9 +150,23 @@ fn a_source_whose_links_take_too_many_steps_is_refused_and_the_command_runs_on()
     for number in 0..40 {
         symlink(&way, app.sandbox.path(&format!("src/l{number}"))).unwrap();
     }
-    app.await_words("cannot use src: it takes more than 50000 steps to follow its links");
+    app.await_words("cannot use src: it takes more than 20000 steps to follow its links");
     assert!(app.running.is_running());
     assert_eq!(app.log(), ["started 1"]);
+}
+
+/// Each link is reached from the source, directory by directory.
+#[test]
+fn a_signal_is_answered_although_many_links_stand_far_down_and_the_source_is_refused() {
+    let sandbox = Sandbox::new();
+    let deep = sandbox.path("tree").join("d/".repeat(120));
+    fs::create_dir_all(&deep).unwrap();
+    fs::create_dir(sandbox.path("src")).unwrap();
+    write(&sandbox, "src/f", "1");
+    for number in 0..9_000 {
+        symlink("missing", deep.join(number.to_string())).unwrap();
+    }
+    assert_prompt_while_refused(sandbox, "tree", "src/tree");
 }
 
 /// The kernel walks through the whole path at each step, and each directory on the way is watched.
@@ -170,7 +184,7 @@ fn a_source_whose_links_lead_far_down_is_refused_and_the_command_runs_on() {
         let way = format!("../{deep}../f");
         symlink(way, app.sandbox.path(&format!("src/l{number}"))).unwrap();
     }
-    app.await_words("cannot use src: it takes more than 50000 steps to follow its links");
+    app.await_words("cannot use src: it takes more than 20000 steps to follow its links");
     assert_eq!(app.log(), ["started 1"]);
     let grown = peak_memory(app.running.pid()).saturating_sub(before);
     assert!(grown < 10 << 10, "{grown} kB");
@@ -191,14 +205,21 @@ fn a_signal_is_answered_although_links_lead_to_many_skipped_names_and_the_source
         let link = sandbox.path(&format!("links/{number}"));
         symlink("../../skipped", link).unwrap();
     }
+    assert_prompt_while_refused(sandbox, "links", "src/links");
+}
+
+/// A tree that takes too many steps is moved into the source `src`. The supervisor answers a
+/// signal, and the next one refuses the source.
+#[track_caller]
+fn assert_prompt_while_refused(sandbox: Sandbox, tree: &str, place: &str) {
     let start =
         |sandbox| ConfiguredApp::start(sandbox, ReloadBy::Hup, "src/f", &["--config", "src"]);
     let app = start(sandbox);
     app.await_log(&["started 1"]);
-    let (pid, links) = (app.running.pid(), app.sandbox.path("src/links"));
+    let pid = app.running.pid();
     let begun = cpu_time(pid) + Duration::from_millis(10);
-    fs::rename(app.sandbox.path("links"), links).unwrap();
-    let sentence = "cannot use src: it takes more than 50000 steps to follow its links";
+    fs::rename(app.sandbox.path(tree), app.sandbox.path(place)).unwrap();
+    let sentence = "cannot use src: it takes more than 20000 steps to follow its links";
     wait_until("it is scanned", || {
         cpu_time(pid) > begun || app.said().contains(sentence)
     });
