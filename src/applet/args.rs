@@ -1,7 +1,7 @@
 //! What was typed: options, their variables, and the other arguments. No I/O. What the values mean
 //! is for each applet.
 
-use super::spec::{CommandSpec, Opt, Positionals};
+use super::spec::{CommandSpec, DIR, Opt, Positionals};
 use super::variables::{Variables, is_of_service, is_one_edit};
 use std::ffi::{OsStr, OsString};
 
@@ -20,6 +20,8 @@ pub(super) struct ParsedArgs {
     pub(super) error: Option<String>,
     /// What a user should know about variables that have no effect.
     pub(super) notices: Vec<String>,
+    /// `EXIT_DIR` is set and empty, and no `--dir` was given: there are no names.
+    pub(super) names_are_off: bool,
 }
 
 /// An option with its value, as it was typed or set.
@@ -141,6 +143,7 @@ impl ParsedArgs {
 
     /// Adds the options that were not typed and whose variable is set.
     pub(super) fn add_variables(&mut self, spec: &CommandSpec, variables: &Variables<'_>) {
+        self.names_are_off = variables.switches_names_off && !self.has(&DIR);
         for opt in spec.options {
             let variable = variables.find(|name| opt.is_variable(name));
             let Some((name, value)) = variable.filter(|_| !self.has(opt)) else {

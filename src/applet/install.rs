@@ -3,7 +3,7 @@
 use super::args::ParsedArgs;
 use super::entry::parse_args;
 use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION, flag};
-use super::values::required_exit_dir;
+use super::values::exit_dir_unless_off;
 use crate::error::Error;
 use crate::exit;
 use crate::log::Logger;
@@ -54,7 +54,10 @@ pub(super) fn main(arguments: Vec<OsString>, links: &[&str]) -> u8 {
         Ok(plan) => plan,
         Err(status) => return status,
     };
-    let swept = plan.sweep.map_or(Ok(()), |(dir, which)| sweep(&dir, which));
+    let swept = plan
+        .swept_dir
+        .zip(plan.sweep)
+        .map_or(Ok(()), |(dir, which)| sweep(&dir, which));
     let installed = plan.target.map_or(Ok(()), |target| install(&target, links));
     match swept.and(installed) {
         Ok(()) => exit::SUCCESS,
@@ -67,14 +70,20 @@ pub(super) fn main(arguments: Vec<OsString>, links: &[&str]) -> u8 {
 
 /// What the options mean.
 pub(super) struct InstallPlan {
-    /// The exit directory to sweep, and which tombstones.
-    sweep: Option<(ExitDir, Sweep)>,
+    /// Which tombstones to sweep.
+    sweep: Option<Sweep>,
+    /// The exit directory to sweep; `None` also if names are switched off.
+    swept_dir: Option<ExitDir>,
     /// The directory to install into.
     target: Option<PathBuf>,
 }
 
 pub(super) fn plan(args: &ParsedArgs) -> Result<InstallPlan, String> {
     let sweep = sweep_plan(args)?;
+    let swept_dir = match sweep {
+        Some(_) => exit_dir_unless_off(args)?,
+        None => None,
+    };
     let target = match args.positionals.as_slice() {
         [] if sweep.is_some() => None,
         [] => return Err("no DIR to install into".to_owned()),
@@ -88,19 +97,20 @@ pub(super) fn plan(args: &ParsedArgs) -> Result<InstallPlan, String> {
             ));
         }
     };
-    Ok(InstallPlan { sweep, target })
+    Ok(InstallPlan {
+        sweep,
+        swept_dir,
+        target,
+    })
 }
 
-fn sweep_plan(args: &ParsedArgs) -> Result<Option<(ExitDir, Sweep)>, String> {
-    let which = match (args.has(&SWEEP), args.has(&SWEEP_UNFINISHED)) {
-        (false, false) => return Ok(None),
-        (true, false) => Sweep::Unlocked,
-        (false, true) => Sweep::Unfinished,
-        (true, true) => {
-            return Err("--sweep and --sweep-unfinished exclude each other".to_owned());
-        }
-    };
-    Ok(Some((required_exit_dir(args)?, which)))
+fn sweep_plan(args: &ParsedArgs) -> Result<Option<Sweep>, String> {
+    match (args.has(&SWEEP), args.has(&SWEEP_UNFINISHED)) {
+        (false, false) => Ok(None),
+        (true, false) => Ok(Some(Sweep::Unlocked)),
+        (false, true) => Ok(Some(Sweep::Unfinished)),
+        (true, true) => Err("--sweep and --sweep-unfinished exclude each other".to_owned()),
+    }
 }
 
 /// A tombstone that cannot be removed is no failure: an init container that fails keeps the pod

@@ -3,7 +3,7 @@
 use super::args::ParsedArgs;
 use super::entry::read_args;
 use super::run_options::{NAME, PARENT_DEATH_SIGNAL, SPEC, SUBREAPER, WAIT_DESCENDANTS};
-use super::run_plan::{plan, read_signal, termination_log_path};
+use super::run_plan::{names_off_notice, plan, read_signal, termination_log_path};
 use super::spec::CommandSpec;
 use super::values::{exit_dir, life_name};
 use super::variables::{PREFIX, SUPERVISED, Variables, pass_on};
@@ -69,7 +69,7 @@ impl Bootstrap {
             Ok(planned) => planned,
             Err(sentence) => return refuse(args, logger, &sentence),
         };
-        for notice in &args.notices {
+        for notice in args.notices.iter().chain(&names_off_notice(args)) {
             plan.logger.info(notice);
         }
         pass_on(plan.exit_dir.as_ref());

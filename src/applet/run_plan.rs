@@ -35,12 +35,12 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
     if let Some(error) = &args.error {
         return Err(error.clone());
     }
-    let death_deps = conditions(args, &DEATH_DEPS, State::Died)?;
+    let death_deps = dependencies(args, &DEATH_DEPS, State::Died)?;
     let ready_on = args.value(&READY_ON, ReadyOn::parse)?;
     let ready_on = ready_on.unwrap_or(ReadyOn::Start);
     let plan = Plan {
         exit_dir: exit_dir_options(args)?,
-        birth_deps: conditions(args, &BIRTH_DEPS, State::Ready)?,
+        birth_deps: dependencies(args, &BIRTH_DEPS, State::Ready)?,
         wait_end: wait_end(args)?,
         rules: rules(args, &ready_on, &death_deps)?,
         death_deps,
@@ -56,8 +56,20 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
         logger: logger.at(level(args)),
         termination_log: termination_log_path(args)?,
     };
-    check_dependencies(&plan)?;
+    if !args.names_are_off {
+        check_dependencies(&plan)?;
+    }
     Ok(plan)
+}
+
+/// The conditions that an option lists and that can be about something: none about a life if names
+/// are switched off.
+fn dependencies(args: &ParsedArgs, opt: &Opt, state: State) -> Result<Vec<Condition>, String> {
+    let conditions = conditions(args, opt, state)?;
+    Ok(match args.names_are_off {
+        true => Vec::new(),
+        false => conditions,
+    })
 }
 
 /// The conditions that an option lists. Those without a state get `state`.
@@ -162,6 +174,9 @@ fn exit_dir_options(args: &ParsedArgs) -> Result<Option<ExitDirOptions>, String>
         Publish::Always
     };
     let Some(dir) = exit_dir(args) else {
+        if args.names_are_off {
+            return Ok(None);
+        }
         return match first_given(args, &[&NAME, &EXIT_ONLY, &BIRTH_DEPS, &DEATH_DEPS]) {
             Some(option) => Err(format!("{option} needs an exit directory: {SET_DIRECTORY}")),
             None => Ok(None),
@@ -171,6 +186,18 @@ fn exit_dir_options(args: &ParsedArgs) -> Result<Option<ExitDirOptions>, String>
         (None, Publish::AtExit) => Err("--exit-only needs --name".to_owned()),
         (name, publish) => Ok(Some(ExitDirOptions { dir, name, publish })),
     }
+}
+
+/// What a user should know if names are switched off: which options have no effect.
+pub(super) fn names_off_notice(args: &ParsedArgs) -> Option<String> {
+    let needing = [&NAME, &EXIT_ONLY, &BIRTH_DEPS, &DEATH_DEPS];
+    let given = first_given(args, &needing).filter(|_| args.names_are_off);
+    given.map(|option| {
+        format!(
+            "EXIT_DIR is empty, which switches names off ({option} is given): no tombstone, and no \
+             condition on a name"
+        )
+    })
 }
 
 /// The first of these options that was given, as it was spelled.

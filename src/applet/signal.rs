@@ -4,7 +4,7 @@ use super::args::ParsedArgs;
 use super::entry::parse_args;
 use super::exec::report_exec_error;
 use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION, flag, valued};
-use super::values::{own_name, read_code, read_name, required_exit_dir};
+use super::values::{exit_dir_unless_off, own_name, read_code, read_name};
 use crate::error::{Error, describe};
 use crate::exit;
 use crate::log::Logger;
@@ -49,7 +49,8 @@ const DEFAULT_NAME: &str = "exitFile";
 
 /// What the options mean.
 pub(super) struct SignalPlan {
-    dir: ExitDir,
+    /// `None` if names are switched off: nothing is recorded.
+    dir: Option<ExitDir>,
     name: Name,
     announcement: Announcement,
     message: Option<String>,
@@ -58,16 +59,18 @@ pub(super) struct SignalPlan {
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     match parse_args(&SPEC, arguments, plan) {
-        Ok(plan) => match &plan.probe {
-            None => signal(&plan),
-            Some(probe) => probe_and_signal(&plan, probe),
+        Ok(plan) => match (&plan.dir, &plan.probe) {
+            (None, None) => exit::SUCCESS,
+            (None, Some(probe)) => run_probe(probe),
+            (Some(dir), None) => signal(&plan, dir),
+            (Some(dir), Some(probe)) => probe_and_signal(&plan, dir, probe),
         },
         Err(status) => status,
     }
 }
 
 pub(super) fn plan(args: &ParsedArgs) -> Result<SignalPlan, String> {
-    let dir = required_exit_dir(args)?;
+    let dir = exit_dir_unless_off(args)?;
     let name = name(args)?;
     let command = |words: &Vec<OsString>| CommandLine::new(words).ok_or("no PROBE after --");
     Ok(SignalPlan {
@@ -104,17 +107,15 @@ fn announcement(args: &ParsedArgs) -> Result<Announcement, String> {
     }
 }
 
-fn signal(plan: &SignalPlan) -> u8 {
-    let outcome = plan
-        .dir
-        .signal(&plan.name, plan.announcement, plan.message.as_deref());
+fn signal(plan: &SignalPlan, dir: &ExitDir) -> u8 {
+    let outcome = dir.signal(&plan.name, plan.announcement, plan.message.as_deref());
     report(plan, outcome)
 }
 
 /// Runs the probe, and records the announcement if it succeeds. Returns the probe's exit status.
-fn probe_and_signal(plan: &SignalPlan, probe: &CommandLine) -> u8 {
+fn probe_and_signal(plan: &SignalPlan, dir: &ExitDir, probe: &CommandLine) -> u8 {
     // Looked up before the probe runs: the probe says nothing about a command that starts later.
-    let live = match plan.dir.find_live(&plan.name) {
+    let live = match dir.find_live(&plan.name) {
         Ok(live) => live,
         Err(error) => return fail(error),
     };
@@ -123,7 +124,7 @@ fn probe_and_signal(plan: &SignalPlan, probe: &CommandLine) -> u8 {
         return status;
     }
     let message = plan.message.as_deref();
-    let outcome = plan.dir.signal_handle(&live, plan.announcement, message);
+    let outcome = dir.signal_handle(&live, plan.announcement, message);
     report(plan, outcome)
 }
 

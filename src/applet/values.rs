@@ -9,7 +9,18 @@ use crate::store::exit_dir::ExitDir;
 
 /// The exit directory of an applet that needs one.
 pub(super) fn required_exit_dir(args: &ParsedArgs) -> Result<ExitDir, String> {
-    exit_dir(args).ok_or_else(|| format!("no exit directory: {SET_DIRECTORY}"))
+    exit_dir(args).ok_or_else(|| match args.names_are_off {
+        true => format!("EXIT_DIR is empty, which switches names off: {SET_DIRECTORY}"),
+        false => format!("no exit directory: {SET_DIRECTORY}"),
+    })
+}
+
+/// The exit directory of an applet that needs one; `None` if names are switched off.
+pub(super) fn exit_dir_unless_off(args: &ParsedArgs) -> Result<Option<ExitDir>, String> {
+    match args.names_are_off {
+        true => Ok(None),
+        false => required_exit_dir(args).map(Some),
+    }
 }
 
 /// What to do about a missing exit directory.

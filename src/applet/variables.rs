@@ -14,6 +14,8 @@ const PREFIXES: [&str; 3] = [DIR_VARIABLE, PREFIX, KUBEXIT_PREFIX];
 
 /// The exit directory.
 pub(super) const DIR_VARIABLE: &str = "EXIT_DIR";
+/// The entry of the environment that switches names off.
+const NAMES_OFF: &[u8] = b"EXIT_DIR=";
 /// The name of a life: of the one that an exitdir-run begins, or of the one that an applet is
 /// called in.
 pub(super) const NAME_VARIABLE: &str = "EXITDIR_NAME";
@@ -24,7 +26,11 @@ pub(super) const SUPERVISED: &str = "EXITDIR_SUPERVISED";
 
 /// The variables that are set, with their values. An empty variable counts as unset.
 #[derive(Debug)]
-pub(super) struct Variables<'e>(Vec<(&'e str, &'e OsStr)>);
+pub(super) struct Variables<'e> {
+    set: Vec<(&'e str, &'e OsStr)>,
+    /// `EXIT_DIR` is set and empty.
+    pub(super) switches_names_off: bool,
+}
 
 impl<'e> Variables<'e> {
     /// Those in the environment of this process.
@@ -34,12 +40,20 @@ impl<'e> Variables<'e> {
 
     /// Those among entries `NAME=VALUE`.
     pub(super) fn of(entries: impl Iterator<Item = &'e [u8]>) -> Variables<'e> {
-        Variables(entries.filter_map(name_and_value).collect())
+        let mut variables = Variables {
+            set: Vec::new(),
+            switches_names_off: false,
+        };
+        for entry in entries {
+            variables.switches_names_off |= entry == NAMES_OFF;
+            variables.set.extend(name_and_value(entry));
+        }
+        variables
     }
 
     /// The first whose name is meant.
     pub(super) fn find(&self, is_meant: impl Fn(&str) -> bool) -> Option<(&'e str, &'e OsStr)> {
-        self.0.iter().copied().find(|(name, _)| is_meant(name))
+        self.set.iter().copied().find(|(name, _)| is_meant(name))
     }
 
     /// Drops what names or configures the life that this process is already supervised in: a
@@ -49,9 +63,11 @@ impl<'e> Variables<'e> {
         let Some((_, name)) = self.find(|name| name == SUPERVISED) else {
             return self;
         };
-        self.0.retain(|variable| *variable != (NAME_VARIABLE, name));
-        if self.0.contains(&(KUBEXIT_NAME_VARIABLE, name)) {
-            self.0.retain(|(name, _)| !name.starts_with(KUBEXIT_PREFIX));
+        self.set
+            .retain(|variable| *variable != (NAME_VARIABLE, name));
+        if self.set.contains(&(KUBEXIT_NAME_VARIABLE, name)) {
+            self.set
+                .retain(|(name, _)| !name.starts_with(KUBEXIT_PREFIX));
         }
         self
     }
@@ -63,7 +79,7 @@ impl<'e> Variables<'e> {
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &'e str> {
-        self.0.iter().map(|(name, _)| *name)
+        self.set.iter().map(|(name, _)| *name)
     }
 }
 

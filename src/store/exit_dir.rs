@@ -61,7 +61,8 @@ impl ExitDir {
     }
 
     /// The directory that the variable `EXIT_DIR` names. `None` if the variable is unset or empty:
-    /// then the program runs without an exit directory.
+    /// then the program runs without an exit directory. So one empty value switches names off in a
+    /// whole pod.
     pub fn from_env() -> Option<ExitDir> {
         let path = std::env::var_os("EXIT_DIR").filter(|value| !value.is_empty())?;
         Some(ExitDir::new(path))

@@ -9,6 +9,7 @@ mod exit_table;
 mod inheritance;
 mod messages;
 mod missing;
+mod names_off;
 mod one_turn;
 mod options;
 mod orphans;
