@@ -84,6 +84,10 @@ enum TargetKind {
 /// Why it cannot be replaced.
 pub(super) fn check(target: &Path) -> Result<(), String> {
     let place = Place::open(target, MissingParent::Create)?;
+    // Before the directory that contains it, which need not be writable.
+    if matches!(target_kind(&place), TargetKind::Directory) && is_mounted(&place) {
+        return Err(mount_point(target));
+    }
     let staging = Staging::beside(place);
     let staging = staging.map_err(|errno| cannot("write to", parent(target), &errno.into()))?;
     check_kind(target, &staging)
@@ -120,9 +124,7 @@ fn check_directory(staging: &Staging) -> Result<(), String> {
                 )
             })
         }
-        Err(Errno::BUSY) => Err(format!(
-            "{target}: a mount point cannot be replaced; use a directory inside it",
-        )),
+        Err(Errno::BUSY) => Err(mount_point(&staging.place.target)),
         Err(Errno::XDEV) => Err(format!(
             "{target}: a directory of the image cannot be replaced; use a directory inside it or on a volume",
         )),
@@ -158,6 +160,14 @@ fn move_back(staging: &Staging) -> String {
 /// Exchanges two directories in one step.
 fn exchange(at: impl AsFd, one: &Path, other_at: impl AsFd, two: &Path) -> Result<(), Errno> {
     rustix::fs::renameat_with(at, one, other_at, two, RenameFlags::EXCHANGE)
+}
+
+fn mount_point(target: &Path) -> String {
+    format!(
+        "{}: a mount point cannot be replaced; use a directory inside it, as in {}",
+        target.display(),
+        target.join("current").display()
+    )
 }
 
 fn is_mounted(place: &Place) -> bool {

@@ -7,6 +7,7 @@ mod active_races;
 mod active_start;
 mod check;
 mod config;
+mod entry_point;
 mod random_walk;
 mod safety;
 mod tar;

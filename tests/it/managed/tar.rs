@@ -537,7 +537,12 @@ fn a_target_that_cannot_be_replaced_is_refused_at_the_start() {
     let cases = [
         (
             "mount -t tmpfs tmpfs out/app",
-            "a mount point cannot be replaced; use a directory inside it",
+            "a mount point cannot be replaced; use a directory inside it, as in /",
+        ),
+        // The directory around it need not be writable.
+        (
+            "mount --bind out out; mount -t tmpfs tmpfs out/app; mount -o remount,bind,ro out",
+            "a mount point cannot be replaced; use a directory inside it, as in /",
         ),
         (
             "mkdir -p l/app u w; mount -t overlay -o lowerdir=l,upperdir=u,workdir=w overlay out",
@@ -574,6 +579,15 @@ fn a_target_that_cannot_be_replaced_is_refused_at_the_start() {
         assert_sentence(&ended, "exitdir-run", 125);
         assert!(ended.stderr.contains(why), "{ended:?}");
         assert_eq!(entries(&sandbox.path("out")), ["app"], "{mounts}");
+        if let Some((_, named)) = ended.stderr.trim_end().split_once(", as in ") {
+            let item = item(&sandbox);
+            let (source, _) = item.split_once('=').unwrap();
+            let mut command = among_mounts(&sandbox, &mounts, binary());
+            let item = format!("{source}={named}");
+            command.args(["run", "--config-tar", &item, "--", "ls", named]);
+            let ended = command.finish();
+            assert_eq!(ended.status, 0, "what the refusal names works: {ended:?}");
+        }
     }
 }
 
