@@ -289,3 +289,6 @@ fn host_name(kind: &SourceKind) -> &str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests;

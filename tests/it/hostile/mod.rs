@@ -11,4 +11,5 @@ mod notification;
 mod random_attack;
 mod refused_calls;
 mod scale;
+mod sources;
 mod staging;

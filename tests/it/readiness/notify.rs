@@ -266,3 +266,18 @@ fn notifications_are_passed_on_to_an_outer_socket_even_without_a_name() {
         .finish();
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
 }
+
+#[test]
+fn with_all_a_notification_of_another_user_makes_ready() {
+    if !nobody_is_permitted() || !perl_is_here() {
+        return;
+    }
+    for (source, makes_ready) in [("notify:all", true), ("notify", false)] {
+        let sandbox = Sandbox::new();
+        let script = format!("{} perl -e \"$SAY\" READY=1 STATUS=hello", NOBODY.join(" "));
+        let ended = life(&sandbox, source, &script).finish();
+        assert_eq!(ended.status, 0, "{ended:?}");
+        assert_eq!(sandbox.key("x", "Ready").is_some(), makes_ready, "{source}");
+        assert_eq!(ended.stderr.is_empty(), makes_ready, "{ended:?}");
+    }
+}

@@ -1,14 +1,17 @@
-//! `--ready-on tcp`, `http` and `exec`: probes are repeated until one says that the command is
-//! ready.
+//! `--ready-on tcp`, `http`, `unix` and `exec`: what is tried each second until it says that the
+//! command is ready, and the names of hosts.
 
 use crate::support::inspect::assert_sentence;
+use crate::support::names::{NameServer, with_hosts};
 use crate::support::proc::await_gone;
 use crate::support::readiness_life::{life, port, probe, unready};
 use crate::support::requirements::is_permitted;
-use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox, Start, eventually};
+use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox, Start, binary, eventually, wait_until};
 use crate::support::signals::TERM;
+use crate::support::users::{as_nobody, installed, nobody_is_permitted, open_to_all, set_mode};
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -148,6 +151,119 @@ fn only_a_success_status_makes_ready() {
         life.send(TERM);
         assert_eq!(life.end().stderr, "");
     }
+}
+
+// ---------------------------------------------------------------- unix
+
+#[test]
+fn a_unix_socket_that_comes_late_makes_ready() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("socket");
+    let _life = unready(&sandbox, &format!("unix:{}", path.display()));
+    let _listener = UnixListener::bind(&path).unwrap();
+    sandbox.await_key("x", "Ready");
+}
+
+#[test]
+fn a_unix_socket_that_is_closed_to_us_is_named_once() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("socket");
+    let _listener = UnixListener::bind(&path).unwrap();
+    set_mode(&path, 0o600);
+    open_to_all(&sandbox);
+    let mut run = as_nobody(&sandbox, installed(&sandbox));
+    let source = format!("unix:{}", path.display());
+    let ended = run
+        .args([
+            "run",
+            "-n",
+            "x",
+            "--ready-on",
+            &source,
+            "--",
+            "sleep",
+            "1.2",
+        ])
+        .finish();
+    let message = format!("exitdir-run: cannot connect to {source}: Permission denied\n");
+    assert_eq!((ended.status, ended.stderr), (0, message));
+}
+
+// ---------------------------------------------------------------- names
+
+#[test]
+fn localhost_is_every_loopback_address() {
+    let ipv6 = Command::new("grep")
+        .args(["-q", " lo$", "/proc/net/if_inet6"])
+        .status();
+    let mut addresses = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    if ipv6.is_ok_and(|status| status.success()) {
+        addresses.push(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)));
+    }
+    for address in addresses {
+        let listener = TcpListener::bind(address).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let sandbox = Sandbox::new();
+        let _life = life(&sandbox, &format!("tcp:localhost:{port}"), "exec sleep 60").start();
+        sandbox.await_key("x", "Ready");
+    }
+}
+
+#[test]
+fn a_name_is_resolved_again_for_each_try_and_one_of_its_addresses_is_enough() {
+    let sandbox = Sandbox::new();
+    let binary = binary();
+    let Some(mut run) = with_hosts(&sandbox, "", None, binary.to_str().unwrap()) else {
+        return;
+    };
+    let server = Server::start(vec![Answer::Text("HTTP/1.1 200 OK\r\n\r\n")]);
+    let source = format!("http://db.exitdir.test:{}/x", server.port);
+    run.args(["run", "-n", "x", "--ready-on", &source, "--", "sleep", "60"]);
+    let life = run.start();
+    sandbox.await_key("x", "Born");
+    assert_eq!(sandbox.key("x", "Ready"), None);
+    // The first address refuses.
+    let hosts = "127.0.0.9 db.exitdir.test\n127.0.0.1 db.exitdir.test\n";
+    std::fs::write(sandbox.path("hosts"), hosts).unwrap();
+    sandbox.await_key("x", "Ready");
+    let host = format!("\r\nHost: db.exitdir.test:{}\r\n", server.port);
+    for request in server.stop() {
+        assert!(request.starts_with("GET /x HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains(&host), "{request}");
+    }
+    life.send(TERM);
+    let ended = life.end();
+    assert_eq!((ended.status, ended.stderr.as_str()), (143, ""));
+}
+
+#[test]
+fn a_worker_that_resolves_a_name_is_no_process_that_the_command_left_behind() {
+    let sandbox = Sandbox::new();
+    let Some(server) = NameServer::bind() else {
+        return;
+    };
+    let binary = binary();
+    let Some(mut run) = with_hosts(&sandbox, "", Some(&server), binary.to_str().unwrap()) else {
+        return;
+    };
+    run.args([
+        "run",
+        "-n",
+        "x",
+        "--wait-descendants",
+        "--ready-on",
+        "tcp:db.exitdir.test:1",
+    ]);
+    let script = "touch $W/up; while ! test -e $W/go; do sleep 0.01; done";
+    let life = run.args(["--", "sh", "-c", script]).start();
+    sandbox.await_file("up");
+    wait_until("a worker asks", || server.asker().is_some());
+    sandbox.touch("go");
+    let ended = life.end();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
 }
 
 // ---------------------------------------------------------------- exec

@@ -8,6 +8,7 @@ pub mod inspect;
 pub mod library_examples;
 pub mod listener;
 pub mod managed_app;
+pub mod names;
 pub mod namespaces;
 pub mod notifications;
 pub mod parallel;
