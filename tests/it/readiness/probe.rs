@@ -55,7 +55,11 @@ struct Server {
 
 impl Server {
     fn start(answers: Vec<Answer>) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Server::start_on("127.0.0.1:0", answers)
+    }
+
+    fn start_on(address: &str, answers: Vec<Answer>) -> Server {
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let stop = Arc::new(AtomicBool::new(false));
@@ -219,14 +223,15 @@ fn a_name_is_resolved_again_for_each_try_and_one_of_its_addresses_is_enough() {
     let Some(mut run) = with_hosts(&sandbox, "", None, binary.to_str().unwrap()) else {
         return;
     };
-    let server = Server::start(vec![Answer::Text("HTTP/1.1 200 OK\r\n\r\n")]);
+    let answers = vec![Answer::Text("HTTP/1.1 200 OK\r\n\r\n")];
+    let server = Server::start_on("127.0.0.9:0", answers);
     let source = format!("http://db.exitdir.test:{}/x", server.port);
     run.args(["run", "-n", "x", "--ready-on", &source, "--", "sleep", "60"]);
     let life = run.start();
     sandbox.await_key("x", "Born");
     assert_eq!(sandbox.key("x", "Ready"), None);
-    // The first address refuses.
-    let hosts = "127.0.0.9 db.exitdir.test\n127.0.0.1 db.exitdir.test\n";
+    // The first address refuses. That is the one which is nearer to our own.
+    let hosts = "127.0.0.1 db.exitdir.test\n127.0.0.9 db.exitdir.test\n";
     std::fs::write(sandbox.path("hosts"), hosts).unwrap();
     sandbox.await_key("x", "Ready");
     let host = format!("\r\nHost: db.exitdir.test:{}\r\n", server.port);
