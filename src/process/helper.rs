@@ -1,4 +1,4 @@
-//! A helper process: a probe or a check. It leads a process group of its own, its standard input is
+//! A helper process: a probe, a check, or the program of a hook. It leads a process group of its own, its standard input is
 //! empty, and it is killed with everything in its group when its owner drops it.
 
 use crate::error::describe;
@@ -18,8 +18,8 @@ use std::os::fd::{AsFd, OwnedFd};
 #[derive(Debug)]
 pub(crate) struct Helper {
     pid: Pid,
-    /// `None` while it runs.
-    outcome: Option<HelperOutcome>,
+    /// How it ended; `None` while it runs.
+    status: Option<Option<ExitStatus>>,
 }
 
 /// How a helper process ended.
@@ -54,6 +54,15 @@ pub(crate) enum HelperOutput {
     Stderr,
 }
 
+/// What a helper process gets besides its words.
+#[derive(Debug, Default)]
+pub(crate) struct HelperExtras<'a> {
+    /// Its standard input, which is empty otherwise.
+    pub(crate) input: Option<OwnedFd>,
+    /// Variables and their values.
+    pub(crate) variables: &'a [(&'a str, &'a str)],
+}
+
 impl Helper {
     /// # Errors
     /// The reason why it cannot be started, in words.
@@ -62,8 +71,23 @@ impl Helper {
         signals: &Signals,
         output: HelperOutput,
     ) -> Result<Helper, String> {
-        let (input, sink) = streams(output)
+        Helper::start_with(command, signals, output, HelperExtras::default())
+    }
+
+    /// The same with more than its words.
+    ///
+    /// # Errors
+    /// As [`Helper::start`].
+    pub(crate) fn start_with(
+        command: &CommandLine,
+        signals: &Signals,
+        output: HelperOutput,
+        extras: HelperExtras<'_>,
+    ) -> Result<Helper, String> {
+        let HelperExtras { input, variables } = extras;
+        let (empty, sink) = streams(output)
             .map_err(|errno| format!("cannot open /dev/null: {}", describe(&errno.into())))?;
+        let input = input.unwrap_or(empty);
         let setup = SpawnSetup {
             inherited: signals.inherited(),
             own_group: true,
@@ -71,12 +95,12 @@ impl Helper {
         };
         let extras = SpawnExtras {
             descriptors: &[(input.as_fd(), 0), (sink.as_fd(), 1), (sink.as_fd(), 2)],
-            variable: None,
+            variables,
         };
         match spawn(command, setup, extras) {
             Ok(started) => Ok(Helper {
                 pid: started.pid,
-                outcome: None,
+                status: None,
             }),
             Err(SpawnError::Fork(error) | SpawnError::Exec(error)) => Err(describe(&error)),
         }
@@ -88,8 +112,8 @@ impl Helper {
 
     /// Takes note of a child that has ended, which may be this helper or not.
     pub(crate) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
-        if self.pid == pid && self.outcome.is_none() {
-            self.outcome = Some(HelperOutcome::of(status));
+        if self.pid == pid && self.status.is_none() {
+            self.status = Some(status);
             // The processes that it has started end with it, before another group gets its number.
             self.kill_group();
         }
@@ -97,7 +121,12 @@ impl Helper {
 
     /// How it ended; `None` while it runs.
     pub(crate) fn outcome(&self) -> Option<HelperOutcome> {
-        self.outcome
+        self.status.map(HelperOutcome::of)
+    }
+
+    /// Its exit status, where it is known; `None` while it runs.
+    pub(crate) fn status(&self) -> Option<Option<ExitStatus>> {
+        self.status
     }
 
     fn kill_group(&self) {
@@ -127,7 +156,7 @@ fn streams(output: HelperOutput) -> Result<(OwnedFd, OwnedFd), Errno> {
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        if self.outcome.is_none() {
+        if self.status.is_none() {
             self.kill_group();
         }
     }

@@ -48,9 +48,10 @@ impl Command {
         // Without its source CMD would never become ready.
         let mut readiness = Readiness::prepare(&plan.ready_on, has_tombstone)?;
         let descriptor = readiness.as_ref().and_then(Readiness::command_descriptor);
+        let variable = readiness.as_ref().and_then(Readiness::command_variable);
         let extras = SpawnExtras {
             descriptors: descriptor.as_slice(),
-            variable: readiness.as_ref().and_then(Readiness::command_variable),
+            variables: variable.as_slice(),
         };
         let (child, unguarded) = Child::start(&plan.command, signals, plan.target, extras)?;
         self.child = Some(child);

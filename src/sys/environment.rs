@@ -51,28 +51,33 @@ pub(crate) fn replace(is_kept: impl Fn(&[u8]) -> bool, added: impl Iterator<Item
     unsafe { environ = pointers };
 }
 
-/// The environment of this process with one variable added or replaced; the other entries are the
+/// The environment of this process with variables added or replaced; the other entries are the
 /// same, byte for byte.
 pub(super) struct Environment {
-    /// The text to which the last of the pointers points.
-    _variable: CString,
+    /// The texts to which the last of the pointers point.
+    _variables: Vec<CString>,
     pointers: Vec<*const c_char>,
 }
 
 impl Environment {
-    /// `None` if the value has a NUL byte in it.
-    pub(super) fn with((name, value): (&str, &str)) -> Option<Environment> {
-        let variable = CString::new(format!("{name}={value}")).ok()?;
+    /// Names and values. `None` if there are none, or if one has a NUL byte in it.
+    pub(super) fn with(variables: &[(&str, &str)]) -> Option<Environment> {
+        if variables.is_empty() {
+            return None;
+        }
+        let text = |(name, value): &(&str, &str)| CString::new([name, "=", value].concat()).ok();
+        let texts: Vec<CString> = variables.iter().map(text).collect::<Option<_>>()?;
         let is_kept = |entry: &&CStr| {
-            let rest = entry.to_bytes().strip_prefix(name.as_bytes());
-            rest.is_none_or(|rest| !rest.starts_with(b"="))
+            !variables.iter().any(|(name, _)| {
+                let rest = entry.to_bytes().strip_prefix(name.as_bytes());
+                rest.is_some_and(|rest| rest.starts_with(b"="))
+            })
         };
         let kept = entries().filter(is_kept).map(CStr::as_ptr);
-        let mut pointers: Vec<*const c_char> = kept.collect();
-        pointers.push(variable.as_ptr());
-        pointers.push(std::ptr::null());
+        let added = texts.iter().map(|text| text.as_ptr());
+        let pointers = kept.chain(added).chain([std::ptr::null()]).collect();
         Some(Environment {
-            _variable: variable,
+            _variables: texts,
             pointers,
         })
     }

@@ -34,8 +34,8 @@ pub(crate) struct SpawnSetup {
 pub(crate) struct SpawnExtras<'a> {
     /// Descriptors, each with the number that it has in the child.
     pub(crate) descriptors: &'a [(BorrowedFd<'a>, RawFd)],
-    /// A variable and its value, which is added to the environment or replaces the one there.
-    pub(crate) variable: Option<(&'a str, &'a str)>,
+    /// Variables and their values, which are added to the environment or replace those there.
+    pub(crate) variables: &'a [(&'a str, &'a str)],
 }
 
 /// Why a command could not be started.
@@ -83,7 +83,7 @@ pub(crate) fn spawn(
     let fork_error = |errno: rustix::io::Errno| SpawnError::Fork(errno.into());
     let (reader, writer) = extras.report_pipe().map_err(fork_error)?;
     let descriptors = extras.duplicates().map_err(fork_error)?;
-    let environment = extras.variable.and_then(Environment::with);
+    let environment = Environment::with(extras.variables);
     let mut context = ChildContext {
         program: command.program(),
         arguments: &command.pointers(),
