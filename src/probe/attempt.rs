@@ -7,7 +7,7 @@
 use super::connection::{ClosingConnection, Connection};
 use super::resolver::{self, Resolver};
 use crate::exit::ExitStatus;
-use crate::protocol::source::{Endpoint, Host, HttpTarget, Source, SourceKind};
+use crate::protocol::source::{Endpoint, Host, HttpTarget, Method, Source, SourceKind};
 use crate::protocol::standing::{Silence, TryResult};
 use rustix::event::PollFd;
 use rustix::io::Errno;
@@ -17,8 +17,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// How long one try may take.
+/// How long one try may take, unless it is a POST.
 pub(super) const TRY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a POST may take. It does something: a server may answer when that is done.
+const POST_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Attempt {
     /// When the try is over, whatever has come.
@@ -41,7 +43,7 @@ pub(super) struct Attempt {
 impl Attempt {
     pub(super) fn start(source: &Source, now: Instant) -> Attempt {
         let mut attempt = Attempt {
-            deadline: now + TRY_TIMEOUT,
+            deadline: now + timeout_of(source),
             resolver: None,
             waiting: VecDeque::new(),
             running: Vec::new(),
@@ -211,10 +213,22 @@ fn weight(result: TryResult) -> u8 {
     }
 }
 
+/// How long one try may take.
+pub(super) fn timeout_of(source: &Source) -> Duration {
+    match source.kind() {
+        SourceKind::Http(target) if target.method == Method::Post => POST_TIMEOUT,
+        _ => TRY_TIMEOUT,
+    }
+}
+
 fn request(target: &HttpTarget) -> Vec<u8> {
     let HttpTarget { host, path, .. } = target;
+    let (method, header) = match target.method {
+        Method::Get => ("GET", ""),
+        Method::Post => ("POST", "Content-Length: 0\r\n"),
+    };
     let text = format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: exitdir/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: exitdir/{}\r\nAccept: */*\r\nConnection: close\r\n{header}\r\n",
         env!("CARGO_PKG_VERSION")
     );
     text.into_bytes()

@@ -8,6 +8,7 @@ mod connection;
 mod resolver;
 mod response;
 
+use crate::duration::Limit;
 use crate::error::describe;
 use crate::exit::ExitStatus;
 use crate::protocol::source::{Endpoint, Host, Source, SourceKind};
@@ -15,7 +16,7 @@ use crate::protocol::standing::{Silence, SourceStanding, TryResult};
 use crate::sys::clock::timestamp_now;
 use crate::sys::poll;
 use crate::sys::process::wait_child;
-use attempt::{Attempt, TRY_TIMEOUT};
+use attempt::{Attempt, TRY_TIMEOUT, timeout_of};
 use connection::ClosingConnection;
 use rustix::event::PollFd;
 use rustix::io::Errno;
@@ -262,7 +263,9 @@ pub(crate) fn reason(source: &Source, result: TryResult) -> String {
         (TryResult::Status(status), _) => return format!("its status is {status}"),
         (TryResult::Refused, SourceKind::File(_)) => "it does not exist",
         (TryResult::Refused, _) => "connection refused",
-        (TryResult::Silent(Silence::TimedOut), _) => "no answer within 1s",
+        (TryResult::Silent(Silence::TimedOut), _) => {
+            return format!("no answer within {}", Limit::After(timeout_of(source)));
+        }
         (TryResult::Silent(Silence::Closed), _) => "the connection was closed",
         (TryResult::Silent(Silence::NotHttp), _) => "the answer is not HTTP",
         (TryResult::Silent(Silence::NoName), kind) => {

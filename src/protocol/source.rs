@@ -51,6 +51,16 @@ pub(crate) struct HttpTarget {
     pub(crate) host: String,
     /// Begins with a slash. Has visible ASCII characters only.
     pub(crate) path: String,
+    pub(crate) method: Method,
+}
+
+/// What an HTTP request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// Nothing happens by it.
+    Get,
+    /// An action. Its body is empty.
+    Post,
 }
 
 /// The words before the first colon that begin a source, or what is taken for one.
@@ -101,6 +111,21 @@ impl Source {
             Some(_) | None => return Ok(None),
         };
         Ok(Some(Source::new(text, kind)))
+    }
+
+    /// Reads what follows `post:` in an action.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub(crate) fn for_action(text: &str) -> Result<Source, String> {
+        let target = HttpTarget {
+            method: Method::Post,
+            ..HttpTarget::parse(text)?
+        };
+        Ok(Source::new(
+            &["post:", text].concat(),
+            SourceKind::Http(target),
+        ))
     }
 
     fn new(text: &str, kind: SourceKind) -> Source {
@@ -168,6 +193,7 @@ impl HttpTarget {
             },
             endpoint,
             path: path.to_owned(),
+            method: Method::Get,
         })
     }
 }

@@ -72,6 +72,7 @@ fn a_url_has_a_port_unless_it_begins_with_two_slashes() {
             endpoint: endpoint(host, port),
             host: header.to_owned(),
             path: path.to_owned(),
+            method: Method::Get,
         };
         assert_eq!(kind(text), SourceKind::Http(expected), "{text}");
     }
