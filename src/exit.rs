@@ -15,6 +15,9 @@ pub(crate) const NOT_FOUND: u8 = 127;
 pub(crate) const LOST: u8 = 137;
 /// `exitdir-wait`: a condition can no longer hold.
 pub(crate) const IMPOSSIBLE: u8 = 1;
+/// A check puts the update off: `EX_TEMPFAIL` of sysexits(3).
+#[cfg(feature = "managed")]
+pub(crate) const NOT_NOW: u8 = 75;
 /// Success.
 pub(crate) const SUCCESS: u8 = 0;
 

@@ -250,6 +250,16 @@ impl ParsedArgs {
             .transpose()
     }
 
+    /// All values of an option. The error of `read` says what was expected.
+    pub(super) fn values<T>(
+        &self,
+        opt: &Opt,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>, String> {
+        let read = |option: &Occurrence| option.read(option.text()?, &read);
+        self.all(opt).map(read).collect()
+    }
+
     /// All values of an option, split at commas, without the blanks around them. The error of
     /// `read` says what was expected.
     pub(super) fn list<T>(

@@ -2,7 +2,7 @@
 
 use super::args::{ParsedArgs, parse};
 use super::spec::{CommandSpec, HELP, VERSION};
-use super::variables::{PREFIX, SUPERVISED, Variables};
+use super::variables::{PREFIX, READ_BY_OTHERS, Variables};
 use super::{install, kubexit, run, run_options, run_plan, signal, status, wait};
 use crate::log::Logger;
 use std::ffi::OsString;
@@ -62,7 +62,7 @@ impl DryRun {
             DryRun::Kubexit => {}
             DryRun::Run => {
                 args.add_variables(spec, &variables);
-                args.check_variables(&variables, PREFIX, spec.options, &[SUPERVISED]);
+                args.check_variables(&variables, PREFIX, spec.options, &READ_BY_OTHERS);
             }
             _ => args.add_variables(spec, &variables),
         }

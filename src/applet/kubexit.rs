@@ -6,7 +6,7 @@ use super::entry::print;
 use super::run::Bootstrap;
 use super::run_options::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERIOD, NAME};
 use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION};
-use super::variables::{KUBEXIT_NAME_VARIABLE, KUBEXIT_PREFIX, PREFIX, SUPERVISED, Variables};
+use super::variables::{KUBEXIT_NAME_VARIABLE, KUBEXIT_PREFIX, PREFIX, READ_BY_OTHERS, Variables};
 use crate::log::Logger;
 use crate::protocol::program;
 use std::ffi::{OsStr, OsString};
@@ -108,7 +108,7 @@ pub(super) fn args(command: Vec<OsString>, variables: &Variables<'_>) -> ParsedA
 
 fn check_variables(args: &mut ParsedArgs, variables: &Variables<'_>) {
     let options = run_options::SPEC.options;
-    args.check_variables(variables, PREFIX, options, &[SUPERVISED]);
+    args.check_variables(variables, PREFIX, options, &READ_BY_OTHERS);
     let own = VARIABLES.map(|(name, _)| name);
     let known: Vec<&str> = own.into_iter().chain(WITHOUT_EFFECT).collect();
     args.check_variables(variables, KUBEXIT_PREFIX, &[], &known);

@@ -6,7 +6,7 @@ use super::run_options::{NAME, PARENT_DEATH_SIGNAL, SPEC, SUBREAPER, WAIT_DESCEN
 use super::run_plan::{names_off_notice, plan, read_signal, termination_log_path};
 use super::spec::CommandSpec;
 use super::values::{exit_dir, life_name};
-use super::variables::{PREFIX, SUPERVISED, Variables, pass_on};
+use super::variables::{PREFIX, READ_BY_OTHERS, Variables, pass_on};
 use crate::error::describe;
 use crate::exit;
 use crate::log::Logger;
@@ -27,7 +27,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     let variables = Variables::read().without_supervisor();
     match read_args(&SPEC, arguments, &variables) {
         Ok(mut args) => {
-            args.check_variables(&variables, PREFIX, SPEC.options, &[SUPERVISED]);
+            args.check_variables(&variables, PREFIX, SPEC.options, &READ_BY_OTHERS);
             bootstrap.supervise(&args)
         }
         Err(status) => status,

@@ -73,6 +73,13 @@ pub(super) const STOP_DELAY: Opt = valued(
     "forward a received TERM only after this long (default 0)",
 )
 .with_variable();
+pub(super) const PRE_STOP: Opt = valued(
+    None,
+    "pre-stop",
+    "ACTION,...",
+    "do this before CMD gets the stop signal",
+)
+.with_variable();
 pub(super) const TIMEOUT: Opt = valued(
     None,
     "timeout",
@@ -92,6 +99,13 @@ pub(super) const EXPECT_CODE: Opt = valued(
     "expect-code",
     "N",
     "treat CMD's exit statuses N (3, 10-12 or any) as 0; repeatable",
+)
+.with_variable();
+pub(super) const ON_EXIT: Opt = valued(
+    None,
+    "on-exit",
+    "ACTION,...",
+    "do this after the death of CMD was recorded",
 )
 .with_variable();
 pub(super) const GROUP: Opt =
@@ -174,15 +188,15 @@ pub(super) const CONFIG_CHECK: Opt = valued(
     None,
     "config-check",
     "PROG",
-    "run PROG CANDIDATE before applying a change; non-zero rejects it",
+    "run PROG CANDIDATE before applying a change; non-zero rejects it (75: not now)",
 )
 .with_variable()
 .under(MANAGED);
 pub(super) const ON_CONFIG: Opt = valued(
     None,
     "on-config",
-    "ACTION",
-    "after a change, restart CMD (default) or send it this signal",
+    "WHAT",
+    "after a change: restart (default), a signal for CMD, none, or ACTION,...",
 )
 .with_variable()
 .under(MANAGED);
@@ -222,9 +236,11 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &GRACE_PERIOD,
         &STOP_SIGNAL,
         &STOP_DELAY,
+        &PRE_STOP,
         &TIMEOUT,
         &STOP_CODE,
         &EXPECT_CODE,
+        &ON_EXIT,
         &GROUP,
         &SUBREAPER,
         &PARENT_DEATH_SIGNAL,
@@ -249,7 +265,8 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     positionals: Positionals::Command,
     notes: "A SOURCE is start, notify[:all], fd[:N], file:PATH, unix:PATH, tcp:[HOST:]PORT,\n\
             http:[HOST:]PORT/PATH, http://HOST[:PORT]/PATH, exec:PROG [ARG]... or signal.\n\
-            A COND is NAME[:STATE]; see exitdir-wait --help.\n\n\
+            A COND is NAME[:STATE]; see exitdir-wait --help.\n\
+            An ACTION is exec:PROG [ARG]..., post:[HOST:]PORT/PATH or sleep:DURATION.\n\n\
             Options can also be given as variables: EXITDIR_ and the name in capitals, as in\n\
             EXITDIR_DEATH_DEPS; for --dir it is EXIT_DIR. CMD gets EXIT_DIR, EXITDIR_NAME and\n\
             EXITDIR_SUPERVISED, which is the name too, and no other of them.\n\n\

@@ -4,13 +4,14 @@ use super::args::ParsedArgs;
 use super::run_options::{
     ACTIVE_WHILE, BIRTH_DEPS, BIRTH_TIMEOUT, CONFIG, CONFIG_CHECK, CONFIG_TAR, DEATH_DEPS,
     EXIT_ONLY, EXPECT_CODE, FAIL_FAST, GRACE_PERIOD, GROUP, MISSING_TIMEOUT, NAME, ON_CONFIG,
-    QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, START_ANYWAY, STOP_CODE,
-    STOP_DELAY, STOP_SIGNAL, TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
+    ON_EXIT, PRE_STOP, QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, START_ANYWAY,
+    STOP_CODE, STOP_DELAY, STOP_SIGNAL, TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
 };
 use super::spec::Opt;
 use super::values::{SET_DIRECTORY, exit_dir, life_name, read_code, read_duration, read_file_name};
 use crate::duration::Limit;
 use crate::exit::CodeSet;
+use crate::hook::spec::{HookAction, has_program, parse_actions};
 use crate::log::{Level, Logger};
 use crate::managed::spec::{ConfigItem, ManagedSpec};
 use crate::protocol::condition::Condition;
@@ -38,6 +39,7 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
     let death_deps = dependencies(args, &DEATH_DEPS, State::Died)?;
     let ready_on = args.value(&READY_ON, ReadyOn::parse)?;
     let ready_on = ready_on.unwrap_or(ReadyOn::Start);
+    let on_config = config_actions(args)?;
     let plan = Plan {
         exit_dir: exit_dir_options(args)?,
         birth_deps: dependencies(args, &BIRTH_DEPS, State::Ready)?,
@@ -46,7 +48,10 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
         death_deps,
         poll: args.value(&RUN_POLL, read_duration)?,
         ready_on,
-        management: management(args)?,
+        management: management(args, &on_config)?,
+        pre_stop: actions(args, &PRE_STOP)?,
+        on_config,
+        on_exit: actions(args, &ON_EXIT)?,
         target: if args.has(&GROUP) {
             SignalTarget::Group
         } else {
@@ -104,6 +109,7 @@ fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Condition]) -> Res
         run_timeout: duration(&TIMEOUT, Limit::Never)?,
         grace_period: duration(&GRACE_PERIOD, DEFAULT_GRACE_PERIOD)?,
         stop_signal,
+        pre_stop: args.has(&PRE_STOP),
         forwarding: Forwarding::new(stop_signal, &args.list(&REWRITE, read_rewrite)?),
         stop_delay: duration(&STOP_DELAY, Limit::After(Duration::ZERO))?,
         restart: args
@@ -119,6 +125,12 @@ fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Condition]) -> Res
         ignored_signals: ignored.fold(SignalSet::default(), SignalSet::with),
         on_config: on_config(args, stop_signal)?,
     })
+}
+
+/// The actions of an option, which may be given more than once.
+fn actions(args: &ParsedArgs, opt: &Opt) -> Result<Vec<HookAction>, String> {
+    let lists = args.values(opt, parse_actions)?;
+    Ok(lists.into_iter().flatten().collect())
 }
 
 fn wait_end(args: &ParsedArgs) -> Result<WaitEnd, String> {
@@ -139,12 +151,25 @@ fn on_config(args: &ParsedArgs, stop_signal: Signal) -> Result<OnConfig, String>
     }
 }
 
-fn management(args: &ParsedArgs) -> Result<ManagedSpec, String> {
+/// The actions of `--on-config`, if its values are actions.
+fn config_actions(args: &ParsedArgs) -> Result<Vec<HookAction>, String> {
+    let mut values = args.values(&ON_CONFIG, |text| Ok(text.contains(':')))?;
+    let count = values.len();
+    values.retain(|is_action| *is_action);
+    match values.len() {
+        0 => Ok(Vec::new()),
+        number if number == count => actions(args, &ON_CONFIG),
+        _ => Err("--on-config: actions exclude restart, none and signals".to_owned()),
+    }
+}
+
+fn management(args: &ParsedArgs, on_config: &[HookAction]) -> Result<ManagedSpec, String> {
     let mut items = args.list(&CONFIG, ConfigItem::parse)?;
     items.extend(args.list(&CONFIG_TAR, ConfigItem::parse_archive)?);
     let management = ManagedSpec {
         items,
         check: args.value(&CONFIG_CHECK, read_program)?,
+        lists_changes: has_program(on_config),
         active_while: args.value(&ACTIVE_WHILE, read_file)?,
     };
     let needs_config = first_given(args, &[&CONFIG_CHECK, &ON_CONFIG]);
@@ -322,14 +347,17 @@ fn read_file(text: &str) -> Result<PathBuf, String> {
 }
 
 fn read_on_config(text: &str) -> Result<OnConfig, String> {
-    if text == "restart" {
-        return Ok(OnConfig::Restart);
+    match text {
+        "restart" => return Ok(OnConfig::Restart),
+        "none" => return Ok(OnConfig::Ignore),
+        _ if text.contains(':') => return Ok(OnConfig::Run),
+        _ => {}
     }
     match Signal::parse(text) {
         Some(signal) if [Signal::KILL, Signal::STOP].contains(&signal) => {
             Err(format!("CMD cannot handle {signal}"))
         }
         Some(signal) => Ok(OnConfig::Send(signal)),
-        None => Err("expected restart or a signal, as in HUP".to_owned()),
+        None => Err("expected restart, none, a signal, as in HUP, or an action".to_owned()),
     }
 }

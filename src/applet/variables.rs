@@ -22,7 +22,15 @@ pub(super) const NAME_VARIABLE: &str = "EXITDIR_NAME";
 /// The same for kubexit.
 pub(super) const KUBEXIT_NAME_VARIABLE: &str = "KUBEXIT_NAME";
 /// The name of the life that a process is supervised in. exitdir-run sets it for CMD.
-pub(super) const SUPERVISED: &str = "EXITDIR_SUPERVISED";
+const SUPERVISED: &str = "EXITDIR_SUPERVISED";
+
+/// Variables that no option reads, and that programs below an exitdir-run may have.
+pub(super) const READ_BY_OTHERS: [&str; 4] = [
+    SUPERVISED,
+    "EXITDIR_STATUS",
+    "EXITDIR_REASON",
+    "EXITDIR_CAUSE",
+];
 
 /// The variables that are set, with their values. An empty variable counts as unset.
 #[derive(Debug)]

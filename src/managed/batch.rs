@@ -345,6 +345,10 @@ impl Batch {
                 let sentence = source.reject(fingerprint, &why);
                 context.update.warnings.push(sentence);
             }
+            CheckResult::Deferred(program) => {
+                let notice = source.defer(fingerprint, &program);
+                context.update.notices.extend(notice);
+            }
             CheckResult::NotRun(sentence) => {
                 source.mark_failed();
                 context.update.warnings_once.push(sentence);

@@ -10,6 +10,7 @@ use super::place::open_own;
 use super::previous::Previous;
 use super::staging::{PRIVATE, Staging};
 use super::tree::{Attributes, Node, Tree};
+use super::update::ChangeKind;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timestamps, Uid};
 use rustix::io::Errno;
 use std::fs;
@@ -26,11 +27,11 @@ const LINES_SIZE: usize = 256 << 10;
 pub(super) struct Changes {
     created: Vec<PathBuf>,
     modified: Vec<PathBuf>,
-    deleted: Vec<PathBuf>,
+    pub(super) deleted: Vec<PathBuf>,
 }
 
 impl Changes {
-    fn record(&mut self, path: &Path, existed: bool, is_same: bool) {
+    pub(super) fn record(&mut self, path: &Path, existed: bool, is_same: bool) {
         match (existed, is_same) {
             (false, _) => self.created.push(path.to_owned()),
             (true, false) => self.modified.push(path.to_owned()),
@@ -38,15 +39,16 @@ impl Changes {
         }
     }
 
-    /// One line for each path, as far as they fit into [`LINES_SIZE`].
+    /// One line for each path, as far as they fit into [`LINES_SIZE`]. If they do not, the target
+    /// itself stands for the rest.
     pub(super) fn lines(&self, target: &Path) -> Vec<String> {
         let kinds = [
-            ("created", &self.created),
-            ("modified", &self.modified),
-            ("deleted", &self.deleted),
+            (ChangeKind::Created, &self.created),
+            (ChangeKind::Modified, &self.modified),
+            (ChangeKind::Deleted, &self.deleted),
         ];
-        let lines = kinds.iter().flat_map(|(what, paths)| {
-            let line = move |path: &PathBuf| format!("{what} {}", join(target, path).display());
+        let lines = kinds.iter().flat_map(|(kind, paths)| {
+            let line = move |path: &PathBuf| kind.line(&join(target, path));
             paths.iter().map(line)
         });
         let mut size = 0;
@@ -58,7 +60,7 @@ impl Changes {
             .collect();
         let all: usize = kinds.iter().map(|(_, paths)| paths.len()).sum();
         if shown.len() < all {
-            shown.push(format!("changed {} more paths", all - shown.len()));
+            shown.push(ChangeKind::Modified.line(target));
         }
         shown
     }

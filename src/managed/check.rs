@@ -1,7 +1,7 @@
 //! The program that accepts or rejects new configuration (`--config-check`): one run of it.
 
 use crate::duration::Limit;
-use crate::exit::ExitStatus;
+use crate::exit::{self, ExitStatus};
 use crate::process::helper::{Helper, HelperOutcome, HelperOutput};
 use crate::sys::command_line::CommandLine;
 use crate::sys::signals::Signals;
@@ -18,6 +18,8 @@ pub(super) enum CheckResult {
     Accepted,
     /// Why not.
     Rejected(String),
+    /// Not now: it is asked again. Who says so.
+    Deferred(String),
     /// Why it could not say anything, which is not the configuration's fault.
     NotRun(String),
 }
@@ -76,6 +78,11 @@ impl Check {
         let program = &self.program;
         match self.helper.outcome() {
             Some(HelperOutcome::Succeeded) => Some(CheckResult::Accepted),
+            Some(HelperOutcome::Failed)
+                if self.helper.status() == Some(Some(ExitStatus::Exited(exit::NOT_NOW))) =>
+            {
+                Some(CheckResult::Deferred(program.clone()))
+            }
             Some(HelperOutcome::Failed) => {
                 Some(CheckResult::Rejected(format!("{program} rejected it")))
             }

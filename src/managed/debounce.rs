@@ -13,7 +13,7 @@ const QUIET_TIME: Duration = Duration::from_millis(100);
 /// Upper bound on debouncing: changes are applied after this long even if writes continue.
 pub(crate) const DEBOUNCE_LIMIT: Duration = Duration::from_secs(10);
 /// Pause before an operation is tried again that failed for no fault of the configuration.
-const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// A scan is followed by a pause of this many times its processor time, so that scans take at most
 /// a twentieth of a processor.
 const REST_FACTOR: u32 = 19;
@@ -176,6 +176,11 @@ impl Debounce {
     /// Notes that an operation failed that may succeed later.
     pub(super) fn note_failure(&mut self, now: Instant) {
         self.retry_at = self.retry_at.or(Some(now + RETRY_INTERVAL));
+    }
+
+    /// Notes that no failed operation is left to try again.
+    pub(super) fn clear_failure(&mut self) {
+        self.retry_at = None;
     }
 
     /// Whether failed operations are to be tried again now.

@@ -14,6 +14,7 @@ mod content;
 pub(crate) mod debounce;
 mod exclusion;
 mod follow;
+mod listing;
 mod overlap;
 mod place;
 mod previous;
@@ -96,11 +97,12 @@ impl<'p> ManagedApp<'p> {
             replace::check(target)?;
             remover.sweep(target);
         }
+        let source = |item| ConfigSource::new(item, spec.lists_changes);
         Ok(ManagedApp {
             spec,
             exit_dir,
             poll,
-            sources: spec.items.iter().map(ConfigSource::new).collect(),
+            sources: spec.items.iter().map(source).collect(),
             active_file: ActiveFile::new(spec.active_while.as_deref()),
             watcher: Watcher::new(),
             debounce: Debounce::new(Instant::now()),
@@ -313,6 +315,10 @@ impl<'p> ManagedApp<'p> {
     }
 
     fn begin_batch(&mut self, now: Instant) {
+        self.sources.iter_mut().for_each(ConfigSource::begin_batch);
+        if !self.sources.iter().any(ConfigSource::has_failed) {
+            self.debounce.clear_failure();
+        }
         let due = self.debounce.take_changes(now);
         if due.trigger == Trigger::Expired {
             self.watcher.forget_writers();

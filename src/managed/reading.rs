@@ -6,6 +6,7 @@
 //! event loop, and a lack of memory ends the worker alone.
 
 use super::exclusion::Exclusion;
+use super::listing::{self, Listings};
 use super::place::{MissingParent, Place, parent};
 use super::read::{self, Content, ReadContext};
 use super::replace::{self, Built, Candidate, ReplaceMethod};
@@ -42,12 +43,20 @@ pub(super) enum ReadOutcome {
     Failed(String),
     /// Why it cannot be used; for an archive, with the fingerprint of the file.
     Refused(Option<TreeFingerprint>, String),
-    /// Its content.
-    Content(TreeFingerprint),
+    /// Its content, and which entries have changed, if that is listed.
+    Content(TreeFingerprint, Option<FoundChanges>),
     /// Its content, and a copy of it.
     Built(TreeFingerprint, Candidate),
     /// A sentence that says why the copy could not be built.
     NotBuilt(String),
+}
+
+/// What a source without a copy holds.
+pub(super) struct FoundChanges {
+    /// Lines about what has changed.
+    pub(super) changes: Vec<String>,
+    /// What it holds, for the next comparison.
+    pub(super) listing: Option<OwnedFd>,
 }
 
 /// A worker that reads a source. Dropping the value kills it, and removes what it has built.
@@ -58,17 +67,38 @@ pub(super) struct SourceReading {
     /// The place of the copy, or why there is none.
     place: Option<Result<Place, String>>,
     staging: Option<Staging>,
+    /// Where the worker writes the listing.
+    listing: Option<OwnedFd>,
     deadline: Instant,
     is_late: bool,
 }
 
 /// For which purpose a source is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose<'l> {
     /// To build a copy if there is a target.
     Copy,
+    /// To list what has changed since this listing.
+    List(Option<BorrowedFd<'l>>),
     /// To compare the content.
     Compare,
+}
+
+impl<'l> Purpose<'l> {
+    /// The place of the copy, if one may be built, or why there is none.
+    fn place(self, item: &ConfigItem) -> Option<Result<Place, String>> {
+        let target = item.usage.target();
+        let target = target.filter(|_| matches!(self, Purpose::Copy));
+        target.map(|target| Place::open(target, MissingParent::Refuse))
+    }
+
+    /// If it is to list: the listing before.
+    fn lists(self) -> Option<Option<BorrowedFd<'l>>> {
+        match self {
+            Purpose::List(old) => Some(old),
+            Purpose::Copy | Purpose::Compare => None,
+        }
+    }
 }
 
 impl SourceReading {
@@ -79,18 +109,26 @@ impl SourceReading {
     pub(super) fn start(
         item: &ConfigItem,
         exclusion: Exclusion<'_>,
-        purpose: Purpose,
+        purpose: Purpose<'_>,
     ) -> Result<SourceReading, Errno> {
-        let target = item.usage.target().filter(|_| purpose == Purpose::Copy);
-        let place = target.map(|target| Place::open(target, MissingParent::Refuse));
+        let listing = purpose.lists().and_then(|_| listing::create());
+        let listings = purpose.lists().map(|old| Listings {
+            old,
+            new: listing.as_ref().map(AsFd::as_fd),
+        });
+        let place = purpose.place(item);
         let (question, answer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let ready = place.as_ref().and_then(|place| place.as_ref().ok());
         let mut kept = vec![question.as_fd()];
         kept.extend(ready.map(|place| place.directory.as_fd()));
+        kept.extend(listings.iter().flat_map(Listings::descriptors));
         let mut work = |output: BorrowedFd<'_>| {
             let say = |fields: &[String]| write_all(output, fields.join("\0").as_bytes());
             // Without a complete report the worker counts as failed.
-            let (fields, tree) = report_content(item, exclusion);
+            let (mut fields, tree) = report_content(item, exclusion);
+            if let (Some(listings), Some(tree)) = (&listings, &tree) {
+                add_changes(&mut fields, listings.compare(tree, &item.source));
+            }
             let told = say(&fields);
             if let (Ok(()), Some(tree), Some(place)) = (told, tree, ready)
                 && let Ok(Some(staging)) = await_staging(&question, place)
@@ -103,6 +141,7 @@ impl SourceReading {
             answer: Some(answer),
             place,
             staging: None,
+            listing,
             deadline: Instant::now() + READ_TIMEOUT,
             is_late: false,
         })
@@ -141,8 +180,10 @@ impl SourceReading {
         self.answer.as_ref()?;
         let text = String::from_utf8_lossy(self.worker.output_so_far());
         match parse(&text)? {
-            WorkerReport::ReadOutcome(ReadOutcome::Content(fingerprint)) => Some(fingerprint),
-            WorkerReport::ReadOutcome(_) | WorkerReport::Built(..) => None,
+            WorkerReport::ReadOutcome(ReadOutcome::Content(fingerprint, _)) => Some(fingerprint),
+            WorkerReport::ReadOutcome(_) | WorkerReport::Built(..) | WorkerReport::Listed(..) => {
+                None
+            }
         }
     }
 
@@ -180,10 +221,15 @@ impl SourceReading {
                 None,
             ),
             (
-                Some(WorkerReport::ReadOutcome(ReadOutcome::Content(_))),
+                Some(WorkerReport::ReadOutcome(ReadOutcome::Content(..))),
                 None,
                 Some(Err(sentence)),
             ) => (ReadOutcome::NotBuilt(sentence), None),
+            (Some(WorkerReport::Listed(fingerprint, changes)), staging, _) => {
+                let listing = self.listing;
+                let found = FoundChanges { changes, listing };
+                (ReadOutcome::Content(fingerprint, Some(found)), staging)
+            }
             (Some(WorkerReport::ReadOutcome(found)), staging, _) => (found, staging),
             (_, staging, _) => (failed("has failed"), staging),
         }
@@ -204,6 +250,8 @@ impl SourceReading {
 enum WorkerReport {
     ReadOutcome(ReadOutcome),
     Built(TreeFingerprint, Built),
+    /// Content with lines about what has changed.
+    Listed(TreeFingerprint, Vec<String>),
 }
 
 /// Reads a report; `None` if it is not complete.
@@ -215,13 +263,19 @@ fn parse(text: &str) -> Option<WorkerReport> {
         "changed" => ReadOutcome::Changed,
         "failed" => ReadOutcome::Failed(next()?),
         "refused" => ReadOutcome::Refused(TreeFingerprint::parse(&next()?), next()?),
-        "content" => ReadOutcome::Content(TreeFingerprint::parse(&next()?)?),
+        "content" => ReadOutcome::Content(TreeFingerprint::parse(&next()?)?, None),
         _ => return None,
     };
-    let (ReadOutcome::Content(fingerprint), Some(kind)) = (&found, next()) else {
+    let (ReadOutcome::Content(fingerprint, _), Some(kind)) = (&found, next()) else {
         return Some(WorkerReport::ReadOutcome(found));
     };
     match kind.as_str() {
+        "listed" => {
+            return Some(WorkerReport::Listed(
+                *fingerprint,
+                fields.map(str::to_owned).collect(),
+            ));
+        }
         "copy changed" => return Some(WorkerReport::ReadOutcome(ReadOutcome::Changed)),
         "not built" => return Some(WorkerReport::ReadOutcome(ReadOutcome::NotBuilt(next()?))),
         _ => {}
@@ -257,6 +311,13 @@ fn report_content<'d>(
         }
     };
     (message(kind, fields), tree)
+}
+
+/// Adds lines about changes to a message about content.
+fn add_changes(fields: &mut Vec<String>, changes: Vec<String>) {
+    // The end of the message.
+    fields.pop();
+    fields.extend(message("listed", changes));
 }
 
 /// Builds the copy. What the worker says about it.

@@ -1,8 +1,8 @@
 //! One source: what is known about it, and what is new.
 
-use super::debounce::Trigger;
+use super::debounce::{RETRY_INTERVAL, Trigger};
 use super::exclusion::Exclusion;
-use super::reading::{Purpose, ReadOutcome, SourceReading};
+use super::reading::{FoundChanges, Purpose, ReadOutcome, SourceReading};
 use super::remover::Remover;
 use super::replace::Candidate;
 use super::scan::scan;
@@ -10,7 +10,9 @@ use super::spec::ConfigItem;
 use super::tree::TreeFingerprint;
 use super::update::ManagedUpdate;
 use super::watch_set::WatchSet;
+use crate::duration::Limit;
 use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// One source.
@@ -27,11 +29,19 @@ pub(super) struct ConfigSource<'p> {
     accepted: Option<TreeFingerprint>,
     /// The content that was rejected last: the check is not run on it again.
     rejected: Option<TreeFingerprint>,
+    /// The content that the check has put off last.
+    deferred: Option<TreeFingerprint>,
     /// The content whose check was repeated, because it may have seen other content.
     rechecked: Option<TreeFingerprint>,
     /// The last warning about unusable content, with the fingerprint of the archive that it was
     /// about. It is not repeated.
     reported: Option<(Option<TreeFingerprint>, String)>,
+    /// Whether it is listed which of its entries have changed. For a copy they always are.
+    lists_changes: bool,
+    /// What was accepted last.
+    listing: Option<OwnedFd>,
+    /// What was read last, until it is accepted.
+    found: Option<FoundChanges>,
     /// The source is missing, and that was reported.
     is_reported_missing: bool,
 }
@@ -48,7 +58,8 @@ pub(super) enum SourceChange {
 }
 
 impl<'p> ConfigSource<'p> {
-    pub(super) fn new(spec: &'p ConfigItem) -> ConfigSource<'p> {
+    /// `lists_changes` is whether the caller needs to know which entries have changed.
+    pub(super) fn new(spec: &'p ConfigItem, lists_changes: bool) -> ConfigSource<'p> {
         ConfigSource {
             spec,
             signature: None,
@@ -57,8 +68,12 @@ impl<'p> ConfigSource<'p> {
             has_failed: false,
             accepted: None,
             rejected: None,
+            deferred: None,
             rechecked: None,
             reported: None,
+            lists_changes: lists_changes && spec.usage.target().is_none(),
+            listing: None,
+            found: None,
             is_reported_missing: false,
         }
     }
@@ -77,6 +92,7 @@ impl<'p> ConfigSource<'p> {
     pub(super) fn unavailable(&self) -> String {
         let source = self.path().display();
         match self.signature {
+            Some(_) if self.deferred.is_some() => format!("{source} is put off by its check"),
             Some(_) => format!("{source} is not accepted"),
             None => format!("{source} does not exist"),
         }
@@ -117,7 +133,11 @@ impl<'p> ConfigSource<'p> {
         &mut self,
         exclusion: Exclusion<'_>,
     ) -> Result<SourceReading, Errno> {
-        let reading = SourceReading::start(self.spec, exclusion, Purpose::Copy)?;
+        let purpose = match self.lists_changes {
+            true => Purpose::List(self.listing.as_ref().map(AsFd::as_fd)),
+            false => Purpose::Copy,
+        };
+        let reading = SourceReading::start(self.spec, exclusion, purpose)?;
         self.is_dirty = false;
         Ok(reading)
     }
@@ -174,7 +194,7 @@ impl<'p> ConfigSource<'p> {
                 self.has_failed = true;
                 SourceChange::WarningOnce(sentence)
             }
-            ReadOutcome::Content(fingerprint) => self.note_content(fingerprint, None),
+            ReadOutcome::Content(fingerprint, found) => self.note_found(fingerprint, found),
             ReadOutcome::Built(fingerprint, candidate) => {
                 self.note_content(fingerprint, Some(candidate))
             }
@@ -184,6 +204,15 @@ impl<'p> ConfigSource<'p> {
     fn note_usable(&mut self) {
         self.reported = None;
         self.is_reported_missing = false;
+    }
+
+    fn note_found(
+        &mut self,
+        fingerprint: TreeFingerprint,
+        found: Option<FoundChanges>,
+    ) -> SourceChange {
+        self.found = found;
+        self.note_content(fingerprint, None)
     }
 
     fn note_content(
@@ -260,7 +289,7 @@ impl<'p> ConfigSource<'p> {
         checked: TreeFingerprint,
         reading: SourceReading,
     ) -> bool {
-        let is_same = matches!(reading.finish().0, ReadOutcome::Content(now) if now == checked);
+        let is_same = matches!(reading.finish().0, ReadOutcome::Content(now, _) if now == checked);
         !is_same || self.rechecked.replace(checked) != Some(checked)
     }
 
@@ -296,8 +325,13 @@ impl<'p> ConfigSource<'p> {
         });
         match installed {
             Ok(changes) => {
-                update.details.extend(changes);
+                update.changes.extend(changes);
+                if let Some(found) = self.found.take() {
+                    update.changes.extend(found.changes);
+                    self.listing = found.listing;
+                }
                 self.accepted = Some(fingerprint);
+                self.deferred = None;
                 true
             }
             Err(sentence) => {
@@ -308,9 +342,24 @@ impl<'p> ConfigSource<'p> {
         }
     }
 
+    /// The check has put the content off: it is asked again, as after a failure. Returns a notice
+    /// if it is the first time.
+    pub(super) fn defer(&mut self, fingerprint: TreeFingerprint, program: &str) -> Option<String> {
+        (self.has_failed, self.rechecked) = (true, None);
+        let is_known = self.deferred.replace(fingerprint) == Some(fingerprint);
+        let source = self.path().display();
+        let interval = Limit::After(RETRY_INTERVAL);
+        (!is_known).then(|| format!("{program} puts {source} off: asking again in {interval}"))
+    }
+
+    /// A retry of what failed is not due any more: it is read again for a change.
+    pub(super) fn begin_batch(&mut self) {
+        self.has_failed &= !self.is_dirty;
+    }
+
     /// Remembers content that the check has rejected, and returns the warning about it.
     pub(super) fn reject(&mut self, fingerprint: TreeFingerprint, why: &str) -> String {
-        (self.rejected, self.rechecked) = (Some(fingerprint), None);
+        (self.rejected, self.deferred, self.rechecked) = (Some(fingerprint), None, None);
         self.rejection(why)
     }
 

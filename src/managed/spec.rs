@@ -27,6 +27,8 @@ pub(crate) struct ManagedSpec {
     pub(crate) items: Vec<ConfigItem>,
     /// The program that accepts or rejects new configuration, and its first arguments.
     pub(crate) check: Option<Vec<String>>,
+    /// Whether it must be known which entries of a source have changed.
+    pub(crate) lists_changes: bool,
     /// The command runs while this file exists.
     pub(crate) active_while: Option<PathBuf>,
 }

@@ -227,21 +227,28 @@ impl<'d> Tree<'d> {
             seed.hash(&mut hasher);
             for (path, node) in self.entries.iter() {
                 path.hash(&mut hasher);
-                std::mem::discriminant(node).hash(&mut hasher);
-                match node {
-                    Node::Directory(attributes) => attributes.hash_mode(with_modes, &mut hasher),
-                    Node::File(attributes, content) => {
-                        attributes.hash_mode(with_modes, &mut hasher);
-                        content.digest.hash(&mut hasher);
-                    }
-                    Node::HardLink(target) | Node::Symlink(target) => target.hash(&mut hasher),
-                }
+                node.hash_content(with_modes, &mut hasher);
             }
             hasher.finish()
         };
         // 64 bits are few for a hash, so there are two. They have no key: deliberate collisions are
         // no concern here.
         TreeFingerprint(hash(0), hash(1))
+    }
+}
+
+impl Node {
+    /// `with_modes`, modes count too.
+    pub(super) fn hash_content(&self, with_modes: bool, hasher: &mut DefaultHasher) {
+        std::mem::discriminant(self).hash(hasher);
+        match self {
+            Node::Directory(attributes) => attributes.hash_mode(with_modes, hasher),
+            Node::File(attributes, content) => {
+                attributes.hash_mode(with_modes, hasher);
+                content.digest.hash(hasher);
+            }
+            Node::HardLink(target) | Node::Symlink(target) => target.hash(hasher),
+        }
     }
 }
 

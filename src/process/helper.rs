@@ -1,5 +1,5 @@
-//! A helper process: a probe, a check, or the program of a hook. It leads a process group of its own, its standard input is
-//! empty, and it is killed with everything in its group when its owner drops it.
+//! A helper process: a probe, a check, or the program of a hook. It leads a process group of its
+//! own, and is killed with everything in its group when its owner drops it.
 
 use crate::error::describe;
 use crate::exit::ExitStatus;

@@ -1,6 +1,6 @@
 //! Performs the actions that the state machine asks for, and hands it the answers.
 
-use super::EventLoop;
+use super::{EventLoop, hooks};
 use crate::error::describe;
 use crate::readiness::spec::ReadyOn;
 use crate::signal::Signal;
@@ -28,6 +28,9 @@ impl EventLoop<'_> {
             Action::Start => answers.push_back(self.start()),
             Action::Send(signal) => self.send(signal),
             Action::Pause(signal) => self.command.pause(signal, self.signals),
+            Action::RunPreStop(reason) => self.run_pre_stop(reason.as_ref()),
+            Action::EndPreStop => self.hooks.end_pre_stop(),
+            Action::RunOnConfig => self.run_on_config(),
             Action::SignalDescendants(signal) => {
                 self.command.begin_stopping_descendants(signal);
                 answers.extend(self.signal_new_descendants());
@@ -38,6 +41,7 @@ impl EventLoop<'_> {
             Action::Report(report) => self.report(&report),
             Action::Finish(last) => {
                 self.finish(&last);
+                self.end_variables = hooks::of_end(&last);
                 self.exit_status = Some(last.code);
             }
         }

@@ -41,6 +41,10 @@ impl Messages<'_> {
             ),
             Report::Unseen => format!("death dependencies: {}", missing(Missing::Unseen)),
             Report::Stopping(reason, signal) => self.stop(reason, *signal, missing),
+            Report::PreStopping(signal) => {
+                format!("received {signal}; forwarding it to {command} after --pre-stop")
+            }
+            Report::PreStopLate => "--pre-stop takes too long: ending it".to_owned(),
             Report::Killing => format!(
                 "{command} did not stop within {}: killing it",
                 self.rules.grace_period
@@ -64,6 +68,7 @@ impl Messages<'_> {
             Report::Reloading(signal) => {
                 format!("a new configuration: sending {signal} to {command}")
             }
+            Report::RunningOnConfig => "a new configuration: running --on-config".to_owned(),
             Report::Inactive => format!("{}: {command} stays down", self.deactivated()),
             Report::Activated => format!("{} exists: starting {command}", self.active_while),
             Report::Delaying(signal) => {

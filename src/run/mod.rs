@@ -7,7 +7,10 @@
 mod command;
 mod effects;
 mod event_source;
+mod hook_events;
+mod hooks;
 pub(crate) mod messages;
+mod on_exit;
 mod peers;
 pub(crate) mod plan;
 mod polls;
@@ -17,11 +20,13 @@ mod start_gate;
 pub(crate) mod termination_log;
 mod timers;
 
+use crate::hook::{Hook, HookVariables};
 use crate::managed::ManagedApp;
 use crate::supervisor::machine::Machine;
 use crate::sys::signals::Signals;
 use command::Command;
 use event_source::EventSource;
+use hooks::Hooks;
 use messages::Missing;
 use peers::Peers;
 use plan::Plan;
@@ -45,6 +50,7 @@ pub(crate) fn supervise(
     let mut event_loop = EventLoop::new(plan, managed, signals)?;
     let status = event_loop.run();
     event_loop.save_death();
+    event_loop.run_on_exit();
     Ok(status)
 }
 
@@ -61,9 +67,12 @@ struct EventLoop<'p> {
     peers: Option<Peers<'p>>,
     /// The configuration and the activation of CMD.
     managed: Option<ManagedApp<'p>>,
+    hooks: Hooks<'p>,
     turn_began: Instant,
     /// Set at the end.
     exit_status: Option<u8>,
+    /// What `--on-exit` learns about the end.
+    end_variables: HookVariables,
 }
 
 impl<'p> EventLoop<'p> {
@@ -100,8 +109,10 @@ impl<'p> EventLoop<'p> {
             gate: StartGate::default(),
             peers,
             managed,
+            hooks: Hooks::default(),
             turn_began: Instant::now(),
             exit_status: None,
+            end_variables: HookVariables::new(),
         })
     }
 
@@ -126,14 +137,33 @@ impl<'p> EventLoop<'p> {
         }
     }
 
+    /// Runs `--on-exit`. Before that, everything is closed that the life has held: where its death
+    /// could not be recorded, followers learn of it by that.
+    fn run_on_exit(self) {
+        let (plan, signals, reporter) = (self.plan, self.signals, self.reporter);
+        if plan.on_exit.is_empty() {
+            return;
+        }
+        drop((
+            self.record,
+            self.peers,
+            self.managed,
+            self.command,
+            self.hooks,
+        ));
+        let hook = Hook::new("--on-exit", &plan.on_exit, self.end_variables);
+        on_exit::run(hook, &plan.rules, &reporter, signals);
+    }
+
     /// One turn. It polls every source, because a wake-up is only a hint. Only a signal that is
     /// just forwarded needs no turn: see [`EventLoop::await_signals`].
     fn turn(&mut self) {
         self.turn_began = Instant::now();
-        let polls: [fn(&mut Self); 8] = [
+        let polls: [fn(&mut Self); 9] = [
             // The end of CMD, and stops from outside. They come first, so that nothing is started
             // or recorded for a CMD that has ended.
             Self::poll_signals,
+            Self::poll_hooks,
             // Before the peers: a CMD that became ready is recorded as ready before it is stopped.
             Self::poll_readiness,
             // Before the peers and the gate: whether CMD may run decides what a death means.
@@ -161,7 +191,8 @@ impl<'p> EventLoop<'p> {
         let readiness = self.command.readiness.as_ref();
         let readiness = readiness.map(|readiness| readiness as &dyn EventSource);
         let managed = self.managed.as_ref().map(|app| app as &dyn EventSource);
-        [peers, readiness, managed].into_iter().flatten()
+        let hooks = Some(&self.hooks as &dyn EventSource);
+        [peers, readiness, managed, hooks].into_iter().flatten()
     }
 
     fn sources_mut(&mut self) -> impl Iterator<Item = &mut dyn EventSource> {
@@ -172,7 +203,8 @@ impl<'p> EventLoop<'p> {
         let readiness = self.command.readiness.as_mut();
         let readiness = readiness.map(|readiness| readiness as &mut dyn EventSource);
         let managed = self.managed.as_mut().map(|app| app as &mut dyn EventSource);
-        [peers, readiness, managed].into_iter().flatten()
+        let hooks = Some(&mut self.hooks as &mut dyn EventSource);
+        [peers, readiness, managed, hooks].into_iter().flatten()
     }
 
     /// Sleeps until a source, a signal or a deadline wakes the loop.

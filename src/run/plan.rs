@@ -2,6 +2,7 @@
 
 use crate::duration::Limit;
 use crate::error::Error;
+use crate::hook::spec::HookAction;
 use crate::log::Logger;
 use crate::managed::spec::ManagedSpec;
 use crate::protocol::condition::Condition;
@@ -26,6 +27,12 @@ pub(crate) struct Plan {
     pub(crate) poll: Option<Limit>,
     pub(crate) ready_on: ReadyOn,
     pub(crate) management: ManagedSpec,
+    /// What runs before CMD gets the stop signal.
+    pub(crate) pre_stop: Vec<HookAction>,
+    /// What runs for a new configuration.
+    pub(crate) on_config: Vec<HookAction>,
+    /// What runs after the death was recorded.
+    pub(crate) on_exit: Vec<HookAction>,
     pub(crate) rules: Rules,
     /// Where forwarded signals go.
     pub(crate) target: SignalTarget,

@@ -7,7 +7,7 @@ use super::plan::WaitEnd;
 use crate::exit::Remaining;
 use crate::managed::ManagedApp;
 use crate::managed::debounce::DEBOUNCE_LIMIT;
-use crate::managed::update::ManagedUpdate;
+use crate::managed::update::{ManagedUpdate, in_words};
 use crate::process::descendants::Descendants;
 use crate::readiness::update::CommandPhase;
 use crate::signal::Signal;
@@ -75,6 +75,7 @@ impl EventLoop<'_> {
             self.drain_readiness(pid);
             // Dropped after the record: to close a watch takes time.
             let _source = self.command.readiness.take();
+            self.hooks.end_on_config();
             self.dispatch(Event::Ended(
                 status,
                 reaped.remaining,
@@ -146,9 +147,14 @@ impl EventLoop<'_> {
             .iter()
             .for_each(|text| self.reporter.error(text));
         update
-            .details
+            .notices
             .iter()
-            .for_each(|text| self.reporter.debug(text));
+            .for_each(|text| self.reporter.info(text));
+        if self.reporter.is_verbose() {
+            let changes = update.changes.iter();
+            changes.for_each(|line| self.reporter.debug(in_words(line)));
+        }
+        self.note_changes(update.changes);
         for warning in update.warnings_once {
             self.reporter.warn_once(warning);
         }

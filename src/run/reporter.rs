@@ -70,12 +70,15 @@ impl<'p> Reporter<'p> {
             | Report::StartingAnyway
             | Report::Unseen
             | Report::Stopping(..)
+            | Report::PreStopping(_)
+            | Report::PreStopLate
             | Report::Killing
             | Report::Draining(_)
             | Report::StillDraining
             | Report::KillingDescendants
             | Report::Restarting(..)
             | Report::Reloading(_)
+            | Report::RunningOnConfig
             | Report::Inactive
             | Report::Activated
             | Report::Delaying(_) => {

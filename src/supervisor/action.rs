@@ -1,6 +1,6 @@
 //! What the state machine asks its caller to do.
 
-use super::outcome::FinalStatus;
+use super::outcome::{FinalStatus, StopReason};
 use super::record::Record;
 use super::report::Report;
 use super::timer::Timer;
@@ -17,6 +17,14 @@ pub(crate) enum Action {
     Send(Signal),
     /// The signal suspended the command: suspend exitdir-run too, so that job control sees it.
     Pause(Signal),
+    /// Run the actions of `--pre-stop`, before a stop for this reason or, without one, a stop from
+    /// outside. Answer with [`Event::PreStopOver`](super::event::Event::PreStopOver) when they have
+    /// ended.
+    RunPreStop(Option<StopReason>),
+    /// End the actions of `--pre-stop`, without an answer.
+    EndPreStop,
+    /// Run the actions of `--on-config`. They end with the command.
+    RunOnConfig,
     /// Send the signal to every descendant that has not got it. Answer with
     /// [`Event::NoDescendants`](super::event::Event::NoDescendants) when none is left.
     SignalDescendants(Signal),

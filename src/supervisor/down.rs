@@ -61,12 +61,14 @@ impl Machine {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
+            | Event::PreStopOver
             | Event::NoDescendants => (MachineState::Waiting, Vec::new()),
             // Timers of a command.
             Event::Expired(
                 Timer::RunTimeout
                 | Timer::SteadyRun
                 | Timer::StopDelay
+                | Timer::PreStop
                 | Timer::GracePeriod
                 | Timer::OrphanScan
                 | Timer::Backoff,
@@ -91,6 +93,7 @@ impl Machine {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
+            | Event::PreStopOver
             | Event::NoDescendants
             | Event::Activated
             | Event::Deactivated
@@ -103,6 +106,7 @@ impl Machine {
                 | Timer::RunTimeout
                 | Timer::SteadyRun
                 | Timer::StopDelay
+                | Timer::PreStop
                 | Timer::GracePeriod
                 | Timer::OrphanScan
                 | Timer::Backoff,
@@ -147,6 +151,7 @@ impl Machine {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
+            | Event::PreStopOver
             | Event::NoDescendants => (MachineState::BackingOff(last), Vec::new()),
             Event::Expired(
                 Timer::BirthTimeout
@@ -154,6 +159,7 @@ impl Machine {
                 | Timer::RunTimeout
                 | Timer::SteadyRun
                 | Timer::StopDelay
+                | Timer::PreStop
                 | Timer::GracePeriod
                 | Timer::OrphanScan,
             ) => (MachineState::BackingOff(last), Vec::new()),
@@ -202,6 +208,7 @@ impl Machine {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
+            | Event::PreStopOver
             | Event::NoDescendants => (MachineState::Inactive(last), Vec::new()),
             Event::Expired(
                 Timer::BirthTimeout
@@ -209,6 +216,7 @@ impl Machine {
                 | Timer::RunTimeout
                 | Timer::SteadyRun
                 | Timer::StopDelay
+                | Timer::PreStop
                 | Timer::GracePeriod
                 | Timer::OrphanScan
                 | Timer::Backoff,

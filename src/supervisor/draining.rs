@@ -118,6 +118,7 @@ impl Machine {
             | Event::StartFailed(_)
             | Event::Ready
             | Event::Paused(_)
+            | Event::PreStopOver
             | Event::Ended(..) => (MachineState::Draining(draining), Vec::new()),
             Event::Expired(
                 Timer::BirthTimeout
@@ -125,6 +126,7 @@ impl Machine {
                 | Timer::RunTimeout
                 | Timer::SteadyRun
                 | Timer::StopDelay
+                | Timer::PreStop
                 | Timer::Backoff,
             ) => (MachineState::Draining(draining), Vec::new()),
         }

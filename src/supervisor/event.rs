@@ -30,6 +30,8 @@ pub(crate) enum Event {
     Paused(Signal),
     /// The command has ended and was reaped.
     Ended(ExitStatus, Remaining, TerminalPlace),
+    /// The actions of `--pre-stop` have ended.
+    PreStopOver,
     /// No process is left of those that the command left behind.
     NoDescendants,
     /// A command may run.
@@ -59,6 +61,7 @@ impl Event {
             | Event::Ready
             | Event::Paused(_)
             | Event::Ended(..)
+            | Event::PreStopOver
             | Event::NoDescendants
             | Event::Reconfigured
             | Event::Expired(_) => None,

@@ -22,6 +22,7 @@ pub(crate) mod rules;
 mod running;
 mod state;
 mod steps;
+mod stopping;
 pub(crate) mod timer;
 
 use action::Action;
@@ -40,6 +41,7 @@ impl Machine {
             MachineState::Starting(attempt) => self.starting(attempt, event),
             MachineState::Running(run) => self.running(run, event),
             MachineState::Delaying(run, held) => self.delaying(run, held, event),
+            MachineState::PreStopping(run, reason) => self.pre_stopping(run, reason, event),
             MachineState::Stopping(run, stop) => self.stopping(run, stop, event),
             MachineState::Draining(draining) => self.draining(draining, event),
             MachineState::BackingOff(last) => self.backing_off(last, event),
@@ -65,6 +67,7 @@ fn finished(event: &Event) -> Vec<Action> {
         | Event::Ready
         | Event::Paused(_)
         | Event::Ended(..)
+        | Event::PreStopOver
         | Event::NoDescendants
         | Event::Activated
         | Event::Deactivated
@@ -77,6 +80,7 @@ fn finished(event: &Event) -> Vec<Action> {
             | Timer::RunTimeout
             | Timer::SteadyRun
             | Timer::StopDelay
+            | Timer::PreStop
             | Timer::GracePeriod
             | Timer::OrphanScan
             | Timer::Backoff,

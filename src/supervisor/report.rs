@@ -16,6 +16,10 @@ pub(crate) enum Report {
     /// exitdir-run stops the command for this reason. The signal is `None` if the command got it
     /// before.
     Stopping(StopReason, Option<Signal>),
+    /// This signal was received, and is held back until the actions of `--pre-stop` have ended.
+    PreStopping(Signal),
+    /// The actions of `--pre-stop` have not ended in their time.
+    PreStopLate,
     /// The grace period of the command is over.
     Killing,
     /// exitdir-run stops the descendants that the command left behind, with this signal.
@@ -29,6 +33,8 @@ pub(crate) enum Report {
     Restarting(FinalStatus, Limit),
     /// There is a new configuration, and the command gets this signal for it.
     Reloading(Signal),
+    /// There is a new configuration, and the actions of `--on-config` run for it.
+    RunningOnConfig,
     /// The command is down until it is activated.
     Inactive,
     /// The command is activated.

@@ -6,6 +6,12 @@ use crate::exit::{self, CodeSet, ExitStatus};
 use crate::signal::{Signal, SignalSet};
 use std::time::Duration;
 
+/// What is left of the grace period for the command at least, unless that is half of it.
+const STOP_TIME: Duration = Duration::from_secs(2);
+/// The time that `--pre-stop` has when a signal from outside asks for the stop: whoever sent it
+/// kills after a grace period of its own.
+pub(super) const OUTSIDE_PRE_STOP: Limit = Limit::After(Duration::from_secs(5));
+
 /// The options that the machine needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
@@ -18,6 +24,8 @@ pub(crate) struct Rules {
     pub(crate) grace_period: Limit,
     /// How long a received TERM is held back.
     pub(crate) stop_delay: Limit,
+    /// There are actions of `--pre-stop`.
+    pub(crate) pre_stop: bool,
     pub(crate) stop_signal: Signal,
     pub(crate) forwarding: Forwarding,
     pub(crate) stop_code: StopCode,
@@ -43,6 +51,10 @@ pub(crate) enum OnConfig {
     Restart,
     /// It gets this signal.
     Send(Signal),
+    /// Actions run.
+    Run,
+    /// Nothing: it watches its configuration itself.
+    Ignore,
 }
 
 /// `--stop-code`: the status after a stop for a dependency.
@@ -78,6 +90,20 @@ impl Rules {
     pub(super) fn is_stop_request(&self, signal: Signal) -> bool {
         let stops = [Signal::TERM, Signal::INT, Signal::QUIT];
         stops.contains(&signal) && !self.ignored_signals.contains(signal)
+    }
+
+    /// Whether `--pre-stop` comes before the command gets `sent` for this signal.
+    pub(super) fn pre_stops_for(&self, received: Signal, sent: Signal) -> bool {
+        self.pre_stop && (self.is_stop_request(received) || sent == self.stop_signal)
+    }
+
+    /// The time that `--pre-stop` has in a stop that exitdir-run begins. The rest of the grace
+    /// period is for what the command does after the stop signal.
+    pub(super) fn pre_stop_limit(&self) -> Limit {
+        match self.grace_period {
+            Limit::Never => Limit::Never,
+            Limit::After(grace) => Limit::After(grace.saturating_sub(STOP_TIME).max(grace / 2)),
+        }
     }
 
     /// Whether a received TERM is held back.

@@ -1,5 +1,5 @@
-//! What each event does while a command runs: normally, while a received TERM is held back, and
-//! while exitdir-run stops the command.
+//! What each event does while a command runs: normally, and while a stop from outside is held back.
+//! What happens while exitdir-run stops the command is in `stopping.rs`.
 
 use super::action::Action;
 use super::event::Event;
@@ -8,18 +8,18 @@ use super::machine::Machine;
 use super::outcome::StopReason;
 use super::record::Record;
 use super::report::Report;
-use super::rules::{OnConfig, Rules};
-use super::state::{MachineState, Next, Run, Stop};
-use super::steps::{MachineStep, disarm_unseen, record_cause};
+use super::rules::{OUTSIDE_PRE_STOP, OnConfig, Rules};
+use super::state::{Held, MachineState, Next, Run};
+use super::steps::{MachineStep, after, disarm_unseen, end_late_pre_stop, end_pre_stop};
 use super::timer::Timer;
+use crate::duration::Limit;
 use crate::exit::{ExitStatus, Remaining, TerminalPlace};
-use crate::protocol::death_deps::StopCause;
 use crate::signal::Signal;
 
 impl Machine {
     pub(super) fn running(&mut self, mut run: Run, event: Event) -> MachineStep {
         match event {
-            Event::DeathDepHolds(cause) => self.stop_for(run, cause),
+            Event::DeathDepHolds(cause) => self.stop_for(run, cause, Vec::new()),
             Event::Expired(Timer::RunTimeout) => self.stop(run, StopReason::RunTimeout, Vec::new()),
             Event::Expired(Timer::SteadyRun) => {
                 run.steady = true;
@@ -38,8 +38,8 @@ impl Machine {
                 // The command was asked to stop for good and ends in its own time.
                 OnConfig::Restart if run.stop_requested => (MachineState::Running(run), Vec::new()),
                 OnConfig::Restart => self.stop(run, StopReason::Reconfigured, Vec::new()),
-                OnConfig::Send(signal) => {
-                    let actions = run.reload(signal);
+                OnConfig::Send(_) | OnConfig::Run | OnConfig::Ignore => {
+                    let actions = run.reload(self.rules.on_config);
                     (MachineState::Running(run), actions)
                 }
             },
@@ -59,7 +59,7 @@ impl Machine {
                 (MachineState::Running(run), Vec::new())
             }
             // It is started already, and is a child itself.
-            Event::Started | Event::StartFailed(_) | Event::NoDescendants => {
+            Event::Started | Event::StartFailed(_) | Event::PreStopOver | Event::NoDescendants => {
                 (MachineState::Running(run), Vec::new())
             }
             // Disarmed, or timers of something that has not begun.
@@ -67,6 +67,7 @@ impl Machine {
                 Timer::BirthTimeout
                 | Timer::WaitNotice
                 | Timer::StopDelay
+                | Timer::PreStop
                 | Timer::GracePeriod
                 | Timer::OrphanScan
                 | Timer::Backoff,
@@ -74,32 +75,42 @@ impl Machine {
         }
     }
 
-    pub(super) fn delaying(&mut self, mut run: Run, held: Signal, event: Event) -> MachineStep {
+    pub(super) fn delaying(&mut self, mut run: Run, mut held: Held, event: Event) -> MachineStep {
         match event {
-            Event::DeathDepHolds(cause) => self.stop_for(run, cause),
-            Event::Expired(Timer::RunTimeout) => self.stop(run, StopReason::RunTimeout, Vec::new()),
+            Event::DeathDepHolds(cause) => self.stop_for(run, cause, held.end_pre_stop()),
+            Event::Expired(Timer::RunTimeout) => {
+                self.stop(run, StopReason::RunTimeout, held.end_pre_stop())
+            }
             Event::Expired(Timer::SteadyRun) => {
                 run.steady = true;
                 (MachineState::Delaying(run, held), Vec::new())
             }
             Event::Expired(Timer::StopDelay) => {
-                let actions = run.send(held, Signal::TERM, &self.rules);
-                (MachineState::Running(run), actions)
+                held.is_delayed = false;
+                self.release(run, held, Vec::new())
+            }
+            Event::PreStopOver => {
+                held.pre_stops = false;
+                self.release(run, held, vec![Action::Disarm(Timer::PreStop)])
+            }
+            Event::Expired(Timer::PreStop) => {
+                held.pre_stops = false;
+                self.release(run, held, end_late_pre_stop())
             }
             Event::Expired(Timer::MissingTimeout) => {
-                self.stop(run, StopReason::Missing, Vec::new())
+                self.stop(run, StopReason::Missing, held.end_pre_stop())
             }
             Event::DeathDepsSeen => (MachineState::Delaying(run, held), disarm_unseen()),
             Event::Expired(Timer::UnseenNotice) => {
                 (MachineState::Delaying(run, held), self.report_unseen())
             }
             Event::Signal(signal) => self.signal_while_delaying(run, held, signal),
-            Event::Deactivated => self.stop(run, StopReason::Deactivated, Vec::new()),
+            Event::Deactivated => self.stop(run, StopReason::Deactivated, held.end_pre_stop()),
             Event::Reconfigured => match self.rules.on_config {
                 // The command is about to be asked to stop for good.
                 OnConfig::Restart => (MachineState::Delaying(run, held), Vec::new()),
-                OnConfig::Send(signal) => {
-                    let actions = run.reload(signal);
+                OnConfig::Send(_) | OnConfig::Run | OnConfig::Ignore => {
+                    let actions = run.reload(self.rules.on_config);
                     (MachineState::Delaying(run, held), actions)
                 }
             },
@@ -114,7 +125,10 @@ impl Machine {
                 let actions = vec![Action::Pause(signal)];
                 (MachineState::Delaying(run, held), actions)
             }
-            Event::Ended(status, remaining, place) => self.ended(run, status, remaining, place),
+            Event::Ended(status, remaining, place) => {
+                let ended = self.ended(run, status, remaining, place);
+                after(held.end_pre_stop(), ended)
+            }
             Event::BirthDepsHold
             | Event::StartAnyway
             | Event::BirthDepFailed(_)
@@ -131,122 +145,69 @@ impl Machine {
         }
     }
 
-    pub(super) fn stopping(&mut self, mut run: Run, stop: Stop, event: Event) -> MachineStep {
-        match event {
-            Event::Signal(signal) => {
-                let actions = self.forward(&mut run, signal);
-                (MachineState::Stopping(run, stop), actions)
+    fn signal_while_running(&self, mut run: Run, received: Signal) -> MachineStep {
+        let is_first = !run.stop_sent && !run.pre_stopped;
+        if let Some(sent) = self.rules.forwarding.sent_for(received)
+            && is_first
+        {
+            let held = Held {
+                received,
+                sent,
+                is_delayed: received == Signal::TERM && self.rules.delays(received),
+                pre_stops: self.rules.pre_stops_for(received, sent),
+            };
+            if held.is_delayed || held.pre_stops {
+                return self.hold(run, held);
             }
-            Event::Expired(Timer::GracePeriod) => {
-                run.sent = run.sent.with(Signal::KILL);
-                let actions = vec![Action::Report(Report::Killing), Action::Send(Signal::KILL)];
-                let stop = Stop {
-                    killed: true,
-                    ..stop
-                };
-                (MachineState::Stopping(run, stop), actions)
-            }
-            // A command that uses the terminal in the background would be suspended again at once.
-            Event::Paused(Signal::TTIN | Signal::TTOU) => {
-                (MachineState::Stopping(run, stop), Vec::new())
-            }
-            // A suspended command does not handle the signals that it was sent.
-            Event::Paused(_) => (
-                MachineState::Stopping(run, stop),
-                vec![Action::Send(Signal::CONT)],
-            ),
-            Event::Ended(status, remaining, place) => {
-                self.ended_after_stop(run, stop, status, remaining, place)
-            }
-            Event::DeathDepHolds(cause) if stop.reason.is_temporary() => {
-                let reason = StopReason::Dependency(cause.clone());
-                let actions = vec![
-                    record_cause(&cause),
-                    Action::Report(Report::Stopping(reason.clone(), None)),
-                ];
-                (
-                    MachineState::Stopping(run, Stop { reason, ..stop }),
-                    actions,
-                )
-            }
-            Event::DeathDepsSeen => (MachineState::Stopping(run, stop), disarm_unseen()),
-            Event::Expired(Timer::UnseenNotice) => {
-                (MachineState::Stopping(run, stop), self.report_unseen())
-            }
-            Event::Expired(Timer::MissingTimeout) if stop.reason.is_temporary() => {
-                let reason = StopReason::Missing;
-                let actions = vec![Action::Report(Report::Stopping(reason.clone(), None))];
-                (
-                    MachineState::Stopping(run, Stop { reason, ..stop }),
-                    actions,
-                )
-            }
-            // Other programs must not start to use a command that is being stopped.
-            Event::Ready => (MachineState::Stopping(run, stop), Vec::new()),
-            // The first reason for a stop for good is the one that counts.
-            Event::DeathDepHolds(_) | Event::Expired(Timer::RunTimeout | Timer::MissingTimeout) => {
-                (MachineState::Stopping(run, stop), Vec::new())
-            }
-            Event::Activated | Event::Deactivated if stop.reason.is_temporary() => {
-                let actions = vec![self.report_activity()];
-                (MachineState::Stopping(run, stop), actions)
-            }
-            // What holds when the command has ended counts.
-            Event::Activated | Event::Deactivated | Event::Reconfigured => {
-                (MachineState::Stopping(run, stop), Vec::new())
-            }
-            Event::BirthDepsHold
-            | Event::StartAnyway
-            | Event::BirthDepFailed(_)
-            | Event::Started
-            | Event::StartFailed(_)
-            | Event::NoDescendants => (MachineState::Stopping(run, stop), Vec::new()),
-            Event::Expired(
-                Timer::BirthTimeout
-                | Timer::WaitNotice
-                | Timer::SteadyRun
-                | Timer::StopDelay
-                | Timer::OrphanScan
-                | Timer::Backoff,
-            ) => (MachineState::Stopping(run, stop), Vec::new()),
         }
+        let actions = self.forward(&mut run, received);
+        (MachineState::Running(run), actions)
     }
 
-    fn signal_while_running(&self, mut run: Run, signal: Signal) -> MachineStep {
-        let first_term = signal == Signal::TERM && !run.stop_sent;
-        match self.rules.forwarding.sent_for(signal) {
-            Some(held) if first_term && self.rules.delays(signal) => {
-                run.stop_requested = true;
-                let actions = vec![
-                    Action::Report(Report::Delaying(held)),
-                    Action::Arm(Timer::StopDelay, self.rules.stop_delay),
-                ];
-                (MachineState::Delaying(run, held), actions)
-            }
-            Some(_) | None => {
-                let actions = self.forward(&mut run, signal);
-                (MachineState::Running(run), actions)
-            }
+    /// Holds a stop from outside back.
+    fn hold(&self, mut run: Run, held: Held) -> MachineStep {
+        run.stop_requested |= self.rules.is_stop_request(held.received);
+        let mut actions = Vec::new();
+        let mut limit = OUTSIDE_PRE_STOP;
+        if held.is_delayed {
+            let delay = self.rules.stop_delay;
+            actions.push(Action::Report(Report::Delaying(held.sent)));
+            actions.push(Action::Arm(Timer::StopDelay, delay));
+            // The command gets nothing before that.
+            limit = limit.max(delay);
+        } else {
+            actions.push(Action::Report(Report::PreStopping(held.sent)));
         }
+        if held.pre_stops {
+            actions.extend(run.begin_pre_stop(None, limit));
+        }
+        (MachineState::Delaying(run, held), actions)
     }
 
-    fn signal_while_delaying(&self, mut run: Run, held: Signal, signal: Signal) -> MachineStep {
-        if signal == Signal::TERM {
-            let mut actions = vec![Action::Disarm(Timer::StopDelay)];
-            actions.extend(run.send(held, Signal::TERM, &self.rules));
-            return (MachineState::Running(run), actions);
+    /// Sends what is held back, if nothing holds it back any more.
+    fn release(&self, mut run: Run, held: Held, mut actions: Vec<Action>) -> MachineStep {
+        if held.is_delayed || held.pre_stops {
+            return (MachineState::Delaying(run, held), actions);
         }
-        if !self.ends_delay(signal, held) {
+        actions.extend(run.send(held.sent, held.received, &self.rules));
+        (MachineState::Running(run), actions)
+    }
+
+    fn signal_while_delaying(&self, mut run: Run, held: Held, signal: Signal) -> MachineStep {
+        if signal != held.received && !self.ends_delay(signal, held.sent) {
             let actions = self.forward(&mut run, signal);
             return (MachineState::Delaying(run, held), actions);
         }
-        let mut actions = vec![Action::Disarm(Timer::StopDelay)];
+        let mut actions = held.end_pre_stop();
+        actions.push(Action::Disarm(Timer::StopDelay));
         // Many programs take a second signal of the same kind as "drop everything".
-        if self.rules.forwarding.sent_for(signal) != Some(held) {
-            actions.extend(run.send(held, Signal::TERM, &self.rules));
+        if signal == held.received || self.rules.forwarding.sent_for(signal) != Some(held.sent) {
+            actions.extend(run.send(held.sent, held.received, &self.rules));
         }
-        actions.extend(self.forward(&mut run, signal));
-        run.stop_sent = true;
+        if signal != held.received {
+            actions.extend(self.forward(&mut run, signal));
+        }
+        run.stop_sent |= held.received == Signal::TERM;
         (MachineState::Running(run), actions)
     }
 
@@ -255,35 +216,8 @@ impl Machine {
         self.rules.is_stop_request(signal) || self.rules.forwarding.sent_for(signal) == Some(held)
     }
 
-    fn stop_for(&mut self, run: Run, cause: StopCause) -> MachineStep {
-        let actions = vec![record_cause(&cause)];
-        self.stop(run, StopReason::Dependency(cause), actions)
-    }
-
-    fn stop(&mut self, mut run: Run, reason: StopReason, mut actions: Vec<Action>) -> MachineStep {
-        // Many programs take a second stop signal as "drop everything".
-        let signal = Some(self.rules.stop_signal).filter(|_| !run.stop_sent);
-        actions.push(Action::Disarm(Timer::RunTimeout));
-        actions.push(Action::Disarm(Timer::StopDelay));
-        actions.push(Action::Report(Report::Stopping(reason.clone(), signal)));
-        if let Some(signal) = signal {
-            run.sent = run.sent.with(signal);
-            run.stop_sent = true;
-            actions.push(Action::Send(signal));
-        }
-        if run.paused {
-            actions.push(Action::Send(Signal::CONT));
-        }
-        actions.push(Action::Arm(Timer::GracePeriod, self.rules.grace_period));
-        let stop = Stop {
-            reason,
-            killed: false,
-        };
-        (MachineState::Stopping(run, stop), actions)
-    }
-
     /// Sends the command what it gets for a received signal.
-    fn forward(&self, run: &mut Run, received: Signal) -> Vec<Action> {
+    pub(super) fn forward(&self, run: &mut Run, received: Signal) -> Vec<Action> {
         run.stop_requested |= self.rules.is_stop_request(received);
         match self.rules.forwarding.sent_for(received) {
             Some(sent) => run.send(sent, received, &self.rules),
@@ -313,32 +247,12 @@ impl Machine {
         };
         self.leave_command(next, remaining, &run)
     }
-
-    /// The command has ended after exitdir-run had begun to stop it.
-    fn ended_after_stop(
-        &mut self,
-        mut run: Run,
-        stop: Stop,
-        status: ExitStatus,
-        remaining: Remaining,
-        place: TerminalPlace,
-    ) -> MachineStep {
-        run.stop_requested |= run.is_ended_by_key(status, place);
-        let resumes = stop.reason.is_temporary() && !run.stop_requested;
-        let last = exit_table::stopped(&self.rules, stop, status, run.sent);
-        let next = if resumes {
-            Next::Resume(last)
-        } else {
-            Next::Finish(last)
-        };
-        self.leave_command(next, remaining, &run)
-    }
 }
 
 impl Run {
     /// Whether a key of the terminal ended the command: `^C` and `^\` send their signals to the
     /// command directly.
-    fn is_ended_by_key(&self, status: ExitStatus, place: TerminalPlace) -> bool {
+    pub(super) fn is_ended_by_key(&self, status: ExitStatus, place: TerminalPlace) -> bool {
         let key_signals = [Signal::INT, Signal::QUIT];
         let signal = status
             .signal()
@@ -347,12 +261,31 @@ impl Run {
         place == TerminalPlace::Foreground && is_unsent
     }
 
-    /// Tells the command that there is a new configuration.
-    fn reload(&mut self, signal: Signal) -> Vec<Action> {
-        self.sent = self.sent.with(signal);
-        vec![
-            Action::Report(Report::Reloading(signal)),
-            Action::Send(signal),
+    /// Tells the command, which is not stopped for that, that there is a new configuration.
+    fn reload(&mut self, on_config: OnConfig) -> Vec<Action> {
+        match on_config {
+            OnConfig::Send(signal) => {
+                self.sent = self.sent.with(signal);
+                vec![
+                    Action::Report(Report::Reloading(signal)),
+                    Action::Send(signal),
+                ]
+            }
+            OnConfig::Run => vec![Action::Report(Report::RunningOnConfig), Action::RunOnConfig],
+            OnConfig::Ignore | OnConfig::Restart => Vec::new(),
+        }
+    }
+
+    /// Runs the actions of `--pre-stop` for at most so long.
+    pub(super) fn begin_pre_stop(
+        &mut self,
+        reason: Option<StopReason>,
+        limit: Limit,
+    ) -> [Action; 2] {
+        self.pre_stopped = true;
+        [
+            Action::RunPreStop(reason),
+            Action::Arm(Timer::PreStop, limit),
         ]
     }
 
@@ -362,5 +295,15 @@ impl Run {
         self.stop_sent |= received == Signal::TERM || sent == rules.stop_signal;
         self.paused &= sent != Signal::CONT;
         vec![Action::Send(sent), Action::Report(Report::Forwarded(sent))]
+    }
+}
+
+impl Held {
+    /// Ends the actions of `--pre-stop` if they run.
+    fn end_pre_stop(self) -> Vec<Action> {
+        match self.pre_stops {
+            true => end_pre_stop(),
+            false => Vec::new(),
+        }
     }
 }

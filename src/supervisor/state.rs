@@ -14,9 +14,12 @@ pub(super) enum MachineState {
     Starting(StartAttempt),
     /// The command runs.
     Running(Run),
-    /// The command runs. A TERM was received, and the signal that the command gets for it is held
-    /// back.
-    Delaying(Run, Signal),
+    /// The command runs. A signal was received that asks for a stop, and what the command gets for
+    /// it is held back.
+    Delaying(Run, Held),
+    /// exitdir-run stops the command, and the actions of `--pre-stop` run. The command did not get
+    /// the stop signal yet.
+    PreStopping(Run, StopReason),
     /// exitdir-run stops the command.
     Stopping(Run, Stop),
     /// The command has ended. exitdir-run stops the processes that it left behind.
@@ -51,6 +54,20 @@ pub(super) struct Run {
     pub(super) paused: bool,
     /// It has run for so long that its restart is not delayed.
     pub(super) steady: bool,
+    /// The actions of `--pre-stop` were begun. They run once for each run of the command.
+    pub(super) pre_stopped: bool,
+}
+
+/// A stop from outside that is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Held {
+    pub(super) received: Signal,
+    /// What the command gets for it.
+    pub(super) sent: Signal,
+    /// The stop delay is not over.
+    pub(super) is_delayed: bool,
+    /// The actions of `--pre-stop` run.
+    pub(super) pre_stops: bool,
 }
 
 /// A stop in progress.

@@ -64,6 +64,22 @@ pub(super) fn signal_while_down(signal: Signal) -> Vec<Action> {
     }
 }
 
+/// Ends the actions of `--pre-stop`.
+pub(super) fn end_pre_stop() -> Vec<Action> {
+    vec![Action::Disarm(Timer::PreStop), Action::EndPreStop]
+}
+
+/// The same, because they have not ended in their time.
+pub(super) fn end_late_pre_stop() -> Vec<Action> {
+    vec![Action::Report(Report::PreStopLate), Action::EndPreStop]
+}
+
+/// A step with these actions before its own.
+pub(super) fn after(mut actions: Vec<Action>, (state, more): MachineStep) -> MachineStep {
+    actions.extend(more);
+    (state, actions)
+}
+
 /// Disarms the timers of a command that runs.
 pub(super) fn disarm_run() -> Vec<Action> {
     [Timer::RunTimeout, Timer::SteadyRun, Timer::StopDelay]

@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     SteadyRun,
     /// `--stop-delay`.
     StopDelay,
+    /// The time that `--pre-stop` has.
+    PreStop,
     /// `--grace-period`.
     GracePeriod,
     /// Time to look for descendants that have become orphans since the last scan.

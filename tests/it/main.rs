@@ -13,6 +13,7 @@
     clippy::type_complexity // tables of cases
 )]
 
+mod actions; // --on-exit, --pre-stop and --on-config
 mod applets; // selection of an applet, bad input, exitdir-install, exitdir-status
 mod compat; // kubexit, the Go library, other init programs, YAML
 mod docs; // the documentation, held against the program

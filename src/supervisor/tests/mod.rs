@@ -1,6 +1,6 @@
-//! Tests of the machine. `exit_table`, `signals`, `restarts` and `activation` check chosen
-//! sequences of events. `walk` checks what must hold after any events, and so does `random` for the
-//! fuzzer. `page` compares docs/state-machine.md with the machine.
+//! Tests of the machine. `exit_table`, `signals`, `restarts`, `activation` and `pre_stop` check
+//! chosen sequences of events. `walk` checks what must hold after any events, and so does `random`
+//! for the fuzzer. `page` compares docs/state-machine.md with the machine.
 
 // The fuzzer needs only a part of it.
 #![cfg_attr(not(test), allow(dead_code))]
@@ -15,6 +15,8 @@ mod activation;
 mod exit_table;
 #[cfg(test)]
 mod page;
+#[cfg(test)]
+mod pre_stop;
 pub(crate) mod random;
 #[cfg(test)]
 mod restarts;

@@ -28,7 +28,7 @@ earlier events; notices and the clearing of timers are left out.
 ";
 
 /// The name of a state on the page, and what is known of CMD in it.
-const STATES: [(&str, &str); 9] = [
+const STATES: [(&str, &str); 10] = [
     (
         "Waiting for dependencies",
         "CMD was never started. Its birth dependencies do not hold yet.",
@@ -41,7 +41,13 @@ const STATES: [(&str, &str); 9] = [
     ("Running", "CMD runs."),
     (
         "Stop delayed",
-        "CMD runs. A TERM was received and is held back (`--stop-delay`).",
+        "CMD runs. A signal was received that asks for a stop, and is held back (`--stop-delay`, \
+         `--pre-stop`).",
+    ),
+    (
+        "Before the stop signal",
+        "exitdir-run stops CMD. The actions of `--pre-stop` run, and CMD did not get the stop \
+         signal yet.",
     ),
     ("Stopping", "exitdir-run stops CMD."),
     (
@@ -67,11 +73,12 @@ fn state_number(state: &MachineState) -> usize {
         MachineState::Starting(_) => 1,
         MachineState::Running(_) => 2,
         MachineState::Delaying(..) => 3,
-        MachineState::Stopping(..) => 4,
-        MachineState::Draining(_) => 5,
-        MachineState::BackingOff(_) => 6,
-        MachineState::Inactive(_) => 7,
-        MachineState::Finished => 8,
+        MachineState::PreStopping(..) => 4,
+        MachineState::Stopping(..) => 5,
+        MachineState::Draining(_) => 6,
+        MachineState::BackingOff(_) => 7,
+        MachineState::Inactive(_) => 8,
+        MachineState::Finished => 9,
     }
 }
 
@@ -90,6 +97,7 @@ fn event_name(event: &Event) -> String {
         Event::Ended(_, _, TerminalPlace::Foreground) => "a terminal key ended CMD".to_owned(),
         Event::Ended(_, Remaining::Nothing, _) => "CMD ended".to_owned(),
         Event::Ended(_, Remaining::Descendants, _) => "CMD ended and left descendants".to_owned(),
+        Event::PreStopOver => "the pre-stop actions have ended".to_owned(),
         Event::NoDescendants => "no descendant is left".to_owned(),
         Event::Activated => "activated".to_owned(),
         Event::Deactivated => "deactivated".to_owned(),
@@ -128,6 +136,7 @@ fn event_meaning(event: &Event) -> &'static str {
         Event::Ended(_, Remaining::Descendants, _) => {
             "CMD ended, and exitdir-run is now the parent of processes that CMD left behind"
         }
+        Event::PreStopOver => "all actions of `--pre-stop` have ended",
         Event::NoDescendants => "the last process that CMD left behind has ended",
         Event::Activated => "the file of `--active-while` exists",
         Event::Deactivated => "the file of `--active-while` does not exist any more",
@@ -145,6 +154,10 @@ fn event_meaning(event: &Event) -> &'static str {
             "CMD has run for 10 s, so its next restart is not delayed"
         }
         Event::Expired(Timer::StopDelay) => "`--stop-delay` is over",
+        Event::Expired(Timer::PreStop) => {
+            "`--pre-stop` takes longer than its part of the grace period, or than 5 s for a stop \
+             from outside"
+        }
         Event::Expired(Timer::GracePeriod) => "`--grace-period` is over",
         Event::Expired(Timer::OrphanScan) => "it is time to look for new descendants",
         Event::Expired(Timer::Backoff) => "CMD is due to be started again",
@@ -160,6 +173,7 @@ fn timer_name(timer: Timer) -> &'static str {
         Timer::RunTimeout => "run timeout",
         Timer::SteadyRun => "steady-run timer",
         Timer::StopDelay => "stop delay",
+        Timer::PreStop => "pre-stop time",
         Timer::GracePeriod => "grace period",
         Timer::OrphanScan => "scan interval",
         Timer::Backoff => "restart delay",
@@ -172,6 +186,9 @@ fn action_name(action: &Action, event: &Event, before: &Machine) -> Option<Strin
         Action::Start => "start CMD".to_owned(),
         Action::Send(signal) => sending(*signal, event, before),
         Action::Pause(_) => "suspend exitdir-run".to_owned(),
+        Action::RunPreStop(_) => "run the pre-stop actions".to_owned(),
+        Action::EndPreStop => "end the pre-stop actions".to_owned(),
+        Action::RunOnConfig => "run the `--on-config` actions".to_owned(),
         Action::SignalDescendants(Signal::KILL) => "send KILL to descendants".to_owned(),
         Action::SignalDescendants(_) => "send the stop signal to descendants".to_owned(),
         Action::Arm(timer, Limit::After(_)) => format!("start the {}", timer_name(*timer)),
@@ -191,7 +208,9 @@ fn sending(signal: Signal, event: &Event, before: &Machine) -> String {
         Event::Signal(received) if rules.forwarding.sent_for(*received) == Some(signal) => {
             "forward it"
         }
-        Event::Signal(_) | Event::Expired(Timer::StopDelay) => "forward the delayed TERM",
+        _ if matches!(before.state, MachineState::Delaying(_, held) if held.sent == signal) => {
+            "forward the delayed signal"
+        }
         Event::Reconfigured if rules.on_config == OnConfig::Send(signal) => {
             "send the `--on-config` signal"
         }

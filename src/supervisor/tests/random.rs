@@ -90,6 +90,7 @@ fn chosen_rules(options: [u8; 6]) -> (Rules, Management) {
         } else {
             Limit::After(Duration::ZERO)
         },
+        pre_stop: is_set_too(4),
         stop_signal,
         forwarding: Forwarding::new(stop_signal, &rewrites),
         stop_code: [
@@ -107,10 +108,11 @@ fn chosen_rules(options: [u8; 6]) -> (Rules, Management) {
         restart: [Restart::Never, Restart::OnFailure, Restart::Always][usize::from(limit % 3)],
         restart_limit: Some(u32::from(limit >> 5)).filter(|limit| *limit > 0),
         wait_descendants: is_set(5),
-        on_config: if is_set(6) {
-            OnConfig::Send(Signal::HUP)
-        } else {
-            OnConfig::Restart
+        on_config: match (is_set(6), is_set_too(5)) {
+            (false, false) => OnConfig::Restart,
+            (true, false) => OnConfig::Send(Signal::HUP),
+            (false, true) => OnConfig::Run,
+            (true, true) => OnConfig::Ignore,
         },
         ..rules()
     };

@@ -12,7 +12,7 @@ use crate::supervisor::rules::{OnConfig, Restart, Rules, StopCode};
 use crate::supervisor::timer::Timer;
 use std::time::Duration;
 
-const TIMERS: [Timer; 10] = [
+const TIMERS: [Timer; 11] = [
     Timer::BirthTimeout,
     Timer::WaitNotice,
     Timer::UnseenNotice,
@@ -20,6 +20,7 @@ const TIMERS: [Timer; 10] = [
     Timer::RunTimeout,
     Timer::SteadyRun,
     Timer::StopDelay,
+    Timer::PreStop,
     Timer::GracePeriod,
     Timer::OrphanScan,
     Timer::Backoff,
@@ -44,6 +45,7 @@ pub(super) fn alphabet() -> Vec<Event> {
         Event::Ready,
         Event::Paused(Signal::TSTP),
         Event::Paused(Signal::TTIN),
+        Event::PreStopOver,
         Event::NoDescendants,
         Event::Activated,
         Event::Deactivated,
@@ -167,6 +169,37 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 on_config: OnConfig::Send(Signal::HUP),
                 stop_delay: delayed,
                 wait_descendants: true,
+                ..rules()
+            },
+            Management::Managed,
+        ),
+        (
+            "pre-stop, descendants",
+            Rules {
+                pre_stop: true,
+                wait_descendants: true,
+                ..rules()
+            },
+            Management::Unmanaged,
+        ),
+        (
+            "pre-stop, delayed, TERM forwarded as USR1, actions for a new configuration",
+            Rules {
+                pre_stop: true,
+                stop_delay: delayed,
+                forwarding: Forwarding::new(Signal::TERM, &[(Signal::TERM, Some(signal("USR1")))]),
+                on_config: OnConfig::Run,
+                ..rules()
+            },
+            Management::Managed,
+        ),
+        (
+            "pre-stop, INT as the stop signal, nothing for a new configuration",
+            Rules {
+                pre_stop: true,
+                stop_signal: Signal::INT,
+                forwarding: Forwarding::new(Signal::INT, &[]),
+                on_config: OnConfig::Ignore,
                 ..rules()
             },
             Management::Managed,

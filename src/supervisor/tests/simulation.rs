@@ -26,6 +26,10 @@ pub(super) struct Monitor {
     ready: bool,
     /// The command got the stop signal, or what is forwarded for a TERM.
     stop_sent: bool,
+    /// The actions of `--pre-stop` run.
+    pre_stop: bool,
+    /// They were run for this run of the command.
+    pre_stopped: bool,
     /// exitdir-run sent the command an INT.
     int_sent: bool,
     /// The last signal sent to the descendants, while they are stopped.
@@ -61,6 +65,8 @@ impl Monitor {
             born: false,
             ready: false,
             stop_sent: false,
+            pre_stop: false,
+            pre_stopped: false,
             int_sent: false,
             draining: None,
             grace_over: false,
@@ -134,6 +140,7 @@ impl Simulation {
             // The caller waits for the answer to a start.
             _ if monitor.starting => false,
             Event::Ready | Event::Ended(..) | Event::Paused(_) => monitor.alive,
+            Event::PreStopOver => monitor.pre_stop,
             Event::NoDescendants => monitor.draining.is_some(),
             Event::StartAnyway | Event::BirthDepFailed(_) => self.machine.is_waiting(),
             Event::Expired(timer) => monitor.armed.contains(timer),
@@ -151,6 +158,7 @@ impl Simulation {
             Event::Started
             | Event::StartFailed(_)
             | Event::Ended(..)
+            | Event::PreStopOver
             | Event::NoDescendants
             | Event::Expired(_) => true,
             Event::BirthDepsHold
@@ -180,10 +188,8 @@ impl Simulation {
             MachineState::Running(_) | MachineState::Delaying(..)
         );
         let actions = self.machine.step(event.clone());
-        if let (Event::Reconfigured, OnConfig::Send(signal)) = (event, self.rules.on_config) {
-            let sent = actions.contains(&Action::Send(signal));
-            self.check(sent == running, "not exactly a running command is told");
-            self.monitor.stale = false;
+        if *event == Event::Reconfigured {
+            self.check_reload(&actions, running);
         }
         let silent = !self.monitor.finished || actions.is_empty();
         self.check(silent, "an action after the end");
@@ -196,6 +202,21 @@ impl Simulation {
         self.check(idle, "a timer for dependencies that were seen");
     }
 
+    /// Without a restart, exactly a command that runs and is not being stopped is told.
+    fn check_reload(&mut self, actions: &[Action], running: bool) {
+        let told = match self.rules.on_config {
+            OnConfig::Restart => return,
+            OnConfig::Send(signal) => actions.contains(&Action::Send(signal)),
+            OnConfig::Run => actions.contains(&Action::RunOnConfig),
+            OnConfig::Ignore => {
+                self.check(actions.is_empty(), "told against the rules");
+                running
+            }
+        };
+        self.check(told == running, "not exactly a running command is told");
+        self.monitor.stale = false;
+    }
+
     fn note(&mut self, event: &Event) {
         let monitor = &mut self.monitor;
         match event {
@@ -204,6 +225,7 @@ impl Simulation {
                 monitor.alive = true;
                 monitor.starting = false;
                 monitor.stop_sent = false;
+                monitor.pre_stopped = false;
                 monitor.int_sent = false;
                 monitor.failed = false;
             }
@@ -217,6 +239,7 @@ impl Simulation {
                 monitor.alive = false;
                 monitor.failed = *status != ExitStatus::Exited(0);
             }
+            Event::PreStopOver => monitor.pre_stop = false,
             Event::NoDescendants => monitor.draining = None,
             Event::Expired(timer) => {
                 monitor.armed.remove(timer);
@@ -250,7 +273,10 @@ impl Simulation {
     /// A command that may not run, or runs with an old configuration, is being stopped.
     fn check_activity(&self) {
         let monitor = &self.monitor;
-        let stopping = matches!(self.machine.state, MachineState::Stopping(..));
+        let stopping = matches!(
+            self.machine.state,
+            MachineState::Stopping(..) | MachineState::PreStopping(..)
+        );
         let ends = !monitor.alive || stopping;
         self.check(monitor.active || ends, "inactive and not stopped");
         let fresh = !monitor.stale || monitor.stopped_for_good;
@@ -273,6 +299,11 @@ impl Simulation {
                 Action::Pause(_) => {
                     let own = event == Some(&Event::Signal(Signal::TSTP));
                     self.check(self.monitor.alive || own, "suspended without a command");
+                }
+                Action::RunPreStop(_) => self.run_pre_stop(),
+                Action::EndPreStop => self.monitor.pre_stop = false,
+                Action::RunOnConfig => {
+                    self.check(self.monitor.alive, "--on-config without a command");
                 }
                 Action::SignalDescendants(signal) => self.signal_descendants(signal),
                 Action::Arm(timer, limit) => {
@@ -299,6 +330,7 @@ impl Simulation {
         monitor.starting = true;
         let monitor = &self.monitor;
         self.check(!monitor.stopped_for_good, "a start after a stop for good");
+        self.check(!monitor.pre_stop, "a start beside --pre-stop");
         self.check(monitor.active, "a start while no command may run");
         self.check(!monitor.inactive_recorded, "a start, recorded as inactive");
         self.check(!monitor.alive, "a second command");
@@ -312,8 +344,21 @@ impl Simulation {
         self.check(within, "too many restarts");
     }
 
+    fn run_pre_stop(&mut self) {
+        self.check(self.monitor.alive, "--pre-stop without a command");
+        self.check(!self.monitor.pre_stopped, "--pre-stop twice");
+        self.check(self.rules.pre_stop, "--pre-stop without actions");
+        self.monitor.pre_stop = true;
+        self.monitor.pre_stopped = true;
+    }
+
     fn send(&mut self, signal: Signal) {
         self.check(self.monitor.alive, "a signal without a command");
+        let stops = signal == self.rules.stop_signal;
+        self.check(
+            !stops || !self.monitor.pre_stop,
+            "the stop signal beside --pre-stop",
+        );
         let due = self.monitor.stop_sent && self.monitor.grace_over;
         self.check(signal != Signal::KILL || due, "KILL too early");
         let stops = [
@@ -362,6 +407,7 @@ impl Simulation {
     fn finish(&mut self, last: &FinalStatus) {
         self.monitor.finished = true;
         self.check(!self.monitor.alive, "the end while the command lives");
+        self.check(!self.monitor.pre_stop, "the end beside --pre-stop");
         let drained = self.monitor.draining.is_none();
         self.check(drained, "the end while descendants live");
         let clean = last.code != 0 || self.may_be_success(last);

@@ -52,6 +52,7 @@ pub(super) fn rules() -> Rules {
         missing_timeout: Limit::After(Duration::from_secs(900)),
         run_timeout: Limit::After(Duration::from_secs(60)),
         grace_period: Limit::After(Duration::from_secs(30)),
+        pre_stop: false,
         stop_signal: Signal::TERM,
         stop_code: StopCode::Table,
         expected_codes: CodeSet::default(),
@@ -123,6 +124,9 @@ pub(super) fn summary(action: &Action) -> Option<String> {
     match action {
         Action::Start => Some("start".to_owned()),
         Action::Send(signal) => Some(signal.to_string()),
+        Action::RunPreStop(_) => Some("pre-stop".to_owned()),
+        Action::EndPreStop => Some("end pre-stop".to_owned()),
+        Action::RunOnConfig => Some("on-config".to_owned()),
         Action::Record(Record::Down) => Some("down".to_owned()),
         Action::Record(Record::Inactive) => Some("inactive".to_owned()),
         Action::Record(Record::Cause(_)) => Some("cause".to_owned()),

@@ -9,7 +9,14 @@ use yaml_rust2::YamlLoader;
 
 const WIDTH: usize = 100;
 /// Variables that no option reads: one for the command, and examples of typing errors.
-const NO_OPTIONS: [&str; 3] = ["EXITDIR_SUPERVISED", "EXITDIR_DEATH_DEP", "EXITDIR_DIR"];
+const NO_OPTIONS: [&str; 6] = [
+    "EXITDIR_SUPERVISED",
+    "EXITDIR_STATUS",
+    "EXITDIR_REASON",
+    "EXITDIR_CAUSE",
+    "EXITDIR_DEATH_DEP",
+    "EXITDIR_DIR",
+];
 /// `sh` is run, `yaml` is parsed, the others are not checked.
 const LANGUAGES: [&str; 7] = ["sh", "yaml", "text", "rust", "toml", "python", "dockerfile"];
 

@@ -380,3 +380,56 @@ fn a_source_that_is_written_during_every_check_is_accepted_in_the_end() {
         drop(at_end);
     });
 }
+
+/// Puts everything off but numbers below 10, and records what it was asked about.
+const PATIENT: &str = "echo $(cat \"$1\") >>asked; test $(cat \"$1\") -lt 10 || exit 75";
+
+#[test]
+fn a_check_that_puts_a_version_off_is_asked_at_once_about_a_newer_one() {
+    for way in [ReloadBy::Restart, ReloadBy::Hup] {
+        let app = checked(way, PATIENT);
+        for text in ["10", "11"] {
+            replace(&app.sandbox, "app.conf", text);
+            wait_until("it is asked", || {
+                app.sandbox.lines("asked").last().map(String::as_str) == Some(text)
+            });
+        }
+        app.await_words("./check puts app.conf off: asking again in 10s");
+        assert_eq!(app.sandbox.read("run/app.conf"), "1\n");
+        app.await_change("2");
+        assert_eq!(app.sandbox.lines("asked").last().unwrap(), "2");
+        // Only the newest candidate exists.
+        assert_eq!(entries(&app.sandbox.path("run")), ["app.conf"]);
+    }
+}
+
+#[test]
+fn a_check_that_puts_a_version_off_is_asked_again_about_the_same_one() {
+    let script = "echo $(cat \"$1\") >>asked; test $(cat \"$1\") = 1 || test -e now || exit 75";
+    let app = checked(ReloadBy::Hup, script);
+    let began = Instant::now();
+    replace(&app.sandbox, "app.conf", "2");
+    app.await_words("puts app.conf off");
+    app.sandbox.touch("now");
+    wait_until("it is taken", || app.log().len() == 2);
+    assert!(began.elapsed() >= Duration::from_secs(9));
+    assert_eq!(app.log(), ["started 1", "reloaded 2"]);
+    assert_eq!(app.sandbox.lines("asked"), ["1", "2", "2"]);
+    let said = app.said();
+    assert_eq!(said.matches("puts app.conf off").count(), 1, "{said}");
+}
+
+#[test]
+fn a_first_version_that_is_put_off_counts_against_the_birth_timeout() {
+    let sandbox = Sandbox::new();
+    write(&sandbox, "app.conf", "1");
+    write_check(&sandbox, "exit 75");
+    let ended = sandbox
+        .run(["--birth-timeout", "300ms", "--config-check", "./check"])
+        .args(["--config", "app.conf", "--", "true"])
+        .current_dir(sandbox.path("."))
+        .finish();
+    assert_eq!(ended.status, 124, "{ended:?}");
+    let sentence = "gave up after 300ms: app.conf is put off by its check\n";
+    assert!(ended.stderr.ends_with(sentence), "{ended:?}");
+}

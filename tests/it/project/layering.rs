@@ -20,6 +20,7 @@ pub const ROOMS: &[&str] = &[
     "probe",
     "watch",
     "supervisor",
+    "hook",
     "readiness",
     "managed",
     "run",
