@@ -3,6 +3,7 @@
 
 use crate::duration::{Limit, parse_duration};
 use crate::error::escaped;
+use crate::hook::spec::{HookAction, has_program, parse_actions};
 use crate::managed::spec::{ConfigItem, Usage};
 use crate::protocol::condition::Condition;
 use crate::protocol::name::Name;
@@ -30,6 +31,7 @@ pub fn target(data: &[u8]) {
         6 => {
             ready_on(text);
             condition_source(text);
+            actions(text);
         }
         7 => config_item(text, ConfigItem::parse(text)),
         _ => config_item(text, ConfigItem::parse_archive(text)),
@@ -137,6 +139,27 @@ fn timestamp(text: &str) {
         let ours = Timestamp::from_system_time(time);
         assert_eq!(ours.to_system_time(), Some(time), "{text:?}");
         assert!(ours.has_reached(&written) && written.has_reached(&ours));
+    }
+}
+
+/// A list of actions, as `--on-exit` takes it.
+fn actions(text: &str) {
+    match parse_actions(text) {
+        Err(sentence) => assert_is_one_line(&sentence),
+        Ok(actions) => {
+            assert!(!actions.is_empty());
+            let programs = has_program(&actions[..actions.len() - 1]);
+            assert!(!programs, "exec: takes the rest: {text:?}");
+            for action in actions {
+                if let HookAction::Post(source) = action
+                    && let SourceKind::Http(target) = source.kind()
+                {
+                    assert_is_endpoint(&target.endpoint);
+                    assert!(text.contains(source.as_str()), "{text:?}");
+                    assert_is_one_line(&[&*target.host, &target.path].concat());
+                }
+            }
+        }
     }
 }
 
