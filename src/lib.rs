@@ -110,7 +110,6 @@ mod managed;
 #[cfg(test)]
 mod model;
 #[cfg(feature = "cli")]
-#[allow(dead_code)]
 mod probe;
 #[cfg(feature = "cli")]
 mod process;
@@ -130,7 +129,8 @@ mod watch;
 
 pub use error::Error;
 pub use protocol::condition::{Condition, ConditionError};
-pub use protocol::evaluator::{Match, Verdict};
+pub use protocol::evaluator::Verdict;
+pub use protocol::evidence::Match;
 pub use protocol::life::{Death, Life, Liveness, Phase};
 pub use protocol::name::{Name, NameError};
 pub use protocol::past_life::{Cause, PastLife};

@@ -8,7 +8,9 @@ use super::run_options::{self, BIRTH_DEPS, BIRTH_TIMEOUT, DEATH_DEPS, GRACE_PERI
 use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION};
 use super::variables::{KUBEXIT_NAME_VARIABLE, KUBEXIT_PREFIX, PREFIX, READ_BY_OTHERS, Variables};
 use crate::log::Logger;
+use crate::protocol::item::Item;
 use crate::protocol::program;
+use crate::protocol::state::State;
 use std::ffi::{OsStr, OsString};
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
@@ -95,6 +97,7 @@ pub(super) fn args(command: Vec<OsString>, variables: &Variables<'_>) -> ParsedA
         let variable = variables.find(|other| other == name);
         let value = variable.map(|(_, value)| without_extras(opt, value, &args));
         if let Some(value) = value.filter(|value| !value.is_empty()) {
+            args.notices.extend(notices(opt, name, &value));
             args.set_for_kubexit(opt, value, name);
         }
     }
@@ -104,6 +107,21 @@ pub(super) fn args(command: Vec<OsString>, variables: &Variables<'_>) -> ParsedA
     }
     check_variables(&mut args, variables);
     args
+}
+
+/// What looks like a condition is a name in kubexit's lists.
+fn notices(opt: &Opt, variable: &str, value: &OsStr) -> Vec<String> {
+    if ![BIRTH_DEPS.long, DEATH_DEPS.long].contains(&opt.long) {
+        return Vec::new();
+    }
+    let is_like_condition =
+        |text: &&str| text.contains([':', '+']) && Item::parse(text, State::Died).is_ok();
+    let texts = value.to_str().unwrap_or_default().split(',');
+    let notice = |text| {
+        let other = variable.replacen(KUBEXIT_PREFIX, PREFIX, 1);
+        format!("{text:?} is a name in {variable}: write conditions into {other}")
+    };
+    texts.filter(is_like_condition).map(notice).collect()
 }
 
 fn check_variables(args: &mut ParsedArgs, variables: &Variables<'_>) {

@@ -265,7 +265,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     positionals: Positionals::Command,
     notes: "A SOURCE is start, notify[:all], fd[:N], file:PATH, unix:PATH, tcp:[HOST:]PORT,\n\
             http:[HOST:]PORT/PATH, http://HOST[:PORT]/PATH, exec:PROG [ARG]... or signal.\n\
-            A COND is NAME[:STATE]; see exitdir-wait --help.\n\
+            A COND is NAME[:STATE], a source or COND+COND; see exitdir-wait --help.\n\
             An ACTION is exec:PROG [ARG]..., post:[HOST:]PORT/PATH or sleep:DURATION.\n\n\
             Options can also be given as variables: EXITDIR_ and the name in capitals, as in\n\
             EXITDIR_DEATH_DEPS; for --dir it is EXIT_DIR. CMD gets EXIT_DIR, EXITDIR_NAME and\n\

@@ -15,6 +15,8 @@ use crate::hook::spec::{HookAction, has_program, parse_actions};
 use crate::log::{Level, Logger};
 use crate::managed::spec::{ConfigItem, ManagedSpec};
 use crate::protocol::condition::Condition;
+use crate::protocol::item::{Item, Part, names, parts};
+use crate::protocol::source::SourceKind;
 use crate::protocol::state::State;
 use crate::readiness::spec::ReadyOn;
 use crate::run::plan::{ExitDirOptions, Plan, Publish, WaitEnd};
@@ -36,13 +38,14 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
     if let Some(error) = &args.error {
         return Err(error.clone());
     }
+    let birth_deps = dependencies(args, &BIRTH_DEPS, State::Ready)?;
     let death_deps = dependencies(args, &DEATH_DEPS, State::Died)?;
     let ready_on = args.value(&READY_ON, ReadyOn::parse)?;
     let ready_on = ready_on.unwrap_or(ReadyOn::Start);
     let on_config = config_actions(args)?;
     let plan = Plan {
-        exit_dir: exit_dir_options(args)?,
-        birth_deps: dependencies(args, &BIRTH_DEPS, State::Ready)?,
+        exit_dir: exit_dir_options(args, &birth_deps, &death_deps)?,
+        birth_deps,
         wait_end: wait_end(args)?,
         rules: rules(args, &ready_on, &death_deps)?,
         death_deps,
@@ -67,31 +70,55 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
     Ok(plan)
 }
 
-/// The conditions that an option lists and that can be about something: none about a life if names
-/// are switched off.
-fn dependencies(args: &ParsedArgs, opt: &Opt, state: State) -> Result<Vec<Condition>, String> {
-    let conditions = conditions(args, opt, state)?;
-    Ok(match args.names_are_off {
-        true => Vec::new(),
-        false => conditions,
-    })
+/// The items that an option lists and that can be about something: none about a life if names are
+/// switched off. A birth dependency on a source is then what is left of a group.
+fn dependencies(args: &ParsedArgs, opt: &Opt, state: State) -> Result<Vec<Item>, String> {
+    let mut items = items(args, opt, state)?;
+    if args.names_are_off {
+        for item in &mut items {
+            let is_group_of_deaths = opt.long == DEATH_DEPS.long && names_lives(&*item);
+            let is_kept = |part: &Part| part.source().is_some() && !is_group_of_deaths;
+            item.parts.retain(is_kept);
+        }
+        items.retain(|item| !item.parts.is_empty());
+    }
+    Ok(items)
 }
 
-/// The conditions that an option lists. Those without a state get `state`.
-fn conditions(args: &ParsedArgs, opt: &Opt, state: State) -> Result<Vec<Condition>, String> {
+fn names_lives(item: &Item) -> bool {
+    item.parts.iter().any(|part| part.life().is_some())
+}
+
+/// The items that an option lists. A life without a state gets `state`.
+fn items(args: &ParsedArgs, opt: &Opt, state: State) -> Result<Vec<Item>, String> {
     if args.is_of_kubexit(opt) {
         // kubexit lists names, and a colon is a part of a name.
         return args.list(opt, |text| {
             let name = Some(read_file_name(text)?);
-            Ok(Condition { name, state })
+            Ok(Item::from(Condition { name, state }))
         });
     }
+    let may_be_file = opt.long != DEATH_DEPS.long;
     args.list(opt, |text| {
-        Condition::parse(text, state).map_err(|error| error.to_string())
+        let item = Item::parse(text, state)?;
+        match item.parts.iter().any(is_file) && !may_be_file {
+            true => Err("a file cannot die: write the death into the exit directory".to_owned()),
+            false => Ok(item),
+        }
     })
 }
 
-fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Condition]) -> Result<Rules, String> {
+fn is_file(part: &Part) -> bool {
+    let kind = part.source().map(|source| source.kind());
+    matches!(kind, Some(SourceKind::File(_)))
+}
+
+/// Whether the item can be missing: a life without a name never is.
+fn can_be_missing(part: &Part) -> bool {
+    part.life().is_none_or(|life| life.name.is_some())
+}
+
+fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Item]) -> Result<Rules, String> {
     let duration = |opt, default| {
         args.value(opt, read_duration)
             .map(|value| value.unwrap_or(default))
@@ -105,7 +132,7 @@ fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Condition]) -> Res
     Ok(Rules {
         birth_timeout: duration(&BIRTH_TIMEOUT, DEFAULT_BIRTH_TIMEOUT)?,
         missing_timeout: duration(&MISSING_TIMEOUT, Limit::Never)?,
-        names_death_deps: death_deps.iter().any(|condition| condition.name.is_some()),
+        names_death_deps: parts(death_deps).any(can_be_missing),
         run_timeout: duration(&TIMEOUT, Limit::Never)?,
         grace_period: duration(&GRACE_PERIOD, DEFAULT_GRACE_PERIOD)?,
         stop_signal,
@@ -191,7 +218,11 @@ pub(super) fn termination_log_path(args: &ParsedArgs) -> Result<PathBuf, String>
     Ok(path.unwrap_or_else(|| PathBuf::from(DEFAULT_PATH)))
 }
 
-fn exit_dir_options(args: &ParsedArgs) -> Result<Option<ExitDirOptions>, String> {
+fn exit_dir_options(
+    args: &ParsedArgs,
+    birth_deps: &[Item],
+    death_deps: &[Item],
+) -> Result<Option<ExitDirOptions>, String> {
     let name = life_name(args, &NAME)?;
     let publish = if args.has(&EXIT_ONLY) {
         Publish::AtExit
@@ -202,7 +233,11 @@ fn exit_dir_options(args: &ParsedArgs) -> Result<Option<ExitDirOptions>, String>
         if args.names_are_off {
             return Ok(None);
         }
-        return match first_given(args, &[&NAME, &EXIT_ONLY, &BIRTH_DEPS, &DEATH_DEPS]) {
+        let birth = birth_deps.iter().any(names_lives).then_some(&BIRTH_DEPS);
+        let death = death_deps.iter().any(names_lives).then_some(&DEATH_DEPS);
+        let needing = [Some(&NAME), Some(&EXIT_ONLY), birth, death];
+        let needing: Vec<&Opt> = needing.into_iter().flatten().collect();
+        return match first_given(args, &needing) {
             Some(option) => Err(format!("{option} needs an exit directory: {SET_DIRECTORY}")),
             None => Ok(None),
         };
@@ -239,10 +274,10 @@ fn command(args: &ParsedArgs) -> Result<CommandLine, String> {
 fn check_dependencies(plan: &Plan) -> Result<(), String> {
     let options = plan.exit_dir.as_ref();
     let own = options.and_then(|options| options.name.as_ref());
-    let mut conditions = plan.birth_deps.iter().chain(&plan.death_deps);
-    let is_own = |condition: &&Condition| own.is_some() && condition.name.as_ref() == own;
-    if let Some(condition) = conditions.find(is_own) {
-        return Err(format!("{condition}: a life cannot depend on itself"));
+    let mut items = plan.birth_deps.iter().chain(&plan.death_deps);
+    let is_own = |item: &&Item| names(std::slice::from_ref(item)).any(|name| Some(name) == own);
+    if let Some(item) = items.find(is_own) {
+        return Err(format!("{item}: a life cannot depend on itself"));
     }
     if plan.ready_on != ReadyOn::Signal {
         return Ok(());

@@ -8,6 +8,7 @@ use crate::error::{Error, escaped};
 use crate::exit;
 use crate::log::Logger;
 use crate::protocol::condition::Condition;
+use crate::protocol::item::Item;
 use crate::protocol::life::{Death, Life, Standing};
 use crate::protocol::name::Name;
 use crate::protocol::program;
@@ -175,14 +176,18 @@ impl Survey {
     }
 
     /// The birth dependencies that do not hold, while the life waits for them.
-    fn missing(&mut self, name: &Name, life: &Life) -> Vec<Condition> {
+    /// Nothing is known of a source here.
+    fn missing(&mut self, name: &Name, life: &Life) -> Vec<Item> {
         if life.state() != Some(State::Waiting) {
             return Vec::new();
         }
         let texts = life.tombstone.waiting_for.as_deref().unwrap_or_default();
-        let conditions = texts.split(',').filter_map(Condition::from_recorded);
-        conditions
-            .filter(|condition| !self.holds(name, condition))
+        let items = texts.split(',').filter_map(Item::from_recorded);
+        items
+            .filter(|item| {
+                let mut parts = item.parts.iter();
+                !parts.all(|part| part.life().is_some_and(|it| self.holds(name, it)))
+            })
             .collect()
     }
 
@@ -221,7 +226,7 @@ struct StatusRow<'a> {
     life: &'a Life,
     age: Option<Duration>,
     /// The birth dependencies that do not hold, while the life waits for them.
-    waiting_for: Vec<Condition>,
+    waiting_for: Vec<Item>,
 }
 
 /// How long the life has been in its state, as far as the tombstone says.
@@ -257,7 +262,7 @@ fn code(life: &Life) -> Option<u8> {
 
 impl StatusRow<'_> {
     fn missing(&self) -> Vec<String> {
-        self.waiting_for.iter().map(Condition::to_string).collect()
+        self.waiting_for.iter().map(Item::to_string).collect()
     }
 
     fn cells(&self, now: SystemTime) -> [String; 5] {

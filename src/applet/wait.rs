@@ -9,8 +9,9 @@ use crate::duration::Limit;
 use crate::error::{Error, describe, escaped};
 use crate::exit;
 use crate::log::Logger;
-use crate::protocol::condition::Condition;
-use crate::protocol::evaluator::{Match, Mode};
+use crate::protocol::evaluator::Mode;
+use crate::protocol::evidence::{Evidence, Match};
+use crate::protocol::item::{Item, parts};
 use crate::protocol::life::Death;
 use crate::protocol::program;
 use crate::protocol::state::State;
@@ -20,8 +21,8 @@ use crate::sys::command_line::CommandLine;
 use crate::sys::signals::Signals;
 use crate::sys::spawn::exec;
 use crate::sys::startup::is_ignored;
-use crate::watch::wait_loop::{WaitHooks, WaitOutcome};
-use crate::watch::waiter::{WaitRequest, Waiter};
+use crate::watch::wait_loop::{Wait, WaitHooks, WaitOutcome};
+use crate::watch::waiter::WaitRequest;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
@@ -58,7 +59,9 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     usage: "[OPTION]... [CONDITION]... [-- CMD [ARG]...]",
     about: "Wait until conditions hold, then exit, or exec CMD.\n\n\
             A CONDITION is NAME[:STATE]; STATE is waiting, born, ready, inactive, ok, failed, lost,\n\
-            died or exit=N (default died). Without NAME it means any tombstone; no CONDITION means :died.",
+            died or exit=N (default died). Without NAME it means any tombstone; no CONDITION means :died.\n\
+            Or a source that must answer: tcp:[HOST:]PORT, http:[HOST:]PORT/PATH, unix:PATH, file:PATH.\n\
+            A+B holds when both hold at one moment.",
     options: &[
         &DIR,
         &ANY,
@@ -79,7 +82,8 @@ const LOG: Logger = Logger::new(SPEC.name);
 
 /// What the options mean.
 pub(super) struct WaitPlan {
-    dir: ExitDir,
+    /// `None` if no condition is about a life.
+    dir: Option<ExitDir>,
     request: WaitRequest,
     timeout: Limit,
     /// Whether to print the tombstones that decided the wait.
@@ -105,7 +109,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     };
     let signals = signals.as_ref();
     wait(&plan, signals).map_or_else(fail, |(outcome, why)| match outcome {
-        WaitOutcome::Holds(matches) => finish(&plan, &matches, signals),
+        WaitOutcome::Holds(evidence) => finish(&plan, &evidence, signals),
         WaitOutcome::Impossible => {
             LOG.error(format!("the conditions can no longer hold: {why}"));
             exit::IMPOSSIBLE
@@ -119,12 +123,13 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
 }
 
 pub(super) fn plan(args: &ParsedArgs) -> Result<WaitPlan, String> {
-    let conditions = conditions(args)?;
+    let items = items(args)?;
     let after = after_wait(args)?;
+    let needs_dir = parts(&items).any(|part| part.life().is_some());
     Ok(WaitPlan {
-        dir: required_exit_dir(args)?,
+        dir: needs_dir.then(|| required_exit_dir(args)).transpose()?,
         request: WaitRequest {
-            conditions,
+            items,
             mode: if args.has(&ANY) { Mode::Any } else { Mode::All },
             keep_waiting: args.has(&KEEP_WAITING),
             need_code: matches!(after, AfterWait::ExitWithCode),
@@ -137,18 +142,18 @@ pub(super) fn plan(args: &ParsedArgs) -> Result<WaitPlan, String> {
     })
 }
 
-fn conditions(args: &ParsedArgs) -> Result<Vec<Condition>, String> {
+/// Each argument is an item, or a list as exitdir-run takes it.
+fn items(args: &ParsedArgs) -> Result<Vec<Item>, String> {
     if args.positionals.is_empty() {
-        return Ok(vec![Condition {
-            name: None,
-            state: State::Died,
-        }]);
+        return Ok(vec![Item::any_death()]);
     }
-    let read = |text: &OsString| {
-        let condition = text.to_string_lossy().parse::<Condition>();
-        condition.map_err(|error| error.to_string())
-    };
-    args.positionals.iter().map(read).collect()
+    let mut items = Vec::new();
+    for argument in &args.positionals {
+        for text in argument.to_string_lossy().split(',') {
+            items.push(Item::parse(text.trim(), State::Died)?);
+        }
+    }
+    Ok(items)
 }
 
 fn after_wait(args: &ParsedArgs) -> Result<AfterWait, String> {
@@ -181,10 +186,15 @@ fn wait(plan: &WaitPlan, signals: Option<&Signals>) -> Result<(WaitOutcome, Stri
         on_warning: |warning| LOG.info(warning),
         ends_wait,
     };
-    plan.dir.create()?;
-    let mut waiter = Waiter::new(&plan.request);
-    let outcome = waiter.run(&plan.dir, plan.timeout, signals, hooks)?;
-    Ok((outcome, waiter.explain()))
+    let dir = plan.dir.as_ref();
+    dir.map_or(Ok(()), ExitDir::create)?;
+    let mut wait = Wait::new(dir, &plan.request, plan.timeout, signals, hooks);
+    let outcome = wait.run()?;
+    let why = wait.explain();
+    if !matches!(outcome, WaitOutcome::Signal(_)) {
+        wait.close();
+    }
+    Ok((outcome, why))
 }
 
 /// Whether the signal would have ended this process if it were not PID 1.
@@ -198,16 +208,19 @@ fn fail(sentence: impl Display) -> u8 {
 }
 
 /// What follows when the conditions hold. Returns the exit status, or executes the command.
-fn finish(plan: &WaitPlan, matches: &[Match], signals: Option<&Signals>) -> u8 {
+fn finish(plan: &WaitPlan, evidence: &[Evidence], signals: Option<&Signals>) -> u8 {
     if plan.prints {
-        let status = print(SPEC.name, &matches.iter().map(line).collect::<String>());
+        let status = print(SPEC.name, &evidence.iter().map(line).collect::<String>());
         if status != exit::SUCCESS {
             return status;
         }
     }
     match &plan.after {
         AfterWait::Exit => exit::SUCCESS,
-        AfterWait::ExitWithCode => Match::last(matches).map_or(exit::SUCCESS, Match::exit_code),
+        AfterWait::ExitWithCode => match Evidence::last(evidence) {
+            Some(Evidence::Life(matched)) => matched.exit_code(),
+            Some(Evidence::Source(..)) | None => exit::SUCCESS,
+        },
         AfterWait::Exec(command) => {
             let error = exec(command, signals.map(Signals::inherited));
             report_exec_error(LOG, command, &error)
@@ -215,8 +228,15 @@ fn finish(plan: &WaitPlan, matches: &[Match], signals: Option<&Signals>) -> u8 {
     }
 }
 
-/// `NAME STATE CODE`, with `-` for none.
-fn line(matched: &Match) -> String {
+/// `NAME STATE CODE`, with `-` for none, or `SOURCE answers -`.
+fn line(evidence: &Evidence) -> String {
+    match evidence {
+        Evidence::Life(matched) => life_line(matched),
+        Evidence::Source(source, _) => format!("{} answers -\n", escaped(source.as_str())),
+    }
+}
+
+fn life_line(matched: &Match) -> String {
     let none = || "-".to_owned();
     let life = &matched.life;
     let state = life.state().map_or_else(none, |state| state.to_string());

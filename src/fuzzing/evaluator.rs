@@ -1,19 +1,21 @@
 //! What follows from observations: the verdict of a wait and the cause of a stop, against oracles
 //! that look at the whole history each time.
 
+use crate::fuzzing::history::{NAMES, ScanFound, Scans, has_known_code, source_death, time};
 use crate::fuzzing::input::Input;
+use crate::fuzzing::stop_oracle::StopOracle;
 use crate::protocol::condition::Condition;
-use crate::protocol::death_deps::{DeathDeps, Dependence};
+use crate::protocol::death_deps::DeathDeps;
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
-use crate::protocol::life::{Death, Life, LockState, Observation, WriteState};
+use crate::protocol::item::{Item, Part};
+use crate::protocol::life::{Life, LockState, Observation, WriteState};
 use crate::protocol::name::Name;
 use crate::protocol::past_life::Cause;
+use crate::protocol::source::Source;
 use crate::protocol::state::State;
-use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::Tombstone;
 use std::collections::BTreeSet;
 
-const NAMES: [&str; 4] = ["a", "b", "c", "own"];
 const STATES: [State; 9] = [
     State::Waiting,
     State::Born,
@@ -39,17 +41,12 @@ const LIVES: [&str; 9] = [
     "Born: 1\nCause: c\n",
 ];
 
-/// All that was observed: one list for each scan.
-type Scans = Vec<Vec<Observation>>;
-
 /// Observes some scans with some conditions, and compares after each scan.
 pub fn target(data: &[u8]) {
     let mut input = Input::new(data);
-    let conditions = conditions(&mut input);
-    let births = conditions
-        .get(..usize::from(input.byte() % 3))
-        .unwrap_or_default()
-        .to_vec();
+    let items = items(&mut input);
+    let births = births(&mut input, &items);
+    let birth_items: Vec<Item> = births.iter().cloned().map(Item::from).collect();
     let own = Some(name("own")).filter(|_| input.flag());
     let flags = input.byte();
     let terms = terms(flags);
@@ -58,14 +55,15 @@ pub fn target(data: &[u8]) {
     let is_still_dead = |cause: &Cause| still_dead & 1 << place(&cause.name) != 0;
     let unread = Vec::from_iter((flags & 0x80 != 0).then(|| name("a")));
     let wait = WaitOracle {
-        conditions: &conditions,
+        items: &items,
         terms,
         own: own.as_ref(),
     };
-    let mut evaluator = Evaluator::new(&conditions, terms, own.as_ref());
-    let mut deps = DeathDeps::new(&conditions, &births, own.as_ref(), &fell);
+    let mut evaluator = Evaluator::new(&items, terms, own.as_ref());
+    let mut deps = DeathDeps::new(&items, &birth_items, own.as_ref(), &fell);
     let oracle = StopOracle {
-        wait,
+        items: &items,
+        own: own.as_ref(),
         births,
         fell,
         unread: &unread,
@@ -73,13 +71,27 @@ pub fn target(data: &[u8]) {
     };
     let mut scans = Scans::new();
     while !input.is_empty() && scans.len() < 8 {
-        let scan = scan(&mut input, if scans.is_empty() { &unread } else { &[] });
-        evaluator.observe(&scan);
-        deps.observe(&scan, &unread, &is_still_dead);
+        let unread: &[Name] = if scans.is_empty() { &unread } else { &[] };
+        let scan = scan(&mut input, unread);
+        evaluator.take_sources(&|_| scan.source);
+        evaluator.observe(&scan.seen);
+        let death = |_: &Source| scan.source.then(source_death);
+        deps.observe(&scan.seen, unread, &is_still_dead, &death);
         scans.push(scan);
-        oracle.wait.check(&evaluator, &scans);
+        wait.check(&evaluator, &scans);
         oracle.check(&deps, &scans);
     }
+}
+
+/// Some of the lives that the death dependencies are about.
+fn births(input: &mut Input<'_>, items: &[Item]) -> Vec<Condition> {
+    let births = lives(items).take(usize::from(input.byte() % 3));
+    births.cloned().collect()
+}
+
+fn lives(items: &[Item]) -> impl Iterator<Item = &Condition> {
+    let parts = items.iter().flat_map(|item| &item.parts);
+    parts.filter_map(Part::life)
 }
 
 fn terms(flags: u8) -> Terms {
@@ -90,23 +102,32 @@ fn terms(flags: u8) -> Terms {
     }
 }
 
-fn conditions(input: &mut Input<'_>) -> Vec<Condition> {
-    let count = input.byte() % 4;
-    let condition = |input: &mut Input<'_>| {
-        let which = input.byte() % 5;
-        Condition {
-            name: NAMES.get(usize::from(which)).map(|text| name(text)),
-            state: input.pick(&STATES),
+/// The upper bits of the count say which parts belong to the item of the part before them.
+fn items(input: &mut Input<'_>) -> Vec<Item> {
+    let count = input.byte();
+    let mut items: Vec<Item> = Vec::new();
+    for at in 0..=count % 4 {
+        let which = input.byte();
+        let state = input.pick(&STATES);
+        let name = NAMES.get(usize::from(which % 5)).map(|text| name(text));
+        let part = match which {
+            0xf0.. => Part::Source(Source::parse("tcp:1").unwrap()),
+            _ => Part::Life(Condition { name, state }),
+        };
+        match items.last_mut() {
+            Some(item) if count >> 4 & 1 << at != 0 => item.parts.push(part),
+            _ => items.push(Item { parts: vec![part] }),
         }
-    };
-    (0..=count).map(|_| condition(input)).collect()
+    }
+    items
 }
 
 /// At most one observation of each name, which is neither of these.
-fn scan(input: &mut Input<'_>, unread: &[Name]) -> Vec<Observation> {
+fn scan(input: &mut Input<'_>, unread: &[Name]) -> ScanFound {
     let mut seen: BTreeSet<Name> = unread.iter().cloned().collect();
     let mut scan = Vec::new();
-    for _ in 0..input.byte() % 5 {
+    let count = input.byte();
+    for _ in 0..count % 5 {
         let name = name(input.pick::<&str>(&NAMES));
         let ended = (0..input.byte() % 8 / 6)
             .map(|_| life(input).into_ended())
@@ -120,7 +141,10 @@ fn scan(input: &mut Input<'_>, unread: &[Name]) -> Vec<Observation> {
             });
         }
     }
-    scan
+    ScanFound {
+        seen: scan,
+        source: count & 0x80 != 0,
+    }
 }
 
 fn life(input: &mut Input<'_>) -> Life {
@@ -165,33 +189,29 @@ fn place(name: &Name) -> usize {
         .unwrap_or_default()
 }
 
-fn time(id: u8) -> Timestamp {
-    Timestamp::from_text(format!("2026-11-20T00:00:0{id}Z"))
-}
-
-fn has_known_code(life: &Life) -> bool {
-    life.death().and_then(Death::code).is_some()
-}
-
 /// What a wait asks for.
 #[derive(Clone, Copy)]
 struct WaitOracle<'a> {
-    conditions: &'a [Condition],
+    items: &'a [Item],
     terms: Terms,
     own: Option<&'a Name>,
 }
 
 impl WaitOracle<'_> {
     fn check(&self, evaluator: &Evaluator, scans: &Scans) {
-        let mut holding = self
-            .conditions
-            .iter()
-            .filter(|condition| self.holds(condition, scans));
-        let mut lost = self
-            .conditions
-            .iter()
-            .filter(|condition| self.is_lost(condition, scans));
-        let count = self.conditions.len();
+        let holds = |item: &Item, part: &Part| match part {
+            Part::Life(condition) => self.holds(condition, item.is_group(), scans),
+            Part::Source(_) => scans.last().is_some_and(|scan| scan.source),
+        };
+        let is_lost = |item: &Item, part: &Part| {
+            let condition = part.life();
+            condition.is_some_and(|it| self.is_lost(it, item.is_group(), scans))
+        };
+        let items = self.items.iter();
+        let mut holding = items.filter(|item| item.parts.iter().all(|part| holds(item, part)));
+        let items = self.items.iter();
+        let mut lost = items.filter(|item| item.parts.iter().any(|part| is_lost(item, part)));
+        let count = self.items.len();
         let expected = match self.terms.mode {
             Mode::All if holding.clone().count() == count => "holds",
             Mode::All if lost.next().is_some() => "impossible",
@@ -203,13 +223,13 @@ impl WaitOracle<'_> {
             Verdict::Open => "open",
             Verdict::Impossible => "impossible",
             Verdict::Holds(matches) => {
-                let says = |life: &Life| self.conditions.iter().any(|it| life.has_state(it.state));
+                let says = |life: &Life| lives(self.items).any(|it| life.has_state(it.state));
                 assert!(matches.iter().all(|found| says(&found.life)), "{matches:?}");
                 "holds"
             }
         };
-        assert_eq!(verdict, expected, "{:?} after {scans:#?}", self.conditions);
-        evaluator.explain();
+        assert_eq!(verdict, expected, "{:?} after {scans:#?}", self.items);
+        evaluator.explain(&|_| String::new());
         let dead = |(_, life): (&Name, &Life)| has_known_code(life);
         assert!(evaluator.failure().is_none_or(dead));
     }
@@ -221,18 +241,18 @@ impl WaitOracle<'_> {
             None => self.own != Some(name),
         };
         let all = scans.iter().enumerate();
-        let all = all.flat_map(|(at, scan)| scan.iter().map(move |seen| (at, seen)));
+        let all = all.flat_map(|(at, scan)| scan.seen.iter().map(move |seen| (at, seen)));
         all.filter(|(_, seen)| covers(&seen.name)).collect()
     }
 
-    fn holds(&self, condition: &Condition, scans: &Scans) -> bool {
+    /// In a group only the present moment counts.
+    fn holds(&self, condition: &Condition, in_group: bool, scans: &Scans) -> bool {
         let seen = self.seen(condition, scans);
-        let has_state = |life: &Life| life.has_state(condition.state);
-        if condition.state.is_death() {
-            let counts = |life: &Life| has_known_code(life) || !self.terms.need_code;
-            return seen
-                .iter()
-                .any(|(_, it)| it.lives().any(|life| has_state(life) && counts(life)));
+        let needs_code = condition.state.is_death() && self.terms.need_code;
+        let counts = |life: &Life| has_known_code(life) || !needs_code;
+        let has_state = |life: &Life| life.has_state(condition.state) && counts(life);
+        if condition.state.is_death() && !in_group {
+            return seen.iter().any(|(_, it)| it.lives().any(has_state));
         }
         // Only the last observation of each name counts.
         NAMES.iter().any(|name| {
@@ -242,12 +262,13 @@ impl WaitOracle<'_> {
     }
 
     /// Whether the name ended in another way, and has not had the state since.
-    fn is_lost(&self, condition: &Condition, scans: &Scans) -> bool {
-        if self.terms.keep_waiting || condition.name.is_none() || self.holds(condition, scans) {
+    fn is_lost(&self, condition: &Condition, in_group: bool, scans: &Scans) -> bool {
+        let holds = self.holds(condition, in_group, scans);
+        if self.terms.keep_waiting || condition.name.is_none() || holds {
             return false;
         }
         let seen = self.seen(condition, scans);
-        if condition.state.is_death() {
+        if condition.state.is_death() && !in_group {
             return seen.iter().any(|(_, it)| it.lives().any(has_known_code));
         }
         let first = seen
@@ -256,99 +277,20 @@ impl WaitOracle<'_> {
             .and_then(|(_, it)| it.current.as_ref());
         let key = |life: &Life| (life.tombstone.life().cloned(), life.tombstone.died.clone());
         let initial = first.filter(|life| !life.is_alive()).map(key);
-        let has_state = |life: &Life| life.has_state(condition.state);
+        let needs_code = condition.state.is_death() && self.terms.need_code;
+        let counts = |life: &Life| has_known_code(life) || !needs_code;
+        let has_state = |life: &Life| life.has_state(condition.state) && counts(life);
         let since = seen
             .iter()
             .rev()
             .take_while(|(_, it)| !it.current.iter().any(has_state));
+        if condition.state.is_death() {
+            let is_other = |life: &Life| has_known_code(life) && !life.has_state(condition.state);
+            return since.into_iter().any(|(_, it)| it.lives().any(is_other));
+        }
         let died = |life: &Life| life.death().is_some() && Some(key(life)) != initial;
         since
             .into_iter()
             .any(|(_, it)| !it.ended.is_empty() || it.current.iter().any(died))
-    }
-}
-
-/// What a life depends on.
-struct StopOracle<'a> {
-    wait: WaitOracle<'a>,
-    births: Vec<Condition>,
-    fell: Vec<Cause>,
-    unread: &'a [Name],
-    is_still_dead: &'a dyn Fn(&Cause) -> bool,
-}
-
-impl StopOracle<'_> {
-    fn check(&self, deps: &DeathDeps, scans: &Scans) {
-        let lives = scans.iter().flatten();
-        let lives: Vec<(&Name, &Life)> = lives
-            .flat_map(|it| it.lives().map(move |life| (&it.name, life)))
-            .collect();
-        let first = self.wait.conditions.iter().find_map(|condition| {
-            let stops = |at: &usize| self.stops(condition, &lives[..=*at], scans);
-            let at = (0..lives.len()).find(stops)?;
-            let (name, life) = lives[at];
-            let id = || {
-                life.tombstone
-                    .life()
-                    .filter(|_| life.death().is_some())
-                    .cloned()
-            };
-            let own = || Cause {
-                name: name.clone(),
-                life: id(),
-            };
-            let cause = life.tombstone.cause().unwrap_or_else(own);
-            Some((cause, self.dependence(condition, name, life)))
-        });
-        let found = deps.stop_cause();
-        let found = found.map(|found| (found.cause.clone(), found.dependence));
-        assert_eq!(found, first, "{:?} after {scans:#?}", self.wait.conditions);
-    }
-
-    /// Whether the condition holds for the last of these lives.
-    fn stops(&self, condition: &Condition, lives: &[(&Name, &Life)], scans: &Scans) -> bool {
-        let (name, life) = *lives.last().unwrap();
-        if !condition.is_about(name) || !life.has_state(condition.state) {
-            return false;
-        }
-        let awaited = self.is_awaited(condition, name) && !self.was_born(name, lives, scans);
-        let excused = life.tombstone.cause().is_some_and(|cause| {
-            let is_known = self.fell.iter().any(|known| known.covers(&cause));
-            Some(&cause.name) == self.wait.own || is_known && !(self.is_still_dead)(&cause)
-        });
-        life.death().is_none() || has_known_code(life) && !awaited && !excused
-    }
-
-    fn is_awaited(&self, condition: &Condition, name: &Name) -> bool {
-        let same =
-            |birth: &Condition| birth.name == condition.name || birth.name.as_ref() == Some(name);
-        self.births.iter().any(same)
-    }
-
-    fn was_born(&self, name: &Name, lives: &[(&Name, &Life)], scans: &Scans) -> bool {
-        let initial = self.initial_death(name, scans);
-        let is_new =
-            |life: &Life| initial.is_none_or(|old| old.tombstone.life() != life.tombstone.life());
-        let mut of_name = lives.iter().filter(|(other, _)| *other == name);
-        of_name.any(|(_, life)| life.tombstone.born.is_some() && is_new(life))
-    }
-
-    /// The life that was dead at the first scan, or at the first one that could read it.
-    fn initial_death<'s>(&self, name: &Name, scans: &'s Scans) -> Option<&'s Life> {
-        let is_late = self.unread.contains(name);
-        let scans = if is_late { &scans[..] } else { &scans[..1] };
-        let seen = scans.iter().flatten().find(|it| it.name == *name)?;
-        seen.current.as_ref().filter(|life| life.death().is_some())
-    }
-
-    fn dependence(&self, condition: &Condition, name: &Name, life: &Life) -> Dependence {
-        let failed = life.death().is_some() && !life.has_state(State::Ok);
-        if failed || self.is_awaited(condition, name) {
-            Dependence::Required
-        } else if condition.name.is_none() {
-            Dependence::Unnamed
-        } else {
-            Dependence::Auxiliary
-        }
     }
 }

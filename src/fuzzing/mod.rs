@@ -16,10 +16,12 @@
 pub mod archive;
 pub mod datagram;
 pub mod evaluator;
+mod history;
 mod input;
 pub mod machine;
 pub mod options;
 mod read_tombstone;
+mod stop_oracle;
 mod tar;
 pub mod tombstone;
 pub mod words;

@@ -16,7 +16,7 @@ const APPLETS: [DryRun; 6] = [
 ];
 
 /// Values that one option or another accepts, and some that none accepts.
-const VALUES: [&str; 40] = [
+const VALUES: [&str; 48] = [
     "",
     "--",
     "-",
@@ -57,6 +57,14 @@ const VALUES: [&str; 40] = [
     "/",
     "1",
     "true",
+    "db:5432",
+    "tcp:db:5432",
+    "a:ok+b, tcp:80+:failed",
+    "http://h/x",
+    "unix:/run/x",
+    "file:./x",
+    "a++b",
+    "exec:ok",
 ];
 
 const VARIABLES: [&str; 16] = [

@@ -6,6 +6,7 @@ use crate::error::escaped;
 use crate::hook::spec::{HookAction, has_program, parse_actions};
 use crate::managed::spec::{ConfigItem, Usage};
 use crate::protocol::condition::Condition;
+use crate::protocol::item::Item;
 use crate::protocol::name::Name;
 use crate::protocol::source::{Endpoint, Host, HttpTarget, Source, SourceKind};
 use crate::protocol::state::State;
@@ -99,6 +100,23 @@ fn condition(text: &str) {
     if let Some(condition) = Condition::from_recorded(text) {
         let written = condition.to_string();
         assert_eq!(Condition::from_recorded(&written), Some(condition));
+    }
+    item(text);
+}
+
+/// A part is a life or a source, and never both.
+fn item(text: &str) {
+    match Item::parse(text, State::Ready) {
+        Ok(item) => {
+            let written = item.to_string();
+            assert_eq!(item.parts.len(), text.split('+').count());
+            assert_eq!(Item::from_recorded(&written).as_ref(), Some(&item));
+            assert_eq!(Item::parse(&written, State::Ready), Ok(item));
+        }
+        Err(sentence) => assert_is_one_line(&sentence),
+    }
+    if let Some(item) = Item::from_recorded(text) {
+        assert_eq!(Item::from_recorded(&item.to_string()), Some(item));
     }
 }
 

@@ -185,7 +185,7 @@ fn verdict(ended: Option<&Life>, current: &Life) -> Verdict {
         keep_waiting: false,
         need_code: false,
     };
-    let mut evaluator = Evaluator::new(&[condition], terms, None);
+    let mut evaluator = Evaluator::new(&[condition.into()], terms, None);
     evaluator.observe(&[Observation {
         name,
         ended: ended.cloned().into_iter().collect(),

@@ -128,6 +128,12 @@ impl Prober {
         Some(&probe.standing)
     }
 
+    /// Why a source does not hold: `connection refused`.
+    pub(crate) fn why(&self, source: &Source) -> String {
+        let last = self.standing(source).and_then(SourceStanding::last);
+        last.map_or_else(|| "no answer".to_owned(), |last| reason(source, last))
+    }
+
     /// Whether every source was tried at least once.
     pub(crate) fn has_tried_all(&self) -> bool {
         let mut standings = self.probes.iter().map(|probe| &probe.standing);

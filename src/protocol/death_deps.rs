@@ -12,18 +12,27 @@
 //!
 //! A name that is also a birth dependency is expected to start again, so its deaths do not count
 //! before it was born.
+//!
+//! A group (`A+B`) and a source count at the present moment: an [`Evaluator`] finds when all parts
+//! hold at once. It sees a dead life only if its death counts by these rules.
 
 use crate::exit;
 use crate::protocol::condition::Condition;
-use crate::protocol::evaluator::describe;
+use crate::protocol::evaluator::{Evaluator, Mode, Terms, describe};
+use crate::protocol::evidence::Evidence;
+use crate::protocol::item::{Item, Part, parts};
 use crate::protocol::life::{Death, Life, Observation};
 use crate::protocol::name::Name;
 use crate::protocol::past_life::Cause;
-use crate::protocol::timestamp::Timestamp;
+use crate::protocol::peer_history::{History, LifeKey};
+use crate::protocol::source::Source;
+use crate::protocol::standing::{SourceDeath, SourceDeaths};
+use crate::protocol::state::State;
 use crate::sorted::{SortedMap, SortedSet};
 
 /// How this life depends on the one that stops it. It decides whether this life's own end is clean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The greatest of several counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Dependence {
     /// The peer has finished with code 0, or lives, and is only a death dependency: this life
     /// served it.
@@ -50,7 +59,10 @@ pub(crate) struct StopCause {
 /// The death dependencies of one life.
 #[derive(Debug)]
 pub(crate) struct DeathDeps {
-    conditions: Vec<Condition>,
+    items: Vec<Item>,
+    /// The items that count at the present moment, and their places in `items`.
+    momentary: Evaluator,
+    momentary_places: Vec<usize>,
     /// The names of the birth dependencies; `None` for a condition without a name.
     births: Vec<Option<Name>>,
     own: Option<Name>,
@@ -64,37 +76,28 @@ pub(crate) struct DeathDeps {
     unread: SortedSet<Name>,
 }
 
-/// Which life a tombstone describes. All tombstones without a time count as the same life.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct LifeKey(Option<Timestamp>);
-
-impl LifeKey {
-    fn of(life: &Life) -> LifeKey {
-        LifeKey(life.tombstone.life().cloned())
-    }
-}
-
-/// What was observed under a name since this life began to watch.
-#[derive(Debug, Default)]
-struct History {
-    /// The name was born since then.
-    born: bool,
-    /// The life that was dead already.
-    initial_death: Option<LifeKey>,
-}
-
 impl DeathDeps {
     pub(crate) fn new(
-        conditions: &[Condition],
-        births: &[Condition],
+        items: &[Item],
+        births: &[Item],
         own: Option<&Name>,
         fell: &[Cause],
     ) -> DeathDeps {
+        let is_momentary = |(_, item): &(usize, &Item)| item.single_life().is_none();
+        let momentary = items.iter().enumerate().filter(is_momentary);
+        let (momentary_places, momentary): (Vec<usize>, Vec<&Item>) = momentary.unzip();
+        let momentary: Vec<Item> = momentary.into_iter().cloned().collect();
+        let terms = Terms {
+            mode: Mode::Any,
+            keep_waiting: true,
+            need_code: true,
+        };
         DeathDeps {
-            conditions: conditions.to_vec(),
-            births: births
-                .iter()
-                .map(|condition| condition.name.clone())
+            items: items.to_vec(),
+            momentary: Evaluator::new(&momentary, terms, own),
+            momentary_places,
+            births: parts(births)
+                .filter_map(|part| Some(part.life()?.name.clone()))
                 .collect(),
             own: own.cloned(),
             fell: fell.to_vec(),
@@ -112,11 +115,12 @@ impl DeathDeps {
         observations: &[Observation],
         unread: &[Name],
         is_still_dead: &dyn Fn(&Cause) -> bool,
+        source_deaths: SourceDeaths<'_>,
     ) {
         for observation in observations {
             self.take(observation, is_still_dead);
         }
-        self.end_scan(unread);
+        self.end_scan(unread, source_deaths);
     }
 
     /// Takes what a scan found under one name, and decides. `is_still_dead` says whether the life
@@ -132,14 +136,25 @@ impl DeathDeps {
             self.note_birth(name, life);
             self.evaluate(name, life, is_still_dead);
         }
+        self.take_present(observation, is_still_dead);
         // Of a name that no condition names, nothing is kept once it is gone.
         if observation.current.is_none() && !self.is_named(name) {
             self.histories.remove(name);
         }
     }
 
-    /// All of a scan was taken, except the names that could not be read.
-    pub(crate) fn end_scan(&mut self, unread: &[Name]) {
+    /// All of a scan was taken, except the names that could not be read: what they are now is not
+    /// known.
+    pub(crate) fn end_scan(&mut self, unread: &[Name], source_deaths: SourceDeaths<'_>) {
+        if !self.momentary_places.is_empty() {
+            for name in unread {
+                self.momentary.take(&present(name, None));
+            }
+            self.momentary
+                .take_sources(&|source| source_deaths(source).is_some());
+            self.momentary.end_scan();
+            self.decide_momentary(source_deaths);
+        }
         if !std::mem::replace(&mut self.has_begun, true) {
             for name in unread {
                 self.unread.insert(name.clone());
@@ -177,7 +192,7 @@ impl DeathDeps {
 
     /// Whether a dependency names this name.
     fn is_named(&self, name: &Name) -> bool {
-        let mut deaths = self.conditions.iter();
+        let mut deaths = parts(&self.items).filter_map(Part::life);
         self.births.iter().any(|birth| birth.as_ref() == Some(name))
             || deaths.any(|condition| condition.name.as_ref() == Some(name))
     }
@@ -203,30 +218,100 @@ impl DeathDeps {
     }
 
     fn evaluate(&mut self, name: &Name, life: &Life, is_still_dead: &dyn Fn(&Cause) -> bool) {
-        let found = self.conditions.iter().position(|condition| {
+        let conditions = self.items.iter().enumerate();
+        let mut conditions = conditions.filter_map(|(at, item)| Some((at, item.single_life()?)));
+        let found = conditions.find(|(_, condition)| {
             condition.is_about(name)
                 && life.has_state(condition.state)
                 && self.counts(condition, name, life, is_still_dead)
         });
-        let Some((at, condition)) = found.and_then(|at| Some((at, self.conditions.get(at)?)))
-        else {
+        if let Some((at, condition)) = found.filter(|(at, _)| self.comes_first(*at)) {
+            self.decided = Some((at, self.cause_of(condition, name, life)));
+        }
+    }
+
+    /// Whether the item comes before the one that was found to hold.
+    fn comes_first(&self, at: usize) -> bool {
+        self.decided.as_ref().is_none_or(|(before, _)| at < *before)
+    }
+
+    /// Hands the evaluator what is there under a name now, unless its death does not count.
+    fn take_present(&mut self, observation: &Observation, is_still_dead: &dyn Fn(&Cause) -> bool) {
+        let name = &observation.name;
+        let momentary = self.momentary_places.iter();
+        let items = momentary.filter_map(|at| self.items.get(*at));
+        let conditions = items.flat_map(|item| &item.parts).filter_map(Part::life);
+        let about = conditions.filter(|condition| condition.is_about(name));
+        // One that names it comes first.
+        let Some(condition) = about.max_by_key(|condition| condition.name.is_some()) else {
             return;
         };
-        if self.decided.as_ref().is_none_or(|(before, _)| at < *before) {
-            let mut cause = StopCause {
-                cause: life
-                    .tombstone
-                    .cause()
-                    .unwrap_or_else(|| own_accident(name, life)),
-                dependence: self.dependence(condition, name, life),
-                code: death_code(life),
-                description: describe(name, life),
-            };
-            if condition.name.is_none() && self.was_dead_before(name, life) {
-                cause.description.push_str(" before exitdir-run began");
-            }
+        let current = observation.current.as_ref();
+        let current = current.filter(|life| self.counts(condition, name, life, is_still_dead));
+        self.momentary.take(&present(name, current));
+    }
+
+    fn decide_momentary(&mut self, source_deaths: SourceDeaths<'_>) {
+        let Some(decision) = self.momentary.decision() else {
+            return;
+        };
+        let place = self.momentary_places.get(decision.item);
+        let item = place.and_then(|at| Some((*at, self.items.get(*at)?)));
+        if let Some((at, item)) = item.filter(|(at, _)| self.comes_first(*at))
+            && let Some(cause) = self.cause_of_all(item, &decision.evidence, source_deaths)
+        {
             self.decided = Some((at, cause));
         }
+    }
+
+    /// The stop for an item whose parts hold all: its cause is the part that completed it.
+    fn cause_of_all(
+        &self,
+        item: &Item,
+        evidence: &[Evidence],
+        source_deaths: SourceDeaths<'_>,
+    ) -> Option<StopCause> {
+        let causes = item.parts.iter().zip(evidence);
+        let causes = causes.map(|(part, evidence)| match (part, evidence) {
+            (Part::Life(condition), Evidence::Life(it)) => {
+                let mut cause = self.cause_of(condition, &it.name, &it.life);
+                if item.is_group() && !it.life.has_state(State::Ok) {
+                    cause.dependence = Dependence::Required;
+                }
+                Some(cause)
+            }
+            (_, Evidence::Source(source, _)) => cause_of_source(source, source_deaths(source)?),
+            (Part::Source(_), Evidence::Life(_)) => None,
+        });
+        let causes = causes.collect::<Option<Vec<StopCause>>>()?;
+        let words: Vec<&str> = causes.iter().map(|it| it.description.as_str()).collect();
+        let description = words.join(", ");
+        let dependence = causes.iter().map(|it| it.dependence).max()?;
+        let at = Evidence::last_place(evidence)?;
+        let completing = causes.into_iter().nth(at)?;
+        Some(StopCause {
+            cause: completing.cause,
+            code: completing.code,
+            dependence,
+            description,
+        })
+    }
+
+    /// The stop for one life that satisfies a condition.
+    fn cause_of(&self, condition: &Condition, name: &Name, life: &Life) -> StopCause {
+        let mut cause = StopCause {
+            cause: life
+                .tombstone
+                .cause()
+                .unwrap_or_else(|| own_accident(name, life)),
+            dependence: self.dependence(condition, name, life),
+            code: death_code(life),
+            description: describe(name, life),
+        };
+        if condition.name.is_none() && self.was_dead_before(name, life) {
+            cause.description.push_str(" before exitdir-run began");
+        }
+        cause
     }
 
     fn dependence(&self, condition: &Condition, name: &Name, life: &Life) -> Dependence {
@@ -285,6 +370,27 @@ fn own_accident(name: &Name, life: &Life) -> Cause {
     Cause {
         name: name.clone(),
         life: id.cloned(),
+    }
+}
+
+fn cause_of_source(source: &Source, death: SourceDeath) -> Option<StopCause> {
+    Some(StopCause {
+        cause: Cause {
+            name: Name::from_cause(source.as_str())?,
+            life: Some(death.at),
+        },
+        dependence: Dependence::Required,
+        code: None,
+        description: format!("{source} no longer answers ({})", death.why),
+    })
+}
+
+/// What is there under a name at the present moment, and nothing else.
+fn present(name: &Name, current: Option<&Life>) -> Observation {
+    Observation {
+        name: name.clone(),
+        ended: Vec::new(),
+        current: current.cloned(),
     }
 }
 

@@ -3,12 +3,16 @@
 //!
 //! A death that was observed once satisfies its condition for good, even after the next life has
 //! begun. The states of living lives count at the present moment only, so `a:ready b:ready` means
-//! both at the same time.
+//! both at the same time. So do all parts of a group (`A+B`): there a new life withdraws the death
+//! of the one before it. A source counts at the present moment too.
 
 use crate::protocol::condition::Condition;
+use crate::protocol::evidence::{Evidence, Match};
+use crate::protocol::item::Item;
 use crate::protocol::life::{Death, Life, Liveness, Observation, Remnant};
 use crate::protocol::name::Name;
-use crate::protocol::timestamp::Timestamp;
+use crate::protocol::part_state::{PartState, SourceState, Subject};
+use crate::protocol::source::Source;
 use crate::sorted::SortedMap;
 
 /// How many of the conditions must hold.
@@ -30,17 +34,6 @@ pub(crate) struct Terms {
     pub(crate) need_code: bool,
 }
 
-/// A tombstone that satisfied a condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Match {
-    /// The name of the tombstone.
-    pub name: Name,
-    /// What the tombstone said when it satisfied the condition.
-    pub life: Life,
-    /// The scan that first found a match, counted from 1.
-    scan_no: u64,
-}
-
 /// Where a wait stands. There is no fourth possibility, so a match can be complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -52,11 +45,21 @@ pub enum Verdict {
     Impossible,
 }
 
+/// What decided a wait: the parts that hold.
+#[derive(Debug)]
+pub(crate) struct HeldItem {
+    /// Which item holds, with [`Mode::Any`].
+    pub(crate) item: usize,
+    /// In the order of the conditions.
+    pub(crate) evidence: Vec<Evidence>,
+}
+
 /// The conditions of one wait, and what is known about each.
 #[derive(Debug)]
 pub(crate) struct Evaluator {
     terms: Terms,
-    conditions: Vec<ConditionState>,
+    /// The parts of all items, in their order.
+    parts: Vec<PartState>,
     /// The lives of the names that conditions name.
     lives: SortedMap<Name, Life>,
     /// What is kept of all others.
@@ -67,46 +70,18 @@ pub(crate) struct Evaluator {
     own: Option<Name>,
 }
 
-#[derive(Debug)]
-struct ConditionState {
-    condition: Condition,
-    matched: Option<Match>,
-    /// The match no longer holds: the end of the scan puts another one in its place.
-    has_lost_match: bool,
-    /// A death that was there at the first scan, or a file without a state. It does not make the
-    /// condition impossible: the container may be restarted.
-    excluded: Option<ExcludedDeath>,
-    impossible: bool,
-}
-
-/// What tells one death from another.
-#[derive(Debug, PartialEq, Eq)]
-struct ExcludedDeath {
-    life: Option<Timestamp>,
-    died: Option<Timestamp>,
-}
-
-impl ExcludedDeath {
-    fn of(life: &Life) -> ExcludedDeath {
-        ExcludedDeath {
-            life: life.tombstone.life().cloned(),
-            died: life.tombstone.died.clone(),
-        }
-    }
-}
-
 impl Evaluator {
-    pub(crate) fn new(conditions: &[Condition], terms: Terms, own: Option<&Name>) -> Evaluator {
-        let state = |condition: &Condition| ConditionState {
-            condition: condition.clone(),
-            matched: None,
-            has_lost_match: false,
-            excluded: None,
-            impossible: false,
-        };
+    pub(crate) fn new(items: &[Item], terms: Terms, own: Option<&Name>) -> Evaluator {
+        let mut parts = Vec::new();
+        for (at, item) in items.iter().enumerate() {
+            let states = item.parts.iter();
+            parts.extend(
+                states.map(|part| PartState::new(at, part, item.is_group(), terms.need_code)),
+            );
+        }
         Evaluator {
             terms,
-            conditions: conditions.iter().map(state).collect(),
+            parts,
             lives: SortedMap::default(),
             others: SortedMap::default(),
             scan_no: 1,
@@ -127,15 +102,25 @@ impl Evaluator {
     pub(crate) fn take(&mut self, observation: &Observation) {
         self.keep(observation);
         let name = &observation.name;
-        for state in &mut self.conditions {
+        for state in self.parts.iter_mut().filter_map(PartState::life_mut) {
             if !state.covers(name, self.own.as_ref()) {
                 continue;
             }
-            if state.condition.state.is_death() {
-                state.observe_for_death(observation, self.terms.need_code, self.scan_no);
-            } else {
-                state.observe_for_life(observation, self.scan_no);
+            if state.is_momentary {
+                state.observe_present(observation, self.scan_no);
                 state.note_lost_match(observation);
+            } else {
+                state.observe_for_death(observation, self.scan_no);
+            }
+        }
+    }
+
+    /// Takes which sources hold at this moment.
+    pub(crate) fn take_sources(&mut self, holds: &dyn Fn(&Source) -> bool) {
+        for part in &mut self.parts {
+            if let Subject::Source(state) = &mut part.subject {
+                let first = state.since.unwrap_or(self.scan_no);
+                state.since = holds(&state.source).then_some(first);
             }
         }
     }
@@ -143,7 +128,7 @@ impl Evaluator {
     /// What is taken from now on comes from the next scan. Other lives take the place of those that
     /// matched: only now, because to find one takes time.
     pub(crate) fn end_scan(&mut self) {
-        for state in &mut self.conditions {
+        for state in self.parts.iter_mut().filter_map(PartState::life_mut) {
             if std::mem::take(&mut state.has_lost_match) {
                 state.replace_match(&self.lives, &self.others, self.own.as_ref());
             }
@@ -155,9 +140,9 @@ impl Evaluator {
     /// Keeps what the directory holds now. Of names that no condition names, only the minimum.
     fn keep(&mut self, observation: &Observation) {
         let name = &observation.name;
-        let conditions = || self.conditions.iter().map(|state| &state.condition);
-        let is_named = conditions().any(|condition| condition.name.as_ref() == Some(name));
-        let mut unnamed = conditions().filter(|condition| condition.name.is_none());
+        let states = || self.parts.iter().filter_map(PartState::life);
+        let is_named = states().any(|state| state.condition.name.as_ref() == Some(name));
+        let mut unnamed = states().filter(|state| state.condition.name.is_none());
         if !is_named && unnamed.clone().next().is_none() {
             return;
         }
@@ -166,10 +151,8 @@ impl Evaluator {
             (None, true) => _ = self.lives.remove(name),
             (Some(life), false) => {
                 let mut kept = Remnant::of(life);
-                // Only a living life can take the place of one that matched.
-                kept.id = kept
-                    .id
-                    .filter(|_| unnamed.any(|condition| !condition.state.is_death()));
+                // Only a death that is seen stays seen: another life takes the place of others.
+                kept.id = kept.id.filter(|_| unnamed.any(|state| state.is_momentary));
                 self.others.insert(name.clone(), kept);
             }
             (None, false) => _ = self.others.remove(name),
@@ -178,65 +161,70 @@ impl Evaluator {
 
     /// Where the wait stands.
     pub(crate) fn verdict(&self) -> Verdict {
-        match self.terms.mode {
-            Mode::All => self.verdict_for_all(),
-            Mode::Any => self.verdict_for_any(),
+        if let Some(decision) = self.decision() {
+            let matches = decision.evidence.into_iter().filter_map(|it| match it {
+                Evidence::Life(matched) => Some(*matched),
+                Evidence::Source(..) => None,
+            });
+            return Verdict::Holds(matches.collect());
+        }
+        let is_lost = |item| self.parts_of(item).any(PartState::is_impossible);
+        let is_impossible = match self.terms.mode {
+            Mode::All => self.parts.iter().any(PartState::is_impossible),
+            Mode::Any => (0..self.item_count()).all(is_lost),
+        };
+        match is_impossible && !self.terms.keep_waiting {
+            true => Verdict::Impossible,
+            false => Verdict::Open,
         }
     }
 
-    fn verdict_for_all(&self) -> Verdict {
-        let matches = self
-            .conditions
-            .iter()
-            .filter_map(|state| state.matched.clone());
-        let matches: Vec<Match> = matches.collect();
-        if matches.len() == self.conditions.len() {
-            Verdict::Holds(matches)
-        } else if self.conditions.iter().any(|state| self.is_lost(state)) {
-            Verdict::Impossible
-        } else {
-            Verdict::Open
+    /// What holds, if the conditions do.
+    pub(crate) fn decision(&self) -> Option<HeldItem> {
+        let all = |parts: &mut dyn Iterator<Item = &PartState>| -> Option<Vec<Evidence>> {
+            parts.map(PartState::evidence).collect()
+        };
+        if self.terms.mode == Mode::All {
+            let evidence = all(&mut self.parts.iter())?;
+            return Some(HeldItem { item: 0, evidence });
         }
+        let decisions = (0..self.item_count()).filter_map(|item| {
+            let evidence = all(&mut self.parts_of(item))?;
+            Some(HeldItem { item, evidence })
+        });
+        decisions.min_by_key(|decision| Evidence::last(&decision.evidence).map(Evidence::scan_no))
     }
 
-    fn verdict_for_any(&self) -> Verdict {
-        let matches = self
-            .conditions
-            .iter()
-            .filter_map(|state| state.matched.as_ref());
-        match matches.min_by_key(|matched| matched.scan_no) {
-            Some(first) => Verdict::Holds(vec![first.clone()]),
-            None if self.conditions.iter().all(|state| self.is_lost(state)) => Verdict::Impossible,
-            None => Verdict::Open,
-        }
+    fn parts_of(&self, item: usize) -> impl Iterator<Item = &PartState> {
+        self.parts.iter().filter(move |part| part.item == item)
     }
 
-    fn is_lost(&self, state: &ConditionState) -> bool {
-        state.matched.is_none() && state.impossible && !self.terms.keep_waiting
+    fn item_count(&self) -> usize {
+        self.parts.last().map_or(0, |part| part.item + 1)
     }
 
     /// The first name that is dead, so that a condition about it does not hold, and its life. A
     /// death from before the first scan counts too, and no death of a name that lives again.
     pub(crate) fn failure(&self) -> Option<(&Name, &Life)> {
-        let unmet = self
-            .conditions
-            .iter()
-            .filter(|state| state.matched.is_none());
-        unmet
+        let states = self.parts.iter().filter_map(PartState::life);
+        states
+            .filter(|state| state.matched.is_none())
             .filter_map(|state| state.condition.name.as_ref())
             .filter_map(|name| Some((name, self.lives.get(name)?)))
             .find(|(_, life)| life.death().and_then(Death::code).is_some())
     }
 
     /// The conditions that do not hold, with what is there instead:
-    /// `db:ready does not hold (db is waiting)`.
-    pub(crate) fn explain(&self) -> String {
-        let unmet = self
-            .conditions
-            .iter()
-            .filter(|state| state.matched.is_none());
+    /// `db:ready does not hold (db is waiting)`. `why` says it of a source.
+    pub(crate) fn explain(&self, why: &dyn Fn(&Source) -> String) -> String {
+        let unmet = self.parts.iter().filter(|part| part.evidence().is_none());
         let sentences: Vec<String> = unmet
-            .map(|state| self.explain_one(&state.condition))
+            .map(|part| match &part.subject {
+                Subject::Life(state) => self.explain_one(&state.condition),
+                Subject::Source(SourceState { source, .. }) => {
+                    format!("{source} does not hold ({})", why(source))
+                }
+            })
             .collect();
         sentences.join(", ")
     }
@@ -265,116 +253,6 @@ impl Evaluator {
         let more = if words.len() > SHOWN { ", ..." } else { "" };
         words.truncate(SHOWN);
         format!("{}{more}", words.join(", "))
-    }
-}
-
-impl ConditionState {
-    /// Whether the condition is about this name. Without a name it covers all but the own one.
-    fn covers(&self, name: &Name, own: Option<&Name>) -> bool {
-        let is_excluded = self.condition.name.is_none() && own == Some(name);
-        self.condition.is_about(name) && !is_excluded
-    }
-
-    /// For a condition that only a dead life can satisfy.
-    fn observe_for_death(&mut self, observation: &Observation, need_code: bool, scan_no: u64) {
-        for life in observation.lives() {
-            let Some(death) = life.death() else {
-                continue;
-            };
-            let is_known = death.code().is_some();
-            if self.matched.is_some() {
-                return;
-            }
-            if life.has_state(self.condition.state) && (is_known || !need_code) {
-                self.matched = Some(Match {
-                    name: observation.name.clone(),
-                    life: life.clone(),
-                    scan_no,
-                });
-            } else if is_known && self.condition.name.is_some() {
-                self.impossible = true;
-            }
-        }
-    }
-
-    /// For a condition that only a living life can satisfy.
-    fn observe_for_life(&mut self, observation: &Observation, scan_no: u64) {
-        let current = observation.current.as_ref();
-        let not_alive = current.filter(|life| !life.is_alive());
-        if let (1, Some(life)) = (scan_no, not_alive) {
-            self.excluded = Some(ExcludedDeath::of(life));
-        }
-        // A name that was dead at the first scan may start again. One that died since then ends the
-        // wait.
-        let died = not_alive.is_some_and(|life| {
-            life.death().is_some() && self.excluded.as_ref() != Some(&ExcludedDeath::of(life))
-        });
-        self.impossible |= self.condition.name.is_some() && (!observation.ended.is_empty() || died);
-        let holds = current.filter(|life| life.has_state(self.condition.state));
-        self.matched = match (self.matched.take(), holds) {
-            // The first of several matches stays as long as it holds.
-            (Some(old), Some(_)) if old.name != observation.name && !self.has_lost_match => {
-                Some(old)
-            }
-            (old, Some(life)) => Some(Match {
-                name: observation.name.clone(),
-                life: life.clone(),
-                scan_no: old.map_or(scan_no, |old| old.scan_no),
-            }),
-            (old, None) => old,
-        };
-    }
-
-    /// Notes whether the life that matched does so no longer.
-    fn note_lost_match(&mut self, observation: &Observation) {
-        let current = observation.current.as_ref();
-        let holds = current.is_some_and(|life| life.has_state(self.condition.state));
-        let matched = self.matched.as_ref();
-        let is_it = matched.is_some_and(|matched| matched.name == observation.name);
-        self.has_lost_match = (self.has_lost_match || is_it) && !holds;
-    }
-
-    /// Puts another life that matches in place of a match that no longer holds.
-    fn replace_match(
-        &mut self,
-        lives: &SortedMap<Name, Life>,
-        others: &SortedMap<Name, Remnant>,
-        own: Option<&Name>,
-    ) {
-        let state = self.condition.state;
-        let named = lives
-            .iter()
-            .find(|(name, life)| self.covers(name, own) && life.has_state(state))
-            .map(|(name, life)| (name, life.clone()));
-        let other = || {
-            others
-                .iter()
-                .find(|(name, kept)| self.covers(name, own) && kept.standing.has_state(state))
-                .map(|(name, kept)| (name, kept.to_life()))
-        };
-        let found = named.or_else(other);
-        self.matched = self.matched.as_ref().and_then(|old| {
-            let (name, life) = found?;
-            Some(Match {
-                name: name.clone(),
-                life,
-                scan_no: old.scan_no,
-            })
-        });
-    }
-}
-
-impl Match {
-    /// The exit code of the life: 0 if it is not dead or its code is not known yet, 137 if it was
-    /// lost.
-    pub fn exit_code(&self) -> u8 {
-        self.life.death().and_then(Death::code).unwrap_or(0)
-    }
-
-    /// The match that came last. Of several that came at once, the last in the order of the
-    /// conditions.
-    pub fn last(matches: &[Match]) -> Option<&Match> {
-        matches.iter().max_by_key(|matched| matched.scan_no)
     }
 }
 

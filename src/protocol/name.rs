@@ -11,7 +11,8 @@ use std::str::FromStr;
 /// `kubexit`, are no names either.
 ///
 /// The applet `kubexit` accepts more: every file name in UTF-8 that is not hidden. So a name that
-/// was found in a directory or in a tombstone can have other characters.
+/// was found in a directory or in a tombstone can have other characters. The cause of a death can
+/// also be a source, such as `tcp:db:5432`: its name is the text of the source.
 ///
 /// ```
 /// use exitdir::Name;
@@ -76,6 +77,18 @@ impl Name {
             && !text.contains(['/', '\0'])
             && !is_program(text);
         is_valid.then(|| Name(text.to_owned()))
+    }
+
+    /// The name of a cause in a tombstone: a file name, or the text of a source, which is no file
+    /// name if it has a slash.
+    pub(crate) fn from_cause(text: &str) -> Option<Name> {
+        let is_source = text.len() <= LONGEST
+            && ["tcp:", "http:", "unix:"]
+                .iter()
+                .any(|prefix| text.starts_with(prefix))
+            && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',');
+        let source = || is_source.then(|| Name(text.to_owned()));
+        Name::from_file_name(text).or_else(source)
     }
 
     /// The file name of a directory entry as a name; `None` if the entry cannot be a tombstone.

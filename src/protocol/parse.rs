@@ -64,7 +64,7 @@ impl Tombstone {
             Key::Born => set_first(&mut self.born, || Some(time())),
             Key::Ready => set_first(&mut self.ready, || Some(time())),
             Key::Inactive => set_first(&mut self.inactive, || Some(time())),
-            Key::Cause => set_first(&mut self.cause, || Name::from_file_name(&value)),
+            Key::Cause => set_first(&mut self.cause, || Name::from_cause(&value)),
             Key::CauseLife => set_first(&mut self.cause_life, || Some(time())),
             Key::ExitCode => set_first(&mut self.exit_code, || parse_code(&value)),
             Key::Signal => set_first(&mut self.signal, || Signal::parse(&value)),

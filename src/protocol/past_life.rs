@@ -22,9 +22,10 @@ const UNBORN: &str = "unborn=";
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Cause {
-    /// The name of the life that died.
+    /// The name of the life that died, or the text of the source that no longer answers.
     pub name: Name,
-    /// The id of that life; `None` if it has none, or if it was recorded by an older version.
+    /// The id of that life, or the time at which the source was judged dead; `None` if it has none,
+    /// or if it was recorded by an older version.
     pub life: Option<Timestamp>,
 }
 
@@ -59,7 +60,7 @@ impl Cause {
             Some((name, Some(id?)))
         };
         let (name, life) = with_id().unwrap_or((text, None));
-        let name = Name::from_file_name(&name.replace(COMMA, ","))?;
+        let name = Name::from_cause(&name.replace(COMMA, ","))?;
         Some(Cause { name, life })
     }
 }

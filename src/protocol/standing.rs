@@ -5,6 +5,7 @@
 //! or has been silent for ten seconds. Tries are counted too, because the machine or this process
 //! may have been stopped for longer than that. A later answer revives the source.
 
+use crate::protocol::source::Source;
 use crate::protocol::timestamp::Timestamp;
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,9 @@ pub(crate) enum Silence {
     System(i32),
 }
 
+/// How long a result counts. The next one comes after two seconds at most.
+const LONGEST_AGE: Duration = Duration::from_secs(3);
+
 /// What is known about one source.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SourceStanding {
@@ -55,6 +59,18 @@ pub(crate) struct SourceStanding {
     dead_since: Option<Timestamp>,
 }
 
+/// A source that was judged dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SourceDeath {
+    /// When it was. This is the id of the death.
+    pub(crate) at: Timestamp,
+    /// What the tries have shown: `connection refused`.
+    pub(crate) why: String,
+}
+
+/// What is known of the death of a source; `None` if it is not dead.
+pub(crate) type SourceDeaths<'a> = &'a dyn Fn(&Source) -> Option<SourceDeath>;
+
 impl SourceStanding {
     /// The result of the last try that has finished.
     pub(crate) fn last(&self) -> Option<TryResult> {
@@ -64,6 +80,13 @@ impl SourceStanding {
     /// Whether the source answers, as a birth dependency and a wait ask.
     pub(crate) fn holds(&self) -> bool {
         self.last == Some(TryResult::Success)
+    }
+
+    /// The same, by a result that is still news: this process may have been stopped since the last
+    /// try.
+    pub(crate) fn holds_at(&self, now: Instant) -> bool {
+        let age = self.last_answer.map(|at| now.saturating_duration_since(at));
+        self.holds() && age.is_some_and(|age| age <= LONGEST_AGE)
     }
 
     /// Whether it has ever answered.

@@ -40,9 +40,9 @@ pub struct Tombstone {
     /// When the command became ready.
     pub ready: Option<Timestamp>,
     /// The death dependency for which the supervisor stops its command: the one that died first, if
-    /// that one had itself been stopped for another.
+    /// that one had itself been stopped for another. It is a life, or the text of a source.
     pub cause: Option<Name>,
-    /// The id of the life that `cause` names.
+    /// The id of the life that `cause` names, or when the source was judged dead.
     pub cause_life: Option<Timestamp>,
     /// The exit code. A number outside 0 to 255 in the file is 255 here.
     pub exit_code: Option<u8>,

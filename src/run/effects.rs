@@ -107,12 +107,14 @@ impl EventLoop<'_> {
     }
 
     fn tell(&mut self, report: &Report) {
-        let missing = |what| super::missing(what, self.peers.as_ref(), self.managed.as_ref());
+        let (peers, prober) = (self.peers.as_ref(), self.prober.as_ref());
+        let missing = |what| super::missing(what, peers, prober, self.managed.as_ref());
         self.reporter.report(report, &missing);
     }
 
     fn finish(&mut self, last: &FinalStatus) {
-        let missing = |what| super::missing(what, self.peers.as_ref(), self.managed.as_ref());
+        let (peers, prober) = (self.peers.as_ref(), self.prober.as_ref());
+        let missing = |what| super::missing(what, peers, prober, self.managed.as_ref());
         let messages = self.reporter.report_end(last, &missing);
         let status_text = self.command.status_text.take();
         let written = self.record.write_death(&DeathRecord {

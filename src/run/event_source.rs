@@ -3,6 +3,7 @@
 use super::peers::Peers;
 use crate::exit::ExitStatus;
 use crate::managed::ManagedApp;
+use crate::probe::Prober;
 use crate::readiness::Readiness;
 use crate::sys::poll::readable;
 use rustix::event::PollFd;
@@ -43,6 +44,24 @@ impl EventSource for Peers<'_> {
 
     fn deadline(&self, _: Helpers) -> Option<Instant> {
         self.tracker.deadline()
+    }
+}
+
+impl EventSource for Prober {
+    fn interests(&self) -> Vec<PollFd<'_>> {
+        self.interests()
+    }
+
+    fn deadline(&self, helpers: Helpers) -> Option<Instant> {
+        self.deadline().filter(|_| helpers == Helpers::Allowed)
+    }
+
+    fn helpers(&self) -> Vec<Pid> {
+        self.helpers()
+    }
+
+    fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
+        self.reaped(pid, status);
     }
 }
 

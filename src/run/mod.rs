@@ -22,6 +22,9 @@ mod timers;
 
 use crate::hook::{Hook, HookVariables};
 use crate::managed::ManagedApp;
+use crate::probe::Prober;
+use crate::protocol::item::{Part, parts};
+use crate::protocol::source::Source;
 use crate::supervisor::machine::Machine;
 use crate::sys::signals::Signals;
 use command::Command;
@@ -65,6 +68,8 @@ struct EventLoop<'p> {
     gate: StartGate,
     /// The lives that this life depends on, as long as it does.
     peers: Option<Peers<'p>>,
+    /// The sources that this life depends on, as long as it does.
+    prober: Option<Prober>,
     /// The configuration and the activation of CMD.
     managed: Option<ManagedApp<'p>>,
     hooks: Hooks<'p>,
@@ -87,17 +92,16 @@ impl<'p> EventLoop<'p> {
         for notice in record.notices() {
             plan.logger.info(notice);
         }
-        let peers = options.and_then(|options| {
-            let own = options.name.as_ref();
-            Peers::new(
-                &options.dir,
-                own,
-                &plan.birth_deps,
-                &plan.death_deps,
-                record.fell(),
-                plan.poll,
-            )
-        });
+        let peers = Peers::new(
+            options.map(|options| &options.dir),
+            options.and_then(|options| options.name.as_ref()),
+            &plan.birth_deps,
+            &plan.death_deps,
+            record.fell(),
+            plan.poll,
+        );
+        let sources = parts(&plan.death_deps).chain(parts(&plan.birth_deps));
+        let sources: Vec<&Source> = sources.filter_map(Part::source).collect();
         Ok(EventLoop {
             plan,
             signals,
@@ -108,6 +112,7 @@ impl<'p> EventLoop<'p> {
             reporter: Reporter::new(plan),
             gate: StartGate::default(),
             peers,
+            prober: (!sources.is_empty()).then(|| Prober::new(sources)),
             managed,
             hooks: Hooks::default(),
             turn_began: Instant::now(),
@@ -188,11 +193,15 @@ impl<'p> EventLoop<'p> {
     /// The sources of events beside signals and timers.
     fn sources(&self) -> impl Iterator<Item = &dyn EventSource> {
         let peers = self.peers.as_ref().map(|peers| peers as &dyn EventSource);
+        let prober = self.prober.as_ref();
+        let prober = prober.map(|prober| prober as &dyn EventSource);
         let readiness = self.command.readiness.as_ref();
         let readiness = readiness.map(|readiness| readiness as &dyn EventSource);
         let managed = self.managed.as_ref().map(|app| app as &dyn EventSource);
         let hooks = Some(&self.hooks as &dyn EventSource);
-        [peers, readiness, managed, hooks].into_iter().flatten()
+        [peers, prober, readiness, managed, hooks]
+            .into_iter()
+            .flatten()
     }
 
     fn sources_mut(&mut self) -> impl Iterator<Item = &mut dyn EventSource> {
@@ -200,11 +209,15 @@ impl<'p> EventLoop<'p> {
             .peers
             .as_mut()
             .map(|peers| peers as &mut dyn EventSource);
+        let prober = self.prober.as_mut();
+        let prober = prober.map(|prober| prober as &mut dyn EventSource);
         let readiness = self.command.readiness.as_mut();
         let readiness = readiness.map(|readiness| readiness as &mut dyn EventSource);
         let managed = self.managed.as_mut().map(|app| app as &mut dyn EventSource);
         let hooks = Some(&mut self.hooks as &mut dyn EventSource);
-        [peers, readiness, managed, hooks].into_iter().flatten()
+        [peers, prober, readiness, managed, hooks]
+            .into_iter()
+            .flatten()
     }
 
     /// Sleeps until a source, a signal or a deadline wakes the loop.
@@ -250,13 +263,18 @@ impl<'p> EventLoop<'p> {
 }
 
 /// What is not there, as part of a sentence.
-fn missing(what: Missing, peers: Option<&Peers<'_>>, managed: Option<&ManagedApp<'_>>) -> String {
+fn missing(
+    what: Missing,
+    peers: Option<&Peers<'_>>,
+    prober: Option<&Prober>,
+    managed: Option<&ManagedApp<'_>>,
+) -> String {
     let (of_peers, configuration) = match what {
         Missing::Awaited => (
-            peers.map(Peers::missing_births),
+            peers.map(|peers| peers.missing_births(prober)),
             managed.map(ManagedApp::missing),
         ),
-        Missing::Unseen => (peers.map(Peers::missing_deaths), None),
+        Missing::Unseen => (peers.map(|peers| peers.missing_deaths(prober)), None),
     };
     let missing = [of_peers, configuration].into_iter().flatten();
     let missing: Vec<String> = missing.filter(|text| !text.is_empty()).collect();

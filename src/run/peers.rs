@@ -1,21 +1,27 @@
-//! The peers of this life: its birth and death dependencies.
+//! The peers of this life: its birth and death dependencies, which are lives and sources.
 
 use crate::duration::Limit;
+use crate::probe::Prober;
 use crate::protocol::condition::Condition;
 use crate::protocol::death_deps::{DeathDeps, StopCause};
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
+use crate::protocol::item::{Item, Part, names, parts};
 use crate::protocol::life::Observation;
 use crate::protocol::name::Name;
 use crate::protocol::past_life::Cause;
+use crate::protocol::source::Source;
+use crate::protocol::standing::{SourceDeath, SourceStanding};
 use crate::sorted::{SortedSet, sorted};
 use crate::store::exit_dir::ExitDir;
 use crate::watch::dir_watch::WatchFault;
 use crate::watch::scanning::{ScanResult, ScanSink};
 use crate::watch::tracker::Tracker;
+use std::time::Instant;
 
 /// The peers that this life depends on.
 pub(super) struct Peers<'p> {
-    dir: &'p ExitDir,
+    /// `None` if no dependency is a life.
+    dir: Option<&'p ExitDir>,
     pub(super) tracker: Tracker,
     deaths: DeathDeps,
     births: Evaluator,
@@ -23,6 +29,11 @@ pub(super) struct Peers<'p> {
     unread: SortedSet<Name>,
     /// The death dependencies that were never seen, in the order of the options.
     unseen: Vec<Name>,
+    /// The same of the sources: they never answered.
+    unanswered: Vec<Source>,
+    /// The sources among the death dependencies that are dead.
+    dead: Vec<(Source, SourceDeath)>,
+    death_sources: Vec<Source>,
     /// [`Peers::take_all_seen`] has not returned true yet.
     reports_all_seen: bool,
     has_death_deps: bool,
@@ -33,18 +44,23 @@ impl<'p> Peers<'p> {
     /// `None` without dependencies. `fell` are the deaths for which earlier lives of this name have
     /// ended.
     pub(super) fn new(
-        dir: &'p ExitDir,
+        dir: Option<&'p ExitDir>,
         own: Option<&Name>,
-        birth_deps: &[Condition],
-        death_deps: &[Condition],
+        birth_deps: &[Item],
+        death_deps: &[Item],
         fell: &[Cause],
         poll: Option<Limit>,
     ) -> Option<Peers<'p>> {
-        let conditions = || death_deps.iter().chain(birth_deps);
-        conditions().next()?;
-        let name = |condition: &Condition| condition.name.clone();
-        let names: Vec<Name> = conditions().filter_map(name).collect();
-        let all_names = conditions().any(|condition| condition.name.is_none());
+        let all_parts = || parts(death_deps).chain(parts(birth_deps));
+        all_parts().next()?;
+        let named: Vec<Name> = names(death_deps)
+            .chain(names(birth_deps))
+            .cloned()
+            .collect();
+        let all_names = lives(all_parts()).any(|condition| condition.name.is_none());
+        let unseen: Vec<Name> = names(death_deps).cloned().collect();
+        let unanswered = parts(death_deps).filter_map(Part::source);
+        let unanswered: Vec<Source> = unanswered.cloned().collect();
         // Birth dependencies never become impossible, because containers are restarted.
         let terms = Terms {
             mode: Mode::All,
@@ -52,13 +68,16 @@ impl<'p> Peers<'p> {
             need_code: false,
         };
         Some(Peers {
-            dir,
-            tracker: Tracker::new(&names, all_names, own, poll),
+            dir: dir.filter(|_| lives(all_parts()).next().is_some()),
+            tracker: Tracker::new(&named, all_names, own, poll),
             deaths: DeathDeps::new(death_deps, birth_deps, own, fell),
             births: Evaluator::new(birth_deps, terms, own),
             unread: SortedSet::default(),
-            unseen: death_deps.iter().filter_map(name).collect(),
-            reports_all_seen: death_deps.iter().any(|condition| condition.name.is_some()),
+            reports_all_seen: !unseen.is_empty() || !unanswered.is_empty(),
+            unseen,
+            dead: Vec::new(),
+            death_sources: unanswered.clone(),
+            unanswered,
             has_death_deps: !death_deps.is_empty(),
             is_armed: false,
         })
@@ -84,21 +103,32 @@ impl<'p> Peers<'p> {
     }
 
     /// Which birth dependencies do not hold.
-    pub(super) fn missing_births(&self) -> String {
-        self.births.explain()
+    pub(super) fn missing_births(&self, prober: Option<&Prober>) -> String {
+        self.births.explain(&|source| why(prober, source))
     }
 
-    /// Whether each death dependency that has a name was seen. Returns true once.
+    /// Whether each death dependency was seen that has a name or is a source. Returns true once.
     pub(super) fn take_all_seen(&mut self) -> bool {
-        self.unseen.is_empty() && std::mem::take(&mut self.reports_all_seen)
+        let has_seen_all = self.unseen.is_empty() && self.unanswered.is_empty();
+        has_seen_all && std::mem::take(&mut self.reports_all_seen)
     }
 
-    /// Which death dependencies were never seen, and which names are there.
-    pub(super) fn missing_deaths(&self) -> String {
+    /// Which death dependencies were never seen.
+    pub(super) fn missing_deaths(&self, prober: Option<&Prober>) -> String {
+        let sources = self.unanswered.iter();
+        let sources = sources.map(|it| format!("{it} has never answered ({})", why(prober, it)));
+        let names = self.dir.filter(|_| !self.unseen.is_empty());
+        let names = names.map(|dir| self.missing_names(dir));
+        let missing: Vec<String> = names.into_iter().chain(sources).collect();
+        missing.join(", ")
+    }
+
+    /// Which names were never seen, and which are there.
+    fn missing_names(&self, dir: &ExitDir) -> String {
         const SHOWN: usize = 5;
         const LISTED: usize = 4096;
         let mut names: Vec<Name> = Vec::new();
-        let listed = self.dir.each_entry(&mut |entry| {
+        let listed = dir.each_entry(&mut |entry| {
             names.extend(Name::from_bytes(entry));
             names.len() < LISTED
         });
@@ -109,7 +139,7 @@ impl<'p> Peers<'p> {
                 let shown = names.get(..SHOWN).unwrap_or(&names);
                 let there = Some(join(shown)).filter(|there| !there.is_empty());
                 let there = there.unwrap_or_else(|| "no tombstone".to_owned());
-                format!("{} has {there}{more}", self.dir.path().display())
+                format!("{} has {there}{more}", dir.path().display())
             }
             Err(error) => error.to_string(),
         };
@@ -119,6 +149,22 @@ impl<'p> Peers<'p> {
     /// Which death is a reason to stop, if one is.
     pub(super) fn stop_cause(&self) -> Option<&StopCause> {
         self.deaths.stop_cause()
+    }
+
+    /// Takes what is known of the sources now, before [`Peers::poll`].
+    pub(super) fn take_sources(&mut self, prober: &Prober) {
+        let now = Instant::now();
+        let standing = |source: &Source| prober.standing(source);
+        self.unanswered
+            .retain(|source| !standing(source).is_some_and(SourceStanding::has_answered));
+        self.births
+            .take_sources(&|source| standing(source).is_some_and(|it| it.holds_at(now)));
+        let dead = self.death_sources.iter().filter_map(|source| {
+            let at = prober.standing(source)?.dead_since()?.clone();
+            let why = prober.why(source);
+            Some((source.clone(), SourceDeath { at, why }))
+        });
+        self.dead = dead.collect();
     }
 
     /// Reads the tombstones that may have changed. `read_signals` is called again and again if that
@@ -139,30 +185,42 @@ impl<'p> Peers<'p> {
 
     /// Begins to watch. Returns whether it did not watch before: then scan once more.
     fn arm(&mut self, faults: &mut Vec<WatchFault>) -> bool {
-        if self.is_armed {
+        let Some(dir) = self.dir.filter(|_| !self.is_armed) else {
             return false;
-        }
+        };
         self.is_armed = true;
-        faults.extend(self.tracker.arm(self.dir));
+        faults.extend(self.tracker.arm(dir));
         true
     }
 
     fn scan(&mut self, result: &mut ScanResult, read_signals: &mut dyn FnMut() -> bool) {
+        let scan = self.scan_lives(read_signals);
+        for name in &scan.unread {
+            self.unread.insert(name.clone());
+        }
+        let death = |source: &Source| {
+            let mut dead = self.dead.iter();
+            dead.find(|(it, _)| it == source)
+                .map(|(_, death)| death.clone())
+        };
+        self.deaths.end_scan(&scan.unread, &death);
+        self.births.end_scan();
+        result.append(scan);
+    }
+
+    fn scan_lives(&mut self, read_signals: &mut dyn FnMut() -> bool) -> ScanResult {
+        let Some(dir) = self.dir else {
+            return ScanResult::default();
+        };
         let mut sink = PeerSink {
-            dir: self.dir,
+            dir,
             deaths: &mut self.deaths,
             births: &mut self.births,
             unread: &mut self.unread,
             unseen: &mut self.unseen,
             read_signals,
         };
-        let scan = self.tracker.scan(self.dir, &mut sink);
-        for name in &scan.unread {
-            self.unread.insert(name.clone());
-        }
-        self.deaths.end_scan(&scan.unread);
-        self.births.end_scan();
-        result.append(scan);
+        self.tracker.scan(dir, &mut sink)
     }
 }
 
@@ -194,6 +252,16 @@ impl ScanSink for PeerSink<'_> {
     fn read_signals(&mut self) -> bool {
         (self.read_signals)()
     }
+}
+
+/// The conditions about lives among some parts.
+fn lives<'i>(parts: impl Iterator<Item = &'i Part>) -> impl Iterator<Item = &'i Condition> {
+    parts.filter_map(Part::life)
+}
+
+/// Why a source does not hold.
+fn why(prober: Option<&Prober>, source: &Source) -> String {
+    prober.map_or_else(String::new, |prober| prober.why(source))
 }
 
 fn join(names: &[Name]) -> String {

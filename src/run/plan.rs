@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::hook::spec::HookAction;
 use crate::log::Logger;
 use crate::managed::spec::ManagedSpec;
-use crate::protocol::condition::Condition;
+use crate::protocol::item::Item;
 use crate::protocol::name::Name;
 use crate::readiness::spec::ReadyOn;
 use crate::store::append::DeathRecord;
@@ -21,9 +21,9 @@ use std::path::PathBuf;
 pub(crate) struct Plan {
     /// `None` without an exit directory.
     pub(crate) exit_dir: Option<ExitDirOptions>,
-    pub(crate) birth_deps: Vec<Condition>,
+    pub(crate) birth_deps: Vec<Item>,
     pub(crate) wait_end: WaitEnd,
-    pub(crate) death_deps: Vec<Condition>,
+    pub(crate) death_deps: Vec<Item>,
     pub(crate) poll: Option<Limit>,
     pub(crate) ready_on: ReadyOn,
     pub(crate) management: ManagedSpec,

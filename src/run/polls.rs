@@ -9,6 +9,7 @@ use crate::managed::ManagedApp;
 use crate::managed::debounce::DEBOUNCE_LIMIT;
 use crate::managed::update::{ManagedUpdate, in_words};
 use crate::process::descendants::Descendants;
+use crate::protocol::item::parts;
 use crate::readiness::update::CommandPhase;
 use crate::signal::Signal;
 use crate::supervisor::event::Event;
@@ -169,11 +170,27 @@ impl EventLoop<'_> {
         }
     }
 
+    /// Goes on with the tries of sources. What they found counts with the next poll of the peers.
+    fn poll_sources(&mut self) {
+        // A worker is a child of ours, and would be taken for a process that CMD left behind.
+        if let Some(prober) = &mut self.prober
+            && !self.command.is_stopping_descendants()
+        {
+            for warning in prober.poll() {
+                self.reporter.warn_once(warning);
+            }
+        }
+    }
+
     pub(super) fn poll_peers(&mut self) {
+        self.poll_sources();
         // Signals are read while a large directory is scanned, and can end CMD and this life.
         let Some(mut peers) = self.peers.take() else {
             return;
         };
+        if let Some(prober) = &self.prober {
+            peers.take_sources(prober);
+        }
         let scan = peers.poll(&mut || {
             self.poll_signals();
             self.exit_status.is_none()
@@ -215,9 +232,16 @@ impl EventLoop<'_> {
         }
     }
 
-    /// Without death dependencies the peers do not matter once CMD was started.
+    /// Birth dependencies do not matter once CMD was started.
     fn drop_unneeded_peers(&mut self) {
-        if !self.machine.may_wait() && self.plan.death_deps.is_empty() {
+        if self.machine.may_wait() {
+            return;
+        }
+        let death_deps = &self.plan.death_deps;
+        if let Some(prober) = &mut self.prober {
+            prober.keep_only(|source| parts(death_deps).any(|it| it.source() == Some(source)));
+        }
+        if death_deps.is_empty() {
             // The loop does not wait while the kernel closes the watch.
             if let Some(mut peers) = self.peers.take() {
                 peers.tracker.close_later();

@@ -4,7 +4,7 @@
 use super::plan::{ExitDirOptions, Publish};
 use crate::error::{Error, describe};
 use crate::protocol::compose::Line;
-use crate::protocol::condition::Condition;
+use crate::protocol::item::Item;
 use crate::protocol::lineage::Lineage;
 use crate::protocol::past_life::Cause;
 use crate::store::append::DeathRecord;
@@ -55,8 +55,8 @@ impl<'p> OwnRecord<'p> {
     /// As [`ExitDir::create`] and [`OwnTombstone::begin`].
     pub(super) fn begin(
         options: Option<&'p ExitDirOptions>,
-        birth_deps: &[Condition],
-        death_deps: &[Condition],
+        birth_deps: &[Item],
+        death_deps: &[Item],
     ) -> Result<OwnRecord<'p>, Error> {
         let mut record = OwnRecord {
             options,
@@ -265,7 +265,7 @@ impl<'p> OwnRecord<'p> {
 }
 
 /// The conditions as one text.
-fn join(conditions: &[Condition]) -> String {
-    let conditions: Vec<String> = conditions.iter().map(Condition::to_string).collect();
-    conditions.join(",")
+fn join(items: &[Item]) -> String {
+    let items: Vec<String> = items.iter().map(Item::to_string).collect();
+    items.join(",")
 }

@@ -4,8 +4,8 @@ use super::waiter::{WaitRequest, Waiter};
 use crate::error::Error;
 use crate::protocol::condition::Condition;
 use crate::protocol::evaluator::{Mode, Verdict};
+use crate::protocol::item::Item;
 use crate::protocol::name::Name;
-use crate::protocol::state::State;
 use crate::store::exit_dir::ExitDir;
 use crate::sys::poll::{self, timespec};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -44,15 +44,12 @@ impl ExitDir {
     /// [`Error::DirectoryGone`] if the directory is removed meanwhile.
     pub fn watch(&self, conditions: &[Condition]) -> Result<Watch, Error> {
         self.create()?;
-        let mut conditions = conditions.to_vec();
-        if conditions.is_empty() {
-            conditions.push(Condition {
-                name: None,
-                state: State::Died,
-            });
+        let mut items: Vec<Item> = conditions.iter().cloned().map(Item::from).collect();
+        if items.is_empty() {
+            items.push(Item::any_death());
         }
         let mut waiter = Waiter::new(&WaitRequest {
-            conditions,
+            items,
             mode: Mode::All,
             keep_waiting: false,
             need_code: false,
@@ -96,13 +93,14 @@ impl Watch {
         let mut expirations = [0_u8; 8];
         // AGAIN means that the timer has not expired. How often it has does not matter.
         let _ = rustix::io::read(&self.timer, &mut expirations);
-        let verdict = self.waiter.check(&self.dir, &mut || true);
+        let scanned = self.waiter.scan(&self.dir, &mut || true);
         if let Some(next) = self.waiter.tracker.deadline() {
             let pause = next.saturating_duration_since(Instant::now());
             self.arm_timer(pause.max(SHORTEST_PAUSE))
                 .map_err(|errno| Error::io("watch", self.dir.path(), errno))?;
         }
-        verdict
+        // It has no sources.
+        scanned.map(|()| self.waiter.judge(&|_| false))
     }
 
     /// Blocks until the conditions hold or can no longer hold. Returns [`Verdict::Open`] if they do

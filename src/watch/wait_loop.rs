@@ -1,19 +1,27 @@
-//! The blocking wait of `exitdir-wait`: a loop around [`Waiter::check`] that also reads signals.
+//! The blocking wait of `exitdir-wait`: a loop around a [`Waiter`] and a [`Prober`] that also reads
+//! signals.
 
-use super::waiter::Waiter;
+use super::waiter::{WaitRequest, Waiter};
 use crate::duration::Limit;
 use crate::error::Error;
-use crate::protocol::evaluator::{Match, Verdict};
+use crate::probe::Prober;
+use crate::protocol::evaluator::Verdict;
+use crate::protocol::evidence::Evidence;
+use crate::protocol::item::parts;
+use crate::protocol::source::Source;
 use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
 use crate::sys::poll;
 use crate::sys::signals::Signals;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long the one try of each source may take that a timeout of 0 allows.
+const SINGLE_TRY: Duration = Duration::from_secs(1);
 
 /// How a wait ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WaitOutcome {
-    Holds(Vec<Match>),
+    Holds(Vec<Evidence>),
     Impossible,
     TimedOut,
     Signal(Signal),
@@ -28,74 +36,146 @@ pub(crate) struct WaitHooks {
     pub(crate) ends_wait: fn(Signal) -> bool,
 }
 
-impl Waiter {
+/// A wait for lives and sources.
+pub(crate) struct Wait<'w> {
+    /// `None` if no condition is about a life.
+    dir: Option<&'w ExitDir>,
+    waiter: Waiter,
+    /// `None` if no condition is about a source.
+    prober: Option<Prober>,
+    signals: Option<&'w Signals>,
+    hooks: WaitHooks,
+    /// When the wait ends in any case.
+    deadline: Option<Instant>,
+    /// The wait ends as soon as each source was tried once.
+    tries_once: bool,
+}
+
+impl<'w> Wait<'w> {
+    pub(crate) fn new(
+        dir: Option<&'w ExitDir>,
+        request: &WaitRequest,
+        timeout: Limit,
+        signals: Option<&'w Signals>,
+        hooks: WaitHooks,
+    ) -> Wait<'w> {
+        let sources: Vec<&Source> = parts(&request.items).filter_map(|it| it.source()).collect();
+        let tries_once = timeout == Limit::After(Duration::ZERO);
+        let limit = match tries_once && !sources.is_empty() {
+            true => Limit::After(SINGLE_TRY),
+            false => timeout,
+        };
+        Wait {
+            dir,
+            waiter: Waiter::new(request),
+            prober: (!sources.is_empty()).then(|| Prober::new(sources)),
+            signals,
+            hooks,
+            deadline: limit.deadline(Instant::now()),
+            tries_once,
+        }
+    }
+
     /// Blocks until the conditions hold or can no longer hold, the time is over, or a signal ends
     /// the wait.
     ///
     /// # Errors
-    /// As [`Waiter::check`].
-    pub(crate) fn run(
-        &mut self,
-        dir: &ExitDir,
-        timeout: Limit,
-        signals: Option<&Signals>,
-        hooks: WaitHooks,
-    ) -> Result<WaitOutcome, Error> {
-        let deadline = timeout.deadline(Instant::now());
+    /// As [`Waiter::scan`].
+    pub(crate) fn run(&mut self) -> Result<WaitOutcome, Error> {
         // A wait that ends with its first check needs no watch.
-        if let Some(outcome) = self.outcome(dir, deadline, signals, hooks)? {
+        if let Some(outcome) = self.outcome()? {
             return Ok(outcome);
         }
-        self.arm(dir)?;
+        if let Some(dir) = self.dir {
+            self.waiter.arm(dir)?;
+        }
         loop {
-            if let Some(outcome) = self.outcome(dir, deadline, signals, hooks)? {
+            if let Some(outcome) = self.outcome()? {
                 if outcome != WaitOutcome::TimedOut {
                     // A process may wait for the end of this wait.
-                    self.tracker.close_later();
+                    self.waiter.tracker.close_later();
                 }
                 return Ok(outcome);
             }
-            self.warnings.drain(..).for_each(hooks.on_warning);
-            self.sleep(deadline, signals);
-            if let Some(signal) = read_ending_signal(signals, hooks) {
+            let warnings = self.waiter.warnings.drain(..);
+            warnings.for_each(self.hooks.on_warning);
+            self.sleep();
+            if let Some(signal) = read_ending_signal(self.signals, self.hooks) {
                 return Ok(WaitOutcome::Signal(signal));
             }
         }
     }
 
-    /// The outcome of the wait, if it ends after one more check.
-    fn outcome(
-        &mut self,
-        dir: &ExitDir,
-        deadline: Option<Instant>,
-        signals: Option<&Signals>,
-        hooks: WaitHooks,
-    ) -> Result<Option<WaitOutcome>, Error> {
-        let mut ended = None;
-        let verdict = self.check(dir, &mut || {
-            ended = read_ending_signal(signals, hooks);
-            ended.is_none()
-        })?;
-        if let Some(signal) = ended {
-            return Ok(Some(WaitOutcome::Signal(signal)));
-        }
-        self.notices.drain(..).for_each(hooks.on_warning);
-        Ok(match verdict {
-            Verdict::Holds(matches) => Some(WaitOutcome::Holds(matches)),
-            Verdict::Impossible => Some(WaitOutcome::Impossible),
-            Verdict::Open => deadline
-                .is_some_and(|at| at <= Instant::now())
-                .then_some(WaitOutcome::TimedOut),
-        })
+    /// Which conditions do not hold, and what was found instead.
+    pub(crate) fn explain(&self) -> String {
+        let prober = self.prober.as_ref();
+        let why = |source: &Source| prober.map_or_else(String::new, |prober| prober.why(source));
+        self.waiter.evaluator.explain(&why)
     }
 
-    fn sleep(&self, deadline: Option<Instant>, signals: Option<&Signals>) {
-        let deadlines = [deadline, self.tracker.deadline()];
+    /// Ends the tries of sources that go on.
+    pub(crate) fn close(self) {
+        if let Some(prober) = self.prober {
+            prober.close();
+        }
+    }
+
+    /// The outcome of the wait, if it ends after one more check.
+    fn outcome(&mut self) -> Result<Option<WaitOutcome>, Error> {
+        let (signals, hooks) = (self.signals, self.hooks);
+        if let Some(dir) = self.dir {
+            let mut ended = None;
+            self.waiter.scan(dir, &mut || {
+                ended = read_ending_signal(signals, hooks);
+                ended.is_none()
+            })?;
+            if let Some(signal) = ended {
+                return Ok(Some(WaitOutcome::Signal(signal)));
+            }
+            self.waiter.notices.drain(..).for_each(hooks.on_warning);
+        }
+        if let Some(prober) = &mut self.prober {
+            let warnings = prober.poll();
+            self.waiter.warnings.extend(warnings);
+        }
+        Ok(self.judge())
+    }
+
+    fn judge(&mut self) -> Option<WaitOutcome> {
+        let (prober, now) = (self.prober.as_ref(), Instant::now());
+        let standing = |source: &Source| prober.and_then(|prober| prober.standing(source));
+        let verdict = self
+            .waiter
+            .judge(&|source| standing(source).is_some_and(|it| it.holds_at(now)));
+        match verdict {
+            Verdict::Holds(_) => {
+                let decision = self.waiter.evaluator.decision();
+                decision.map(|decision| WaitOutcome::Holds(decision.evidence))
+            }
+            Verdict::Impossible => Some(WaitOutcome::Impossible),
+            Verdict::Open => self.is_over().then_some(WaitOutcome::TimedOut),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let was_tried = self.prober.as_ref().is_none_or(Prober::has_tried_all);
+        self.tries_once && was_tried || self.deadline.is_some_and(|at| at <= Instant::now())
+    }
+
+    fn sleep(&self) {
+        let prober = self.prober.as_ref();
+        let tracker = &self.waiter.tracker;
+        let deadlines = [
+            self.deadline,
+            tracker.deadline(),
+            prober.and_then(Prober::deadline),
+        ];
         let until = deadlines.into_iter().flatten().min();
-        let changes = self.tracker.descriptor().map(poll::readable);
-        match signals {
-            Some(signals) => signals.sleep(changes, until),
-            None => poll::sleep(changes, until),
+        let mut descriptors = prober.map(Prober::interests).unwrap_or_default();
+        descriptors.extend(tracker.descriptor().map(poll::readable));
+        match self.signals {
+            Some(signals) => signals.sleep(descriptors, until),
+            None => poll::sleep(descriptors, until),
         }
     }
 }

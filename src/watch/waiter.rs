@@ -6,17 +6,18 @@ use super::scanning::{ScanResult, ScanSink};
 use super::tracker::Tracker;
 use crate::duration::Limit;
 use crate::error::Error;
-use crate::protocol::condition::Condition;
 use crate::protocol::evaluator::{Evaluator, Mode, Terms, Verdict};
+use crate::protocol::item::{Item, names, parts};
 use crate::protocol::life::Observation;
 use crate::protocol::name::Name;
+use crate::protocol::source::Source;
 use crate::sorted::SortedSet;
 use crate::store::exit_dir::ExitDir;
 
 /// What to wait for.
 #[derive(Clone, Debug)]
 pub(crate) struct WaitRequest {
-    pub(crate) conditions: Vec<Condition>,
+    pub(crate) items: Vec<Item>,
     pub(crate) mode: Mode,
     pub(crate) keep_waiting: bool,
     /// A death counts only once its exit code is known.
@@ -30,7 +31,7 @@ pub(crate) struct WaitRequest {
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(super) tracker: Tracker,
-    evaluator: Evaluator,
+    pub(super) evaluator: Evaluator,
     /// Warnings that were not reported yet.
     pub(super) warnings: Vec<String>,
     /// Notices about files that decide conditions. They are reported even if the wait ends at once.
@@ -42,12 +43,10 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// It can check at once. Arm it before sleeping.
     pub(crate) fn new(request: &WaitRequest) -> Waiter {
-        let conditions = &request.conditions;
-        let names: Vec<Name> = conditions
-            .iter()
-            .filter_map(|condition| condition.name.clone())
-            .collect();
-        let all_names = conditions.iter().any(|condition| condition.name.is_none());
+        let items = &request.items;
+        let names: Vec<Name> = names(items).cloned().collect();
+        let mut lives = parts(items).filter_map(|part| part.life());
+        let all_names = lives.any(|condition| condition.name.is_none());
         // A condition that names us is about our own tombstone, which must be read then.
         let own = request.own.as_ref().filter(|own| !names.contains(own));
         let terms = Terms {
@@ -57,7 +56,7 @@ impl Waiter {
         };
         Waiter {
             tracker: Tracker::new(&names, all_names, own, request.poll),
-            evaluator: Evaluator::new(conditions, terms, request.own.as_ref()),
+            evaluator: Evaluator::new(items, terms, request.own.as_ref()),
             warnings: Vec::new(),
             notices: Vec::new(),
             warned: SortedSet::default(),
@@ -97,16 +96,16 @@ impl Waiter {
         }
     }
 
-    /// Scans what may have changed and evaluates the conditions. `read_signals` is called again and
-    /// again if that takes long; it returns whether the scan goes on.
+    /// Scans what may have changed. `read_signals` is called again and again if that takes long; it
+    /// returns whether the scan goes on.
     ///
     /// # Errors
     /// [`Error::DirectoryGone`], and [`Error::Io`] for a name that a condition names.
-    pub(crate) fn check(
+    pub(crate) fn scan(
         &mut self,
         dir: &ExitDir,
         read_signals: &mut dyn FnMut() -> bool,
-    ) -> Result<Verdict, Error> {
+    ) -> Result<(), Error> {
         let mut sink = WaitSink {
             evaluator: &mut self.evaluator,
             read_signals,
@@ -126,13 +125,14 @@ impl Waiter {
             self.warn(error.to_string());
         }
         self.notices.extend(notices);
-        self.evaluator.end_scan();
-        Ok(self.evaluator.verdict())
+        Ok(())
     }
 
-    /// Which conditions do not hold, and what was found instead.
-    pub(crate) fn explain(&self) -> String {
-        self.evaluator.explain()
+    /// Evaluates the conditions after a scan. `answers` is whether a source holds now.
+    pub(crate) fn judge(&mut self, answers: &dyn Fn(&Source) -> bool) -> Verdict {
+        self.evaluator.take_sources(answers);
+        self.evaluator.end_scan();
+        self.evaluator.verdict()
     }
 }
 

@@ -28,6 +28,7 @@ mod restart; // restarts within one life
 mod run; // exitdir-run: the command, its end, the tombstone
 mod scenarios; // whole pods over many random rounds
 mod signal; // exitdir-signal, also as a probe
+mod sources; // ports, paths and URLs as conditions, and groups
 mod support; // what the tests share; no tests
 mod terminal; // job control
 mod wait; // exitdir-wait

@@ -3,6 +3,7 @@
 use super::Flaw;
 use crate::protocol::condition::Condition;
 use crate::protocol::death_deps::DeathDeps;
+use crate::protocol::item::Item;
 use crate::protocol::life::{Life, LockState, Observation, WriteState};
 use crate::protocol::name::Name;
 use crate::protocol::past_life::Cause;
@@ -47,20 +48,18 @@ impl SimulatedFollower {
         fell: &[Cause],
         flaw: Option<Flaw>,
     ) -> SimulatedFollower {
-        let conditions: Vec<Condition> = names
-            .iter()
-            .map(|name| Condition {
-                name: Some(name.clone()),
-                state: State::Died,
-            })
-            .collect();
+        let condition = |name: &Name| Condition {
+            name: Some(name.clone()),
+            state: State::Died,
+        };
+        let items: Vec<Item> = names.iter().map(condition).map(Item::from).collect();
         let remembered = match flaw {
             Some(Flaw::CauseLivesAgain | Flaw::NoFell) => &[],
             Some(Flaw::NoPast) | None => fell,
         };
         SimulatedFollower {
             names: names.to_vec(),
-            deaths: DeathDeps::new(&conditions, &[], Some(own), remembered),
+            deaths: DeathDeps::new(&items, &[], Some(own), remembered),
             flaw,
             last: BTreeMap::new(),
             newest: BTreeMap::new(),
@@ -97,7 +96,8 @@ impl SimulatedFollower {
             let life = dir.get(&cause.name).map(|file| read(&files[*file]));
             life.is_some_and(|life| cause.is_last(&life))
         };
-        self.deaths.observe(&observations, &[], &is_still_dead);
+        self.deaths
+            .observe(&observations, &[], &is_still_dead, &|_| None);
         self.first_look.get_or_insert(now);
         self.deaths.stop_cause().map(|stop| stop.cause.clone())
     }

@@ -1,7 +1,9 @@
 use super::*;
 use crate::protocol::life::{LockState, WriteState};
-use crate::protocol::state::State;
+use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::Tombstone;
+
+mod groups;
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -16,7 +18,7 @@ fn id(digit: &str) -> String {
 fn cause(text: &str) -> Cause {
     let (who, life) = text.split_once('@').unwrap_or((text, ""));
     Cause {
-        name: name(who),
+        name: Name::from_cause(who).unwrap(),
         life: (!life.is_empty()).then(|| Timestamp::from_text(id(life))),
     }
 }
@@ -78,7 +80,8 @@ fn short(cause: &Cause, with_id: bool) -> String {
 }
 
 /// What `me` finds in each scan, and the stop cause after it: `-`, or `CAUSE auxiliary`, or
-/// `CAUSE required`, where CAUSE may leave out the id. `!x` could not be read.
+/// `CAUSE required`, where CAUSE may leave out the id. `!x` could not be read, the source of
+/// `#tcp:1@2` is dead since 2.
 fn check(deaths: &[&str], births: &[&str], scans: &[(&[&str], &str)]) {
     check_after(&[], deaths, births, scans);
 }
@@ -91,10 +94,10 @@ fn check_after(fell: &[&str], deaths: &[&str], births: &[&str], scans: &[(&[&str
         .iter()
         .map(|text| cause(text.trim_start_matches('!')))
         .collect();
-    let parse = |texts: &[&str], default| -> Vec<Condition> {
+    let parse = |texts: &[&str], default| -> Vec<Item> {
         texts
             .iter()
-            .map(|text| Condition::parse(text, default).unwrap())
+            .map(|text| Item::parse(text, default).unwrap())
             .collect()
     };
     let mut deps = DeathDeps::new(
@@ -106,9 +109,20 @@ fn check_after(fell: &[&str], deaths: &[&str], births: &[&str], scans: &[(&[&str
     for (at, (scan, expected)) in scans.iter().enumerate() {
         let unread = scan.iter().filter_map(|text| text.strip_prefix('!'));
         let unread: Vec<Name> = unread.map(name).collect();
-        let read = scan.iter().filter(|text| !text.starts_with('!'));
+        let is_observation = |text: &&&str| !text.starts_with(['!', '#']);
+        let read = scan.iter().filter(is_observation);
         let observations: Vec<Observation> = read.map(|text| observation(text)).collect();
-        deps.observe(&observations, &unread, &|cause| still_dead.contains(cause));
+        let dead = scan.iter().filter_map(|text| text.strip_prefix('#'));
+        let dead: Vec<Cause> = dead.map(cause).collect();
+        let source_death = |source: &Source| {
+            let found = dead.iter().find(|it| it.name.as_str() == source.as_str())?;
+            Some(SourceDeath {
+                at: found.life.clone()?,
+                why: "refused".to_owned(),
+            })
+        };
+        let is_still_dead = |cause: &Cause| still_dead.contains(cause);
+        deps.observe(&observations, &unread, &is_still_dead, &source_death);
         let found = deps.stop_cause().map_or("-".to_owned(), |cause| {
             format!(
                 "{} {}",
@@ -364,9 +378,9 @@ fn a_condition_without_a_name_covers_every_name_by_the_same_rules() {
 #[test]
 fn a_condition_without_a_name_says_which_tombstone_it_found_and_if_that_is_older() {
     let described = |death: &str, scans: &[&str]| {
-        let mut deps = DeathDeps::new(&[death.parse().unwrap()], &[], None, &[]);
+        let mut deps = DeathDeps::new(&[Item::parse(death, State::Died).unwrap()], &[], None, &[]);
         for scan in scans {
-            deps.observe(&[observation(scan)], &[], &|_| false);
+            deps.observe(&[observation(scan)], &[], &|_| false, &|_| None);
         }
         deps.stop_cause().unwrap().description.clone()
     };

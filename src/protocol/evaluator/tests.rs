@@ -4,6 +4,7 @@ use crate::protocol::state::State;
 use crate::protocol::tombstone::Tombstone;
 
 mod failure;
+mod groups;
 
 const ALL: Terms = Terms {
     mode: Mode::All,
@@ -49,11 +50,11 @@ fn replaced(who: &str, ended: &str, word: &str) -> Observation {
 }
 
 fn evaluator(conditions: &[&str], terms: Terms) -> Evaluator {
-    let conditions: Vec<Condition> = conditions
+    let items: Vec<Item> = conditions
         .iter()
-        .map(|text| Condition::parse(text, State::Died).unwrap())
+        .map(|text| Item::parse(text, State::Died).unwrap())
         .collect();
-    Evaluator::new(&conditions, terms, Some(&name("me")))
+    Evaluator::new(&items, terms, Some(&name("me")))
 }
 
 /// `?`, `no`, or the names of the matches.
@@ -388,7 +389,7 @@ fn an_explanation_names_the_unmet_conditions_and_the_present_states() {
     let mut evaluator = evaluator(&["db:ready", "main:ok", "x", ":inactive"], ALL);
     evaluator.observe(&[current("db", "waiting"), current("main", "3")]);
     assert_eq!(
-        evaluator.explain(),
+        evaluator.explain(&|_| String::new()),
         "db:ready does not hold (db is waiting), main:ok does not hold (main died with exit code 3), \
          x:died does not hold (there is no x), \
          :inactive does not hold (db is waiting, main died with exit code 3)"

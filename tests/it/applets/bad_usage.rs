@@ -28,7 +28,7 @@ fn wrong_usage_is_one_sentence_and_125() {
         "wait a:",
         "wait n\u{e4}me",
         "wait a --",
-        "wait a,b",
+        "wait a,,b",
         "wait -x a -- true",
         &long,
         "signal --bogus",

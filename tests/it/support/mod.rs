@@ -24,6 +24,7 @@ pub mod restart_life;
 pub mod sandbox;
 #[cfg(target_arch = "x86_64")]
 pub mod seccomp;
+pub mod servers;
 pub mod shell;
 pub mod shell_life;
 pub mod signals;

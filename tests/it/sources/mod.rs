@@ -1,0 +1,6 @@
+//! Sources (`tcp:`, `http:`, `unix:`, `file:`) and groups (`A+B`) as conditions.
+
+mod dependencies;
+mod groups;
+mod mutual;
+mod wait;
