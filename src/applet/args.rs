@@ -250,14 +250,18 @@ impl ParsedArgs {
             .transpose()
     }
 
-    /// All values of an option. The error of `read` says what was expected.
-    pub(super) fn values<T>(
+    /// All values of an option, each of which is a list that `read` reads. Its error says what was
+    /// expected.
+    pub(super) fn lists<T>(
         &self,
         opt: &Opt,
-        read: impl Fn(&str) -> Result<T, String>,
+        read: impl Fn(&str) -> Result<Vec<T>, String>,
     ) -> Result<Vec<T>, String> {
-        let read = |option: &Occurrence| option.read(option.text()?, &read);
-        self.all(opt).map(read).collect()
+        let mut values = Vec::new();
+        for option in self.all(opt) {
+            values.append(&mut option.read(option.text()?, &read)?);
+        }
+        Ok(values)
     }
 
     /// All values of an option, split at commas, without the blanks around them. The error of

@@ -156,8 +156,7 @@ fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Item]) -> Result<R
 
 /// The actions of an option, which may be given more than once.
 fn actions(args: &ParsedArgs, opt: &Opt) -> Result<Vec<HookAction>, String> {
-    let lists = args.values(opt, parse_actions)?;
-    Ok(lists.into_iter().flatten().collect())
+    args.lists(opt, parse_actions)
 }
 
 fn wait_end(args: &ParsedArgs) -> Result<WaitEnd, String> {
@@ -178,15 +177,11 @@ fn on_config(args: &ParsedArgs, stop_signal: Signal) -> Result<OnConfig, String>
     }
 }
 
-/// The actions of `--on-config`, if its values are actions.
+/// The actions of `--on-config`, if its last value is one. Then all of them must be.
 fn config_actions(args: &ParsedArgs) -> Result<Vec<HookAction>, String> {
-    let mut values = args.values(&ON_CONFIG, |text| Ok(text.contains(':')))?;
-    let count = values.len();
-    values.retain(|is_action| *is_action);
-    match values.len() {
-        0 => Ok(Vec::new()),
-        number if number == count => actions(args, &ON_CONFIG),
-        _ => Err("--on-config: actions exclude restart, none and signals".to_owned()),
+    match args.value(&ON_CONFIG, read_on_config)? {
+        Some(OnConfig::Run) => actions(args, &ON_CONFIG),
+        Some(OnConfig::Restart | OnConfig::Send(_) | OnConfig::Ignore) | None => Ok(Vec::new()),
     }
 }
 

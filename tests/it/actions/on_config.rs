@@ -194,8 +194,8 @@ fn with_none_a_change_reaches_the_copy_and_nothing_else_happens() {
 fn actions_exclude_words_and_a_stop_signal_is_refused() {
     for (options, sentence) in [
         (
-            vec!["--on-config", "sleep:1", "--on-config", "HUP"],
-            "--on-config: actions exclude restart, none and signals",
+            vec!["--on-config", "HUP", "--on-config", "sleep:1"],
+            "--on-config is \"HUP\": expected exec:PROG [ARG]..., post:[HOST:]PORT/PATH",
         ),
         (
             vec!["--on-config", "maybe"],
