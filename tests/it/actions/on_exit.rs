@@ -115,7 +115,20 @@ fn a_life_that_cannot_begin_runs_no_actions() {
     let ended = with_hook(&sandbox, &["--", "true"]).finish();
     assert_eq!(ended.status, 125, "{ended:?}");
     assert!(ended.stderr.contains("main"), "{ended:?}");
+    let ended = with_hook(&sandbox, &["--dir", "/proc/exitdir", "--", "true"]).finish();
+    assert_eq!(ended.status, 125, "{ended:?}");
     assert!(!sandbox.path("told").exists());
+}
+
+#[test]
+fn on_exit_runs_although_the_exit_directory_is_gone() {
+    let sandbox = Sandbox::new();
+    let script = "rm -r \"$EXIT_DIR\"; touch \"$EXIT_DIR\"; exit 3";
+    let running = with_hook(&sandbox, &["--", "sh", "-c", script]).start();
+    sandbox.await_file("told");
+    sandbox.touch("go");
+    assert_eq!(running.end().status, 3);
+    assert_eq!(sandbox.lines("told"), ["main 3 exited"]);
 }
 
 #[test]
