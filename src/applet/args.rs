@@ -138,6 +138,8 @@ impl ParsedArgs {
     pub(super) fn set_for_kubexit(&mut self, opt: &Opt, value: OsString, spelling: &str) {
         if !self.has(opt) {
             self.add(opt, Some(value), spelling, ValueSource::Kubexit);
+            // kubexit always has a directory.
+            self.names_are_off &= opt.long != DIR.long;
         }
     }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::applet::spec::{HELP, Opt, VERSION, flag, valued};
+use crate::applet::{kubexit, run_options};
 
 const NAME: Opt = valued(Some('n'), "name", "NAME", "").with_variable();
 const LIST: Opt = valued(None, "list", "N,...", "").with_variable();
@@ -139,4 +140,17 @@ fn a_value_that_cannot_be_read_is_an_error_that_names_the_source() {
         let args = with_variables(line, variables);
         assert_eq!(args.value(&NAME, number), Err(error.to_owned()));
     }
+}
+
+#[test]
+fn an_empty_exit_dir_switches_names_off_unless_another_directory_is_given() {
+    let empty = ["EXIT_DIR=", "KUBEXIT_NAME=a"];
+    assert!(with_variables("-n a", &empty).names_are_off);
+    assert!(!with_variables("-n a", &[]).names_are_off);
+    let variables = Variables::of(empty.iter().map(|entry| entry.as_bytes()));
+    assert!(!kubexit::args(Vec::new(), &variables).names_are_off);
+    let dir = OsString::from("--dir=/exit");
+    let mut args = parse(&run_options::SPEC, vec![dir]);
+    args.add_variables(&run_options::SPEC, &variables);
+    assert!(!args.names_are_off);
 }
