@@ -77,11 +77,41 @@ impl StopOracle<'_> {
     }
 
     fn was_born(&self, name: &Name, lives: &[(&Name, &Life)], scans: &Scans) -> bool {
-        let initial = self.initial_death(name, scans);
+        let forgotten = self.forgotten(name, lives.len(), scans);
+        let initial = match forgotten {
+            None => self.initial_death(name, scans),
+            Some(_) => None,
+        };
         let is_new =
             |life: &Life| initial.is_none_or(|old| old.tombstone.life() != life.tombstone.life());
-        let mut of_name = lives.iter().filter(|(other, _)| *other == name);
+        let known = lives.iter().skip(forgotten.unwrap_or(0));
+        let mut of_name = known.filter(|(other, _)| *other == name);
         of_name.any(|(_, life)| life.tombstone.born.is_some() && is_new(life))
+    }
+
+    /// Of how many of the first `count` lives nothing is known any more, because the name was gone
+    /// after them: only names in conditions are kept. `None` if it was not gone before the last.
+    fn forgotten(&self, name: &Name, count: usize, scans: &Scans) -> Option<usize> {
+        if self.is_named(name) {
+            return None;
+        }
+        let (mut before, mut forgotten) = (0, None);
+        for it in scans.iter().flat_map(|scan| &scan.seen) {
+            before += it.lives().count();
+            if before >= count {
+                break;
+            }
+            if it.name == *name && it.current.is_none() {
+                forgotten = Some(before);
+            }
+        }
+        forgotten
+    }
+
+    fn is_named(&self, name: &Name) -> bool {
+        let of_items = self.items.iter().flat_map(|item| &item.parts);
+        let mut all = of_items.filter_map(Part::life).chain(&self.births);
+        all.any(|condition| condition.name.as_ref() == Some(name))
     }
 
     /// The life that was dead at the first scan, or at the first one that could read it.
