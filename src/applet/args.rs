@@ -120,6 +120,11 @@ impl ParsedArgs {
         });
     }
 
+    /// Takes an option as if it was typed.
+    pub(super) fn give(&mut self, opt: &Opt, value: Option<OsString>, spelling: &str) {
+        self.add(opt, value, spelling, ValueSource::Typed);
+    }
+
     fn set_error(&mut self, error: String) {
         self.error.get_or_insert(error);
     }

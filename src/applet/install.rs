@@ -31,11 +31,24 @@ const SWEEP_UNFINISHED: Opt = flag(
     "sweep, but keep the tombstones that died with 0",
 );
 
+const INIT_LINKS: Opt = flag(
+    None,
+    "inits",
+    "also link tini, tini-static, docker-init and podman-init",
+);
+
 pub(super) const SPEC: CommandSpec = CommandSpec {
     name: program::INSTALL,
     usage: "[OPTION]... [DIR]",
     about: "Copy this binary into DIR, with a link for each applet.",
-    options: &[&DIR, &SWEEP, &SWEEP_UNFINISHED, &HELP, &VERSION],
+    options: &[
+        &DIR,
+        &SWEEP,
+        &SWEEP_UNFINISHED,
+        &INIT_LINKS,
+        &HELP,
+        &VERSION,
+    ],
     positionals: Positionals::Only,
     notes: "A sweep creates the exit directory if it is missing, and DIR may be left out. Sweep only from\n\
             an init container, because no other container can be starting then. Use --sweep with the\n\
@@ -49,16 +62,21 @@ const LOG: Logger = Logger::new(SPEC.name);
 const RUNNING: &str = "/proc/self/exe";
 
 /// `links` are the names of the applets.
-pub(super) fn main(arguments: Vec<OsString>, links: &[&str]) -> u8 {
+pub(super) fn main(arguments: Vec<OsString>, mut links: Vec<&str>) -> u8 {
     let plan = match parse_args(&SPEC, arguments, plan) {
         Ok(plan) => plan,
         Err(status) => return status,
     };
+    if plan.inits {
+        links.extend(program::INITS);
+    }
     let swept = plan
         .swept_dir
         .zip(plan.sweep)
         .map_or(Ok(()), |(dir, which)| sweep(&dir, which));
-    let installed = plan.target.map_or(Ok(()), |target| install(&target, links));
+    let installed = plan
+        .target
+        .map_or(Ok(()), |target| install(&target, &links));
     match swept.and(installed) {
         Ok(()) => exit::SUCCESS,
         Err(sentence) => {
@@ -76,6 +94,8 @@ pub(super) struct InstallPlan {
     swept_dir: Option<ExitDir>,
     /// The directory to install into.
     target: Option<PathBuf>,
+    /// Whether it is linked under the names of other inits too.
+    inits: bool,
 }
 
 pub(super) fn plan(args: &ParsedArgs) -> Result<InstallPlan, String> {
@@ -97,10 +117,15 @@ pub(super) fn plan(args: &ParsedArgs) -> Result<InstallPlan, String> {
             ));
         }
     };
+    let inits = args.has(&INIT_LINKS);
+    if inits && target.is_none() {
+        return Err("--inits needs DIR".to_owned());
+    }
     Ok(InstallPlan {
         sweep,
         swept_dir,
         target,
+        inits,
     })
 }
 

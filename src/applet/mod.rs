@@ -14,13 +14,14 @@ mod run_plan;
 mod signal;
 mod spec;
 mod status;
+mod tini;
 mod values;
 mod variables;
 mod wait;
 
 use crate::exit;
 use crate::log::Logger;
-use crate::protocol::program::BINARY;
+use crate::protocol::program::{BINARY, CATATONIT, INITS};
 use crate::sys::startup;
 use entry::print;
 use spec::{CommandSpec, version};
@@ -53,7 +54,7 @@ const APPLETS: [Applet; 6] = [
     },
     Applet {
         spec: &install::SPEC,
-        main: |arguments| install::main(arguments, &names()),
+        main: |arguments| install::main(arguments, names()),
     },
     Applet {
         spec: &kubexit::SPEC,
@@ -72,11 +73,18 @@ pub fn main(words: Vec<OsString>) -> u8 {
     let path = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
     let name = file_name(path.as_bytes());
-    match by_name(name) {
-        Some(applet) => (applet.main)(arguments),
-        None if name == BINARY.as_bytes() => by_first_argument(arguments),
-        None => unknown(&String::from_utf8_lossy(name)),
+    match (by_name(name), init(name)) {
+        (Some(applet), _) => (applet.main)(arguments),
+        (None, Some(init)) => tini::main(init, arguments),
+        (None, None) if name == BINARY.as_bytes() => by_first_argument(arguments),
+        (None, None) => unknown(&String::from_utf8_lossy(name)),
     }
+}
+
+/// The other init that the binary was called as.
+fn init(name: &[u8]) -> Option<&'static str> {
+    let mut inits = INITS.into_iter().chain([CATATONIT]);
+    inits.find(|init| init.as_bytes() == name)
 }
 
 fn file_name(path: &[u8]) -> &[u8] {

@@ -3,10 +3,10 @@
 use super::args::ParsedArgs;
 use super::entry::read_args;
 use super::run_options::{NAME, PARENT_DEATH_SIGNAL, SPEC, SUBREAPER, WAIT_DESCENDANTS};
-use super::run_plan::{names_off_notice, plan, read_signal, termination_log_path};
+use super::run_plan::{names_off_notice, plan, termination_log_path};
 use super::spec::CommandSpec;
-use super::values::{exit_dir, life_name};
-use super::variables::{PREFIX, READ_BY_OTHERS, Variables, pass_on};
+use super::values::{exit_dir, life_name, read_death_signal};
+use super::variables::{PREFIX, READ_BY_OTHERS, Variables, pass_on, tini_notice};
 use crate::error::describe;
 use crate::exit;
 use crate::log::Logger;
@@ -24,10 +24,15 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         Ok(bootstrap) => bootstrap,
         Err(status) => return status,
     };
+    if arguments.is_empty() {
+        // As tini does. Where it cannot be written, the error says the same in fewer words.
+        let _ = rustix::io::write(rustix::stdio::stderr(), SPEC.help().as_bytes());
+    }
     let variables = Variables::read().without_supervisor();
     match read_args(&SPEC, arguments, &variables) {
         Ok(mut args) => {
             args.check_variables(&variables, PREFIX, SPEC.options, &READ_BY_OTHERS);
+            args.notices.extend(tini_notice());
             bootstrap.supervise(&args)
         }
         Err(status) => status,
@@ -135,12 +140,12 @@ impl ProcessOptions {
     pub(super) fn new(args: &ParsedArgs) -> Result<ProcessOptions, String> {
         Ok(ProcessOptions {
             adopts_orphans: args.has(&SUBREAPER) || args.has(&WAIT_DESCENDANTS),
-            parent_death_signal: args.value(&PARENT_DEATH_SIGNAL, read_signal)?,
+            parent_death_signal: args.value(&PARENT_DEATH_SIGNAL, read_death_signal)?,
         })
     }
 
     /// `parent` is the process that started this one; `None` in another pid namespace.
-    fn apply(&self, parent: Option<Pid>) -> Result<(), String> {
+    pub(super) fn apply(&self, parent: Option<Pid>) -> Result<(), String> {
         if self.adopts_orphans {
             become_subreaper()
                 .map_err(|error| format!("cannot adopt orphans: {}", describe(&error)))?;

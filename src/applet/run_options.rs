@@ -150,11 +150,8 @@ pub(super) const RESTART_LIMIT: Opt = valued(
     "after N restarts, exit with the last status",
 )
 .with_variable();
-pub(super) const TINI_WARN: Opt = flag(
-    Some('w'),
-    "",
-    "accepted for compatibility with tini; no effect",
-);
+/// Accepted for compatibility with tini, without an effect.
+pub(super) const TINI_WARN: Opt = flag(Some('w'), "", "");
 pub(super) const READY_ON: Opt = valued(
     None,
     "ready-on",

@@ -8,7 +8,9 @@ use super::run_options::{
     STOP_CODE, STOP_DELAY, STOP_SIGNAL, TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
 };
 use super::spec::Opt;
-use super::values::{SET_DIRECTORY, exit_dir, life_name, read_code, read_duration, read_file_name};
+use super::values::{
+    SET_DIRECTORY, exit_dir, life_name, read_code, read_duration, read_file_name, read_stop_signal,
+};
 use crate::duration::Limit;
 use crate::exit::CodeSet;
 use crate::hook::spec::{HookAction, has_program, parse_actions};
@@ -19,12 +21,13 @@ use crate::protocol::item::{Item, Part, names, parts};
 use crate::protocol::source::SourceKind;
 use crate::protocol::state::State;
 use crate::readiness::spec::ReadyOn;
-use crate::run::plan::{ExitDirOptions, Plan, Publish, WaitEnd};
+use crate::run::plan::{ExitDirOptions, Plan, Publish, TiniMessages, WaitEnd};
 use crate::run::termination_log::DEFAULT_PATH;
 use crate::signal::{Signal, SignalSet};
 use crate::supervisor::forwarding::Forwarding;
 use crate::supervisor::rules::{OnConfig, Restart, Rules, StopCode};
 use crate::sys::command_line::CommandLine;
+use crate::sys::environment::listen_count;
 use crate::sys::process::SignalTarget;
 use crate::sys::startup::is_ignored;
 use std::path::PathBuf;
@@ -63,6 +66,7 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
         command: command(args)?,
         logger: logger.at(level(args)),
         termination_log: termination_log_path(args)?,
+        tini: TiniMessages::default(),
     };
     if !args.names_are_off {
         check_dependencies(&plan)?;
@@ -127,7 +131,7 @@ fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Item]) -> Result<R
         .into_iter()
         .filter(|signal| is_ignored(*signal));
     let stop_signal = args
-        .value(&STOP_SIGNAL, read_signal)?
+        .value(&STOP_SIGNAL, read_stop_signal)?
         .unwrap_or(Signal::TERM);
     Ok(Rules {
         birth_timeout: duration(&BIRTH_TIMEOUT, DEFAULT_BIRTH_TIMEOUT)?,
@@ -274,6 +278,13 @@ fn check_dependencies(plan: &Plan) -> Result<(), String> {
     if let Some(item) = items.find(is_own) {
         return Err(format!("{item}: a life cannot depend on itself"));
     }
+    if let ReadyOn::Descriptor(number) = plan.ready_on
+        && i32::from(number) < 3 + listen_count()
+    {
+        return Err(format!(
+            "--ready-on fd:{number}: CMD gets a socket in descriptor {number} (LISTEN_FDS)"
+        ));
+    }
     if plan.ready_on != ReadyOn::Signal {
         return Ok(());
     }
@@ -293,11 +304,6 @@ fn level(args: &ParsedArgs) -> Level {
         Some(_) => Level::Quiet,
         None => Level::Normal,
     }
-}
-
-pub(super) fn read_signal(text: &str) -> Result<Signal, String> {
-    Signal::parse(text)
-        .ok_or_else(|| "not a signal: expected TERM, SIGTERM, 15 or RTMIN+3".to_owned())
 }
 
 /// `A:B` of `--rewrite`: the signal that the command gets for A; `None` if it gets none.

@@ -11,6 +11,7 @@ pub(super) struct Opt {
     pub(super) long: &'static str,
     /// The value's name in `--help`; `None` for a flag.
     pub(super) value: Option<&'static str>,
+    /// Empty for an option that `--help` does not list.
     pub(super) help: &'static str,
     pub(super) variable: Variable,
     /// The heading above it in `--help`; empty for the first options, which have none.
@@ -177,7 +178,7 @@ impl CommandSpec {
             self.name, self.usage, self.about
         );
         let mut heading = "";
-        for opt in self.options {
+        for opt in self.options.iter().filter(|opt| !opt.help.is_empty()) {
             if opt.heading != heading {
                 heading = opt.heading;
                 text.push_str(&format!("\n{heading}:\n"));

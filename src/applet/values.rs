@@ -5,6 +5,7 @@ use super::spec::{DIR, Opt};
 use super::variables::NAME_VARIABLE;
 use crate::duration::{Limit, parse_duration};
 use crate::protocol::name::{FILE_NAME_GRAMMAR, Name};
+use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
 
 /// The exit directory of an applet that needs one.
@@ -66,6 +67,27 @@ pub(super) fn read_code(text: &str) -> Result<u8, String> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     let code = text.parse().ok().filter(|_| is_plain);
     code.ok_or_else(|| "not an exit status: expected 0 to 255".to_owned())
+}
+
+/// A signal for CMD's end.
+pub(super) fn read_stop_signal(text: &str) -> Result<Signal, String> {
+    read_signal(text).and_then(|signal| match signal {
+        Signal::CHLD => Err("CHLD ends no program".to_owned()),
+        signal => Ok(signal),
+    })
+}
+
+/// A signal for this process at its parent's end.
+pub(super) fn read_death_signal(text: &str) -> Result<Signal, String> {
+    read_signal(text).and_then(|signal| match signal {
+        Signal::CHLD => Err("CHLD is never forwarded to CMD".to_owned()),
+        signal => Ok(signal),
+    })
+}
+
+fn read_signal(text: &str) -> Result<Signal, String> {
+    Signal::parse(text)
+        .ok_or_else(|| "not a signal: expected TERM, SIGTERM, 15 or RTMIN+3".to_owned())
 }
 
 /// `$EXITDIR_NAME`: the life that an applet is called in, which may be that of a kubexit.

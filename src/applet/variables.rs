@@ -101,6 +101,24 @@ fn name_and_value(entry: &[u8]) -> Option<(&str, &OsStr)> {
     (!value.is_empty()).then_some((name, OsStr::from_bytes(value)))
 }
 
+/// Whether this process was started with one of tini's variables, and what that means for
+/// exitdir-run.
+pub(super) fn tini_notice() -> Option<String> {
+    let is_of_tini = |entry: &&CStr| {
+        let names = [
+            "TINI_SUBREAPER=",
+            "TINI_KILL_PROCESS_GROUP=",
+            "TINI_VERBOSITY=",
+        ];
+        names
+            .iter()
+            .any(|name| entry.to_bytes().starts_with(name.as_bytes()))
+    };
+    environment::entries().find(is_of_tini).map(|_| {
+        "TINI_ variables have no effect on exitdir-run: use -s, -g, -v, or call it tini".to_owned()
+    })
+}
+
 /// Makes the environment of this process that of the command, of probes and of checks. The options
 /// of exitdir-run are not in it, because they would configure another exitdir-run in the command
 /// too. The exit directory and the name that are in force are.

@@ -70,6 +70,24 @@ impl Descendants {
     }
 }
 
+/// How many processes a message names.
+const NAMED: usize = 5;
+
+/// The children of this process, for a message: the names of the first ones, with their ids.
+pub(crate) fn describe_children() -> String {
+    let children = children().unwrap_or_default();
+    let name = |pid: &Pid| {
+        let pid = pid.as_raw_pid();
+        let name = read_text(&format!("/proc/{pid}/comm")).unwrap_or_default();
+        format!("{} ({pid})", name.trim_end())
+    };
+    let mut named: Vec<String> = children.iter().take(NAMED).map(name).collect();
+    if children.len() > NAMED {
+        named.push(format!("and {} more", children.len() - NAMED));
+    }
+    named.join(", ")
+}
+
 /// The children of this process.
 ///
 /// # Errors

@@ -96,6 +96,7 @@ impl Helper {
         let extras = SpawnExtras {
             descriptors: &[(input.as_fd(), 0), (sink.as_fd(), 1), (sink.as_fd(), 2)],
             variables,
+            takes_listen_fds: false,
         };
         match spawn(command, setup, extras) {
             Ok(started) => Ok(Helper {

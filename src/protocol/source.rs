@@ -135,6 +135,14 @@ impl Source {
         }
     }
 
+    /// Whether a try depends on the working directory.
+    pub(crate) fn has_relative_path(&self) -> bool {
+        match &self.kind {
+            SourceKind::Tcp(_) | SourceKind::Http(_) => false,
+            SourceKind::Unix(path) | SourceKind::File(path) => path.is_relative(),
+        }
+    }
+
     pub(crate) fn kind(&self) -> &SourceKind {
         &self.kind
     }

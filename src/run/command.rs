@@ -52,6 +52,7 @@ impl Command {
         let extras = SpawnExtras {
             descriptors: descriptor.as_slice(),
             variables: variable.as_slice(),
+            takes_listen_fds: true,
         };
         let (child, unguarded) = Child::start(&plan.command, signals, plan.target, extras)?;
         self.child = Some(child);

@@ -17,6 +17,8 @@ pub(crate) enum Missing {
     Awaited,
     /// The death dependencies that were never seen.
     Unseen,
+    /// The processes that CMD has left behind, which are still there.
+    Left,
 }
 
 /// What the messages are about.
@@ -58,6 +60,10 @@ impl Messages<'_> {
                 )
             }
             Report::KillingDescendants => format!("killing the processes left by {command}"),
+            Report::Abandoning(after) => format!(
+                "{after} after KILL, exiting without waiting for processes left by {command}: {}",
+                missing(Missing::Left)
+            ),
             Report::Restarting(last, delay) => {
                 let when = match delay {
                     Limit::After(Duration::ZERO) => String::new(),

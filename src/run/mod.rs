@@ -5,6 +5,7 @@
 //! faults are reported, and the loop goes on.
 
 mod command;
+mod directory;
 mod effects;
 mod event_source;
 mod hook_events;
@@ -23,6 +24,7 @@ mod timers;
 use crate::hook::{Hook, HookVariables};
 use crate::managed::ManagedApp;
 use crate::probe::Prober;
+use crate::process::descendants::describe_children;
 use crate::protocol::item::{Part, parts};
 use crate::protocol::source::Source;
 use crate::supervisor::machine::Machine;
@@ -74,6 +76,8 @@ struct EventLoop<'p> {
     managed: Option<ManagedApp<'p>>,
     hooks: Hooks<'p>,
     turn_began: Instant,
+    /// The working directory is that in which exitdir-run was started.
+    holds_directory: bool,
     /// Set at the end.
     exit_status: Option<u8>,
     /// What `--on-exit` learns about the end.
@@ -116,6 +120,7 @@ impl<'p> EventLoop<'p> {
             managed,
             hooks: Hooks::default(),
             turn_began: Instant::now(),
+            holds_directory: true,
             exit_status: None,
             end_variables: HookVariables::new(),
         })
@@ -164,7 +169,7 @@ impl<'p> EventLoop<'p> {
     /// just forwarded needs no turn: see [`EventLoop::await_signals`].
     fn turn(&mut self) {
         self.turn_began = Instant::now();
-        let polls: [fn(&mut Self); 9] = [
+        let polls: [fn(&mut Self); 10] = [
             // The end of CMD, and stops from outside. They come first, so that nothing is started
             // or recorded for a CMD that has ended.
             Self::poll_signals,
@@ -180,8 +185,9 @@ impl<'p> EventLoop<'p> {
             Self::retry_replacement,
             // After all that can forbid a start.
             Self::poll_start_gate,
-            // Last, so that a timeout of 0 gives up after one poll and not before it.
+            // Last of the events, so that a timeout of 0 gives up after one poll and not before it.
             Self::poll_timers,
+            Self::release_directory,
         ];
         for poll in polls {
             if self.exit_status.is_none() {
@@ -274,6 +280,7 @@ fn missing(
             peers.map(|peers| peers.missing_births(prober)),
             managed.map(ManagedApp::missing),
         ),
+        Missing::Left => (Some(describe_children()), None),
         Missing::Unseen => (peers.map(|peers| peers.missing_deaths(prober)), None),
     };
     let missing = [of_peers, configuration].into_iter().flatten();

@@ -38,8 +38,18 @@ pub(crate) struct Plan {
     pub(crate) target: SignalTarget,
     pub(crate) command: CommandLine,
     pub(crate) logger: Logger,
-    /// Where Kubernetes reads why the container ended.
+    /// Where Kubernetes reads why the container ended. Empty for nowhere.
     pub(crate) termination_log: PathBuf,
+    pub(crate) tini: TiniMessages,
+}
+
+/// What is said only when exitdir-run is called as tini.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TiniMessages {
+    /// Each `CHLD` that is received.
+    pub(crate) tells_of_signals: bool,
+    /// Each orphan that is reaped.
+    pub(crate) warns_of_reaping: bool,
 }
 
 /// How the wait for birth dependencies ends that do not hold in time.

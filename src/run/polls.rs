@@ -4,7 +4,7 @@
 use super::EventLoop;
 use super::peers::Peers;
 use super::plan::WaitEnd;
-use crate::exit::Remaining;
+use crate::exit::{ExitStatus, Remaining};
 use crate::managed::ManagedApp;
 use crate::managed::debounce::DEBOUNCE_LIMIT;
 use crate::managed::update::{ManagedUpdate, in_words};
@@ -63,6 +63,7 @@ impl EventLoop<'_> {
         if counts && self.only_helpers_are_left() {
             reaped.remaining = Remaining::Nothing;
         }
+        self.report_reaping(&reaped.others);
         for (pid, status) in &reaped.others {
             for source in self.sources_mut() {
                 source.reaped(*pid, *status);
@@ -91,6 +92,20 @@ impl EventLoop<'_> {
         } else if let Some(event) = self.signal_new_descendants() {
             // The children of those that have just ended are ours now.
             self.dispatch(event);
+        }
+    }
+
+    /// What tini says about each signal of children, with its options.
+    fn report_reaping(&self, others: &[(Pid, Option<ExitStatus>)]) {
+        if self.plan.tini.tells_of_signals {
+            self.reporter.debug("Received SIGCHLD");
+        }
+        if self.plan.tini.warns_of_reaping {
+            for (pid, _) in others {
+                let pid = pid.as_raw_pid();
+                let text = format!("Reaped zombie process with pid={pid}");
+                self.reporter.info(text);
+            }
         }
     }
 

@@ -76,6 +76,7 @@ impl<'p> Reporter<'p> {
             | Report::Draining(_)
             | Report::StillDraining
             | Report::KillingDescendants
+            | Report::Abandoning(_)
             | Report::Restarting(..)
             | Report::Reloading(_)
             | Report::RunningOnConfig

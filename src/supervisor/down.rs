@@ -71,6 +71,7 @@ impl Machine {
                 | Timer::PreStop
                 | Timer::GracePeriod
                 | Timer::OrphanScan
+                | Timer::KillWait
                 | Timer::Backoff,
             ) => (MachineState::Waiting, Vec::new()),
         }
@@ -109,6 +110,7 @@ impl Machine {
                 | Timer::PreStop
                 | Timer::GracePeriod
                 | Timer::OrphanScan
+                | Timer::KillWait
                 | Timer::Backoff,
             ) => (MachineState::Starting(attempt), Vec::new()),
         }
@@ -161,7 +163,8 @@ impl Machine {
                 | Timer::StopDelay
                 | Timer::PreStop
                 | Timer::GracePeriod
-                | Timer::OrphanScan,
+                | Timer::OrphanScan
+                | Timer::KillWait,
             ) => (MachineState::BackingOff(last), Vec::new()),
         }
     }
@@ -219,6 +222,7 @@ impl Machine {
                 | Timer::PreStop
                 | Timer::GracePeriod
                 | Timer::OrphanScan
+                | Timer::KillWait
                 | Timer::Backoff,
             ) => (MachineState::Inactive(last), Vec::new()),
         }

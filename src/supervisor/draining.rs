@@ -22,6 +22,10 @@ use std::time::Duration;
 /// parent of a process.
 const ORPHAN_SCAN: Limit = Limit::After(Duration::from_millis(100));
 
+/// How long after KILL descendants are waited for. The kernel ends none that is frozen, or waits
+/// for a device.
+const KILL_WAIT: Limit = Limit::After(Duration::from_secs(10));
+
 impl Machine {
     /// The command has ended: stops the processes that it left behind, or continues at once if
     /// there is none or they need not be waited for.
@@ -66,6 +70,7 @@ impl Machine {
                 ];
                 (MachineState::Draining(draining), actions)
             }
+            Event::Expired(Timer::KillWait) => abandon(draining.next),
             Event::Signal(signal) if self.rules.ends_wait(signal) => expedite(draining, signal),
             Event::Signal(signal) => (MachineState::Draining(draining), signal_while_down(signal)),
             Event::DeathDepHolds(cause) => match draining.next {
@@ -154,9 +159,16 @@ fn kill_descendants(next: Next) -> MachineStep {
         Action::Disarm(Timer::GracePeriod),
         Action::Report(Report::KillingDescendants),
         Action::SignalDescendants(Signal::KILL),
+        Action::Arm(Timer::KillWait, KILL_WAIT),
     ];
     let phase = DrainPhase::Killed;
     (MachineState::Draining(Draining { next, phase }), actions)
+}
+
+/// Ends the life although descendants are left: the command is not started beside them.
+fn abandon(next: Next) -> MachineStep {
+    let (Next::Finish(last) | Next::Restart(last, _) | Next::Resume(last)) = next;
+    finish(vec![Action::Report(Report::Abandoning(KILL_WAIT))], last)
 }
 
 /// A signal requests a stop from outside. The first request cancels restarts; the second kills the

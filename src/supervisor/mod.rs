@@ -83,6 +83,7 @@ fn finished(event: &Event) -> Vec<Action> {
             | Timer::PreStop
             | Timer::GracePeriod
             | Timer::OrphanScan
+            | Timer::KillWait
             | Timer::Backoff,
         ) => Vec::new(),
     }

@@ -28,6 +28,8 @@ pub(crate) enum Report {
     StillDraining,
     /// The descendants are killed.
     KillingDescendants,
+    /// This long after KILL there are still descendants, and exitdir-run exits.
+    Abandoning(Limit),
     /// The command has ended like this and will be started again, at the earliest this long after
     /// its last start.
     Restarting(FinalStatus, Limit),

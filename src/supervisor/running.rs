@@ -70,6 +70,7 @@ impl Machine {
                 | Timer::PreStop
                 | Timer::GracePeriod
                 | Timer::OrphanScan
+                | Timer::KillWait
                 | Timer::Backoff,
             ) => (MachineState::Running(run), Vec::new()),
         }
@@ -140,6 +141,7 @@ impl Machine {
                 | Timer::WaitNotice
                 | Timer::GracePeriod
                 | Timer::OrphanScan
+                | Timer::KillWait
                 | Timer::Backoff,
             ) => (MachineState::Delaying(run, held), Vec::new()),
         }

@@ -90,6 +90,6 @@ pub(super) fn disarm_run() -> Vec<Action> {
 /// Disarms the timers of a command that runs, and those of its stop.
 pub(super) fn disarm_stop() -> Vec<Action> {
     let mut actions = disarm_run();
-    actions.extend([Timer::GracePeriod, Timer::OrphanScan].map(Action::Disarm));
+    actions.extend([Timer::GracePeriod, Timer::OrphanScan, Timer::KillWait].map(Action::Disarm));
     actions
 }

@@ -135,6 +135,7 @@ impl Machine {
                 | Timer::SteadyRun
                 | Timer::StopDelay
                 | Timer::OrphanScan
+                | Timer::KillWait
                 | Timer::Backoff,
             ) => (MachineState::PreStopping(run, reason), Vec::new()),
         }
@@ -249,6 +250,7 @@ impl Machine {
                 | Timer::StopDelay
                 | Timer::PreStop
                 | Timer::OrphanScan
+                | Timer::KillWait
                 | Timer::Backoff,
             ) => (MachineState::Stopping(run, stop), Vec::new()),
         }

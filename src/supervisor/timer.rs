@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     GracePeriod,
     /// Time to look for descendants that have become orphans since the last scan.
     OrphanScan,
+    /// The processes that a command left behind had this long to end after KILL.
+    KillWait,
     /// The delay before the command is started again. It counts from the last start, or from the
     /// last try: only the caller knows how much of it is left. The caller feeds events that
     /// happened before it expires first.

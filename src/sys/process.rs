@@ -3,7 +3,9 @@
 use super::raw::{check, is_refused};
 use crate::exit;
 use crate::signal::Signal;
-use rustix::process::{Pid, PidfdFlags, RawPid, WaitOptions, getpid, getppid, set_child_subreaper};
+use rustix::process::{
+    Pid, PidfdFlags, RawPid, WaitOptions, child_subreaper, getpid, getppid, set_child_subreaper,
+};
 use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -95,6 +97,12 @@ pub(crate) fn group_of(pid: Option<Pid>) -> io::Result<RawPid> {
     // SAFETY: getpgid touches no memory.
     let group = unsafe { libc::getpgid(pid) };
     check(group.into()).map(|_| group)
+}
+
+/// Whether orphans among the descendants of this process become its children.
+pub(crate) fn reaps_orphans() -> bool {
+    // If it cannot be asked, nobody should worry.
+    getpid().is_init() || child_subreaper().map_or(true, |reaper| reaper.is_some())
 }
 
 /// This process, or `None` where getpid(2) is refused: a negative number would mean a group.

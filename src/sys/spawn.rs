@@ -5,7 +5,7 @@
 //! only what is async-signal-safe. No signal handler runs in it: this program installs none.
 
 use super::command_line::CommandLine;
-use super::environment::{self, Environment};
+use super::environment::{self, Environment, ListenPid};
 use super::process::wait_child;
 use super::raw::{check, is_refused};
 use super::startup::{InheritedSignals, restore};
@@ -36,6 +36,9 @@ pub(crate) struct SpawnExtras<'a> {
     pub(crate) descriptors: &'a [(BorrowedFd<'a>, RawFd)],
     /// Variables and their values, which are added to the environment or replace those there.
     pub(crate) variables: &'a [(&'a str, &'a str)],
+    /// Hands on the descriptors of socket activation, which are for this process: `LISTEN_PID` gets
+    /// the id of the child.
+    pub(crate) takes_listen_fds: bool,
 }
 
 /// Why a command could not be started.
@@ -59,7 +62,7 @@ pub(crate) struct Spawned {
 struct ChildContext<'a> {
     program: &'a CStr,
     arguments: &'a [*const c_char],
-    environment: *const *const c_char,
+    environment: Option<&'a Environment<'a>>,
     descriptors: &'a [(OwnedFd, RawFd)],
     setup: SpawnSetup,
     parent: Pid,
@@ -83,13 +86,16 @@ pub(crate) fn spawn(
     let fork_error = |errno: rustix::io::Errno| SpawnError::Fork(errno.into());
     let (reader, writer) = extras.report_pipe().map_err(fork_error)?;
     let descriptors = extras.duplicates().map_err(fork_error)?;
-    let environment = Environment::with(extras.variables);
+    let listen_pid = if extras.takes_listen_fds {
+        ListenPid::of_child()
+    } else {
+        None
+    };
+    let environment = Environment::with(extras.variables, listen_pid.as_ref());
     let mut context = ChildContext {
         program: command.program(),
         arguments: &command.pointers(),
-        environment: environment
-            .as_ref()
-            .map_or_else(environment::own, Environment::as_ptr),
+        environment: environment.as_ref(),
         descriptors: &descriptors,
         setup,
         parent: getpid(),
@@ -232,10 +238,16 @@ extern "C" fn child_main(argument: *mut c_void) -> c_int {
         }
     }
     restore(Some(context.setup.inherited), context.descriptors);
+    if let Some(environment) = context.environment {
+        environment.set_listen_pid(getpid().as_raw_pid());
+    }
+    let environment = context
+        .environment
+        .map_or_else(environment::own, Environment::as_ptr);
     let (program, arguments) = (context.program.as_ptr(), context.arguments.as_ptr());
     // SAFETY: all words end with NUL and both arrays with a null pointer. They live as long as
     // `context` or, in the environment, as the process.
-    unsafe { libc::execvpe(program, arguments, context.environment) };
+    unsafe { libc::execvpe(program, arguments, environment) };
     report_exec_error(context.report)
 }
 

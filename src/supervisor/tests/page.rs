@@ -160,6 +160,7 @@ fn event_meaning(event: &Event) -> &'static str {
         }
         Event::Expired(Timer::GracePeriod) => "`--grace-period` is over",
         Event::Expired(Timer::OrphanScan) => "it is time to look for new descendants",
+        Event::Expired(Timer::KillWait) => "it is 10 s since the descendants were killed",
         Event::Expired(Timer::Backoff) => "CMD is due to be started again",
     }
 }
@@ -176,6 +177,7 @@ fn timer_name(timer: Timer) -> &'static str {
         Timer::PreStop => "pre-stop time",
         Timer::GracePeriod => "grace period",
         Timer::OrphanScan => "scan interval",
+        Timer::KillWait => "wait after KILL",
         Timer::Backoff => "restart delay",
     }
 }

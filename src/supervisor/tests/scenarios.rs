@@ -12,7 +12,7 @@ use crate::supervisor::rules::{OnConfig, Restart, Rules, StopCode};
 use crate::supervisor::timer::Timer;
 use std::time::Duration;
 
-const TIMERS: [Timer; 11] = [
+const TIMERS: [Timer; 12] = [
     Timer::BirthTimeout,
     Timer::WaitNotice,
     Timer::UnseenNotice,
@@ -23,6 +23,7 @@ const TIMERS: [Timer; 11] = [
     Timer::PreStop,
     Timer::GracePeriod,
     Timer::OrphanScan,
+    Timer::KillWait,
     Timer::Backoff,
 ];
 

@@ -243,8 +243,11 @@ impl Simulation {
             Event::NoDescendants => monitor.draining = None,
             Event::Expired(timer) => {
                 monitor.armed.remove(timer);
+                if *timer == Timer::KillWait && !monitor.finished {
+                    assert_eq!(monitor.draining.take(), Some(Signal::KILL), "too early");
+                }
                 monitor.grace_over |= *timer == Timer::GracePeriod;
-                let stops = [Timer::RunTimeout, Timer::MissingTimeout];
+                let stops = [Timer::RunTimeout, Timer::MissingTimeout, Timer::KillWait];
                 monitor.stopped_for_good |= stops.contains(timer);
             }
             Event::Signal(signal) => {

@@ -194,3 +194,28 @@ fn the_program_in_the_exit_directory_is_not_taken_for_a_tombstone() {
     sandbox.record_death("main", "3");
     watch.end().assert_output(0, "main failed 3\n");
 }
+
+#[test]
+fn inits_are_links_to_the_binary_and_replace_what_had_their_names() {
+    let sandbox = Sandbox::new();
+    let bin = sandbox.path("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::write(bin.join("tini"), "older").unwrap();
+    let mut install = sandbox.applet("install");
+    assert_eq!(install.arg("--inits").arg(&bin).finish().status, 0);
+    for name in ["tini", "tini-static", "docker-init", "podman-init"] {
+        let link = std::fs::read_link(bin.join(name)).unwrap();
+        assert_eq!(link, Path::new("exitdir"), "{name}");
+        let ended = sandbox
+            .command(bin.join(name))
+            .args(["-s", "true"])
+            .finish();
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{name}");
+    }
+    assert_eq!(entries(&bin).len(), INSTALLED.len() + 4);
+    let ended = sandbox
+        .applet("install")
+        .args(["--sweep", "--inits"])
+        .finish();
+    assert_sentence(&ended, "exitdir-install", 125);
+}

@@ -3,4 +3,5 @@
 mod go_library;
 mod inits;
 mod kubexit;
+mod tini;
 mod yaml;

@@ -32,6 +32,7 @@ pages_with_examples! {
     the_page_of_exitdir_status_prints_what_it_shows: "docs/exitdir-status.md",
     the_page_of_exitdir_wait_prints_what_it_shows: "docs/exitdir-wait.md",
     the_page_of_kubexit_prints_what_it_shows: "docs/kubexit.md",
+    the_comparison_with_other_inits_prints_what_it_shows: "docs/other-inits.md",
     the_page_of_the_tombstone_prints_what_it_shows: "docs/tombstone.md",
     the_guide_to_configuration_prints_what_it_shows: "docs/guides/configuration.md",
     the_guide_to_deployments_prints_what_it_shows: "docs/guides/deployments.md",

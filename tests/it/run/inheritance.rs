@@ -3,6 +3,7 @@
 //! `--parent-death-signal`, which concerns exitdir-run itself.
 
 use crate::support::inspect::{assert_sentence, await_sleep};
+use crate::support::namespaces::{in_pid_namespace, pid_namespace_is_permitted};
 use crate::support::proc::await_gone;
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Ended, Sandbox, Start, binary, eventually, wait_until};
@@ -267,4 +268,50 @@ fn a_word_that_is_not_a_signal_is_refused_for_the_death_of_the_parent() {
         .run(["-p", "RTMIN+3", "--birth-deps", "never", "true"])
         .start();
     await_sleep(&waiting);
+}
+
+/// Starts `exitdir-run` with a socket in descriptor 3, as socket activation does. `$0` is the
+/// binary.
+fn activated(sandbox: &Sandbox, words: &str) -> std::process::Command {
+    let mut command = sandbox.command("sh");
+    let script = format!("LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" run {words}");
+    command
+        .args(["-c", &format!("{script} 3<$0")])
+        .arg(binary());
+    command
+}
+
+#[test]
+fn each_command_is_the_one_that_the_descriptors_of_socket_activation_are_for() {
+    let sandbox = Sandbox::new();
+    let script = "[ $LISTEN_PID = $$ ] && [ -r /dev/fd/3 ] && echo $LISTEN_FDS; exit 1";
+    let options = "--restart on-failure --restart-limit 1 -q";
+    let words = format!("{options} -- sh -c '{script}'");
+    let ended = activated(&sandbox, &words).finish();
+    assert_eq!(
+        (ended.stdout.as_str(), ended.status),
+        ("1\n1\n", 1),
+        "{ended:?}"
+    );
+    // In a PID namespace, exitdir-run and the command have other ids.
+    if pid_namespace_is_permitted() {
+        let script = "LISTEN_PID=1 LISTEN_FDS=1 exec \"$0\" run sh -c 'echo $LISTEN_PID $$'";
+        let mut command = in_pid_namespace(&sandbox, "sh");
+        let ended = command.args(["-c", script]).arg(binary()).finish();
+        assert_eq!(ended.stdout, "2 2\n", "{ended:?}");
+    }
+    // The descriptors of another process stay those of that process.
+    let mut command = sandbox.run(["sh", "-c", "echo $LISTEN_PID"]);
+    assert_eq!(command.env("LISTEN_PID", "1").finish().stdout, "1\n");
+}
+
+#[test]
+fn a_descriptor_of_socket_activation_cannot_be_that_of_readiness() {
+    let sandbox = Sandbox::new();
+    for (number, status) in [("3", 125), ("4", 0)] {
+        let words = format!("--ready-on fd:{number} true");
+        let ended = activated(&sandbox, &words).finish();
+        assert_eq!(ended.status, status, "{ended:?}");
+        assert_eq!(ended.stderr.contains("LISTEN_FDS"), status != 0);
+    }
 }

@@ -3,6 +3,7 @@
 mod command;
 mod daemon;
 mod dependencies;
+mod directory;
 mod durability;
 mod environment;
 mod exit_status;

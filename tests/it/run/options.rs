@@ -1,6 +1,7 @@
 //! The options of `exitdir-run`, as words and as variables. The tests of bad ones are in
 //! `applets/bad_usage.rs`.
 
+use crate::support::inspect::assert_sentence;
 use crate::support::sandbox::{Sandbox, Start};
 
 /// Variables without their `EXITDIR_`, with their values.
@@ -310,4 +311,55 @@ fn expected_codes_count_as_success() {
             "what exitdir-run itself exits with"
         );
     }
+}
+
+#[test]
+fn without_arguments_the_usage_comes_before_the_error() {
+    let ended = Sandbox::new().run([""; 0]).finish();
+    assert_eq!((ended.status, ended.stdout.as_str()), (125, ""));
+    assert!(ended.stderr.starts_with("Usage: exitdir-run "));
+    let last = ended.stderr.lines().last().unwrap();
+    assert_eq!(last, "exitdir-run: no CMD to run (see exitdir-run --help)");
+}
+
+#[test]
+fn help_lists_at_most_36_options_and_w_is_not_one_of_them() {
+    let help = Sandbox::new().run(["--help"]).finish().stdout;
+    let options = help
+        .lines()
+        .filter(|line| line.starts_with("  -") || line.starts_with("      --"));
+    let options: Vec<&str> = options.collect();
+    assert!((20..=36).contains(&options.len()), "{options:#?}");
+    assert!(!options.iter().any(|line| line.starts_with("  -w")));
+    assert_eq!(Sandbox::new().run(["-w", "true"]).finish().status, 0);
+}
+
+#[test]
+fn chld_is_refused_as_the_signal_of_a_stop_and_of_the_parents_death() {
+    for option in ["--stop-signal", "-p"] {
+        let ended = Sandbox::new().run([option, "CHLD", "true"]).finish();
+        assert_sentence(&ended, "exitdir-run", 125);
+        assert!(ended.stderr.contains("CHLD"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn one_notice_says_that_tinis_variables_have_no_effect() {
+    let variables = [("TINI_SUBREAPER", ""), ("TINI_VERBOSITY", "3")];
+    let ended = Sandbox::new().run(["true"]).envs(variables).finish();
+    assert_eq!(ended.status, 0);
+    assert_sentence_of_notice(&ended.stderr);
+    let ended = Sandbox::new()
+        .run(["true"])
+        .env("TINI_VERSION", "v0.19.0")
+        .finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+}
+
+fn assert_sentence_of_notice(stderr: &str) {
+    assert!(
+        stderr.starts_with("exitdir-run: TINI_ variables"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }

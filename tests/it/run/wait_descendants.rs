@@ -3,11 +3,12 @@
 
 use crate::support::inspect::await_sleep;
 use crate::support::proc::{await_gone, is_gone, is_pending, sleep_count};
-use crate::support::requirements::is_permitted;
+use crate::support::requirements::{is_permitted, skip};
 use crate::support::sandbox::{Sandbox, Start, binary, wait_until};
 use crate::support::shell_life::{Position, ShellLife, positions};
 use crate::support::signals::{QUIT, TERM, USR1, send};
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A daemon that is told to stop, and finishes its work when there is a file `let-go`.
@@ -573,4 +574,64 @@ fn if_proc_shows_another_pid_namespace_no_signal_is_sent_and_the_life_ends() {
         ended.stderr
     );
     assert_eq!(sandbox.key("main", "ExitCode").as_deref(), Some("3"));
+}
+
+/// A cgroup of version 1, whose frozen processes KILL does not end. Thawed and removed at the end.
+struct Freezer(PathBuf);
+
+impl Freezer {
+    fn new() -> Option<Freezer> {
+        let dir = format!("/sys/fs/cgroup/freezer/exitdir-test-{}", std::process::id());
+        let made = std::fs::create_dir(&dir).is_ok();
+        let freezer = made.then(|| Freezer(PathBuf::from(&dir)));
+        let freezer = freezer.filter(|freezer| freezer.0.join("freezer.state").exists());
+        if freezer.is_none() {
+            skip("a freezer of cgroup version 1");
+        }
+        freezer
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.0.join(file), text).unwrap();
+    }
+}
+
+impl Drop for Freezer {
+    fn drop(&mut self) {
+        let _ = std::fs::write(self.0.join("freezer.state"), "THAWED");
+        wait_until("it is removed", || std::fs::remove_dir(&self.0).is_ok());
+    }
+}
+
+#[test]
+fn what_cannot_end_is_named_ten_seconds_after_kill_and_not_waited_for() {
+    let Some(freezer) = Freezer::new() else {
+        return;
+    };
+    let sandbox = Sandbox::new();
+    let script = "sleep 1000 >/dev/null 2>&1 & echo $! >pid.new; mv pid.new pid; until [ -e go ]; do sleep 0.01; done; exit 3";
+    let options = [
+        "--wait-descendants",
+        "--grace-period",
+        "0",
+        "--restart",
+        "always",
+    ];
+    let mut command = sandbox.run(options);
+    command.args(["--", "sh", "-c", script]);
+    let running = command.current_dir(sandbox.path(".")).start();
+    sandbox.await_file("pid");
+    let pid = sandbox.read("pid").trim().to_owned();
+    freezer.write("cgroup.procs", &pid);
+    freezer.write("freezer.state", "FROZEN");
+    let state = || std::fs::read_to_string(freezer.0.join("freezer.state")).unwrap();
+    wait_until("it is frozen", || state() == "FROZEN\n");
+    sandbox.touch("go");
+    let ended = running.end();
+    assert_eq!(ended.status, 3, "{}", ended.stderr);
+    let last = ended.stderr.lines().last().unwrap();
+    let expected = format!("without waiting for processes left by sh: sleep ({pid})");
+    assert!(last.ends_with(&expected), "{}", ended.stderr);
+    drop(freezer);
+    await_gone(&pid);
 }
