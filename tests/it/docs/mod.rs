@@ -6,6 +6,7 @@ mod examples;
 mod figures;
 mod manifest_play;
 mod manifests;
+mod migrating;
 mod pages;
 mod programs;
 mod security;
