@@ -106,14 +106,16 @@ impl Timers {
     }
 
     /// When to wake up, if `other` is a deadline too. A notice waits for another deadline that is
-    /// close.
+    /// close. A steady run is no reason to wake up: it matters when CMD ends, and is taken then.
     pub(super) fn next(&self, other: Option<Instant>) -> Option<Instant> {
         if self.deadlines.is_empty() {
             return other;
         }
         let earliest = |notices: bool| {
             let deadlines = self.deadlines.iter();
-            let chosen = deadlines.filter(move |(timer, _)| is_notice(**timer) == notices);
+            let chosen = deadlines.filter(move |(timer, _)| {
+                is_notice(**timer) == notices && **timer != Timer::SteadyRun
+            });
             chosen.map(|(_, deadline)| *deadline).min()
         };
         let strict = earliest(false).into_iter().chain(other).min();
