@@ -77,18 +77,24 @@ impl Logger {
 /// A pipe takes this many bytes whole or not at all (`PIPE_BUF`, pipe(7)).
 const LINE_LIMIT: usize = 4096;
 
-fn write_line(mut line: String) {
-    if line.len() >= LINE_LIMIT {
-        let cut = (0..LINE_LIMIT - 4)
-            .rev()
-            .find(|at| line.is_char_boundary(*at));
-        line.truncate(cut.unwrap_or(0));
-        line.push_str("...");
-    }
-    line.push('\n');
+fn write_line(line: String) {
+    let line = as_line(line);
     let stderr = rustix::stdio::stderr();
     // There is no other place for a message that a closed or full stderr does not take.
     let _ = write_unblocked(stderr, line.as_bytes());
+}
+
+/// A line of at most [`LINE_LIMIT`] bytes. What is cut off is shown by dots.
+pub(crate) fn as_line(mut text: String) -> String {
+    if text.len() >= LINE_LIMIT {
+        let cut = (0..LINE_LIMIT - 4)
+            .rev()
+            .find(|at| text.is_char_boundary(*at));
+        text.truncate(cut.unwrap_or(0));
+        text.push_str("...");
+    }
+    text.push('\n');
+    text
 }
 
 fn write_unblocked(stderr: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> {

@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 
 /// How long an action may take. A pause lasts as long as it says.
 const ACTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than any process lives: a century.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// Variables for the programs of a hook, with their values.
 pub(crate) type HookVariables = Vec<(&'static str, String)>;
@@ -194,9 +196,9 @@ impl<'p> Hook<'p> {
                 Ok(HookStep::Post(source, prober, now + ACTION_TIMEOUT))
             }
             HookAction::Sleep(duration) => {
-                let until = now.checked_add(*duration);
-                // A pause that never ends cannot be written.
-                Ok(until.map_or(HookStep::None, HookStep::Sleep))
+                // An end that cannot be written is never reached.
+                let until = now.checked_add(*duration).unwrap_or(now + FOREVER);
+                Ok(HookStep::Sleep(until))
             }
             HookAction::Exec(words) => {
                 let program = words.first().map_or("", String::as_str);

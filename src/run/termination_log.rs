@@ -1,5 +1,6 @@
 //! The termination log: Kubernetes reads there why a container ended.
 
+use crate::log::as_line;
 use crate::sys::write::write_all;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::path::Path;
@@ -23,6 +24,7 @@ pub(crate) fn write(path: &Path, message: &str) {
         return;
     };
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_size == 0 {
-        let _ = write_all(&file, format!("{message}\n").as_bytes());
+        // Kubernetes takes as much of it as one line has.
+        let _ = write_all(&file, as_line(message.to_owned()).as_bytes());
     }
 }
