@@ -51,7 +51,6 @@ fn wrong_usage_is_one_sentence_and_125() {
         "install a b",
         "install --sweep=1",
         "install --sweep --sweep-unfinished",
-        "run",
         "run --",
         "run --bogus -- true",
         "run -t 1 -- true",

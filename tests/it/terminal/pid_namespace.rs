@@ -86,7 +86,11 @@ fn in_a_pid_namespace_ctrl_z_stops_the_job_and_fg_continues_it() {
         for _ in 0..2 {
             let shown = shell.press(CTRL_Z);
             assert_eq!(shown, plain(&format!("{STOPPED}{command}")));
+            // The shell shows the stop of unshare, which may come first.
             shell.terminal.await_stopped("cat");
+            if command.contains("sh -c") {
+                shell.terminal.await_stopped("exitdir-run");
+            }
             shell.terminal.enter("fg");
             shell.terminal.await_foreground("cat");
             shell.terminal.enter("a line");
