@@ -77,9 +77,7 @@ impl Attempt {
                 Some(addresses) => self.take(addresses),
                 None => match Resolver::start(name, port) {
                     Ok(resolver) => self.resolver = Some(resolver),
-                    Err(errno) => {
-                        self.note(TryResult::Silent(Silence::System(errno.raw_os_error())));
-                    }
+                    Err(errno) => self.note(TryResult::Untried(errno.raw_os_error())),
                 },
             },
         }
@@ -199,14 +197,14 @@ impl Attempt {
 /// How much a result says, among those of several addresses. One that this machine cannot reach
 /// says nothing.
 fn weight(result: TryResult) -> u8 {
-    const UNREACHABLE: [i32; 3] = [
+    const UNREACHABLE: [i32; 2] = [
         Errno::NETUNREACH.raw_os_error(),
-        Errno::ADDRNOTAVAIL.raw_os_error(),
         Errno::AFNOSUPPORT.raw_os_error(),
     ];
     match result {
         TryResult::Success => 4,
         TryResult::Status(_) => 3,
+        TryResult::Untried(_) => 0,
         TryResult::Silent(Silence::System(errno)) if UNREACHABLE.contains(&errno) => 0,
         TryResult::Silent(_) => 2,
         TryResult::Refused => 1,

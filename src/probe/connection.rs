@@ -189,6 +189,10 @@ fn failure(errno: Errno) -> TryResult {
         // A UNIX socket that does not exist, and one to which no process listens.
         Errno::CONNREFUSED | Errno::NOENT => TryResult::Refused,
         Errno::CONNRESET | Errno::PIPE => TryResult::Silent(Silence::Closed),
+        // No descriptor, no memory, no port of this end.
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL => {
+            TryResult::Untried(errno.raw_os_error())
+        }
         _ => TryResult::Silent(Silence::System(errno.raw_os_error())),
     }
 }

@@ -20,16 +20,21 @@ use attempt::{Attempt, TRY_TIMEOUT, timeout_of};
 use connection::ClosingConnection;
 use rustix::event::PollFd;
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::{Pid, Resource, WaitOptions, getrlimit};
 use std::io;
 use std::time::{Duration, Instant};
 
 /// The time from the start of one try to the start of the next.
 const TRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A quarter of the descriptors is for tries. The others are for what this process is for.
+const DESCRIPTOR_SHARE: u64 = 4;
+
 /// The distinct sources of one process.
 pub(crate) struct Prober {
     probes: Vec<TriedSource>,
+    /// How many tries there may be at one moment, each with its connections.
+    limit: usize,
     /// Workers that have ended, or were killed, and were not reaped yet.
     ended_workers: Vec<Pid>,
 }
@@ -57,8 +62,11 @@ impl Prober {
                 probes.push(TriedSource::new(source));
             }
         }
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let limit = usize::try_from(descriptors / DESCRIPTOR_SHARE).unwrap_or(usize::MAX);
         Prober {
             probes,
+            limit: limit.max(1),
             ended_workers: Vec::new(),
         }
     }
@@ -74,7 +82,51 @@ impl Prober {
 
     /// When to poll even if no descriptor is ready. `None` without sources.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.probes.iter().filter_map(TriedSource::deadline).min()
+        // A try that waits for its turn begins when another one is over.
+        let is_full = self.attempts() >= self.limit;
+        let deadlines = self.probes.iter();
+        deadlines.filter_map(|probe| probe.deadline(is_full)).min()
+    }
+
+    /// The longest time that one try of each source takes.
+    pub(crate) fn round(&self) -> Duration {
+        let turns = self.probes.len().div_ceil(self.limit);
+        TRY_TIMEOUT.saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX))
+    }
+
+    fn attempts(&self) -> usize {
+        let running = self.probes.iter().filter(|probe| probe.attempt.is_some());
+        running.count()
+    }
+
+    /// Starts the tries that are due, as far as there is room. The one that has waited longest
+    /// comes first. Returns warnings.
+    fn start_due(&mut self, now: Instant) -> Vec<String> {
+        let mut warnings = Vec::new();
+        while let Some(at) = self.longest_due(now) {
+            let closing: usize = self.probes.iter().map(|probe| probe.closing.len()).sum();
+            if self.attempts() + closing >= self.limit {
+                self.probes
+                    .iter_mut()
+                    .for_each(TriedSource::close_connections);
+            }
+            if self.attempts() >= self.limit {
+                break;
+            }
+            if let Some(probe) = self.probes.get_mut(at) {
+                warnings.extend(probe.start(now));
+            }
+        }
+        warnings
+    }
+
+    /// The place of the source whose try has been due for the longest time.
+    fn longest_due(&self, now: Instant) -> Option<usize> {
+        let waiting = self.probes.iter().enumerate().filter_map(|(at, probe)| {
+            let next = probe.next.filter(|_| probe.attempt.is_none())?;
+            (next <= now).then_some((next, at))
+        });
+        waiting.min().map(|(_, at)| at)
     }
 
     /// Goes on with the tries. Returns what people must know: each warning once.
@@ -92,6 +144,7 @@ impl Prober {
             self.ended_workers
                 .extend(worker.filter(|_| probe.worker() != worker));
         }
+        warnings.extend(self.start_due(now));
         self.probes.retain(|probe| !probe.is_retired());
         warnings
     }
@@ -191,10 +244,12 @@ impl TriedSource {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    /// When to poll. If there is no room for a try, none begins.
+    fn deadline(&self, is_full: bool) -> Option<Instant> {
         let closing = Some(self.close_at).filter(|_| !self.closing.is_empty());
         let attempt = self.attempt.as_ref().map(Attempt::deadline);
-        attempt.or(self.next).or(closing)
+        let next = self.next.filter(|_| !is_full);
+        attempt.or(next).or(closing)
     }
 
     fn worker(&self) -> Option<Pid> {
@@ -203,17 +258,19 @@ impl TriedSource {
 
     /// Returns a warning.
     fn poll(&mut self, now: Instant) -> Option<String> {
-        let first = self.proceed(now);
-        if self.attempt.is_none() && self.next.is_some_and(|next| next <= now) {
-            self.close_connections();
-            self.next = Some(now + TRY_INTERVAL);
-            self.attempt = Some(Attempt::start(&self.source, now));
-            return self.proceed(now).or(first);
-        }
+        let warning = self.proceed(now);
         if self.close_at <= now {
             self.close_connections();
         }
-        first
+        warning
+    }
+
+    /// Starts a try. Returns a warning.
+    fn start(&mut self, now: Instant) -> Option<String> {
+        self.close_connections();
+        self.next = Some(now + TRY_INTERVAL);
+        self.attempt = Some(Attempt::start(&self.source, now));
+        self.proceed(now)
     }
 
     fn proceed(&mut self, now: Instant) -> Option<String> {
@@ -221,13 +278,21 @@ impl TriedSource {
         self.end_attempt(now);
         self.standing.note(result, now, timestamp_now);
         match result {
-            TryResult::Silent(Silence::System(errno)) if is_refused(errno) && !self.has_warned => {
-                self.has_warned = true;
-                let why = describe(&io::Error::from_raw_os_error(errno));
-                Some(format!("cannot connect to {}: {why}", self.source))
+            TryResult::Silent(Silence::System(errno)) if is_refused(errno) => {
+                self.warn("connect to", errno)
             }
+            TryResult::Untried(errno) => self.warn("try", errno),
             _ => None,
         }
+    }
+
+    /// What is said once.
+    fn warn(&mut self, what: &str, errno: i32) -> Option<String> {
+        if std::mem::replace(&mut self.has_warned, true) {
+            return None;
+        }
+        let why = describe(&io::Error::from_raw_os_error(errno));
+        Some(format!("cannot {what} {}: {why}", self.source))
     }
 
     fn end_attempt(&mut self, now: Instant) {
@@ -268,6 +333,7 @@ pub(crate) fn reason(source: &Source, result: TryResult) -> String {
         (TryResult::Success, _) => "it answers",
         (TryResult::Status(status), _) => return format!("its status is {status}"),
         (TryResult::Refused, SourceKind::File(_)) => "it does not exist",
+        (TryResult::Refused, SourceKind::Unix(_)) => "no process listens there",
         (TryResult::Refused, _) => "connection refused",
         (TryResult::Silent(Silence::TimedOut), _) => {
             return format!("no answer within {}", Limit::After(timeout_of(source)));
@@ -277,7 +343,7 @@ pub(crate) fn reason(source: &Source, result: TryResult) -> String {
         (TryResult::Silent(Silence::NoName), kind) => {
             return format!("{} does not resolve", host_name(kind));
         }
-        (TryResult::Silent(Silence::System(errno)), _) => {
+        (TryResult::Silent(Silence::System(errno)) | TryResult::Untried(errno), _) => {
             return describe(&io::Error::from_raw_os_error(errno));
         }
     };

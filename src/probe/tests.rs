@@ -306,7 +306,13 @@ fn each_failure_has_its_reason() {
             "the connection was closed",
         ),
         ("http:1", TryResult::Status(503), "its status is 503"),
-        ("unix:/x", TryResult::Refused, "connection refused"),
+        ("tcp:1", TryResult::Refused, "connection refused"),
+        ("unix:/x", TryResult::Refused, "no process listens there"),
+        (
+            "tcp:1",
+            TryResult::Untried(24),
+            "No file descriptors available",
+        ),
     ] {
         assert_eq!(reason(&source(text), result), words);
     }

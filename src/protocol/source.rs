@@ -64,13 +64,16 @@ pub(crate) enum Method {
 }
 
 /// The words before the first colon that begin a source, or what is taken for one.
-const PREFIXES: [&str; 6] = ["tcp", "http", "https", "unix", "file", "exec"];
+const PREFIXES: [&str; 8] = [
+    "tcp", "http", "https", "unix", "file", "exec", "post", "sleep",
+];
 /// The port of `http://HOST`.
 const HTTP_PORT: u16 = 80;
 /// The longest path of a UNIX socket (unix(7)), in bytes.
 const MAX_SOCKET_PATH: usize = 107;
 /// The longest host name (RFC 1035), in bytes.
 const MAX_HOST: usize = 253;
+const NO_TLS: &str = "no TLS: use exec: with a program that speaks it";
 const EXPECTED: &str = "expected [HOST:]PORT";
 
 impl Source {
@@ -91,7 +94,9 @@ impl Source {
         let (word, rest) = text.split_once(':').unwrap_or((text, ""));
         let kind = match word {
             "file" => SourceKind::File(parse_path("file:", rest)?),
-            "exec" => return Err("exec: is an action, not a condition".to_owned()),
+            "exec" | "post" | "sleep" => {
+                return Err(format!("{word}: is an action, not a condition"));
+            }
             _ => SourceKind::parse(word, rest)?,
         };
         Ok(Source::new(text, kind))
@@ -118,6 +123,9 @@ impl Source {
     /// # Errors
     /// A sentence that says what is wrong.
     pub(crate) fn for_action(text: &str) -> Result<Source, String> {
+        if text.starts_with("https:") {
+            return Err(NO_TLS.to_owned());
+        }
         let target = HttpTarget {
             method: Method::Post,
             ..HttpTarget::parse(text)?
@@ -172,7 +180,7 @@ impl SourceKind {
         match word {
             "tcp" => parse_tcp(rest).map(SourceKind::Tcp),
             "http" => HttpTarget::parse(rest).map(SourceKind::Http),
-            "https" => Err("no TLS: use exec: with a program that speaks it".to_owned()),
+            "https" => Err(NO_TLS.to_owned()),
             "unix" => parse_socket(rest).map(SourceKind::Unix),
             _ => Err("expected tcp:, http:, unix: or file:".to_owned()),
         }

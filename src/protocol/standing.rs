@@ -27,6 +27,9 @@ pub(crate) enum TryResult {
     /// Nothing listens.
     Refused,
     Silent(Silence),
+    /// There was no try: this process has met a limit of its own, by this error number. It says
+    /// nothing about the source.
+    Untried(i32),
 }
 
 /// Why a try had no answer.
@@ -111,6 +114,7 @@ impl SourceStanding {
                 self.dead_since = None;
                 return;
             }
+            TryResult::Untried(_) => return,
             TryResult::Refused => self.refusals = self.refusals.saturating_add(1),
             TryResult::Silent(_) => self.refusals = 0,
         }

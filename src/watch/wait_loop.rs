@@ -15,9 +15,6 @@ use crate::sys::poll;
 use crate::sys::signals::Signals;
 use std::time::{Duration, Instant};
 
-/// How long the one try of each source may take that a timeout of 0 allows.
-const SINGLE_TRY: Duration = Duration::from_secs(1);
-
 /// How a wait ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WaitOutcome {
@@ -61,14 +58,15 @@ impl<'w> Wait<'w> {
     ) -> Wait<'w> {
         let sources: Vec<&Source> = parts(&request.items).filter_map(|it| it.source()).collect();
         let tries_once = timeout == Limit::After(Duration::ZERO);
-        let limit = match tries_once && !sources.is_empty() {
-            true => Limit::After(SINGLE_TRY),
-            false => timeout,
+        let prober = (!sources.is_empty()).then(|| Prober::new(sources));
+        let limit = match &prober {
+            Some(prober) if tries_once => Limit::After(prober.round()),
+            _ => timeout,
         };
         Wait {
             dir,
             waiter: Waiter::new(request),
-            prober: (!sources.is_empty()).then(|| Prober::new(sources)),
+            prober,
             signals,
             hooks,
             deadline: limit.deadline(Instant::now()),

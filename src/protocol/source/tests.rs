@@ -175,18 +175,12 @@ fn only_some_words_begin_a_source() {
         "unix:/x",
         "file:x",
         "exec:/x",
+        "post:80/x",
+        "sleep:1",
     ] {
         assert!(Source::is_prefixed(text), "{text}");
     }
-    for text in [
-        "tcp",
-        ":tcp",
-        "main:ok",
-        "db:5432",
-        "",
-        "TCP:80",
-        "post:80/x",
-    ] {
+    for text in ["tcp", ":tcp", "main:ok", "db:5432", "", "TCP:80", "fd:3"] {
         assert!(!Source::is_prefixed(text), "{text}");
     }
 }

@@ -81,6 +81,19 @@ fn ten_seconds_of_silence_are_a_death_and_nine_are_none() {
 }
 
 #[test]
+fn a_limit_of_this_process_is_no_death_and_ends_no_row_of_refusals() {
+    let untried = TryResult::Untried(24);
+    let mut history = vec![TryResult::Success];
+    history.extend([untried; 60]);
+    assert_eq!(standing(&history).dead_since(), None);
+    assert!(!standing(&history).holds());
+    history.extend([TryResult::Refused, untried, TryResult::Refused]);
+    assert_eq!(standing(&history).dead_since(), None);
+    history.push(TryResult::Refused);
+    assert!(standing(&history).dead_since().is_some());
+}
+
+#[test]
 fn a_silence_without_tries_is_no_death() {
     let mut standing = SourceStanding::default();
     let start = Instant::now();

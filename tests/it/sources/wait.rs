@@ -1,7 +1,7 @@
 //! `exitdir-wait` for sources.
 
 use crate::support::inspect::{assert_sentence, await_any_sleep};
-use crate::support::sandbox::{Sandbox, Start, wait_until};
+use crate::support::sandbox::{Sandbox, Start, binary, wait_until};
 use crate::support::servers::Server;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
@@ -29,6 +29,27 @@ fn a_wait_for_a_port_needs_no_exit_directory_and_then_executes_the_command() {
     assert!(!sandbox.dir().exists());
     let ended = wait(&sandbox, &[&server.tcp(), "main"]).finish();
     assert_sentence(&ended, "exitdir-wait", 125);
+}
+
+/// More distinct sources than there are descriptors.
+fn many(server: &Server) -> String {
+    let paths = (0..100).map(|number| format!("http:{}/{number}", server.port));
+    paths.collect::<Vec<String>>().join(",")
+}
+
+#[test]
+fn many_sources_are_tried_in_turns_and_leave_descriptors_for_the_command() {
+    let sandbox = Sandbox::new();
+    let (open, hung) = (Server::open(), Server::hung());
+    let script =
+        "ulimit -n 24; \"$2\" wait -t 0 \"$0\" && \"$2\" run --death-deps \"$1\" -- echo ran";
+    let mut shell = sandbox.command("sh");
+    let shell = shell.args(["-c", script, &many(&open), &many(&hung)]);
+    let shell = shell.arg(binary());
+    shell
+        .env_remove("EXIT_DIR")
+        .finish()
+        .assert_output(0, "ran\n");
 }
 
 #[test]
