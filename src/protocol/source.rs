@@ -279,6 +279,8 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), String> {
     }
     for (address, port) in [(host, port), (text, "PORT")] {
         if address.contains(':') && parse_ipv6(address).is_some() {
+            // It may hold anything.
+            let port = if is_number(port) { port } else { "PORT" };
             return Err(format!(
                 "an IPv6 address needs brackets: [{address}]:{port}"
             ));
