@@ -308,11 +308,7 @@ fn each_failure_has_its_reason() {
         ("http:1", TryResult::Status(503), "its status is 503"),
         ("tcp:1", TryResult::Refused, "connection refused"),
         ("unix:/x", TryResult::Refused, "no process listens there"),
-        (
-            "tcp:1",
-            TryResult::Untried(24),
-            "No file descriptors available",
-        ),
+        ("tcp:1", TryResult::Untried(1), "Operation not permitted"),
     ] {
         assert_eq!(reason(&source(text), result), words);
     }
