@@ -133,7 +133,10 @@ impl Signals {
         }
         // If one of these calls fails, this process keeps running, and the result says so.
         let _ = raw::set_mask(SignalSet::ALL.without(signal));
-        let _ = process::raise(target, signal);
+        // One that was pending, such as that of a key, has stopped this process already.
+        if !raw::is_pending(Signal::CONT) {
+            let _ = process::raise(target, signal);
+        }
         let _ = raw::set_mask(SignalSet::ALL);
         // Only CONT continues a process, and a stop discards one that was pending before.
         if raw::is_pending(Signal::CONT) {

@@ -79,20 +79,22 @@ fn in_a_pid_namespace_ctrl_z_stops_the_job_and_fg_continues_it() {
     }
     let sandbox = Sandbox::new();
     let mut shell = Shell::start(&sandbox);
-    let command = format!("{IN_NAMESPACE} exitdir-run -- cat");
-    shell.terminal.enter(&command);
-    shell.terminal.await_foreground("cat");
-    for _ in 0..2 {
-        let shown = shell.press(CTRL_Z);
-        assert_eq!(shown, plain(&format!("{STOPPED}{command}")));
-        shell.terminal.await_stopped("cat");
-        shell.terminal.enter("fg");
+    for command in ["exitdir-run -- cat", "sh -c 'exitdir-run -- cat; :'"] {
+        let command = format!("{IN_NAMESPACE} {command}");
+        shell.terminal.enter(&command);
         shell.terminal.await_foreground("cat");
-        shell.terminal.enter("a line");
-        shell.terminal.shown_until("a line\n");
+        for _ in 0..2 {
+            let shown = shell.press(CTRL_Z);
+            assert_eq!(shown, plain(&format!("{STOPPED}{command}")));
+            shell.terminal.await_stopped("cat");
+            shell.terminal.enter("fg");
+            shell.terminal.await_foreground("cat");
+            shell.terminal.enter("a line");
+            shell.terminal.shown_until("a line\n");
+        }
+        shell.press(CTRL_C);
+        shell.await_nobody();
     }
-    shell.press(CTRL_C);
-    shell.await_nobody();
 }
 
 #[test]
