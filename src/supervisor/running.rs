@@ -196,7 +196,7 @@ impl Machine {
     }
 
     fn signal_while_delaying(&self, mut run: Run, held: Held, signal: Signal) -> MachineStep {
-        if signal != held.received && !self.ends_delay(signal, held.sent) {
+        if signal != held.received && !self.ends_delay(signal, held) {
             let actions = self.forward(&mut run, signal);
             return (MachineState::Delaying(run, held), actions);
         }
@@ -214,8 +214,11 @@ impl Machine {
     }
 
     /// Whether the signal is another request to stop, or reaches the command as the held one would.
-    fn ends_delay(&self, signal: Signal, held: Signal) -> bool {
-        self.rules.is_stop_request(signal) || self.rules.forwarding.sent_for(signal) == Some(held)
+    /// Beside `--pre-stop`, one that reaches it as the stop signal is a stop too.
+    fn ends_delay(&self, signal: Signal, held: Held) -> bool {
+        let sent = self.rules.forwarding.sent_for(signal);
+        let is_stop_signal = held.pre_stops && sent == Some(self.rules.stop_signal);
+        self.rules.is_stop_request(signal) || sent == Some(held.sent) || is_stop_signal
     }
 
     /// Sends the command what it gets for a received signal.
