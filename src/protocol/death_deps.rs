@@ -252,7 +252,7 @@ impl DeathDeps {
     }
 
     fn decide_momentary(&mut self, source_deaths: SourceDeaths<'_>) {
-        let Some(decision) = self.momentary.decision() else {
+        let Some(decision) = self.momentary.first_held() else {
             return;
         };
         let place = self.momentary_places.get(decision.item);

@@ -181,18 +181,27 @@ impl Evaluator {
 
     /// What holds, if the conditions do.
     pub(crate) fn decision(&self) -> Option<HeldItem> {
-        let all = |parts: &mut dyn Iterator<Item = &PartState>| -> Option<Vec<Evidence>> {
-            parts.map(PartState::evidence).collect()
-        };
         if self.terms.mode == Mode::All {
-            let evidence = all(&mut self.parts.iter())?;
+            let evidence = self.parts.iter().map(PartState::evidence);
+            let evidence = evidence.collect::<Option<Vec<Evidence>>>()?;
             return Some(HeldItem { item: 0, evidence });
         }
-        let decisions = (0..self.item_count()).filter_map(|item| {
-            let evidence = all(&mut self.parts_of(item))?;
-            Some(HeldItem { item, evidence })
-        });
+        let decisions = (0..self.item_count()).filter_map(|item| self.held(item));
         decisions.min_by_key(|decision| Evidence::last(&decision.evidence).map(Evidence::scan_no))
+    }
+
+    /// The first item that holds now, in the order of the conditions.
+    #[cfg(feature = "cli")]
+    pub(crate) fn first_held(&self) -> Option<HeldItem> {
+        (0..self.item_count()).find_map(|item| self.held(item))
+    }
+
+    fn held(&self, item: usize) -> Option<HeldItem> {
+        let evidence = self.parts_of(item).map(PartState::evidence);
+        Some(HeldItem {
+            item,
+            evidence: evidence.collect::<Option<Vec<Evidence>>>()?,
+        })
     }
 
     fn parts_of(&self, item: usize) -> impl Iterator<Item = &PartState> {
