@@ -147,6 +147,10 @@ fn is_simple(line: &str) -> bool {
     let Some((key, value)) = line.split_once(": ") else {
         return false;
     };
+    // YAML has no NUL character, and the other parser takes it for the end.
+    if value.contains('\0') {
+        return false;
+    }
     let value = value.trim_matches(' ');
     let inner = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
     let is_json = |inner: &str| {
