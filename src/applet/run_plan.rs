@@ -117,7 +117,7 @@ fn is_file(part: &Part) -> bool {
     matches!(kind, Some(SourceKind::File(_)))
 }
 
-/// Whether the item can be missing: a life without a name never is.
+/// Whether the part can be missing: a life without a name never is.
 fn can_be_missing(part: &Part) -> bool {
     part.life().is_none_or(|life| life.name.is_some())
 }
@@ -249,7 +249,13 @@ fn exit_dir_options(
 
 /// What a user should know if names are switched off: which options have no effect.
 pub(super) fn names_off_notice(args: &ParsedArgs) -> Option<String> {
-    let needing = [&NAME, &EXIT_ONLY, &BIRTH_DEPS, &DEATH_DEPS];
+    let lists_lives = |opt: &&&Opt| {
+        let items = items(args, opt, State::Died).unwrap_or_default();
+        items.iter().any(names_lives)
+    };
+    let lists = [&BIRTH_DEPS, &DEATH_DEPS];
+    let lists = lists.iter().filter(lists_lives).copied();
+    let needing: Vec<&Opt> = [&NAME, &EXIT_ONLY].into_iter().chain(lists).collect();
     let given = first_given(args, &needing).filter(|_| args.names_are_off);
     given.map(|option| {
         format!(

@@ -36,7 +36,14 @@ fn with_an_empty_exit_dir_a_command_runs_without_tombstone_and_conditions_on_nam
 
 #[test]
 fn with_an_empty_exit_dir_nothing_is_said_where_no_name_is_used_and_quiet_is_quiet() {
-    for case in ["", "-v", "-q -n main --death-deps dead", "--timeout 1h"] {
+    let cases = [
+        "",
+        "-v",
+        "-q -n main --death-deps dead",
+        "--timeout 1h",
+        "--death-deps tcp:1",
+    ];
+    for case in cases {
         let sandbox = Sandbox::new();
         let mut run = sandbox.run(words(case));
         run.args(["--", "true"]);
