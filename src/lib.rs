@@ -99,8 +99,8 @@ mod exit;
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(feature = "cli")]
-#[cfg(feature = "cli")]
 mod hook;
+#[cfg(feature = "cli")]
 mod log;
 #[cfg(feature = "managed")]
 mod managed;

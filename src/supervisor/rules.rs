@@ -8,8 +8,8 @@ use std::time::Duration;
 
 /// What is left of the grace period for the command at least, unless that is half of it.
 const STOP_TIME: Duration = Duration::from_secs(2);
-/// The time that `--pre-stop` has when a signal from outside asks for the stop: whoever sent it
-/// kills after a grace period of its own.
+/// The time that `--pre-stop` has when a signal from outside asks for the stop: its sender has a
+/// grace period of its own, and kills after it.
 pub(super) const OUTSIDE_PRE_STOP: Limit = Limit::After(Duration::from_secs(5));
 
 /// The options that the machine needs.

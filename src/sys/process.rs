@@ -101,7 +101,7 @@ pub(crate) fn group_of(pid: Option<Pid>) -> io::Result<RawPid> {
 
 /// Whether orphans among the descendants of this process become its children.
 pub(crate) fn reaps_orphans() -> bool {
-    // If it cannot be asked, nobody should worry.
+    // If it cannot be asked, no warning follows.
     getpid().is_init() || child_subreaper().map_or(true, |reaper| reaper.is_some())
 }
 

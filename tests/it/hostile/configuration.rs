@@ -26,8 +26,8 @@ fn peak_memory(pid: i32) -> u64 {
     words.unwrap().parse().unwrap()
 }
 
-/// Gives the application large new versions of its configuration until there is an answer: one may
-/// be read before anybody looks.
+/// Gives the application large new versions of its configuration until there is an answer: the test
+/// may look for the worker too late to see it.
 fn while_versions_come<T>(
     app: &ConfiguredApp,
     what: &str,
