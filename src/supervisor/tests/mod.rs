@@ -1,6 +1,6 @@
-//! Tests of the machine. `exit_table`, `signals`, `restarts`, `activation` and `pre_stop` check
-//! chosen sequences of events. `walk` checks what must hold after any events, and so does `random`
-//! for the fuzzer. `page` compares docs/state-machine.md with the machine.
+//! Tests of the machine. `exit_table`, `stop_code`, `signals`, `restarts`, `activation` and
+//! `pre_stop` check chosen sequences of events. `walk` checks what must hold after any events, and
+//! so does `random` for the fuzzer. `page` compares docs/state-machine.md with the machine.
 
 // The fuzzer needs only a part of it.
 #![cfg_attr(not(test), allow(dead_code))]
@@ -13,6 +13,7 @@
 mod activation;
 #[cfg(test)]
 mod exit_table;
+mod monitor;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
@@ -24,6 +25,8 @@ mod scenarios;
 #[cfg(test)]
 mod signals;
 mod simulation;
+#[cfg(test)]
+mod stop_code;
 mod support;
 #[cfg(test)]
 mod walk;

@@ -1,6 +1,7 @@
 //! A machine in a simulated world: what can happen next depends on what the machine ordered, and
 //! each step is checked against what must always hold.
 
+use super::monitor::Monitor;
 use super::scenarios::Management;
 use crate::duration::Limit;
 use crate::exit::{ExitStatus, TerminalPlace};
@@ -15,75 +16,6 @@ use crate::supervisor::retries::Retries;
 use crate::supervisor::rules::{OnConfig, Restart, Rules, StopCode};
 use crate::supervisor::state::MachineState;
 use crate::supervisor::timer::Timer;
-use std::collections::BTreeSet;
-
-/// What has happened so far, as far as the checks need it.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Monitor {
-    starting: bool,
-    alive: bool,
-    born: bool,
-    ready: bool,
-    /// The command got the stop signal, or what is forwarded for a TERM.
-    stop_sent: bool,
-    /// The actions of `--pre-stop` run.
-    pre_stop: bool,
-    /// They were run for this run of the command.
-    pre_stopped: bool,
-    /// exitdir-run sent the command an INT.
-    int_sent: bool,
-    /// The last signal sent to the descendants, while they are stopped.
-    draining: Option<Signal>,
-    /// The grace period of the current stop is over.
-    grace_over: bool,
-    /// A stop was requested while descendants are stopped.
-    drain_expedited: bool,
-    /// Something has happened after which no start may follow.
-    pub(super) stopped_for_good: bool,
-    /// The last run or start was no success.
-    failed: bool,
-    armed: BTreeSet<Timer>,
-    starts: u32,
-    pub(super) finished: bool,
-    /// A command may run.
-    active: bool,
-    /// The tombstone says that no command may run.
-    inactive_recorded: bool,
-    /// There is a newer configuration than that with which the command was started.
-    stale: bool,
-    /// The command was deactivated or reconfigured: the next start is no restart.
-    resumes: bool,
-    /// Each death dependency was seen.
-    seen: bool,
-}
-
-impl Monitor {
-    fn new() -> Monitor {
-        Monitor {
-            starting: false,
-            alive: false,
-            born: false,
-            ready: false,
-            stop_sent: false,
-            pre_stop: false,
-            pre_stopped: false,
-            int_sent: false,
-            draining: None,
-            grace_over: false,
-            drain_expedited: false,
-            stopped_for_good: false,
-            failed: false,
-            armed: BTreeSet::new(),
-            starts: 0,
-            finished: false,
-            active: true,
-            inactive_recorded: false,
-            stale: false,
-            resumes: false,
-            seen: false,
-        }
-    }
-}
 
 /// A machine, what has happened to it, and how it came here.
 #[derive(Clone)]
