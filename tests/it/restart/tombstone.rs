@@ -331,8 +331,12 @@ fn a_second_life_of_the_same_name_is_refused_at_any_moment_and_the_first_one_goe
     run.send(TERM);
     let ended = run.end();
     assert_eq!(ended.status, 143);
-    let killed = "exitdir-run: sh was ended by KILL: restarting it\n";
-    assert_eq!(without_delays(&ended.stderr), killed.repeat(2));
+    let said = without_delays(&ended.stderr);
+    // On a busy machine one of the others may hold the staging file for long.
+    let waits = |line: &&str| line.contains("a running process holds its staging file");
+    let said: Vec<&str> = said.lines().filter(|line| !waits(line)).collect();
+    let killed = "exitdir-run: sh was ended by KILL: restarting it";
+    assert_eq!(said, [killed; 2]);
     assert_once(&sandbox.tombstone("x"));
     assert_eq!(sandbox.entries(), ["x"]);
 }

@@ -21,6 +21,7 @@ fn long_life(sandbox: &Sandbox, name: &str) -> Running {
     let before = sandbox.key(name, "Waiting");
     let life = sandbox.run(["-n", name, "--", "sleep", "60"]).start();
     wait_until("it lives", || sandbox.key(name, "Waiting") != before);
+    sandbox.await_key(name, "Born");
     life
 }
 

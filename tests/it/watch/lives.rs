@@ -30,6 +30,7 @@ fn long_life(sandbox: &Sandbox) -> Running {
     let before = sandbox.key("main", "Waiting");
     let life = sandbox.run(["-n", "main", "--", "sleep", "60"]).start();
     wait_until("main lives", || sandbox.key("main", "Waiting") != before);
+    sandbox.await_key("main", "Born");
     life
 }
 
@@ -87,7 +88,6 @@ fn a_run_stops_for_a_death_that_came_and_went_between_two_of_its_looks() {
 fn a_run_that_saw_the_life_before_takes_its_end_and_those_of_the_lives_after_it() {
     let sandbox = Sandbox::new();
     let first = long_life(&sandbox);
-    sandbox.await_key("main", "Born");
     let follower = follower(&sandbox, "main:exit=7");
     let last = while_stopped(&follower, || {
         first.send(KILL);
