@@ -212,7 +212,7 @@ fn a_full_disk_leaves_the_old_tombstone_and_one_warning_and_the_life_goes_on() {
         return;
     }
     let script = "\"$0\" run -n x --restart always --restart-limit 2 -- \
-         sh -c 'stat -c %i \"$EXIT_DIR/x\"; head -c 99999 /dev/zero 2>&1 >\"$EXIT_DIR/.ballast\" | :; exit 3'; \
+         sh -c 'stat -c %i \"$EXIT_DIR/x\"; head -c 99999 /dev/zero 2>&1 >>\"$EXIT_DIR/.ballast\" | :; exit 3'; \
          echo \"$?\"; ls -A \"$EXIT_DIR\"; cat \"$EXIT_DIR/x\"";
     let ended = with_mounts(&sandbox, SMALL_DISK, "sh")
         .args(["-c", script])
