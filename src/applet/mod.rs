@@ -11,6 +11,7 @@ mod kubexit;
 mod run;
 mod run_options;
 mod run_plan;
+mod run_values;
 mod signal;
 mod spec;
 mod status;

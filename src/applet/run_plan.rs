@@ -7,9 +7,13 @@ use super::run_options::{
     ON_EXIT, PRE_STOP, QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, START_ANYWAY,
     STOP_CODE, STOP_DELAY, STOP_SIGNAL, TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
 };
+use super::run_values::{
+    read_codes, read_count, read_file, read_on_config, read_program, read_restart, read_rewrite,
+    read_stop_code,
+};
 use super::spec::Opt;
 use super::values::{
-    SET_DIRECTORY, exit_dir, life_name, read_code, read_duration, read_file_name, read_stop_signal,
+    SET_DIRECTORY, exit_dir, life_name, read_duration, read_file_name, read_stop_signal,
 };
 use crate::duration::Limit;
 use crate::exit::CodeSet;
@@ -312,94 +316,10 @@ fn level(args: &ParsedArgs) -> Level {
     }
 }
 
-/// `A:B` of `--rewrite`: the signal that the command gets for A; `None` if it gets none.
-fn read_rewrite(text: &str) -> Result<(Signal, Option<Signal>), String> {
-    let expected = || "expected A:B, two signals, or A:0".to_owned();
-    let (from, to) = text.split_once(':').ok_or_else(expected)?;
-    let from = Signal::parse(from).ok_or_else(expected)?;
-    if [Signal::KILL, Signal::STOP, Signal::CHLD].contains(&from) {
-        return Err(format!("{from} is never forwarded"));
-    }
-    match to {
-        "0" => Ok((from, None)),
-        to => Ok((from, Some(Signal::parse(to).ok_or_else(expected)?))),
-    }
-}
-
-fn read_stop_code(text: &str) -> Result<StopCode, String> {
-    match text {
-        "own" => Ok(StopCode::Own),
-        "cause" => Ok(StopCode::Cause),
-        number => match read_code(number) {
-            Ok(code) => Ok(StopCode::Number(code)),
-            Err(_) => Err("expected own, cause or an exit status, 0 to 255".to_owned()),
-        },
-    }
-}
-
 fn expected_codes(args: &ParsedArgs) -> Result<CodeSet, String> {
     let mut codes = CodeSet::default();
     for (first, last) in args.list(&EXPECT_CODE, read_codes)? {
         codes.add(first, last);
     }
     Ok(codes)
-}
-
-/// The first and the last one of a range of exit statuses.
-fn read_codes(text: &str) -> Result<(u8, u8), String> {
-    let (first, last) = match text {
-        "any" => ("0", "255"),
-        _ => text.split_once('-').unwrap_or((text, text)),
-    };
-    match (read_code(first), read_code(last)) {
-        (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
-        _ => Err("expected an exit status, 0 to 255, a range as in 10-12, or any".to_owned()),
-    }
-}
-
-fn read_restart(text: &str) -> Result<Restart, String> {
-    match text {
-        "never" => Ok(Restart::Never),
-        "on-failure" => Ok(Restart::OnFailure),
-        "always" => Ok(Restart::Always),
-        _ => Err("expected never, on-failure or always".to_owned()),
-    }
-}
-
-fn read_count(text: &str) -> Result<u32, String> {
-    text.parse()
-        .map_err(|_| format!("expected a number up to {}", u32::MAX))
-}
-
-/// A program and its first arguments, split at spaces.
-fn read_program(text: &str) -> Result<Vec<String>, String> {
-    let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-    if words.is_empty() {
-        return Err("expected a program".to_owned());
-    }
-    Ok(words)
-}
-
-fn read_file(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    match path.file_name() {
-        Some(_) => Ok(path),
-        None => Err("expected a file".to_owned()),
-    }
-}
-
-fn read_on_config(text: &str) -> Result<OnConfig, String> {
-    match text {
-        "restart" => return Ok(OnConfig::Restart),
-        "none" => return Ok(OnConfig::Ignore),
-        _ if text.contains(':') => return Ok(OnConfig::Run),
-        _ => {}
-    }
-    match Signal::parse(text) {
-        Some(signal) if [Signal::KILL, Signal::STOP].contains(&signal) => {
-            Err(format!("CMD cannot handle {signal}"))
-        }
-        Some(signal) => Ok(OnConfig::Send(signal)),
-        None => Err("expected restart, none, a signal, as in HUP, or an action".to_owned()),
-    }
 }
