@@ -10,6 +10,7 @@ mod migrating;
 mod pages;
 mod programs;
 mod security;
+mod sizes;
 mod system_calls;
 mod tables;
 

@@ -4,8 +4,8 @@ use crate::support::sandbox::{Ended, Sandbox, Start, repository};
 use std::path::Path;
 use std::process::Command;
 
-const SCRIPTS: [&str; 7] = [
-    "build", "test", "bench", "demo", "prepare", "fuzz", "syscalls",
+const SCRIPTS: [&str; 8] = [
+    "build", "test", "bench", "demo", "prepare", "fuzz", "sizes", "syscalls",
 ];
 
 fn script(sandbox: &Sandbox, name: &str) -> Command {
@@ -70,6 +70,8 @@ fn wrong_arguments_are_refused_before_anything_is_built() {
             &["1", "2"],
             "expected one argument, the number of seconds",
         ),
+        ("sizes", &["all"], "unknown argument all"),
+        ("sizes", &["--write", "all"], "unknown argument all"),
         ("syscalls", &["all"], "unknown argument all"),
         ("fuzz", &["0"], "0 is no number of seconds"),
         ("fuzz", &["10s"], "10s is no number of seconds"),
@@ -89,6 +91,7 @@ fn without_cargo_a_script_says_what_to_install() {
         ("bench", &[]),
         ("demo", &[]),
         ("fuzz", &["1"]),
+        ("sizes", &[]),
         ("syscalls", &[]),
     ] {
         let mut command = script(&sandbox, name);
