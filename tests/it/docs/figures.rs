@@ -7,18 +7,13 @@
 use super::{pages, read};
 use crate::support::inspect::await_sleep;
 use crate::support::recorder::Recorder;
-use crate::support::requirements::is_permitted;
+use crate::support::requirements::static_binary_is_given;
 use crate::support::sandbox::{Sandbox, Start, binary, repository, wait_until};
 use crate::support::signals::USR1;
-use std::process::Command;
+use crate::support::valgrind::{COUNTER, can_count_instructions, instructions};
 
 const PAGE: &str = "docs/figures.md";
 const SIGNALS: u64 = 100;
-const VALGRIND: [&str; 3] = [
-    "--tool=cachegrind",
-    "--cache-sim=no",
-    "--cachegrind-out-file=/dev/null",
-];
 
 /// The figure of exitdir in the first row of this name.
 fn stated(figure: &str) -> u64 {
@@ -41,16 +36,9 @@ fn assert_at_most(measured: u64, figure: &str, percent: u64) {
     );
 }
 
-/// Whether the binary under test is the static one of scripts/build.
-fn is_static() -> bool {
-    let given = std::env::var_os("EXITDIR_TEST_BINARY").is_some();
-    let answer = if given { "true" } else { "false" };
-    is_permitted("measuring the static binary", &mut Command::new(answer))
-}
-
 #[test]
 fn the_sizes_in_the_figures_are_those_of_the_static_binaries() {
-    if !is_static() {
+    if !static_binary_is_given() {
         return;
     }
     for arch in ["x86_64", "aarch64"] {
@@ -68,7 +56,7 @@ fn the_sizes_in_the_figures_are_those_of_the_static_binaries() {
 #[test]
 fn a_waiting_supervisor_takes_no_more_memory_than_the_figures_say() {
     // Other processors may have larger pages.
-    if !is_static() || cfg!(not(target_arch = "x86_64")) {
+    if !static_binary_is_given() || cfg!(not(target_arch = "x86_64")) {
         return;
     }
     for (options, figure) in [
@@ -97,9 +85,7 @@ fn a_waiting_supervisor_takes_no_more_memory_than_the_figures_say() {
 
 #[test]
 fn a_forwarded_signal_costs_no_more_instructions_than_the_figures_say() {
-    let mut trial = Command::new("valgrind");
-    trial.args(VALGRIND).arg(binary()).arg("--version");
-    if !is_static() || !is_permitted("counting instructions with valgrind", &mut trial) {
+    if !static_binary_is_given() || !can_count_instructions() {
         return;
     }
     let (none, all) = (spent(0), spent(SIGNALS));
@@ -115,7 +101,7 @@ fn a_forwarded_signal_costs_no_more_instructions_than_the_figures_say() {
 fn spent(signals: u64) -> u64 {
     let recorder = Recorder::start("trap 'echo usr1 >> \"$RECORD\"' USR1", |sandbox| {
         let mut command = sandbox.command("valgrind");
-        command.args(VALGRIND).arg(binary());
+        command.args(COUNTER).arg(binary());
         command.args(["run", "--name", "main"]);
         command
     });
@@ -127,12 +113,7 @@ fn spent(signals: u64) -> u64 {
     }
     recorder.let_go();
     let ended = recorder.running.end();
-    // The child prints a count of its own before its exec.
-    let mut lines = ended.stderr.lines().rev();
-    let count = lines.find_map(|line| line.split_once("refs:"));
-    let count = count.map(|(_, count)| count.trim().replace(',', ""));
-    let count = count.and_then(|count| count.parse().ok());
-    count.unwrap_or_else(|| panic!("no count: {}", ended.stderr))
+    instructions(&ended.stderr)
 }
 
 #[test]

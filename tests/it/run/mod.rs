@@ -1,6 +1,7 @@
 //! `exitdir-run`: what its command gets, how the life ends, and what is written about it.
 
 mod command;
+mod costs;
 mod daemon;
 mod dependencies;
 mod directory;

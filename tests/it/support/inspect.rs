@@ -1,8 +1,8 @@
 //! What can be seen of an applet from outside: the sentence and the keys it leaves, and whether it
 //! sleeps.
 
-use crate::support::proc::{ProcStat, has_inotify, state_of};
-use crate::support::sandbox::{Ended, Running, Sandbox, Start, wait_until};
+use crate::support::proc::{ProcStat, has_inotify, may_sleep_in, sleep_count, state_of};
+use crate::support::sandbox::{Ended, Running, Sandbox, Start, eventually, wait_until};
 use crate::support::signals::{CONT, STOP};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -61,6 +61,23 @@ pub fn start_wait(sandbox: &Sandbox, arguments: &[&str]) -> Running {
     let waiter = sandbox.wait(arguments).start();
     await_sleep(&waiter);
     waiter
+}
+
+/// Waits until a process watches its directory and sleeps; returns how often it has gone to sleep.
+pub fn await_watch(process: &Running) -> u64 {
+    let pid = process.pid();
+    wait_until("it watches", || has_inotify(pid));
+    await_sleep_after(process, 0)
+}
+
+/// Waits until a process has gone to sleep more often than that, and sleeps.
+pub fn await_sleep_after(process: &Running, wakes: u64) -> u64 {
+    let pid = process.pid();
+    eventually("it wakes and sleeps again", || {
+        let now = sleep_count(pid);
+        let polls = may_sleep_in(pid, "poll");
+        (now > wakes && state_of(pid) == Some('S') && polls).then_some(now)
+    })
 }
 
 /// Waits until an applet sleeps. It may be without inotify, and then wakes up four times a second.

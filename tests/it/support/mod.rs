@@ -31,4 +31,5 @@ pub mod signals;
 pub mod syscalls;
 pub mod tombstones;
 pub mod users;
+pub mod valgrind;
 pub mod volumes;

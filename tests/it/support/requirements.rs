@@ -32,6 +32,13 @@ pub fn is_long_run() -> bool {
     std::env::var_os("EXITDIR_TEST_LONG").is_some()
 }
 
+/// Whether the binary under test is the static one of scripts/build, whose figures are known.
+pub fn static_binary_is_given() -> bool {
+    let given = std::env::var_os("EXITDIR_TEST_BINARY").is_some();
+    let answer = if given { "true" } else { "false" };
+    is_permitted("measuring the static binary", &mut Command::new(answer))
+}
+
 pub fn perl_is_here() -> bool {
     is_permitted("perl", Command::new("perl").args(["-MSocket", "-e1"]))
 }

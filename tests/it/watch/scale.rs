@@ -1,14 +1,13 @@
 //! What an event costs in a large directory, counted in instructions, and many waiters at once.
 //!
-//! Instructions are counted by valgrind, in the program and not in the kernel: unlike time they are
-//! the same on a busy machine. The cost of one event is the difference between many and twice as
-//! many.
+//! The cost of one event is the difference between many and twice as many.
 
-use crate::support::inspect::await_any_sleep;
-use crate::support::proc::{has_inotify, may_sleep_in, sleep_count, state_of};
+use crate::support::inspect::{await_any_sleep, await_sleep_after, await_watch};
+use crate::support::proc::has_inotify;
 use crate::support::requirements::{is_long_run, is_permitted};
-use crate::support::sandbox::{Running, Sandbox, Start, binary, eventually, wait_until};
+use crate::support::sandbox::{Running, Sandbox, Start, binary};
 use crate::support::users::{as_user, installed, open_to_all};
+use crate::support::valgrind::{COUNTER, can_count_instructions, instructions};
 use rustix::fs::FlockOperation;
 use rustix::process::{Resource, Rlimit};
 use std::fs::File;
@@ -20,20 +19,6 @@ const EVENTS: usize = 40;
 const SIZES: [usize; 3] = [10, 1_000, 10_000];
 const COUNTED_USER: u32 = 64_200;
 const FIRST_WAITING_USER: u32 = 64_300;
-
-/// Options of valgrind: instructions only, and only their sum.
-const COUNTER: [&str; 3] = [
-    "--tool=cachegrind",
-    "--cache-sim=no",
-    "--cachegrind-out-file=/dev/null",
-];
-
-/// What valgrind says at the end: `I refs: 67,975`.
-fn instructions(stderr: &str) -> u64 {
-    let count = stderr.lines().find_map(|line| line.split_once("refs:"));
-    let (_, count) = count.unwrap_or_else(|| panic!("nothing was counted: {stderr}"));
-    count.trim().replace(',', "").parse().unwrap()
-}
 
 /// A directory full of live tombstones, whose locks one other process holds. If this process held
 /// them, every process that other tests start would have thousands of descriptors to close.
@@ -173,23 +158,6 @@ fn live(path: &Path, model: &str) -> File {
     file
 }
 
-/// Waits until a process watches its directory and sleeps; returns how often it has gone to sleep.
-fn await_watch(process: &Running) -> u64 {
-    let pid = process.pid();
-    wait_until("it watches", || has_inotify(pid));
-    await_sleep_after(process, 0)
-}
-
-/// Waits until a process has gone to sleep more often than that, and sleeps.
-fn await_sleep_after(process: &Running, wakes: u64) -> u64 {
-    let pid = process.pid();
-    eventually("it wakes and sleeps again", || {
-        let now = sleep_count(pid);
-        let polls = may_sleep_in(pid, "poll");
-        (now > wakes && state_of(pid) == Some('S') && polls).then_some(now)
-    })
-}
-
 #[test]
 fn an_event_costs_the_same_in_a_directory_of_ten_and_of_ten_thousand() {
     let Some(full_directories) = full_directories(&SIZES) else {
@@ -252,13 +220,7 @@ fn status_is_linear_in_the_number_of_tombstones() {
 
 /// Full directories, if instructions can be counted here and a process may hold that many locks.
 fn full_directories(sizes: &[usize]) -> Option<Vec<FullDirectory>> {
-    let counting = is_permitted(
-        "counting instructions with valgrind",
-        Command::new("valgrind")
-            .args(COUNTER)
-            .arg(binary())
-            .arg("--version"),
-    );
+    let counting = can_count_instructions();
     let largest = sizes.iter().max().copied().unwrap_or_default() as u64;
     let limit = rustix::process::getrlimit(Resource::Nofile).maximum;
     let may_hold = if limit.is_none_or(|limit| limit > largest + 100) {
