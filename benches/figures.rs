@@ -8,6 +8,8 @@
 
 #[path = "figures/bench.rs"]
 mod bench;
+#[path = "figures/counts.rs"]
+mod counts;
 #[path = "figures/disk.rs"]
 mod disk;
 #[path = "figures/memory.rs"]
@@ -38,9 +40,10 @@ use table::Row;
 /// A figure: its name on the command line, and the function that measures it.
 type Figure = (&'static str, fn(&Bench) -> Outcome<Vec<Row>>);
 
-const FIGURES: [Figure; 8] = [
+const FIGURES: [Figure; 9] = [
     ("start", start::measure),
     ("disk", disk::measure),
+    ("counts", counts::measure),
     ("signals", signals::measure),
     ("reaction", reaction::measure),
     ("ready", ready::measure),

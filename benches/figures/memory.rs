@@ -1,16 +1,19 @@
-//! The memory of a waiting supervisor: its resident set, and the private part of it.
+//! The memory of a waiting supervisor, and of `exitdir-wait`: the resident set, and the private
+//! part of it.
 
 use crate::bench::{Bench, Outcome, peer, quiet};
 use crate::process::Process;
 use crate::table::{Goal, Row, Unit};
 use std::process::Command;
 
-const OURS: &str = "exitdir-run";
 const PEER: &str = "tini-static";
 /// A command that runs longer than the measurement.
 const SLEEP: [&str; 2] = ["sleep", "1000"];
 /// The goal for the resident set, in kB.
 const GOAL: f64 = 700.0;
+/// The goals for private memory, of `exitdir-run` and of `exitdir-wait`, in kB.
+const PRIVATE_GOAL: f64 = 40.0;
+const PRIVATE_GOAL_OF_WAIT: f64 = 32.0;
 /// Fewer than for times: the resident set hardly differs from one process to the next.
 const PROCESSES: usize = 21;
 /// The file in `/proc/PID`, the key in it, and its meaning.
@@ -29,6 +32,8 @@ enum Waits {
     Death,
     /// For a birth dependency, before it starts its command.
     Birth,
+    /// For a condition: `exitdir-wait`.
+    Condition,
 }
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
@@ -40,9 +45,10 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         (Waits::Death, "with a death dependency"),
         (Waits::Child, "without dependencies"),
         (Waits::Birth, "before the start"),
+        (Waits::Condition, "exitdir-wait"),
     ];
     for (waits, case) in cases {
-        let ours = medians(waits, || exitdir_run(bench, waits))?;
+        let ours = medians(waits, || applet(bench, waits))?;
         for (at, (_, key, what)) in FIGURES.iter().enumerate() {
             rows.push(Row {
                 figure: format!("memory: {case}, {what}"),
@@ -50,10 +56,11 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
                 ours: ours.get(at).copied().unwrap_or_default(),
                 peer: PEER,
                 theirs: theirs.as_ref().and_then(|theirs| theirs.get(at).copied()),
-                goal: if *key == "VmRSS" {
-                    Goal::AtMost(GOAL)
-                } else {
-                    Goal::None
+                goal: match (*key, waits) {
+                    ("VmRSS", _) => Goal::AtMost(GOAL),
+                    ("RssAnon", Waits::Condition) => Goal::AtMost(PRIVATE_GOAL_OF_WAIT),
+                    ("RssAnon", _) => Goal::AtMost(PRIVATE_GOAL),
+                    _ => Goal::None,
                 },
             });
         }
@@ -61,16 +68,16 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     Ok(rows)
 }
 
-fn exitdir_run(bench: &Bench, waits: Waits) -> Command {
-    let mut command = bench.applet(OURS);
-    let dependency = match waits {
-        Waits::Child => return command,
-        Waits::Death => "--death-deps",
-        Waits::Birth => "--birth-deps",
+fn applet(bench: &Bench, waits: Waits) -> Command {
+    let (applet, options) = match waits {
+        Waits::Child => return bench.applet("exitdir-run"),
+        Waits::Death => ("exitdir-run", &["--name", "sidecar", "--death-deps"][..]),
+        Waits::Birth => ("exitdir-run", &["--name", "sidecar", "--birth-deps"][..]),
+        Waits::Condition => ("exitdir-wait", &[][..]),
     };
-    let dir = bench.scratch.path("graveyard");
-    command.arg("--dir").arg(dir).args(["--name", "sidecar"]);
-    command.args([dependency, "main"]);
+    let mut command = bench.applet(applet);
+    command.arg("--dir").arg(bench.scratch.path("graveyard"));
+    command.args(options).arg("main");
     command
 }
 
@@ -96,7 +103,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 impl Waits {
     fn is_there(self, process: &Process) -> bool {
-        let started = self == Waits::Birth || process.has_child("sleep");
+        let has_no_command = matches!(self, Waits::Birth | Waits::Condition);
+        let started = has_no_command || process.has_child("sleep");
         let watching = self == Waits::Child || process.watches();
         started && watching && process.sleeps()
     }

@@ -20,6 +20,7 @@ pub(crate) enum Unit {
     Kilobytes,
     Bytes,
     Instructions,
+    Calls,
 }
 
 impl Unit {
@@ -29,6 +30,7 @@ impl Unit {
             Unit::Kilobytes => format!("{value:.0} kB"),
             Unit::Bytes => format!("{value:.0} B"),
             Unit::Instructions => format!("{value:.0} ins"),
+            Unit::Calls => format!("{value:.0} calls"),
         }
     }
 }
