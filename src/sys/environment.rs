@@ -144,8 +144,7 @@ impl ListenPid {
 
 /// Whether the descriptors of socket activation are for this process.
 pub(crate) fn is_listening() -> bool {
-    let own = getpid().as_raw_pid();
-    listen_value("LISTEN_PID=") == Some(own)
+    listen_value("LISTEN_PID=").is_some_and(|pid| pid == getpid().as_raw_pid())
 }
 
 /// How many descriptors, from 3 on, are for this process by socket activation.

@@ -89,15 +89,6 @@ pub(super) fn sigaction(
 
 /// Sets the mask of blocked signals and returns the previous one.
 pub(super) fn set_mask(mask: SignalSet) -> io::Result<SignalSet> {
-    change_mask(libc::SIG_SETMASK, mask)
-}
-
-/// The mask of blocked signals.
-pub(super) fn mask() -> io::Result<SignalSet> {
-    change_mask(libc::SIG_BLOCK, SignalSet::default())
-}
-
-fn change_mask(how: c_int, mask: SignalSet) -> io::Result<SignalSet> {
     let new = mask.bits();
     let mut old = 0_u64;
     let (new, old_pointer) = (&raw const new, &raw mut old);
@@ -106,7 +97,7 @@ fn change_mask(how: c_int, mask: SignalSet) -> io::Result<SignalSet> {
     let result = unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
-            how,
+            libc::SIG_SETMASK,
             new,
             old_pointer,
             KERNEL_SIGSET_SIZE,

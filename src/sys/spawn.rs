@@ -121,31 +121,31 @@ impl SpawnExtras<'_> {
         // Where pipe2(2) is refused a socket does the same.
         let (reader, writer) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).or_else(|_| socket_pair())?;
-        let clear = self.dup_clear_of_targets(writer.as_fd())?;
-        Ok((reader, clear))
+        Ok((reader, self.clear_of_targets(writer)?))
     }
 
     /// Copies of the descriptors for the child, with the numbers that they have there.
     fn duplicates(&self) -> rustix::io::Result<Vec<(OwnedFd, RawFd)>> {
         let pairs = self.descriptors.iter();
         pairs
-            .map(|(fd, number)| Ok((self.dup_clear_of_targets(*fd)?, *number)))
+            .map(|(fd, number)| Ok((self.clear_of_targets(duplicate(*fd)?)?, *number)))
             .collect()
     }
 
-    /// Duplicates a descriptor to a number that the child does not fill, so that the child does not
-    /// overwrite it before its use.
-    fn dup_clear_of_targets(&self, fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    /// The descriptor, or a copy of it, with a number that the child does not fill, so that the
+    /// child does not overwrite it before its use.
+    fn clear_of_targets(&self, mut fd: OwnedFd) -> rustix::io::Result<OwnedFd> {
         // They keep the numbers that are not wanted from being taken again.
         let mut filled = Vec::new();
-        loop {
-            let copy = duplicate(fd)?;
-            let number = copy.as_raw_fd();
-            if self.descriptors.iter().all(|(_, target)| *target != number) {
-                return Ok(copy);
-            }
-            filled.push(copy);
+        let is_target = |fd: &OwnedFd| {
+            let mut targets = self.descriptors.iter().map(|(_, target)| *target);
+            targets.any(|target| target == fd.as_raw_fd())
+        };
+        while is_target(&fd) {
+            let copy = duplicate(fd.as_fd())?;
+            filled.push(std::mem::replace(&mut fd, copy));
         }
+        Ok(fd)
     }
 }
 

@@ -2,65 +2,51 @@
 //! commands.
 //!
 //! [`prepare`] ignores `PIPE` and `XFSZ`, and opens `/dev/null` on closed standard descriptors;
-//! musl unblocks the signals that it keeps for itself; `Signals` blocks the others. A command gets
-//! none of that.
+//! `Signals` blocks all signals. A command gets none of that.
 
 use super::raw::{self, KernelSigaction};
 use crate::signal::{Signal, SignalSet};
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// The signals that a failed write raises. This program ignores both, and reports the error.
 const RAISED_BY_WRITES: [Signal; 2] = [Signal::PIPE, Signal::XFSZ];
 /// Their dispositions before [`prepare`] changes them.
 static INHERITED: [AtomicUsize; 2] = [const { AtomicUsize::new(libc::SIG_DFL) }; 2];
-/// The mask of blocked signals before musl unblocks those that it keeps for itself.
-static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
 /// Bit n: descriptor n (0 to 2) was closed before [`prepare`] opened `/dev/null` on it.
 static INHERITED_CLOSED: AtomicU8 = AtomicU8::new(0);
 
-/// Runs before `main`, so it sees the state in which the process was started.
-extern "C" fn capture_startup_state() {
-    for (signal, inherited) in RAISED_BY_WRITES.into_iter().zip(&INHERITED) {
-        if let Ok(action) = raw::sigaction(signal, None) {
-            inherited.store(action.handler, Ordering::Relaxed);
-        }
-    }
-    if let Ok(mask) = raw::mask() {
-        INHERITED_MASK.store(mask.bits(), Ordering::Relaxed);
-    }
-    for fd in (0..3_u8).filter(|fd| !is_open(RawFd::from(*fd))) {
-        INHERITED_CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
-    }
+/// The standard descriptors that are closed: bit n for descriptor n.
+fn closed_descriptors() -> u8 {
+    let mut asked = [0, 1, 2].map(|fd| libc::pollfd {
+        fd,
+        events: 0,
+        revents: 0,
+    });
+    // SAFETY: the array has three entries and lives across the call.
+    let is_answered = unsafe { libc::poll(asked.as_mut_ptr(), 3, 0) } >= 0;
+    let is_closed = |asked: &libc::pollfd| match is_answered {
+        true => asked.revents & libc::POLLNVAL != 0,
+        false => is_bad_descriptor(asked.fd),
+    };
+    let closed = asked.iter().filter(|asked| is_closed(asked));
+    closed.fold(0, |closed, asked| closed | 1 << asked.fd)
 }
 
-/// Whether a descriptor is open. It is where the question is refused.
-fn is_open(fd: RawFd) -> bool {
-    // SAFETY: F_GETFD reads one flag of a descriptor number and touches no memory.
-    let mut result = unsafe { libc::fcntl(fd, libc::F_GETFD) };
-    if result < 0 && !is_bad_descriptor() {
-        // SAFETY: dup2 touches no memory, and does nothing to an open descriptor.
-        result = unsafe { libc::dup2(fd, fd) };
-    }
-    result >= 0 || !is_bad_descriptor()
+/// Whether a descriptor is closed, where poll(2) is refused. It is open where this is refused too.
+fn is_bad_descriptor(fd: RawFd) -> bool {
+    // SAFETY: dup2 touches no memory, and does nothing to an open descriptor.
+    let copied = unsafe { libc::dup2(fd, fd) };
+    copied < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EBADF)
 }
-
-fn is_bad_descriptor() -> bool {
-    io::Error::last_os_error().raw_os_error() == Some(libc::EBADF)
-}
-
-// SAFETY: the section holds function pointers that the C library calls once before main. The
-// function above makes system calls and stores to atomics, which need no runtime.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static CAPTURE_STARTUP_STATE: extern "C" fn() = capture_startup_state;
 
 /// Makes this process safe to work in: its own files get no number below 3, and a write to a closed
 /// pipe, or past the limit of file sizes (`RLIMIT_FSIZE`, setrlimit(2)), fails without ending it. A
 /// command gets none of that: see [`restore`].
 pub(crate) fn prepare() {
-    let closed = INHERITED_CLOSED.load(Ordering::Relaxed);
+    let closed = closed_descriptors();
+    INHERITED_CLOSED.store(closed, Ordering::Relaxed);
     for _ in 0..closed.count_ones() {
         // open(2) takes the lowest number that is free. In an image without /dev/null the root
         // directory serves: it can neither be read nor written.
@@ -70,9 +56,11 @@ pub(crate) fn prepare() {
             unsafe { libc::open(c"/".as_ptr(), libc::O_RDONLY) };
         }
     }
-    for signal in RAISED_BY_WRITES {
+    for (signal, inherited) in RAISED_BY_WRITES.into_iter().zip(&INHERITED) {
         // If it is refused, such a write ends this process, as it ends others.
-        let _ = raw::sigaction(signal, Some(&KernelSigaction::new(libc::SIG_IGN)));
+        if let Ok(action) = raw::sigaction(signal, Some(&KernelSigaction::new(libc::SIG_IGN))) {
+            inherited.store(action.handler, Ordering::Relaxed);
+        }
     }
 }
 
@@ -97,8 +85,7 @@ impl InheritedSignals {
     /// Notes the inherited state, then blocks exactly the signals in `blocked` and makes children
     /// waitable: the kernel itself reaps the children of a process that ignores `CHLD`.
     pub(crate) fn save_and_set_mask(blocked: SignalSet) -> io::Result<InheritedSignals> {
-        raw::set_mask(blocked)?;
-        let mask = SignalSet::from_bits(INHERITED_MASK.load(Ordering::Relaxed));
+        let mask = raw::set_mask(blocked)?;
         let child_ignored = is_ignored(Signal::CHLD);
         if child_ignored {
             let default = KernelSigaction::new(libc::SIG_DFL);

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 /// A descriptor of the terminal whose foreground this process group has, if there is one.
 pub(crate) fn foreground_terminal() -> Option<RawFd> {
-    let own = own_group();
     // All groups outside of this PID namespace are 0, so a comparison with 0 proves nothing.
-    terminal().filter(|fd| own > 0 && foreground_group(*fd) == own)
+    let is_own = |fd: &RawFd| own_group() > 0 && foreground_group(*fd) == own_group();
+    terminal().filter(is_own)
 }
 
 /// Whether this process may be in the foreground without being able to tell: its process group and
@@ -26,7 +26,7 @@ pub(crate) fn has_controlling_terminal() -> bool {
 /// A descriptor of the terminal that controls this session: a standard one or, where none of them
 /// is that terminal, one that stays open from the first call on.
 fn terminal() -> Option<RawFd> {
-    let is_controlling = |fd: &RawFd| foreground_group(*fd) >= 0;
+    let is_controlling = |fd: &RawFd| *fd >= 0 && foreground_group(*fd) >= 0;
     (0..3)
         .find(is_controlling)
         .or_else(|| Some(opened_terminal()).filter(is_controlling))
