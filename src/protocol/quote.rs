@@ -8,12 +8,15 @@ pub(super) const QUOTED_LIMIT: usize = 1024;
 /// The text in double quotes with JSON's escapes. Text that would exceed [`QUOTED_LIMIT`] is cut at
 /// a whole character.
 pub(super) fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for escaped in text.chars().map(escape) {
-        if out.len() + escaped.len() + 1 > QUOTED_LIMIT {
+    let mut out = String::with_capacity(text.len().min(QUOTED_LIMIT) + 2);
+    out.push('"');
+    for c in text.chars() {
+        let whole = out.len();
+        escape(c, &mut out);
+        if out.len() + 1 > QUOTED_LIMIT {
+            out.truncate(whole);
             break;
         }
-        out.push_str(&escaped);
     }
     out.push('"');
     out
@@ -21,23 +24,26 @@ pub(super) fn quote(text: &str) -> String {
 
 /// The text in JSON's double quotes, at any length: for output, not for tombstones.
 pub(crate) fn json_string(text: &str) -> String {
-    let escaped: String = text.chars().map(escape).collect();
-    format!("\"{escaped}\"")
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    text.chars().for_each(|c| escape(c, &mut out));
+    out.push('"');
+    out
 }
 
-/// A character inside JSON's double quotes (RFC 8259, section 7).
+/// Adds a character inside JSON's double quotes (RFC 8259, section 7).
 ///
 /// Escapes more than JSON requires: YAML does not allow C1 control characters, line separators and
 /// non-characters in a quoted text, and other characters deceive the reader of a terminal.
-fn escape(c: char) -> String {
+fn escape(c: char, out: &mut String) {
     match c {
-        '"' => "\\\"".to_owned(),
-        '\\' => "\\\\".to_owned(),
-        '\n' => "\\n".to_owned(),
-        '\r' => "\\r".to_owned(),
-        '\t' => "\\t".to_owned(),
-        c if is_deceptive(c) => format!("\\u{:04x}", u32::from(c)),
-        c => c.to_string(),
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if is_deceptive(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+        c => out.push(c),
     }
 }
 
@@ -84,6 +90,9 @@ pub(super) fn unquote(value: &str) -> String {
     let Some(inner) = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) else {
         return value.to_owned();
     };
+    if !inner.contains('\\') {
+        return inner.to_owned();
+    }
     let mut out = String::with_capacity(inner.len());
     let mut rest = inner.chars();
     while let Some(c) = rest.next() {
