@@ -12,39 +12,36 @@ pub(crate) struct Forwarding {
 }
 
 /// Signals that the machine must see, whether received or sent. The stop signal is another.
-const SPECIAL: [Signal; 5] = [
-    Signal::TERM,
-    Signal::INT,
-    Signal::QUIT,
-    Signal::CONT,
-    Signal::CHLD,
-];
+const SPECIAL: SignalSet = SignalSet::from_bits(0)
+    .with(Signal::TERM)
+    .with(Signal::INT)
+    .with(Signal::QUIT)
+    .with(Signal::CONT)
+    .with(Signal::CHLD);
 
 impl Forwarding {
     /// A TERM is forwarded as the stop signal. A rewrite replaces what the command gets for its
     /// first signal; `None` drops the signal. The last rewrite of a signal counts.
     pub(crate) fn new(stop_signal: Signal, rewrites: &[(Signal, Option<Signal>)]) -> Forwarding {
-        let mut sent = [0; 65];
-        let mut set = |from: Signal, to: Option<Signal>| {
-            if let Some(entry) = sent.get_mut(usize::from(from.number())) {
-                *entry = to.map_or(0, Signal::number);
-            }
-        };
-        all_signals().for_each(|signal| set(signal, Some(signal)));
-        set(Signal::TERM, Some(stop_signal));
-        rewrites.iter().for_each(|(from, to)| set(*from, *to));
         let mut forwarding = Forwarding {
-            sent,
+            sent: [0; 65],
             plain: SignalSet::default(),
         };
-        let is_special = |signal: &Signal| SPECIAL.contains(signal) || *signal == stop_signal;
-        forwarding.plain = all_signals()
-            .filter(|received| !SPECIAL.contains(received))
-            .filter(|received| {
-                let sent = forwarding.sent_for(*received);
-                sent.is_some_and(|sent| !is_special(&sent))
-            })
-            .fold(SignalSet::default(), SignalSet::with);
+        let mut set = |from: Signal, to: Option<Signal>| {
+            if let Some(entry) = forwarding.sent.get_mut(usize::from(from.number())) {
+                *entry = to.map_or(0, Signal::number);
+            }
+            let is_special = |signal| SPECIAL.contains(signal) || signal == stop_signal;
+            let is_plain = !SPECIAL.contains(from) && to.is_some_and(|to| !is_special(to));
+            forwarding.plain = match is_plain {
+                true => forwarding.plain.with(from),
+                false => forwarding.plain.without(from),
+            };
+        };
+        let all_signals = (1..=64).filter_map(Signal::from_number);
+        all_signals.for_each(|signal| set(signal, Some(signal)));
+        set(Signal::TERM, Some(stop_signal));
+        rewrites.iter().for_each(|(from, to)| set(*from, *to));
         forwarding
     }
 
@@ -62,8 +59,4 @@ impl Forwarding {
             None
         }
     }
-}
-
-fn all_signals() -> impl Iterator<Item = Signal> {
-    (1..=64).filter_map(Signal::from_number)
 }
