@@ -37,6 +37,16 @@ pub(crate) fn append(file: impl AsFd, lines: &[Line<'_>]) -> Result<bool, Errno>
         Some(at) => (rustix::io::pread(&file, &mut last, at)? == 1).then_some(last[0]),
         None => None,
     };
+    append_after(file, length, last, lines)
+}
+
+/// As [`append`], to a file of `length` bytes whose last byte is `last`.
+pub(super) fn append_after(
+    file: impl AsFd,
+    length: u64,
+    last: Option<u8>,
+    lines: &[Line<'_>],
+) -> Result<bool, Errno> {
     let Some(record) = compose_append(lines, length, last) else {
         return Ok(false);
     };

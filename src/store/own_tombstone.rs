@@ -9,7 +9,7 @@ use crate::protocol::compose::{Line, compose};
 use crate::protocol::name::Name;
 use crate::protocol::past_life::Cause;
 use crate::protocol::tombstone::{Key, Lock, Tombstone};
-use crate::store::append::{DeathRecord, append};
+use crate::store::append::{DeathRecord, append, append_after};
 use crate::store::exit_dir::ExitDir;
 use crate::store::file_id::FileId;
 use crate::store::publish::{Patience, PendingTombstone};
@@ -80,14 +80,16 @@ impl OwnTombstone {
     /// have recorded it, or the tombstone could not be replaced. Drops a record after a death, and
     /// one that has no room.
     pub(crate) fn append(&self, lines: &[Line<'_>]) -> Result<(), Errno> {
-        let current = self.tombstone()?;
+        let text = read_start(&self.file)?;
+        let current = Tombstone::parse(&text);
         let is_new =
             |line: &&Line<'_>| !(matches!(line, Line::Ready(_)) && current.ready.is_some());
         let lines: Vec<Line<'_>> = lines.iter().filter(is_new).copied().collect();
         if current.died.is_some() || lines.is_empty() {
             return Ok(());
         }
-        append(&self.file, &lines).map(|_| ())
+        let (length, last) = (text.len() as u64, text.last().copied());
+        append_after(&self.file, length, last, &lines).map(|_| ())
     }
 
     /// Replaces the tombstone by one that says that the command is down.

@@ -22,6 +22,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// write.
 pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(1);
 
+/// Room for the text of a young life, and for a line more than a status has announced. In
+/// bytes.
+const USUAL_SIZE: usize = 256;
+
 /// How often one read follows a name to another file. A neighbour may replace it for ever.
 const REPLACED_LIMIT: u32 = 64;
 
@@ -321,20 +325,35 @@ fn read_tombstone(opened: &TombstoneFile) -> Result<(Stat, Tombstone), Errno> {
     if !opened.is_readable {
         return Ok((stat, Tombstone::unreadable()));
     }
-    let bytes = read_start(&opened.file)?;
+    let bytes = read_sized(&opened.file, &stat)?;
     Ok((stat, Tombstone::parse(&bytes)))
 }
 
 /// The first [`RESERVED`] bytes of a file.
 pub(super) fn read_start(file: impl AsFd) -> Result<Vec<u8>, Errno> {
-    let mut bytes = vec![0; RESERVED];
+    let stat = rustix::fs::fstat(&file)?;
+    read_sized(file, &stat)
+}
+
+/// As [`read_start`], for a file with this status. It may have grown since.
+fn read_sized(file: impl AsFd, stat: &Stat) -> Result<Vec<u8>, Errno> {
+    let expected = usize::try_from(stat.st_size).unwrap_or_default();
+    let expected = expected.min(RESERVED);
+    let mut bytes = vec![0; expected.max(USUAL_SIZE)];
     let mut length = 0;
-    while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
+    loop {
+        let rest = bytes.get_mut(length..).unwrap_or_default();
         match rustix::io::pread(&file, rest, length as u64) {
             Ok(0) => break,
             Ok(count) => length += count,
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
+        }
+        if length == expected {
+            break;
+        }
+        if length == bytes.len() {
+            bytes.resize(RESERVED, 0);
         }
     }
     bytes.truncate(length);

@@ -79,24 +79,26 @@ impl StagingAttempt {
     /// A file that is there already is never used: a crash may have left it behind, but it may also
     /// be a link to any other file. Unlinking it does not touch what it leads to.
     pub(super) fn make(dir: &ExitDir, entry: &str) -> Result<StagingAttempt, Errno> {
+        match StagingAttempt::create(dir, entry) {
+            Err(Errno::EXIST) => {}
+            made => return made,
+        }
         // Looked at before it is opened: opening our own tombstone could cost its lock.
         match dir.stat(entry) {
             Ok(stat) if is_obstacle(dir, &stat) => remove_obstacle(dir, entry),
             Ok(_) => StagingAttempt::clear(dir, entry),
-            Err(Errno::NOENT) => StagingAttempt::create(dir, entry),
+            Err(Errno::NOENT) => Ok(StagingAttempt::Gone),
             Err(errno) => Err(errno),
         }
     }
 
     /// Creates the file. It is closed to other users until this process holds its lock.
+    ///
+    /// # Errors
+    /// `EEXIST` if there is one.
     fn create(dir: &ExitDir, entry: &str) -> Result<StagingAttempt, Errno> {
         let how = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
-        let file = match dir.open_at(entry, how, CLOSED_TO_OTHERS) {
-            Ok(file) => file,
-            // Another process was faster.
-            Err(Errno::EXIST) => return Ok(StagingAttempt::Gone),
-            Err(errno) => return Err(errno),
-        };
+        let file = dir.open_at(entry, how, CLOSED_TO_OTHERS)?;
         let has_lock = match lock(&file)? {
             LockAttempt::Taken => true,
             LockAttempt::Unavailable => false,

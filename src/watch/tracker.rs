@@ -47,6 +47,7 @@ pub(crate) struct Tracker {
     says_too_many: bool,
     /// How many tombstones are held open.
     held: usize,
+    /// How many at most for names that no condition names.
     hold_limit: usize,
     /// When the last scan of everything began.
     scanned: Option<Instant>,
@@ -75,7 +76,7 @@ impl Tracker {
             says_more_unread: true,
             says_too_many: true,
             held: 0,
-            hold_limit: hold_limit(),
+            hold_limit: if all_names { hold_limit() } else { 0 },
             scanned: None,
             first_scan: None,
         };
@@ -127,11 +128,12 @@ impl Tracker {
     /// Scans what may have changed: first the names that were asked for, in that order, then by
     /// event, or those that are gone and then by name.
     pub(crate) fn scan(&mut self, dir: &ExitDir, sink: &mut dyn ScanSink) -> ScanResult {
-        let (timer, began) = (CpuTimer::start(), Instant::now());
+        let began = Instant::now();
         // Kept open, so that the path is resolved once for all names.
         let _dir = dir.handle();
         let mut sink = PacedSink::new(sink, began);
         let (changes, fault) = self.watch.take_changes(dir, began);
+        let timer = changes.everything.then(CpuTimer::start);
         let mut result = ScanResult::default();
         result.faults.extend(fault);
         let mut due = self.due(dir, &changes, began, &mut sink, &mut result.errors);
@@ -143,7 +145,7 @@ impl Tracker {
             due = self.due(dir, &changes, began, &mut sink, &mut result.errors);
         }
         self.scan_names(dir, due, &changes, &mut sink, &mut result);
-        if changes.everything {
+        if let Some(timer) = timer {
             self.watch.record_cost(timer.elapsed());
             self.scanned = Some(began);
         }

@@ -106,8 +106,8 @@ fn a_staging_file_of_another_user_that_is_published_meanwhile_is_no_error() {
     if !strace_can_inject() {
         return;
     }
-    // It is closed to others for a moment, or it appears after the look.
-    let refused = "-e inject=open,openat:error=EACCES:when=1";
+    // It is closed to others for a moment, or gone after it was there.
+    let refused = "-e inject=open,openat:error=EACCES:when=2";
     let lost = "-e inject=open,openat:error=EEXIST:when=1";
     for (faults, line) in [(refused, "signal main"), (lost, "run -n main -- true")] {
         let sandbox = Sandbox::new();
