@@ -97,12 +97,13 @@ impl Bootstrap {
 }
 
 /// Finds out before the life begins whether configuration can be installed at its targets.
-fn prepare_managed(plan: &Plan) -> Result<Option<ManagedApp<'_>>, String> {
+fn prepare_managed(plan: &Plan) -> Result<Option<Box<ManagedApp<'_>>>, String> {
     if !plan.management.is_needed() {
         return Ok(None);
     }
     let dir = plan.exit_dir.as_ref().map(|options| &options.dir);
-    ManagedApp::prepare(&plan.management, dir, plan.poll).map(Some)
+    let managed = ManagedApp::prepare(&plan.management, dir, plan.poll)?;
+    Ok(Some(Box::new(managed)))
 }
 
 /// Reports a failure on standard error and to Kubernetes, and returns the exit status.

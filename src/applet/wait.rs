@@ -190,7 +190,10 @@ fn wait(plan: &WaitPlan, signals: Option<&Signals>) -> Result<(WaitOutcome, Stri
     dir.map_or(Ok(()), ExitDir::create)?;
     let mut wait = Wait::new(dir, &plan.request, plan.timeout, signals, hooks);
     let outcome = wait.run()?;
-    let why = wait.explain();
+    let why = match outcome {
+        WaitOutcome::Holds(_) | WaitOutcome::Signal(_) => String::new(),
+        WaitOutcome::Impossible | WaitOutcome::TimedOut => wait.explain(),
+    };
     if !matches!(outcome, WaitOutcome::Signal(_)) {
         wait.close();
     }

@@ -107,14 +107,14 @@ impl EventLoop<'_> {
     }
 
     fn tell(&mut self, report: &Report) {
-        let (peers, prober) = (self.peers.as_ref(), self.prober.as_ref());
-        let missing = |what| super::missing(what, peers, prober, self.managed.as_ref());
+        let (peers, prober) = (self.peers.as_deref(), self.prober.as_ref());
+        let missing = |what| super::missing(what, peers, prober, self.managed.as_deref());
         self.reporter.report(report, &missing);
     }
 
     fn finish(&mut self, last: &FinalStatus) {
-        let (peers, prober) = (self.peers.as_ref(), self.prober.as_ref());
-        let missing = |what| super::missing(what, peers, prober, self.managed.as_ref());
+        let (peers, prober) = (self.peers.as_deref(), self.prober.as_ref());
+        let missing = |what| super::missing(what, peers, prober, self.managed.as_deref());
         let messages = self.reporter.report_end(last, &missing);
         let status_text = self.command.status_text.take();
         let written = self.record.write_death(&DeathRecord {

@@ -49,7 +49,7 @@ use timers::Timers;
 /// A message that says why CMD cannot be supervised. Nothing was started then.
 pub(crate) fn supervise(
     plan: &Plan,
-    managed: Option<ManagedApp<'_>>,
+    managed: Option<Box<ManagedApp<'_>>>,
     signals: &Signals,
 ) -> Result<u8, String> {
     let mut event_loop = EventLoop::new(plan, managed, signals)?;
@@ -69,11 +69,11 @@ struct EventLoop<'p> {
     reporter: Reporter<'p>,
     gate: StartGate,
     /// The lives that this life depends on, as long as it does.
-    peers: Option<Peers<'p>>,
+    peers: Option<Box<Peers<'p>>>,
     /// The sources that this life depends on, as long as it does.
     prober: Option<Prober>,
     /// The configuration and the activation of CMD.
-    managed: Option<ManagedApp<'p>>,
+    managed: Option<Box<ManagedApp<'p>>>,
     hooks: Hooks<'p>,
     turn_began: Instant,
     /// The working directory is that in which exitdir-run was started.
@@ -85,12 +85,16 @@ struct EventLoop<'p> {
 }
 
 impl<'p> EventLoop<'p> {
+    // Not inlined, as `run_on_exit`: what both need on the stack would stay there until CMD ends.
+    #[inline(never)]
     fn new(
         plan: &'p Plan,
-        managed: Option<ManagedApp<'p>>,
+        managed: Option<Box<ManagedApp<'p>>>,
         signals: &'p Signals,
     ) -> Result<EventLoop<'p>, String> {
         let options = plan.exit_dir.as_ref();
+        // Kept open, so that the path is resolved once for what follows.
+        let _dir = options.map(|options| options.dir.handle());
         let record = OwnRecord::begin(options, &plan.birth_deps, &plan.death_deps)
             .map_err(|error| error.to_string())?;
         for notice in record.notices() {
@@ -115,7 +119,7 @@ impl<'p> EventLoop<'p> {
             record,
             reporter: Reporter::new(plan),
             gate: StartGate::default(),
-            peers,
+            peers: peers.map(Box::new),
             prober: (!sources.is_empty()).then(|| Prober::new(sources)),
             managed,
             hooks: Hooks::default(),
@@ -149,6 +153,7 @@ impl<'p> EventLoop<'p> {
 
     /// Runs `--on-exit`. Before that, everything is closed that the life has held: where its death
     /// could not be recorded, followers learn of it by that.
+    #[inline(never)]
     fn run_on_exit(self) {
         let (plan, signals, reporter) = (self.plan, self.signals, self.reporter);
         if plan.on_exit.is_empty() {
@@ -198,12 +203,12 @@ impl<'p> EventLoop<'p> {
 
     /// The sources of events beside signals and timers.
     fn sources(&self) -> impl Iterator<Item = &dyn EventSource> {
-        let peers = self.peers.as_ref().map(|peers| peers as &dyn EventSource);
+        let peers = self.peers.as_deref().map(|peers| peers as &dyn EventSource);
         let prober = self.prober.as_ref();
         let prober = prober.map(|prober| prober as &dyn EventSource);
         let readiness = self.command.readiness.as_ref();
         let readiness = readiness.map(|readiness| readiness as &dyn EventSource);
-        let managed = self.managed.as_ref().map(|app| app as &dyn EventSource);
+        let managed = self.managed.as_deref().map(|app| app as &dyn EventSource);
         let hooks = Some(&self.hooks as &dyn EventSource);
         [peers, prober, readiness, managed, hooks]
             .into_iter()
@@ -213,13 +218,16 @@ impl<'p> EventLoop<'p> {
     fn sources_mut(&mut self) -> impl Iterator<Item = &mut dyn EventSource> {
         let peers = self
             .peers
-            .as_mut()
+            .as_deref_mut()
             .map(|peers| peers as &mut dyn EventSource);
         let prober = self.prober.as_mut();
         let prober = prober.map(|prober| prober as &mut dyn EventSource);
         let readiness = self.command.readiness.as_mut();
         let readiness = readiness.map(|readiness| readiness as &mut dyn EventSource);
-        let managed = self.managed.as_mut().map(|app| app as &mut dyn EventSource);
+        let managed = self
+            .managed
+            .as_deref_mut()
+            .map(|app| app as &mut dyn EventSource);
         let hooks = Some(&mut self.hooks as &mut dyn EventSource);
         [peers, prober, readiness, managed, hooks]
             .into_iter()

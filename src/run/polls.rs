@@ -307,11 +307,11 @@ impl EventLoop<'_> {
         if self.timers.has_expired(Timer::Backoff) {
             return Some(Event::Expired(Timer::Backoff));
         }
-        let is_complete = self.managed.as_ref().is_none_or(ManagedApp::is_complete);
+        let is_complete = self.managed.as_deref().is_none_or(ManagedApp::is_complete);
         if !self.machine.is_waiting() || !is_complete {
             return None;
         }
-        if self.peers.as_ref().is_none_or(Peers::births_hold) {
+        if self.peers.as_deref().is_none_or(Peers::births_hold) {
             return Some(Event::BirthDepsHold);
         }
         let starts_anyway = is_over && self.plan.wait_end == WaitEnd::StartAnyway;
@@ -331,7 +331,7 @@ impl EventLoop<'_> {
     pub(super) fn poll_timers(&mut self) {
         // The birth timeout does not count while a start is due and only the configuration is not
         // at rest, nor while a source is being read.
-        let is_reading = self.managed.as_ref().is_some_and(ManagedApp::is_reading);
+        let is_reading = self.managed.as_deref().is_some_and(ManagedApp::is_reading);
         if !self.gate.is_due() && !is_reading && self.timers.take_expired(Timer::BirthTimeout) {
             self.dispatch(Event::Expired(Timer::BirthTimeout));
         }

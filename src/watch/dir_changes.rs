@@ -24,6 +24,8 @@ pub(crate) struct DirChanges {
 
 impl DirChanges {
     /// Reads all queued events.
+    // Not inlined: its buffer would stay on the stack during the scan.
+    #[inline(never)]
     pub(super) fn drain(inotify: &Inotify) -> DirChanges {
         let mut changes = DirChanges::default();
         inotify.drain(|event| {
