@@ -17,9 +17,16 @@ pub(crate) fn read_all(
     file: BorrowedFd<'_>,
     take: &mut dyn FnMut(&[u8]) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
-    let mut buffer = [0; 8192];
+    read_parts(file, &mut [0; 8192], take)
+}
+
+fn read_parts(
+    file: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    take: &mut dyn FnMut(&[u8]) -> Result<(), Errno>,
+) -> Result<(), Errno> {
     loop {
-        match rustix::io::read(file, &mut buffer) {
+        match rustix::io::read(file, &mut *buffer) {
             Ok(0) => return Ok(()),
             Ok(count) => take(buffer.get(..count).unwrap_or_default())?,
             Err(Errno::INTR) => {}
@@ -34,7 +41,8 @@ pub(crate) fn read_all(
 /// It cannot be read; `EILSEQ` if it is not UTF-8.
 pub(crate) fn read_text(path: &str) -> Result<String, Errno> {
     let mut bytes = Vec::new();
-    read_all(open(path)?.as_fd(), &mut |part| {
+    // The buffer is small: a page of the stack that was used once is never given back.
+    read_parts(open(path)?.as_fd(), &mut [0; 512], &mut |part| {
         bytes.extend_from_slice(part);
         Ok(())
     })?;

@@ -116,8 +116,8 @@ fn a_start_costs_few_instructions_and_system_calls() {
     let Some(place) = Place::new() else { return };
     let spent = place.spent_until_start("bin/exitdir-run -- /nonexistent");
     let calls = place.calls("bin/exitdir-run -- /bin/true", "clone");
-    assert_at_most("instructions", spent, 56_000);
-    assert_at_most("system calls", calls, 40);
+    assert_at_most("instructions", spent, 47_900);
+    assert_at_most("system calls", calls, 29);
 }
 
 #[test]
@@ -129,8 +129,8 @@ fn a_start_with_two_death_dependencies_costs_few_instructions_and_system_calls()
         &format!("bin/exitdir-run {options} mb -- /bin/true"),
         "ppoll",
     );
-    assert_at_most("instructions", spent, 268_000);
-    assert_at_most("system calls", calls, 118);
+    assert_at_most("instructions", spent, 209_000);
+    assert_at_most("system calls", calls, 91);
 }
 
 #[test]
@@ -139,8 +139,8 @@ fn a_wait_whose_condition_holds_costs_few_instructions_and_system_calls() {
     let line = "bin/exitdir-wait --dir g one:ready";
     let ended = place.counted(line).finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
-    assert_at_most("instructions", instructions(&ended.stderr), 110_000);
-    assert_at_most("system calls", place.calls(line, "exit_group"), 43);
+    assert_at_most("instructions", instructions(&ended.stderr), 97_800);
+    assert_at_most("system calls", place.calls(line, "exit_group"), 33);
 }
 
 #[test]
@@ -148,5 +148,5 @@ fn a_change_of_a_dependency_costs_few_instructions() {
     let Some(place) = Place::new() else { return };
     let (once, twice) = (place.spent_with(EVENTS), place.spent_with(2 * EVENTS));
     let spent = twice.saturating_sub(once) / EVENTS as u64;
-    assert_at_most("instructions", spent, 55_000);
+    assert_at_most("instructions", spent, 42_300);
 }
