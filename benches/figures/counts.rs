@@ -1,5 +1,5 @@
-//! What a start and a wait cost: instructions of the program, counted by valgrind, and system calls,
-//! counted by strace. Load changes neither of them.
+//! What a start and a wait cost: instructions of the program, counted by valgrind, and system
+//! calls, counted by strace. Load changes neither of them.
 
 use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch, peer, quiet};
 use crate::process::Process;

@@ -108,8 +108,6 @@ impl<'p> EventLoop<'p> {
             record.fell(),
             plan.poll,
         );
-        let sources = parts(&plan.death_deps).chain(parts(&plan.birth_deps));
-        let sources: Vec<&Source> = sources.filter_map(Part::source).collect();
         Ok(EventLoop {
             plan,
             signals,
@@ -120,7 +118,7 @@ impl<'p> EventLoop<'p> {
             reporter: Reporter::new(plan),
             gate: StartGate::default(),
             peers: peers.map(Box::new),
-            prober: (!sources.is_empty()).then(|| Prober::new(sources)),
+            prober: prober(plan),
             managed,
             hooks: Hooks::default(),
             turn_began: Instant::now(),
@@ -274,6 +272,13 @@ impl<'p> EventLoop<'p> {
             managed.close_later();
         }
     }
+}
+
+/// What tries the sources of the dependencies, if there are any.
+fn prober(plan: &Plan) -> Option<Prober> {
+    let sources = parts(&plan.death_deps).chain(parts(&plan.birth_deps));
+    let sources: Vec<&Source> = sources.filter_map(Part::source).collect();
+    (!sources.is_empty()).then(|| Prober::new(sources))
 }
 
 /// What is not there, as part of a sentence.
