@@ -109,7 +109,11 @@ impl Machine {
             Event::Deactivated => self.stop(run, StopReason::Deactivated, held.end_pre_stop()),
             Event::Reconfigured => match self.rules.on_config {
                 // The command is about to be asked to stop for good.
-                OnConfig::Restart => (MachineState::Delaying(run, held), Vec::new()),
+                OnConfig::Restart if run.stop_requested => {
+                    (MachineState::Delaying(run, held), Vec::new())
+                }
+                // It may handle the signal that is held back, and run on.
+                OnConfig::Restart => self.stop(run, StopReason::Reconfigured, held.end_pre_stop()),
                 OnConfig::Send(_) | OnConfig::Run | OnConfig::Ignore => {
                     let actions = run.reload(self.rules.on_config);
                     (MachineState::Delaying(run, held), actions)

@@ -4,8 +4,10 @@ use super::support::{ended, received, rules, stop_cause, summary};
 use crate::duration::Limit;
 use crate::exit::ExitStatus;
 use crate::protocol::death_deps::Dependence;
+use crate::signal::Signal;
 use crate::supervisor::action::Action;
 use crate::supervisor::event::Event;
+use crate::supervisor::forwarding::Forwarding;
 use crate::supervisor::machine::Machine;
 use crate::supervisor::rules::Rules;
 use crate::supervisor::timer::Timer;
@@ -134,6 +136,22 @@ fn another_stop_ends_the_actions_at_once_and_other_signals_pass() {
     ] {
         assert_eq!(met(&with_pre_stop(), &events), expected, "{events:?}");
     }
+}
+
+#[test]
+fn a_new_configuration_is_not_lost_beside_a_forwarded_stop_signal() {
+    // It asks for no stop, so the command may handle it and run on.
+    let rules = Rules {
+        stop_signal: Signal::HUP,
+        forwarding: Forwarding::new(Signal::HUP, &[]),
+        ..with_pre_stop()
+    };
+    let (hup, new) = (received("HUP"), Event::Reconfigured);
+    let all = [hup.clone(), new.clone()];
+    assert_eq!(met(&rules, &all), "pre-stop end pre-stop HUP");
+    let end = ended(ExitStatus::Exited(0));
+    let all = [hup, new, end, Event::Expired(Timer::Backoff)];
+    assert_eq!(met(&rules, &all), "pre-stop end pre-stop HUP down start");
 }
 
 #[test]
