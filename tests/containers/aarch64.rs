@@ -18,10 +18,10 @@ impl Emulator {
     pub fn find() -> Result<Emulator, Obstacle> {
         const PROGRAM: &str = "qemu-aarch64-static";
         let missing = |what: String| Obstacle::Missing(format!("no aarch64 binary to run: {what}"));
-        let binary = repository().join("dist/aarch64/exitdir");
+        let binary = repository().join("dist/small/aarch64/exitdir");
         if !binary.exists() {
             return Err(missing(
-                "scripts/build makes dist/aarch64/exitdir".to_owned(),
+                "scripts/build --small makes dist/small/aarch64/exitdir".to_owned(),
             ));
         }
         let native = cfg!(target_arch = "aarch64");

@@ -61,7 +61,7 @@ impl Engine {
         }
         if !repository().join("dist/image/exitdir").exists() {
             return Err(Obstacle::Missing(
-                "no dist/image: scripts/build makes it".to_owned(),
+                "no dist/image: scripts/build --small makes it".to_owned(),
             ));
         }
         let root = std::env::temp_dir().join(format!("exitdir-containers-{}", std::process::id()));

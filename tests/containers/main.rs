@@ -1,4 +1,4 @@
-//! Container tests: a real engine, the real image, what `scripts/build` has put into `dist/`.
+//! Container tests: a real engine, the real image, made by `scripts/build --small`.
 //!
 //! All of them share one engine, which is started before the first and stopped after the last;
 //! hence a harness of their own. A test's name is the sentence that it proves.

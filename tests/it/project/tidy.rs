@@ -1,53 +1,48 @@
 //! Tidiness is tested too: the size and the kind of the static binaries.
 
 use crate::support::sandbox::{binary, repository};
+use std::path::Path;
 
-/// The largest permitted size of a static binary, in bytes.
-const SIZE_LIMIT: u64 = 600_000;
+/// What scripts/build makes, with and without `--small`: where, and the largest permitted size of a
+/// binary in bytes.
+const BUILDS: [(&str, u64); 2] = [("dist", 600_000), ("dist/small", 600_000)];
 
 #[test]
 fn the_static_binaries_are_small_static_and_stripped() {
     let mut seen = 0;
-    for arch in ["x86_64", "aarch64"] {
-        let path = repository().join("dist").join(arch).join("exitdir");
-        let Ok(bytes) = std::fs::read(&path) else {
-            continue;
-        };
-        seen += 1;
-        let size = bytes.len() as u64;
-        assert!(
-            size <= SIZE_LIMIT,
-            "{} has {size} bytes, over {SIZE_LIMIT}",
-            path.display()
-        );
-        println!("{}: {size} bytes", path.display());
-        let (kinds, sections) = elf(&bytes);
-        assert!(
-            !kinds.contains(&PT_INTERP),
-            "{} wants a dynamic linker",
-            path.display()
-        );
-        assert!(
-            !kinds.contains(&PT_DYNAMIC),
-            "{} has relocations to do at its start",
-            path.display()
-        );
-        assert!(
-            !sections.contains(&SHT_SYMTAB),
-            "{} was not stripped",
-            path.display()
-        );
+    for (directory, limit) in BUILDS {
+        for arch in ["x86_64", "aarch64"] {
+            let path = repository().join(directory).join(arch).join("exitdir");
+            if let Ok(bytes) = std::fs::read(&path) {
+                seen += 1;
+                assert_small_static_and_stripped(&path, &bytes, limit);
+            }
+        }
     }
     let shipped = std::env::var_os("EXITDIR_TEST_BINARY").is_some();
     assert!(
-        seen == 2 || !shipped,
-        "scripts/build has not built both binaries"
+        seen == 4 || !shipped,
+        "scripts/build has not built all binaries"
     );
-    if seen < 2 {
+    if seen < 4 {
         println!(
-            "skipped: the_static_binaries_are_small_static_and_stripped: run scripts/build first"
+            "skipped: the_static_binaries_are_small_static_and_stripped: run scripts/build and \
+             scripts/build --small first"
         );
     }
+}
+
+fn assert_small_static_and_stripped(path: &Path, bytes: &[u8], limit: u64) {
+    let (path, size) = (path.display(), bytes.len() as u64);
+    assert!(size <= limit, "{path} has {size} bytes, over {limit}");
+    println!("{path}: {size} bytes");
+    let (kinds, sections) = elf(bytes);
+    assert!(!kinds.contains(&PT_INTERP), "{path} wants a dynamic linker");
+    assert!(
+        !kinds.contains(&PT_DYNAMIC),
+        "{path} has relocations to do at its start"
+    );
+    assert!(!sections.contains(&SHT_SYMTAB), "{path} was not stripped");
 }
 
 const PT_DYNAMIC: u32 = 2;
