@@ -3,6 +3,7 @@
 
 use super::spec::{CommandSpec, DIR, Opt, Positionals};
 use super::variables::{Variables, is_of_service, is_one_edit};
+use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 
 /// What does what `--pass-code` has done.
@@ -17,7 +18,7 @@ pub(super) struct ParsedArgs {
     /// The command after `--`, or after the first argument that is no option, if there was one.
     pub(super) command: Option<Vec<OsString>>,
     /// The first mistake. Everything else that was typed is there all the same.
-    pub(super) error: Option<String>,
+    error: OnceCell<String>,
     /// What a user should know about variables that have no effect.
     pub(super) notices: Vec<String>,
     /// `EXIT_DIR` is set and empty, and no `--dir` was given: there are no names.
@@ -68,7 +69,7 @@ pub(super) fn parse(spec: &CommandSpec, arguments: Vec<OsString>) -> ParsedArgs 
                 let (opt, spelling) = (find(spec, is_meant), format!("--{long}"));
                 args.accept(opt, spelling, &mut parser);
             }
-            Err(error) => args.set_error(error.to_string()),
+            Err(error) => args.refuse(error.to_string()),
         }
     }
 }
@@ -102,7 +103,7 @@ impl ParsedArgs {
         let Some(opt) = opt else {
             // Drops an attached value too, or it would be read as an option.
             let _ = parser.optional_value();
-            return self.set_error(match spelling.as_str() {
+            return self.refuse(match spelling.as_str() {
                 "--pass-code" => format!("{spelling} was replaced: use {IN_ITS_PLACE}"),
                 _ => format!("unknown option {spelling}"),
             });
@@ -110,7 +111,7 @@ impl ParsedArgs {
         let value = match opt.value.map(|_| parser.value()) {
             None => None,
             Some(Ok(value)) => Some(value),
-            Some(Err(error)) => return self.set_error(error.to_string()),
+            Some(Err(error)) => return self.refuse(error.to_string()),
         };
         self.options.push(Occurrence {
             long: opt.long,
@@ -125,8 +126,26 @@ impl ParsedArgs {
         self.add(opt, value, spelling, ValueSource::Typed);
     }
 
-    fn set_error(&mut self, error: String) {
-        self.error.get_or_insert(error);
+    /// Notes a mistake: a sentence that says what is wrong.
+    pub(super) fn refuse(&self, sentence: String) {
+        // Only the first one is kept.
+        let _ = self.error.set(sentence);
+    }
+
+    /// The first mistake.
+    pub(super) fn error(&self) -> Option<&String> {
+        self.error.get()
+    }
+
+    /// What was made of the arguments.
+    ///
+    /// # Errors
+    /// The first mistake, if there is one.
+    pub(super) fn unless_refused<T>(&self, made: T) -> Result<T, String> {
+        match self.error() {
+            None => Ok(made),
+            Some(sentence) => Err(sentence.clone()),
+        }
     }
 
     fn add(&mut self, opt: &Opt, value: Option<OsString>, spelling: &str, source: ValueSource) {
@@ -162,7 +181,7 @@ impl ParsedArgs {
                 (None, Some("0" | "false")) => {}
                 (None, _) => {
                     let value = value.to_string_lossy();
-                    self.set_error(format!("{name} is {value:?}: expected 1, true, 0 or false"));
+                    self.refuse(format!("{name} is {value:?}: expected 1, true, 0 or false"));
                 }
             }
         }
@@ -184,7 +203,7 @@ impl ParsedArgs {
                 continue;
             }
             if name == "EXITDIR_PASS_CODE" {
-                self.set_error(format!(
+                self.refuse(format!(
                     "{name} was replaced: use {IN_ITS_PLACE}, or set EXITDIR_STOP_CODE to own"
                 ));
                 continue;
@@ -193,7 +212,7 @@ impl ParsedArgs {
             let other = || others.iter().find(|other| is_one_edit(name, other));
             match meant.next().or_else(|| Some((*other()?).to_owned())) {
                 Some(meant) => {
-                    self.set_error(format!("unknown variable {name}: did you mean {meant}?"));
+                    self.refuse(format!("unknown variable {name}: did you mean {meant}?"));
                 }
                 None => self
                     .notices
@@ -246,71 +265,62 @@ impl ParsedArgs {
         self.last(opt)?.value.as_deref()
     }
 
-    /// The last value of an option. The error of `read` says what was expected.
+    /// The last value of an option. The error of `read` says what was expected; it is noted, and
+    /// there is no value then.
     pub(super) fn value<T>(
         &self,
         opt: &Opt,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, String> {
-        self.last(opt)
-            .map(|option| option.read(option.text()?, &read))
-            .transpose()
+        read: &dyn Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let option = self.last(opt)?;
+        self.read(option, self.text(option), read)
     }
 
-    /// All values of an option, each of which is a list that `read` reads. Its error says what was
-    /// expected.
+    /// All values of an option, each of which is a list that `read` reads, as [`ParsedArgs::value`]
+    /// does.
     pub(super) fn lists<T>(
         &self,
         opt: &Opt,
-        read: impl Fn(&str) -> Result<Vec<T>, String>,
-    ) -> Result<Vec<T>, String> {
+        read: &dyn Fn(&str) -> Result<Vec<T>, String>,
+    ) -> Vec<T> {
         let mut values = Vec::new();
         for option in self.all(opt) {
-            values.append(&mut option.read(option.text()?, &read)?);
+            let list = self.read(option, self.text(option), read);
+            values.append(&mut list.unwrap_or_default());
         }
-        Ok(values)
+        values
     }
 
-    /// All values of an option, split at commas, without the blanks around them. The error of
-    /// `read` says what was expected.
-    pub(super) fn list<T>(
+    /// All values of an option, split at commas, without the blanks around them, each of which is
+    /// read as [`ParsedArgs::value`] does.
+    pub(super) fn list<T>(&self, opt: &Opt, read: &dyn Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let mut values = Vec::new();
+        for option in self.all(opt) {
+            for part in self.text(option).split(',') {
+                values.extend(self.read(option, part.trim(), read));
+            }
+        }
+        values
+    }
+
+    /// The value as text. One that is not UTF-8 is a mistake.
+    fn text<'o>(&self, option: &'o Occurrence) -> &'o str {
+        let value = option.value.as_deref().unwrap_or_default();
+        value.to_str().unwrap_or_else(|| {
+            self.refuse(format!("{} is {value:?}: not UTF-8", option.spelling));
+            ""
+        })
+    }
+
+    fn read<T>(
         &self,
-        opt: &Opt,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Vec<T>, String> {
-        let mut values = Vec::new();
-        for (option, part) in self.parts(opt)? {
-            values.push(option.read(part, &read)?);
-        }
-        Ok(values)
-    }
-
-    fn parts(&self, opt: &Opt) -> Result<Vec<(&Occurrence, &str)>, String> {
-        let mut parts = Vec::new();
-        for option in self.all(opt) {
-            let texts = option.text()?.split(',');
-            parts.extend(texts.map(|text| (option, text.trim())));
-        }
-        Ok(parts)
-    }
-}
-
-impl Occurrence {
-    fn text(&self) -> Result<&str, String> {
-        let value = self.value.as_deref().unwrap_or_default();
-        value
-            .to_str()
-            .ok_or_else(|| format!("{} is {value:?}: not UTF-8", self.spelling))
-    }
-
-    fn read<T>(&self, text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
-        read(text).map_err(|expected| self.mistake(text, &expected))
-    }
-
-    /// Not inlined, because `read` exists for each type of value.
-    #[inline(never)]
-    fn mistake(&self, text: &str, expected: &str) -> String {
-        format!("{} is {text:?}: {expected}", self.spelling)
+        option: &Occurrence,
+        text: &str,
+        read: &dyn Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        read(text)
+            .map_err(|expected| self.refuse(format!("{} is {text:?}: {expected}", option.spelling)))
+            .ok()
     }
 }
 

@@ -66,14 +66,14 @@ impl DryRun {
             }
             _ => args.add_variables(spec, &variables),
         }
-        args.error.clone().or_else(|| self.refused_plan(&args))
+        args.error().cloned().or_else(|| self.refused_plan(&args))
     }
 
     fn refused_plan(self, args: &ParsedArgs) -> Option<String> {
         match self {
             DryRun::Run | DryRun::Kubexit => run_plan::plan(args, Logger::new(self.spec().name))
-                .map(|_| ())
-                .and_then(|()| run::ProcessOptions::new(args).map(|_| ())),
+                .and_then(|_| args.unless_refused(run::ProcessOptions::new(args)))
+                .map(|_| ()),
             DryRun::Wait => wait::plan(args).map(|_| ()),
             DryRun::Signal => signal::plan(args).map(|_| ()),
             DryRun::Status => status::plan(args).map(|_| ()),

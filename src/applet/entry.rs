@@ -21,9 +21,10 @@ pub(super) fn parse_args<P>(
     plan: impl Fn(&ParsedArgs) -> Result<P, String>,
 ) -> Result<P, u8> {
     let args = read_args(spec, arguments, &Variables::read())?;
-    let valid = args.error.clone().map_or(Ok(()), Err);
+    let valid = args.unless_refused(());
     valid.and_then(|()| plan(&args)).map_err(|sentence| {
-        Logger::new(spec.name).error(spec.usage_error(&sentence));
+        let first = args.error().unwrap_or(&sentence);
+        Logger::new(spec.name).error(spec.usage_error(first));
         exit::FAILURE
     })
 }

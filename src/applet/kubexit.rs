@@ -69,7 +69,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     let is_below_another = has_name && !variables.has_name();
     let args = args(arguments, &variables);
     // A typing error in a variable is the better answer: the name may be in it.
-    if !args.has(&NAME) && !is_below_another && args.error.is_none() {
+    if !args.has(&NAME) && !is_below_another && args.error().is_none() {
         let sentence = SPEC.usage_error("KUBEXIT_NAME is not set");
         Logger::new(SPEC.name).error(sentence);
         return NO_NAME;

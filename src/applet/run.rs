@@ -91,7 +91,7 @@ impl Bootstrap {
 
     fn plan(&self, args: &ParsedArgs, logger: Logger) -> Result<(Plan, ProcessOptions), String> {
         plan(args, logger)
-            .and_then(|plan| Ok((plan, ProcessOptions::new(args)?)))
+            .and_then(|plan| args.unless_refused((plan, ProcessOptions::new(args))))
             .map_err(|sentence| self.spec.usage_error(&sentence))
     }
 }
@@ -110,8 +110,7 @@ fn prepare_managed(plan: &Plan) -> Result<Option<Box<ManagedApp<'_>>>, String> {
 fn report(args: &ParsedArgs, logger: Logger, sentence: &str) -> u8 {
     logger.error(sentence);
     // The path itself may be what is wrong.
-    let path = termination_log_path(args).unwrap_or_else(|_| termination_log::DEFAULT_PATH.into());
-    termination_log::write(&path, &logger.prefixed(sentence));
+    termination_log::write(&termination_log_path(args), &logger.prefixed(sentence));
     exit::FAILURE
 }
 
@@ -119,10 +118,10 @@ fn report(args: &ParsedArgs, logger: Logger, sentence: &str) -> u8 {
 /// status.
 fn refuse(args: &ParsedArgs, logger: Logger, sentence: &str) -> u8 {
     let status = report(args, logger, sentence);
-    if let (Some(dir), Ok(name)) = (exit_dir(args), life_name(args, &NAME)) {
+    if let Some(dir) = exit_dir(args) {
         let options = ExitDirOptions {
             dir,
-            name,
+            name: life_name(args, &NAME),
             publish: Publish::Always,
         };
         // A failure here adds nothing to the sentence that was reported.
@@ -138,11 +137,12 @@ pub(super) struct ProcessOptions {
 }
 
 impl ProcessOptions {
-    pub(super) fn new(args: &ParsedArgs) -> Result<ProcessOptions, String> {
-        Ok(ProcessOptions {
+    /// A mistake is noted in the arguments.
+    pub(super) fn new(args: &ParsedArgs) -> ProcessOptions {
+        ProcessOptions {
             adopts_orphans: args.has(&SUBREAPER) || args.has(&WAIT_DESCENDANTS),
-            parent_death_signal: args.value(&PARENT_DEATH_SIGNAL, read_death_signal)?,
-        })
+            parent_death_signal: args.value(&PARENT_DEATH_SIGNAL, &read_death_signal),
+        }
     }
 
     /// `parent` is the process that started this one; `None` in another pid namespace.

@@ -41,27 +41,27 @@ const DEFAULT_BIRTH_TIMEOUT: Limit = Limit::After(Duration::from_secs(5 * 60));
 const DEFAULT_GRACE_PERIOD: Limit = Limit::After(Duration::from_secs(30));
 
 /// What the options mean, taken together.
+///
+/// # Errors
+/// The first mistake, in a sentence.
 pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
-    if let Some(error) = &args.error {
-        return Err(error.clone());
-    }
-    let birth_deps = dependencies(args, &BIRTH_DEPS, State::Ready)?;
-    let death_deps = dependencies(args, &DEATH_DEPS, State::Died)?;
-    let ready_on = args.value(&READY_ON, ReadyOn::parse)?;
+    let birth_deps = dependencies(args, &BIRTH_DEPS, State::Ready);
+    let death_deps = dependencies(args, &DEATH_DEPS, State::Died);
+    let ready_on = args.value(&READY_ON, &ReadyOn::parse);
     let ready_on = ready_on.unwrap_or(ReadyOn::Start);
-    let on_config = config_actions(args)?;
+    let on_config = config_actions(args);
     let plan = Plan {
-        exit_dir: exit_dir_options(args, &birth_deps, &death_deps)?,
+        exit_dir: exit_dir_options(args, &birth_deps, &death_deps),
         birth_deps,
-        wait_end: wait_end(args)?,
-        rules: rules(args, &ready_on, &death_deps)?,
+        wait_end: wait_end(args),
+        rules: rules(args, &ready_on, &death_deps),
         death_deps,
-        poll: args.value(&RUN_POLL, read_duration)?,
+        poll: args.value(&RUN_POLL, &read_duration),
         ready_on,
-        management: management(args, &on_config)?,
-        pre_stop: actions(args, &PRE_STOP)?,
+        management: management(args, &on_config),
+        pre_stop: actions(args, &PRE_STOP),
         on_config,
-        on_exit: actions(args, &ON_EXIT)?,
+        on_exit: actions(args, &ON_EXIT),
         target: if args.has(&GROUP) {
             SignalTarget::Group
         } else {
@@ -69,19 +69,19 @@ pub(super) fn plan(args: &ParsedArgs, logger: Logger) -> Result<Plan, String> {
         },
         command: command(args)?,
         logger: logger.at(level(args)),
-        termination_log: termination_log_path(args)?,
+        termination_log: termination_log_path(args),
         tini: TiniMessages::default(),
     };
     if !args.names_are_off {
-        check_dependencies(&plan)?;
+        check_dependencies(args, &plan);
     }
-    Ok(plan)
+    args.unless_refused(plan)
 }
 
 /// The items that an option lists and that can be about something: none about a life if names are
 /// switched off. A birth dependency on a source is then what is left of a group.
-fn dependencies(args: &ParsedArgs, opt: &Opt, state: State) -> Result<Vec<Item>, String> {
-    let mut items = items(args, opt, state)?;
+fn dependencies(args: &ParsedArgs, opt: &Opt, state: State) -> Vec<Item> {
+    let mut items = items(args, opt, state);
     if args.names_are_off {
         for item in &mut items {
             let is_group_of_deaths = opt.long == DEATH_DEPS.long && names_lives(&*item);
@@ -90,7 +90,7 @@ fn dependencies(args: &ParsedArgs, opt: &Opt, state: State) -> Result<Vec<Item>,
         }
         items.retain(|item| !item.parts.is_empty());
     }
-    Ok(items)
+    items
 }
 
 fn names_lives(item: &Item) -> bool {
@@ -98,16 +98,16 @@ fn names_lives(item: &Item) -> bool {
 }
 
 /// The items that an option lists. A life without a state gets `state`.
-fn items(args: &ParsedArgs, opt: &Opt, state: State) -> Result<Vec<Item>, String> {
+fn items(args: &ParsedArgs, opt: &Opt, state: State) -> Vec<Item> {
     if args.is_of_kubexit(opt) {
         // kubexit lists names, and a colon is a part of a name.
-        return args.list(opt, |text| {
+        return args.list(opt, &|text| {
             let name = Some(read_file_name(text)?);
             Ok(Item::from(Condition { name, state }))
         });
     }
     let may_be_file = opt.long != DEATH_DEPS.long;
-    args.list(opt, |text| {
+    args.list(opt, &|text| {
         let item = Item::parse(text, state)?;
         match item.parts.iter().any(is_file) && !may_be_file {
             true => Err("a file cannot die: write the death into the exit directory".to_owned()),
@@ -126,135 +126,134 @@ fn can_be_missing(part: &Part) -> bool {
     part.life().is_none_or(|life| life.name.is_some())
 }
 
-fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Item]) -> Result<Rules, String> {
-    let duration = |opt, default| {
-        args.value(opt, read_duration)
-            .map(|value| value.unwrap_or(default))
-    };
+fn rules(args: &ParsedArgs, ready_on: &ReadyOn, death_deps: &[Item]) -> Rules {
+    let duration = |opt, default| args.value(opt, &read_duration).unwrap_or(default);
     let ignored = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM]
         .into_iter()
         .filter(|signal| is_ignored(*signal));
-    let stop_signal = args
-        .value(&STOP_SIGNAL, read_stop_signal)?
-        .unwrap_or(Signal::TERM);
-    Ok(Rules {
-        birth_timeout: duration(&BIRTH_TIMEOUT, DEFAULT_BIRTH_TIMEOUT)?,
-        missing_timeout: duration(&MISSING_TIMEOUT, Limit::Never)?,
+    let stop_signal = args.value(&STOP_SIGNAL, &read_stop_signal);
+    let stop_signal = stop_signal.unwrap_or(Signal::TERM);
+    Rules {
+        birth_timeout: duration(&BIRTH_TIMEOUT, DEFAULT_BIRTH_TIMEOUT),
+        missing_timeout: duration(&MISSING_TIMEOUT, Limit::Never),
         names_death_deps: parts(death_deps).any(can_be_missing),
-        run_timeout: duration(&TIMEOUT, Limit::Never)?,
-        grace_period: duration(&GRACE_PERIOD, DEFAULT_GRACE_PERIOD)?,
+        run_timeout: duration(&TIMEOUT, Limit::Never),
+        grace_period: duration(&GRACE_PERIOD, DEFAULT_GRACE_PERIOD),
         stop_signal,
         pre_stop: args.has(&PRE_STOP),
-        forwarding: Forwarding::new(stop_signal, &args.list(&REWRITE, read_rewrite)?),
-        stop_delay: duration(&STOP_DELAY, Limit::After(Duration::ZERO))?,
+        forwarding: Forwarding::new(stop_signal, &args.list(&REWRITE, &read_rewrite)),
+        stop_delay: duration(&STOP_DELAY, Limit::After(Duration::ZERO)),
         restart: args
-            .value(&RESTART, read_restart)?
+            .value(&RESTART, &read_restart)
             .unwrap_or(Restart::Never),
-        restart_limit: args.value(&RESTART_LIMIT, read_count)?,
+        restart_limit: args.value(&RESTART_LIMIT, &read_count),
         wait_descendants: args.has(&WAIT_DESCENDANTS),
         stop_code: args
-            .value(&STOP_CODE, read_stop_code)?
+            .value(&STOP_CODE, &read_stop_code)
             .unwrap_or(StopCode::Table),
-        expected_codes: expected_codes(args)?,
+        expected_codes: expected_codes(args),
         ready_on_start: *ready_on == ReadyOn::Start,
         ignored_signals: ignored.fold(SignalSet::default(), SignalSet::with),
-        on_config: on_config(args, stop_signal)?,
-    })
+        on_config: on_config(args, stop_signal),
+    }
 }
 
 /// The actions of an option, which may be given more than once.
-fn actions(args: &ParsedArgs, opt: &Opt) -> Result<Vec<HookAction>, String> {
-    args.lists(opt, parse_actions)
+fn actions(args: &ParsedArgs, opt: &Opt) -> Vec<HookAction> {
+    args.lists(opt, &parse_actions)
 }
 
-fn wait_end(args: &ParsedArgs) -> Result<WaitEnd, String> {
-    match (args.has(&FAIL_FAST), args.has(&START_ANYWAY)) {
-        (true, true) => Err("--fail-fast and --start-anyway exclude each other".to_owned()),
-        (true, false) => Ok(WaitEnd::FailFast),
-        (false, true) => Ok(WaitEnd::StartAnyway),
-        (false, false) => Ok(WaitEnd::GiveUp),
+fn wait_end(args: &ParsedArgs) -> WaitEnd {
+    let (fails_fast, starts_anyway) = (args.has(&FAIL_FAST), args.has(&START_ANYWAY));
+    if fails_fast && starts_anyway {
+        args.refuse("--fail-fast and --start-anyway exclude each other".to_owned());
+    }
+    if fails_fast {
+        WaitEnd::FailFast
+    } else if starts_anyway {
+        WaitEnd::StartAnyway
+    } else {
+        WaitEnd::GiveUp
     }
 }
 
-fn on_config(args: &ParsedArgs, stop_signal: Signal) -> Result<OnConfig, String> {
-    match args.value(&ON_CONFIG, read_on_config)? {
-        Some(OnConfig::Send(signal)) if signal == stop_signal => Err(format!(
-            "--on-config {signal}: {signal} stops CMD; use restart"
-        )),
-        chosen => Ok(chosen.unwrap_or(OnConfig::Restart)),
+fn on_config(args: &ParsedArgs, stop_signal: Signal) -> OnConfig {
+    let chosen = args.value(&ON_CONFIG, &read_on_config);
+    if chosen == Some(OnConfig::Send(stop_signal)) {
+        args.refuse(format!(
+            "--on-config {stop_signal}: {stop_signal} stops CMD; use restart"
+        ));
     }
+    chosen.unwrap_or(OnConfig::Restart)
 }
 
 /// The actions of `--on-config`, if its last value is one. Then all of them must be.
-fn config_actions(args: &ParsedArgs) -> Result<Vec<HookAction>, String> {
-    match args.value(&ON_CONFIG, read_on_config)? {
+fn config_actions(args: &ParsedArgs) -> Vec<HookAction> {
+    match args.value(&ON_CONFIG, &read_on_config) {
         Some(OnConfig::Run) => actions(args, &ON_CONFIG),
-        Some(OnConfig::Restart | OnConfig::Send(_) | OnConfig::Ignore) | None => Ok(Vec::new()),
+        Some(OnConfig::Restart | OnConfig::Send(_) | OnConfig::Ignore) | None => Vec::new(),
     }
 }
 
-fn management(args: &ParsedArgs, on_config: &[HookAction]) -> Result<ManagedSpec, String> {
-    let mut items = args.list(&CONFIG, ConfigItem::parse)?;
-    items.extend(args.list(&CONFIG_TAR, ConfigItem::parse_archive)?);
+fn management(args: &ParsedArgs, on_config: &[HookAction]) -> ManagedSpec {
+    let mut items = args.list(&CONFIG, &ConfigItem::parse);
+    items.extend(args.list(&CONFIG_TAR, &ConfigItem::parse_archive));
     let management = ManagedSpec {
         items,
-        check: args.value(&CONFIG_CHECK, read_program)?,
+        check: args.value(&CONFIG_CHECK, &read_program),
         lists_changes: has_program(on_config),
-        active_while: args.value(&ACTIVE_WHILE, read_file)?,
+        active_while: args.value(&ACTIVE_WHILE, &read_file),
     };
     let needs_config = first_given(args, &[&CONFIG_CHECK, &ON_CONFIG]);
-    match (needs_config, management.conflicting_target()) {
-        (Some(option), _) if management.items.is_empty() => {
-            Err(format!("{option} needs --config or --config-tar"))
-        }
-        (_, Some(target)) => Err(format!(
+    if let Some(option) = needs_config.filter(|_| management.items.is_empty()) {
+        args.refuse(format!("{option} needs --config or --config-tar"));
+    }
+    if let Some(target) = management.conflicting_target() {
+        args.refuse(format!(
             "destinations overlap: {} is the same as another one, or inside it",
             target.display()
-        )),
-        (_, None) => Ok(management),
+        ));
     }
+    management
 }
 
 /// Where the termination log is.
-pub(super) fn termination_log_path(args: &ParsedArgs) -> Result<PathBuf, String> {
-    let path = args.value(&TERMINATION_LOG, read_file)?;
-    Ok(path.unwrap_or_else(|| PathBuf::from(DEFAULT_PATH)))
+pub(super) fn termination_log_path(args: &ParsedArgs) -> PathBuf {
+    let path = args.value(&TERMINATION_LOG, &read_file);
+    path.unwrap_or_else(|| PathBuf::from(DEFAULT_PATH))
 }
 
 fn exit_dir_options(
     args: &ParsedArgs,
     birth_deps: &[Item],
     death_deps: &[Item],
-) -> Result<Option<ExitDirOptions>, String> {
-    let name = life_name(args, &NAME)?;
+) -> Option<ExitDirOptions> {
+    let name = life_name(args, &NAME);
     let publish = if args.has(&EXIT_ONLY) {
         Publish::AtExit
     } else {
         Publish::Always
     };
     let Some(dir) = exit_dir(args) else {
-        if args.names_are_off {
-            return Ok(None);
-        }
         let birth = birth_deps.iter().any(names_lives).then_some(&BIRTH_DEPS);
         let death = death_deps.iter().any(names_lives).then_some(&DEATH_DEPS);
         let needing = [Some(&NAME), Some(&EXIT_ONLY), birth, death];
         let needing: Vec<&Opt> = needing.into_iter().flatten().collect();
-        return match first_given(args, &needing) {
-            Some(option) => Err(format!("{option} needs an exit directory: {SET_DIRECTORY}")),
-            None => Ok(None),
-        };
+        if let Some(option) = first_given(args, &needing).filter(|_| !args.names_are_off) {
+            args.refuse(format!("{option} needs an exit directory: {SET_DIRECTORY}"));
+        }
+        return None;
     };
-    match (name, publish) {
-        (None, Publish::AtExit) => Err("--exit-only needs --name".to_owned()),
-        (name, publish) => Ok(Some(ExitDirOptions { dir, name, publish })),
+    if name.is_none() && publish == Publish::AtExit {
+        args.refuse("--exit-only needs --name".to_owned());
     }
+    Some(ExitDirOptions { dir, name, publish })
 }
 
 /// What a user should know if names are switched off: which options have no effect.
 pub(super) fn names_off_notice(args: &ParsedArgs) -> Option<String> {
     let lists_lives = |opt: &&&Opt| {
-        let items = items(args, opt, State::Died).unwrap_or_default();
+        let items = items(args, opt, State::Died);
         items.iter().any(names_lives)
     };
     let lists = [&BIRTH_DEPS, &DEATH_DEPS];
@@ -276,36 +275,39 @@ fn first_given<'a>(args: &'a ParsedArgs, options: &[&Opt]) -> Option<&'a str> {
 
 fn command(args: &ParsedArgs) -> Result<CommandLine, String> {
     let words = args.command.as_deref().unwrap_or_default();
-    CommandLine::new(words).ok_or_else(|| "no CMD to run".to_owned())
+    let line = CommandLine::new(words);
+    if line.is_none() {
+        args.refuse("no CMD to run".to_owned());
+    }
+    line.ok_or_else(|| args.error().cloned().unwrap_or_default())
 }
 
 /// Rejects a life that would wait for itself, and readiness that cannot be recorded.
-fn check_dependencies(plan: &Plan) -> Result<(), String> {
+fn check_dependencies(args: &ParsedArgs, plan: &Plan) {
     let options = plan.exit_dir.as_ref();
     let own = options.and_then(|options| options.name.as_ref());
     let mut items = plan.birth_deps.iter().chain(&plan.death_deps);
     let is_own = |item: &&Item| names(std::slice::from_ref(item)).any(|name| Some(name) == own);
     if let Some(item) = items.find(is_own) {
-        return Err(format!("{item}: a life cannot depend on itself"));
+        args.refuse(format!("{item}: a life cannot depend on itself"));
     }
     if let ReadyOn::Descriptor(number) = plan.ready_on
         && i32::from(number) < 3 + listen_count()
     {
-        return Err(format!(
+        args.refuse(format!(
             "--ready-on fd:{number}: CMD gets a socket in descriptor {number} (LISTEN_FDS)"
         ));
     }
     if plan.ready_on != ReadyOn::Signal {
-        return Ok(());
+        return;
     }
     if own.is_none() {
-        return Err("--ready-on signal needs --name".to_owned());
+        args.refuse("--ready-on signal needs --name".to_owned());
     }
     // The signal would create a file in a directory where any file means exit.
     if options.is_some_and(|options| options.publish == Publish::AtExit) {
-        return Err("--ready-on signal and --exit-only exclude each other".to_owned());
+        args.refuse("--ready-on signal and --exit-only exclude each other".to_owned());
     }
-    Ok(())
 }
 
 fn level(args: &ParsedArgs) -> Level {
@@ -316,10 +318,10 @@ fn level(args: &ParsedArgs) -> Level {
     }
 }
 
-fn expected_codes(args: &ParsedArgs) -> Result<CodeSet, String> {
+fn expected_codes(args: &ParsedArgs) -> CodeSet {
     let mut codes = CodeSet::default();
-    for (first, last) in args.list(&EXPECT_CODE, read_codes)? {
+    for (first, last) in args.list(&EXPECT_CODE, &read_codes) {
         codes.add(first, last);
     }
-    Ok(codes)
+    codes
 }

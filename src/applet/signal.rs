@@ -73,11 +73,11 @@ pub(super) fn plan(args: &ParsedArgs) -> Result<SignalPlan, String> {
     let dir = exit_dir_unless_off(args)?;
     let name = name(args)?;
     let command = |words: &Vec<OsString>| CommandLine::new(words).ok_or("no PROBE after --");
-    Ok(SignalPlan {
+    args.unless_refused(SignalPlan {
         dir,
         name,
         announcement: announcement(args)?,
-        message: args.value(&MESSAGE, |text| Ok(text.to_owned()))?,
+        message: args.value(&MESSAGE, &|text| Ok(text.to_owned())),
         probe: args.command.as_ref().map(command).transpose()?,
     })
 }
@@ -100,7 +100,7 @@ fn name(args: &ParsedArgs) -> Result<Name, String> {
 }
 
 fn announcement(args: &ParsedArgs) -> Result<Announcement, String> {
-    match (args.has(&READY), args.value(&CODE, read_code)?) {
+    match (args.has(&READY), args.value(&CODE, &read_code)) {
         (true, Some(_)) => Err("--ready and --code exclude each other".to_owned()),
         (true, None) => Ok(Announcement::Ready),
         (false, code) => Ok(Announcement::Died(code.unwrap_or(exit::SUCCESS))),

@@ -112,7 +112,7 @@ fn run(log: Logger, options: &Options) -> Result<u8, String> {
         tells_of_signals: options.verbosity >= 3,
         warns_of_reaping: options.warns_of_reaping,
     };
-    ProcessOptions::new(&options.args)?.apply(parent)?;
+    ProcessOptions::new(&options.args).apply(parent)?;
     if !reaps_orphans() {
         plan.logger.info(NOT_A_REAPER);
     }

@@ -35,16 +35,11 @@ pub(super) fn exit_dir(args: &ParsedArgs) -> Option<ExitDir> {
 }
 
 /// The name that an option gives.
-pub(super) fn life_name(args: &ParsedArgs, opt: &Opt) -> Result<Option<Name>, String> {
-    let is_of_kubexit = args.is_of_kubexit(opt);
-    args.value(
-        opt,
-        if is_of_kubexit {
-            read_file_name
-        } else {
-            read_name
-        },
-    )
+pub(super) fn life_name(args: &ParsedArgs, opt: &Opt) -> Option<Name> {
+    match args.is_of_kubexit(opt) {
+        true => args.value(opt, &read_file_name),
+        false => args.value(opt, &read_name),
+    }
 }
 
 /// A name that kubexit accepts.

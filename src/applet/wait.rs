@@ -126,7 +126,7 @@ pub(super) fn plan(args: &ParsedArgs) -> Result<WaitPlan, String> {
     let items = items(args)?;
     let after = after_wait(args)?;
     let needs_dir = parts(&items).any(|part| part.life().is_some());
-    Ok(WaitPlan {
+    args.unless_refused(WaitPlan {
         dir: needs_dir.then(|| required_exit_dir(args)).transpose()?,
         request: WaitRequest {
             items,
@@ -134,9 +134,9 @@ pub(super) fn plan(args: &ParsedArgs) -> Result<WaitPlan, String> {
             keep_waiting: args.has(&KEEP_WAITING),
             need_code: matches!(after, AfterWait::ExitWithCode),
             own: own_name()?,
-            poll: args.value(&POLL, read_duration)?,
+            poll: args.value(&POLL, &read_duration),
         },
-        timeout: args.value(&TIMEOUT, read_duration)?.unwrap_or(Limit::Never),
+        timeout: args.value(&TIMEOUT, &read_duration).unwrap_or(Limit::Never),
         prints: args.has(&PRINT),
         after,
     })
