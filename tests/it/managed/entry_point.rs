@@ -1,6 +1,7 @@
 //! The example entry point of entrypoint-framework, as the command line of
 //! docs/guides/migrating.md: random events, as its own test has them.
 
+use crate::support::managed_app::await_rest;
 use crate::support::proc::{await_gone, is_gone};
 use crate::support::random::{Random, seed};
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until, words};
@@ -138,6 +139,9 @@ fn the_entry_point_of_entrypoint_framework_follows_random_events() {
         }
     }
     trace.push("the end");
+    entry.settle(&trace);
+    // A command that is not started yet looks like one that was stopped.
+    await_rest(&entry.running);
     entry.settle(&trace);
     let runs = entry.runs();
     entry.running.send(TERM);
