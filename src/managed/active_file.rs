@@ -1,7 +1,7 @@
 //! The file that must exist while the command runs (`--active-while`).
 
 use super::update::ManagedUpdate;
-use super::watch_set::WatchSet;
+use super::watch_set::{Destination, WatchSet};
 use crate::error::describe;
 use rustix::io::Errno;
 use std::path::Path;
@@ -33,7 +33,7 @@ impl<'p> ActiveFile<'p> {
             return;
         };
         watch_set.begin_source();
-        watch_set.add_route(Path::new("."), path);
+        watch_set.add_route(Path::new("."), path, Destination::ActiveFile);
         match exists(path) {
             Ok(is_active) if is_active == self.is_active => {}
             Ok(is_active) => {

@@ -36,6 +36,8 @@ pub(super) struct Batch {
     ending: Option<Pid>,
     /// No process is started before this.
     rest_until: Option<Instant>,
+    /// How long its sources were read.
+    reading_time: Duration,
     has_installed: bool,
 }
 
@@ -80,6 +82,7 @@ impl Batch {
             step: BatchStep::None,
             ending: None,
             rest_until: None,
+            reading_time: Duration::ZERO,
             has_installed: false,
         }
     }
@@ -87,6 +90,10 @@ impl Batch {
     /// When the first of its changes was found.
     pub(super) fn since(&self) -> Option<Instant> {
         self.due.since
+    }
+
+    pub(super) fn reading_time(&self) -> Duration {
+        self.reading_time
     }
 
     /// When to call [`Batch::advance`] again.
@@ -198,10 +205,10 @@ impl Batch {
 
     fn begin_reading(&mut self, context: &mut BatchContext<'_, '_>) -> Result<(), Errno> {
         // Writers may have begun while the sources before this one were read.
-        if context.watcher.read_events() {
-            context.debounce.note_events();
+        if let Some(hint) = context.watcher.read_events() {
+            context.debounce.note_events(hint);
         }
-        if self.due.trigger == Trigger::Quiet && context.watcher.is_being_written() {
+        if self.due.trigger != Trigger::Expired && context.watcher.is_being_written() {
             context.debounce.note_change(Instant::now());
             return Ok(());
         }
@@ -221,6 +228,7 @@ impl Batch {
             return;
         };
         self.ending = reading.running();
+        self.reading_time += reading.elapsed();
         let (exclusion, trigger) = (context.exclusion, self.due.trigger);
         let change = source.finish_reading(reading, exclusion, trigger, context.remover);
         if source.is_dirty() {
@@ -290,9 +298,11 @@ impl Batch {
         };
         let path = source.path_to_check(change.candidate.as_ref());
         // The command and the check read the source itself.
-        let compares = change.candidate.is_none() && self.due.trigger == Trigger::Quiet;
+        let compares = change.candidate.is_none() && self.due.trigger != Trigger::Expired;
         let result = self.run_check(command, path, context.signals)?;
-        if compares && source.was_touched(context.exclusion) {
+        // Soon after a change, the next one may leave no other trace than an event.
+        let is_touched = source.is_racy() && context.debounce.is_touched();
+        if compares && (is_touched || source.was_touched(context.exclusion)) {
             let reading = source.begin_comparison(context.exclusion)?;
             self.step = BatchStep::Comparison(reading, result);
             return Err(Unfinished::Waiting);

@@ -2,7 +2,8 @@
 //! returns deadlines; holds no clock and touches no file.
 //!
 //! A scan finds changes. They are applied together after [`QUIET_TIME`] without another one, and
-//! after [`DEBOUNCE_LIMIT`] even if writes continue.
+//! after [`DEBOUNCE_LIMIT`] even if writes continue. A single source that was replaced in one step
+//! is complete: that change is applied at once, after a pause since the batch before it.
 
 use crate::duration::Limit;
 use crate::watch::rescan;
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Changes settle for this long. Each new change begins this time again.
 const QUIET_TIME: Duration = Duration::from_millis(100);
+/// Pause before a replacement is applied after a batch, so that a burst of them causes few reloads.
+const REPLACEMENT_PAUSE: Duration = Duration::from_millis(20);
 /// Upper bound on debouncing: changes are applied after this long even if writes continue.
 pub(crate) const DEBOUNCE_LIMIT: Duration = Duration::from_secs(10);
 /// Pause before an operation is tried again that failed for no fault of the configuration.
@@ -18,11 +21,24 @@ pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// a twentieth of a processor.
 const REST_FACTOR: u32 = 19;
 
+/// What events say about the content of the sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// Nothing: they are about something else, or do not tell.
+    None,
+    /// A source was replaced in one step, and nothing was written after that.
+    Replaced,
+    /// Something was written in place.
+    Written,
+}
+
 /// Why changes are applied now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trigger {
     /// They have settled.
     Quiet,
+    /// The only source was replaced in one step.
+    Replaced,
     /// The upper bound was reached. Writes may continue; they are not waited for.
     Expired,
 }
@@ -48,10 +64,23 @@ pub(super) struct ScanCost {
 /// All deadlines of a managed application, except that of a check.
 #[derive(Debug)]
 pub(super) struct Debounce {
+    /// Several sources may change together, in several steps.
+    has_several_sources: bool,
     /// Events were read since the last scan began.
     has_events: bool,
+    /// Some of them were about the content.
+    is_touched: bool,
+    /// What the last event about the content has said, while changes are pending or applied.
+    hint: Hint,
+    /// Changes are being applied.
+    is_applying: bool,
+    /// No replacement is applied before this.
+    pause_until: Instant,
     /// No event causes a scan before this, because of what the last scan has cost.
     rest_until: Instant,
+    /// The same for a replacement, because of the last scan for one: the events of a writer that
+    /// prepares it beside the source do not delay it.
+    replacement_rests_until: Instant,
     /// When to scan even without an event.
     next_rescan: Option<Instant>,
     /// When the last scan began.
@@ -73,10 +102,16 @@ struct Pending {
 
 impl Debounce {
     /// The first scan is due at once.
-    pub(super) fn new(now: Instant) -> Debounce {
+    pub(super) fn new(now: Instant, source_count: usize) -> Debounce {
         Debounce {
+            has_several_sources: source_count > 1,
             has_events: false,
+            is_touched: false,
+            hint: Hint::None,
+            is_applying: false,
+            pause_until: now,
             rest_until: now,
+            replacement_rests_until: now,
             next_rescan: Some(now),
             last_scan: None,
             pending: None,
@@ -86,13 +121,29 @@ impl Debounce {
     }
 
     /// Notes that events were read: something may have changed.
-    pub(super) fn note_events(&mut self) {
+    pub(super) fn note_events(&mut self, hint: Hint) {
         self.has_events = true;
+        if hint != Hint::None {
+            self.hint = hint;
+            self.is_touched = true;
+        }
+    }
+
+    /// Whether events since the last scan began were about the content.
+    pub(super) fn is_touched(&self) -> bool {
+        self.is_touched
     }
 
     pub(super) fn is_scan_due(&self, now: Instant) -> bool {
-        let has_rested = self.rest_until <= now;
+        let has_rested = self.rests_until() <= now;
         self.has_events && has_rested || self.next_rescan.is_some_and(|at| at <= now)
+    }
+
+    fn rests_until(&self) -> Instant {
+        match self.is_replaced() {
+            true => self.replacement_rests_until,
+            false => self.rest_until,
+        }
     }
 
     /// Whether only a scan can tell what there is now. `since` is when the caller began to need it;
@@ -102,15 +153,28 @@ impl Debounce {
         self.has_events || !(events_are_complete || is_current)
     }
 
-    /// A scan begins: it finds what the events so far were about.
-    pub(super) fn begin_scan(&mut self) {
+    /// A scan begins: it finds what the events so far were about. Returns whether some of them were
+    /// about the content.
+    pub(super) fn begin_scan(&mut self) -> bool {
         self.has_events = false;
+        std::mem::take(&mut self.is_touched)
     }
 
     pub(super) fn end_scan(&mut self, cost: ScanCost) {
         self.last_scan = Some(cost.began);
         self.rest_until = cost.ended + cost.processor_time * REST_FACTOR;
+        if self.is_replaced() {
+            self.replacement_rests_until = self.rest_until;
+        }
         self.next_rescan = rescan::next_scan(cost.interval, cost.processor_time, cost.ended);
+        self.forget_hint();
+    }
+
+    /// A hint counts for changes that are known, and for what a batch leaves over.
+    fn forget_hint(&mut self) {
+        if self.pending.is_none() && !self.is_applying {
+            self.hint = Hint::None;
+        }
     }
 
     /// Notes that a source has changed.
@@ -144,13 +208,21 @@ impl Debounce {
         if is_being_written {
             return Some(latest);
         }
-        let quiet = pending.newest + QUIET_TIME;
+        let quiet = match self.is_replaced() {
+            true => pending.newest.max(self.pause_until),
+            false => pending.newest + QUIET_TIME,
+        };
         // Events that came during the pause after a scan may be changes: they are scanned first.
         Some(if self.has_events {
-            latest.min(quiet.max(self.rest_until))
+            latest.min(quiet.max(self.rests_until()))
         } else {
             latest.min(quiet)
         })
+    }
+
+    /// Whether the changes are one step of a writer, so that no other step follows.
+    fn is_replaced(&self) -> bool {
+        self.hint == Hint::Replaced && !self.has_several_sources
     }
 
     pub(super) fn is_apply_due(&self, now: Instant, is_being_written: bool) -> bool {
@@ -162,15 +234,28 @@ impl Debounce {
     pub(super) fn take_changes(&mut self, now: Instant) -> DueChanges {
         let since = self.pending.take().map(|pending| pending.since);
         let is_over = since.is_some_and(|since| since + DEBOUNCE_LIMIT <= now);
-        self.last_trigger = if is_over {
-            Trigger::Expired
-        } else {
-            Trigger::Quiet
+        self.is_applying = true;
+        self.last_trigger = match (is_over, self.is_replaced()) {
+            (true, _) => Trigger::Expired,
+            (false, true) => Trigger::Replaced,
+            (false, false) => Trigger::Quiet,
         };
         DueChanges {
             since,
             trigger: self.last_trigger,
         }
+    }
+
+    /// Notes that all changes that were taken are applied. `reading_time` is how long the sources
+    /// were read for that: replacements in direct succession are read for half of the time at most.
+    pub(super) fn end_batch(&mut self, now: Instant, reading_time: Duration) {
+        self.is_applying = false;
+        let pause = match self.last_trigger {
+            Trigger::Replaced => REPLACEMENT_PAUSE.max(reading_time),
+            Trigger::Quiet | Trigger::Expired => REPLACEMENT_PAUSE,
+        };
+        self.pause_until = now + pause;
+        self.forget_hint();
     }
 
     /// Notes that an operation failed that may succeed later.
@@ -193,7 +278,7 @@ impl Debounce {
     pub(super) fn deadline(&self, may_apply: bool, is_being_written: bool) -> Option<Instant> {
         let deadlines = [
             self.next_rescan,
-            self.has_events.then_some(self.rest_until),
+            self.has_events.then_some(self.rests_until()),
             self.applies_at(is_being_written).filter(|_| may_apply),
             self.retry_at.filter(|_| may_apply),
         ];

@@ -42,7 +42,7 @@ use crate::watch::cpu_time::CpuTimer;
 use crate::watch::{dir_watch, rescan};
 use active_file::ActiveFile;
 use batch::{Batch, BatchContext, FORK_RETRY, no_process};
-use debounce::{Debounce, ScanCost, Trigger};
+use debounce::{Debounce, Hint, ScanCost, Trigger};
 use exclusion::Exclusion;
 use remover::Remover;
 use rustix::process::Pid;
@@ -105,7 +105,7 @@ impl<'p> ManagedApp<'p> {
             sources: spec.items.iter().map(source).collect(),
             active_file: ActiveFile::new(spec.active_while.as_deref()),
             watcher: Watcher::new(),
-            debounce: Debounce::new(Instant::now()),
+            debounce: Debounce::new(Instant::now(), spec.items.len()),
             batch: None,
             remover,
             remover_rests_until: None,
@@ -231,8 +231,8 @@ impl<'p> ManagedApp<'p> {
     }
 
     fn read_events(&mut self) {
-        if self.watcher.read_events() {
-            self.debounce.note_events();
+        if let Some(hint) = self.watcher.read_events() {
+            self.debounce.note_events(hint);
         }
     }
 
@@ -244,8 +244,8 @@ impl<'p> ManagedApp<'p> {
     /// Scans all sources and the active file, and watches what they depend on.
     fn scan(&mut self, began: Instant, update: &mut ManagedUpdate) {
         let timer = CpuTimer::start();
-        self.debounce.begin_scan();
-        let is_unfinished = self.scan_until_watched(began, timer, update);
+        let is_touched = self.debounce.begin_scan();
+        let is_unfinished = self.scan_until_watched(began, timer, is_touched, update);
         if let Some(errno) = self.watcher.fault() {
             update.warnings_once.push(dir_watch::no_inotify(errno));
         }
@@ -264,7 +264,7 @@ impl<'p> ManagedApp<'p> {
             interval,
         });
         if is_unfinished {
-            self.debounce.note_events();
+            self.debounce.note_events(Hint::None);
         }
     }
 
@@ -274,13 +274,14 @@ impl<'p> ManagedApp<'p> {
         &mut self,
         began: Instant,
         timer: CpuTimer,
+        is_touched: bool,
         update: &mut ManagedUpdate,
     ) -> bool {
         let exclusion = Exclusion::new(self.exit_dir);
         for _ in 0..SCAN_LIMIT {
             let mut watch_set = WatchSet::default();
             for source in &mut self.sources {
-                if source.scan(&mut watch_set, exclusion) {
+                if source.scan(&mut watch_set, exclusion, is_touched) {
                     self.debounce.note_change(began);
                 }
             }
@@ -341,10 +342,12 @@ impl<'p> ManagedApp<'p> {
         if !is_complete {
             return;
         }
-        let since = batch.since();
+        let (since, reading_time) = (batch.since(), batch.reading_time());
+        let now = Instant::now();
         self.batch = None;
         if self.sources.iter().any(ConfigSource::is_dirty) {
-            self.debounce.note_leftover(since, Instant::now());
+            self.debounce.note_leftover(since, now);
         }
+        self.debounce.end_batch(now, reading_time);
     }
 }

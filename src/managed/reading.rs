@@ -69,7 +69,7 @@ pub(super) struct SourceReading {
     staging: Option<Staging>,
     /// Where the worker writes the listing.
     listing: Option<OwnedFd>,
-    deadline: Instant,
+    began: Instant,
     is_late: bool,
 }
 
@@ -142,7 +142,7 @@ impl SourceReading {
             place,
             staging: None,
             listing,
-            deadline: Instant::now() + READ_TIMEOUT,
+            began: Instant::now(),
             is_late: false,
         })
     }
@@ -158,7 +158,12 @@ impl SourceReading {
 
     /// When to poll it even if its descriptor is silent and it has not ended.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        Some(self.deadline).filter(|_| !self.is_late)
+        Some(self.began + READ_TIMEOUT).filter(|_| !self.is_late)
+    }
+
+    /// The time since its start.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
     pub(super) fn reaped(&mut self, pid: Pid, status: Option<ExitStatus>) {
@@ -168,7 +173,7 @@ impl SourceReading {
     /// Reads from the worker. Returns whether it has ended or takes too long, so that it can be
     /// finished.
     pub(super) fn poll(&mut self) -> bool {
-        if self.deadline <= Instant::now() && !self.is_late {
+        if self.elapsed() >= READ_TIMEOUT && !self.is_late {
             self.is_late = true;
             self.worker.kill();
         }

@@ -8,7 +8,7 @@
 use super::exclusion::Exclusion;
 use super::follow::{FollowError, SourceEntry, names};
 use super::tree::{DEPTH_LIMIT, ENTRY_LIMIT};
-use super::watch_set::{NAMES_PER_STEP, WatchSet, content_events, entry_events};
+use super::watch_set::{Destination, NAMES_PER_STEP, WatchSet, content_events, entry_events};
 use crate::sorted::sorted;
 use crate::store::file_id::FileId;
 use rustix::fs::{CWD, FileType, Stat};
@@ -141,7 +141,9 @@ impl Scanner<'_> {
     fn visit_entries(&mut self, place: &ScanPlace<'_>, resolved: &Path, above: &mut Vec<FileId>) {
         let (room, mut seen) = (ENTRY_LIMIT.saturating_sub(self.entries), 0);
         // Reading the source reports that there are too many, or why they cannot be read.
-        let names = names(CWD, place.path, room, &mut seen).unwrap_or_default();
+        let names = names(CWD, place.path, room, &mut seen);
+        names.as_ref().err().hash(&mut self.hasher);
+        let names = names.unwrap_or_default();
         self.entries += names.len();
         // Those that are skipped count too: any number of links may lead to this directory.
         let _ = self.watch_set.step(Path::new(""), seen / NAMES_PER_STEP);
@@ -167,15 +169,15 @@ impl Scanner<'_> {
     ) -> Result<Option<ScannedEntry>, FollowError> {
         let path = place.path;
         let entry = rustix::fs::lstat(path);
-        let is_symlink = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
         let is_link = entry.is_ok_and(is_symlink);
         let name = Path::new(path.file_name().unwrap_or_default());
-        let mut resolved = place.parent.join(name);
-        if is_source || is_link {
-            let way = if is_source { path } else { name };
-            let end = self.watch_set.add_route(place.parent, way);
-            resolved = end.unwrap_or(resolved);
-        }
+        let routes = &mut *self.watch_set;
+        let end = match (is_source, is_link) {
+            (true, _) => routes.add_route(place.parent, path, Destination::Source),
+            (false, true) => routes.add_route(place.parent, name, Destination::Entry),
+            (false, false) => None,
+        };
+        let resolved = end.unwrap_or_else(|| place.parent.join(name));
         let stat = if is_source {
             self.source = SourceEntry::of_source(path)?;
             self.source.as_ref().map(|source| source.stat)
@@ -203,13 +205,21 @@ impl Scanner<'_> {
 
     fn hash(&mut self, relative: &Path, stat: &Stat) {
         relative.hash(&mut self.hasher);
-        let (seconds, fraction) = (stat.st_mtime, stat.st_mtime_nsec);
-        (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mode).hash(&mut self.hasher);
-        (seconds, fraction, stat.st_ctime, stat.st_ctime_nsec).hash(&mut self.hasher);
+        (stat.st_dev, stat.st_ino, stat.st_mode).hash(&mut self.hasher);
+        // What is in a directory is scanned. Its size and times tell of entries that are skipped
+        // too, such as those that the kubelet removes after it has replaced `..data`.
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            (stat.st_size, stat.st_mtime, stat.st_mtime_nsec).hash(&mut self.hasher);
+            (stat.st_ctime, stat.st_ctime_nsec).hash(&mut self.hasher);
+        }
         #[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // by architecture
         let changed = time(stat.st_ctime as i64, stat.st_ctime_nsec as u64);
         self.newest = self.newest.max(changed.unwrap_or(UNIX_EPOCH));
     }
+}
+
+fn is_symlink(stat: Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
 }
 
 fn time(seconds: i64, fraction: u64) -> Option<SystemTime> {

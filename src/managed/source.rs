@@ -110,10 +110,16 @@ impl<'p> ConfigSource<'p> {
         self.has_failed
     }
 
-    /// Scans it, and returns whether it has changed since the last scan.
-    pub(super) fn scan(&mut self, watch_set: &mut WatchSet, exclusion: Exclusion<'_>) -> bool {
+    /// Scans it, and returns whether it has changed since the last scan. `is_touched` says that
+    /// events since then were about its content: they may be the only trace of a change.
+    pub(super) fn scan(
+        &mut self,
+        watch_set: &mut WatchSet,
+        exclusion: Exclusion<'_>,
+        is_touched: bool,
+    ) -> bool {
         let now = scan(self.path(), watch_set, exclusion);
-        let changed = self.signature != now.signature;
+        let changed = self.signature != now.signature || self.is_racy && is_touched;
         self.signature = now.signature;
         self.is_racy = now.is_racy;
         self.is_dirty |= changed;
@@ -152,7 +158,7 @@ impl<'p> ConfigSource<'p> {
     ) -> bool {
         let has_ended = reading.poll();
         if let Some(fingerprint) = reading.question() {
-            let counts = trigger == Trigger::Expired || !self.is_still_changing(exclusion);
+            let counts = trigger == Trigger::Expired || !self.is_still_changing(exclusion, trigger);
             reading.answer(counts && self.is_new(fingerprint));
         }
         has_ended
@@ -170,7 +176,7 @@ impl<'p> ConfigSource<'p> {
         let (found, staging) = reading.finish();
         staging.into_iter().for_each(|one| remover.remove(one));
         self.has_failed = false;
-        if self.is_still_changing(exclusion) && trigger == Trigger::Quiet {
+        if self.is_still_changing(exclusion, trigger) && trigger != Trigger::Expired {
             // Its writer may have just begun, and no event of that was read yet.
             if let ReadOutcome::Built(_, candidate) = found {
                 remover.remove(candidate.into_staging());
@@ -237,10 +243,12 @@ impl<'p> ConfigSource<'p> {
 
     /// Whether it differs from what it was when it had settled, or may change without a trace: then
     /// it is read again. In the middle of a truncation the kernel shows an empty file with its old
-    /// times.
-    fn is_still_changing(&mut self, exclusion: Exclusion<'_>) -> bool {
+    /// times. A source that was just replaced was complete before; a later event about its content
+    /// counts as a change ([`ConfigSource::scan`]).
+    fn is_still_changing(&mut self, exclusion: Exclusion<'_>, trigger: Trigger) -> bool {
         let now = scan(self.path(), &mut WatchSet::default(), exclusion);
-        self.is_dirty |= now.is_racy || now.signature != self.signature;
+        let is_racy = now.is_racy && trigger != Trigger::Replaced;
+        self.is_dirty |= is_racy || now.signature != self.signature;
         self.signature = now.signature;
         self.is_dirty
     }

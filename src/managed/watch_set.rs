@@ -4,7 +4,7 @@
 use crate::sorted::{SortedMap, SortedSet};
 use rustix::fs::FileType;
 use rustix::fs::inotify::WatchFlags;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -30,6 +30,20 @@ pub(super) struct WatchSet {
     pub(super) flags: SortedMap<PathBuf, WatchFlags>,
     /// Files, and directories with all that is in them, whose content matters.
     pub(super) contents: SortedSet<PathBuf>,
+    /// Entries that decide where the path of a source leads: a rename over one of them replaces the
+    /// source in one step.
+    pub(super) replaceable: SortedSet<PathBuf>,
+    /// The same for what is in a source: the links that the kubelet replaces.
+    pub(super) inner_replaceable: SortedSet<PathBuf>,
+}
+
+/// What a way leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Destination {
+    Source,
+    /// An entry in a source.
+    Entry,
+    ActiveFile,
 }
 
 /// Events of a directory whose entries come and go.
@@ -72,11 +86,13 @@ impl WatchSet {
     ///
     /// The path begins in the directory `from`, to which no link leads. Returns the path without
     /// links of what was found.
-    pub(super) fn add_route(&mut self, from: &Path, path: &Path) -> Option<PathBuf> {
-        let mut at = match path.is_absolute() {
-            true => PathBuf::from("/"),
-            false => from.to_owned(),
-        };
+    pub(super) fn add_route(
+        &mut self,
+        from: &Path,
+        path: &Path,
+        destination: Destination,
+    ) -> Option<PathBuf> {
+        let mut at = beginning(from, path);
         let mut ahead = components(path);
         ahead.reverse();
         let mut links = 0;
@@ -96,19 +112,37 @@ impl WatchSet {
                     at = next;
                     continue;
                 }
-                found => return self.add_last(&at, next, found.is_some()),
+                found => return self.add_last(&at, next, found.is_some(), destination),
             }
+            self.add_replaceable(&next, destination);
             self.add(&at, entry_events());
             links += 1;
             let target = rustix::fs::readlink(&next, Vec::new()).ok();
             let target = target.map(|text| PathBuf::from(OsString::from_vec(text.into_bytes())));
             let target = target.filter(|_| links <= LINK_LIMIT)?;
-            if target.is_absolute() {
-                at = PathBuf::from("/");
-            }
+            at = beginning(&at, &target);
             ahead.extend(components(&target).into_iter().rev());
         }
         Some(at)
+    }
+
+    fn add_replaceable(&mut self, entry: &Path, destination: Destination) {
+        match destination {
+            Destination::Source => {
+                self.replaceable.insert(entry.to_owned());
+            }
+            Destination::Entry if entry.file_name().is_some_and(is_of_kubelet) => {
+                self.inner_replaceable.insert(entry.to_owned());
+            }
+            Destination::Entry | Destination::ActiveFile => {}
+        }
+    }
+
+    /// Whether a rename over this entry replaces a source in one step. Several volumes in one
+    /// source are replaced in several steps.
+    pub(super) fn is_replaceable(&self, entry: &Path) -> bool {
+        let has_one = self.inner_replaceable.len() == 1;
+        self.replaceable.contains(entry) || has_one && self.inner_replaceable.contains(entry)
     }
 
     /// Counts `count` steps and those for the length of a path. `None` if there were too many.
@@ -121,7 +155,14 @@ impl WatchSet {
     /// Adds the directory of the entry at which the way ends. An entry that was just created may be
     /// written and closed later; one that cannot be read may get another mode (`ATTRIB`). Returns
     /// the entry if it exists.
-    fn add_last(&mut self, directory: &Path, entry: PathBuf, exists: bool) -> Option<PathBuf> {
+    fn add_last(
+        &mut self,
+        directory: &Path,
+        entry: PathBuf,
+        exists: bool,
+        destination: Destination,
+    ) -> Option<PathBuf> {
+        self.add_replaceable(&entry, destination);
         let events = entry_events() | WatchFlags::CLOSE_WRITE;
         let of_entry = match exists {
             true => WatchFlags::ATTRIB,
@@ -130,6 +171,19 @@ impl WatchSet {
         self.add(directory, events | of_entry);
         self.contents.insert(entry.clone());
         exists.then_some(entry)
+    }
+}
+
+/// Whether the name is the kubelet's own, and no part of a source.
+pub(super) fn is_of_kubelet(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"..")
+}
+
+/// The directory in which the path begins.
+fn beginning(from: &Path, path: &Path) -> PathBuf {
+    match path.is_absolute() {
+        true => PathBuf::from("/"),
+        false => from.to_owned(),
     }
 }
 

@@ -1,18 +1,20 @@
 //! inotify on all paths of a managed application. Events are only hints that something may have
 //! changed: they are read and dropped. One thing is remembered, because no scan can see it: that a
-//! writer has not closed its file yet.
+//! writer has not closed its file yet. One thing is told: whether a source was replaced in one step
+//! or written in place.
 
-use super::watch_set::{WatchSet, content_events};
+use super::debounce::Hint;
+use super::watch_set::{WatchSet, content_events, is_of_kubelet};
 use crate::error::describe;
 use crate::sorted::{SortedMap, SortedSet};
 use crate::store::locality::Locality;
 use crate::watch::deferred_close::DeferredClose;
-use crate::watch::inotify::{Inotify, WatchId};
+use crate::watch::inotify::{Inotify, InotifyEvent, WatchId};
 use crate::watch::nearest_dir;
 use rustix::fs::FileType;
 use rustix::fs::inotify::{ReadFlags, WatchFlags};
 use rustix::io::Errno;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
@@ -32,8 +34,8 @@ pub(super) struct Watcher {
     open_files: SortedSet<(WatchId, OsString)>,
     /// There were more open files than are remembered.
     has_more_open_files: bool,
-    /// The paths whose content matters.
-    contents: SortedSet<PathBuf>,
+    /// What is watched, without the flags.
+    watch_set: WatchSet,
     /// Not everything is watched that should be.
     is_partial: bool,
     /// The first path that cannot be watched, and why; whether that was reported.
@@ -46,9 +48,28 @@ pub(super) struct Watcher {
 /// A file or directory that is watched.
 #[derive(Debug)]
 struct ManagedWatch {
-    path: PathBuf,
+    /// All paths to it, one with links and one without, for example.
+    paths: Vec<PathBuf>,
     /// The content of all that is in it matters.
     is_content: bool,
+}
+
+impl ManagedWatch {
+    /// The paths of an entry, or of the file itself.
+    fn paths_of<'n>(&'n self, name: Option<&'n OsStr>) -> impl Iterator<Item = PathBuf> + 'n {
+        self.paths.iter().map(move |path| match name {
+            None => path.clone(),
+            Some(name) => path.join(name),
+        })
+    }
+
+    /// Whether the event says that a writer has opened a file, which it closes later.
+    fn is_opened(&self, event: &InotifyEvent<'_>) -> bool {
+        let is_empty = || self.paths_of(event.name).any(|path| is_empty_file(&path));
+        // No close follows where an entry is made in one step: a link of either kind, a directory.
+        event.flags.contains(ReadFlags::MODIFY)
+            || event.flags.contains(ReadFlags::CREATE) && is_empty()
+    }
 }
 
 impl Watcher {
@@ -59,7 +80,7 @@ impl Watcher {
             watches: SortedMap::default(),
             open_files: SortedSet::default(),
             has_more_open_files: false,
-            contents: SortedSet::default(),
+            watch_set: WatchSet::default(),
             is_partial: false,
             refused: None,
             is_refusal_reported: false,
@@ -83,46 +104,45 @@ impl Watcher {
         self.deferred_close = inotify.map(DeferredClose::new).and_then(Result::ok);
     }
 
-    /// Reads all queued events. Returns whether there were any.
-    pub(super) fn read_events(&mut self) -> bool {
+    /// Reads all queued events. Returns what they say, if there were any.
+    pub(super) fn read_events(&mut self) -> Option<Hint> {
+        let trusts_events = self.reports_all_changes();
         let Ok(inotify) = &self.inotify else {
-            return false;
+            return None;
         };
-        let mut has_events = false;
-        let goes_on = ReadFlags::ATTRIB | ReadFlags::MODIFY;
-        let (watches, contents) = (&self.watches, &self.contents);
+        let mut hint = None;
+        let (watches, watch_set) = (&self.watches, &self.watch_set);
         let (open_files, has_more) = (&mut self.open_files, &mut self.has_more_open_files);
         inotify.drain(|event| {
-            has_events = true;
+            hint.get_or_insert(Hint::None);
             if event.is_overflow() {
                 open_files.clear();
+                hint = Some(Hint::Written);
             }
             let Some(watch) = watches.get(&event.watch) else {
                 return;
             };
-            let name = event.name.unwrap_or_default();
-            let path = || match name.is_empty() {
-                true => watch.path.clone(),
-                false => watch.path.join(name),
-            };
-            let matters = || watch.is_content || contents.contains(&path());
-            let begins = event.flags.contains(ReadFlags::MODIFY)
-                // No close follows where an entry is made in one step: a link of either kind, a
-                // directory.
-                || event.flags.contains(ReadFlags::CREATE) && matters() && is_empty_file(&path());
-            let file = (event.watch, name.to_owned());
-            if begins && matters() {
+            let mut paths = watch.paths_of(event.name);
+            let matters = watch.is_content || paths.any(|path| watch_set.contents.contains(&path));
+            let mut paths = watch.paths_of(event.name);
+            let replaces = || trusts_events && paths.any(|path| watch_set.is_replaceable(&path));
+            hint = hint_of(&event, matters, replaces).or(hint);
+            let file = (event.watch, event.name.unwrap_or_default().to_owned());
+            if matters && watch.is_opened(&event) {
                 if open_files.len() < OPEN_FILES_LIMIT {
                     open_files.insert(file);
                 } else {
                     *has_more |= !open_files.contains(&file);
                 }
-            } else if !event.flags.intersects(goes_on) {
+            } else if !event
+                .flags
+                .intersects(ReadFlags::ATTRIB | ReadFlags::MODIFY)
+            {
                 // Closed or removed; a file that is renamed is complete.
                 open_files.remove(&file);
             }
         });
-        has_events
+        hint
     }
 
     /// Whether a writer has a file open whose content matters.
@@ -138,23 +158,27 @@ impl Watcher {
 
     /// Watches these paths and no others. Returns true if one of them was not watched before: a
     /// change before the watch was added needs another scan.
-    pub(super) fn watch(&mut self, watch_set: WatchSet) -> bool {
-        self.contents = watch_set.contents;
+    pub(super) fn watch(&mut self, mut watch_set: WatchSet) -> bool {
+        let flags = std::mem::take(&mut watch_set.flags);
+        let is_partial = watch_set.is_partial;
+        self.watch_set = watch_set;
         let Ok(inotify) = &self.inotify else {
             return false;
         };
-        let mut watches = SortedMap::default();
+        let mut watches: SortedMap<WatchId, ManagedWatch> = SortedMap::default();
         self.refused = None;
-        for (path, flags) in watch_set.flags.into_entries() {
+        for (path, flags) in flags.into_entries() {
             let mut is_content = flags.contains(WatchFlags::MODIFY);
             // Watches are by inode: two paths to one inode are one watch, which needs the flags of
             // both.
             match inotify.add(&path, flags | WatchFlags::MASK_ADD) {
                 Ok(id) => {
-                    is_content |= watches
-                        .get(&id)
-                        .is_some_and(|one: &ManagedWatch| one.is_content);
-                    watches.insert(id, ManagedWatch { path, is_content });
+                    let mut paths = vec![path];
+                    if let Some(one) = watches.get_mut(&id) {
+                        is_content |= one.is_content;
+                        paths.append(&mut one.paths);
+                    }
+                    watches.insert(id, ManagedWatch { paths, is_content });
                 }
                 Err(errno @ (Errno::NOSPC | Errno::NOMEM)) => {
                     self.inotify = Err(errno);
@@ -171,7 +195,7 @@ impl Watcher {
                 }
             }
         }
-        self.is_partial = watch_set.is_partial || self.refused.is_some();
+        self.is_partial = is_partial || self.refused.is_some();
         self.replace_watches(watches)
     }
 
@@ -219,6 +243,44 @@ impl Watcher {
     /// Whether no change happens without an event.
     pub(super) fn reports_all_changes(&self) -> bool {
         self.fault().is_none() && !self.is_partial && self.locality == Locality::Local
+    }
+}
+
+/// What an event says about the content, if it says something. `matters` is whether the content of
+/// the entry matters, and `replaces` whether a rename to it replaces a source.
+fn hint_of(
+    event: &InotifyEvent<'_>,
+    matters: bool,
+    replaces: impl FnOnce() -> bool,
+) -> Option<Hint> {
+    match kind_of(event) {
+        EventKind::Rename if replaces() => Some(Hint::Replaced),
+        EventKind::Rename | EventKind::Write if matters => Some(Hint::Written),
+        EventKind::Rename | EventKind::Write | EventKind::Other => None,
+    }
+}
+
+/// What an event may say about the content of a source.
+enum EventKind {
+    /// An entry was renamed to this name.
+    Rename,
+    /// Something was written, created or changed.
+    Write,
+    /// Something ends: an old version goes after it was replaced.
+    Other,
+}
+
+fn kind_of(event: &InotifyEvent<'_>) -> EventKind {
+    let writes = ReadFlags::MODIFY | ReadFlags::CREATE | ReadFlags::CLOSE_WRITE;
+    match event.name {
+        Some(name) if is_of_kubelet(name) && !event.flags.contains(ReadFlags::MOVED_TO) => {
+            EventKind::Other
+        }
+        Some(_) if event.flags.contains(ReadFlags::MOVED_TO) => EventKind::Rename,
+        // A file that is replaced loses its name, which is an `ATTRIB` of the file itself.
+        Some(_) if event.flags.intersects(writes | ReadFlags::ATTRIB) => EventKind::Write,
+        None if event.flags.intersects(writes) => EventKind::Write,
+        Some(_) | None => EventKind::Other,
     }
 }
 

@@ -5,7 +5,7 @@ const S: Duration = Duration::from_secs(1);
 
 /// A debounce without events, whose first scan cost nothing and was at `t0`.
 fn scanned(t0: Instant) -> Debounce {
-    let mut debounce = Debounce::new(t0);
+    let mut debounce = Debounce::new(t0, 1);
     scan(&mut debounce, t0, Duration::ZERO);
     debounce
 }
@@ -23,7 +23,7 @@ fn scan(debounce: &mut Debounce, at: Instant, processor_time: Duration) {
 #[test]
 fn the_first_scan_is_due_at_once() {
     let t0 = Instant::now();
-    let debounce = Debounce::new(t0);
+    let debounce = Debounce::new(t0, 1);
     assert!(debounce.is_scan_due(t0));
     assert!(debounce.needs_scan(t0, false));
     assert_eq!(debounce.deadline(true, false), Some(t0));
@@ -91,14 +91,14 @@ fn events_after_an_expensive_scan_wait_for_its_pause_and_are_scanned_before_chan
     let mut debounce = scanned(t0);
     scan(&mut debounce, t0, 100 * MS);
     debounce.note_change(t0);
-    debounce.note_events();
+    debounce.note_events(Hint::None);
     let rested = t0 + 1900 * MS;
     assert!(!debounce.is_scan_due(rested - MS) && debounce.is_scan_due(rested));
     assert!(!debounce.is_apply_due(rested - MS, false));
     assert_eq!(debounce.deadline(true, false), Some(rested));
     // A pause longer than the upper bound does not delay changes beyond it.
     scan(&mut debounce, t0, 2 * S);
-    debounce.note_events();
+    debounce.note_events(Hint::None);
     assert_eq!(debounce.applies_at(false), Some(t0 + DEBOUNCE_LIMIT));
 }
 
@@ -124,7 +124,7 @@ fn a_scan_is_needed_where_an_event_may_be_missing_or_came_since_the_last_one() {
     ] {
         assert_eq!(debounce.needs_scan(since, complete), needed);
     }
-    debounce.note_events();
+    debounce.note_events(Hint::None);
     assert!(debounce.needs_scan(t0, true));
 }
 
@@ -149,6 +149,180 @@ fn while_nothing_may_be_applied_only_scans_have_deadlines() {
     assert_eq!(debounce.deadline(false, false), Some(t0 + 60 * S));
 }
 
+/// A debounce of so many sources, one of which was replaced at `t0` and scanned.
+fn replaced(t0: Instant, source_count: usize) -> Debounce {
+    let mut debounce = Debounce::new(t0, source_count);
+    replace(&mut debounce, t0);
+    debounce
+}
+
+fn replace(debounce: &mut Debounce, at: Instant) {
+    debounce.note_events(Hint::Replaced);
+    debounce.note_change(at);
+    scan(debounce, at, Duration::ZERO);
+}
+
+#[test]
+fn a_replacement_of_the_only_source_is_applied_at_once() {
+    let t0 = Instant::now();
+    let mut debounce = replaced(t0, 1);
+    assert!(debounce.is_apply_due(t0, false));
+    let due = DueChanges {
+        since: Some(t0),
+        trigger: Trigger::Replaced,
+    };
+    assert_eq!(debounce.take_changes(t0), due);
+}
+
+#[test]
+fn several_sources_or_a_source_written_in_place_keep_the_quiet_time() {
+    let t0 = Instant::now();
+    let several = replaced(t0, 2);
+    let (mut written, mut silent) = (replaced(t0, 1), scanned(t0));
+    written.note_events(Hint::Written);
+    scan(&mut written, t0, Duration::ZERO);
+    // A change without any event, as on a file system of another machine.
+    silent.note_change(t0);
+    for mut debounce in [several, written, silent] {
+        assert_eq!(debounce.deadline(true, false), Some(t0 + QUIET_TIME));
+        assert_eq!(debounce.take_changes(t0).trigger, Trigger::Quiet);
+    }
+}
+
+#[test]
+fn a_replacement_counts_for_a_change_that_was_found_before_its_event_and_after_what_was_written() {
+    let t0 = Instant::now();
+    for hint in [Hint::None, Hint::Written] {
+        let mut debounce = scanned(t0);
+        debounce.note_events(hint);
+        debounce.note_change(t0);
+        scan(&mut debounce, t0, Duration::ZERO);
+        assert!(!debounce.is_apply_due(t0, false));
+        debounce.note_events(Hint::Replaced);
+        scan(&mut debounce, t0 + MS, Duration::ZERO);
+        assert!(debounce.is_apply_due(t0 + MS, false), "{hint:?}");
+        assert!(
+            !debounce.is_apply_due(t0 + S, true),
+            "a writer is waited for"
+        );
+    }
+}
+
+#[test]
+fn a_hint_about_no_change_is_forgotten_and_one_about_a_change_lasts_until_the_batch_ends() {
+    let t0 = Instant::now();
+    let mut debounce = scanned(t0);
+    debounce.note_events(Hint::Replaced);
+    scan(&mut debounce, t0, Duration::ZERO);
+    debounce.note_change(t0 + S);
+    assert!(
+        !debounce.is_apply_due(t0 + S, false),
+        "it was about nothing"
+    );
+    // The rest of a replacement, found while it is read.
+    let mut debounce = replaced(t0, 1);
+    let due = debounce.take_changes(t0);
+    scan(&mut debounce, t0 + MS, Duration::ZERO);
+    debounce.note_leftover(due.since, t0 + 2 * MS);
+    debounce.end_batch(t0 + 2 * MS, MS);
+    assert!(debounce.is_apply_due(t0 + 22 * MS, false));
+    debounce.take_changes(t0 + 22 * MS);
+    debounce.end_batch(t0 + 23 * MS, MS);
+    debounce.note_change(t0 + S);
+    assert!(!debounce.is_apply_due(t0 + S, false), "the batch has ended");
+}
+
+/// A source that is replaced every millisecond, and read in five.
+#[test]
+fn a_burst_of_replacements_is_applied_at_most_once_in_20_ms_and_its_last_one_soon() {
+    let t0 = Instant::now();
+    let mut debounce = scanned(t0);
+    let (mut ends, mut reads_until) = (Vec::new(), None);
+    // What the source holds, what is being read, and what was applied.
+    let (mut newest, mut reading, mut applied) = (0, 0, 0);
+    for tick in 0..1_000 {
+        let now = t0 + tick * MS;
+        if tick <= 500 {
+            newest = tick;
+            replace(&mut debounce, now);
+        }
+        if reads_until == Some(now) {
+            (applied, reads_until) = (reading, None);
+            ends.push(now);
+            debounce.end_batch(now, Duration::ZERO);
+        }
+        if reads_until.is_none() && debounce.is_apply_due(now, false) {
+            assert_eq!(debounce.take_changes(now).trigger, Trigger::Replaced);
+            (reading, reads_until) = (newest, Some(now + 5 * MS));
+        }
+    }
+    assert!(
+        ends.windows(2)
+            .all(|two| two[1] - two[0] >= REPLACEMENT_PAUSE)
+    );
+    assert_eq!(applied, 500);
+    assert!(
+        ends.last().is_some_and(|end| *end <= t0 + 530 * MS),
+        "{ends:?}"
+    );
+}
+
+#[test]
+fn replacements_that_take_long_to_read_are_read_for_half_of_the_time_at_most() {
+    let t0 = Instant::now();
+    for (is_replaced, reading_time, expected) in [
+        (true, MS, t0 + 20 * MS),
+        (true, S, t0 + S),
+        (true, 60 * S, t0 + MS + DEBOUNCE_LIMIT),
+        // What was not replaced has waited before.
+        (false, S, t0 + 20 * MS),
+    ] {
+        let mut debounce = match is_replaced {
+            true => replaced(t0, 1),
+            false => scanned(t0),
+        };
+        debounce.take_changes(t0);
+        debounce.end_batch(t0, reading_time);
+        replace(&mut debounce, t0 + MS);
+        assert_eq!(debounce.applies_at(false), Some(expected));
+    }
+}
+
+#[test]
+fn a_replacement_is_scanned_although_other_events_were_but_not_two_in_direct_succession() {
+    let t0 = Instant::now();
+    let mut debounce = scanned(t0);
+    debounce.note_events(Hint::None);
+    scan(&mut debounce, t0, MS);
+    debounce.note_events(Hint::None);
+    assert!(!debounce.is_scan_due(t0 + MS));
+    debounce.note_events(Hint::Replaced);
+    assert!(debounce.is_scan_due(t0 + MS));
+    // Also if the first has changed nothing.
+    scan(&mut debounce, t0 + MS, MS);
+    debounce.note_events(Hint::Replaced);
+    let rested = t0 + 20 * MS;
+    assert!(!debounce.is_scan_due(rested - MS) && debounce.is_scan_due(rested));
+    assert_eq!(debounce.deadline(true, false), Some(rested));
+}
+
+#[test]
+fn a_scan_learns_whether_events_before_it_were_about_the_content() {
+    let t0 = Instant::now();
+    for (hint, is_touched) in [
+        (Hint::None, false),
+        (Hint::Written, true),
+        (Hint::Replaced, true),
+    ] {
+        let mut debounce = scanned(t0);
+        debounce.note_events(hint);
+        debounce.note_events(Hint::None);
+        assert_eq!(debounce.is_touched(), is_touched);
+        assert_eq!(debounce.begin_scan(), is_touched);
+        assert!(!debounce.begin_scan());
+    }
+}
+
 /// Every order of six steps: changes never wait beyond the upper bound, and never less than the
 /// quiet time before it.
 #[test]
@@ -162,7 +336,7 @@ fn no_order_of_events_breaks_the_bounds() {
             match trace / 6_u32.pow(step) % 6 {
                 0 => now += 40 * MS,
                 1 => now += 4 * S,
-                2 => debounce.note_events(),
+                2 => debounce.note_events(Hint::None),
                 3 => scan(&mut debounce, now, 20 * MS),
                 4 => {
                     debounce.note_change(now);

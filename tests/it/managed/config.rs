@@ -301,12 +301,12 @@ fn a_new_mode_is_a_change_only_of_a_copied_source() {
 }
 
 #[test]
-fn ten_replacements_in_100_ms_cause_one_reload_of_the_last() {
+fn ten_writes_in_100_ms_cause_one_reload_of_the_last() {
     for way in [ReloadBy::Restart, ReloadBy::Hup] {
         until_close(|| {
             let app = ConfiguredApp::copying(way, &[]);
             let is_close = in_one_burst(10, DEBOUNCE / 12, |number| {
-                replace(&app.sandbox, "app.conf", &format!("x{number}"));
+                write(&app.sandbox, "app.conf", &format!("x{number}"));
             });
             if is_close {
                 app.await_log(&["started 1", &way.line("x9")]);

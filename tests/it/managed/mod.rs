@@ -5,6 +5,7 @@ mod active_config;
 mod active_file;
 mod active_races;
 mod active_start;
+mod at_once;
 mod check;
 mod config;
 mod entry_point;

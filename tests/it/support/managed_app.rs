@@ -141,10 +141,15 @@ impl ConfiguredApp {
 /// do.
 #[track_caller]
 pub fn await_rest(process: &Running) {
+    await_rest_of(process.pid());
+}
+
+/// The same for a supervisor that is no child of ours.
+#[track_caller]
+pub fn await_rest_of(pid: i32) {
     /// Longer than changes settle, and shorter than 10 s, after which a restart counts as a
     /// success.
     const LONG: Duration = Duration::from_secs(3);
-    let pid = process.pid();
     // A supervisor without an inotify instance, of which a user has few, polls every 250 ms.
     let mut asleep = 0;
     wait_until("it sleeps for long", || {
