@@ -142,16 +142,14 @@ impl<'w> Wait<'w> {
     fn judge(&mut self) -> Option<WaitOutcome> {
         let (prober, now) = (self.prober.as_ref(), Instant::now());
         let standing = |source: &Source| prober.and_then(|prober| prober.standing(source));
-        let verdict = self
-            .waiter
-            .judge(&|source| standing(source).is_some_and(|it| it.holds_at(now)));
-        match verdict {
-            Verdict::Holds(_) => {
-                let decision = self.waiter.evaluator.decision();
-                decision.map(|decision| WaitOutcome::Holds(decision.evidence))
-            }
+        self.waiter
+            .end_scan(&|source| standing(source).is_some_and(|it| it.holds_at(now)));
+        if let Some(decision) = self.waiter.evaluator.decision() {
+            return Some(WaitOutcome::Holds(decision.evidence));
+        }
+        match self.waiter.evaluator.verdict() {
             Verdict::Impossible => Some(WaitOutcome::Impossible),
-            Verdict::Open => self.is_over().then_some(WaitOutcome::TimedOut),
+            Verdict::Open | Verdict::Holds(_) => self.is_over().then_some(WaitOutcome::TimedOut),
         }
     }
 

@@ -130,9 +130,14 @@ impl Waiter {
 
     /// Evaluates the conditions after a scan. `answers` is whether a source holds now.
     pub(crate) fn judge(&mut self, answers: &dyn Fn(&Source) -> bool) -> Verdict {
+        self.end_scan(answers);
+        self.evaluator.verdict()
+    }
+
+    /// Ends a scan, so that the evaluator can be asked.
+    pub(super) fn end_scan(&mut self, answers: &dyn Fn(&Source) -> bool) {
         self.evaluator.take_sources(answers);
         self.evaluator.end_scan();
-        self.evaluator.verdict()
     }
 }
 
