@@ -384,3 +384,6 @@ impl<'p> ConfigSource<'p> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

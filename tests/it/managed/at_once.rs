@@ -212,16 +212,3 @@ fn a_burst_of_replacements_causes_few_reloads_and_the_last_one_wins() {
         assert_eq!(app.sandbox.read("run/app.conf"), format!("x{COUNT}\n"));
     }
 }
-
-#[test]
-fn replacements_of_the_same_size_in_the_same_instant_are_all_told_apart() {
-    let app = ConfiguredApp::copying(ReloadBy::Hup, &[]);
-    for round in 0..20 {
-        // The inode of a version is free again for the one after the next.
-        for text in ["a", "b", "c"] {
-            replace(&app.sandbox, "app.conf", &format!("{text}{round}"));
-        }
-        let last = format!("reloaded c{round}");
-        wait_until(&last, || app.log().last() == Some(&last));
-    }
-}
