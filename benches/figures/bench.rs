@@ -20,12 +20,16 @@ pub(crate) struct Bench {
     pub(crate) foreign: Vec<(String, PathBuf)>,
     /// A program that exits at once, for the figure `start`.
     pub(crate) nothing: PathBuf,
-    /// A program that answers each USR1, for the figure `signals`.
+    /// A program that answers each USR1, and exits on TERM.
     pub(crate) echo: PathBuf,
     /// A program that reports readiness, for the figure `ready`.
     pub(crate) tell: PathBuf,
     /// A program that writes the time and exits, for the figure `disk`.
     pub(crate) stamp: PathBuf,
+    /// The least that a program must do for the same results.
+    pub(crate) floor: PathBuf,
+    /// Where to write the report, if one is wanted, and what it says about the machine.
+    pub(crate) report: Option<(PathBuf, String)>,
     /// Links for the applets, and other files of a run.
     pub(crate) scratch: Scratch,
 }
@@ -33,8 +37,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn from_args() -> Outcome<Bench> {
         let (mut chosen, mut foreign, mut rounds) = (Vec::new(), Vec::new(), 1000);
-        let (mut binary, mut nothing, mut echo) = (None, None, None);
-        let (mut tell, mut stamp) = (None, None);
+        let (mut binary, mut programs, mut report) = (None, None, None);
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -42,16 +45,15 @@ impl Bench {
                 "--rounds" => rounds = read_rounds(&value()?)?,
                 "--binary" => binary = Some(PathBuf::from(value()?)),
                 "--foreign" => foreign.push((value()?, PathBuf::from(value()?))),
-                "--nothing" => nothing = Some(PathBuf::from(value()?)),
-                "--echo" => echo = Some(PathBuf::from(value()?)),
-                "--tell" => tell = Some(PathBuf::from(value()?)),
-                "--stamp" => stamp = Some(PathBuf::from(value()?)),
+                "--programs" => programs = Some(PathBuf::from(value()?)),
+                "--report" => report = Some((PathBuf::from(value()?), value()?)),
                 "--bench" => {} // passed by cargo
                 _ => chosen.push(word),
             }
         }
         let scratch = Scratch::new(&std::env::temp_dir())?;
         let binary = binary.ok_or("--binary is missing: call scripts/bench")?;
+        let programs = programs.ok_or("--programs is missing: call scripts/bench")?;
         for applet in ["exitdir-run", "exitdir-wait", "exitdir-signal"] {
             std::os::unix::fs::symlink(&binary, scratch.path(applet))
                 .map_err(|error| format!("cannot link {applet}: {error}"))?;
@@ -61,10 +63,12 @@ impl Bench {
             rounds,
             binary,
             foreign,
-            nothing: nothing.ok_or("--nothing is missing: call scripts/bench")?,
-            echo: echo.ok_or("--echo is missing: call scripts/bench")?,
-            tell: tell.ok_or("--tell is missing: call scripts/bench")?,
-            stamp: stamp.ok_or("--stamp is missing: call scripts/bench")?,
+            nothing: programs.join("nothing"),
+            echo: programs.join("echo"),
+            tell: programs.join("tell"),
+            stamp: programs.join("stamp"),
+            floor: programs.join("floor"),
+            report,
             scratch,
         })
     }

@@ -1,9 +1,13 @@
 //! The memory of a waiting supervisor, and of `exitdir-wait`: the resident set, and the private
 //! part of it.
 
-use crate::bench::{Bench, Outcome, peer, quiet};
+use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch, peer, quiet};
+use crate::comparison::Comparison;
+use crate::peers::{FLOOR, FOLLOWING, OURS, SUPERVISORS, supervise};
 use crate::process::Process;
+use crate::samples::Spread;
 use crate::table::{Goal, Row, Unit};
+use std::path::Path;
 use std::process::Command;
 
 const PEER: &str = "tini-static";
@@ -38,7 +42,10 @@ enum Waits {
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let theirs = peer(PEER)
-        .map(|program| medians(Waits::Child, || quiet(&program)))
+        .map(|program| {
+            let command = || asleep(quiet(&program));
+            medians(|found| Waits::Child.is_there(found), command)
+        })
         .transpose()?;
     let mut rows = Vec::new();
     let cases = [
@@ -48,7 +55,8 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         (Waits::Condition, "exitdir-wait"),
     ];
     for (waits, case) in cases {
-        let ours = medians(waits, || applet(bench, waits))?;
+        let command = || asleep(applet(bench, waits));
+        let ours = medians(|found| waits.is_there(found), command)?;
         for (at, (_, key, what)) in FIGURES.iter().enumerate() {
             rows.push(Row {
                 figure: format!("memory: {case}, {what}"),
@@ -68,6 +76,47 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     Ok(rows)
 }
 
+pub(crate) fn compare(bench: &Bench) -> Outcome<Vec<Comparison>> {
+    let place = Scratch::new(Path::new(IN_MEMORY))?;
+    let measured = |name| {
+        let command = || supervise(bench, name, &bench.echo, &place.path(""));
+        let waits = |process: &Process| {
+            let watching = name != FOLLOWING || process.watches();
+            process.has_started() && watching && process.sleeps()
+        };
+        let first = command().map(|_| medians(waits, || command().unwrap_or(quiet(name))));
+        first.transpose()
+    };
+    let peers: Outcome<Vec<_>> = SUPERVISORS
+        .into_iter()
+        .map(|name| Ok((name, measured(name)?)))
+        .collect();
+    let (peers, floor) = (peers?, measured(FLOOR)?);
+    let (ours, following) = (measured(OURS)?, measured(FOLLOWING)?);
+    let compared = |figure: &str, ours: &Option<Vec<f64>>, at: usize| Comparison {
+        figure: figure.to_owned(),
+        unit: Unit::Kilobytes,
+        ours: value(ours, at).unwrap_or(Spread::exactly(0.0)),
+        floor: value(&floor, at),
+        peers: peers
+            .iter()
+            .map(|(name, found)| ((*name).to_owned(), value(found, at)))
+            .collect(),
+    };
+    Ok(vec![
+        compared("memory: resident", &ours, 0),
+        compared("memory: resident, with a tombstone", &following, 0),
+        compared("memory: private", &ours, 1),
+        compared("memory: private, with a tombstone", &following, 1),
+    ])
+}
+
+/// The figure at this place of `FIGURES`.
+fn value(medians: &Option<Vec<f64>>, at: usize) -> Option<Spread> {
+    let medians = medians.as_ref()?;
+    medians.get(at).copied().map(Spread::exactly)
+}
+
 fn applet(bench: &Bench, waits: Waits) -> Command {
     let (applet, options) = match waits {
         Waits::Child => return bench.applet("exitdir-run"),
@@ -81,13 +130,20 @@ fn applet(bench: &Bench, waits: Waits) -> Command {
     command
 }
 
+fn asleep(mut supervisor: Command) -> Command {
+    supervisor.arg("--").args(SLEEP);
+    supervisor
+}
+
 /// The median of each figure over several processes.
-fn medians(waits: Waits, supervisor: impl Fn() -> Command) -> Outcome<Vec<f64>> {
+fn medians(
+    waits: impl Fn(&Process) -> bool,
+    supervisor: impl Fn() -> Command,
+) -> Outcome<Vec<f64>> {
     let mut taken: Vec<Vec<f64>> = vec![Vec::new(); FIGURES.len()];
     for _ in 0..PROCESSES {
         let mut command = supervisor();
-        command.arg("--").args(SLEEP);
-        let mut process = Process::start_waiting(&mut command, |found| waits.is_there(found))?;
+        let mut process = Process::start_waiting(&mut command, &waits)?;
         for ((file, key, _), taken) in FIGURES.iter().zip(&mut taken) {
             taken.push(process.kilobytes(file, key)?);
         }

@@ -82,12 +82,21 @@ impl Process {
         }
     }
 
-    /// Ends the process with TERM, which a supervisor forwards to its command.
-    pub(crate) fn terminate(&mut self) -> Outcome<()> {
-        self.send(Signal::TERM)?;
+    /// Waits for the end of the process, whatever its status.
+    pub(crate) fn end(&mut self) -> Outcome<()> {
         let end = self.child.wait();
         end.map(|_| ())
             .map_err(|error| format!("cannot wait: {error}"))
+    }
+
+    /// Ends the process with TERM, which a supervisor forwards to its command.
+    pub(crate) fn terminate(&mut self) -> Outcome<()> {
+        self.send(Signal::TERM)?;
+        self.end()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -100,31 +109,64 @@ impl Process {
 
     /// Whether the process sleeps: it neither runs nor waits for a processor (proc_pid_stat(5)).
     pub(crate) fn sleeps(&self) -> bool {
-        let stat = self.read("stat");
-        // The name before the state is in parentheses and can contain any character.
-        stat.rsplit_once(") ")
-            .is_some_and(|(_, rest)| rest.starts_with('S'))
+        sleeps(&self.pid().to_string())
     }
 
     /// Whether the process has an inotify watch.
     pub(crate) fn watches(&self) -> bool {
-        let Ok(descriptors) = std::fs::read_dir(self.file("fdinfo")) else {
-            return false;
-        };
-        descriptors
-            .flatten()
-            .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
-            .any(|text| text.contains("inotify wd:"))
+        watches(&self.pid().to_string())
     }
 
     /// Whether the process has a child that executes the program of this name.
     pub(crate) fn has_child(&self, name: &str) -> bool {
-        let pid = self.child.id();
-        let children = self.read(&format!("task/{pid}/children"));
-        children.split_whitespace().any(|child| {
+        self.children().iter().any(|child| {
             std::fs::read_to_string(format!("/proc/{child}/comm"))
                 .is_ok_and(|comm| comm.trim_end() == name)
         })
+    }
+
+    /// Whether the process has a child that executes another program.
+    pub(crate) fn has_started(&self) -> bool {
+        let comm = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+        let own = comm(&self.pid().to_string());
+        self.children()
+            .iter()
+            .any(|child| comm(child).is_some_and(|comm| Some(comm) != own))
+    }
+
+    fn children(&self) -> Vec<String> {
+        let pid = self.pid();
+        let children = self.read(&format!("task/{pid}/children"));
+        children.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// Whether the process or one of its children has an inotify watch, and sleeps.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let waits = |pid: &str| watches(pid) && sleeps(pid);
+        let own = self.pid().to_string();
+        waits(&own) || self.sleeps() && self.children().iter().any(|child| waits(child))
+    }
+
+    /// How often the process has gone to sleep, which is how often it will have woken up.
+    pub(crate) fn sleeps_so_far(&self) -> Outcome<f64> {
+        let text = self.read("status");
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        value
+            .and_then(|value| value.trim().parse().ok())
+            .ok_or(format!("process {} does not count its sleeps", self.pid()))
+    }
+
+    /// The processor time of the process, and of its children that have ended. In microseconds.
+    pub(crate) fn processor_time(&self) -> f64 {
+        let own = self.read("schedstat");
+        let own = own.split(' ').next().and_then(|text| text.parse().ok());
+        let stat = self.read("stat");
+        let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        // cutime and cstime (proc_pid_stat(5)), in hundredths of a second.
+        let ticks = after_name.split(' ').skip(13).take(2);
+        let ticks: f64 = ticks.filter_map(|text| text.parse::<f64>().ok()).sum();
+        own.unwrap_or(0.0) / 1e3 + ticks * 1e4
     }
 
     /// A value in kB from `status` or `smaps_rollup`.
@@ -159,4 +201,21 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn sleeps(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before the state is in parentheses and can contain any character.
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| rest.starts_with('S'))
+}
+
+fn watches(pid: &str) -> bool {
+    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fdinfo")) else {
+        return false;
+    };
+    descriptors
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+        .any(|text| text.contains("inotify wd:"))
 }

@@ -1,7 +1,10 @@
 //! How soon a waiter exits after a death: from the rename of the tombstone until the parent sees
-//! the exit of `exitdir-wait`, beside `inotifywait` on the same directory.
+//! the exit of `exitdir-wait`, beside `inotifywait` on the same directory. In the report, how soon
+//! `exitdir-run` has ended its command and exits, too.
 
 use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch, peer, quiet};
+use crate::comparison::Comparison;
+use crate::followers::{Death, Follower, NAME};
 use crate::process::Process;
 use crate::samples::{Contestant, Place, in_turns};
 use crate::table::{Goal, Row};
@@ -12,8 +15,9 @@ use std::time::{Duration, Instant};
 
 const OURS: &str = "exitdir-wait";
 const PEER: &str = "inotifywait";
-/// The name that dies.
-const NAME: &str = "main";
+
+/// The status in the tombstone of the death, so that a condition can mean this death alone.
+pub(crate) const CODE: &str = "77";
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let tombstone = dead_tombstone(bench)?;
@@ -22,6 +26,25 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         rows.extend(measure_on(bench, &parent, &tombstone)?);
     }
     Ok(rows)
+}
+
+pub(crate) fn compare(bench: &Bench) -> Outcome<Vec<Comparison>> {
+    let tombstone = dead_tombstone(bench)?;
+    let figures = [
+        (Follower::Waiter, "reaction: a death to the exit of wait"),
+        (Follower::Supervisor, "reaction: a death to the exit of run"),
+    ];
+    let measured = |(follower, figure): (Follower, &str)| {
+        let place = Scratch::new(Path::new(IN_MEMORY))?;
+        let scene = Scene::set_up(&place, &tombstone)?;
+        let mut contestants = follower.contestants(bench, Death::Renamed, &scene.dir);
+        in_turns(&mut contestants, bench.rounds, |command| {
+            scene.rename_to_end(1, |_| follower.start(command))
+        })?;
+        let (ours, peers) = (follower.ours(), [follower.peer()]);
+        Ok(Comparison::times(figure, &contestants, ours, &peers))
+    };
+    figures.into_iter().map(measured).collect()
 }
 
 /// One directory on each file system.
@@ -33,10 +56,11 @@ fn parents() -> Vec<PathBuf> {
 }
 
 /// The text of a tombstone after a real death.
-fn dead_tombstone(bench: &Bench) -> Outcome<String> {
+pub(crate) fn dead_tombstone(bench: &Bench) -> Outcome<String> {
     let dir = bench.scratch.path("model");
     let mut command = bench.applet("exitdir-signal");
-    Process::start(command.arg("--dir").arg(&dir).arg(NAME))?.succeed()?;
+    command.args(["--code", CODE, "--dir"]).arg(&dir).arg(NAME);
+    Process::start(&mut command)?.succeed()?;
     std::fs::read_to_string(dir.join(NAME))
         .map_err(|error| format!("cannot read the model of a tombstone: {error}"))
 }
@@ -66,14 +90,14 @@ fn measure_on(bench: &Bench, parent: &Path, tombstone: &str) -> Outcome<Vec<Row>
 }
 
 /// The exit directory, and the file that is renamed into it.
-struct Scene<'a> {
-    dir: PathBuf,
+pub(crate) struct Scene<'a> {
+    pub(crate) dir: PathBuf,
     hidden: PathBuf,
     text: &'a str,
 }
 
 impl<'a> Scene<'a> {
-    fn set_up(scratch: &Scratch, text: &'a str) -> Outcome<Scene<'a>> {
+    pub(crate) fn set_up(scratch: &Scratch, text: &'a str) -> Outcome<Scene<'a>> {
         let dir = scratch.path("graveyard");
         std::fs::create_dir(&dir).map_err(|error| format!("cannot create: {error}"))?;
         let hidden = scratch.path("hidden");
@@ -81,15 +105,27 @@ impl<'a> Scene<'a> {
     }
 
     fn rename_to_exit(&self, command: &mut Command) -> Outcome<Duration> {
+        // The watch first: a process that sleeps and has a watch sleeps until an event comes.
+        let waits = |process: &Process| process.watches() && process.sleeps();
+        self.rename_to_end(1, |_| Process::start_waiting(command, waits))
+    }
+
+    /// The time from the rename until so many processes have ended that waited for it.
+    pub(crate) fn rename_to_end(
+        &self,
+        count: usize,
+        start: impl FnMut(usize) -> Outcome<Process>,
+    ) -> Outcome<Duration> {
         let grave = self.dir.join(NAME);
         std::fs::write(&self.hidden, self.text)
             .map_err(|error| format!("cannot prepare a tombstone: {error}"))?;
-        // The watch first: a process that sleeps and has a watch sleeps until an event comes.
-        let waits = |process: &Process| process.watches() && process.sleeps();
-        let mut waiting = Process::start_waiting(command, waits)?;
+        let waiting: Outcome<Vec<Process>> = (0..count).map(start).collect();
+        let mut waiting = waiting?;
         let began = Instant::now();
         std::fs::rename(&self.hidden, &grave).map_err(|error| format!("cannot rename: {error}"))?;
-        waiting.succeed()?;
+        for process in &mut waiting {
+            process.end()?;
+        }
         let took = began.elapsed();
         std::fs::remove_file(&grave).map_err(|error| format!("cannot remove: {error}"))?;
         Ok(took)

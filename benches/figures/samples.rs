@@ -29,16 +29,47 @@ impl Contestant {
     pub(crate) fn took(&self, place: Place) -> Duration {
         let last = self.took.len().saturating_sub(1);
         let at = match place {
+            Place::Minimum => 0,
             Place::Median => last / 2,
             Place::P99 => last * 99 / 100,
         };
         self.took.get(at).copied().unwrap_or_default()
+    }
+
+    /// In microseconds.
+    pub(crate) fn spread(&self) -> Spread {
+        let at = |place| self.took(place).as_secs_f64() * 1e6;
+        Spread {
+            minimum: at(Place::Minimum),
+            median: at(Place::Median),
+            p99: at(Place::P99),
+        }
+    }
+}
+
+/// What the report shows of the measurements of one program.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spread {
+    pub(crate) minimum: f64,
+    pub(crate) median: f64,
+    pub(crate) p99: f64,
+}
+
+impl Spread {
+    /// A value that is the same each time.
+    pub(crate) fn exactly(value: f64) -> Spread {
+        Spread {
+            minimum: value,
+            median: value,
+            p99: value,
+        }
     }
 }
 
 /// Which of the measurements is shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
+    Minimum,
     Median,
     P99,
 }
@@ -46,6 +77,7 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Place::Minimum => "minimum",
             Place::Median => "median",
             Place::P99 => "p99",
         }
@@ -58,11 +90,21 @@ pub(crate) fn in_turns(
     rounds: usize,
     measure: impl Fn(&mut Command) -> Outcome<Duration>,
 ) -> Outcome<()> {
-    for round in 0..rounds + WARM_UP {
+    in_turns_after(WARM_UP, contestants, rounds, measure)
+}
+
+/// The same after another number of rounds that do not count.
+pub(crate) fn in_turns_after(
+    warm_up: usize,
+    contestants: &mut [Contestant],
+    rounds: usize,
+    measure: impl Fn(&mut Command) -> Outcome<Duration>,
+) -> Outcome<()> {
+    for round in 0..rounds + warm_up {
         for contestant in &mut *contestants {
             let took = measure(&mut contestant.command)
                 .map_err(|error| format!("{}: {error}", contestant.name))?;
-            if round >= WARM_UP {
+            if round >= warm_up {
                 contestant.took.push(took);
             }
         }

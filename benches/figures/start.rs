@@ -4,7 +4,9 @@
 //! The command is a static program without a C library that exits at once. A larger one would take
 //! most of the time itself, and hide the differences between supervisors.
 
-use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch, peer, quiet};
+use crate::bench::{Bench, IN_MEMORY, Outcome, Scratch, quiet};
+use crate::comparison::Comparison;
+use crate::peers::{FLOOR, FOLLOWING, OURS, SUPERVISORS, supervise};
 use crate::process::Process;
 use crate::samples::{Contestant, Place, in_turns};
 use crate::table::{Goal, Row};
@@ -12,29 +14,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const OURS: &str = "exitdir-run";
-/// The same with a tombstone and a death dependency, in memory.
-const FOLLOWING: &str = "exitdir-run, following";
 const PEERS: [&str; 3] = ["tini-static", "catatonit", "dumb-init"];
 /// The command without a supervisor: the time that a perfect one would take.
 const ALONE: &str = "(no init)";
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
-    let in_memory = Scratch::new(Path::new(IN_MEMORY))?;
-    let mut supervisors = vec![
-        (OURS, bench.applet(OURS)),
-        (FOLLOWING, following(bench, &in_memory)),
-    ];
-    supervisors.extend(
-        PEERS
-            .iter()
-            .filter_map(|name| Some((*name, quiet(peer(name)?)))),
-    );
     let mut contestants = vec![Contestant::new(ALONE, quiet(&bench.nothing))];
-    for (name, mut command) in supervisors {
-        command.arg("--").arg(&bench.nothing);
-        contestants.push(Contestant::new(name, command));
-    }
+    let place = Scratch::new(Path::new(IN_MEMORY))?;
+    contestants.extend(supervisors(bench, &place, &PEERS));
     in_turns(&mut contestants, bench.rounds, spawn_to_exit)?;
     let row = |place: Place, peer, goal| {
         let figure = format!("start: spawn to exit, {}", place.name());
@@ -55,11 +42,30 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     ])
 }
 
-fn following(bench: &Bench, place: &Scratch) -> Command {
-    let mut command = bench.applet(OURS);
-    command.arg("--dir").arg(place.path("followed"));
-    command.args(["--name", "sidecar", "--death-deps", "main"]);
-    command
+pub(crate) fn compare(bench: &Bench) -> Outcome<Vec<Comparison>> {
+    let peers: Vec<&str> = SUPERVISORS
+        .into_iter()
+        // It is for services, and starts one again when it has ended.
+        .filter(|name| *name != "s6-supervise")
+        .collect();
+    let place = Scratch::new(Path::new(IN_MEMORY))?;
+    let names: Vec<&str> = [FLOOR].into_iter().chain(peers.clone()).collect();
+    let mut contestants = supervisors(bench, &place, &names);
+    in_turns(&mut contestants, bench.rounds, spawn_to_exit)?;
+    let compared = |figure, ours| Comparison::times(figure, &contestants, ours, &peers);
+    Ok(vec![
+        compared("start: spawn to exit", OURS),
+        compared("start: the same with a tombstone", FOLLOWING),
+    ])
+}
+
+/// exitdir's supervisors, and those of these names that are installed.
+fn supervisors(bench: &Bench, place: &Scratch, names: &[&'static str]) -> Vec<Contestant> {
+    let command = |name| supervise(bench, name, &bench.nothing, &place.path(""));
+    let names = [OURS, FOLLOWING].iter().chain(names);
+    names
+        .filter_map(|name| Some(Contestant::new(name, command(name)?)))
+        .collect()
 }
 
 fn spawn_to_exit(command: &mut Command) -> Outcome<Duration> {

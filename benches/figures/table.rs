@@ -21,16 +21,18 @@ pub(crate) enum Unit {
     Bytes,
     Instructions,
     Calls,
+    WakeUps,
 }
 
 impl Unit {
-    fn show(self, value: f64) -> String {
+    pub(crate) fn show(self, value: f64) -> String {
         match self {
             Unit::Microseconds => format!("{value:.0} us"),
             Unit::Kilobytes => format!("{value:.0} kB"),
             Unit::Bytes => format!("{value:.0} B"),
             Unit::Instructions => format!("{value:.0} ins"),
             Unit::Calls => format!("{value:.0} calls"),
+            Unit::WakeUps => format!("{value:.0}"),
         }
     }
 }

@@ -5,7 +5,7 @@
      floor wait DIR FILE                exit when there is a FILE in DIR
      floor event DIR                    exit when a file in DIR was written and closed
      floor follow DIR FILE CMD [ARG]... start CMD, send it TERM when there is a FILE in DIR
-     floor react DIR CMD [ARG]...       start CMD, send it TERM when a file in DIR was closed
+     floor closed DIR CMD [ARG]...      start CMD, send it TERM when a file in DIR was closed
 
    FILE and CMD are absolute paths. */
 #include <asm/unistd.h>
@@ -73,15 +73,23 @@ static void await(const char *dir, const char *file) {
 
 /* The stack as the kernel fills it: the number of words, the words, 0, the environment. */
 __attribute__((used)) void floor_main(long *stack) {
-    char **words = (char **)stack + 1, **environment = words + *stack + 1, what = words[1][0];
-    int has_file = what == 'w' || what == 'f', has_child = what != 'w' && what != 'e';
-    char **command = words + (words[1][1] == 'u' ? 2 : has_file ? 4 : 3);
-    long child = has_child ? start(command, environment) : 0;
-    if (words[1][1] != 'u')
-        await(words[2], has_file ? words[3] : 0);
-    if (has_child && words[1][1] != 'u')
+    char **words = (char **)stack + 1, **environment = words + *stack + 1;
+    char *dir = 0, *file = 0, **command = 0;
+    long child = 0;
+    switch (words[1][0]) {
+    case 'r': command = words + 2; break;
+    case 'w': dir = words[2]; file = words[3]; break;
+    case 'e': dir = words[2]; break;
+    case 'f': dir = words[2]; file = words[3]; command = words + 4; break;
+    case 'c': dir = words[2]; command = words + 3; break;
+    }
+    if (command)
+        child = start(command, environment);
+    if (dir)
+        await(dir, file);
+    if (dir && command)
         call(__NR_kill, child, SIGTERM, 0, 0, 0);
-    if (has_child)
+    if (command)
         supervise(child);
     call(__NR_exit_group, 0, 0, 0, 0, 0);
 }

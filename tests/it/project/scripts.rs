@@ -63,6 +63,12 @@ fn wrong_arguments_are_refused_before_anything_is_built() {
         ("bench", &["-n", "all"], "-n needs a number of rounds"),
         ("bench", &["-n", "0"], "-n needs a number of rounds"),
         ("bench", &["--write", "size"], "--write takes no figures"),
+        ("bench", &["--report", "size"], "--report takes no figures"),
+        (
+            "bench",
+            &["-n", "9", "--report", "-x"],
+            "--report takes no figures",
+        ),
         ("demo", &["fast"], "unknown argument fast"),
         ("fuzz", &[], "expected one argument, the number of seconds"),
         (
