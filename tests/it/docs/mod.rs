@@ -9,6 +9,7 @@ mod manifests;
 mod migrating;
 mod pages;
 mod programs;
+mod report;
 mod security;
 mod sizes;
 mod system_calls;
