@@ -139,20 +139,19 @@ fn a_signal_ends_on_exit_with_its_process_group_and_changes_no_status() {
             let sandbox = Sandbox::new();
             let hook = sandbox.program("hook", &format!("#!/bin/sh\n{script}\n"));
             let hook = format!("exec:{}", hook.display());
-            let options = ["--on-exit", &hook, "--on-exit", "exec:touch second"];
+            let second = sandbox.path("second");
+            let touch = format!("exec:touch {}", second.display());
+            let options = ["--on-exit", &hook, "--on-exit", &touch];
             let life = ShellLife::start(position, &options, "exit 7");
             wait_until("the program runs", || !life.lines("child").is_empty());
             let child = life.lines("child")[0].clone();
             life.send(signal);
-            let ShellLife {
-                running, sandbox, ..
-            } = life;
-            assert_eq!(running.end().status, 7, "{position:?}");
+            assert_eq!(life.running.end().status, 7, "{position:?}");
             if position == Position::Inside {
                 await_gone(&child);
                 assert!(is_gone(&child));
             }
-            assert!(!sandbox.path("second").exists());
+            assert!(!second.exists(), "{position:?} {signal}");
         }
     }
 }
