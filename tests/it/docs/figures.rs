@@ -42,7 +42,7 @@ fn the_sizes_in_the_figures_are_those_of_the_static_binaries() {
         return;
     }
     for arch in ["x86_64", "aarch64"] {
-        let binary = repository().join("dist").join(arch).join("exitdir");
+        let binary = repository().join("dist/small").join(arch).join("exitdir");
         let size = std::fs::metadata(binary).expect("a binary").len();
         let figure = format!("size: the binary for {arch}");
         assert_at_most(size, &figure, 110);

@@ -1,8 +1,8 @@
 //! What a start, a wait and an event cost: instructions of the program, and its system calls.
 //!
 //! The limits are a twentieth above what the binary of the image needs; the other static binary
-//! needs less. All runs have an empty
-//! environment and the same short paths, so that the machine does not change the figures.
+//! needs less. All runs have an empty environment and the same short paths, so that the machine
+//! does not change the figures.
 
 use crate::support::inspect::{await_sleep_after, await_watch};
 use crate::support::requirements::{static_binary_is_given, strace_is_here};
