@@ -206,3 +206,22 @@ fn what_an_action_leaves_in_its_process_group_ends_with_it() {
     assert_eq!(ended.status, 0, "{ended:?}");
     await_gone(&sandbox.lines("left")[0]);
 }
+
+#[test]
+fn an_action_that_does_not_end_is_killed_after_30_s_and_the_next_one_follows() {
+    let sandbox = Sandbox::new();
+    let script = "#!/bin/sh\nsleep 1000 & echo $! >\"$W/left\"; wait\n";
+    let hook = sandbox.program("hook", script).display().to_string();
+    let second = sandbox.path("second");
+    let ended = sandbox
+        .run(["--on-exit", &format!("exec:{hook}")])
+        .arg("--on-exit")
+        .arg(format!("exec:touch {}", second.display()))
+        .args(["--", "sh", "-c", "exit 7"])
+        .env("W", sandbox.path("."))
+        .finish();
+    let said = format!("exitdir-run: --on-exit: {hook} did not end within 30s: killed it\n");
+    assert_eq!((ended.status, ended.stderr), (7, said));
+    assert!(second.exists());
+    await_gone(&sandbox.lines("left")[0]);
+}
