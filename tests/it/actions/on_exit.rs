@@ -210,7 +210,7 @@ fn what_an_action_leaves_in_its_process_group_ends_with_it() {
 #[test]
 fn an_action_that_does_not_end_is_killed_after_30_s_and_the_next_one_follows() {
     let sandbox = Sandbox::new();
-    let script = "#!/bin/sh\nsleep 1000 & echo $! >\"$W/left\"; wait\n";
+    let script = "#!/bin/sh\nexec >/dev/null 2>&1\nsleep 1000 & echo $! >\"$W/left\"; wait\n";
     let hook = sandbox.program("hook", script).display().to_string();
     let second = sandbox.path("second");
     let ended = sandbox

@@ -289,8 +289,7 @@ impl Running {
                     let stands = where_it_stands(child.id());
                     let _ = child.kill();
                     let _ = child.wait();
-                    let stderr = stderr.join().expect("reader");
-                    panic!("did not end: {stands}; stderr: {stderr}");
+                    panic!("did not end: {stands}; stderr: {}", after_the_end(stderr));
                 }
                 None => std::thread::sleep(Duration::from_millis(1)),
             }
@@ -302,6 +301,18 @@ impl Running {
             stdout: stdout.join().expect("reader"),
             stderr: stderr.join().expect("reader"),
         }
+    }
+}
+
+/// What a process has said that was killed. A process that it left behind may keep the stream open.
+fn after_the_end(reader: std::thread::JoinHandle<String>) -> String {
+    let began = Instant::now();
+    while !reader.is_finished() && began.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    match reader.is_finished() {
+        true => reader.join().expect("reader"),
+        false => "unknown, because another process keeps it open".to_owned(),
     }
 }
 
