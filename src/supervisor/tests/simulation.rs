@@ -289,7 +289,8 @@ impl Simulation {
 
     fn send(&mut self, signal: Signal) {
         self.check(self.monitor.alive, "a signal without a command");
-        let stops = signal == self.rules.stop_signal;
+        // CONT also resumes a command that was suspended, so that it can end.
+        let stops = signal == self.rules.stop_signal && signal != Signal::CONT;
         self.check(
             !stops || !self.monitor.pre_stop,
             "the stop signal beside --pre-stop",
