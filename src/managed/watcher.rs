@@ -21,6 +21,9 @@ use std::path::{Path, PathBuf};
 /// As many files that a writer has not closed are remembered. With more, the upper bound on
 /// debouncing decides.
 const OPEN_FILES_LIMIT: usize = 1_024;
+/// As many paths to one inode are remembered: any number of links can lead to it, and each event
+/// asks for all of them.
+const PATHS_LIMIT: usize = 8;
 
 /// The watches, or the reason why there are none.
 #[derive(Debug)]
@@ -46,10 +49,13 @@ pub(super) struct Watcher {
 }
 
 /// A file or directory that is watched.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct ManagedWatch {
-    /// All paths to it, one with links and one without, for example.
+    /// The paths to it, one with links and one without, for example.
     paths: Vec<PathBuf>,
+    /// There are more than [`PATHS_LIMIT`]. Then every event may be about content, and no rename is
+    /// known to replace a source.
+    has_more_paths: bool,
     /// The content of all that is in it matters.
     is_content: bool,
 }
@@ -63,9 +69,34 @@ impl ManagedWatch {
         })
     }
 
+    fn add(&mut self, path: PathBuf, is_content: bool) {
+        self.is_content |= is_content;
+        match self.paths.len() < PATHS_LIMIT {
+            true => self.paths.push(path),
+            false => self.has_more_paths = true,
+        }
+    }
+
+    /// Whether the content of the entry matters.
+    fn matters(&self, name: Option<&OsStr>, watch_set: &WatchSet) -> bool {
+        let is_listed = |path| watch_set.contents.contains(&path);
+        self.is_content || self.has_more_paths || self.paths_of(name).any(is_listed)
+    }
+
+    /// Whether a rename to this name replaces a source in one step.
+    fn is_replaceable(&self, name: Option<&OsStr>, watch_set: &WatchSet) -> bool {
+        let is_listed = |path: PathBuf| watch_set.is_replaceable(&path);
+        !self.has_more_paths && self.paths_of(name).any(is_listed)
+    }
+
     /// Whether the event says that a writer has opened a file, which it closes later.
     fn is_opened(&self, event: &InotifyEvent<'_>) -> bool {
-        let is_empty = || self.paths_of(event.name).any(|path| is_empty_file(&path));
+        // All paths lead to the same file.
+        let is_empty = || {
+            self.paths_of(event.name)
+                .next()
+                .is_some_and(|path| is_empty_file(&path))
+        };
         // No close follows where an entry is made in one step: a link of either kind, a directory.
         event.flags.contains(ReadFlags::MODIFY)
             || event.flags.contains(ReadFlags::CREATE) && is_empty()
@@ -122,10 +153,8 @@ impl Watcher {
             let Some(watch) = watches.get(&event.watch) else {
                 return;
             };
-            let mut paths = watch.paths_of(event.name);
-            let matters = watch.is_content || paths.any(|path| watch_set.contents.contains(&path));
-            let mut paths = watch.paths_of(event.name);
-            let replaces = || trusts_events && paths.any(|path| watch_set.is_replaceable(&path));
+            let matters = watch.matters(event.name, watch_set);
+            let replaces = || trusts_events && watch.is_replaceable(event.name, watch_set);
             hint = hint_of(&event, matters, replaces).or(hint);
             let file = (event.watch, event.name.unwrap_or_default().to_owned());
             if matters && watch.is_opened(&event) {
@@ -168,17 +197,14 @@ impl Watcher {
         let mut watches: SortedMap<WatchId, ManagedWatch> = SortedMap::default();
         self.refused = None;
         for (path, flags) in flags.into_entries() {
-            let mut is_content = flags.contains(WatchFlags::MODIFY);
+            let is_content = flags.contains(WatchFlags::MODIFY);
             // Watches are by inode: two paths to one inode are one watch, which needs the flags of
             // both.
             match inotify.add(&path, flags | WatchFlags::MASK_ADD) {
                 Ok(id) => {
-                    let mut paths = vec![path];
-                    if let Some(one) = watches.get_mut(&id) {
-                        is_content |= one.is_content;
-                        paths.append(&mut one.paths);
+                    if let Some(watch) = watches.get_or_add(&id) {
+                        watch.add(path, is_content);
                     }
-                    watches.insert(id, ManagedWatch { paths, is_content });
                 }
                 Err(errno @ (Errno::NOSPC | Errno::NOMEM)) => {
                     self.inotify = Err(errno);

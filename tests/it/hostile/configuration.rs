@@ -1,7 +1,7 @@
 //! Configuration that takes long to read, or that another user fills with links and files: the
 //! supervisor goes on to answer signals, and does a bounded amount of work.
 
-use crate::support::managed_app::{ConfiguredApp, ReloadBy, workers, write};
+use crate::support::managed_app::{ConfiguredApp, ReloadBy, await_rest_of, workers, write};
 use crate::support::proc::{await_gone, cpu_time, descriptors, state_of, work_before_reading};
 use crate::support::requirements::strace_can_inject;
 use crate::support::sandbox::{Sandbox, binary, eventually, wait_until};
@@ -227,6 +227,35 @@ fn assert_prompt_while_refused(sandbox: Sandbox, tree: &str, place: &str) {
     assert!(used < PROMPT, "{used:?} of work before TERM");
     assert_eq!(app.running.end().status, 143);
     start(app.sandbox).await_words(sentence);
+}
+
+/// One directory that many links lead to is one watch, which many paths lead to.
+#[test]
+fn a_signal_is_answered_although_many_links_lead_to_a_directory_where_much_happens() {
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.path("src/d")).unwrap();
+    write(&sandbox, "src/f", "1");
+    for number in 0..2_000 {
+        symlink("d", sandbox.path(&format!("src/l{number}"))).unwrap();
+    }
+    let app = ConfiguredApp::start(sandbox, ReloadBy::Hup, "src/f", &["--config", "src"]);
+    app.await_log(&["started 1"]);
+    let pid = app.running.pid();
+    await_rest_of(pid);
+    app.running.send(STOP);
+    wait_until("it is stopped", || state_of(pid) == Some('T'));
+    let [old, new] = ["src/d/old", "src/d/new"].map(|path| app.sandbox.path(path));
+    for _ in 0..1_500 {
+        fs::hard_link(app.sandbox.path("src/f"), &old).unwrap();
+        fs::rename(&old, &new).unwrap();
+        fs::remove_file(&new).unwrap();
+    }
+    let begun = cpu_time(pid) + Duration::from_millis(10);
+    app.running.send(CONT);
+    wait_until("it reads the events", || cpu_time(pid) > begun);
+    let used = work_before_reading(&app.running, TERM);
+    assert!(used < PROMPT, "{used:?} of work before TERM");
+    assert_eq!(app.running.end().status, 143);
 }
 
 #[test]
