@@ -22,9 +22,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// write.
 pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(1);
 
-/// Room for the text of a young life, and for a line more than a status has announced. In
-/// bytes.
-const USUAL_SIZE: usize = 256;
+/// Room for what was written after the status was asked for, or what a file system announces late.
+/// In bytes.
+const SPARE_SIZE: usize = 256;
 
 /// How often one read follows a name to another file. A neighbour may replace it for ever.
 const REPLACED_LIMIT: u32 = 64;
@@ -339,7 +339,7 @@ pub(super) fn read_start(file: impl AsFd) -> Result<Vec<u8>, Errno> {
 fn read_sized(file: impl AsFd, stat: &Stat) -> Result<Vec<u8>, Errno> {
     let expected = usize::try_from(stat.st_size).unwrap_or_default();
     let expected = expected.min(RESERVED);
-    let mut bytes = vec![0; expected.max(USUAL_SIZE)];
+    let mut bytes = vec![0; (expected + SPARE_SIZE).min(RESERVED)];
     let mut length = 0;
     loop {
         let rest = bytes.get_mut(length..).unwrap_or_default();
