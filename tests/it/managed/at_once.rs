@@ -201,6 +201,8 @@ fn a_burst_of_replacements_causes_few_reloads_and_the_last_one_wins() {
         let began = Instant::now();
         for number in 1..=COUNT {
             replace(&app.sandbox, "app.conf", &format!("x{number}"));
+            // Long enough for a reload if nothing else forbids it.
+            thread::sleep(Duration::from_millis(4));
         }
         let last = way.line(&format!("x{COUNT}"));
         wait_until(&last, || app.log().last() == Some(&last));
