@@ -5,6 +5,7 @@ use crate::support::readiness_life::{life, unready};
 use crate::support::sandbox::{Sandbox, Start, eventually, wait_until};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 
 #[test]
@@ -95,4 +96,18 @@ fn the_nearest_existing_directory_on_the_path_of_a_file_is_watched() {
     wait_until("nothing is watched any more", || {
         watched(life.pid()).is_empty()
     });
+}
+
+/// A writer that was killed leaves a line without an end.
+#[test]
+fn a_record_begins_on_a_line_of_its_own_after_an_incomplete_one() {
+    let sandbox = Sandbox::new();
+    let source = format!("file:{}", sandbox.path("file").display());
+    let _life = unready(&sandbox, &source);
+    let tombstone = sandbox.dir().join("x");
+    let mut other = fs::File::options().append(true).open(tombstone).unwrap();
+    other.write_all(b"Rea").unwrap();
+    sandbox.touch("file");
+    sandbox.await_key("x", "Ready");
+    assert!(sandbox.tombstone("x").contains("\nRea\nReady: "));
 }
