@@ -20,15 +20,23 @@ const NO_OPTIONS: [&str; 6] = [
 /// `sh` is run, `yaml` is parsed, the others are not checked.
 const LANGUAGES: [&str; 7] = ["sh", "yaml", "text", "rust", "toml", "python", "dockerfile"];
 
+/// What comes after this version may stand above it.
 #[test]
-fn the_changelog_has_an_entry_for_this_version() {
-    let entry = format!("\n## [{}]", env!("CARGO_PKG_VERSION"));
+fn the_changelog_begins_with_this_version_and_its_date() {
     let changelog = read("CHANGELOG.md");
-    assert!(changelog.contains(&entry), "CHANGELOG.md has no{entry}");
-    assert!(
-        changelog.contains("\n## [Unreleased]"),
-        "a place for what comes next"
-    );
+    let mut headings = changelog.lines().filter(|line| line.starts_with("## "));
+    let newest = headings.find(|line| *line != "## [Unreleased]");
+    let date = newest
+        .and_then(|line| line.strip_prefix(&format!("## [{}] - ", env!("CARGO_PKG_VERSION"))));
+    let is_date = |date: &str| {
+        let pattern = "dddd-dd-dd".chars();
+        date.len() == 10
+            && date.chars().zip(pattern).all(|(c, kind)| match kind {
+                'd' => c.is_ascii_digit(),
+                other => c == other,
+            })
+    };
+    assert!(date.is_some_and(is_date), "{newest:?}");
 }
 
 #[test]
