@@ -120,6 +120,8 @@ mod readiness;
 mod run;
 mod signal;
 mod sorted;
+#[cfg(feature = "cli")]
+mod status;
 mod store;
 #[cfg(feature = "cli")]
 mod supervisor;

@@ -195,3 +195,42 @@ fn nothing_is_created_and_an_empty_directory_is_an_empty_table() {
     let ended = sandbox.applet("status").arg("--json").finish();
     ended.assert_output(0, "");
 }
+
+#[test]
+fn names_limit_the_rows_and_a_name_without_a_tombstone_is_said_with_status_1() {
+    let (sandbox, _living) = populated();
+    let shown = |arguments: &[&str]| {
+        let ended = sandbox.applet("status").args(arguments).finish();
+        let first = |line: &str| line.split_whitespace().next().unwrap().to_owned();
+        let rows: Vec<String> = ended.stdout.lines().map(first).collect();
+        (ended.status, rows.join(" "), ended.stderr)
+    };
+    let none = String::new();
+    let both = (0, "NAME ok unborn".to_owned(), none.clone());
+    assert_eq!(shown(&["unborn", "ok", "unborn"]), both);
+    let missing = "exitdir-status: no tombstone has the name nobody\n".to_owned();
+    let one = (1, "NAME ok".to_owned(), missing.clone());
+    assert_eq!(shown(&["nobody", "ok"]), one);
+    assert_eq!(shown(&["nobody"]), (1, none.clone(), missing.clone()));
+    let json = shown(&["--json", "ok"]);
+    assert!(
+        json.0 == 0 && json.1.starts_with("{\"name\":\"ok\""),
+        "{json:?}"
+    );
+    assert_eq!(shown(&["--json", "nobody"]), (1, none, missing));
+    let ended = sandbox.applet("status").args(["ok", "../ok"]).finish();
+    assert_sentence(&ended, "exitdir-status", 125);
+    assert!(ended.stderr.contains("not a name"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_row_says_what_its_life_waits_for_also_if_the_others_are_not_shown() {
+    let sandbox = Sandbox::new();
+    sandbox.record_ready("db");
+    let words = ["-n", "app", "--birth-deps", "db,job:ok", "--", "true"];
+    let app = sandbox.run(words).start();
+    sandbox.await_key("app", "Lock");
+    let ended = sandbox.applet("status").arg("app").finish();
+    assert!(ended.stdout.contains("for job:ok\n"), "{}", ended.stdout);
+    drop(app);
+}

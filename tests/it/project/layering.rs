@@ -24,6 +24,7 @@ pub const ROOMS: &[&str] = &[
     "readiness",
     "managed",
     "run",
+    "status",
     "applet",
     "model",   // of the protocol, for tests alone
     "fuzzing", // for tests and the fuzzer alone
