@@ -70,6 +70,15 @@ fn wrong_arguments_are_refused_before_anything_is_built() {
             "--report takes no figures",
         ),
         ("demo", &["fast"], "unknown argument fast"),
+        ("demo", &["--keep"], "--keep needs a directory"),
+        ("demo", &["--keep", ""], "--keep needs a directory"),
+        ("demo", &["--keep", "-x"], "--keep needs a directory"),
+        ("demo", &["--keep", "a", "b"], "unknown argument b"),
+        (
+            "demo",
+            &["--keep", "a:b"],
+            "a:b has a colon, so it cannot be in PATH",
+        ),
         ("fuzz", &[], "expected one argument, the number of seconds"),
         (
             "fuzz",
