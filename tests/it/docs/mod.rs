@@ -9,6 +9,7 @@ mod manifest_play;
 mod manifests;
 mod migrating;
 mod pages;
+mod pictures;
 mod programs;
 mod report;
 mod security;

@@ -74,7 +74,7 @@ fn the_charts_are_well_formed_and_load_nothing() {
 }
 
 /// Whether each element ends in the order of its begin, and each attribute has a value in quotes.
-fn check_elements(xml: &str) -> Result<(), String> {
+pub(super) fn check_elements(xml: &str) -> Result<(), String> {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = xml;
     while let Some((text, after)) = rest.split_once('<') {
