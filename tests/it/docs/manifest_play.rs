@@ -13,7 +13,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use yaml_rust2::Yaml;
 
-const JOBS: [&str; 3] = ["job.yaml", "job-never.yaml", "job-pvc.yaml"];
+const JOBS: [&str; 3] = [
+    "job-with-proxy/job.yaml",
+    "job-with-proxy/job-never.yaml",
+    "job-with-proxy/job-pvc.yaml",
+];
 
 /// The containers of a pod as processes.
 struct Play {
@@ -162,7 +166,7 @@ fn the_jobs_among_the_examples_complete() {
 
 #[test]
 fn main_does_not_wait_for_a_proxy_that_does_not_run_again() {
-    let Some(play) = Play::of("job-never.yaml") else {
+    let Some(play) = Play::of("job-with-proxy/job-never.yaml") else {
         return;
     };
     assert_eq!(play.init().status, 0);
@@ -178,7 +182,7 @@ fn main_does_not_wait_for_a_proxy_that_does_not_run_again() {
 #[test]
 fn a_job_completes_although_the_sandbox_is_made_anew_between_the_ends_of_its_containers() {
     // Under Never nothing runs again.
-    for manifest in ["job.yaml", "job-pvc.yaml"] {
+    for manifest in ["job-with-proxy/job.yaml", "job-with-proxy/job-pvc.yaml"] {
         let Some(play) = Play::of(manifest) else {
             return;
         };
@@ -200,7 +204,7 @@ fn a_job_completes_although_the_sandbox_is_made_anew_between_the_ends_of_its_con
 
 #[test]
 fn the_deployment_among_the_examples_drains() {
-    let Some(mut play) = Play::of("deployment.yaml") else {
+    let Some(mut play) = Play::of("draining/deployment.yaml") else {
         return;
     };
     assert_eq!(play.init().status, 0);

@@ -164,7 +164,10 @@ fn the_sweep_is_the_one_for_the_restart_policy() {
 
 #[test]
 fn the_guides_show_the_variables_of_the_manifests() {
-    for (guide, manifest) in [("jobs", "job"), ("deployments", "deployment")] {
+    for (guide, manifest) in [
+        ("jobs", "job-with-proxy/job"),
+        ("deployments", "draining/deployment"),
+    ] {
         let path = format!("examples/kubernetes/{manifest}.yaml");
         let pod = pods().into_iter().find(|pod| pod.path == path);
         let pod = pod.expect("the manifest of the guide");

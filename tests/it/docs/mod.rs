@@ -43,15 +43,24 @@ fn pages() -> Vec<String> {
     pages
 }
 
+/// Every manifest among the examples.
 fn manifests() -> Vec<String> {
-    let kubernetes = entries(&repository().join("examples/kubernetes"));
-    assert!(!kubernetes.is_empty());
-    let mut manifests: Vec<String> = kubernetes
-        .iter()
-        .map(|name| format!("examples/kubernetes/{name}"))
-        .collect();
+    let mut manifests = manifests_below("examples/kubernetes");
+    assert!(!manifests.is_empty());
     manifests.push("examples/compose.yaml".to_owned());
     manifests
+}
+
+fn manifests_below(dir: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for name in entries(&repository().join(dir)) {
+        let path = format!("{dir}/{name}");
+        match repository().join(&path).is_dir() {
+            true => found.extend(manifests_below(&path)),
+            false => found.push(path),
+        }
+    }
+    found
 }
 
 fn is_fence(line: &str) -> bool {
