@@ -3,6 +3,7 @@
 use super::inotify::Inotify;
 use crate::sorted::SortedMap;
 use rustix::fs::inotify::ReadFlags;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 /// How many entries are kept. If more have changed, everything is scanned.
@@ -23,10 +24,10 @@ pub(crate) struct DirChanges {
 }
 
 impl DirChanges {
-    /// Reads all queued events.
+    /// Reads all queued events, and keeps the entries that are of interest.
     // Not inlined: its buffer would stay on the stack during the scan.
     #[inline(never)]
-    pub(super) fn drain(inotify: &Inotify) -> DirChanges {
+    pub(super) fn drain(inotify: &Inotify, is_wanted: &dyn Fn(&[u8]) -> bool) -> DirChanges {
         let mut changes = DirChanges::default();
         inotify.drain(|event| {
             changes.everything |= event.is_overflow();
@@ -36,9 +37,11 @@ impl DirChanges {
                     | ReadFlags::IGNORED
                     | ReadFlags::UNMOUNT,
             );
-            if let Some(name) = event.name {
+            if let Some(name) = event.name.map(OsStr::as_bytes)
+                && is_wanted(name)
+            {
                 let finished = ReadFlags::CLOSE_WRITE | ReadFlags::MOVED_TO;
-                changes.add(name.as_bytes(), event.flags.intersects(finished));
+                changes.add(name, event.flags.intersects(finished));
             }
         });
         changes

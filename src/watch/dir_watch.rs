@@ -120,15 +120,18 @@ impl DirWatch {
         self.scan_everything = true;
     }
 
-    /// Reads what has changed. The first call asks for a scan of everything. When a rescan is due,
-    /// the directory itself is checked too.
+    /// Reads which of the wanted entries have changed. The first call asks for a scan of all.
+    /// When a rescan is due, the directory itself is checked too.
     pub(crate) fn take_changes(
         &mut self,
         dir: &ExitDir,
         now: Instant,
+        is_wanted: &dyn Fn(&[u8]) -> bool,
     ) -> (DirChanges, Option<WatchFault>) {
-        let inotify = self.inotify.as_ref();
-        let mut changes = inotify.map_or_else(DirChanges::default, DirChanges::drain);
+        let mut changes = match &self.inotify {
+            Some(inotify) => DirChanges::drain(inotify, is_wanted),
+            None => DirChanges::default(),
+        };
         let touched = changes.directory_touched;
         let is_due = self.next_scan.is_some_and(|at| at <= now);
         let everything = self.scan_everything || touched || is_due;

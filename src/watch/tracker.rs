@@ -132,7 +132,9 @@ impl Tracker {
         // Kept open, so that the path is resolved once for all names.
         let _dir = dir.handle();
         let mut sink = PacedSink::new(sink, began);
-        let (changes, fault) = self.watch.take_changes(dir, began);
+        let (all_names, named) = (self.all_names, &self.named);
+        let is_wanted = |entry: &[u8]| all_names || is_among(named, entry);
+        let (changes, fault) = self.watch.take_changes(dir, began, &is_wanted);
         let timer = changes.everything.then(CpuTimer::start);
         let mut result = ScanResult::default();
         result.faults.extend(fault);
@@ -337,7 +339,7 @@ impl Tracker {
             due.extend(self.named.iter().filter(|name| is_new(name)).cloned());
             let settled = self.settling.keys().filter(|name| is_settled(name));
             due.extend(settled.cloned());
-            let changed = changes.entries().filter_map(|entry| self.tracked(entry));
+            let changed = changes.entries().filter_map(Name::from_bytes);
             let is_listed =
                 |name: &Name| is_settled(name) || self.named.contains(name) && is_new(name);
             due.extend(changed.filter(|name| !is_listed(name)));
@@ -376,12 +378,10 @@ impl Tracker {
         known.extend(names);
         known
     }
+}
 
-    /// The name of an entry, if it is tracked.
-    fn tracked(&self, entry: &[u8]) -> Option<Name> {
-        let name = Name::from_bytes(entry)?;
-        (self.all_names || self.named.contains(&name)).then_some(name)
-    }
+fn is_among(names: &[Name], entry: &[u8]) -> bool {
+    names.iter().any(|name| name.as_str().as_bytes() == entry)
 }
 
 /// How many tombstones are held open for names that no condition names. The command needs

@@ -5,7 +5,9 @@
 
 use super::attacker;
 use crate::support::hostile::{Canaries, as_attacker, attacker_is_permitted};
-use crate::support::proc::{ProcStat, children, has_inotify, resident_memory, work_before_reading};
+use crate::support::proc::{
+    ProcStat, anonymous_memory, children, has_inotify, work_before_reading,
+};
 use crate::support::random::seed;
 use crate::support::requirements::is_long_run;
 use crate::support::sandbox::{Running, Sandbox, Start, entries, eventually, wait_until, words};
@@ -256,12 +258,12 @@ struct Watched {
 impl Watched {
     fn new(process: &Running) -> Watched {
         let pid = process.pid();
-        let memory = resident_memory(pid);
+        let memory = anonymous_memory(pid);
         Watched { pid, memory }
     }
 
     fn assert_small(&self, seed: u64) {
-        let grown = resident_memory(self.pid).saturating_sub(self.memory);
+        let grown = anonymous_memory(self.pid).saturating_sub(self.memory);
         let command = std::fs::read_to_string(format!("/proc/{}/cmdline", self.pid));
         let command = command.unwrap_or_default().replace('\0', " ");
         assert!(

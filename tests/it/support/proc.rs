@@ -161,13 +161,14 @@ pub fn cpu_time(pid: i32) -> Duration {
     Duration::from_nanos(nanoseconds.unwrap_or_default())
 }
 
-/// The memory of a process that is its own (RssAnon of proc(5)), in bytes.
-pub fn resident_memory(pid: i32) -> u64 {
-    let text = status(pid, "RssAnon").unwrap_or_default();
-    let kilobytes = text
-        .split_whitespace()
-        .next()
-        .and_then(|word| word.parse().ok());
+/// The memory of a process that belongs to no file (`Anonymous` in smaps of proc(5)), in bytes.
+/// Unlike `RssAnon` it is exact with every kernel.
+pub fn anonymous_memory(pid: i32) -> u64 {
+    let text = read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
     kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024)
 }
 

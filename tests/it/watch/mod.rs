@@ -8,5 +8,6 @@ mod fuse;
 mod inotify_loss;
 mod lives;
 mod lock;
+mod memory;
 mod races;
 mod scale;
