@@ -82,3 +82,40 @@ impl DryRun {
         .err()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_of_help_are_accepted_by_their_applets() {
+        use DryRun::{Install, Kubexit, Run, Signal, Status, Wait};
+        for applet in [Run, Wait, Signal, Status, Install, Kubexit] {
+            for example in applet.spec().examples {
+                let [comment, command] = example.split('\n').collect::<Vec<_>>()[..] else {
+                    panic!("{example}: expected a comment and a command");
+                };
+                assert!(comment.starts_with("  # ") && comment.ends_with(':'));
+                let mut words = command.split_whitespace().peekable();
+                let mut entries = vec![b"EXIT_DIR=/exit".to_vec()];
+                while let Some(variable) = words.next_if(|word| word.contains('=')) {
+                    entries.push(variable.as_bytes().to_vec());
+                }
+                assert_eq!(words.next(), Some(applet.spec().name));
+                let words = unquoted(words).into_iter().map(OsString::from);
+                assert_eq!(applet.plan(words.collect(), &entries), None, "{command}");
+            }
+        }
+    }
+
+    /// The words without the quotes around some of them together.
+    fn unquoted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let line = words.collect::<Vec<_>>().join(" ");
+        let parts = line.split('\'').enumerate();
+        let split = parts.flat_map(|(at, part)| match at % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![part.to_owned()],
+        });
+        split.collect()
+    }
+}

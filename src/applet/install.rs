@@ -50,11 +50,18 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &VERSION,
     ],
     positionals: Positionals::Only,
-    notes: "A sweep creates the exit directory if it is missing, and DIR may be left out. Sweep only from\n\
-            an init container, because no other container can be starting then. Use --sweep with the\n\
-            restart policy Always and with compose, --sweep-unfinished with OnFailure, none with Never.\n\
+    notes: "A sweep creates the exit directory if it is missing, and DIR may be left out.\n\
+            Sweep only from an init container, because no other container can be starting\n\
+            then. Use --sweep with the restart policy Always and with compose,\n\
+            --sweep-unfinished with OnFailure, none with Never.\n\
             A tombstone that cannot be removed is reported and is no failure.\n\n\
             Exit status: 0 done; 125 own failure or wrong usage.",
+    examples: [
+        "  # In the init container of a Job:\n  \
+         exitdir-install --sweep-unfinished /exit/bin",
+        "  # On this machine, also under the names of other inits:\n  \
+         exitdir-install --inits /usr/local/bin",
+    ],
 };
 
 const LOG: Logger = Logger::new(SPEC.name);

@@ -23,11 +23,17 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     notes: "Variables: KUBEXIT_NAME (required), KUBEXIT_GRAVEYARD (default /graveyard),\n\
             KUBEXIT_DEATH_DEPS, KUBEXIT_GRACE_PERIOD (default 30s), KUBEXIT_BIRTH_DEPS,\n\
             KUBEXIT_BIRTH_TIMEOUT (default 30s).\n\
-            KUBEXIT_POD_NAME, KUBEXIT_NAMESPACE, KUBEXIT_LOG_LEVEL, KUBEXIT_VERBOSE_LEVEL and\n\
-            KUBEXIT_INSTANT_LOGGING are ignored.\n\
-            Every EXITDIR_ variable of exitdir-run works too. Set EXITDIR_READY_ON in each container\n\
-            that others wait for.\n\n\
+            KUBEXIT_POD_NAME, KUBEXIT_NAMESPACE, KUBEXIT_LOG_LEVEL, KUBEXIT_VERBOSE_LEVEL\n\
+            and KUBEXIT_INSTANT_LOGGING are ignored.\n\
+            Every EXITDIR_ variable of exitdir-run works too. Set EXITDIR_READY_ON in each\n\
+            container that others wait for.\n\n\
             Exit status: 2 if KUBEXIT_NAME is not set; else as exitdir-run's.",
+    examples: [
+        "  # A job that starts when its proxy is ready:\n  \
+         KUBEXIT_NAME=main KUBEXIT_BIRTH_DEPS=proxy kubexit ./job",
+        "  # The proxy, which ends with the job:\n  \
+         KUBEXIT_NAME=proxy KUBEXIT_DEATH_DEPS=main kubexit ./proxy",
+    ],
 };
 
 /// kubexit's own exit status for a missing `KUBEXIT_NAME`.

@@ -26,7 +26,7 @@ use crate::protocol::program::{BINARY, CATATONIT, INITS};
 use crate::sys::startup;
 use entry::print;
 use spec::{CommandSpec, version};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 /// One applet.
@@ -105,15 +105,29 @@ fn by_first_argument(mut arguments: Vec<OsString>) -> u8 {
     let first = arguments.remove(0);
     match first.to_str() {
         Some("-h" | "--help") => print(BINARY, &overview()),
+        Some("help") => help(arguments.first().cloned()),
         Some("-V" | "--version") => print(BINARY, &version(BINARY)),
-        _ => {
-            let first = first.to_string_lossy();
-            let full = format!("{PREFIX}{}", short(&first));
-            match by_name(full.as_bytes()).or_else(|| by_name(first.as_bytes())) {
-                Some(applet) => (applet.main)(arguments),
-                None => unknown(&first),
-            }
-        }
+        _ => match by_any_name(&first) {
+            Some(applet) => (applet.main)(arguments),
+            None => unknown(&first.to_string_lossy()),
+        },
+    }
+}
+
+/// An applet by its whole name, or by the part after the prefix.
+fn by_any_name(name: &OsStr) -> Option<&'static Applet> {
+    let full = [PREFIX.as_bytes(), name.as_bytes()].concat();
+    by_name(&full).or_else(|| by_name(name.as_bytes()))
+}
+
+/// Prints the help of an applet, or of the binary.
+fn help(applet: Option<OsString>) -> u8 {
+    let Some(name) = applet.filter(|name| name != BINARY) else {
+        return print(BINARY, &overview());
+    };
+    match by_any_name(&name) {
+        Some(applet) => print(BINARY, &applet.spec.help()),
+        None => unknown(&name.to_string_lossy()),
     }
 }
 
@@ -143,14 +157,15 @@ fn short(name: &str) -> &str {
 fn overview() -> String {
     let mut text = String::from(
         "Usage: exitdir APPLET [OPTION]... [ARG]...\n\n\
-         Starts and stops the containers of a pod in the right order, using small text files in a\n\
-         shared directory. Each applet can also be called through a link with its own name.\n\nApplets:\n",
+         Starts and stops the containers of a pod in the right order, using small text\n\
+         files in a shared directory. Each applet can also be called through a link with\n\
+         its own name.\n\nApplets:\n",
     );
     for applet in &APPLETS {
         let name = short(applet.spec.name);
         let about = applet.spec.about.lines().next().unwrap_or_default();
         text.push_str(&format!("  {name:<10} {about}\n"));
     }
-    text.push_str("\n'exitdir APPLET --help' describes an applet.\n");
+    text.push_str("\n'exitdir help APPLET' describes an applet.\n");
     text
 }

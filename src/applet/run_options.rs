@@ -58,7 +58,8 @@ pub(super) const GRACE_PERIOD: Opt = valued(
     "DURATION",
     "send KILL this long after the stop signal (default 30s)",
 )
-.with_variable();
+.with_variable()
+.under("Stopping");
 pub(super) const STOP_SIGNAL: Opt = valued(
     None,
     "stop-signal",
@@ -91,7 +92,7 @@ pub(super) const STOP_CODE: Opt = valued(
     None,
     "stop-code",
     "CODE",
-    "status after a stop for a dependency: own, cause or a number",
+    "status after a stop for a dependency: own, cause or a number (default: CMD's own, with exceptions)",
 )
 .with_variable();
 pub(super) const EXPECT_CODE: Opt = valued(
@@ -108,8 +109,9 @@ pub(super) const ON_EXIT: Opt = valued(
     "do this after the death of CMD was recorded",
 )
 .with_variable();
-pub(super) const GROUP: Opt =
-    flag(Some('g'), "group", "send signals to CMD's process group").with_variable();
+pub(super) const GROUP: Opt = flag(Some('g'), "group", "send signals to CMD's process group")
+    .with_variable()
+    .under("Signals and processes");
 pub(super) const SUBREAPER: Opt = flag(
     Some('s'),
     "subreaper",
@@ -147,7 +149,7 @@ pub(super) const RESTART_LIMIT: Opt = valued(
     None,
     "restart-limit",
     "N",
-    "after N restarts, exit with the last status",
+    "after N restarts, exit with the last status (default: no limit)",
 )
 .with_variable();
 /// Accepted for compatibility with tini, without an effect.
@@ -158,7 +160,10 @@ pub(super) const READY_ON: Opt = valued(
     "SOURCE",
     "source of readiness (default start)",
 )
-.with_variable();
+.with_variable()
+.under("Starting");
+/// The exit directory, at the head of the options.
+const RUN_DIR: Opt = DIR.under("Names and dependencies");
 /// The heading of the options for an application that follows configuration and activation.
 const MANAGED: &str = if cfg!(feature = "managed") {
     "Configuration and activation"
@@ -179,33 +184,29 @@ pub(super) const CONFIG_TAR: Opt = valued(
     "SRC=DIR,...",
     "tar archive that configures CMD, unpacked in DIR",
 )
-.with_variable()
-.under(MANAGED);
+.with_variable();
 pub(super) const CONFIG_CHECK: Opt = valued(
     None,
     "config-check",
     "PROG",
     "run PROG CANDIDATE before applying a change; non-zero rejects it (75: not now)",
 )
-.with_variable()
-.under(MANAGED);
+.with_variable();
 pub(super) const ON_CONFIG: Opt = valued(
     None,
     "on-config",
     "WHAT",
     "after a change: restart (default), a signal for CMD, none, or ACTION,...",
 )
-.with_variable()
-.under(MANAGED);
+.with_variable();
 pub(super) const ACTIVE_WHILE: Opt = valued(
     None,
     "active-while",
     "FILE",
     "run CMD only while FILE exists",
 )
-.with_variable()
-.under(MANAGED);
-pub(super) const RUN_POLL: Opt = POLL.with_variable();
+.with_variable();
+pub(super) const RUN_POLL: Opt = POLL.with_variable().under("Messages and others");
 pub(super) const VERBOSE: Opt = flag(Some('v'), "verbose", "print more messages").with_variable();
 pub(super) const QUIET: Opt = flag(Some('q'), "quiet", "print only errors").with_variable();
 pub(super) const TERMINATION_LOG: Opt = valued(
@@ -219,9 +220,9 @@ pub(super) const TERMINATION_LOG: Opt = valued(
 pub(super) const SPEC: CommandSpec = CommandSpec {
     name: program::RUN,
     usage: "[OPTION]... [--] CMD [ARG]...",
-    about: "Run CMD as a child and record its state as NAME in the exit directory. Works as PID 1.",
+    about: "Run CMD and record its state as NAME in the exit directory.\nWorks as PID 1.",
     options: &[
-        &DIR,
+        &RUN_DIR,
         &NAME,
         &EXIT_ONLY,
         &BIRTH_DEPS,
@@ -230,6 +231,9 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &START_ANYWAY,
         &DEATH_DEPS,
         &MISSING_TIMEOUT,
+        &READY_ON,
+        &RESTART,
+        &RESTART_LIMIT,
         &GRACE_PERIOD,
         &STOP_SIGNAL,
         &STOP_DELAY,
@@ -243,9 +247,11 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &PARENT_DEATH_SIGNAL,
         &REWRITE,
         &WAIT_DESCENDANTS,
-        &READY_ON,
-        &RESTART,
-        &RESTART_LIMIT,
+        &CONFIG,
+        &CONFIG_TAR,
+        &CONFIG_CHECK,
+        &ON_CONFIG,
+        &ACTIVE_WHILE,
         &RUN_POLL,
         &VERBOSE,
         &QUIET,
@@ -253,22 +259,24 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &TINI_WARN,
         &HELP,
         &VERSION,
-        &CONFIG,
-        &CONFIG_TAR,
-        &CONFIG_CHECK,
-        &ON_CONFIG,
-        &ACTIVE_WHILE,
     ],
     positionals: Positionals::Command,
     notes: "A SOURCE is start, notify[:all], fd[:N], file:PATH, unix:PATH, tcp:[HOST:]PORT,\n\
             http:[HOST:]PORT/PATH, http://HOST[:PORT]/PATH, exec:PROG [ARG]... or signal.\n\
             A COND is NAME[:STATE], a source or COND+COND; see exitdir-wait --help.\n\
-            An ACTION is exec:PROG [ARG]..., post:[HOST:]PORT/PATH or sleep:DURATION.\n\n\
-            Options can also be given as variables: EXITDIR_ and the name in capitals, as in\n\
-            EXITDIR_DEATH_DEPS; for --dir it is EXIT_DIR. CMD gets EXIT_DIR, EXITDIR_NAME and\n\
-            EXITDIR_SUPERVISED, which is the name too, and no other of them.\n\n\
-            Exit status: CMD's own; 128+n if signal n ended it; 124 timeout; 125 own failure or wrong\n\
-            usage; 126 CMD cannot be executed; 127 CMD was not found. After a stop for a death\n\
-            dependency: 0 if the dependency died with 0 and CMD stopped as asked; never 0 if the\n\
-            dependency failed.",
+            An ACTION is exec:PROG [ARG]..., post:[HOST:]PORT/PATH or sleep:DURATION.\n\
+            A DURATION is 30 (seconds), 0.5, 2m, 1m30s, 500ms or off.\n\n\
+            Options can also be given as variables: EXITDIR_ and the name in capitals, as\n\
+            in EXITDIR_DEATH_DEPS; for --dir it is EXIT_DIR. CMD gets EXIT_DIR, EXITDIR_NAME\n\
+            and EXITDIR_SUPERVISED, which is the name too, and no other of them.\n\n\
+            Exit status: CMD's own; 128+n if signal n ended it; 124 timeout; 125 own failure\n\
+            or wrong usage; 126 CMD cannot be executed; 127 CMD was not found. After a stop\n\
+            for a death dependency: 0 if the dependency died with 0 and CMD stopped as\n\
+            asked; never 0 if the dependency failed.",
+    examples: [
+        "  # A job that starts when its proxy is ready:\n  \
+         exitdir-run --name main --birth-deps proxy -- ./job --all",
+        "  # The proxy, which is ready when it answers, and ends with the job:\n  \
+         exitdir-run --name proxy --ready-on tcp:8080 --death-deps main -- ./proxy",
+    ],
 };

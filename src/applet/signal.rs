@@ -37,10 +37,17 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
             NAME defaults to $EXITDIR_NAME, else to exitFile.",
     options: &[&DIR, &READY, &CODE, &MESSAGE, &HELP, &VERSION],
     positionals: Positionals::ThenCommand,
-    notes: "With -- PROBE the probe runs first, and its status is the exit status. The record is written\n\
-            only if the probe exits 0 and an exitdir-run named NAME is running.\n\n\
-            Exit status: 0 recorded; 125 own failure or wrong usage; with PROBE the probe's status,\n\
-            126 PROBE cannot be executed, 127 PROBE was not found.",
+    notes: "With -- PROBE the probe runs first, and its status is the exit status. The\n\
+            record is written only if the probe exits 0 and an exitdir-run named NAME is\n\
+            running.\n\n\
+            Exit status: 0 recorded; 125 own failure or wrong usage; with PROBE the probe's\n\
+            status, 126 PROBE cannot be executed, 127 PROBE was not found.",
+    examples: [
+        "  # Say that main has failed:\n  \
+         exitdir-signal --code 3 --message 'no space left' main",
+        "  # A readiness probe that records its success:\n  \
+         exitdir-signal --ready main -- ./probe",
+    ],
 };
 
 const LOG: Logger = Logger::new(SPEC.name);

@@ -3,6 +3,11 @@
 
 use super::variables::{DIR_VARIABLE, PREFIX, is_one_edit};
 
+/// The column before the help of an option.
+const HELP_COLUMN: usize = 33;
+/// The longest line of `--help`.
+const HELP_WIDTH: usize = 80;
+
 /// One option of an applet.
 #[derive(Debug)]
 pub(super) struct Opt {
@@ -14,7 +19,7 @@ pub(super) struct Opt {
     /// Empty for an option that `--help` does not list.
     pub(super) help: &'static str,
     pub(super) variable: Variable,
-    /// The heading above it in `--help`; empty for the first options, which have none.
+    /// The heading of the group in `--help` that begins with this option; empty within a group.
     pub(super) heading: &'static str,
 }
 
@@ -33,7 +38,7 @@ pub(super) const DIR: Opt = Opt {
     short: Some('d'),
     long: "dir",
     value: Some("DIR"),
-    help: "the exit directory",
+    help: "the exit directory (default $EXIT_DIR)",
     variable: Variable::Named(DIR_VARIABLE),
     heading: "",
 };
@@ -115,19 +120,30 @@ impl Opt {
         is_meant.then_some(own)
     }
 
-    fn help_line(&self) -> String {
+    /// What `--help` says about it: its names, then its help in a column of its own.
+    fn help_lines(&self) -> String {
         let name = match (self.short, self.long) {
             (Some(short), "") => format!("  -{short}"),
             (Some(short), long) => format!("  -{short}, --{long}"),
             (None, long) => format!("      --{long}"),
         };
-        let value = self
-            .value
-            .map_or(String::new(), |value| format!(" {value}"));
-        let head = format!("{name}{value}");
-        format!("{head:<33} {}\n", self.help)
+        let value = self.value.unwrap_or_default();
+        let mut text = format!("{:<HELP_COLUMN$}", format!("{name} {value}"));
+        let mut column = HELP_COLUMN;
+        for word in self.help.split(' ') {
+            if column + 1 + word.len() > HELP_WIDTH {
+                text.push_str(&format!("\n{:HELP_COLUMN$}", ""));
+                column = HELP_COLUMN;
+            }
+            text.push(' ');
+            text.push_str(word);
+            column += 1 + word.len();
+        }
+        text.push('\n');
+        text
     }
 
+    /// The option at the head of a group.
     pub(super) const fn under(self, heading: &'static str) -> Opt {
         Opt { heading, ..self }
     }
@@ -168,26 +184,30 @@ pub(super) struct CommandSpec {
     pub(super) options: &'static [&'static Opt],
     pub(super) positionals: Positionals,
     pub(super) notes: &'static str,
+    /// Two commands, each below a comment that says what it does.
+    pub(super) examples: [&'static str; 2],
 }
 
 impl CommandSpec {
     /// The text of `--help`.
     pub(super) fn help(&self) -> String {
-        let mut text = format!(
-            "Usage: {} {}\n\n{}\n\nOptions:\n",
-            self.name, self.usage, self.about
-        );
-        let mut heading = "";
+        let mut text = format!("Usage: {} {}\n\n{}\n", self.name, self.usage, self.about);
+        let mut heading = "Options";
         for opt in self.options.iter().filter(|opt| !opt.help.is_empty()) {
-            if opt.heading != heading {
+            if !opt.heading.is_empty() {
                 heading = opt.heading;
+            }
+            let heading = std::mem::take(&mut heading);
+            if !heading.is_empty() {
                 text.push_str(&format!("\n{heading}:\n"));
             }
-            text.push_str(&opt.help_line());
+            text.push_str(&opt.help_lines());
         }
-        if !self.notes.is_empty() {
-            text.push_str(&format!("\n{}\n", self.notes));
-        }
+        let [first, second] = self.examples;
+        text.push_str(&format!(
+            "\n{}\n\nExamples:\n{first}\n{second}\n",
+            self.notes
+        ));
         text
     }
 

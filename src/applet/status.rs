@@ -22,7 +22,14 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
             With NAMEs, only theirs.",
     options: &[&DIR, &JSON, &HELP, &VERSION],
     positionals: Positionals::Only,
-    notes: "Exit status: 0 printed; 1 a NAME has no tombstone; 125 own failure or wrong usage.",
+    notes: "Exit status: 0 printed; 1 a NAME has no tombstone; 125 own failure or wrong\n\
+            usage.",
+    examples: [
+        "  # All tombstones of a directory:\n  \
+         exitdir-status --dir /exit",
+        "  # Two of them, for a script:\n  \
+         exitdir-status --json main proxy",
+    ],
 };
 
 const LOG: Logger = Logger::new(SPEC.name);

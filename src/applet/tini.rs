@@ -35,8 +35,8 @@ const VERSION: &str = concat!(
 const LICENSE: &str = "exitdir has the Apache License, Version 2.0: \
                        https://www.apache.org/licenses/LICENSE-2.0\n";
 const OPTIONS: &str = "\
-    Execute a program under the supervision of a valid init process. This is exitdir-run with the\n\
-    options and variables of tini.\n\n\
+    Execute a program under the supervision of a valid init process. This is\n\
+    exitdir-run with the options and variables of tini.\n\n\
     Options:\n\
     \x20 -s          adopt and reap orphans even when not PID 1\n\
     \x20 -p SIGNAL   receive SIGNAL when the parent process dies\n\
@@ -47,9 +47,10 @@ const OPTIONS: &str = "\
     \x20 -h          print this help\n\
     \x20 -l          print the license\n\
     \x20 --version   print the version\n\n\
-    Variables: TINI_SUBREAPER (-s), TINI_KILL_PROCESS_GROUP (-g), TINI_VERBOSITY (default 1).\n\n\
-    Exit status: that of PROGRAM; 128+n if signal n ended it; 126 or 127 if PROGRAM cannot be\n\
-    executed or was not found; 1 failure or wrong usage.\n";
+    Variables: TINI_SUBREAPER (-s), TINI_KILL_PROCESS_GROUP (-g), TINI_VERBOSITY\n\
+    (default 1).\n\n\
+    Exit status: that of PROGRAM; 128+n if signal n ended it; 126 or 127 if PROGRAM\n\
+    cannot be executed or was not found; 1 failure or wrong usage.\n";
 const NO_PAUSE: &str = "-P is refused: exitdir is no pause process, so podman needs catatonit itself \
                         for it";
 const NOT_A_REAPER: &str = "not PID 1 and no child subreaper, so zombie reaping won't work: use -s, \

@@ -58,10 +58,11 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     name: program::WAIT,
     usage: "[OPTION]... [CONDITION]... [-- CMD [ARG]...]",
     about: "Wait until conditions hold, then exit, or exec CMD.\n\n\
-            A CONDITION is NAME[:STATE]; STATE is waiting, born, ready, inactive, ok, failed, lost,\n\
-            died or exit=N (default died). Without NAME it means any tombstone; no CONDITION means :died.\n\
-            Or a source that must answer: tcp:[HOST:]PORT, http:[HOST:]PORT/PATH, unix:PATH, file:PATH.\n\
-            A+B holds when both hold at one moment.",
+            A CONDITION is NAME[:STATE]; STATE is waiting, born, ready, inactive, ok,\n\
+            failed, lost, died or exit=N (default died). Without NAME it means any\n\
+            tombstone; no CONDITION means :died.\n\
+            Or a source that must answer: tcp:[HOST:]PORT, http:[HOST:]PORT/PATH, unix:PATH,\n\
+            file:PATH. A+B holds when both hold at one moment.",
     options: &[
         &DIR,
         &ANY,
@@ -74,8 +75,15 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &VERSION,
     ],
     positionals: Positionals::ThenCommand,
-    notes: "Exit status: 0 they hold; 1 they can no longer hold; 124 timeout; 125 own failure or wrong\n\
-            usage; 126 CMD cannot be executed; 127 CMD was not found; 128+n ended by signal n.",
+    notes: "Exit status: 0 they hold; 1 they can no longer hold; 124 timeout; 125 own\n\
+            failure or wrong usage; 126 CMD cannot be executed; 127 CMD was not found; 128+n\n\
+            ended by signal n.",
+    examples: [
+        "  # Become a server once the database is ready and its port answers:\n  \
+         exitdir-wait --timeout 1m db:ready+tcp:db:5432 -- ./server",
+        "  # Wait for the end of main, and exit with its code:\n  \
+         exitdir-wait --exit-code main",
+    ],
 };
 
 const LOG: Logger = Logger::new(SPEC.name);

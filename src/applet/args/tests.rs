@@ -15,6 +15,7 @@ const fn spec(positionals: Positionals) -> CommandSpec {
         options: &[&NAME, &LIST, &LOUD, &SOFT, &HELP, &VERSION],
         positionals,
         notes: "",
+        examples: ["", ""],
     }
 }
 

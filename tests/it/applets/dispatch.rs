@@ -126,7 +126,7 @@ fn help_and_version_go_to_stdout_with_status_0_everywhere() {
                     ended.stdout
                 );
                 assert!(
-                    ended.stdout.lines().all(|line| line.len() <= 120),
+                    ended.stdout.lines().all(|line| line.len() <= 80),
                     "{name} {option}: {}",
                     ended.stdout
                 );
@@ -148,6 +148,24 @@ fn help_and_version_go_to_stdout_with_status_0_everywhere() {
             .status,
         0
     );
+}
+
+#[test]
+fn exitdir_help_prints_the_help_of_an_applet_by_either_name() {
+    let sandbox = Sandbox::new();
+    let exitdir = |words: &[&str]| sandbox.command(binary()).args(words).finish();
+    for name in APPLETS {
+        let expected = exitdir(&[short(name), "--help"]).stdout;
+        for name in [name, short(name)] {
+            let ended = exitdir(&["help", name]);
+            assert_eq!((ended.status, ended.stdout), (0, expected.clone()));
+        }
+    }
+    let expected = exitdir(&["--help"]).stdout;
+    for words in [&["help"][..], &["help", "exitdir"]] {
+        assert_eq!(exitdir(words).stdout, expected, "{words:?}");
+    }
+    assert_lists_applets(&exitdir(&["help", "frobnicate"]));
 }
 
 #[test]

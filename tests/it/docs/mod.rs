@@ -101,17 +101,27 @@ fn help(applet: &str) -> String {
     ended.stdout
 }
 
-/// The options as `--help` shows them: `-d, --dir DIR` and what it says about them.
+/// The options as `--help` shows them: `-d, --dir DIR` and what it says about them, which can go on
+/// in the next lines of its column.
 fn help_lines(applet: &str) -> Vec<(String, String)> {
-    let help = help(applet);
-    let (_, options) = help.split_once("Options:\n").expect("a list of options");
-    // Options under a heading of their own follow a blank line.
-    let lines = options.lines().map(str::trim_start);
-    lines
-        .filter(|line| line.starts_with('-'))
-        .filter_map(|line| line.split_once("  "))
-        .map(|(head, text)| (head.to_owned(), text.trim_start().to_owned()))
-        .collect()
+    let mut options: Vec<(String, String)> = Vec::new();
+    for line in help(applet).lines().filter(|line| line.starts_with("  ")) {
+        let text = line.trim_start();
+        if text.starts_with('-') {
+            let (head, help) = text.split_once("  ").expect("a name, then its help");
+            options.push((head.to_owned(), help.trim_start().to_owned()));
+        } else if let Some((_, help)) = options.last_mut().filter(|_| is_continued(line)) {
+            help.push(' ');
+            help.push_str(text);
+        }
+    }
+    options
+}
+
+/// Whether a line stands in the column of the help of options.
+fn is_continued(line: &str) -> bool {
+    let indent = line.len() - line.trim_start().len();
+    indent == 34
 }
 
 fn between(text: &str, from: &str, to: &str) -> String {
