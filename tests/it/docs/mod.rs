@@ -5,6 +5,7 @@ mod demo;
 mod developers;
 mod examples;
 mod figures;
+mod man;
 mod manifest_play;
 mod manifests;
 mod migrating;
