@@ -2,6 +2,10 @@
 
 script=scripts/${0##*/}
 
+# The links to the binary that an installation has.
+# shellcheck disable=SC2034 # for the scripts
+programs="exitdir-run exitdir-wait exitdir-signal exitdir-status exitdir-install kubexit"
+
 # What was asked for cannot be done, for a reason that the usage explains.
 refuse() { # SENTENCE
     echo "$script: $1" >&2

@@ -1,6 +1,7 @@
 //! The documentation says what is true: its examples run, its tables agree with `--help` and the
 //! code, and the demo and the library's examples end as described.
 
+mod completions;
 mod demo;
 mod developers;
 mod examples;

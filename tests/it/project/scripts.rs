@@ -4,8 +4,17 @@ use crate::support::sandbox::{Ended, Sandbox, Start, repository};
 use std::path::Path;
 use std::process::Command;
 
-const SCRIPTS: [&str; 9] = [
-    "build", "test", "bench", "demo", "prepare", "fuzz", "sizes", "syscalls", "man",
+const SCRIPTS: [&str; 10] = [
+    "build",
+    "test",
+    "bench",
+    "demo",
+    "prepare",
+    "fuzz",
+    "sizes",
+    "syscalls",
+    "man",
+    "completions",
 ];
 
 fn script(sandbox: &Sandbox, name: &str) -> Command {
@@ -89,6 +98,11 @@ fn wrong_arguments_are_refused_before_anything_is_built() {
         ("sizes", &["--write", "all"], "unknown argument all"),
         ("syscalls", &["all"], "unknown argument all"),
         ("man", &[], "expected one argument, the directory"),
+        (
+            "completions",
+            &["a", "b"],
+            "expected one argument, the directory",
+        ),
         ("fuzz", &["0"], "0 is no number of seconds"),
         ("fuzz", &["10s"], "10s is no number of seconds"),
     ] {
