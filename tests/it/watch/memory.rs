@@ -26,6 +26,9 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// Those of the short run, which has no pauses.
 const FEW_EVENTS: [u64; 2] = [400, 1_600];
 const PAGE: u64 = 4_096;
+/// How much the memory of those may grow that remember lives for a while. If they remembered each
+/// of 60,000 lives for good, that would take some megabytes.
+const WITHOUT_NAMES: u64 = 64 * PAGE;
 /// How much two processes may differ: the kernel chooses where in a page the stack begins.
 const BETWEEN_PROCESSES: u64 = 2 * PAGE;
 const BORN: &str = "Born: 2026-11-20T21:29:27.101220417Z\n";
@@ -38,7 +41,7 @@ const NAMED: [&str; 4] = [
     "wait --any main:exit=3 later:ready+main:inactive",
 ];
 /// These are about all lives. They remember a life that is gone until the next scan of everything,
-/// so only the long run measures them.
+/// so their memory varies, and only the long run measures them.
 const UNNAMED: [&str; 2] = [
     "run --death-deps main,:exit=77 -- sleep 100000",
     "wait :exit=77",
@@ -143,7 +146,9 @@ fn an_hour_of_a_hundred_events_a_second_takes_no_memory() {
     println!("private memory after {events:?} events: {early:?}, {late:?}");
     for ((line, early), late) in lines.iter().zip(early).zip(late) {
         assert!(early > 0, "{line}: no memory");
-        assert!(late <= early + PAGE, "{line}: {early}, then {late} bytes");
+        let is_named = NAMED.contains(line);
+        let more = if is_named { PAGE } else { WITHOUT_NAMES };
+        assert!(late <= early + more, "{line}: {early}, then {late} bytes");
     }
 }
 
