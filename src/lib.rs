@@ -120,6 +120,7 @@ mod readiness;
 mod run;
 mod signal;
 mod sorted;
+mod spelling;
 #[cfg(feature = "cli")]
 mod status;
 mod store;

@@ -3,6 +3,7 @@
 //! Numbers are the kernel's. Real-time signals count from 34 as in `kill -l`; which of them the C
 //! library reserves for itself does not matter.
 
+use crate::spelling;
 use std::fmt;
 
 /// A signal number from 1 to 64.
@@ -100,6 +101,12 @@ impl Signal {
         };
         let index = NAMES.iter().position(|known| *known == alias)?;
         Signal::from_number(i32::try_from(index).ok()? + 1)
+    }
+
+    /// The name that was probably meant by a text that is no signal.
+    pub(crate) fn meant_by(text: &str) -> Option<&'static str> {
+        let upper = text.to_ascii_uppercase();
+        spelling::meant(upper.strip_prefix("SIG").unwrap_or(&upper), &NAMES)
     }
 }
 
@@ -218,6 +225,21 @@ mod tests {
             "999999999999",
         ] {
             assert_eq!(Signal::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_nearly_right_is_understood() {
+        for (text, meant) in [
+            ("TREM", Some("TERM")),
+            ("sigtrem", Some("TERM")),
+            ("SIGUSR", Some("USR1")),
+            ("FOO", None),
+            ("SIG", None),
+            ("65", None),
+            ("", None),
+        ] {
+            assert_eq!(Signal::meant_by(text), meant, "{text}");
         }
     }
 

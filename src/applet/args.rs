@@ -1,8 +1,9 @@
 //! What was typed: options, their variables, and the other arguments. No I/O. What the values mean
 //! is for each applet.
 
-use super::spec::{CommandSpec, DIR, Opt, Positionals};
-use super::variables::{Variables, is_of_service, is_one_edit};
+use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals};
+use super::variables::{Variables, is_of_service};
+use crate::spelling::is_within;
 use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 
@@ -49,8 +50,11 @@ pub(super) fn parse(spec: &CommandSpec, arguments: Vec<OsString>) -> ParsedArgs 
     let mut args = ParsedArgs::default();
     let mut parser = lexopt::Parser::from_args(arguments);
     loop {
-        if spec.positionals != Positionals::Only && args.accept_command(&mut parser) {
+        if args.accept_rest(spec.positionals, &mut parser) {
             return args;
+        }
+        if args.accept_one_dash(spec, &mut parser) {
+            continue;
         }
         match parser.next() {
             Ok(None) => return args,
@@ -61,21 +65,22 @@ pub(super) fn parse(spec: &CommandSpec, arguments: Vec<OsString>) -> ParsedArgs 
             }
             Ok(Some(lexopt::Arg::Value(positional))) => args.positionals.push(positional),
             Ok(Some(lexopt::Arg::Short(short))) => {
-                let is_meant = |opt: &Opt| opt.short == Some(short);
-                args.accept(find(spec, is_meant), format!("-{short}"), &mut parser);
+                let spelling = format!("-{short}");
+                match spec.options.iter().find(|opt| opt.short == Some(short)) {
+                    Some(opt) => args.accept(opt, spelling, &mut parser),
+                    None => args.refuse_option(&spelling, None, &mut parser),
+                }
             }
             Ok(Some(lexopt::Arg::Long(long))) => {
-                let is_meant = |opt: &Opt| opt.long == long && !long.is_empty();
-                let (opt, spelling) = (find(spec, is_meant), format!("--{long}"));
-                args.accept(opt, spelling, &mut parser);
+                let spelling = format!("--{long}");
+                match spec.long(long) {
+                    Some(opt) => args.accept(opt, spelling, &mut parser),
+                    None => args.refuse_option(&spelling, spec.meant_by(long), &mut parser),
+                }
             }
             Err(error) => args.refuse(error.to_string()),
         }
     }
-}
-
-fn find(spec: &CommandSpec, is_meant: impl Fn(&Opt) -> bool) -> Option<&'static Opt> {
-    spec.options.iter().copied().find(|opt| is_meant(opt))
 }
 
 impl ParsedArgs {
@@ -88,26 +93,62 @@ impl ParsedArgs {
     }
 
     /// Takes everything after `--`, if that is the next argument.
-    fn accept_command(&mut self, parser: &mut lexopt::Parser) -> bool {
+    fn accept_rest(&mut self, positionals: Positionals, parser: &mut lexopt::Parser) -> bool {
         let Some(rest) = parser.try_raw_args() else {
             return false;
         };
         if rest.peek() != Some(OsStr::new("--")) {
             return false;
         }
-        self.command = Some(rest.skip(1).collect());
+        let rest = rest.skip(1);
+        match positionals {
+            Positionals::Only => self.positionals.extend(rest),
+            Positionals::Command | Positionals::ThenCommand => self.command = Some(rest.collect()),
+        }
         true
     }
 
-    fn accept(&mut self, opt: Option<&'static Opt>, spelling: String, parser: &mut lexopt::Parser) {
-        let Some(opt) = opt else {
-            // Drops an attached value too, or it would be read as an option.
-            let _ = parser.optional_value();
-            return self.refuse(match spelling.as_str() {
-                "--pass-code" => format!("{spelling} was replaced: use {IN_ITS_PLACE}"),
-                _ => format!("unknown option {spelling}"),
-            });
+    /// Refuses a long option with one dash: `-name main` would be the name `ame`. `--name` counts
+    /// as meant, so the failure is recorded under the right name. `-help` has always been `-h`.
+    fn accept_one_dash(&mut self, spec: &CommandSpec, parser: &mut lexopt::Parser) -> bool {
+        let Some(mut rest) = parser.try_raw_args() else {
+            return false;
         };
+        let word = rest.peek().and_then(OsStr::to_str);
+        let Some(word) = word.and_then(|word| word.strip_prefix('-')) else {
+            return false;
+        };
+        let (long, value) = match word.split_once('=') {
+            Some((long, value)) => (long, Some(OsString::from(value))),
+            None => (word, None),
+        };
+        let Some(opt) = spec.long(long).filter(|opt| opt.long != HELP.long) else {
+            return false;
+        };
+        let _: Option<OsString> = rest.next();
+        let spelling = format!("--{}", opt.long);
+        self.refuse(format!(
+            "unknown option -{}: did you mean {spelling}?",
+            opt.long
+        ));
+        match value {
+            Some(value) => self.give(opt, Some(value), &spelling),
+            None => self.accept(opt, spelling, parser),
+        }
+        true
+    }
+
+    fn refuse_option(&self, spelling: &str, meant: Option<&str>, parser: &mut lexopt::Parser) {
+        // Drops an attached value too, or it would be read as an option.
+        let _ = parser.optional_value();
+        self.refuse(match (spelling, meant) {
+            ("--pass-code", _) => format!("{spelling} was replaced: use {IN_ITS_PLACE}"),
+            (_, Some(meant)) => format!("unknown option {spelling}: did you mean --{meant}?"),
+            (_, None) => format!("unknown option {spelling}"),
+        });
+    }
+
+    fn accept(&mut self, opt: &Opt, spelling: String, parser: &mut lexopt::Parser) {
         let value = match opt.value.map(|_| parser.value()) {
             None => None,
             Some(Ok(value)) => Some(value),
@@ -209,7 +250,7 @@ impl ParsedArgs {
                 continue;
             }
             let mut meant = options.iter().filter_map(|opt| opt.variable_meant_by(name));
-            let other = || others.iter().find(|other| is_one_edit(name, other));
+            let other = || others.iter().find(|other| is_within(name, other, 1));
             match meant.next().or_else(|| Some((*other()?).to_owned())) {
                 Some(meant) => {
                     self.refuse(format!("unknown variable {name}: did you mean {meant}?"));

@@ -23,6 +23,7 @@ mod wait;
 use crate::exit;
 use crate::log::Logger;
 use crate::protocol::program::{BINARY, CATATONIT, INITS};
+use crate::spelling::meant;
 use crate::sys::startup;
 use entry::print;
 use spec::{CommandSpec, version};
@@ -66,6 +67,9 @@ const APPLETS: [Applet; 6] = [
 /// What the names of most applets begin with, which may be left out in the first argument.
 const PREFIX: &str = "exitdir-";
 
+/// The first argument that asks for the help of an applet.
+const HELP: &str = "help";
+
 /// Runs the applet that `argv[0]`, or the first argument, names. `words` is the whole command line.
 /// Returns the exit status.
 pub fn main(words: Vec<OsString>) -> u8 {
@@ -78,7 +82,10 @@ pub fn main(words: Vec<OsString>) -> u8 {
         (Some(applet), _) => (applet.main)(arguments),
         (None, Some(init)) => tini::main(init, arguments),
         (None, None) if name == BINARY.as_bytes() => by_first_argument(arguments),
-        (None, None) => unknown(&String::from_utf8_lossy(name)),
+        (None, None) => {
+            let name = String::from_utf8_lossy(name);
+            unknown(&name, name.strip_prefix(PREFIX))
+        }
     }
 }
 
@@ -105,11 +112,11 @@ fn by_first_argument(mut arguments: Vec<OsString>) -> u8 {
     let first = arguments.remove(0);
     match first.to_str() {
         Some("-h" | "--help") => print(BINARY, &overview()),
-        Some("help") => help(arguments.first().cloned()),
+        Some(HELP) => help(arguments.first().cloned()),
         Some("-V" | "--version") => print(BINARY, &version(BINARY)),
         _ => match by_any_name(&first) {
             Some(applet) => (applet.main)(arguments),
-            None => unknown(&first.to_string_lossy()),
+            None => unknown_argument(&first),
         },
     }
 }
@@ -127,12 +134,23 @@ fn help(applet: Option<OsString>) -> u8 {
     };
     match by_any_name(&name) {
         Some(applet) => print(BINARY, &applet.spec.help()),
-        None => unknown(&name.to_string_lossy()),
+        None => unknown_argument(&name),
     }
 }
 
-fn unknown(name: &str) -> u8 {
-    fail(format!("unknown applet {name:?}: {}", expected()))
+fn unknown_argument(argument: &OsStr) -> u8 {
+    let name = argument.to_string_lossy();
+    unknown(&name, Some(short(&name)))
+}
+
+/// `short_name` is the name without the prefix; `None` for the name of a file that has none.
+fn unknown(name: &str, short_name: Option<&str>) -> u8 {
+    let names: Vec<&str> = names().into_iter().map(short).chain([HELP]).collect();
+    let expected = match short_name.and_then(|typed| meant(typed, &names)) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => expected(),
+    };
+    fail(format!("unknown applet {name:?}: {expected}"))
 }
 
 fn fail(sentence: String) -> u8 {

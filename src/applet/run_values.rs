@@ -1,21 +1,21 @@
 //! The values of the options of `exitdir-run`.
 
-use super::values::read_code;
+use super::values::{read_code, signal_or};
 use crate::signal::Signal;
 use crate::supervisor::rules::{OnConfig, Restart, StopCode};
 use std::path::PathBuf;
 
 /// `A:B` of `--rewrite`: the signal that the command gets for A; `None` if it gets none.
 pub(super) fn read_rewrite(text: &str) -> Result<(Signal, Option<Signal>), String> {
-    let expected = || "expected A:B, two signals, or A:0".to_owned();
-    let (from, to) = text.split_once(':').ok_or_else(expected)?;
-    let from = Signal::parse(from).ok_or_else(expected)?;
+    let expected = "expected A:B, two signals, or A:0";
+    let (from, to) = text.split_once(':').ok_or(expected)?;
+    let from = signal_or(from, expected)?;
     if [Signal::KILL, Signal::STOP, Signal::CHLD].contains(&from) {
         return Err(format!("{from} is never forwarded"));
     }
     match to {
         "0" => Ok((from, None)),
-        to => Ok((from, Some(Signal::parse(to).ok_or_else(expected)?))),
+        to => Ok((from, Some(signal_or(to, expected)?))),
     }
 }
 
@@ -80,11 +80,11 @@ pub(super) fn read_on_config(text: &str) -> Result<OnConfig, String> {
         _ if text.contains(':') => return Ok(OnConfig::Run),
         _ => {}
     }
-    match Signal::parse(text) {
-        Some(signal) if [Signal::KILL, Signal::STOP].contains(&signal) => {
+    let expected = "expected restart, none, a signal, as in HUP, or an action";
+    match signal_or(text, expected)? {
+        signal if [Signal::KILL, Signal::STOP].contains(&signal) => {
             Err(format!("CMD cannot handle {signal}"))
         }
-        Some(signal) => Ok(OnConfig::Send(signal)),
-        None => Err("expected restart, none, a signal, as in HUP, or an action".to_owned()),
+        signal => Ok(OnConfig::Send(signal)),
     }
 }

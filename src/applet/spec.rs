@@ -1,7 +1,8 @@
 //! What an applet accepts. Each applet has one table of options; parsing, the environment variables
 //! and the text of `--help` all follow from it.
 
-use super::variables::{DIR_VARIABLE, PREFIX, is_one_edit};
+use super::variables::{DIR_VARIABLE, PREFIX};
+use crate::spelling::{is_within, meant};
 
 /// The column before the help of an option.
 const HELP_COLUMN: usize = 33;
@@ -116,7 +117,7 @@ impl Opt {
     /// the name that it would have if it were derived.
     pub(super) fn variable_meant_by(&self, name: &str) -> Option<String> {
         let own = self.variable_name()?;
-        let is_meant = is_one_edit(name, &own) || self.derived_name() == name;
+        let is_meant = is_within(name, &own, 1) || self.derived_name() == name;
         is_meant.then_some(own)
     }
 
@@ -189,6 +190,19 @@ pub(super) struct CommandSpec {
 }
 
 impl CommandSpec {
+    /// The option of this long name.
+    pub(super) fn long(&self, long: &str) -> Option<&'static Opt> {
+        let mut options = self.options.iter().copied();
+        options.find(|opt| opt.long == long && !long.is_empty())
+    }
+
+    /// The long name that was probably meant by another one.
+    pub(super) fn meant_by(&self, long: &str) -> Option<&'static str> {
+        let names = self.options.iter().map(|opt| opt.long);
+        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        meant(long, &names)
+    }
+
     /// The text of `--help`.
     pub(super) fn help(&self) -> String {
         let mut text = format!("Usage: {} {}\n\n{}\n", self.name, self.usage, self.about);

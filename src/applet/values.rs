@@ -81,8 +81,15 @@ pub(super) fn read_death_signal(text: &str) -> Result<Signal, String> {
 }
 
 fn read_signal(text: &str) -> Result<Signal, String> {
-    Signal::parse(text)
-        .ok_or_else(|| "not a signal: expected TERM, SIGTERM, 15 or RTMIN+3".to_owned())
+    signal_or(text, "not a signal: expected TERM, SIGTERM, 15 or RTMIN+3")
+}
+
+/// A signal. The error is the signal that was probably meant, else `expected`.
+pub(super) fn signal_or(text: &str, expected: &str) -> Result<Signal, String> {
+    Signal::parse(text).ok_or_else(|| match Signal::meant_by(text) {
+        Some(meant) => format!("not a signal: did you mean {meant}?"),
+        None => expected.to_owned(),
+    })
 }
 
 /// `$EXITDIR_NAME`: the life that an applet is called in, which may be that of a kubexit.

@@ -163,54 +163,9 @@ pub(super) fn is_of_service(name: &str) -> bool {
     name.ends_with("_PORT") || has("_PORT_") || has("_SERVICE_")
 }
 
-/// Whether one text becomes the other if one character is inserted, deleted or replaced, or if two
-/// neighbours change places.
-pub(super) fn is_one_edit(one: &str, other: &str) -> bool {
-    let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
-    while let ([a, after_a @ ..], [b, after_b @ ..]) = (one, other)
-        && a == b
-    {
-        (one, other) = (after_a, after_b);
-    }
-    while let ([before_a @ .., a], [before_b @ .., b]) = (one, other)
-        && a == b
-    {
-        (one, other) = (before_a, before_b);
-    }
-    match (one, other) {
-        ([_], [] | [_]) | ([], [_]) => true,
-        ([a, b], [c, d]) => a == d && b == c,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_edit_is_an_insertion_a_deletion_a_replacement_or_two_neighbours_that_change_places() {
-        for (one, other, expected) in [
-            ("DEPS", "DEPS", false),
-            ("DEPS", "DEP", true),
-            ("DEPS", "EPS", true),
-            ("DEPS", "DEEPS", true),
-            ("DEPS", "DEPSS", true),
-            ("DEPS", "DEPT", true),
-            ("DEPS", "KEPS", true),
-            ("DEPS", "DPES", true),
-            ("DEPS", "DESP", true),
-            ("A", "", true),
-            ("DEPS", "DE", false),
-            ("DEPS", "DSPE", false),
-            ("DEPS", "SEPD", false),
-            ("DEPS", "TEPT", false),
-            ("AB", "BAC", false),
-        ] {
-            assert_eq!(is_one_edit(one, other), expected, "{one} {other}");
-            assert_eq!(is_one_edit(other, one), expected, "{other} {one}");
-        }
-    }
 
     #[test]
     fn kubernetes_makes_variables_for_services() {

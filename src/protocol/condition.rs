@@ -99,10 +99,13 @@ impl fmt::Display for ConditionError {
                 f.write_str("an empty condition: expected NAME, NAME:STATE or :STATE")
             }
             ConditionError::Name(error) => error.fmt(f),
-            ConditionError::State(word) => write!(
-                f,
-                "{word:?} is not a state: waiting, born, ready, inactive, ok, failed, lost, died, exit=N"
-            ),
+            ConditionError::State(word) => match State::meant_by(word) {
+                Some(meant) => write!(f, "{word:?} is not a state: did you mean {meant}?"),
+                None => write!(
+                    f,
+                    "{word:?} is not a state: waiting, born, ready, inactive, ok, failed, lost, died, exit=N"
+                ),
+            },
         }
     }
 }

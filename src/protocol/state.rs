@@ -1,5 +1,6 @@
 //! The states that a condition can ask for, and their words. Pure.
 
+use crate::spelling;
 use std::fmt;
 
 /// A state of a life, as conditions and `exitdir-status` name it.
@@ -52,6 +53,11 @@ impl State {
             .iter()
             .find(|(word, _)| *word == text)
             .map(|(_, state)| *state)
+    }
+
+    /// The word that was probably meant by another text.
+    pub(crate) fn meant_by(text: &str) -> Option<&'static str> {
+        spelling::meant(text, &State::WORDS.map(|(word, _)| word))
     }
 
     /// Whether only a dead life can have this state. A death is final; the other states can change.

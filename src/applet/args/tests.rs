@@ -76,6 +76,15 @@ fn the_first_mistake_is_kept_and_the_rest_is_read() {
         ("--bogus=1 -z --name a", "unknown option --bogus"),
         ("-z --name a", "unknown option -z"),
         (
+            "--nmae=1 --name a",
+            "unknown option --nmae: did you mean --name?",
+        ),
+        ("-name a", "unknown option -name: did you mean --name?"),
+        (
+            "-loud -name=a",
+            "unknown option -loud: did you mean --loud?",
+        ),
+        (
             "--loud=1 --name a",
             "unexpected argument for option '--loud': \"1\"",
         ),
@@ -84,6 +93,33 @@ fn the_first_mistake_is_kept_and_the_rest_is_read() {
         assert_eq!(args.error().map(String::as_str), Some(error), "{line}");
         assert_eq!(name(&args), Some("a"), "{line}");
     }
+}
+
+#[test]
+fn one_dash_is_refused_only_before_the_whole_name_of_a_long_option() {
+    for (line, expected) in [
+        ("-nam", "am"),
+        ("-names", "ames"),
+        ("-n ame", "ame"),
+        ("-n -name", "-name"),
+        ("-lsnlist", "list"),
+    ] {
+        let args = parsed(Positionals::Command, line);
+        assert_eq!(
+            (name(&args), args.error()),
+            (Some(expected), None),
+            "{line}"
+        );
+    }
+    for (kind, line) in [
+        (Positionals::Command, "-l x -name"),
+        (Positionals::Command, "-- -name"),
+        (Positionals::ThenCommand, "x -- -name"),
+        (Positionals::Only, "-- -name"),
+    ] {
+        assert_eq!(parsed(kind, line).error(), None, "{line}");
+    }
+    assert!(parsed(Positionals::Only, "-help").has(&HELP));
 }
 
 #[test]

@@ -81,9 +81,10 @@ fn every_refused_example_of_the_grammar_has_its_error() {
         ("a+", "empty condition"),
         ("", "empty condition"),
         ("http://u:p@h/", "no user in a URL"),
+        ("db:rady", "\"rady\" is not a state: did you mean ready?"),
         (
-            "db:rady",
-            "\"rady\" is not a state: waiting, born, ready, inactive, ok, failed, lost, died, \
+            "db:gone",
+            "\"gone\" is not a state: waiting, born, ready, inactive, ok, failed, lost, died, \
              exit=N",
         ),
     ] {

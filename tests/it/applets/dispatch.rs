@@ -40,8 +40,7 @@ fn argv0_selects_the_applet_by_its_exact_file_name() {
         assert_eq!((bare.status, bare.stdout), (0, version(name)));
     }
     for name in [
-        "exitdir-wai",
-        "exitdir-wait2",
+        "exitdir-watch",
         "Exitdir-wait",
         "wait",
         "exitdir-",
@@ -85,7 +84,7 @@ fn exitdir_takes_the_applet_from_its_first_argument() {
         &[][..],
         &["frobnicate"],
         &[""],
-        &["Run"],
+        &["watch"],
         &["--bogus"],
         &["-d", "/tmp", "wait"],
     ] {

@@ -9,5 +9,6 @@ mod dispatch;
 mod install;
 mod status;
 mod sweep;
+mod typing_errors;
 mod unreadable;
 mod variables;

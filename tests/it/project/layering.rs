@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 /// The rooms of src/ from the bottom up. A room uses only rooms above it in this list.
 pub const ROOMS: &[&str] = &[
     "duration",
+    "sorted",
+    "spelling",
     "signal",
     "exit",
-    "sorted",
     "protocol",
     "error",
     "log",
@@ -36,6 +37,7 @@ const PURE_ROOMS: &[&str] = &[
     "signal",
     "exit",
     "sorted",
+    "spelling",
     "protocol",
     "supervisor",
 ];
