@@ -148,7 +148,7 @@ pub use store::sweep::{Sweep, SweepResult};
 pub use store::tombstones::Tombstones;
 pub use watch::pollable::Watch;
 
-/// The Rust code in the README is compiled as a test.
+/// The Rust code in this page is compiled as a test.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/library.md")]
+struct LibraryPage;

@@ -25,6 +25,7 @@ mod kubexit;
 mod loss;
 mod managed;
 mod readiness;
+mod readme;
 mod restart;
 mod seccomp;
 mod status;
@@ -82,6 +83,8 @@ const TESTS: &[&[Test]] = &[
         the_image_says_what_it_is,
         the_image_starts_as_any_user_on_a_read_only_root,
         buildkit_builds_the_same_image],
+    tests![readme: the_dockerfile_of_the_readme_runs_its_command_under_exitdir_run,
+        the_command_of_the_readme_shows_the_entry_point_of_an_image],
     tests![aarch64: the_binary_says_its_version,
         a_signal_is_seen_by_a_wait,
         a_command_runs_and_leaves_its_status,

@@ -2,9 +2,10 @@
 //!
 //! Each fenced `sh` block is one script. It runs with `set -eu` in a directory of its own, with the
 //! applets in `PATH` and `EXIT_DIR` set. The lines `# prints: TEXT` are its whole standard output,
-//! in order; `# says: TEXT` is a part of its standard error. Other blocks are not run.
+//! in order; `# says: TEXT` is a part of its standard error. `visits.rs` runs blocks with one more
+//! word above them, such as `sh checkout`.
 
-use super::{APPLETS, absolute_binary, made, pages, read};
+use super::{APPLETS, absolute_binary, blocks_of, made, pages};
 use crate::support::sandbox::{CONDITION_TIMEOUT, Sandbox};
 use std::fs::File;
 use std::path::Path;
@@ -47,12 +48,12 @@ pages_with_examples! {
 #[test]
 fn every_page_with_an_example_has_a_test_that_runs_it() {
     let mut with_examples = pages();
-    with_examples.retain(|page| !blocks(&read(page)).is_empty());
+    with_examples.retain(|page| !blocks_of(page, "sh").is_empty());
     assert_eq!(with_examples, PAGES_WITH_EXAMPLES);
 }
 
 fn run_examples(path: &str) {
-    let blocks = blocks(&read(path));
+    let blocks = blocks_of(path, "sh");
     assert!(
         !blocks.is_empty(),
         "{path} has no example that could be run"
@@ -62,14 +63,6 @@ fn run_examples(path: &str) {
         .filter_map(|block| run_example(block).err())
         .collect();
     assert!(failures.is_empty(), "{path}:\n{}", failures.join("\n"));
-}
-
-/// The fenced `sh` blocks of a page.
-fn blocks(text: &str) -> Vec<String> {
-    text.split("\n```sh\n")
-        .skip(1)
-        .map(|rest| rest.split("\n```").next().unwrap_or(rest).to_owned())
-        .collect()
 }
 
 fn run_example(block: &str) -> Result<(), String> {
@@ -105,7 +98,7 @@ fn run_example(block: &str) -> Result<(), String> {
     ))
 }
 
-fn annotations<'t>(block: &'t str, mark: &'t str) -> impl Iterator<Item = &'t str> {
+pub(super) fn annotations<'t>(block: &'t str, mark: &'t str) -> impl Iterator<Item = &'t str> {
     block
         .lines()
         .filter_map(move |line| line.strip_prefix(mark))
@@ -116,7 +109,7 @@ fn link(to: &Path) {
 }
 
 /// Runs a script in a process group of its own, and kills the group if the script takes too long.
-fn finish_with_its_group(command: &mut Command) -> Option<i32> {
+pub(super) fn finish_with_its_group(command: &mut Command) -> Option<i32> {
     let mut child = std::os::unix::process::CommandExt::process_group(command, 0)
         .spawn()
         .expect("sh");

@@ -6,6 +6,8 @@ mod demo;
 mod developers;
 mod examples;
 mod figures;
+mod first_contact;
+mod links;
 mod man;
 mod manifest_play;
 mod manifests;
@@ -18,6 +20,7 @@ mod security;
 mod sizes;
 mod system_calls;
 mod tables;
+mod visits;
 
 use crate::support::sandbox::{Sandbox, Start, binary, entries, repository};
 use std::path::PathBuf;
@@ -45,6 +48,11 @@ fn pages() -> Vec<String> {
     pages
 }
 
+/// Other texts with the same form, which are written for developers.
+fn others() -> [String; 3] {
+    ["CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md"].map(str::to_owned)
+}
+
 /// Every manifest among the examples.
 fn manifests() -> Vec<String> {
     let mut manifests = manifests_below("examples/kubernetes");
@@ -69,23 +77,47 @@ fn is_fence(line: &str) -> bool {
     line.trim_start().starts_with("```")
 }
 
-/// The fenced blocks of a page, each with its language.
-fn fenced(text: &str) -> Vec<(String, String)> {
-    let mut blocks: Vec<(String, String)> = Vec::new();
+/// A fenced block of a page.
+struct Block {
+    /// The line above it without the fence: a language, and often a word more.
+    kind: String,
+    text: String,
+}
+
+impl Block {
+    fn language(&self) -> &str {
+        self.kind.split(' ').next().unwrap_or_default()
+    }
+}
+
+/// The fenced blocks of a page, without the indentation of their fences.
+fn fenced(text: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
     let mut is_inside = false;
+    let mut indentation = 0;
     for line in text.lines() {
         if is_fence(line) {
             is_inside = !is_inside;
             if is_inside {
-                let language = line.trim_start().trim_start_matches('`').to_owned();
-                blocks.push((language, String::new()));
+                indentation = line.len() - line.trim_start().len();
+                let kind = line.trim_start().trim_start_matches('`').to_owned();
+                let text = String::new();
+                blocks.push(Block { kind, text });
             }
-        } else if let Some((_, block)) = blocks.last_mut().filter(|_| is_inside) {
-            block.push_str(line);
-            block.push('\n');
+        } else if let Some(block) = blocks.last_mut().filter(|_| is_inside) {
+            let line = line.get(indentation..).unwrap_or(line.trim_start());
+            block.text.push_str(line);
+            block.text.push('\n');
         }
     }
     blocks
+}
+
+/// The blocks of this kind in a page.
+fn blocks_of(page: &str, kind: &str) -> Vec<String> {
+    let blocks = fenced(&read(page)).into_iter();
+    let found = blocks.filter(|block| block.kind == kind);
+    found.map(|block| block.text).collect()
 }
 
 fn absolute_binary() -> PathBuf {

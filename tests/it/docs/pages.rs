@@ -1,10 +1,9 @@
-//! Links, commands, variables and YAML in the pages are valid, and their lines wrap.
+//! Commands, variables, YAML and blocks in the pages are valid, and their lines wrap.
 
 use super::{
-    APPLETS, between, derived_variable, fenced, help, help_lines, is_fence, manifests, pages, read,
+    APPLETS, Block, derived_variable, fenced, help, help_lines, is_fence, manifests, others, pages,
+    read,
 };
-use crate::support::sandbox::repository;
-use std::path::{Component, Path, PathBuf};
 use yaml_rust2::YamlLoader;
 
 const WIDTH: usize = 100;
@@ -19,8 +18,38 @@ const NO_OPTIONS: [&str; 6] = [
 ];
 /// A word that a page shows because it is refused.
 const REFUSED: &str = "-name";
-/// `sh` is run, `yaml` is parsed, the others are not checked.
-const LANGUAGES: [&str; 7] = ["sh", "yaml", "text", "rust", "toml", "python", "dockerfile"];
+/// The kinds of blocks that a page for users may have, with the pages that may have them, if not
+/// all may. A block of text is not run, and the word behind `text` says why.
+const KINDS: [(&str, &[&str]); 15] = [
+    // Run: by examples.rs, and by visits.rs.
+    ("sh", &[]),
+    ("sh checkout", &["README.md"]),
+    ("sh release", &["README.md"]),
+    ("sh cargo", &["docs/library.md"]),
+    // Parsed below. first_contact.rs and manifest_play.rs run manifests.
+    ("yaml", &[]),
+    // Compiled by rustdoc, because src/lib.rs includes this page.
+    ("rust", &["docs/library.md"]),
+    // Compared by visits.rs.
+    ("toml", &["docs/library.md"]),
+    // Run by readers.rs.
+    ("python", &["docs/tombstone.md"]),
+    // Built by tests/containers/readme.rs.
+    ("dockerfile", &["README.md"]),
+    // The form of a command line.
+    ("text usage", &[]),
+    // What a program prints.
+    ("text output", &[]),
+    // A grammar, or a whole file as an example of it.
+    ("text format", &["docs/tombstone.md"]),
+    // What needs a cluster, or a container engine with access to a registry.
+    ("text cluster", &[]),
+    ("text engine", &[]),
+    // What a reader has, of another program, before exitdir takes its place.
+    ("text before", &["docs/guides/migrating.md"]),
+];
+/// Those of the pages for developers.
+const LANGUAGES: [&str; 4] = ["sh", "text", "rust", "yaml"];
 
 /// What comes after this version may stand above it.
 #[test]
@@ -102,11 +131,60 @@ fn lines_of_pages_wrap_at_a_hundred_columns() {
 }
 
 #[test]
-fn every_fenced_block_names_its_language() {
-    for path in pages().into_iter().chain(others()) {
-        for (language, block) in fenced(&read(&path)) {
-            let known = LANGUAGES.contains(&language.as_str());
-            assert!(known, "{path}: {language:?}\n{block}");
+fn every_fenced_block_is_checked_or_says_why_it_is_not() {
+    for path in pages() {
+        assert_eq!(unknown_blocks(&path, &read(&path)), "", "{path}");
+    }
+    for path in others() {
+        for block in fenced(&read(&path)) {
+            assert!(LANGUAGES.contains(&&*block.kind), "{path}: {}", block.text);
+        }
+    }
+}
+
+/// The blocks of a page that no test looks at, and that do not say why.
+fn unknown_blocks(path: &str, page: &str) -> String {
+    let mut unknown = String::new();
+    for Block { kind, text } in fenced(page) {
+        let mut kinds = KINDS.iter();
+        let is_known = kinds
+            .any(|(known, pages)| *known == kind && (pages.is_empty() || pages.contains(&path)));
+        if !is_known {
+            unknown.push_str(&format!("{kind:?} is not one of KINDS here:\n{text}"));
+        }
+    }
+    unknown
+}
+
+#[test]
+fn a_block_without_a_reason_or_of_an_unknown_kind_is_noticed() {
+    for kind in [
+        "",
+        "text",
+        "text because",
+        "bash",
+        "shell",
+        "sh cargo",
+        "rust,ignore",
+    ] {
+        let page = format!("# Page\n\n  ```{kind}\n  true\n  ```\n");
+        let unknown = unknown_blocks("docs/page.md", &page);
+        assert!(unknown.ends_with(":\ntrue\n"), "{kind}: {unknown}");
+    }
+    let page = "```sh\ntrue\n```\n```text usage\ntrue\n```\n";
+    assert_eq!(unknown_blocks("docs/page.md", page), "");
+}
+
+#[test]
+fn the_rust_code_of_a_page_is_compiled() {
+    let library = read("src/lib.rs");
+    for path in pages() {
+        if fenced(&read(&path))
+            .iter()
+            .any(|block| block.kind == "rust")
+        {
+            let included = format!("include_str!(\"../{path}\")");
+            assert!(library.contains(&included), "{path} is not in src/lib.rs");
         }
     }
 }
@@ -114,11 +192,10 @@ fn every_fenced_block_names_its_language() {
 #[test]
 fn the_yaml_of_pages_and_manifests_is_valid() {
     for path in pages() {
-        for (_, block) in fenced(&read(&path))
-            .iter()
-            .filter(|(language, _)| language == "yaml")
-        {
-            check_yaml(block, &path);
+        for block in fenced(&read(&path)) {
+            if block.language() == "yaml" {
+                check_yaml(&block.text, &path);
+            }
         }
     }
     for path in manifests() {
@@ -130,75 +207,6 @@ fn check_yaml(text: &str, path: &str) {
     let documents =
         YamlLoader::load_from_str(text).unwrap_or_else(|error| panic!("{path}: {error}\n{text}"));
     assert!(!documents.is_empty(), "{path}\n{text}");
-}
-
-#[test]
-fn links_between_the_pages_lead_somewhere() {
-    for (path, link, target, anchor) in links() {
-        let exists = repository().join(&target).exists();
-        assert!(exists, "{path}: {link}");
-        let target = read(target.to_str().expect("UTF-8"));
-        let found = anchor.is_empty() || headings(&target).any(|heading| heading == anchor);
-        assert!(found, "{path}: {link}: there is no such heading");
-    }
-}
-
-#[test]
-fn the_package_contains_what_the_pages_link_to() {
-    let manifest = read("Cargo.toml");
-    let included = between(&manifest, "\ninclude = [", "]");
-    let included: Vec<&str> = included.split('"').skip(1).step_by(2).collect();
-    for (path, link, target, _) in links() {
-        let target = Path::new("/").join(target);
-        let is_included = included.iter().any(|entry| target.starts_with(entry));
-        assert!(is_included, "{path}: {link}: not in Cargo.toml's include");
-    }
-}
-
-/// The links inside the repository: the page, the link, the file that it leads to, its anchor.
-fn links() -> Vec<(String, String, PathBuf, String)> {
-    let mut links = Vec::new();
-    for path in pages().into_iter().chain(others()) {
-        let text = read(&path);
-        let found = text.split("](").skip(1);
-        let found = found.filter_map(|rest| rest.split(')').next());
-        for link in found.filter(|link| !link.contains("://")) {
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let target = match file {
-                "" => PathBuf::from(&path),
-                file => resolved(&Path::new(&path).with_file_name("").join(file)),
-            };
-            links.push((path.clone(), link.to_owned(), target, anchor.to_owned()));
-        }
-    }
-    links
-}
-
-/// The path without `..`.
-fn resolved(path: &Path) -> PathBuf {
-    path.components().fold(PathBuf::new(), |mut so_far, part| {
-        match part {
-            Component::ParentDir => drop(so_far.pop()),
-            part => so_far.push(part),
-        }
-        so_far
-    })
-}
-
-/// Other texts with the same form.
-fn others() -> [String; 3] {
-    ["CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md"].map(str::to_owned)
-}
-
-/// The headings of a page as anchors: in small letters, with `-` for spaces.
-fn headings(page: &str) -> impl Iterator<Item = String> {
-    let lines = page.lines().filter(|line| line.starts_with('#'));
-    lines.map(|line| {
-        let title = line.trim_start_matches(['#', ' ']).to_lowercase();
-        title
-            .replace(|c: char| !c.is_alphanumeric() && c != ' ' && c != '-', "")
-            .replace(' ', "-")
-    })
 }
 
 // --- commands in texts ---

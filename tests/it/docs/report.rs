@@ -28,9 +28,9 @@ fn the_report_names_its_command_and_the_machine_and_shows_every_chart() {
         shown.eq(expected.iter().map(String::as_str)),
         "{expected:?}"
     );
-    let readme = read("README.md");
-    assert!(readme.contains("](docs/bench/size.svg)"), "no chart");
-    assert!(readme.contains("](docs/bench/report.md)"), "no report");
+    let comparison = read("docs/comparison.md");
+    assert!(comparison.contains("](bench/size.svg)"), "no chart");
+    assert!(comparison.contains("](bench/report.md)"), "no report");
 }
 
 #[test]

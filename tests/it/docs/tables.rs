@@ -13,10 +13,8 @@ fn the_page_of_an_applet_has_the_options_of_help_and_its_words_for_them() {
             &format!("docs/exitdir-{applet}.md"),
         );
     }
-    let mut expected = help_lines("run");
-    expected.retain(|(head, _)| !head.contains("--help") && !head.contains("--version"));
-    check_options(&read("README.md"), &expected, "README.md");
     let managed = between(&help("run"), "Configuration and activation:\n", "\n\n");
+    let mut expected = help_lines("run");
     expected.retain(|(head, _)| managed.contains(&format!(" {head} ")));
     assert_eq!(expected.len(), 5, "{expected:?}");
     check_options(&read("docs/managed.md"), &expected, "docs/managed.md");
@@ -38,20 +36,17 @@ fn check_options(page: &str, expected: &[(String, String)], path: &str) {
     }
 }
 
-/// The sources of `--ready-on`, which stand in four places.
+/// The sources of `--ready-on`, which stand in three places.
 #[test]
 fn the_pages_and_the_error_name_the_same_sources_of_readiness() {
     let help = help("run").replace('\n', " ");
     let sources = listed(&between(&help, "A SOURCE is ", ". A COND"));
     assert!(sources.len() > 7, "{sources:?}");
     let table = first_cells(&between(&page("run"), "| source |", "\n\n"), "\0");
-    let readme = read("README.md").replace('\n', " ").replace('`', "");
-    let readme = between(&readme, "A SOURCE is ", "; see");
     let bad = ["--ready-on", "?", "--", "true"];
     let error = Sandbox::new().run(bad).finish().stderr;
     let error = between(&error, ": expected ", " (see");
     assert_eq!(table, sources, "docs/exitdir-run.md");
-    assert_eq!(listed(&readme), sources, "README.md");
     // The sentence leaves out the arguments of a program.
     let in_error = sources.iter().map(|source| source.replace(" [ARG]...", ""));
     assert_eq!(listed(&error), in_error.collect::<Vec<_>>(), "the error");
@@ -70,9 +65,6 @@ fn the_variables_that_the_pages_name_are_read_and_no_others() {
         for row in option_rows(page) {
             check_variable(applet, &row);
         }
-    }
-    for row in option_rows(&read("README.md")) {
-        check_variable("run", &row);
     }
 }
 
