@@ -15,6 +15,7 @@ mod migrating;
 mod pages;
 mod pictures;
 mod programs;
+mod readers;
 mod report;
 mod security;
 mod sizes;
