@@ -2,6 +2,7 @@
 //! code, and the demo and the library's examples end as described.
 
 mod completions;
+mod compose;
 mod demo;
 mod developers;
 mod examples;
