@@ -8,6 +8,7 @@ mod developers;
 mod examples;
 mod figures;
 mod first_contact;
+mod getting_it;
 mod links;
 mod man;
 mod manifest_play;
