@@ -16,6 +16,7 @@ mod manifests;
 mod migrating;
 mod pages;
 mod pictures;
+mod play;
 mod programs;
 mod readers;
 mod report;
