@@ -73,6 +73,32 @@ fn the_charts_are_well_formed_and_load_nothing() {
     }
 }
 
+#[test]
+fn the_numbers_of_the_charts_are_those_of_the_table() {
+    let report = report();
+    let is_separator = |c: char| c.is_whitespace() || c == '|';
+    let known: Vec<&str> = report.split(is_separator).collect();
+    let mut charts = entries(&repository().join(DIR));
+    charts.retain(|name| name.ends_with(".svg"));
+    let mut count = 0;
+    for name in charts {
+        let chart = read(&format!("{DIR}/{name}"));
+        let texts = chart
+            .split("</text>")
+            .filter_map(|text| text.rsplit('>').next());
+        // "608 us"
+        let numbers = texts.filter_map(|text| text.split_once(' '));
+        for (number, _) in numbers.filter(|(number, _)| number.parse::<f64>().is_ok()) {
+            assert!(
+                known.contains(&number),
+                "{name}: {number} is not in the report"
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 15, "{count} numbers");
+}
+
 /// Whether each element ends in the order of its begin, and each attribute has a value in quotes.
 pub(super) fn check_elements(xml: &str) -> Result<(), String> {
     let mut open: Vec<&str> = Vec::new();
