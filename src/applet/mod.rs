@@ -4,6 +4,7 @@
 mod args;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod dry_run;
+mod ending;
 mod entry;
 mod exec;
 mod install;

@@ -1,6 +1,7 @@
 //! `exitdir-wait`: blocks until conditions hold. Its exit status says whether they do.
 
 use super::args::ParsedArgs;
+use super::ending::{block_signals_as_init, ends_wait};
 use super::entry::{parse_args, print};
 use super::exec::report_exec_error;
 use super::spec::{CommandSpec, DIR, HELP, Opt, POLL, Positionals, VERSION, flag, valued};
@@ -15,17 +16,14 @@ use crate::protocol::item::{Item, parts};
 use crate::protocol::life::Death;
 use crate::protocol::program;
 use crate::protocol::state::State;
-use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
 use crate::sys::command_line::CommandLine;
 use crate::sys::signals::Signals;
 use crate::sys::spawn::exec;
-use crate::sys::startup::is_ignored;
 use crate::watch::wait_loop::{Wait, WaitHooks, WaitOutcome};
-use crate::watch::waiter::WaitRequest;
+use crate::watch::waiter::{Others, WaitRequest};
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io;
 
 const ANY: Opt = flag(
     Some('a'),
@@ -143,6 +141,7 @@ pub(super) fn plan(args: &ParsedArgs) -> Result<WaitPlan, String> {
             need_code: matches!(after, AfterWait::ExitWithCode),
             own: own_name()?,
             poll: args.value(&POLL, &read_duration),
+            others: Others::None,
         },
         timeout: args.value(&TIMEOUT, &read_duration).unwrap_or(Limit::Never),
         prints: args.has(&PRINT),
@@ -178,16 +177,6 @@ fn after_wait(args: &ParsedArgs) -> Result<AfterWait, String> {
     }
 }
 
-/// For PID 1, which loses every signal that has no handler (pid_namespaces(7)): the signals that
-/// end the wait are read instead.
-fn block_signals_as_init() -> io::Result<Option<Signals>> {
-    if rustix::process::getpid().is_init() {
-        Signals::block().map(Some)
-    } else {
-        Ok(None)
-    }
-}
-
 /// Returns the outcome, and which conditions do not hold.
 fn wait(plan: &WaitPlan, signals: Option<&Signals>) -> Result<(WaitOutcome, String), Error> {
     let hooks = WaitHooks {
@@ -206,11 +195,6 @@ fn wait(plan: &WaitPlan, signals: Option<&Signals>) -> Result<(WaitOutcome, Stri
         wait.close();
     }
     Ok((outcome, why))
-}
-
-/// Whether the signal would have ended this process if it were not PID 1.
-fn ends_wait(signal: Signal) -> bool {
-    signal.is_fatal_by_default() && !is_ignored(signal)
 }
 
 fn fail(sentence: impl Display) -> u8 {

@@ -1,11 +1,12 @@
 //! The table of the tombstones, and the same as JSON for scripts.
 
 use super::output::print;
+use super::reason::{code, join, reason};
 use crate::error::{Error, escaped};
 use crate::log::Logger;
 use crate::protocol::condition::Condition;
 use crate::protocol::item::Item;
-use crate::protocol::life::{Death, Life, Standing};
+use crate::protocol::life::{Life, Standing};
 use crate::protocol::name::Name;
 use crate::protocol::quote::json_string;
 use crate::protocol::state::State;
@@ -262,10 +263,6 @@ fn first_cells(name: &Name, life: &Life, now: SystemTime) -> [String; 4] {
     ]
 }
 
-fn code(life: &Life) -> Option<u8> {
-    life.death().and_then(Death::code)
-}
-
 impl StatusRow<'_> {
     fn missing(&self) -> Vec<String> {
         self.waiting_for.iter().map(Item::to_string).collect()
@@ -278,20 +275,10 @@ impl StatusRow<'_> {
     }
 
     fn reason(&self) -> Option<String> {
-        let tombstone = &self.life.tombstone;
         let missing = self.missing().join(", ");
         let missing = Some(missing).filter(|missing| !missing.is_empty());
-        let parts = [
-            missing.map(|missing| format!("for {}", escaped(&missing))),
-            tombstone.reason.map(|reason| reason.as_str().to_owned()),
-            tombstone
-                .cause
-                .as_ref()
-                .map(|cause| format!("cause {}", escaped(cause.as_str()))),
-            tombstone.message.as_deref().map(escaped),
-        ];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        Some(parts.join(", ")).filter(|_| !parts.is_empty())
+        let missing = missing.map(|missing| format!("for {}", escaped(&missing)));
+        join([missing, reason(&self.life.tombstone)])
     }
 
     fn json(&self) -> String {

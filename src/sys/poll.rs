@@ -13,6 +13,28 @@ pub(crate) fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::from_borrowed_fd(fd, PollFlags::IN)
 }
 
+/// A descriptor that is ready when it fails, such as a pipe without a reader.
+#[cfg(feature = "cli")]
+pub(crate) fn failing(fd: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::from_borrowed_fd(fd, PollFlags::empty())
+}
+
+/// A descriptor that is ready when a write to it does not block.
+#[cfg(feature = "cli")]
+pub(crate) fn writable(fd: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::from_borrowed_fd(fd, PollFlags::OUT)
+}
+
+/// Whether a descriptor is ready now. False where that cannot be found out.
+#[cfg(feature = "cli")]
+pub(crate) fn is_ready(descriptor: PollFd<'_>) -> bool {
+    let at_once = timespec(Duration::ZERO);
+    matches!(
+        rustix::event::poll(&mut [descriptor], Some(&at_once)),
+        Ok(1..)
+    )
+}
+
 /// Sleeps until one of the descriptors is ready or the deadline has passed. A signal or an
 /// error can end the sleep early, so callers look again after each wake-up.
 pub(crate) fn sleep<'fd>(

@@ -1,6 +1,6 @@
 //! [`Watch`]: a wait for conditions that a program drives from its own event loop.
 
-use super::waiter::{WaitRequest, Waiter};
+use super::waiter::{Others, WaitRequest, Waiter};
 use crate::error::Error;
 use crate::protocol::condition::Condition;
 use crate::protocol::evaluator::{Mode, Verdict};
@@ -56,6 +56,7 @@ impl ExitDir {
             own: std::env::var_os("EXITDIR_NAME")
                 .and_then(|name| Name::from_file_name(name.to_str()?)),
             poll: None,
+            others: Others::None,
         });
         waiter.arm(self)?;
         Watch::new(self.clone(), waiter).map_err(|errno| Error::io("watch", self.path(), errno))
@@ -93,7 +94,7 @@ impl Watch {
         let mut expirations = [0_u8; 8];
         // AGAIN means that the timer has not expired. How often it has does not matter.
         let _ = rustix::io::read(&self.timer, &mut expirations);
-        let scanned = self.waiter.scan(&self.dir, &mut || true);
+        let scanned = self.waiter.scan(&self.dir, &mut || true, &mut |_| {});
         if let Some(next) = self.waiter.tracker.deadline() {
             let pause = next.saturating_duration_since(Instant::now());
             self.arm_timer(pause.max(SHORTEST_PAUSE))

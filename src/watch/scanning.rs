@@ -4,6 +4,8 @@ use super::dir_watch::WatchFault;
 use crate::error::Error;
 use crate::protocol::life::Observation;
 use crate::protocol::name::Name;
+#[cfg(feature = "cli")]
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 /// How long a scan goes on before its caller reads signals.
@@ -17,6 +19,25 @@ pub(crate) trait ScanSink {
     /// Reads signals. Is called again and again during a long scan. Returns whether the scan goes
     /// on.
     fn read_signals(&mut self) -> bool;
+}
+
+/// Sees everything that a wait finds.
+#[cfg(feature = "cli")]
+pub(crate) trait Observer {
+    /// Takes what was found under one name.
+    fn take(&mut self, observation: &Observation);
+
+    /// Is called after each scan.
+    ///
+    /// # Errors
+    /// The wait ends with this error.
+    fn end_scan(&mut self) -> Result<(), Error>;
+
+    /// When the next scan is to end, even if nothing has happened.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// A descriptor whose failure wakes the wait.
+    fn descriptor(&self) -> BorrowedFd<'_>;
 }
 
 /// A sink, and when it reads signals next.

@@ -1,6 +1,7 @@
 //! The blocking wait of `exitdir-wait`: a loop around a [`Waiter`] and a [`Prober`] that also reads
 //! signals.
 
+use super::scanning::Observer;
 use super::waiter::{WaitRequest, Waiter};
 use crate::duration::Limit;
 use crate::error::Error;
@@ -8,6 +9,7 @@ use crate::probe::Prober;
 use crate::protocol::evaluator::Verdict;
 use crate::protocol::evidence::Evidence;
 use crate::protocol::item::parts;
+use crate::protocol::life::Observation;
 use crate::protocol::source::Source;
 use crate::signal::Signal;
 use crate::store::exit_dir::ExitDir;
@@ -42,6 +44,7 @@ pub(crate) struct Wait<'w> {
     prober: Option<Prober>,
     signals: Option<&'w Signals>,
     hooks: WaitHooks,
+    observer: Option<&'w mut dyn Observer>,
     /// When the wait ends in any case.
     deadline: Option<Instant>,
     /// The wait ends as soon as each source was tried once.
@@ -69,8 +72,17 @@ impl<'w> Wait<'w> {
             prober,
             signals,
             hooks,
+            observer: None,
             deadline: limit.deadline(Instant::now()),
             tries_once,
+        }
+    }
+
+    /// Shows `observer` everything that is found.
+    pub(crate) fn observed_by(self, observer: &'w mut dyn Observer) -> Wait<'w> {
+        Wait {
+            observer: Some(observer),
+            ..self
         }
     }
 
@@ -78,7 +90,7 @@ impl<'w> Wait<'w> {
     /// the wait.
     ///
     /// # Errors
-    /// As [`Waiter::scan`].
+    /// As [`Waiter::scan`], and those of the observer.
     pub(crate) fn run(&mut self) -> Result<WaitOutcome, Error> {
         // A wait that ends with its first check needs no watch.
         if let Some(outcome) = self.outcome()? {
@@ -123,13 +135,24 @@ impl<'w> Wait<'w> {
         let (signals, hooks) = (self.signals, self.hooks);
         if let Some(dir) = self.dir {
             let mut ended = None;
-            self.waiter.scan(dir, &mut || {
+            let mut read_signals = || {
                 ended = read_ending_signal(signals, hooks);
                 ended.is_none()
-            })?;
+            };
+            let observer = &mut self.observer;
+            let mut observe = |observation: &Observation| {
+                if let Some(observer) = observer {
+                    observer.take(observation);
+                }
+            };
+            let scanned = self.waiter.scan(dir, &mut read_signals, &mut observe);
             if let Some(signal) = ended {
                 return Ok(Some(WaitOutcome::Signal(signal)));
             }
+            if let Some(observer) = observer {
+                observer.end_scan()?;
+            }
+            scanned?;
             self.waiter.notices.drain(..).for_each(hooks.on_warning);
         }
         if let Some(prober) = &mut self.prober {
@@ -161,14 +184,17 @@ impl<'w> Wait<'w> {
     fn sleep(&self) {
         let prober = self.prober.as_ref();
         let tracker = &self.waiter.tracker;
+        let observer = self.observer.as_deref();
         let deadlines = [
             self.deadline,
+            observer.and_then(Observer::deadline),
             tracker.deadline(),
             prober.and_then(Prober::deadline),
         ];
         let until = deadlines.into_iter().flatten().min();
         let mut descriptors = prober.map(Prober::interests).unwrap_or_default();
         descriptors.extend(tracker.descriptor().map(poll::readable));
+        descriptors.extend(observer.map(|it| poll::failing(it.descriptor())));
         match self.signals {
             Some(signals) => signals.sleep(descriptors, until),
             None => poll::sleep(descriptors, until),

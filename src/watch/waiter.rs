@@ -25,6 +25,16 @@ pub(crate) struct WaitRequest {
     /// The name whose tombstone `:STATE` ignores.
     pub(crate) own: Option<Name>,
     pub(crate) poll: Option<Limit>,
+    pub(crate) others: Others,
+}
+
+/// The lives that are tracked beside those of the conditions.
+#[derive(Clone, Debug)]
+pub(crate) enum Others {
+    None,
+    Names(Vec<Name>),
+    /// The own one too.
+    All,
 }
 
 /// One wait.
@@ -44,11 +54,17 @@ impl Waiter {
     /// It can check at once. Arm it before sleeping.
     pub(crate) fn new(request: &WaitRequest) -> Waiter {
         let items = &request.items;
-        let names: Vec<Name> = names(items).cloned().collect();
+        let mut names: Vec<Name> = names(items).cloned().collect();
         let mut lives = parts(items).filter_map(|part| part.life());
-        let all_names = lives.any(|condition| condition.name.is_none());
+        let mut all_names = lives.any(|condition| condition.name.is_none());
+        let mut own = request.own.as_ref();
+        match &request.others {
+            Others::None => {}
+            Others::Names(others) => names.extend(others.iter().cloned()),
+            Others::All => (all_names, own) = (true, None),
+        }
         // A condition that names us is about our own tombstone, which must be read then.
-        let own = request.own.as_ref().filter(|own| !names.contains(own));
+        own = own.filter(|own| !names.contains(own));
         let terms = Terms {
             mode: request.mode,
             keep_waiting: request.keep_waiting,
@@ -97,7 +113,7 @@ impl Waiter {
     }
 
     /// Scans what may have changed. `read_signals` is called again and again if that takes long; it
-    /// returns whether the scan goes on.
+    /// returns whether the scan goes on. `observe` gets what is found.
     ///
     /// # Errors
     /// [`Error::DirectoryGone`], and [`Error::Io`] for a name that a condition names.
@@ -105,10 +121,12 @@ impl Waiter {
         &mut self,
         dir: &ExitDir,
         read_signals: &mut dyn FnMut() -> bool,
+        observe: &mut dyn FnMut(&Observation),
     ) -> Result<(), Error> {
         let mut sink = WaitSink {
             evaluator: &mut self.evaluator,
             read_signals,
+            observe,
         };
         let ScanResult {
             errors,
@@ -145,11 +163,13 @@ impl Waiter {
 struct WaitSink<'s> {
     evaluator: &'s mut Evaluator,
     read_signals: &'s mut dyn FnMut() -> bool,
+    observe: &'s mut dyn FnMut(&Observation),
 }
 
 impl ScanSink for WaitSink<'_> {
     fn take(&mut self, observation: &Observation) {
         self.evaluator.take(observation);
+        (self.observe)(observation);
     }
 
     fn read_signals(&mut self) -> bool {
