@@ -170,6 +170,11 @@ impl Engine {
         command
     }
 
+    /// Where the engine's own containerd listens.
+    pub fn containerd_socket(&self) -> PathBuf {
+        self.root.join("exec/containerd/containerd.sock")
+    }
+
     /// What the client prints, which must succeed.
     pub fn must<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> String {
         succeed(&mut self.docker(words)).expect("an engine that obeys")

@@ -26,6 +26,7 @@ mod loss;
 mod managed;
 mod readiness;
 mod readme;
+mod release;
 mod restart;
 mod seccomp;
 mod status;
@@ -85,6 +86,8 @@ const TESTS: &[&[Test]] = &[
         buildkit_builds_the_same_image],
     tests![readme: the_dockerfile_of_the_readme_runs_its_command_under_exitdir_run,
         the_command_of_the_readme_shows_the_entry_point_of_an_image],
+    tests![release: docker_loads_the_image_of_a_release_and_runs_it,
+        containerd_imports_the_image_of_a_release_for_both_architectures],
     tests![aarch64: the_binary_says_its_version,
         a_signal_is_seen_by_a_wait,
         a_command_runs_and_leaves_its_status,

@@ -24,6 +24,7 @@ mod library; // the crate as a library
 mod managed; // configuration and activation of a command
 mod project; // layers, unsafe code, size of the binary
 mod readiness; // every source of --ready-on
+mod release; // what scripts/release makes
 mod restart; // restarts within one life
 mod run; // exitdir-run: the command, its end, the tombstone
 mod scenarios; // whole pods over many random rounds

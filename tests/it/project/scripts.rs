@@ -4,7 +4,7 @@ use crate::support::sandbox::{Ended, Sandbox, Start, repository};
 use std::path::Path;
 use std::process::Command;
 
-const SCRIPTS: [&str; 10] = [
+const SCRIPTS: [&str; 11] = [
     "build",
     "test",
     "bench",
@@ -15,6 +15,7 @@ const SCRIPTS: [&str; 10] = [
     "syscalls",
     "man",
     "completions",
+    "release",
 ];
 
 fn script(sandbox: &Sandbox, name: &str) -> Command {
@@ -98,6 +99,9 @@ fn wrong_arguments_are_refused_before_anything_is_built() {
         ("sizes", &["--write", "all"], "unknown argument all"),
         ("syscalls", &["all"], "unknown argument all"),
         ("man", &[], "expected one argument, the directory"),
+        ("release", &["arm"], "unknown architecture arm"),
+        ("release", &["--sign"], "unknown option --sign"),
+        ("release", &["--output"], "--output needs a directory"),
         (
             "completions",
             &["a", "b"],
@@ -123,6 +127,7 @@ fn without_cargo_a_script_says_what_to_install() {
         ("fuzz", &["1"]),
         ("sizes", &[]),
         ("syscalls", &[]),
+        ("release", &[]),
     ] {
         let mut command = script(&sandbox, name);
         let ended = command.args(arguments).env("PATH", &tools).finish();
