@@ -5,7 +5,8 @@ use super::manifests::words;
 use super::{absolute_binary, blocks_of, made, read};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Sandbox, Start};
-use std::net::TcpListener;
+use crate::support::servers::reserve;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use yaml_rust2::{Yaml, YamlLoader};
@@ -18,6 +19,8 @@ struct Project {
     sandbox: Sandbox,
     services: Yaml,
     port: u16,
+    /// Keeps the port from other tests.
+    _reserved: OwnedFd,
 }
 
 impl Project {
@@ -35,12 +38,13 @@ impl Project {
         for directory in ["opt", "exit", "tmp"] {
             made(sandbox.path(directory));
         }
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let (reserved, port) = reserve();
         let project = &YamlLoader::load_from_str(&read(EXAMPLE)).expect("YAML")[0];
         Some(Project {
             sandbox,
             services: project["services"].clone(),
-            port: free.local_addr().expect("bound").port(),
+            port,
+            _reserved: reserved,
         })
     }
 

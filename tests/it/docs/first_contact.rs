@@ -2,16 +2,19 @@
 //! ends. Processes take the place of its containers.
 
 use super::manifests::words;
-use super::{absolute_binary, blocks_of, made};
+use super::{absolute_binary, blocks_of, made, read};
 use crate::support::requirements::is_permitted;
 use crate::support::sandbox::{Running, Sandbox, Start, wait_until};
-use std::net::{TcpListener, TcpStream};
+use crate::support::servers::reserve;
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// As many lines as a manifest may have here.
 const LINES: usize = 26;
+const SHORT: &str = "examples/kubernetes/job-with-proxy/short.yaml";
 /// The applets of busybox that the containers call.
 const TOOLS: [&str; 4] = ["sh", "wget", "httpd", "sleep"];
 
@@ -26,6 +29,8 @@ struct Pod {
     sandbox: Sandbox,
     spec: Yaml,
     port: u16,
+    /// Keeps the port from other tests.
+    _reserved: OwnedFd,
 }
 
 impl Pod {
@@ -43,11 +48,12 @@ impl Pod {
         for directory in ["exit", "tmp"] {
             made(sandbox.path(directory));
         }
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let (reserved, port) = reserve();
         Some(Pod {
             sandbox,
             spec: object["spec"]["template"]["spec"].clone(),
-            port: free.local_addr().expect("bound").port(),
+            port,
+            _reserved: reserved,
         })
     }
 
@@ -108,6 +114,14 @@ fn images(manifest: &str) -> Vec<[String; 2]> {
     containers
         .map(|container| cells(container).map(text))
         .collect()
+}
+
+#[test]
+fn the_job_that_ends_is_the_short_one_among_the_examples() {
+    let example = read(SHORT);
+    let lines = example.lines().filter(|line| !line.starts_with('#'));
+    let expected: Vec<&str> = lines.collect();
+    assert_eq!(manifests()[1].trim_end(), expected.join("\n"));
 }
 
 #[test]

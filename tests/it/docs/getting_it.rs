@@ -4,6 +4,7 @@
 use super::manifests::{variable, words};
 use super::{absolute_binary, blocks_of, made, read};
 use crate::support::sandbox::{Ended, Sandbox, Start, entries};
+use crate::support::servers::reserve;
 use std::net::TcpListener;
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -87,21 +88,22 @@ fn an_entry_point_that_is_repeated_gets_the_arguments_of_the_image() {
     ended.assert_output(0, "<nginx><-g><daemon off;>");
 }
 
+/// Runs the command that waits for a port with this port, and this long.
+fn wait_for(port: u16, patience: &str) -> Ended {
+    let [_, command] = commands();
+    let here = format!("tcp:127.0.0.1:{port}");
+    let real = |word: &String| word.replace("tcp:db:5432", &here).replace("30s", patience);
+    let command: Vec<String> = command.iter().map(real).collect();
+    run(&Sandbox::new(), &command, "/app", "#!/bin/sh\necho runs\n")
+}
+
 #[test]
 fn the_command_that_waits_for_a_port_runs_the_application_once_the_port_answers() {
-    let [_, command] = commands();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();
-    let here = |word: &String| word.replace("tcp:db:5432", &format!("tcp:127.0.0.1:{port}"));
-    let command: Vec<String> = command.iter().map(here).collect();
-    let ended = run(&Sandbox::new(), &command, "/app", "#!/bin/sh\necho runs\n");
-    ended.assert_output(0, "runs\n");
-    // The application does not run without an answer.
-    drop(listener);
-    let brief = |word: &String| word.replace("30s", "0");
-    let command: Vec<String> = command.iter().map(brief).collect();
-    let ended = run(&Sandbox::new(), &command, "/app", "#!/bin/sh\necho runs\n");
-    ended.assert_output(124, "");
+    wait_for(port, "100s").assert_output(0, "runs\n");
+    let (_reserved, silent) = reserve();
+    wait_for(silent, "0").assert_output(124, "");
 }
 
 #[test]

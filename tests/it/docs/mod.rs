@@ -9,7 +9,6 @@ mod examples;
 mod figures;
 mod first_contact;
 mod getting_it;
-mod links;
 mod man;
 mod manifest_play;
 mod manifests;

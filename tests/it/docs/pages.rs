@@ -1,5 +1,7 @@
 //! Commands, variables, YAML and blocks in the pages are valid, and their lines wrap.
 
+mod links;
+
 use super::{
     APPLETS, Block, derived_variable, fenced, help, help_lines, is_fence, manifests, others, pages,
     read,

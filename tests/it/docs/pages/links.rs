@@ -1,7 +1,7 @@
 //! Every link of a document leads somewhere: to a file of the repository and a heading in it. An
 //! address elsewhere is only looked at for its form: no test needs a network.
 
-use super::{between, is_fence, others, pages, read};
+use crate::docs::{between, is_fence, others, pages, read};
 use crate::support::sandbox::repository;
 use std::path::{Component, Path, PathBuf};
 
