@@ -18,7 +18,7 @@ pub(crate) const IMPOSSIBLE: u8 = 1;
 /// A check puts the update off: `EX_TEMPFAIL` of sysexits(3).
 #[cfg(feature = "managed")]
 pub(crate) const NOT_NOW: u8 = 75;
-/// `exitdir-status`: a name that was asked for has no tombstone.
+/// `exitdir-status`: a name that was asked for has no tombstone, or something is wrong.
 pub(crate) const INCOMPLETE: u8 = 1;
 /// Success.
 pub(crate) const SUCCESS: u8 = 0;

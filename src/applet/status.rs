@@ -5,7 +5,7 @@ use super::ending::{block_signals_as_init, ends_wait};
 use super::entry::parse_args;
 use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION, flag, valued};
 use super::values::{own_name, read_file_name, required_exit_dir};
-use crate::error::describe;
+use crate::error::{describe, escaped};
 use crate::exit;
 use crate::log::Logger;
 use crate::protocol::item::Item;
@@ -14,7 +14,8 @@ use crate::protocol::program;
 use crate::protocol::state::State;
 use crate::signal::Signal;
 use crate::sorted::sorted;
-use crate::status::output::is_without_reader;
+use crate::status::check::check;
+use crate::status::output::{is_without_reader, print};
 use crate::status::table::{Completeness, Format, print_table};
 use crate::status::watching::{WatchPlan, watch};
 use crate::store::exit_dir::ExitDir;
@@ -23,6 +24,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 
 const JSON: Opt = flag(None, "json", "print one JSON object per line");
+const CHECK: Opt = flag(None, "check", "print what is wrong and what to do about it");
 const WATCH: Opt = flag(
     Some('w'),
     "watch",
@@ -40,11 +42,11 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     usage: "[OPTION]... [NAME]...",
     about: "Print a table of the tombstones, sorted by name.\n\n\
             With NAMEs, only theirs. LIST has conditions as exitdir-wait takes them.",
-    options: &[&DIR, &JSON, &WATCH, &UNTIL, &HELP, &VERSION],
+    options: &[&DIR, &JSON, &CHECK, &WATCH, &UNTIL, &HELP, &VERSION],
     positionals: Positionals::Only,
     notes: "Exit status: 0 printed, or the conditions hold; 1 a NAME has no tombstone, or\n\
-            they can no longer hold; 125 own failure or wrong usage; 128+n ended by\n\
-            signal n.",
+            they can no longer hold, or --check has found something; 125 own failure or\n\
+            wrong usage; 128+n ended by signal n.",
     examples: [
         "  # All tombstones of a directory:\n  \
          exitdir-status --dir /exit",
@@ -65,6 +67,8 @@ pub(super) struct StatusPlan {
 enum View {
     Table(Vec<Name>, Format),
     Watch(WatchPlan),
+    /// By the life that this process belongs to.
+    Check(Option<Name>),
 }
 
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
@@ -79,27 +83,57 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
             Err(error) => fail(error),
         },
         View::Watch(watch) => run_watch(&plan.dir, watch),
+        View::Check(own) => run_check(&plan.dir, own.as_ref()),
     }
 }
 
 pub(super) fn plan(args: &ParsedArgs) -> Result<StatusPlan, String> {
     let names = names(args)?;
     let until = args.list(&UNTIL, &|text| Item::parse(text, State::Died));
-    let view = match (args.has(&WATCH), args.has(&JSON)) {
-        (true, true) => return Err("--watch and --json exclude each other".to_owned()),
-        (true, false) => View::Watch(WatchPlan {
+    let view = match one_of(args, &[&JSON, &CHECK, &WATCH])? {
+        Some("check") if !names.is_empty() => {
+            return Err("--check is about the whole directory: give no NAME".to_owned());
+        }
+        Some("watch") => View::Watch(WatchPlan {
             names,
             until,
             own: own_name()?,
         }),
-        (false, _) if args.has(&UNTIL) => return Err("--until needs --watch".to_owned()),
-        (false, true) => View::Table(names, Format::JsonLines),
-        (false, false) => View::Table(names, Format::Table),
+        _ if args.has(&UNTIL) => return Err("--until needs --watch".to_owned()),
+        Some("check") => View::Check(own_name()?),
+        Some("json") => View::Table(names, Format::JsonLines),
+        Some(_) | None => View::Table(names, Format::Table),
     };
     args.unless_refused(StatusPlan {
         dir: required_exit_dir(args)?,
         view,
     })
+}
+
+/// The long name of the one of these flags that was given.
+fn one_of(args: &ParsedArgs, flags: &[&Opt]) -> Result<Option<&'static str>, String> {
+    let mut given = flags.iter().filter(|flag| args.has(flag));
+    match (given.next(), given.next()) {
+        (Some(one), Some(other)) => Err(format!(
+            "--{} and --{} exclude each other",
+            one.long, other.long
+        )),
+        (one, _) => Ok(one.map(|one| one.long)),
+    }
+}
+
+fn run_check(dir: &ExitDir, own: Option<&Name>) -> u8 {
+    let result = check(dir, own);
+    let path = escaped(&dir.path().to_string_lossy());
+    let mut text: String = result.findings.iter().map(|it| format!("{it}\n")).collect();
+    if text.is_empty() {
+        text = format!("no problem found in {path}, lives: {}\n", result.lives);
+    }
+    match print(&text) {
+        Ok(()) if result.findings.is_empty() => exit::SUCCESS,
+        Ok(()) => exit::INCOMPLETE,
+        Err(error) => fail(error),
+    }
 }
 
 fn run_watch(dir: &ExitDir, plan: &WatchPlan) -> u8 {

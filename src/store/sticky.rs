@@ -3,6 +3,10 @@
 //! share one. Directories that [`ExitDir::create`] makes are not sticky.
 
 use crate::error::{Error, escaped, sticky_remedy};
+#[cfg(feature = "cli")]
+use crate::protocol::name::Name;
+#[cfg(feature = "cli")]
+use crate::sorted::sorted;
 use crate::store::exit_dir::ExitDir;
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -46,6 +50,23 @@ impl ExitDir {
             own_user(),
             sticky_remedy(self.path())
         ))
+    }
+
+    /// The users whose tombstones are in the directory, if it is sticky. They cannot replace each
+    /// other's.
+    #[cfg(feature = "cli")]
+    pub(crate) fn users_if_sticky(&self) -> Vec<u32> {
+        let stat = self.handle().and_then(rustix::fs::fstat);
+        let is_sticky =
+            |stat: rustix::fs::Stat| Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX);
+        if !stat.is_ok_and(is_sticky) {
+            return Vec::new();
+        }
+        let names = self.names().unwrap_or_default().into_iter();
+        let owner = |name: Name| self.stat(name.as_str()).ok().map(|stat| stat.st_uid);
+        let mut users = sorted(names.filter_map(owner).collect());
+        users.dedup();
+        users
     }
 
     /// Whether the directory is sticky and of another user.

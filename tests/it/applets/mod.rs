@@ -8,6 +8,7 @@ mod bad_usage;
 mod dispatch;
 mod install;
 mod status;
+mod status_check;
 mod status_watch;
 mod sweep;
 mod typing_errors;

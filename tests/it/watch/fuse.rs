@@ -397,3 +397,25 @@ fn the_next_life_in_front_of_a_mount_means_that_the_last_one_is_over() {
         );
     }
 }
+
+#[test]
+fn a_check_finds_a_living_supervisor_whose_lock_does_not_cross_the_mount() {
+    let sandbox = Sandbox::new();
+    let Some(mount) = BindfsMount::mount(&sandbox, &[]) else {
+        return;
+    };
+    let lives = ["one", "two"].map(|name| life(&sandbox, &mount, Side::Behind, name));
+    for (side, status) in [(Side::Behind, 0), (Side::Front, 1)] {
+        let mut command = sandbox.applet("status");
+        let ended = side.of(&mount, command.arg("--check")).finish();
+        assert_eq!((ended.status, ended.stderr.as_str()), (status, ""));
+        let finding = "the locks of one, two cannot be seen";
+        assert_eq!(
+            ended.stdout.starts_with(finding),
+            side == Side::Front,
+            "{ended:?}"
+        );
+        assert_eq!(ended.stdout.lines().count(), 1, "{ended:?}");
+    }
+    drop(lives);
+}
