@@ -6,3 +6,4 @@ mod memcheck;
 mod scripts;
 mod shape;
 mod tidy;
+mod workflows;
