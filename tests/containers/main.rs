@@ -16,6 +16,7 @@
 )]
 
 mod aarch64;
+mod compose;
 mod engine;
 mod harness;
 mod image;
@@ -44,6 +45,7 @@ const TESTS: &[&[Test]] = &[
     tests![loss: a_follower_ends_when_the_engine_kills_main,
         a_follower_ends_when_main_runs_out_of_memory,
         a_follower_ends_when_the_supervisor_itself_is_the_one_out_of_memory],
+    tests![compose: the_compose_project_among_the_examples_ends_and_again],
     tests![kubexit: the_client_server_job_is_complete,
         the_cloudsql_proxy_job_is_complete,
         a_client_whose_server_starts_too_slowly_gives_up_with_124,
