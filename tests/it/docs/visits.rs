@@ -165,6 +165,31 @@ fn the_addresses_to_fill_in_stand_in_one_section_of_the_readme() {
     assert_eq!(section.matches(&image).count(), named, "{image}");
 }
 
+#[test]
+fn the_readme_names_files_of_a_release_as_the_page_of_releases_does() {
+    let page = read("docs/release.md");
+    let block = only_block("README.md", "sh release");
+    let archive = block
+        .split("archive=")
+        .nth(1)
+        .and_then(|rest| rest.lines().next());
+    let archive = archive.expect("a name").replace("$version", "VERSION");
+    let archive = archive.replace("$(uname -m)", "x86_64");
+    let readme = read("README.md");
+    let image = readme
+        .split("DOWNLOADS/")
+        .find(|rest| rest.contains("image.tar`"));
+    let image = image
+        .and_then(|rest| rest.split('`').next())
+        .expect("a name");
+    for name in [
+        format!("{archive}.tar.gz"),
+        image.replace(VERSION, "VERSION"),
+    ] {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
 // --- a program in Rust ---
 
 #[test]
