@@ -7,12 +7,13 @@ use crate::support::signals::{KILL, STOP, TERM};
 use std::fs::{create_dir, rename, write};
 use std::os::unix::fs::symlink;
 
-const JOBS: [&str; 5] = [
+const JOBS: [&str; 6] = [
     "job-with-proxy/short.yaml",
     "job-with-proxy/job.yaml",
     "job-with-proxy/job-never.yaml",
     "job-with-proxy/job-pvc.yaml",
     "image-volume/job.yaml",
+    "component-example/built.yaml",
 ];
 
 #[test]

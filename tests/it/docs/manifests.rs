@@ -15,7 +15,7 @@ const HARDENED: [&str; 4] = [
     "draining/deployment.yaml",
 ];
 
-/// A pod, or the template of pods, of a manifest.
+/// A pod, or an object that has the template of one.
 pub(super) struct Pod {
     pub(super) path: String,
     pub(super) spec: Yaml,
@@ -28,13 +28,8 @@ pub(super) fn pods() -> Vec<Pod> {
     let mut pods = Vec::new();
     for path in manifests() {
         for object in load(&path) {
-            let spec = match object["kind"].as_str() {
-                Some("Pod") => &object["spec"],
-                _ => &object["spec"]["template"]["spec"],
-            };
-            let (path, spec) = (path.clone(), spec.clone());
-            if !spec.is_badvalue() {
-                pods.push(Pod { path, spec, object });
+            if !object["spec"]["template"].is_badvalue() {
+                pods.push(Pod::of(&path, object));
             }
         }
     }
@@ -55,6 +50,16 @@ fn load(path: &str) -> Vec<Yaml> {
 }
 
 impl Pod {
+    pub(super) fn of(path: &str, object: Yaml) -> Pod {
+        let template = &object["spec"]["template"];
+        let spec = match template.is_badvalue() {
+            true => object["spec"].clone(),
+            false => template["spec"].clone(),
+        };
+        let path = path.to_owned();
+        Pod { path, spec, object }
+    }
+
     /// The containers and the init containers.
     pub(super) fn containers(&self) -> impl Iterator<Item = &Yaml> {
         let of = |key: &str| self.spec[key].as_vec().into_iter().flatten();

@@ -32,12 +32,17 @@ pub(super) struct Play {
 impl Play {
     /// Plays the manifest of this path below `examples/kubernetes`. `None` if there is no busybox.
     pub(super) fn of(manifest: &str) -> Option<Play> {
+        let path = format!("examples/kubernetes/{manifest}");
+        let pod = pods().into_iter().find(|pod| pod.path == path);
+        Play::of_pod(pod.expect("a manifest with a pod"))
+    }
+
+    /// Plays a pod that no manifest has.
+    pub(super) fn of_pod(pod: Pod) -> Option<Play> {
         let mut busybox = Command::new("busybox");
         if !is_permitted("busybox", busybox.arg("true")) {
             return None;
         }
-        let path = format!("examples/kubernetes/{manifest}");
-        let pod = pods().into_iter().find(|pod| pod.path == path);
         let sandbox = Sandbox::new();
         let bin = made(sandbox.path("bin"));
         for applet in ["sh", "wget", "httpd", "sleep"] {
@@ -46,7 +51,7 @@ impl Play {
         let (reserved, port) = reserve();
         Some(Play {
             sandbox,
-            pod: pod.expect("a manifest with a pod"),
+            pod,
             ports: HashMap::from([("8080", port)]),
             _reserved: reserved,
             changed: HashMap::new(),

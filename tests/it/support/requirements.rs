@@ -27,6 +27,12 @@ pub fn skip(what: &str) {
     );
 }
 
+/// Says that this test is skipped because no package of Debian has a tool; under CI, too.
+pub fn skip_without_package(tool: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {tool} is not here");
+}
+
 /// Whether tests that take too long for every change are asked for.
 pub fn is_long_run() -> bool {
     std::env::var_os("EXITDIR_TEST_LONG").is_some()
