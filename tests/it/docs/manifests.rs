@@ -60,6 +60,14 @@ impl Pod {
         Pod { path, spec, object }
     }
 
+    pub(super) fn object(&self) -> &Yaml {
+        &self.object
+    }
+
+    pub(super) fn template(&self) -> &Yaml {
+        &self.object["spec"]["template"]
+    }
+
     /// The containers and the init containers.
     pub(super) fn containers(&self) -> impl Iterator<Item = &Yaml> {
         let of = |key: &str| self.spec[key].as_vec().into_iter().flatten();

@@ -17,6 +17,7 @@ mod migrating;
 mod pages;
 mod pictures;
 mod play;
+mod policies;
 mod programs;
 mod python;
 mod readers;

@@ -10,7 +10,7 @@ pub(super) fn program(sandbox: &Sandbox, name: &str) -> Option<Command> {
     static IS_INSTALLED: OnceLock<bool> = OnceLock::new();
     let python = repository().join("target/python/bin/python");
     let is_installed = IS_INSTALLED.get_or_init(|| {
-        let imports = "import kubernetes_validate, yaml";
+        let imports = "import celpy, jsonpatch, kubernetes_validate";
         let trial = Command::new(&python).args(["-c", imports]).output();
         trial.is_ok_and(|output| output.status.success())
     });

@@ -9,7 +9,7 @@ use std::fs::File;
 /// schemas describe.
 pub(super) const VERSIONS: [&str; 2] = ["1.29", "1.37"];
 /// These need a newer version than the first.
-const NEWER: [&str; 1] = ["/image-volume/"];
+const NEWER: [&str; 2] = ["/image-volume/", "/policy/policy.yaml"];
 
 /// What the schemas of a version have against a text of manifests. `None` without the schemas.
 pub(super) fn validated(version: &str, text: &str) -> Option<Ended> {
