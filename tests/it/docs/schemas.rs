@@ -1,7 +1,7 @@
 //! The manifests are valid for the versions of Kubernetes that they name.
 
-use super::manifests;
 use super::python::program;
+use super::{manifests, read};
 use crate::support::sandbox::{Ended, Sandbox, Start, repository};
 use std::fs::File;
 
@@ -9,7 +9,7 @@ use std::fs::File;
 /// schemas describe.
 pub(super) const VERSIONS: [&str; 2] = ["1.29", "1.37"];
 /// These need a newer version than the first.
-const NEWER: [&str; 2] = ["/image-volume/", "/policy/policy.yaml"];
+const NEWER: [(&str, &str); 2] = [("/image-volume/", "1.31"), ("/policy/policy.yaml", "1.36")];
 
 /// What the schemas of a version have against a text of manifests. `None` without the schemas.
 pub(super) fn validated(version: &str, text: &str) -> Option<Ended> {
@@ -22,19 +22,37 @@ pub(super) fn validated(version: &str, text: &str) -> Option<Ended> {
 
 #[test]
 fn the_manifests_are_valid_for_the_versions_that_they_name() {
-    let sandbox = Sandbox::new();
-    for version in VERSIONS {
+    let mut paths = manifests();
+    // Those of kustomize and compose are no objects of Kubernetes.
+    paths.retain(|path| !path.ends_with("kustomization.yaml") && !path.contains("compose"));
+    assert!(paths.len() > 15, "{paths:?}");
+    let newer = |path: &str| NEWER.iter().find(|(newer, _)| path.contains(newer));
+    for version in [VERSIONS[0], NEWER[0].1, NEWER[1].1, VERSIONS[1]] {
+        let first = |path: &str| newer(path).map_or(VERSIONS[0], |(_, first)| first);
+        let is_checked = |path: &&String| version == VERSIONS[1] || version == first(path);
+        let sandbox = Sandbox::new();
         let Some(mut program) = program(&sandbox, "validate.py") else {
             return;
         };
-        let is_new = |path: &String| NEWER.iter().any(|newer| path.contains(newer));
-        let mut paths = manifests();
-        // Those of kustomize and compose are no objects of Kubernetes.
-        paths.retain(|path| !path.ends_with("kustomization.yaml") && !path.contains("compose"));
-        paths.retain(|path| version != VERSIONS[0] || !is_new(path));
-        assert!(paths.len() > 15, "{paths:?}");
-        let checked = program.arg(version).args(paths).current_dir(repository());
-        checked.finish().assert_output(0, "");
+        let checked = paths.iter().filter(is_checked);
+        program.arg(version).args(checked).current_dir(repository());
+        program.finish().assert_output(0, "");
+    }
+}
+
+#[test]
+fn the_policies_are_valid_as_beta_where_the_page_says_so() {
+    let stable = read("examples/kubernetes/policy/policy.yaml");
+    let beta = stable.replace(
+        "registration.k8s.io/v1\nkind: Mutating",
+        "registration.k8s.io/v1beta1\nkind: Mutating",
+    );
+    assert_ne!(beta, stable);
+    for version in ["1.34", "1.35"] {
+        let Some(ended) = validated(version, &beta) else {
+            return;
+        };
+        ended.assert_output(0, "");
     }
 }
 
