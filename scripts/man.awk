@@ -200,6 +200,8 @@ BEGIN { open_section("DESCRIPTION") }
 /^ *```/ { fence(); next }
 is_fenced { emit($0 == "" ? ".sp" : guarded(escaped($0))); next }
 /^# / { next }
+# The version is in the footer.
+/^\*exitdir [0-9.]*\*$/ { next }
 /^## / { end_text(); open_section(substr($0, 4)); next }
 /^### / { end_text(); emit(".SS " escaped(substr($0, 5))); is_start = 1; next }
 /^\|/ { table_line($0); next }

@@ -22,11 +22,17 @@ _exitdir_names() {
 }
 
 _exitdir_conditions() { # TEXT
-    local states='waiting born ready inactive ok failed lost died exit='
-    case $1 in
-    *:*) printf '%s\n' $states | sed "s|^|${1%%:*}:|" ;;
-    *) printf '%s\n' $(_exitdir_names) tcp: http: unix: file: : ;;
-    esac
+    local state name=${1%%:*}
+    if [[ $1 != *:* ]]; then
+        _exitdir_names
+        printf '%s\n' tcp: http: unix: file: :
+        return
+    fi
+    # The shell would expand any other text in the list of words.
+    [[ $name =~ ^[A-Za-z0-9._-]*$ ]] || return
+    for state in waiting born ready inactive ok failed lost died exit=; do
+        echo "$name:$state"
+    done
 }
 
 # What can stand for a value of this kind.
@@ -89,7 +95,7 @@ _exitdir_command() { # INDEX
 }
 
 _exitdir_applet() { # APPLET FIRST
-    local argument=none options='' i kind
+    local argument=none options='' i
     _exitdir_data "$1"
     for ((i = $2; i < ${#words[@]} - 1; i++)); do
         if [[ ${words[i]} == -- ]]; then

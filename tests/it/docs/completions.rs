@@ -204,6 +204,7 @@ fn bash_completes_options_values_names_and_commands() {
     all.extend(cases(&[
         ("exitdir-run --death-deps m", &["main"]),
         ("exitdir-run --death-deps main:re", &["ready"]),
+        ("exitdir-run --death-deps $(touch${IFS}ran):", &[]),
         ("exitdir-run --death-deps=main,pro", &["main,proxy"]),
         ("exitdir-run --restart=o", &["on-failure"]),
         ("exitdir-run --ready-on notify:a", &["all"]),

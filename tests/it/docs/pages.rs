@@ -73,6 +73,17 @@ fn the_changelog_begins_with_this_version_and_its_date() {
 }
 
 #[test]
+fn the_reference_says_which_version_it_describes() {
+    let of_applets = APPLETS.map(|applet| format!("exitdir-{applet}"));
+    let others = ["kubexit", "tombstone", "managed"].map(str::to_owned);
+    for name in of_applets.into_iter().chain(others) {
+        let page = read(&format!("docs/{name}.md"));
+        let version = format!("\n*exitdir {}*\n", env!("CARGO_PKG_VERSION"));
+        assert!(page.ends_with(&version), "docs/{name}.md");
+    }
+}
+
+#[test]
 fn commands_and_variables_in_pages_and_manifests_are_known_ones() {
     let options = APPLETS.map(|applet| (applet, help_lines(applet)));
     let run = help_lines("run");

@@ -2,7 +2,7 @@
 
 use super::{ARCHITECTURES, VERSION, are_here, output_of, release, release_that_runs, text_of};
 use crate::support::requirements::{is_permitted, static_binary_is_given};
-use crate::support::sandbox::{Sandbox, Start, entries};
+use crate::support::sandbox::{Sandbox, Start, entries, repository};
 use std::process::Command;
 
 #[test]
@@ -24,6 +24,11 @@ fn a_release_has_files_for_each_architecture_and_their_sums() {
         format!("exitdir_{VERSION}_arm64.deb"),
     ];
     assert_eq!(names, expected);
+    let page = std::fs::read_to_string(repository().join("docs/release.md")).expect("a page");
+    for name in &names {
+        let named = format!("`{}`", name.replace(VERSION, "VERSION"));
+        assert!(page.contains(&named), "docs/release.md has no {named}");
+    }
     let mut check = sandbox.command("sha256sum");
     let ended = check
         .args(["--strict", "-c", "SHA256SUMS"])
