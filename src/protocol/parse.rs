@@ -9,6 +9,7 @@ use crate::protocol::quote::unquote;
 use crate::protocol::timestamp::Timestamp;
 use crate::protocol::tombstone::{FOREIGN_LIMIT, Key, Lock, RESERVED, Reason, Tombstone};
 use crate::signal::Signal;
+use std::borrow::Cow;
 
 impl Tombstone {
     /// Reads a tombstone from the content of a file. Accepts any bytes and never fails.
@@ -30,12 +31,12 @@ impl Tombstone {
 
     fn parse_lines(bytes: &[u8]) -> Tombstone {
         let mut tombstone = Tombstone::default();
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let Some(line) = line.strip_suffix(b"\n") else {
+        for line in String::from_utf8_lossy(bytes).split_inclusive('\n') {
+            let Some(line) = line.strip_suffix('\n') else {
                 break;
             };
             tombstone.has_line = true;
-            let Some((key, value)) = split_line(&String::from_utf8_lossy(line)) else {
+            let Some((key, value)) = split_line(line) else {
                 continue;
             };
             let counts = match key {
@@ -52,13 +53,13 @@ impl Tombstone {
         tombstone
     }
 
-    fn set(&mut self, key: Key, value: String) {
+    fn set(&mut self, key: Key, value: Cow<'_, str>) {
         let time = || Timestamp::from_recorded(&value);
         match key {
             Key::Waiting => set_first(&mut self.waiting, || Some(time())),
             Key::Lock => set_first(&mut self.lock, || Lock::parse(&value)),
-            Key::WaitingFor => set_first(&mut self.waiting_for, || Some(value.clone())),
-            Key::Follows => set_first(&mut self.follows, || Some(value.clone())),
+            Key::WaitingFor => set_first(&mut self.waiting_for, || Some(value.to_string())),
+            Key::Follows => set_first(&mut self.follows, || Some(value.to_string())),
             Key::Past => set_list(&mut self.past, &value, PastLife::parse),
             Key::Fell => set_list(&mut self.fell, &value, Cause::parse),
             Key::Born => set_first(&mut self.born, || Some(time())),
@@ -70,7 +71,7 @@ impl Tombstone {
             Key::Signal => set_first(&mut self.signal, || Signal::parse(&value)),
             Key::Reason => set_first(&mut self.reason, || Reason::parse(&value)),
             // Readiness and death can each have a message; the later one describes the present.
-            Key::Message => self.message = Some(value),
+            Key::Message => self.message = Some(value.into_owned()),
             Key::Died => set_first(&mut self.died, || Some(time())),
             Key::Replaced => set_first(&mut self.replaced, || Some(time())),
         }
@@ -78,7 +79,7 @@ impl Tombstone {
 }
 
 /// The key and the decoded value of a line; `None` if the line has no key of the format.
-fn split_line(line: &str) -> Option<(Key, String)> {
+fn split_line(line: &str) -> Option<(Key, Cow<'_, str>)> {
     let (key, value) = line.split_once(':')?;
     Some((
         Key::parse(key)?,

@@ -1,6 +1,7 @@
 //! Text in quotes: how a tombstone and JSON output write it, and how a tombstone is read. Pure.
 
 use crate::protocol::name::Name;
+use std::borrow::Cow;
 
 /// The longest quoted text in a tombstone, with its quotes and escapes. In bytes.
 pub(super) const QUOTED_LIMIT: usize = 1024;
@@ -8,7 +9,11 @@ pub(super) const QUOTED_LIMIT: usize = 1024;
 /// The text in double quotes with JSON's escapes. Text that would exceed [`QUOTED_LIMIT`] is cut at
 /// a whole character.
 pub(super) fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(QUOTED_LIMIT) + 2);
+    let whole = json_string(text);
+    if whole.len() <= QUOTED_LIMIT {
+        return whole;
+    }
+    let mut out = String::with_capacity(QUOTED_LIMIT);
     out.push('"');
     for c in text.chars() {
         let whole = out.len();
@@ -24,11 +29,19 @@ pub(super) fn quote(text: &str) -> String {
 
 /// The text in JSON's double quotes, at any length: for output, not for tombstones.
 pub(crate) fn json_string(text: &str) -> String {
+    if text.bytes().all(is_plain) {
+        return ["\"", text, "\""].concat();
+    }
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     text.chars().for_each(|c| escape(c, &mut out));
     out.push('"');
     out
+}
+
+/// Whether a byte stands for itself inside JSON's double quotes.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 /// Adds a character inside JSON's double quotes (RFC 8259, section 7).
@@ -83,15 +96,15 @@ pub(super) fn plain(name: &str) -> String {
 
 /// The text that a plain, single-quoted or double-quoted value stands for. JSON's escapes are
 /// decoded; a broken escape never makes the value unreadable.
-pub(super) fn unquote(value: &str) -> String {
+pub(super) fn unquote(value: &str) -> Cow<'_, str> {
     if let Some(inner) = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')) {
-        return inner.replace("''", "'");
+        return inner.replace("''", "'").into();
     }
     let Some(inner) = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) else {
-        return value.to_owned();
+        return value.into();
     };
     if !inner.contains('\\') {
-        return inner.to_owned();
+        return inner.into();
     }
     let mut out = String::with_capacity(inner.len());
     let mut rest = inner.chars();
@@ -111,7 +124,7 @@ pub(super) fn unquote(value: &str) -> String {
             None => {}
         }
     }
-    out
+    out.into()
 }
 
 /// The character after `\u`, together with the second half of a surrogate pair.
@@ -205,7 +218,7 @@ mod tests {
                 length <= QUOTED_LIMIT && length > QUOTED_LIMIT - 8,
                 "{length}"
             );
-            assert!(text.starts_with(&unquote(&quoted)));
+            assert!(text.starts_with(&*unquote(&quoted)));
         }
     }
 }
