@@ -3,6 +3,7 @@
 use crate::protocol::program::is_program;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The name of a life, and the file name of its tombstone.
 ///
@@ -22,7 +23,7 @@ use std::str::FromStr;
 /// # Ok::<(), exitdir::NameError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(String);
+pub struct Name(Arc<str>);
 
 /// A text that is not a [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Name {
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
             && !is_program(text);
         if is_valid {
-            Ok(Name(text.to_owned()))
+            Ok(Name(text.into()))
         } else {
             let text = text.to_owned();
             Err(NameError { text })
@@ -76,7 +77,7 @@ impl Name {
             && !text.starts_with('.')
             && !text.contains(['/', '\0'])
             && !is_program(text);
-        is_valid.then(|| Name(text.to_owned()))
+        is_valid.then(|| Name(text.into()))
     }
 
     /// The name of a cause in a tombstone: a file name, or the text of a source, which is no file
@@ -87,7 +88,7 @@ impl Name {
                 .iter()
                 .any(|prefix| text.starts_with(prefix))
             && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',');
-        let source = || is_source.then(|| Name(text.to_owned()));
+        let source = || is_source.then(|| Name(text.into()));
         Name::from_file_name(text).or_else(source)
     }
 

@@ -1,5 +1,6 @@
 //! Times as tombstones write them: RFC 3339 in UTC with nanoseconds. Pure.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -11,7 +12,7 @@ const LONGEST: usize = 64;
 /// Keeps the text as it was written, because the text identifies a life and is compared byte by
 /// byte. [`Timestamp::to_system_time`] reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Timestamp(String);
+pub struct Timestamp(Arc<str>);
 
 impl Timestamp {
     /// A time of the wall clock as `2026-11-20T21:29:27.101220417Z`. A time before 1970 becomes the
@@ -28,21 +29,22 @@ impl Timestamp {
         let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
         let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
         let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        Timestamp(format!(
+        let text = format!(
             "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z"
-        ))
+        );
+        Timestamp(text.into())
     }
 
     /// Takes a text from a file unchanged. It need not be a valid time.
     pub fn from_text(text: String) -> Timestamp {
-        Timestamp(text)
+        Timestamp(text.into())
     }
 
     /// Takes a text from another program's file, as far as a time can be long.
     pub(crate) fn from_recorded(text: &str) -> Timestamp {
-        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
-        let kept = text.get(..end.unwrap_or(0)).unwrap_or(text);
-        Timestamp(kept.to_owned())
+        let is_end = |end: &usize| text.is_char_boundary(*end);
+        let end = (0..=LONGEST.min(text.len())).rev().find(is_end);
+        Timestamp(text.get(..end.unwrap_or(0)).unwrap_or_default().into())
     }
 
     /// The text as it was written.
