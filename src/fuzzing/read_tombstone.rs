@@ -35,7 +35,7 @@ pub(super) fn check(input: &mut Input<'_>) {
         inode: 1,
         local,
     };
-    let lock = LockState::judge(&tombstone, held, reader);
+    let lock = LockState::judge(&tombstone, held, || reader);
     let writing = if settled {
         WriteState::Settled
     } else {

@@ -88,7 +88,7 @@ impl World {
             inode: file as u64,
             local: !mount.is_remote,
         };
-        LockState::judge(&tombstone, held, context)
+        LockState::judge(&tombstone, held, || context)
     }
 }
 

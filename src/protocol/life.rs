@@ -36,14 +36,20 @@ pub(crate) struct ReaderContext<'a> {
 }
 
 impl LockState {
-    /// Judges the lock of a tombstone that `reader` found held or free.
-    pub(crate) fn judge(tombstone: &Tombstone, held: bool, reader: ReaderContext<'_>) -> LockState {
+    /// Judges the lock of a tombstone that a reader found held or free. What else it sees matters
+    /// only if the lock is free.
+    pub(crate) fn judge<'a>(
+        tombstone: &Tombstone,
+        held: bool,
+        reader: impl FnOnce() -> ReaderContext<'a>,
+    ) -> LockState {
         let Some(Lock::Fcntl(taken)) = &tombstone.lock else {
             return LockState::Unknown;
         };
         if held {
             return LockState::Held;
         }
+        let reader = reader();
         // The supervisor released this lock when it took that of the next file.
         let (Some(boot), None) = (reader.boot, &tombstone.replaced) else {
             return LockState::Unknown;

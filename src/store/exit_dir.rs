@@ -11,8 +11,8 @@ use crate::sorted::sorted;
 use crate::store::file_id::FileId;
 use crate::store::locality::Locality;
 use crate::store::resolve::open_dir;
-use crate::sys::read::read_text;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use crate::sys::read::read_word;
+use rustix::fs::{AtFlags, FileType, FsWord, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -44,9 +44,9 @@ pub struct ExitDir {
     /// The directory, while an operation uses it: see [`ExitDir::handle`].
     handle: Arc<Mutex<Weak<OwnedFd>>>,
     boot_id: OnceLock<String>,
-    /// The device that was seen first, and its locality. A directory rarely has files on a second
-    /// device.
-    locality: OnceLock<(u64, Locality)>,
+    /// The device that was seen first, and the magic number of its file system (statfs(2)). A
+    /// directory rarely has files on a second device.
+    file_system: OnceLock<(u64, FsWord)>,
 }
 
 impl ExitDir {
@@ -56,7 +56,7 @@ impl ExitDir {
             path: path.into(),
             handle: Arc::default(),
             boot_id: OnceLock::new(),
-            locality: OnceLock::new(),
+            file_system: OnceLock::new(),
         }
     }
 
@@ -210,8 +210,7 @@ impl ExitDir {
     pub(crate) fn boot_id(&self) -> Option<&str> {
         if self.boot_id.get().is_none() {
             // A failure is not cached: it can be temporary, for example when no descriptor is left.
-            let text = read_text("/proc/sys/kernel/random/boot_id").ok()?;
-            let id = Some(text.trim().to_owned()).filter(|id| !id.is_empty())?;
+            let id = read_word("/proc/sys/kernel/random/boot_id").ok()?;
             // Another thread may have set it meanwhile, to the same value.
             let _ = self.boot_id.set(id);
         }
@@ -249,22 +248,24 @@ impl ExitDir {
         dir.map_or(Locality::Remote, Locality::of_file)
     }
 
-    /// The locality of the file system that `file` is on.
-    pub(super) fn locality(&self, stat: &Stat, file: &OwnedFd) -> Locality {
-        let device = stat.st_dev;
-        if let Some((known, locality)) = self.locality.get()
-            && *known == device
+    /// The locality of the file system that a file is on; remote if that is unknown.
+    pub(super) fn locality(&self, id: FileId, file: &OwnedFd) -> Locality {
+        let magic = self.file_system(id, file);
+        magic.map_or(Locality::Remote, Locality::of_magic)
+    }
+
+    /// The magic number of the file system that a file is on; `None` if that is unknown.
+    pub(super) fn file_system(&self, id: FileId, file: &OwnedFd) -> Option<FsWord> {
+        if let Some((known, magic)) = self.file_system.get()
+            && *known == id.device()
         {
-            return *locality;
+            return Some(*magic);
         }
         // A failure is not cached: it can be temporary.
-        let Ok(fs) = rustix::fs::fstatfs(file) else {
-            return Locality::Remote;
-        };
-        let locality = Locality::of_magic(fs.f_type);
+        let magic = rustix::fs::fstatfs(file).ok()?.f_type;
         // Only the first device is cached; this fails for every other one.
-        let _ = self.locality.set((device, locality));
-        locality
+        let _ = self.file_system.set((id.device(), magic));
+        Some(magic)
     }
 }
 

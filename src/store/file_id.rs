@@ -22,6 +22,22 @@ impl FileId {
         }
     }
 
+    /// The major and minor number of the device, as a `Lock:` line names them.
+    pub(crate) fn device_numbers(self) -> (u32, u32) {
+        (
+            rustix::fs::major(self.device),
+            rustix::fs::minor(self.device),
+        )
+    }
+
+    pub(super) fn device(self) -> u64 {
+        self.device
+    }
+
+    pub(crate) fn inode(self) -> u64 {
+        self.inode
+    }
+
     #[cfg(feature = "managed")]
     pub(crate) fn of_statx(stat: &Statx) -> FileId {
         FileId {
@@ -29,12 +45,4 @@ impl FileId {
             inode: stat.stx_ino,
         }
     }
-}
-
-/// The major and minor number of a file's device, as a `Lock:` line names them.
-pub(crate) fn device_numbers(stat: &Stat) -> (u32, u32) {
-    (
-        rustix::fs::major(stat.st_dev),
-        rustix::fs::minor(stat.st_dev),
-    )
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 const TMPFS: FsWord = 0x0102_1994;
 const RAMFS: FsWord = 0x8584_58f6;
+pub(super) const BTRFS: FsWord = 0x9123_683e;
 
 /// Whether a file is lost with the machine's memory anyway. False if fstatfs(2) fails.
 pub(super) fn is_in_memory(file: impl AsFd) -> bool {
@@ -36,8 +37,8 @@ impl Locality {
     /// By the magic number of statfs(2). A file system that is not in the list counts as remote.
     pub(super) fn of_magic(magic: FsWord) -> Locality {
         match magic {
-            TMPFS | RAMFS
-            | 0xef53 | 0x5846_5342 | 0x9123_683e // ext4, xfs, btrfs
+            TMPFS | RAMFS | BTRFS
+            | 0xef53 | 0x5846_5342 // ext4, xfs
             | 0xf2f5_2010 | 0x2fc1_2fc1 | 0xca45_1a4e // f2fs, zfs, bcachefs
             | 0x794c_7630 // overlay
             => Locality::Local,

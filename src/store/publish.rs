@@ -16,7 +16,8 @@ use crate::protocol::past_life::Cause;
 use crate::protocol::tombstone::{Lock, LockIdentity, RESERVED};
 use crate::store::append::DeathRecord;
 use crate::store::exit_dir::ExitDir;
-use crate::store::file_id::{FileId, device_numbers};
+use crate::store::file_id::FileId;
+use crate::store::locality::BTRFS;
 use crate::store::snapshot::TombstoneFile;
 use crate::store::staging::{ClosedFile, StagingAttempt, StagingEntry, StagingFile};
 use crate::sys::clock::timestamp_now;
@@ -160,12 +161,10 @@ impl<'d> PendingTombstone<'d> {
     /// The `Lock:` line for this file.
     pub(crate) fn lock_line(&self) -> Lock {
         let identity = || {
-            let boot = self.dir.boot_id()?.to_owned();
-            let stat = rustix::fs::fstat(&self.file).ok()?;
             Some(LockIdentity {
-                boot,
-                device: device_numbers(&stat),
-                inode: stat.st_ino as u64,
+                boot: self.dir.boot_id()?.to_owned(),
+                device: self.id.device_numbers(),
+                inode: self.id.inode(),
             })
         };
         let identity = if self.has_lock { identity() } else { None };
@@ -196,8 +195,9 @@ impl<'d> PendingTombstone<'d> {
     fn reserve(&self) -> Result<(), Errno> {
         // By default btrfs writes every change to another place, which needs new space. The flag
         // can be set only while the file is empty.
-        if let Ok(flags) = rustix::fs::ioctl_getflags(&self.file) {
-            // A file system that does not know the flag writes in place anyway.
+        if self.dir.file_system(self.id, &self.file) == Some(BTRFS)
+            && let Ok(flags) = rustix::fs::ioctl_getflags(&self.file)
+        {
             let _ = rustix::fs::ioctl_setflags(&self.file, flags | IFlags::NOCOW);
         }
         match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, RESERVED as u64) {

@@ -6,10 +6,11 @@
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
-use std::ffi::{OsStr, OsString};
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 /// The magic number of procfs (statfs(2)).
@@ -23,8 +24,8 @@ const OTHER_WRITERS: u32 = 0o022;
 pub(crate) type MakeDir<'a> = &'a dyn Fn(BorrowedFd<'_>, &OsStr, bool) -> Result<(), Errno>;
 
 /// One component of a path that is still ahead.
-struct Ahead {
-    name: OsString,
+struct Ahead<'p> {
+    name: Cow<'p, OsStr>,
     /// It comes from the path itself, and not from the text of a link.
     is_given: bool,
 }
@@ -50,8 +51,12 @@ pub(crate) fn make_dir(path: &Path, make: MakeDir<'_>) -> io::Result<OwnedFd> {
 }
 
 fn walk(path: &Path, make: Option<MakeDir<'_>>) -> io::Result<OwnedFd> {
-    let mut ahead = Vec::new();
-    push(&mut ahead, path, true);
+    let mut ahead: Vec<Ahead<'_>> = names(path)
+        .map(|name| Ahead {
+            name: name.into(),
+            is_given: true,
+        })
+        .collect();
     if ahead.is_empty() {
         return Err(Errno::NOENT.into());
     }
@@ -70,11 +75,14 @@ fn walk(path: &Path, make: Option<MakeDir<'_>>) -> io::Result<OwnedFd> {
                 if is_proc(&at) {
                     // Its text does not say where such a link leads (proc_pid_fd(5)).
                     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                    at = rustix::fs::openat(&at, &next.name, flags, Mode::empty())?;
+                    at = rustix::fs::openat(&at, &*next.name, flags, Mode::empty())?;
                 } else {
                     let target = rustix::fs::readlinkat(&opened, "", Vec::new())?;
-                    let target = OsString::from_vec(target.into_bytes());
-                    push(&mut ahead, Path::new(&target), false);
+                    let target = OsStr::from_bytes(target.as_bytes());
+                    ahead.extend(names(Path::new(target)).map(|name| Ahead {
+                        name: name.to_owned().into(),
+                        is_given: false,
+                    }));
                 }
             }
             _ => return Err(Errno::NOTDIR.into()),
@@ -84,15 +92,8 @@ fn walk(path: &Path, make: Option<MakeDir<'_>>) -> io::Result<OwnedFd> {
 }
 
 /// The components of a path, the first one at the end.
-fn push(ahead: &mut Vec<Ahead>, path: &Path, is_given: bool) {
-    let components = path.components().rev().map(|component| Ahead {
-        name: match component {
-            Component::CurDir => OsString::from("."),
-            component => component.as_os_str().to_owned(),
-        },
-        is_given,
-    });
-    ahead.extend(components);
+fn names(path: &Path) -> impl Iterator<Item = &OsStr> {
+    path.components().rev().map(Component::as_os_str)
 }
 
 fn open_or_make(

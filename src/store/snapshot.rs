@@ -8,7 +8,7 @@ use crate::protocol::life::{Life, LockState, ReaderContext, WriteState};
 use crate::protocol::name::Name;
 use crate::protocol::tombstone::{RESERVED, Tombstone};
 use crate::store::exit_dir::ExitDir;
-use crate::store::file_id::{FileId, device_numbers};
+use crate::store::file_id::FileId;
 use crate::store::locality::Locality;
 use crate::store::refusal::is_open_to_all;
 use crate::store::staging::{LockAttempt, lock};
@@ -62,6 +62,11 @@ impl ExitDir {
 
     /// Opens any regular file of the directory, unless this process holds its lock.
     pub(super) fn open_entry(&self, entry: &str) -> Result<Option<TombstoneFile>, Error> {
+        let opened = self.open_with_status(entry)?;
+        Ok(opened.map(|(file, _)| file))
+    }
+
+    fn open_with_status(&self, entry: &str) -> Result<Option<(TombstoneFile, Stat)>, Error> {
         // The name of a cause can be the text of a source.
         if entry.contains('/') {
             return Ok(None);
@@ -91,14 +96,11 @@ impl ExitDir {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(None);
         }
+        let is_readable = refusal.is_none();
         match refusal {
             // Not its mode forbids it, but a security module or a file server.
             Some(errno) if is_open_to_all(&stat) => Err(failed(errno)),
-            refusal => Ok(Some(TombstoneFile {
-                file,
-                id,
-                is_readable: refusal.is_none(),
-            })),
+            _ => Ok(Some((TombstoneFile::new(file, id, is_readable), stat))),
         }
     }
 
@@ -126,11 +128,8 @@ impl ExitDir {
         let id = FileId::of(&stat);
         let file = self.leak_if_guarded(file, id);
         let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        Ok(file.filter(|_| is_regular).map(|file| TombstoneFile {
-            file,
-            id,
-            is_readable: true,
-        }))
+        let file = file.filter(|_| is_regular);
+        Ok(file.map(|file| TombstoneFile::new(file, id, true)))
     }
 
     /// Whether this process holds the lock of the tombstone with this name.
@@ -147,10 +146,16 @@ impl ExitDir {
     /// Reads an open file: its text, then its lock. If the lock shows a death, the text is read
     /// again: the supervisor may have written a death record before it released the lock.
     pub(crate) fn read(&self, opened: &TombstoneFile) -> Result<Snapshot, Errno> {
-        let (mut stat, mut tombstone) = read_tombstone(opened)?;
-        let mut lock = self.lock_state(opened, &stat, &tombstone);
+        self.read_after(rustix::fs::fstat(&opened.file)?, opened)
+    }
+
+    /// As [`ExitDir::read`], after the file had this status.
+    fn read_after(&self, mut stat: Stat, opened: &TombstoneFile) -> Result<Snapshot, Errno> {
+        let mut tombstone = read_tombstone(opened, &stat)?;
+        let mut lock = self.lock_state(opened, &tombstone);
         if lock == LockState::Released {
-            (stat, tombstone) = read_tombstone(opened)?;
+            stat = rustix::fs::fstat(&opened.file)?;
+            tombstone = read_tombstone(opened, &stat)?;
             // It released the lock because it replaced the file.
             if tombstone.replaced.is_some() {
                 lock = LockState::Unknown;
@@ -168,15 +173,15 @@ impl ExitDir {
     }
 
     /// Asks for the lock, unless the text says that the life is over.
-    fn lock_state(&self, opened: &TombstoneFile, stat: &Stat, tombstone: &Tombstone) -> LockState {
+    fn lock_state(&self, opened: &TombstoneFile, tombstone: &Tombstone) -> LockState {
         if tombstone.lock.is_none() || tombstone.died.is_some() {
             return LockState::Unknown;
         }
-        let reader = ReaderContext {
+        let reader = || ReaderContext {
             boot: self.boot_id(),
-            device: device_numbers(stat),
-            inode: stat.st_ino,
-            local: self.locality(stat, &opened.file) == Locality::Local,
+            device: opened.id.device_numbers(),
+            inode: opened.id.inode(),
+            local: self.locality(opened.id, &opened.file) == Locality::Local,
         };
         // If fcntl(2) fails, the lock cannot be seen, and that proves nothing.
         opened.is_locked().map_or(LockState::Unknown, |held| {
@@ -197,10 +202,10 @@ impl ExitDir {
         let mut tries = 0;
         loop {
             tries += 1;
-            let Some(opened) = self.open(name)? else {
+            let Some((opened, stat)) = self.open_with_status(name.as_str())? else {
                 return Ok(None);
             };
-            let snapshot = self.read(&opened).map_err(failed)?;
+            let snapshot = self.read_after(stat, &opened).map_err(failed)?;
             let is_dead = snapshot.lock == LockState::Released || snapshot.tombstone.died.is_some();
             let is_replaced = is_dead
                 && self
@@ -238,6 +243,14 @@ impl AsFd for TombstoneFile {
 }
 
 impl TombstoneFile {
+    fn new(file: OwnedFd, id: FileId, is_readable: bool) -> TombstoneFile {
+        TombstoneFile {
+            file,
+            id,
+            is_readable,
+        }
+    }
+
     /// Takes the lock of a file from [`ExitDir::open_to_lock`].
     pub(super) fn lock(&self) -> Result<LockAttempt, Errno> {
         lock(&self.file)
@@ -319,14 +332,14 @@ impl WriteStability {
     }
 }
 
-fn read_tombstone(opened: &TombstoneFile) -> Result<(Stat, Tombstone), Errno> {
-    // The status first: a write in between makes the next fingerprint differ.
-    let stat = rustix::fs::fstat(&opened.file)?;
+/// The text of a file that had this status before: a write in between makes the next fingerprint
+/// differ.
+fn read_tombstone(opened: &TombstoneFile, stat: &Stat) -> Result<Tombstone, Errno> {
     if !opened.is_readable {
-        return Ok((stat, Tombstone::unreadable()));
+        return Ok(Tombstone::unreadable());
     }
-    let bytes = read_sized(&opened.file, &stat)?;
-    Ok((stat, Tombstone::parse(&bytes)))
+    let bytes = read_sized(&opened.file, stat)?;
+    Ok(Tombstone::parse(&bytes))
 }
 
 /// The first [`RESERVED`] bytes of a file.

@@ -35,6 +35,18 @@ fn read_parts(
     }
 }
 
+/// The word in a file of procfs that has nothing else. One read(2) returns all of it.
+///
+/// # Errors
+/// It cannot be read; `EILSEQ` if it is not UTF-8, or empty.
+pub(crate) fn read_word(path: &str) -> Result<String, Errno> {
+    let mut buffer = [0; 128];
+    let length = rustix::io::read(open(path)?, &mut buffer)?;
+    let text = std::str::from_utf8(buffer.get(..length).unwrap_or_default());
+    let word = text.ok().map(str::trim).filter(|word| !word.is_empty());
+    word.map(str::to_owned).ok_or(Errno::ILSEQ)
+}
+
 /// The text of a small file, as in procfs.
 ///
 /// # Errors

@@ -214,8 +214,9 @@ fn a_free_lock_proves_a_death_only_to_a_reader_that_sees_the_same_file() {
         ),
         ("no boot id", ReaderContext { boot: None, ..here }, Unknown),
     ] {
-        let judge =
-            |lock: Option<&Lock>, held| LockState::judge(&with_lock(lock.cloned()), held, reader);
+        let judge = |lock: Option<&Lock>, held| {
+            LockState::judge(&with_lock(lock.cloned()), held, || reader)
+        };
         assert_eq!(judge(Some(&lock), false), expected, "{what}");
         assert_eq!(
             judge(Some(&lock), true),
@@ -229,7 +230,7 @@ fn a_free_lock_proves_a_death_only_to_a_reader_that_sees_the_same_file() {
             ..with_lock(Some(lock.clone()))
         };
         assert_eq!(
-            LockState::judge(&replaced, false, reader),
+            LockState::judge(&replaced, false, || reader),
             Unknown,
             "{what}"
         );
