@@ -183,9 +183,13 @@ fn wait(plan: &WaitPlan, signals: Option<&Signals>) -> Result<(WaitOutcome, Stri
         on_warning: |warning| LOG.info(warning),
         ends_wait,
     };
-    let dir = plan.dir.as_ref();
-    dir.map_or(Ok(()), ExitDir::create)?;
-    let mut wait = Wait::new(dir, &plan.request, plan.timeout, signals, hooks);
+    let mut wait = Wait::new(
+        plan.dir.as_ref(),
+        &plan.request,
+        plan.timeout,
+        signals,
+        hooks,
+    );
     let outcome = wait.run()?;
     let why = match outcome {
         WaitOutcome::Holds(_) | WaitOutcome::Signal(_) => String::new(),

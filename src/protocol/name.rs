@@ -97,6 +97,11 @@ impl Name {
         Name::from_file_name(std::str::from_utf8(bytes).ok()?)
     }
 
+    /// Whether a directory entry has this name.
+    pub(crate) fn is_entry(&self, entry: &[u8]) -> bool {
+        self.0.as_bytes() == entry
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -170,8 +170,9 @@ impl<'p> Peers<'p> {
     /// Reads the tombstones that may have changed. `read_signals` is called again and again if that
     /// takes long; it returns whether the poll goes on.
     pub(super) fn poll(&mut self, read_signals: &mut dyn FnMut() -> bool) -> ScanResult {
-        // Kept open, so that the path is resolved once for all steps.
-        let _dir = self.dir.map(ExitDir::handle);
+        // Kept open, so that the path is resolved once for all steps. Later polls have one step.
+        let dir = self.dir.filter(|_| !self.is_armed);
+        let _dir = dir.map(ExitDir::handle);
         let mut result = ScanResult::default();
         // Before the first scan: a short life of a death dependency is not missed.
         if self.has_death_deps {

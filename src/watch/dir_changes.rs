@@ -16,6 +16,8 @@ pub(crate) struct DirChanges {
     pub(crate) everything: bool,
     /// The directory itself was removed, moved or unmounted.
     pub(super) directory_touched: bool,
+    /// The directory itself is to be checked.
+    pub(super) is_check_due: bool,
     /// In the order of the first event of each.
     entries: Vec<Vec<u8>>,
     /// For each entry, whether its newest event says that its writer has finished. They are as many
@@ -58,6 +60,10 @@ impl DirChanges {
         }
         self.entries.push(entry.to_vec());
         self.finished.insert(entry.to_vec(), finished);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && !self.everything
     }
 
     /// The entries that had an event, in the order of the first event of each.

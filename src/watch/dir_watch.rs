@@ -121,28 +121,30 @@ impl DirWatch {
     }
 
     /// Reads which of the wanted entries have changed. The first call asks for a scan of all.
-    /// When a rescan is due, the directory itself is checked too.
     pub(crate) fn take_changes(
         &mut self,
-        dir: &ExitDir,
         now: Instant,
         is_wanted: &dyn Fn(&[u8]) -> bool,
-    ) -> (DirChanges, Option<WatchFault>) {
+    ) -> DirChanges {
         let mut changes = match &self.inotify {
             Some(inotify) => DirChanges::drain(inotify, is_wanted),
             None => DirChanges::default(),
         };
-        let touched = changes.directory_touched;
         let is_due = self.next_scan.is_some_and(|at| at <= now);
-        let everything = self.scan_everything || touched || is_due;
-        changes.everything |= everything;
+        changes.is_check_due = self.scan_everything || changes.directory_touched || is_due;
+        changes.everything |= changes.is_check_due;
+        changes
+    }
+
+    /// Checks the directory itself if that is due. The caller scans what has changed afterwards.
+    pub(crate) fn check(&mut self, dir: &ExitDir, changes: &DirChanges) -> Option<WatchFault> {
         let mut fault = None;
-        if everything && self.armed {
-            fault = self.check_directory(dir, touched);
+        if changes.is_check_due && self.armed {
+            fault = self.check_directory(dir, changes.directory_touched);
         }
-        // The caller scans now, after any arming.
+        // The scan comes after any arming.
         self.scan_everything = false;
-        (changes, fault)
+        fault
     }
 
     /// Lets the kernel close the watch some time after it was dropped: see [`DeferredClose`].

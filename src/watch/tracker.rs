@@ -119,25 +119,25 @@ impl Tracker {
     /// When to scan even if the descriptor is silent.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let settling = self.settling.values().min().copied();
-        [settling, self.watch.next_scan()]
-            .into_iter()
-            .flatten()
-            .min()
+        settling.into_iter().chain(self.watch.next_scan()).min()
     }
 
     /// Scans what may have changed: first the names that were asked for, in that order, then by
     /// event, or those that are gone and then by name.
     pub(crate) fn scan(&mut self, dir: &ExitDir, sink: &mut dyn ScanSink) -> ScanResult {
         let began = Instant::now();
+        let (all_names, named) = (self.all_names, &self.named);
+        let is_wanted = |entry: &[u8]| all_names || named.iter().any(|name| name.is_entry(entry));
+        let changes = self.watch.take_changes(began, &is_wanted);
+        let mut result = ScanResult::default();
+        if changes.is_empty() && !self.is_any_due(began) {
+            return result;
+        }
         // Kept open, so that the path is resolved once for all names.
         let _dir = dir.handle();
         let mut sink = PacedSink::new(sink, began);
-        let (all_names, named) = (self.all_names, &self.named);
-        let is_wanted = |entry: &[u8]| all_names || is_among(named, entry);
-        let (changes, fault) = self.watch.take_changes(dir, began, &is_wanted);
+        result.faults.extend(self.watch.check(dir, &changes));
         let timer = changes.everything.then(CpuTimer::start);
-        let mut result = ScanResult::default();
-        result.faults.extend(fault);
         let mut due = self.due(dir, &changes, began, &mut sink, &mut result.errors);
         if result.errors.iter().any(Error::is_shortage_of_descriptors)
             && let Some(fault) = self.watch.give_up_inotify(dir)
@@ -316,6 +316,17 @@ impl Tracker {
         }
     }
 
+    /// Whether a name is to be scanned without an event.
+    fn is_any_due(&self, now: Instant) -> bool {
+        let is_settled = self.settling.values().any(|at| *at <= now);
+        is_settled || self.named.iter().any(|name| self.is_new(name))
+    }
+
+    /// Whether the name was never scanned.
+    fn is_new(&self, name: &Name) -> bool {
+        !self.tracks.contains_key(name)
+    }
+
     /// The names to scan, each once.
     fn due(
         &self,
@@ -334,14 +345,13 @@ impl Tracker {
             }
         } else {
             // A name that settles was scanned before, so it is not new.
-            let is_new = |name: &Name| !self.tracks.contains_key(name);
             let is_settled = |name: &Name| self.settling.get(name).is_some_and(|at| *at <= now);
-            due.extend(self.named.iter().filter(|name| is_new(name)).cloned());
+            due.extend(self.named.iter().filter(|name| self.is_new(name)).cloned());
             let settled = self.settling.keys().filter(|name| is_settled(name));
             due.extend(settled.cloned());
             let changed = changes.entries().filter_map(Name::from_bytes);
             let is_listed =
-                |name: &Name| is_settled(name) || self.named.contains(name) && is_new(name);
+                |name: &Name| is_settled(name) || self.named.contains(name) && self.is_new(name);
             due.extend(changed.filter(|name| !is_listed(name)));
         }
         due.retain(|name| self.own.as_ref() != Some(name));
@@ -378,10 +388,6 @@ impl Tracker {
         known.extend(names);
         known
     }
-}
-
-fn is_among(names: &[Name], entry: &[u8]) -> bool {
-    names.iter().any(|name| name.as_str().as_bytes() == entry)
 }
 
 /// How many tombstones are held open for names that no condition names. The command needs

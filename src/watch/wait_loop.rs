@@ -87,13 +87,13 @@ impl<'w> Wait<'w> {
     }
 
     /// Blocks until the conditions hold or can no longer hold, the time is over, or a signal ends
-    /// the wait.
+    /// the wait. Creates the directory if it is missing.
     ///
     /// # Errors
-    /// As [`Waiter::scan`], and those of the observer.
+    /// As [`ExitDir::create`] and [`Waiter::scan`], and those of the observer.
     pub(crate) fn run(&mut self) -> Result<WaitOutcome, Error> {
         // A wait that ends with its first check needs no watch.
-        if let Some(outcome) = self.outcome()? {
+        if let Some(outcome) = self.first_outcome()? {
             return Ok(outcome);
         }
         if let Some(dir) = self.dir {
@@ -128,6 +128,13 @@ impl<'w> Wait<'w> {
         if let Some(prober) = self.prober {
             prober.close();
         }
+    }
+
+    fn first_outcome(&mut self) -> Result<Option<WaitOutcome>, Error> {
+        // Kept open, so that the path is resolved once.
+        let _dir = self.dir.map(ExitDir::handle);
+        self.dir.map_or(Ok(()), ExitDir::create)?;
+        self.outcome()
     }
 
     /// The outcome of the wait, if it ends after one more check.

@@ -120,7 +120,7 @@ fn a_start_costs_few_instructions_and_system_calls() {
     let Some(place) = Place::new() else { return };
     let spent = place.spent_until_start("bin/exitdir-run -- /nonexistent");
     let calls = place.calls("bin/exitdir-run -- /bin/true", "clone");
-    assert_at_most("instructions", spent, 50_300);
+    assert_at_most("instructions", spent, 49_700);
     assert_at_most("system calls", calls, 26);
 }
 
@@ -133,8 +133,8 @@ fn a_start_with_two_death_dependencies_costs_few_instructions_and_system_calls()
         &format!("bin/exitdir-run {options} mb -- /bin/true"),
         "ppoll",
     );
-    assert_at_most("instructions", spent, 215_800);
-    assert_at_most("system calls", calls, 82);
+    assert_at_most("instructions", spent, 183_500);
+    assert_at_most("system calls", calls, 74);
 }
 
 #[test]
@@ -143,8 +143,8 @@ fn a_wait_whose_condition_holds_costs_few_instructions_and_system_calls() {
     let line = "bin/exitdir-wait --dir g one:ready";
     let ended = place.counted(line).finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
-    assert_at_most("instructions", instructions(&ended.stderr), 91_600);
-    assert_at_most("system calls", place.calls(line, "exit_group"), 26);
+    assert_at_most("instructions", instructions(&ended.stderr), 69_800);
+    assert_at_most("system calls", place.calls(line, "exit_group"), 21);
 }
 
 #[test]
@@ -152,5 +152,5 @@ fn a_change_of_a_dependency_costs_few_instructions() {
     let Some(place) = Place::new() else { return };
     let (once, twice) = (place.spent_with(EVENTS), place.spent_with(2 * EVENTS));
     let spent = twice.saturating_sub(once) / EVENTS as u64;
-    assert_at_most("instructions", spent, 43_700);
+    assert_at_most("instructions", spent, 36_800);
 }
