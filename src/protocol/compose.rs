@@ -13,6 +13,9 @@ const HEAD_LIMIT: usize = SIZE_LIMIT - DEATH_LIMIT;
 /// The longest death record: a message, and less than 256 bytes of other lines. In bytes.
 const DEATH_LIMIT: usize = QUOTED_LIMIT + 256;
 
+/// Room for the lines that are written at once. In bytes.
+const USUAL_SIZE: usize = 256;
+
 /// One line of a tombstone, to be written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Line<'a> {
@@ -65,7 +68,7 @@ impl Line<'_> {
 
 /// The text of the lines.
 pub(crate) fn compose(lines: &[Line<'_>]) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(USUAL_SIZE);
     for line in lines {
         line.write(&mut out);
     }

@@ -147,8 +147,11 @@ impl fmt::Display for Part {
 
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<String> = self.parts.iter().map(Part::to_string).collect();
-        f.write_str(&parts.join("+"))
+        for (at, part) in self.parts.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { "+" })?;
+            part.fmt(f)?;
+        }
+        Ok(())
     }
 }
 
