@@ -72,7 +72,7 @@ pub(super) fn parse(spec: &CommandSpec, arguments: Vec<OsString>) -> ParsedArgs 
                 }
             }
             Ok(Some(lexopt::Arg::Long(long))) => {
-                let spelling = format!("--{long}");
+                let spelling = ["--", long].concat();
                 match spec.long(long) {
                     Some(opt) => args.accept(opt, spelling, &mut parser),
                     None => args.refuse_option(&spelling, spec.meant_by(long), &mut parser),

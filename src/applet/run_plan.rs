@@ -252,6 +252,9 @@ fn exit_dir_options(
 
 /// What a user should know if names are switched off: which options have no effect.
 pub(super) fn names_off_notice(args: &ParsedArgs) -> Option<String> {
+    if !args.names_are_off {
+        return None;
+    }
     let lists_lives = |opt: &&&Opt| {
         let items = items(args, opt, State::Died);
         items.iter().any(names_lives)
@@ -259,8 +262,7 @@ pub(super) fn names_off_notice(args: &ParsedArgs) -> Option<String> {
     let lists = [&BIRTH_DEPS, &DEATH_DEPS];
     let lists = lists.iter().filter(lists_lives).copied();
     let needing: Vec<&Opt> = [&NAME, &EXIT_ONLY].into_iter().chain(lists).collect();
-    let given = first_given(args, &needing).filter(|_| args.names_are_off);
-    given.map(|option| {
+    first_given(args, &needing).map(|option| {
         format!(
             "EXIT_DIR is empty, which switches names off ({option} is given): no tombstone, and no \
              condition on a name"

@@ -134,9 +134,9 @@ pub(super) fn pass_on(options: Option<&ExitDirOptions>) {
         (SUPERVISED, name),
     ];
     let added = set.iter().filter_map(|(variable, value)| {
-        let entry = [variable.as_bytes(), b"=", (*value)?.as_bytes()].concat();
+        let entry = [variable.as_bytes(), b"=", (*value)?.as_bytes(), b"\0"].concat();
         // No argument and no variable has a NUL byte in it.
-        CString::new(entry).ok()
+        CString::from_vec_with_nul(entry).ok()
     });
     let is_kept = |entry: &[u8]| {
         let end = entry.iter().position(|byte| *byte == b'=');

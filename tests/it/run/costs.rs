@@ -120,7 +120,7 @@ fn a_start_costs_few_instructions_and_system_calls() {
     let Some(place) = Place::new() else { return };
     let spent = place.spent_until_start("bin/exitdir-run -- /nonexistent");
     let calls = place.calls("bin/exitdir-run -- /bin/true", "clone");
-    assert_at_most("instructions", spent, 49_700);
+    assert_at_most("instructions", spent, 47_000);
     assert_at_most("system calls", calls, 26);
 }
 
@@ -133,7 +133,7 @@ fn a_start_with_two_death_dependencies_costs_few_instructions_and_system_calls()
         &format!("bin/exitdir-run {options} mb -- /bin/true"),
         "ppoll",
     );
-    assert_at_most("instructions", spent, 183_500);
+    assert_at_most("instructions", spent, 168_200);
     assert_at_most("system calls", calls, 74);
 }
 
@@ -144,7 +144,7 @@ fn a_wait_whose_condition_holds_costs_few_instructions_and_system_calls() {
     let ended = place.counted(line).finish();
     assert_eq!(ended.status, 0, "{}", ended.stderr);
     assert_at_most("instructions", instructions(&ended.stderr), 69_800);
-    assert_at_most("system calls", place.calls(line, "exit_group"), 21);
+    assert_at_most("system calls", place.calls(line, "exit_group"), 18);
 }
 
 #[test]
