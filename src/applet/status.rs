@@ -17,6 +17,7 @@ use crate::sorted::sorted;
 use crate::status::check::check;
 use crate::status::output::{is_without_reader, print};
 use crate::status::table::{Completeness, Format, print_table};
+use crate::status::timeline::{Style, draw};
 use crate::status::watching::{WatchPlan, watch};
 use crate::store::exit_dir::ExitDir;
 use crate::watch::wait_loop::{WaitHooks, WaitOutcome};
@@ -25,6 +26,11 @@ use std::fmt::Display;
 
 const JSON: Opt = flag(None, "json", "print one JSON object per line");
 const CHECK: Opt = flag(None, "check", "print what is wrong and what to do about it");
+const TIMELINE: Opt = flag(
+    None,
+    "timeline",
+    "draw the stages of each life over a time axis",
+);
 const WATCH: Opt = flag(
     Some('w'),
     "watch",
@@ -42,7 +48,9 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     usage: "[OPTION]... [NAME]...",
     about: "Print a table of the tombstones, sorted by name.\n\n\
             With NAMEs, only theirs. LIST has conditions as exitdir-wait takes them.",
-    options: &[&DIR, &JSON, &CHECK, &WATCH, &UNTIL, &HELP, &VERSION],
+    options: &[
+        &DIR, &JSON, &CHECK, &TIMELINE, &WATCH, &UNTIL, &HELP, &VERSION,
+    ],
     positionals: Positionals::Only,
     notes: "Exit status: 0 printed, or the conditions hold; 1 a NAME has no tombstone, or\n\
             they can no longer hold, or --check has found something; 125 own failure or\n\
@@ -66,6 +74,7 @@ pub(super) struct StatusPlan {
 /// What is shown. Names are sorted, each once.
 enum View {
     Table(Vec<Name>, Format),
+    Timeline(Vec<Name>, Style),
     Watch(WatchPlan),
     /// By the life that this process belongs to.
     Check(Option<Name>),
@@ -82,6 +91,10 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
             Ok(Completeness::Some) => exit::INCOMPLETE,
             Err(error) => fail(error),
         },
+        View::Timeline(names, style) => match draw(&plan.dir, names, *style) {
+            Ok(()) => exit::SUCCESS,
+            Err(error) => fail(error),
+        },
         View::Watch(watch) => run_watch(&plan.dir, watch),
         View::Check(own) => run_check(&plan.dir, own.as_ref()),
     }
@@ -90,19 +103,26 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
 pub(super) fn plan(args: &ParsedArgs) -> Result<StatusPlan, String> {
     let names = names(args)?;
     let until = args.list(&UNTIL, &|text| Item::parse(text, State::Died));
-    let view = match one_of(args, &[&JSON, &CHECK, &WATCH])? {
-        Some("check") if !names.is_empty() => {
-            return Err("--check is about the whole directory: give no NAME".to_owned());
-        }
-        Some("watch") => View::Watch(WatchPlan {
+    exclude(args, &[&JSON, &CHECK, &TIMELINE])?;
+    exclude(args, &[&JSON, &CHECK, &WATCH])?;
+    if args.has(&UNTIL) && !args.has(&WATCH) {
+        return Err("--until needs --watch".to_owned());
+    }
+    if args.has(&CHECK) && !names.is_empty() {
+        return Err("--check is about the whole directory: give no NAME".to_owned());
+    }
+    let timeline = args.has(&TIMELINE).then(style);
+    let view = match timeline {
+        _ if args.has(&CHECK) => View::Check(own_name()?),
+        timeline if args.has(&WATCH) => View::Watch(WatchPlan {
             names,
             until,
             own: own_name()?,
+            timeline,
         }),
-        _ if args.has(&UNTIL) => return Err("--until needs --watch".to_owned()),
-        Some("check") => View::Check(own_name()?),
-        Some("json") => View::Table(names, Format::JsonLines),
-        Some(_) | None => View::Table(names, Format::Table),
+        Some(style) => View::Timeline(names, style),
+        None if args.has(&JSON) => View::Table(names, Format::JsonLines),
+        None => View::Table(names, Format::Table),
     };
     args.unless_refused(StatusPlan {
         dir: required_exit_dir(args)?,
@@ -110,15 +130,26 @@ pub(super) fn plan(args: &ParsedArgs) -> Result<StatusPlan, String> {
     })
 }
 
-/// The long name of the one of these flags that was given.
-fn one_of(args: &ParsedArgs, flags: &[&Opt]) -> Result<Option<&'static str>, String> {
+/// Refuses two of these flags together.
+fn exclude(args: &ParsedArgs, flags: &[&Opt]) -> Result<(), String> {
     let mut given = flags.iter().filter(|flag| args.has(flag));
     match (given.next(), given.next()) {
         (Some(one), Some(other)) => Err(format!(
             "--{} and --{} exclude each other",
             one.long, other.long
         )),
-        (one, _) => Ok(one.map(|one| one.long)),
+        _ => Ok(()),
+    }
+}
+
+/// What other programs read from the same variables.
+fn style() -> Style {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let columns = variable("COLUMNS").and_then(|value| value.to_str()?.parse().ok());
+    Style {
+        width: columns.filter(|columns| *columns > 0),
+        may_colour: variable("NO_COLOR").is_none()
+            && variable("TERM").is_some_and(|term| term != "dumb"),
     }
 }
 

@@ -1,6 +1,8 @@
-//! `exitdir-status --watch`: prints each transition as soon as it is seen.
+//! `exitdir-status --watch`: shows what happens as soon as it is seen.
 
 use super::output::{Output, stdout};
+use super::selection::shows;
+use super::timeline::{Redrawing, Style};
 use super::transition::Transitions;
 use crate::duration::Limit;
 use crate::error::Error;
@@ -24,9 +26,11 @@ pub(crate) struct WatchPlan {
     pub(crate) until: Vec<Item>,
     /// The name that `:STATE` ignores.
     pub(crate) own: Option<Name>,
+    /// Draws the timeline; `None` for one line for each transition.
+    pub(crate) timeline: Option<Style>,
 }
 
-/// Prints transitions until the conditions hold or can no longer hold, or a signal ends it. Returns
+/// Shows transitions until the conditions hold or can no longer hold, or a signal ends it. Returns
 /// the outcome, and which conditions do not hold.
 ///
 /// # Errors
@@ -38,12 +42,19 @@ pub(crate) fn watch(
     signals: Option<&Signals>,
     hooks: WaitHooks,
 ) -> Result<(WaitOutcome, String), Error> {
-    let mut lines = Lines {
-        names: &plan.names,
-        transitions: Transitions::default(),
-        output: Output::new(signals),
+    let (names, output) = (plan.names.as_slice(), Output::new(signals));
+    let Some(style) = plan.timeline else {
+        let mut lines = Lines {
+            names,
+            transitions: Transitions::default(),
+            output,
+        };
+        return observe(dir, plan, signals, hooks, &mut lines);
     };
-    observe(dir, plan, signals, hooks, &mut lines)
+    let mut timeline = Redrawing::new(names, style, output);
+    let ended = observe(dir, plan, signals, hooks, &mut timeline)?;
+    timeline.finish()?;
+    Ok(ended)
 }
 
 fn observe(
@@ -96,7 +107,7 @@ struct Lines<'w> {
 
 impl Observer for Lines<'_> {
     fn take(&mut self, observation: &Observation) {
-        if self.names.is_empty() || self.names.contains(&observation.name) {
+        if shows(self.names, &observation.name) {
             let now = SystemTime::now();
             self.output.push(&self.transitions.lines(observation, now));
         }

@@ -9,6 +9,7 @@ mod dispatch;
 mod install;
 mod status;
 mod status_check;
+mod status_timeline;
 mod status_watch;
 mod sweep;
 mod typing_errors;
