@@ -2,7 +2,7 @@
 //! address elsewhere is only looked at for its form: no test needs a network.
 
 use crate::docs::{between, is_fence, others, pages, read};
-use crate::support::sandbox::repository;
+use crate::support::sandbox::{entries, repository};
 use std::path::{Component, Path, PathBuf};
 
 /// Where an address begins in a page, and the character before which it ends.
@@ -14,6 +14,8 @@ const OPENINGS: [(&str, char); 6] = [
     (" srcset=\"", '"'),
     ("<https:", '>'),
 ];
+
+const EXAMPLES: &str = "examples/kubernetes";
 
 fn documents() -> Vec<String> {
     let report = "docs/bench/report.md".to_owned();
@@ -30,6 +32,33 @@ fn every_link_leads_to_a_file_and_a_heading_or_has_the_form_of_an_address() {
         for link in links(&read(&path)) {
             check(&path, &link).unwrap_or_else(|why| panic!("{path}: {link}: {why}"));
         }
+    }
+}
+
+#[test]
+fn every_page_and_every_directory_of_examples_can_be_reached_from_the_readme() {
+    let mut reached = vec![PathBuf::from("README.md")];
+    let mut at = 0;
+    while let Some(page) = reached.get(at).cloned() {
+        at += 1;
+        if page.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let page = page.to_str().expect("UTF-8");
+        for link in links(&read(page)) {
+            let to = target(page, &link).expect("a file");
+            if !link.contains("://") && !reached.contains(&to) {
+                reached.push(to);
+            }
+        }
+    }
+    for page in documents() {
+        assert!(reached.contains(&PathBuf::from(&page)), "no link to {page}");
+    }
+    for name in entries(&repository().join(EXAMPLES)) {
+        let directory = Path::new(EXAMPLES).join(name);
+        let found = reached.iter().any(|path| path.starts_with(&directory));
+        assert!(found, "no link to {}", directory.display());
     }
 }
 
