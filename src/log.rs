@@ -57,6 +57,11 @@ impl Logger {
         }
     }
 
+    /// Whether [`Logger::info`] writes anything.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.level < Level::Normal
+    }
+
     /// Whether [`Logger::debug`] writes anything. Ask before composing a costly message.
     pub(crate) fn is_verbose(&self) -> bool {
         self.level >= Level::Verbose
@@ -72,6 +77,61 @@ impl Logger {
     fn write(self, text: &dyn Display) {
         write_line(self.prefixed(&text.to_string()));
     }
+}
+
+/// A line at the end of a terminal that is rewritten in place. It needs no escape sequences, so
+/// each terminal shows it.
+#[derive(Debug, Default)]
+pub(crate) struct StatusLine {
+    /// The columns of what is shown.
+    shown: usize,
+}
+
+impl StatusLine {
+    /// Shows a text without control characters, cut to the columns of the terminal.
+    pub(crate) fn show(&mut self, text: &str, columns: usize) {
+        // In the last column the cursor would go to the next line.
+        let (text, width) = cut(text, columns.saturating_sub(1));
+        let rest = self.shown.saturating_sub(width);
+        write_part(&format!("\r{text}{:rest$}", ""));
+        self.shown = width;
+    }
+
+    pub(crate) fn erase(&mut self) {
+        let shown = std::mem::take(&mut self.shown);
+        if shown > 0 {
+            write_part(&format!("\r{:shown$}\r", ""));
+        }
+    }
+
+    /// Leaves what is shown: other output may stand in its place.
+    pub(crate) fn leave(&mut self) {
+        self.shown = 0;
+    }
+}
+
+impl Drop for StatusLine {
+    fn drop(&mut self) {
+        self.erase();
+    }
+}
+
+/// The beginning of a text that fits, and its width. Characters beyond ASCII can have two columns.
+fn cut(text: &str, columns: usize) -> (&str, usize) {
+    let mut width = 0;
+    for (at, c) in text.char_indices() {
+        let next = width + if c.is_ascii() { 1 } else { 2 };
+        if next > columns {
+            return (text.get(..at).unwrap_or_default(), width);
+        }
+        width = next;
+    }
+    (text, width)
+}
+
+fn write_part(text: &str) {
+    // A terminal that is suspended (`^S`) takes nothing, and the next part shows more.
+    let _ = write_unblocked(rustix::stdio::stderr(), text.as_bytes());
 }
 
 /// A pipe takes this many bytes whole or not at all (`PIPE_BUF`, pipe(7)).
@@ -126,4 +186,23 @@ fn write_unblocked(stderr: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> 
 
 fn is_pipe(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_to_the_columns_that_it_may_need() {
+        for (text, columns, expected) in [
+            ("abc", 3, ("abc", 3)),
+            ("abc", 2, ("ab", 2)),
+            ("abc", 0, ("", 0)),
+            ("a\u{4e2d}b", 4, ("a\u{4e2d}b", 4)),
+            ("a\u{4e2d}b", 3, ("a\u{4e2d}", 3)),
+            ("a\u{4e2d}b", 2, ("a", 1)),
+        ] {
+            assert_eq!(cut(text, columns), expected, "{text} {columns}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `exitdir-run`: its options as they are typed, in the order of `--help`.
 
-use super::spec::{CommandSpec, DIR, HELP, Opt, POLL, Positionals, VERSION, flag, valued};
+use super::spec::{CommandSpec, DIR, HELP, Opt, POLL, Positionals, QUIET, VERSION, flag, valued};
 use crate::protocol::program;
 
 pub(super) const NAME: Opt = valued(
@@ -208,7 +208,6 @@ pub(super) const ACTIVE_WHILE: Opt = valued(
 .with_variable();
 pub(super) const RUN_POLL: Opt = POLL.with_variable().under("Messages and others");
 pub(super) const VERBOSE: Opt = flag(Some('v'), "verbose", "print more messages").with_variable();
-pub(super) const QUIET: Opt = flag(Some('q'), "quiet", "print only errors").with_variable();
 pub(super) const TERMINATION_LOG: Opt = valued(
     None,
     "termination-log",

@@ -4,14 +4,14 @@ use super::args::ParsedArgs;
 use super::run_options::{
     ACTIVE_WHILE, BIRTH_DEPS, BIRTH_TIMEOUT, CONFIG, CONFIG_CHECK, CONFIG_TAR, DEATH_DEPS,
     EXIT_ONLY, EXPECT_CODE, FAIL_FAST, GRACE_PERIOD, GROUP, MISSING_TIMEOUT, NAME, ON_CONFIG,
-    ON_EXIT, PRE_STOP, QUIET, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, START_ANYWAY,
+    ON_EXIT, PRE_STOP, READY_ON, RESTART, RESTART_LIMIT, REWRITE, RUN_POLL, START_ANYWAY,
     STOP_CODE, STOP_DELAY, STOP_SIGNAL, TERMINATION_LOG, TIMEOUT, VERBOSE, WAIT_DESCENDANTS,
 };
 use super::run_values::{
     read_codes, read_count, read_file, read_on_config, read_program, read_restart, read_rewrite,
     read_stop_code,
 };
-use super::spec::Opt;
+use super::spec::{Opt, QUIET};
 use super::values::{
     SET_DIRECTORY, exit_dir, life_name, read_duration, read_file_name, read_stop_signal,
 };

@@ -54,6 +54,9 @@ pub(super) const POLL: Opt = Opt {
     heading: "",
 };
 
+/// Messages, for every applet that prints any on its own.
+pub(super) const QUIET: Opt = flag(Some('q'), "quiet", "print only errors").with_variable();
+
 pub(super) const HELP: Opt = flag(Some('h'), "help", "print this help");
 pub(super) const VERSION: Opt = flag(Some('V'), "version", "print the version");
 

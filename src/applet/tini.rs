@@ -4,8 +4,9 @@
 use super::args::ParsedArgs;
 use super::entry::print;
 use super::run::ProcessOptions;
-use super::run_options::{EXPECT_CODE, GROUP, PARENT_DEATH_SIGNAL, QUIET, SUBREAPER, VERBOSE};
+use super::run_options::{EXPECT_CODE, GROUP, PARENT_DEATH_SIGNAL, SUBREAPER, VERBOSE};
 use super::run_plan::plan;
+use super::spec::QUIET;
 use super::values::{read_code, read_death_signal};
 use crate::error::describe;
 use crate::log::Logger;

@@ -4,12 +4,12 @@ use super::args::ParsedArgs;
 use super::ending::{block_signals_as_init, ends_wait};
 use super::entry::{parse_args, print};
 use super::exec::report_exec_error;
-use super::spec::{CommandSpec, DIR, HELP, Opt, POLL, Positionals, VERSION, flag, valued};
+use super::spec::{CommandSpec, DIR, HELP, Opt, POLL, Positionals, QUIET, VERSION, flag, valued};
 use super::values::{own_name, read_duration, required_exit_dir};
 use crate::duration::Limit;
 use crate::error::{Error, describe, escaped};
 use crate::exit;
-use crate::log::Logger;
+use crate::log::{Level, Logger};
 use crate::protocol::evaluator::Mode;
 use crate::protocol::evidence::{Evidence, Match};
 use crate::protocol::item::{Item, parts};
@@ -18,6 +18,7 @@ use crate::protocol::program;
 use crate::protocol::state::State;
 use crate::store::exit_dir::ExitDir;
 use crate::sys::command_line::CommandLine;
+use crate::sys::process::{SignalTarget, raise};
 use crate::sys::signals::Signals;
 use crate::sys::spawn::exec;
 use crate::watch::wait_loop::{Wait, WaitHooks, WaitOutcome};
@@ -69,6 +70,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         &EXIT_CODE,
         &PRINT,
         &POLL,
+        &QUIET,
         &HELP,
         &VERSION,
     ],
@@ -92,6 +94,7 @@ pub(super) struct WaitPlan {
     dir: Option<ExitDir>,
     request: WaitRequest,
     timeout: Limit,
+    log: Logger,
     /// Whether to print the tombstones that decided the wait.
     prints: bool,
     after: AfterWait,
@@ -124,7 +127,11 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
             LOG.error(format!("timed out after {}: {why}", plan.timeout));
             exit::TIMED_OUT
         }
-        WaitOutcome::Signal(signal) => signal.exit_status(),
+        WaitOutcome::Signal(signal) => {
+            // It was read to leave a clean terminal. The kernel does not end PID 1 for it.
+            let _ = raise(SignalTarget::Process, signal);
+            signal.exit_status()
+        }
     })
 }
 
@@ -144,6 +151,10 @@ pub(super) fn plan(args: &ParsedArgs) -> Result<WaitPlan, String> {
             others: Others::None,
         },
         timeout: args.value(&TIMEOUT, &read_duration).unwrap_or(Limit::Never),
+        log: match args.has(&QUIET) {
+            true => LOG.at(Level::Quiet),
+            false => LOG,
+        },
         prints: args.has(&PRINT),
         after,
     })
@@ -180,16 +191,20 @@ fn after_wait(args: &ParsedArgs) -> Result<AfterWait, String> {
 /// Returns the outcome, and which conditions do not hold.
 fn wait(plan: &WaitPlan, signals: Option<&Signals>) -> Result<(WaitOutcome, String), Error> {
     let hooks = WaitHooks {
-        on_warning: |warning| LOG.info(warning),
+        on_warning: match plan.log.is_quiet() {
+            true => |_| {},
+            false => |warning| LOG.info(warning),
+        },
         ends_wait,
     };
-    let mut wait = Wait::new(
+    let wait = Wait::new(
         plan.dir.as_ref(),
         &plan.request,
         plan.timeout,
         signals,
         hooks,
     );
+    let mut wait = wait.shown_by(plan.log);
     let outcome = wait.run()?;
     let why = match outcome {
         WaitOutcome::Holds(_) | WaitOutcome::Signal(_) => String::new(),

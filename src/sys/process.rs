@@ -33,7 +33,7 @@ pub(crate) fn kill(pid: Pid, target: SignalTarget, signal: Signal) -> io::Result
 }
 
 /// Sends a signal to this process, or to its whole group.
-pub(super) fn raise(target: SignalTarget, signal: Signal) -> io::Result<()> {
+pub(crate) fn raise(target: SignalTarget, signal: Signal) -> io::Result<()> {
     // 0 is the group of the caller (kill(2)).
     let pid = match target {
         SignalTarget::Process => own_pid().ok_or(io::ErrorKind::Unsupported)?.as_raw_pid(),

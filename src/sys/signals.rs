@@ -55,6 +55,11 @@ impl Signals {
         self.inherited
     }
 
+    /// Sets the inherited state again. What is pending then does what it does by default.
+    pub(crate) fn unblock(&self) {
+        self.inherited.set_again();
+    }
+
     /// Sleeps until a signal is pending, or as [`poll::sleep`].
     pub(crate) fn sleep<'fd>(
         &'fd self,

@@ -96,6 +96,15 @@ impl InheritedSignals {
             child_ignored,
         })
     }
+
+    /// Async-signal-safe. If a call fails, the state stays as it is: there is no other.
+    pub(super) fn set_again(self) {
+        if self.child_ignored {
+            let ignore = KernelSigaction::new(libc::SIG_IGN);
+            let _ = raw::sigaction(Signal::CHLD, Some(&ignore));
+        }
+        let _ = raw::set_mask(self.mask);
+    }
 }
 
 /// Restores what this process was started with: dispositions, closed descriptors, and last the
@@ -108,10 +117,6 @@ pub(super) fn restore(inherited: Option<InheritedSignals>, filled: &[(OwnedFd, R
         let action = KernelSigaction::new(inherited.load(Ordering::Relaxed));
         let _ = raw::sigaction(signal, Some(&action));
     }
-    if inherited.is_some_and(|inherited| inherited.child_ignored) {
-        let ignore = KernelSigaction::new(libc::SIG_IGN);
-        let _ = raw::sigaction(Signal::CHLD, Some(&ignore));
-    }
     let closed = INHERITED_CLOSED.load(Ordering::Relaxed);
     let is_filled = |fd: &RawFd| filled.iter().any(|(_, number)| number == fd);
     for fd in (0..3).filter(|fd| closed & (1 << fd) != 0 && !is_filled(fd)) {
@@ -120,6 +125,6 @@ pub(super) fn restore(inherited: Option<InheritedSignals>, filled: &[(OwnedFd, R
         unsafe { libc::close(fd) };
     }
     if let Some(inherited) = inherited {
-        let _ = raw::set_mask(inherited.mask);
+        inherited.set_again();
     }
 }

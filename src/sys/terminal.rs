@@ -18,6 +18,17 @@ pub(crate) fn is_foreground_unknown() -> bool {
     own_group() == 0 && terminal().is_some_and(|fd| foreground_group(fd) == 0)
 }
 
+/// The columns of the terminal that standard error is, if it controls this session and this process
+/// group has its foreground. 0 if the terminal does not say.
+pub(crate) fn foreground_columns() -> Option<usize> {
+    let group = foreground_group(libc::STDERR_FILENO);
+    if group <= 0 || group != own_group() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr());
+    Some(size.map_or(0, |size| usize::from(size.ws_col)))
+}
+
 /// Whether a terminal controls this session.
 pub(crate) fn has_controlling_terminal() -> bool {
     terminal().is_some()

@@ -8,6 +8,8 @@ pub(crate) mod inotify;
 #[cfg(feature = "cli")]
 pub(crate) mod nearest_dir;
 pub(crate) mod pollable;
+#[cfg(feature = "cli")]
+mod progress;
 pub(crate) mod rescan;
 pub(crate) mod scanning;
 mod track;

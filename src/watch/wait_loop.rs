@@ -1,10 +1,12 @@
 //! The blocking wait of `exitdir-wait`: a loop around a [`Waiter`] and a [`Prober`] that also reads
 //! signals.
 
+use super::progress::Progress;
 use super::scanning::Observer;
 use super::waiter::{WaitRequest, Waiter};
 use crate::duration::Limit;
 use crate::error::Error;
+use crate::log::Logger;
 use crate::probe::Prober;
 use crate::protocol::evaluator::Verdict;
 use crate::protocol::evidence::Evidence;
@@ -45,6 +47,10 @@ pub(crate) struct Wait<'w> {
     signals: Option<&'w Signals>,
     hooks: WaitHooks,
     observer: Option<&'w mut dyn Observer>,
+    /// Shows how a wait goes on.
+    log: Option<Logger>,
+    /// `None` before the first check has failed.
+    progress: Option<Progress>,
     /// When the wait ends in any case.
     deadline: Option<Instant>,
     /// The wait ends as soon as each source was tried once.
@@ -73,6 +79,8 @@ impl<'w> Wait<'w> {
             signals,
             hooks,
             observer: None,
+            log: None,
+            progress: None,
             deadline: limit.deadline(Instant::now()),
             tries_once,
         }
@@ -82,6 +90,14 @@ impl<'w> Wait<'w> {
     pub(crate) fn observed_by(self, observer: &'w mut dyn Observer) -> Wait<'w> {
         Wait {
             observer: Some(observer),
+            ..self
+        }
+    }
+
+    /// Shows what it waits for, if that takes long.
+    pub(crate) fn shown_by(self, log: Logger) -> Wait<'w> {
+        Wait {
+            log: Some(log),
             ..self
         }
     }
@@ -96,6 +112,8 @@ impl<'w> Wait<'w> {
         if let Some(outcome) = self.first_outcome()? {
             return Ok(outcome);
         }
+        let has_signals = self.signals.is_some();
+        self.progress = self.log.map(|log| Progress::begin(log, has_signals));
         if let Some(dir) = self.dir {
             self.waiter.arm(dir)?;
         }
@@ -107,20 +125,29 @@ impl<'w> Wait<'w> {
                 }
                 return Ok(outcome);
             }
-            let warnings = self.waiter.warnings.drain(..);
-            warnings.for_each(self.hooks.on_warning);
+            self.report();
             self.sleep();
-            if let Some(signal) = read_ending_signal(self.signals, self.hooks) {
+            if let Some(signal) = read_ending_signal(self.signals, &mut self.progress, self.hooks) {
                 return Ok(WaitOutcome::Signal(signal));
             }
         }
     }
 
+    /// Reports warnings, and what does not hold yet if it is time to.
+    fn report(&mut self) {
+        report_all(
+            &mut self.waiter.warnings,
+            self.progress.as_mut(),
+            self.hooks,
+        );
+        if let Some(progress) = &mut self.progress {
+            progress.show(&|| explain(&self.waiter, self.prober.as_ref()));
+        }
+    }
+
     /// Which conditions do not hold, and what was found instead.
     pub(crate) fn explain(&self) -> String {
-        let prober = self.prober.as_ref();
-        let why = |source: &Source| prober.map_or_else(String::new, |prober| prober.why(source));
-        self.waiter.evaluator.explain(&why)
+        explain(&self.waiter, self.prober.as_ref())
     }
 
     /// Ends the tries of sources that go on.
@@ -143,7 +170,7 @@ impl<'w> Wait<'w> {
         if let Some(dir) = self.dir {
             let mut ended = None;
             let mut read_signals = || {
-                ended = read_ending_signal(signals, hooks);
+                ended = read_ending_signal(signals, &mut self.progress, hooks);
                 ended.is_none()
             };
             let observer = &mut self.observer;
@@ -160,7 +187,7 @@ impl<'w> Wait<'w> {
                 observer.end_scan()?;
             }
             scanned?;
-            self.waiter.notices.drain(..).for_each(hooks.on_warning);
+            report_all(&mut self.waiter.notices, self.progress.as_mut(), hooks);
         }
         if let Some(prober) = &mut self.prober {
             let warnings = prober.poll();
@@ -199,19 +226,42 @@ impl<'w> Wait<'w> {
             prober.and_then(Prober::deadline),
         ];
         let until = deadlines.into_iter().flatten().min();
+        let progress = self.progress.as_ref();
+        let until = progress.map_or(until, |progress| progress.wake_up(until));
         let mut descriptors = prober.map(Prober::interests).unwrap_or_default();
         descriptors.extend(tracker.descriptor().map(poll::readable));
         descriptors.extend(observer.map(|it| poll::failing(it.descriptor())));
-        match self.signals {
+        match self.signals.or(progress.and_then(Progress::signals)) {
             Some(signals) => signals.sleep(descriptors, until),
             None => poll::sleep(descriptors, until),
         }
     }
 }
 
+fn explain(waiter: &Waiter, prober: Option<&Prober>) -> String {
+    let why = |source: &Source| prober.map_or_else(String::new, |prober| prober.why(source));
+    waiter.evaluator.explain(&why)
+}
+
+/// Reports all texts, and keeps none.
+fn report_all(texts: &mut Vec<String>, progress: Option<&mut Progress>, hooks: WaitHooks) {
+    if let Some(progress) = progress.filter(|_| !texts.is_empty()) {
+        progress.erase();
+    }
+    texts.drain(..).for_each(hooks.on_warning);
+}
+
 /// Reads the signals that have come. Returns one that ends the wait.
-fn read_ending_signal(signals: Option<&Signals>, hooks: WaitHooks) -> Option<Signal> {
-    let received = signals?.read();
+fn read_ending_signal(
+    signals: Option<&Signals>,
+    progress: &mut Option<Progress>,
+    hooks: WaitHooks,
+) -> Option<Signal> {
+    let own = progress.as_ref().and_then(Progress::signals);
+    let received = signals.or(own)?.read();
+    if let Some(progress) = progress {
+        progress.stop(received.signals());
+    }
     let mut signals = received.signals().iter().copied();
     signals.find(|signal| (hooks.ends_wait)(*signal))
 }

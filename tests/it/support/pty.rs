@@ -26,6 +26,8 @@ pub struct Terminal {
     shown: String,
     /// All that was shown, for a test that fails.
     transcript: String,
+    /// All that was written, with what moves the cursor.
+    written: String,
 }
 
 impl Terminal {
@@ -49,7 +51,52 @@ impl Terminal {
             session: Some(session),
             shown: String::new(),
             transcript: String::new(),
+            written: String::new(),
         }
+    }
+
+    /// Starts a command on a terminal that has so many columns.
+    pub fn of_width(columns: u16, command: &mut Command) -> Terminal {
+        // The command inherits the terminal and sets its size before it executes the other one.
+        let mut sized = Command::new("setsid");
+        let script = format!("stty cols {columns} <&2; exec \"$0\" \"$@\"");
+        sized.args(["--ctty", "sh", "-c", &script]);
+        sized.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => sized.env(name, value),
+                None => sized.env_remove(name),
+            };
+        }
+        Terminal::start(&mut sized)
+    }
+
+    /// All that was written so far, with what moves the cursor.
+    pub fn written(&mut self) -> &str {
+        self.read();
+        &self.written
+    }
+
+    /// What a person sees: each line as it is after all that was written over it.
+    pub fn screen(&mut self) -> Vec<String> {
+        let mut lines = vec![Vec::new()];
+        let mut column = 0;
+        for c in self.written().chars() {
+            let line = lines.last_mut().expect("a line");
+            match c {
+                '\r' => column = 0,
+                '\n' => lines.push(Vec::new()),
+                c => {
+                    line.resize(line.len().max(column + 1), ' ');
+                    line[column] = c;
+                    column += 1;
+                }
+            }
+        }
+        let lines = lines.into_iter().map(String::from_iter);
+        lines
+            .map(|line: String| line.trim_end().to_owned())
+            .collect()
     }
 
     /// The process that was started.
@@ -82,7 +129,9 @@ impl Terminal {
         let mut buffer = [0; 4096];
         // An error is AGAIN, or the hangup after the session's end.
         while let Ok(length @ 1..) = rustix::io::read(&self.master, &mut buffer) {
-            let text = String::from_utf8_lossy(&buffer[..length]).replace('\r', "");
+            let written = String::from_utf8_lossy(&buffer[..length]);
+            self.written.push_str(&written);
+            let text = written.replace('\r', "");
             self.shown.push_str(&text);
             self.transcript.push_str(&text);
         }
@@ -139,6 +188,11 @@ impl Terminal {
 
     /// Waits for the end of the process that was started. The status as a shell would report it.
     pub fn end(mut self) -> i32 {
+        self.ended()
+    }
+
+    /// The same, and what it has written can be looked at afterwards.
+    pub fn ended(&mut self) -> i32 {
         self.session.take().expect("running").end().status
     }
 }

@@ -3,5 +3,6 @@
 mod conditions;
 mod interruptions;
 mod other_writers;
+mod progress;
 mod result;
 mod wakeups;
