@@ -278,6 +278,11 @@ impl ParsedArgs {
             .filter(move |option| option.long == long)
     }
 
+    /// The values of an option in their order; `None` for each time that a flag was given.
+    pub(super) fn values(&self, opt: &Opt) -> impl Iterator<Item = Option<&OsStr>> {
+        self.all(opt).map(|option| option.value.as_deref())
+    }
+
     /// Whether the value of an option has the syntax of the program kubexit.
     pub(super) fn is_of_kubexit(&self, opt: &Opt) -> bool {
         self.last(opt)

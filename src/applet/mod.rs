@@ -9,6 +9,7 @@ mod entry;
 mod exec;
 mod install;
 mod kubexit;
+mod resolved;
 mod run;
 mod run_options;
 mod run_plan;

@@ -2,6 +2,7 @@
 
 use super::args::ParsedArgs;
 use super::entry::read_args;
+use super::resolved::command_line;
 use super::run_options::{NAME, PARENT_DEATH_SIGNAL, SPEC, SUBREAPER, WAIT_DESCENDANTS};
 use super::run_plan::{names_off_notice, plan, termination_log_path};
 use super::spec::CommandSpec;
@@ -74,6 +75,10 @@ impl Bootstrap {
             Ok(planned) => planned,
             Err(sentence) => return refuse(args, logger, &sentence),
         };
+        if plan.logger.is_verbose() {
+            let line = command_line(args);
+            plan.logger.debug(format!("resolved options: {line}"));
+        }
         for notice in args.notices.iter().chain(&names_off_notice(args)) {
             plan.logger.info(notice);
         }

@@ -105,6 +105,22 @@ impl Opt {
         PREFIX.chars().chain(rest).collect()
     }
 
+    /// The default, where `--help` names one: as in `(default 30s)`, or in `never (default)`.
+    pub(super) fn default(&self) -> Option<&'static str> {
+        let (before, after) = self.help.split_once("(default")?;
+        match after.strip_prefix(' ') {
+            Some(default) => default.split([')', ',']).next(),
+            None if after.starts_with(')') => before.split_whitespace().next_back(),
+            None => None,
+        }
+    }
+
+    /// Whether each value counts, and not only the last one.
+    pub(super) fn is_repeatable(&self) -> bool {
+        let is_list = |text: &str| text.contains(",...") || text.contains("repeatable");
+        is_list(self.help) || self.value.is_some_and(is_list)
+    }
+
     /// Whether this is the name of its variable.
     pub(super) fn is_variable(&self, name: &str) -> bool {
         match self.variable {

@@ -328,7 +328,7 @@ fn a_removed_source_without_a_copy_is_waited_for() {
     app.await_words("app.conf is gone\n");
     app.sandbox.signal(["--ready", "dep"]).finish();
     await_rest(&app.running);
-    assert!(!app.said().contains("started"), "{}", app.said());
+    assert!(!app.said().contains("started sh"), "{}", app.said());
     write(&app.sandbox, "app.conf", "2");
     app.await_log(&["started 2"]);
 }

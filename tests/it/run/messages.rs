@@ -8,7 +8,7 @@ use crate::support::sandbox::{Sandbox, Start, binary};
 use crate::support::signals::USR1;
 use rustix::fs::OFlags;
 use std::os::fd::OwnedFd;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 #[test]
 fn quiet_leaves_only_errors_and_verbose_adds_lines() {
@@ -42,6 +42,41 @@ fn quiet_leaves_only_errors_and_verbose_adds_lines() {
         "exitdir-run",
         124,
     );
+}
+
+#[test]
+fn verbose_begins_with_the_resolved_options_which_can_be_pasted_into_a_shell() {
+    let bash = ["-c", "true"];
+    if !is_permitted("bash", Command::new("bash").args(bash)) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let link = sandbox.path("exitdir-run");
+    std::os::unix::fs::symlink(std::fs::canonicalize(binary()).unwrap(), &link).unwrap();
+    let first_line = |command: &mut Command| {
+        let ended = command.finish();
+        assert_eq!(ended.stdout, "it's\n\u{e9} $x \\ \n");
+        let (line, _) = ended.stderr.split_once('\n').unwrap();
+        line.to_owned()
+    };
+    let mut command = sandbox.run(["-ne", "--timeout", "2m", "--rewrite=TERM:USR1"]);
+    command.envs([("EXITDIR_NAME", "main"), ("EXITDIR_VERBOSE", "1")]);
+    command.envs([
+        ("EXITDIR_GRACE_PERIOD", "0.5"),
+        ("EXITDIR_STOP_SIGNAL", "SIGTERM"),
+    ]);
+    let line = first_line(command.args(["printf", "%s\n", "it's\n\u{e9} $x \\ "]));
+    let prefix = "exitdir-run: resolved options: ";
+    let pasted = line.strip_prefix(prefix).unwrap();
+    let options = "--name e --grace-period 0.5 --timeout 2m --rewrite TERM:USR1 --verbose";
+    let dir = sandbox.dir();
+    let begin = format!("exitdir-run --dir {} {options} -- printf ", dir.display());
+    assert!(pasted.starts_with(&begin), "{pasted}");
+    let path = format!("{}:/usr/bin:/bin", sandbox.path(".").display());
+    let mut shell = sandbox.command("bash");
+    shell.env("PATH", path).env_remove("EXIT_DIR");
+    assert_eq!(first_line(shell.args(["-c", pasted])), line);
+    assert_eq!(sandbox.entries(), ["e"]);
 }
 
 /// A pipe that no other test's processes inherit.
