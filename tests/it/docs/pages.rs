@@ -117,7 +117,7 @@ fn commands_and_variables_in_pages_and_manifests_are_known_ones() {
 }
 
 /// The variables of `kubexit`, which its help names.
-fn kubexit_variables() -> Vec<String> {
+pub fn kubexit_variables() -> Vec<String> {
     let help = help("kubexit");
     let found = words(&help).filter(|word| word.starts_with("KUBEXIT_"));
     found

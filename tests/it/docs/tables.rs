@@ -1,7 +1,9 @@
 //! The tables of the pages agree with `--help`, the parser, and the format.
 
+use super::pages::kubexit_variables;
 use super::{APPLETS, between, derived_variable, help, help_lines, page, read};
 use crate::support::sandbox::{Sandbox, Start};
+use std::collections::BTreeSet;
 
 #[test]
 fn the_page_of_an_applet_has_the_options_of_help_and_its_words_for_them() {
@@ -34,6 +36,33 @@ fn check_options(page: &str, expected: &[(String, String)], path: &str) {
             "{path}: {head}: {meaning:?} is not {help:?}"
         );
     }
+}
+
+#[test]
+fn the_page_of_an_applet_has_the_usage_of_help() {
+    for applet in APPLETS {
+        let usage = between(&help(applet), "Usage: ", "\n");
+        let block = between(&page(applet), "\n## Usage\n\n```text", "\n```");
+        let (_, shown) = block.split_once('\n').expect("a line in the block");
+        assert_eq!(shown, usage, "docs/exitdir-{applet}.md");
+    }
+}
+
+#[test]
+fn the_page_of_kubexit_has_the_variables_of_its_help() {
+    let page = read("docs/kubexit.md");
+    let table = page.lines().filter(|line| line.starts_with("| `KUBEXIT_"));
+    let cells = table.filter_map(|row| row.split('|').nth(1));
+    let listed: BTreeSet<String> = cells.flat_map(strings_in).collect();
+    let named = kubexit_variables().into_iter();
+    let named = named.map(|variable| variable.trim_end_matches(',').to_owned());
+    assert_eq!(listed, named.collect());
+}
+
+/// What stands in backquotes.
+fn strings_in(cell: &str) -> Vec<String> {
+    let parts = cell.split('`').skip(1).step_by(2);
+    parts.map(str::to_owned).collect()
 }
 
 /// The sources of `--ready-on`, which stand in three places.
@@ -114,6 +143,10 @@ fn the_page_of_the_tombstone_has_every_key_reason_and_state_that_the_code_knows(
     }
     assert_eq!(documented, states, "states in tombstone.md");
     assert_eq!(of_wait, states, "states in exitdir-wait.md");
+    let help = help("wait").replace('\n', " ");
+    let mut of_help = listed(&between(&help, "STATE is ", " (default died)"));
+    of_help.sort();
+    assert_eq!(of_help, states, "states in exitdir-wait --help");
 }
 
 struct OptionRow {
