@@ -2,6 +2,7 @@
 //! containers in the right order, end as they say, and drain.
 
 use super::play::{Play, stop};
+use crate::support::sandbox::wait_until;
 use crate::support::servers::Server;
 use crate::support::signals::{KILL, STOP, TERM};
 use std::fs::{create_dir, rename, write};
@@ -282,7 +283,7 @@ fn app_starts_when_a_port_answers() {
     play.await_log("");
     server.listen();
     play.await_log("the server answers\n");
-    assert!(server.tries() > 0);
+    wait_until("the server was asked", || server.tries() > 0);
     assert_eq!(stop(app).status, 143);
 }
 
@@ -297,5 +298,5 @@ fn the_init_container_of_a_pod_ends_when_a_port_answers() {
     assert!(wait.is_running());
     server.listen();
     assert_eq!(wait.end().status, 0);
-    assert!(server.tries() > 0);
+    wait_until("the server was asked", || server.tries() > 0);
 }
