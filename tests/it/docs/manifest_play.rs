@@ -2,6 +2,7 @@
 //! containers in the right order, end as they say, and drain.
 
 use super::play::{Play, stop};
+use crate::support::proc::children;
 use crate::support::sandbox::wait_until;
 use crate::support::servers::Server;
 use crate::support::signals::{KILL, STOP, TERM};
@@ -113,6 +114,21 @@ fn the_deployment_among_the_examples_drains() {
     assert_eq!(proxy.status, 0, "{}", proxy.stderr);
     let reason = "exitdir-run: app died with exit code 0: stopping sh with TERM\n";
     assert!(proxy.stderr.ends_with(reason), "{}", proxy.stderr);
+}
+
+#[test]
+fn app_drains_while_its_sidecar_serves() {
+    let Some(play) = Play::of("draining/native.yaml") else {
+        return;
+    };
+    let proxy = play.start("proxy");
+    play.await_probe("proxy");
+    let app = play.start("app");
+    // It has set its trap before it asks the proxy.
+    wait_until("app works", || !children(app.pid()).is_empty());
+    // The kubelet stops app, and the sidecar when app has ended.
+    assert_eq!(stop(app).status, 0);
+    assert_eq!(stop(proxy).status, 143);
 }
 
 #[test]
