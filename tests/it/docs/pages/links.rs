@@ -41,10 +41,11 @@ fn every_page_and_every_directory_of_examples_can_be_reached_from_the_readme() {
     let mut at = 0;
     while let Some(page) = reached.get(at).cloned() {
         at += 1;
-        if page.extension().is_none_or(|extension| extension != "md") {
+        let page = page.to_str().expect("UTF-8");
+        // No visitor looks for a page in the changelog.
+        if !page.ends_with(".md") || page == "CHANGELOG.md" {
             continue;
         }
-        let page = page.to_str().expect("UTF-8");
         for link in links(&read(page)) {
             let to = target(page, &link).expect("a file");
             if !link.contains("://") && !reached.contains(&to) {
