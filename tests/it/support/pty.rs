@@ -202,9 +202,11 @@ impl Drop for Terminal {
         if std::thread::panicking() {
             self.read();
             eprintln!("---- the terminal has shown:\n{}", self.transcript);
-            eprintln!("---- left: {:?}", self.processes());
         }
         let Some(started) = &self.session else { return };
+        if std::thread::panicking() {
+            eprintln!("---- left: {:?}", self.processes());
+        }
         // The process is reaped after this, so no other process can lead a session of its number.
         let sessions = [self.session_id(), started.pid()];
         wait_until("the session has no process", || {
