@@ -8,7 +8,7 @@ use crate::protocol::item::Item;
 use crate::protocol::lineage::Lineage;
 use crate::protocol::past_life::Cause;
 use crate::store::append::DeathRecord;
-use crate::store::own_tombstone::{OwnTombstone, Replacement};
+use crate::store::own_tombstone::{Beginning, OwnTombstone, Replacement};
 use crate::store::publish;
 use crate::supervisor::record::Record;
 use crate::sys::clock::timestamp_now;
@@ -80,7 +80,7 @@ impl<'p> OwnRecord<'p> {
             let is_used =
                 |line: &Line<'_>| !matches!(line, Line::WaitingFor("") | Line::Follows(""));
             let lines: Vec<Line<'_>> = lines.into_iter().filter(is_used).collect();
-            let own = OwnTombstone::begin(&options.dir, name, &lines)?;
+            let own = OwnTombstone::begin(&options.dir, name, Beginning::Waiting(&lines))?;
             record.fell.clone_from(&own.fell);
             record.tombstone = Some(own);
         } else {

@@ -7,7 +7,7 @@ use crate::protocol::name::Name;
 use crate::protocol::tombstone::Reason;
 use crate::store::append::DeathRecord;
 use crate::store::exit_dir::ExitDir;
-use crate::store::own_tombstone::OwnTombstone;
+use crate::store::own_tombstone::{Beginning, OwnTombstone};
 use crate::sys::clock::timestamp_now;
 use rustix::io::Errno;
 
@@ -76,7 +76,7 @@ impl ExitDir {
         Ok(OwnLife {
             dir: self.clone(),
             name: name.clone(),
-            tombstone: OwnTombstone::begin_born(self, name)?,
+            tombstone: OwnTombstone::begin(self, name, Beginning::Born)?,
         })
     }
 }

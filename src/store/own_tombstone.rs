@@ -36,9 +36,17 @@ pub(crate) struct OwnTombstone {
     command_started: bool,
 }
 
+/// How a life begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Beginning<'a> {
+    /// It waits. These lines stand behind the first two of its tombstone.
+    Waiting(&'a [Line<'a>]),
+    /// At once: others never see it unborn.
+    Born,
+}
+
 impl OwnTombstone {
-    /// Publishes the tombstone of a new life. The directory must exist. `lines` stand behind its
-    /// first two lines.
+    /// Publishes the tombstone of a new life. The directory must exist.
     ///
     /// # Errors
     /// [`Error::NameTaken`] if a supervisor with this name is alive; [`Error::Io`] if the tombstone
@@ -46,13 +54,16 @@ impl OwnTombstone {
     pub(crate) fn begin(
         dir: &ExitDir,
         name: &Name,
-        lines: &[Line<'_>],
+        beginning: Beginning<'_>,
     ) -> Result<OwnTombstone, Error> {
         let pending = PendingTombstone::acquire(dir, name)?;
         let lineage = pending.await_free_name()?;
         let lock = pending.lock_line();
         let mut all = vec![Line::Waiting(&lineage.life), Line::Lock(&lock)];
-        all.extend_from_slice(lines);
+        match beginning {
+            Beginning::Waiting(lines) => all.extend_from_slice(lines),
+            Beginning::Born => all.push(Line::Born(&lineage.life)),
+        }
         all.extend(lineage.past_lines());
         pending.write_and_guard(&compose(&all))?;
         let (file, id) = pending.publish()?;
@@ -64,11 +75,6 @@ impl OwnTombstone {
             locked: lock != Lock::Unavailable,
             command_started: false,
         })
-    }
-
-    /// As [`OwnTombstone::begin`], for a life that does not wait: others never see it unborn.
-    pub(crate) fn begin_born(dir: &ExitDir, name: &Name) -> Result<OwnTombstone, Error> {
-        OwnTombstone::begin(dir, name, &[Line::Born(&timestamp_now())])
     }
 
     /// Notes that a command was started.

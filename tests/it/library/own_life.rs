@@ -43,6 +43,8 @@ fn other_processes_see_each_step_of_a_life() {
     life.finish(0).unwrap();
     await_condition(&sandbox, "db:ok");
     assert_eq!(sandbox.entries(), ["db"]);
+    // Times that are in order.
+    assert_eq!(sandbox.key("db", "Waiting"), sandbox.key("db", "Born"));
 }
 
 #[test]
