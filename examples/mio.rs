@@ -1,5 +1,7 @@
 //! Waits for a condition in an event loop of mio:
 //! `EXIT_DIR=/tmp/exit cargo run --example mio [NAME[:STATE]]`.
+//!
+//! Needs `mio = { version = "1", default-features = false, features = ["os-ext", "os-poll"] }`.
 
 // The library never prints; a program may.
 #![allow(clippy::print_stdout)]

@@ -1,5 +1,7 @@
 //! Waits for a condition in a program that runs on tokio:
 //! `EXIT_DIR=/tmp/exit cargo run --example tokio [NAME[:STATE]]`.
+//!
+//! Needs `tokio = { version = "1", default-features = false, features = ["net", "rt"] }`.
 
 // The library never prints; a program may.
 #![allow(clippy::print_stdout)]

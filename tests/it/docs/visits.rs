@@ -229,6 +229,15 @@ fn target_directory() -> PathBuf {
 }
 
 #[test]
+fn the_program_of_the_page_is_the_example() {
+    let example = read("examples/dependent.rs");
+    let (_, program) = example
+        .split_once("\n\n")
+        .expect("a comment, then the program");
+    assert_eq!(only_block("docs/library.md", "rust"), program);
+}
+
+#[test]
 fn the_dependency_of_a_program_is_this_version() {
     let (major, minor) = (
         env!("CARGO_PKG_VERSION_MAJOR"),

@@ -2,5 +2,6 @@
 
 mod api;
 mod create;
+mod dependent;
 mod event_loops;
 mod own_life;
