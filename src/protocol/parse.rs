@@ -31,7 +31,10 @@ impl Tombstone {
 
     fn parse_lines(bytes: &[u8]) -> Tombstone {
         let mut tombstone = Tombstone::default();
-        for line in String::from_utf8_lossy(bytes).split_inclusive('\n') {
+        // Nearly always it is UTF-8, and that is quickly seen.
+        let valid = std::str::from_utf8(bytes).map(Cow::Borrowed);
+        let text = valid.unwrap_or_else(|_| String::from_utf8_lossy(bytes));
+        for line in text.split_inclusive('\n') {
             let Some(line) = line.strip_suffix('\n') else {
                 break;
             };

@@ -158,7 +158,7 @@ impl CheckedLives {
                 Ok(Some((_, snapshot))) => {
                     let writing = snapshot.write_state();
                     let lock = snapshot.lock;
-                    let life = Life::judge(snapshot.tombstone, lock, writing);
+                    let life = Life::judge(*snapshot.tombstone, lock, writing);
                     checked.add(name, &life, lock, dir.boot_id());
                 }
                 Ok(None) => {}

@@ -143,7 +143,7 @@ impl ExitDir {
         let not_alive = || Error::NotAlive(name.clone());
         let (tombstone, snapshot) = self.read_current(name)?.ok_or_else(not_alive)?;
         let writing = snapshot.write_state();
-        let life = Life::judge(snapshot.tombstone, snapshot.lock, writing);
+        let life = Life::judge(*snapshot.tombstone, snapshot.lock, writing);
         if !is_supervised(&life) {
             return Err(not_alive());
         }
@@ -249,7 +249,7 @@ impl Announcer<'_> {
         }
         let known = WriteStability::after(*stability, opened.id, &snapshot, false);
         let writing = stability.insert(known).write_state(&snapshot);
-        let life = Life::judge(snapshot.tombstone, snapshot.lock, writing);
+        let life = Life::judge(*snapshot.tombstone, snapshot.lock, writing);
         match life.liveness {
             Liveness::Unsettled => Ok(None),
             Liveness::Alive(_) if self.scope != Scope::Any && !is_supervised(&life) => {

@@ -154,7 +154,7 @@ impl<'d> PendingTombstone<'d> {
         // A predecessor that cannot be read counts like none: its text is not worth a failed start.
         let snapshot = predecessor.and_then(|opened| self.dir.read(opened).ok());
         let life = snapshot
-            .map(|snapshot| Life::judge(snapshot.tombstone, snapshot.lock, WriteState::Settled));
+            .map(|snapshot| Life::judge(*snapshot.tombstone, snapshot.lock, WriteState::Settled));
         Lineage::after(life.as_ref(), SystemTime::now())
     }
 

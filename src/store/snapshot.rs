@@ -41,7 +41,8 @@ pub(crate) struct TombstoneFile {
 /// What one read of a file found.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
-    pub(crate) tombstone: Tombstone,
+    /// In a box, because moving it takes space on the stack each time.
+    pub(crate) tombstone: Box<Tombstone>,
     pub(crate) lock: LockState,
     fingerprint: FileFingerprint,
     modified: SystemTime,
@@ -231,7 +232,7 @@ impl ExitDir {
         let current = self.read_current(name)?;
         Ok(current.map(|(_, snapshot)| {
             let writing = snapshot.write_state();
-            Life::judge(snapshot.tombstone, snapshot.lock, writing)
+            Life::judge(*snapshot.tombstone, snapshot.lock, writing)
         }))
     }
 }
@@ -334,12 +335,12 @@ impl WriteStability {
 
 /// The text of a file that had this status before: a write in between makes the next fingerprint
 /// differ.
-fn read_tombstone(opened: &TombstoneFile, stat: &Stat) -> Result<Tombstone, Errno> {
+fn read_tombstone(opened: &TombstoneFile, stat: &Stat) -> Result<Box<Tombstone>, Errno> {
     if !opened.is_readable {
-        return Ok(Tombstone::unreadable());
+        return Ok(Box::new(Tombstone::unreadable()));
     }
     let bytes = read_sized(&opened.file, stat)?;
-    Ok(Tombstone::parse(&bytes))
+    Ok(Box::new(Tombstone::parse(&bytes)))
 }
 
 /// The first [`RESERVED`] bytes of a file.

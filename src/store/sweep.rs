@@ -246,7 +246,7 @@ impl<'d> Pass<'d> {
             true => WriteState::Settled,
             false => snapshot.write_state(),
         };
-        let life = Life::judge(snapshot.tombstone, snapshot.lock, writing);
+        let life = Life::judge(*snapshot.tombstone, snapshot.lock, writing);
         Ok(match life.liveness {
             Liveness::Unsettled | Liveness::Dead(Death::CodePending) => Decision::Undecided,
             _ if life.has_state(State::Ok) => Decision::Keep,

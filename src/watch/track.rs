@@ -38,8 +38,7 @@ impl Track {
         first_scan: Option<SystemTime>,
     ) -> Result<FoundLives, Error> {
         let Some((mut file, mut snapshot)) = dir.read_current(name)? else {
-            let ended = self.vanish(dir).into_iter().collect();
-            return Ok((ended, self.life.as_ref().map(Remnant::to_life)));
+            return Ok(self.scan_missing(dir));
         };
         if snapshot.tombstone.is_unreadable()
             && let Some(known) = self.read_held(dir, file.id)
@@ -55,7 +54,8 @@ impl Track {
             .as_ref()
             .filter(|old| !is_same_life(old, &snapshot, same_file));
         let read_end = |old| self.read_end(dir, old, same_file, &snapshot.tombstone);
-        let ended: Vec<Life> = replaced.map(read_end).into_iter().chain(missed).collect();
+        let mut ended = Vec::from_iter(replaced.map(read_end));
+        ended.extend(missed);
         let rewriting = before
             .filter(|old| same_file && ended.is_empty() && is_being_rewritten(old, &snapshot));
         let writing = self.settle(file.id, &snapshot, finished);
@@ -63,11 +63,17 @@ impl Track {
         // kubexit empties its tombstone before it writes the death. Until then the old text counts.
         let life = match rewriting {
             Some(old) => old.to_life(),
-            None => Life::judge(snapshot.tombstone, snapshot.lock, writing),
+            None => Life::judge(*snapshot.tombstone, snapshot.lock, writing),
         };
         self.newest = newest.filter(|_| life.tombstone.life().is_none());
         self.keep(&life, file);
         Ok((ended, Some(life)))
+    }
+
+    /// The name has no tombstone.
+    fn scan_missing(&mut self, dir: &ExitDir) -> FoundLives {
+        let ended = self.vanish(dir).into_iter().collect();
+        (ended, self.life.as_ref().map(Remnant::to_life))
     }
 
     /// A file that was closed to readers can still be read where it is held open.
@@ -113,7 +119,7 @@ impl Track {
             };
             return None;
         };
-        let life = Life::judge(snapshot.tombstone, snapshot.lock, WriteState::Settled);
+        let life = Life::judge(*snapshot.tombstone, snapshot.lock, WriteState::Settled);
         if life.death().is_some() {
             return Some(life);
         }
@@ -136,7 +142,7 @@ impl Track {
         let held = if same_file { None } else { self.held.as_ref() };
         let held = held
             .and_then(|held| dir.read(held).ok())
-            .map(|held| Life::judge(held.tombstone, held.lock, WriteState::Settled));
+            .map(|held| Life::judge(*held.tombstone, held.lock, WriteState::Settled));
         let end = current.end_of(old.id.as_ref(), held);
         end.unwrap_or_else(|| old.to_life().into_ended())
     }
