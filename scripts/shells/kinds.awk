@@ -3,7 +3,7 @@ function kind_of(value) {
     if (value == "DIR") return "directory"
     if (value ~ /^(SRC|FILE|PATH)/) return "file"
     if (value == "PROG") return "command"
-    if (value ~ /^COND/) return "condition"
+    if (value ~ /^COND/ || value == "LIST") return "condition"
     if (value ~ /^NAME/) return "name"
     if (value == "SIG") return "signal"
     if (value ~ /^ACTION/) return "action"

@@ -203,6 +203,7 @@ fn bash_completes_options_values_names_and_commands() {
     // Bash replaces only what is behind a colon or an equals sign.
     all.extend(cases(&[
         ("exitdir-run --death-deps m", &["main"]),
+        ("exitdir-status --until m", &["main"]),
         ("exitdir-run --death-deps main:re", &["ready"]),
         ("exitdir-run --death-deps $(touch${IFS}ran):", &[]),
         ("exitdir-run --death-deps=main,pro", &["main,proxy"]),
@@ -221,6 +222,7 @@ fn zsh_completes_options_values_names_and_commands() {
     all.retain(|(line, _)| line != "exitdir-install ../else");
     all.extend(cases(&[
         ("exitdir-run --death-deps m", &["main"]),
+        ("exitdir-status --until m", &["main"]),
         ("exitdir-run --death-deps main:re", &["ready"]),
         ("exitdir-run --death-deps=main,pro", &["proxy"]),
         ("exitdir-run --restart=o", &["on-failure"]),
