@@ -91,7 +91,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
             Ok(Completeness::Some) => exit::INCOMPLETE,
             Err(error) => fail(error),
         },
-        View::Timeline(names, style) => match draw(&plan.dir, names, *style) {
+        View::Timeline(names, style) => match draw(&plan.dir, names, *style, LOG) {
             Ok(()) => exit::SUCCESS,
             Err(error) => fail(error),
         },

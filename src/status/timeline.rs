@@ -4,6 +4,7 @@ use super::chart::{Chart, Frame};
 use super::output::{Output, print, stdout};
 use super::selection::shows;
 use crate::error::Error;
+use crate::log::Logger;
 use crate::protocol::life::Observation;
 use crate::protocol::name::Name;
 use crate::store::exit_dir::ExitDir;
@@ -45,16 +46,17 @@ impl Style {
     }
 }
 
-/// Draws the chart of `names`, or of all if there are none.
+/// Draws the chart of `names`, or of all if there are none. What cannot be read is reported and
+/// left out.
 ///
 /// # Errors
-/// [`Error::Io`] if the directory or a tombstone cannot be read, or the text cannot be written.
-pub(crate) fn draw(dir: &ExitDir, names: &[Name], style: Style) -> Result<(), Error> {
+/// [`Error::Io`] if the directory cannot be read or the text cannot be written.
+pub(crate) fn draw(dir: &ExitDir, names: &[Name], style: Style, log: Logger) -> Result<(), Error> {
     let mut chart = Chart::default();
-    for tombstone in dir.tombstones()? {
-        let (name, life) = tombstone?;
-        if shows(names, &name) {
-            chart.take(&name, Some(&life), None);
+    for name in dir.names()?.iter().filter(|name| shows(names, name)) {
+        match dir.life(name) {
+            Ok(life) => _ = chart.take(name, life.as_ref(), None),
+            Err(error) => log.error(error),
         }
     }
     let frame = style.frame(SystemTime::now());
