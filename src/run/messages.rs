@@ -43,8 +43,8 @@ impl Messages<'_> {
             ),
             Report::Unseen => format!("death dependencies: {}", missing(Missing::Unseen)),
             Report::Stopping(reason, signal) => self.stop(reason, *signal, missing),
-            Report::PreStopping(signal) => {
-                format!("received {signal}; forwarding it to {command} after --pre-stop")
+            Report::PreStopping { received, sent } => {
+                format!("{} after --pre-stop", self.held_back(*received, *sent))
             }
             Report::PreStopLate => "--pre-stop takes too long: ending it".to_owned(),
             Report::Killing => format!(
@@ -77,16 +77,25 @@ impl Messages<'_> {
             Report::RunningOnConfig => "a new configuration: running --on-config".to_owned(),
             Report::Inactive => format!("{}: {command} stays down", self.deactivated()),
             Report::Activated => format!("{} exists: starting {command}", self.active_while),
-            Report::Delaying(signal) => {
+            Report::Delaying { received, sent } => {
                 let when = match self.rules.stop_delay {
                     Limit::Never => "at the next stop signal".to_owned(),
                     delay => format!("in {delay}"),
                 };
-                format!("received {signal}; forwarding it to {command} {when}")
+                format!("{} {when}", self.held_back(*received, *sent))
             }
             Report::Forwarded(signal) => format!("forwarded {signal} to {command}"),
             Report::Dropped(signal) => format!("dropped {signal}: not forwarded to {command}"),
         }
+    }
+
+    fn held_back(&self, received: Signal, sent: Signal) -> String {
+        let what = if sent == received {
+            "it".to_owned()
+        } else {
+            sent.to_string()
+        };
+        format!("received {received}; forwarding {what} to {}", self.command)
     }
 
     fn stop(

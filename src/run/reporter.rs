@@ -70,7 +70,7 @@ impl<'p> Reporter<'p> {
             | Report::StartingAnyway
             | Report::Unseen
             | Report::Stopping(..)
-            | Report::PreStopping(_)
+            | Report::PreStopping { .. }
             | Report::PreStopLate
             | Report::Killing
             | Report::Draining(_)
@@ -82,7 +82,7 @@ impl<'p> Reporter<'p> {
             | Report::RunningOnConfig
             | Report::Inactive
             | Report::Activated
-            | Report::Delaying(_) => {
+            | Report::Delaying { .. } => {
                 let message = self.messages().report(report, missing);
                 self.info(&message);
                 if matches!(report, Report::Stopping(..)) {

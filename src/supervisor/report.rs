@@ -16,8 +16,9 @@ pub(crate) enum Report {
     /// exitdir-run stops the command for this reason. The signal is `None` if the command got it
     /// before.
     Stopping(StopReason, Option<Signal>),
-    /// This signal was received, and is held back until the actions of `--pre-stop` have ended.
-    PreStopping(Signal),
+    /// A signal was received. What the command gets for it is held back until the actions of
+    /// `--pre-stop` have ended.
+    PreStopping { received: Signal, sent: Signal },
     /// The actions of `--pre-stop` have not ended in their time.
     PreStopLate,
     /// The grace period of the command is over.
@@ -41,8 +42,8 @@ pub(crate) enum Report {
     Inactive,
     /// The command is activated.
     Activated,
-    /// The signal is held back for the stop delay.
-    Delaying(Signal),
+    /// A signal was received. What the command gets for it is held back for the stop delay.
+    Delaying { received: Signal, sent: Signal },
     /// The signal was forwarded.
     Forwarded(Signal),
     /// The signal was dropped: there is no command, or `--rewrite` drops it.

@@ -106,9 +106,12 @@ impl Rules {
         }
     }
 
-    /// Whether a received TERM is held back.
-    pub(super) fn delays(&self, term: Signal) -> bool {
-        self.is_stop_request(term) && self.stop_delay != Limit::After(Duration::ZERO)
+    /// Whether the signal is held back: a TERM, or what the command gets as the stop signal. An
+    /// image may name another signal than TERM for its stop.
+    pub(super) fn delays(&self, received: Signal, sent: Signal) -> bool {
+        let is_stop = received == Signal::TERM || sent == self.stop_signal;
+        let is_ignored = self.ignored_signals.contains(received);
+        is_stop && !is_ignored && self.stop_delay != Limit::After(Duration::ZERO)
     }
 
     /// Whether a command that has ended with this counted status is started again.

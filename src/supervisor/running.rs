@@ -159,7 +159,7 @@ impl Machine {
             let held = Held {
                 received,
                 sent,
-                is_delayed: received == Signal::TERM && self.rules.delays(received),
+                is_delayed: self.rules.delays(received, sent),
                 pre_stops: self.rules.pre_stops_for(received, sent),
             };
             if held.is_delayed || held.pre_stops {
@@ -172,17 +172,18 @@ impl Machine {
 
     /// Holds a stop from outside back.
     fn hold(&self, mut run: Run, held: Held) -> MachineStep {
-        run.stop_requested |= self.rules.is_stop_request(held.received);
+        let (received, sent) = (held.received, held.sent);
+        run.stop_requested |= self.rules.is_stop_request(received);
         let mut actions = Vec::new();
         let mut limit = OUTSIDE_PRE_STOP;
         if held.is_delayed {
             let delay = self.rules.stop_delay;
-            actions.push(Action::Report(Report::Delaying(held.sent)));
+            actions.push(Action::Report(Report::Delaying { received, sent }));
             actions.push(Action::Arm(Timer::StopDelay, delay));
             // The command gets nothing before that.
             limit = limit.max(delay);
         } else {
-            actions.push(Action::Report(Report::PreStopping(held.sent)));
+            actions.push(Action::Report(Report::PreStopping { received, sent }));
         }
         if held.pre_stops {
             actions.extend(run.begin_pre_stop(None, limit));

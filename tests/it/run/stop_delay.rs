@@ -95,6 +95,52 @@ fn a_second_term_or_any_other_stop_ends_the_stop_delay_of_a_term() {
     }
 }
 
+/// An image may name another signal than TERM for its stop, and the runtime then sends that.
+#[test]
+fn what_reaches_the_command_as_the_stop_signal_is_held_back_like_a_term() {
+    if !can_listen() {
+        return;
+    }
+    for (options, received, sent, message) in [
+        (
+            "--stop-signal QUIT",
+            QUIT,
+            QUIT,
+            "received QUIT; forwarding it to",
+        ),
+        (
+            "--stop-signal QUIT",
+            TERM,
+            QUIT,
+            "received TERM; forwarding QUIT to",
+        ),
+        (
+            "--stop-signal USR1",
+            USR1,
+            USR1,
+            "received USR1; forwarding it to",
+        ),
+        (
+            "--rewrite INT:TERM",
+            INT,
+            TERM,
+            "received INT; forwarding TERM to",
+        ),
+    ] {
+        let life = ListeningLife::start(&format!(
+            "--stop-delay 1h --death-deps dep --grace-period 1h {options}"
+        ));
+        life.send(&[received]);
+        assert_eq!(life.all_received(), [], "{options}: held back");
+        life.trigger_stop();
+        let mut got = life.all_received();
+        got.retain(|signal| *signal != LAST);
+        assert_eq!(got, [sent], "{options}");
+        let (ended, _) = life.end();
+        assert!(ended.stderr.contains(message), "{options}: {ended:?}");
+    }
+}
+
 #[test]
 fn a_term_comes_when_the_stop_delay_is_over_and_not_before() {
     if !can_listen() {
