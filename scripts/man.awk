@@ -94,6 +94,7 @@ function emit_text(text,   words, count, i, line) {
 # Ends the paragraph or the list item whose lines were collected.
 function flush() {
     if (held == "") return
+    if (lead == "") lead = held
     if (tag == "paragraph") {
         if (!is_start) emit(".PP")
         is_start = 0
@@ -228,9 +229,7 @@ is_fenced { emit($0 == "" ? ".sp" : guarded(escaped($0))); next }
     }
     nest(0)
     hold("paragraph", $0)
-    if (lead == "") is_lead = 1
 }
-is_lead { lead = $0; is_lead = 0 }
 
 function print_section(title) {
     if (title in body && body[title] != "") printf ".SH %s\n%s", escaped(title), body[title]
