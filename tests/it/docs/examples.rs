@@ -36,6 +36,7 @@ pages_with_examples! {
     the_comparison_with_other_inits_prints_what_it_shows: "docs/other-inits.md",
     the_page_of_the_tombstone_prints_what_it_shows: "docs/tombstone.md",
     the_page_on_troubleshooting_prints_what_it_shows: "docs/troubleshooting.md",
+    the_guide_to_compose_prints_what_it_shows: "docs/guides/compose.md",
     the_guide_to_configuration_prints_what_it_shows: "docs/guides/configuration.md",
     the_guide_to_deployments_prints_what_it_shows: "docs/guides/deployments.md",
     the_guide_to_draining_prints_what_it_shows: "docs/guides/draining.md",
