@@ -342,8 +342,12 @@ impl ParsedArgs {
     pub(super) fn list<T>(&self, opt: &Opt, read: &dyn Fn(&str) -> Result<T, String>) -> Vec<T> {
         let mut values = Vec::new();
         for option in self.all(opt) {
-            for part in self.text(option).split(',') {
-                values.extend(self.read(option, part.trim(), read));
+            let text = self.text(option);
+            for part in text.split(',') {
+                let part = part.trim();
+                // An empty part alone would say nothing.
+                let shown = if part.is_empty() { text } else { part };
+                values.extend(self.read_part(option, shown, part, read));
             }
         }
         values
@@ -364,8 +368,21 @@ impl ParsedArgs {
         text: &str,
         read: &dyn Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        read(text)
-            .map_err(|expected| self.refuse(format!("{} is {text:?}: {expected}", option.spelling)))
+        self.read_part(option, text, text, read)
+    }
+
+    /// The same for a part of the value, in place of which a mistake shows `shown`.
+    fn read_part<T>(
+        &self,
+        option: &Occurrence,
+        shown: &str,
+        part: &str,
+        read: &dyn Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let refused = |expected| format!("{} is {shown:?}: {expected}", option.spelling);
+        let value = read(part);
+        value
+            .map_err(|expected| self.refuse(refused(expected)))
             .ok()
     }
 }

@@ -147,7 +147,8 @@ fn unknown_argument(argument: &OsStr) -> u8 {
 
 /// `short_name` is the name without the prefix; `None` for the name of a file that has none.
 fn unknown(name: &str, short_name: Option<&str>) -> u8 {
-    let names: Vec<&str> = names().into_iter().map(short).chain([HELP]).collect();
+    let others = [HELP, "--help", "--version"];
+    let names: Vec<&str> = names().into_iter().map(short).chain(others).collect();
     let expected = match short_name.and_then(|typed| meant(typed, &names)) {
         Some(meant) => format!("did you mean {meant}?"),
         None => expected(),

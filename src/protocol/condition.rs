@@ -99,6 +99,12 @@ impl fmt::Display for ConditionError {
                 f.write_str("an empty condition: expected NAME, NAME:STATE or :STATE")
             }
             ConditionError::Name(error) => error.fmt(f),
+            ConditionError::State(word) if word.starts_with("exit") => {
+                write!(
+                    f,
+                    "{word:?} is not a state: expected exit=N, N from 0 to 255"
+                )
+            }
             ConditionError::State(word) => match State::meant_by(word) {
                 Some(meant) => write!(f, "{word:?} is not a state: did you mean {meant}?"),
                 None => write!(

@@ -70,7 +70,7 @@ impl Item {
 impl Part {
     fn parse(text: &str, default: State) -> Result<Part, String> {
         if text.is_empty() {
-            return Err("empty condition".to_owned());
+            return Err("empty condition: a comma or a plus sign too many".to_owned());
         }
         if text.contains(|c: char| c.is_whitespace()) {
             return Err("no blanks inside a condition".to_owned());

@@ -74,6 +74,9 @@ const MAX_SOCKET_PATH: usize = 107;
 /// The longest host name (RFC 1035), in bytes.
 const MAX_HOST: usize = 253;
 const NO_TLS: &str = "no TLS: use exec: with a program that speaks it";
+const NO_PROGRAM: &str = "exec: is not a condition: it is an action, and a source of --ready-on";
+const NO_TLS_IN_CONDITION: &str =
+    "no TLS: let the server's exitdir-run ask with --ready-on exec:PROG, and wait for its NAME";
 const EXPECTED: &str = "expected [HOST:]PORT";
 
 impl Source {
@@ -94,9 +97,9 @@ impl Source {
         let (word, rest) = text.split_once(':').unwrap_or((text, ""));
         let kind = match word {
             "file" => SourceKind::File(parse_path("file:", rest)?),
-            "exec" | "post" | "sleep" => {
-                return Err(format!("{word}: is an action, not a condition"));
-            }
+            "exec" => return Err(NO_PROGRAM.to_owned()),
+            "post" | "sleep" => return Err(format!("{word}: is an action, not a condition")),
+            "https" => return Err(NO_TLS_IN_CONDITION.to_owned()),
             _ => SourceKind::parse(word, rest)?,
         };
         Ok(Source::new(text, kind))

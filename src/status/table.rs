@@ -149,8 +149,13 @@ impl Survey<'_> {
         for name in self.names.iter().filter(|name| self.find(name).is_none()) {
             completeness = Completeness::Some;
             if !is_unread(name) {
+                // A name of kubexit can have a colon.
+                let hint = match name.as_str().contains(':') {
+                    true => ": give a NAME without a state",
+                    false => "",
+                };
                 let name = escaped(name.as_str());
-                log.error(format!("no tombstone has the name {name}"));
+                log.error(format!("no tombstone has the name {name}{hint}"));
             }
         }
         completeness

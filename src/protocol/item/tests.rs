@@ -66,7 +66,7 @@ fn every_refused_example_of_the_grammar_has_its_error() {
         ("http:db/x", "\"db\" has no port: expected [HOST:]PORT"),
         (
             "https://h/x",
-            "no TLS: use exec: with a program that speaks it",
+            "no TLS: let the server's exitdir-run ask with --ready-on exec:PROG, and wait for its NAME",
         ),
         (
             "http:80/a+b/c",
@@ -75,11 +75,14 @@ fn every_refused_example_of_the_grammar_has_its_error() {
         ("http:80/a b", "no blanks inside a condition"),
         ("a b:ok", "no blanks inside a condition"),
         ("unix:a.sock", "no \"/\": write unix:./a.sock"),
-        ("exec:/x", "exec: is an action, not a condition"),
-        ("a++b", "empty condition"),
-        ("a,,b", "empty condition"),
-        ("a+", "empty condition"),
-        ("", "empty condition"),
+        (
+            "exec:/x",
+            "exec: is not a condition: it is an action, and a source of --ready-on",
+        ),
+        ("a++b", "empty condition: a comma or a plus sign too many"),
+        ("a,,b", "empty condition: a comma or a plus sign too many"),
+        ("a+", "empty condition: a comma or a plus sign too many"),
+        ("", "empty condition: a comma or a plus sign too many"),
         ("http://u:p@h/", "no user in a URL"),
         ("db:rady", "\"rady\" is not a state: did you mean ready?"),
         (

@@ -146,7 +146,7 @@ fn every_mistake_is_named() {
         ("http:80/a\r\nX: y", "no blanks inside a condition"),
         (
             "https://h/x",
-            "no TLS: use exec: with a program that speaks it",
+            "no TLS: let the server's exitdir-run ask with --ready-on exec:PROG, and wait for its NAME",
         ),
         ("unix:", "expected unix:PATH"),
         ("unix:a.sock", "no \"/\": write unix:./a.sock"),
@@ -158,7 +158,10 @@ fn every_mistake_is_named() {
         ("unix:/a b", "no blanks inside a condition"),
         ("file:rady", "no \"/\": write file:./rady"),
         ("file:/run/", "\"/run/\" ends in \"/\""),
-        ("exec:/x", "exec: is an action, not a condition"),
+        (
+            "exec:/x",
+            "exec: is not a condition: it is an action, and a source of --ready-on",
+        ),
         ("main:rady", "expected tcp:, http:, unix: or file:"),
     ] {
         assert_eq!(error(text), why, "{text}");

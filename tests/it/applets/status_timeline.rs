@@ -139,5 +139,7 @@ fn elsewhere_a_watched_timeline_is_drawn_once_for_each_change() {
     assert!(charts() >= 3, "the last change was not drawn");
     let text = sandbox.read("charts");
     let last = text.rsplit("\n\n").next().unwrap();
-    assert!(last.contains("|  failed 3\n"), "{text}");
+    // Where the bar stands depends on how much time has passed.
+    let is_job = |line: &str| line.starts_with("job ") && line.ends_with("  failed 3");
+    assert!(last.lines().any(is_job), "{text}");
 }

@@ -118,13 +118,17 @@ fn what_is_no_condition_is_refused_in_one_sentence() {
             "\"5432\" is not a state: did you mean tcp:db:5432?",
         ),
         ("tcp:rady", "\"rady\" has no port: expected [HOST:]PORT"),
+        ("db:exit=300", "expected exit=N, N from 0 to 255"),
         ("a++b", "empty condition"),
         ("a,,b", "empty condition"),
-        ("exec:/x", "exec: is an action, not a condition"),
+        (
+            "exec:/x",
+            "exec: is not a condition: it is an action, and a source of --ready-on",
+        ),
         ("http:80/a b", "no blanks inside a condition"),
         (
             "https://h/x",
-            "no TLS: use exec: with a program that speaks it",
+            "no TLS: let the server's exitdir-run ask with --ready-on exec:PROG, and wait for its NAME",
         ),
     ] {
         let ended = sandbox.wait([condition]).finish();
@@ -134,6 +138,12 @@ fn what_is_no_condition_is_refused_in_one_sentence() {
         assert_sentence(&ended, "exitdir-run", 125);
         assert!(ended.stderr.contains(why), "{}", ended.stderr);
     }
+    // An empty value is not what was typed.
+    let ended = sandbox.run(["--birth-deps", "a,", "true"]).finish();
+    assert!(
+        ended.stderr.contains("--birth-deps is \"a,\": "),
+        "{ended:?}"
+    );
     let ended = sandbox
         .run(["--death-deps", "a+file:/done", "true"])
         .finish();
