@@ -10,7 +10,9 @@ use std::time::Duration;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     // None when EXIT_DIR is unset or empty: there is no other program to wait for.
-    let dir = ExitDir::from_env().ok_or("EXIT_DIR is not set")?;
+    let Some(dir) = ExitDir::from_env() else {
+        return Ok(ExitCode::SUCCESS);
+    };
 
     let mut db = dir.watch(&["db:ready".parse()?])?;
     match db.wait(Some(Duration::from_secs(30)))? {
