@@ -80,8 +80,9 @@ struct Survey<'n> {
     names: &'n [Name],
     /// Sorted by name. Also of names that are not shown, because lives wait for them.
     lives: Vec<(Name, Standing)>,
-    /// Which of those that are shown cannot be read, and why.
-    unread: Vec<(Name, Error)>,
+    /// Which of those that are shown cannot be read, and why. One that counts as an empty file is
+    /// one of them if it was asked for.
+    unread: Vec<(Name, String)>,
     /// The widest cell of each column but the last.
     widths: [usize; 4],
     /// How many lives have a state, for each state that was asked for.
@@ -104,8 +105,15 @@ impl Survey<'_> {
         };
         for name in dir.names()? {
             match dir.life(&name) {
-                Ok(Some(life)) => survey.add(name, &life, now),
-                Err(error) if survey.shows(&name) => survey.unread.push((name, error)),
+                Ok(Some(life)) => {
+                    let is_asked_for = !names.is_empty() && survey.shows(&name);
+                    if life.tombstone.is_unreadable() && is_asked_for {
+                        let notice = dir.unreadable_notice(&name);
+                        survey.unread.push((name.clone(), notice));
+                    }
+                    survey.add(name, &life, now);
+                }
+                Err(error) if survey.shows(&name) => survey.unread.push((name, error.to_string())),
                 // Removed since the directory was listed, or not a regular file.
                 Ok(None) | Err(_) => {}
             }
@@ -142,11 +150,12 @@ impl Survey<'_> {
         }
     }
 
-    /// Reports the names without a tombstone that were asked for.
+    /// Reports the names without a tombstone that were asked for. What cannot be read is reported.
     fn report_missing(&self, log: Logger) -> Completeness {
         let is_unread = |name: &Name| self.unread.iter().any(|(unread, _)| unread == name);
         let mut completeness = Completeness::All;
-        for name in self.names.iter().filter(|name| self.find(name).is_none()) {
+        let has_row = |name: &Name| self.find(name).is_some();
+        for name in self.names.iter().filter(|it| is_unread(it) || !has_row(it)) {
             completeness = Completeness::Some;
             if !is_unread(name) {
                 // A name of kubexit can have a colon.

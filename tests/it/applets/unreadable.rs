@@ -37,6 +37,12 @@ fn a_file_that_cannot_be_read_counts_as_an_empty_one_and_is_reported_once() {
             assert_eq!(cells, ["main", "ok", "-", "0", "unreadable"]);
             let json = volume.applet(user, "status --json").finish();
             assert!(json.stdout.contains("\"reason\":\"unreadable\""));
+            for words in ["status main", "status --json main"] {
+                let ended = volume.applet(user, words).finish();
+                assert_eq!(ended.stderr, notice(&volume, "status", "main"));
+                assert_eq!(ended.status, 1, "{words}");
+                assert!(ended.stdout.contains("unreadable"), "{words}");
+            }
 
             let ended = volume.applet(user, "wait --print main:ok main").finish();
             assert_eq!(ended.stderr, notice(&volume, "wait", "main"));
