@@ -2,25 +2,21 @@
 //!
 //! It does what a start would do: it creates, locks and removes a staging file, and arms a watch.
 
-use super::findings::{KnownLife, dependency_findings};
+use super::findings::{KnownLife, SHOWN, dependency_findings, limited, list};
 use crate::error::{Error, describe, escaped, sticky_remedy};
 use crate::protocol::life::{Life, LockState};
 use crate::protocol::name::Name;
 use crate::protocol::tombstone::Lock;
 use crate::store::exit_dir::ExitDir;
-use crate::store::publish::{Patience, PendingTombstone};
+use crate::store::publish::PendingTombstone;
 use crate::watch::dir_watch::{DirWatch, WatchFault};
 use rustix::io::Errno;
-use std::time::Duration;
+use std::io::ErrorKind;
 
 /// No life of exitdir-run has this name.
 const PROBE_NAME: &str = "exitdir~check";
-/// How long another check may use the staging file.
-const PATIENCE: Duration = Duration::from_millis(100);
 /// How many lives are examined: as many as a watch without names tracks.
 const LIVES_LIMIT: usize = 4096;
-/// How many names a finding lists.
-const SHOWN_NAMES: usize = 5;
 
 /// What a check has found.
 pub(crate) struct DirCheck {
@@ -71,8 +67,7 @@ fn unusable(path: &str, errno: Errno) -> String {
 /// Tries what a start does first. Its file is hidden, so readers ignore it.
 fn write_finding(dir: &ExitDir, path: &str) -> Option<String> {
     let name = Name::from_file_name(PROBE_NAME)?;
-    let pending = PendingTombstone::acquire_within(dir, &name, Patience::at_most(PATIENCE));
-    match pending {
+    match PendingTombstone::acquire(dir, &name) {
         Ok(pending) => (pending.lock_line() == Lock::Unavailable).then(|| {
             format!(
                 "cannot lock files in {path}: a life that is killed is not noticed; use a file \
@@ -81,7 +76,12 @@ fn write_finding(dir: &ExitDir, path: &str) -> Option<String> {
         }),
         // Another check uses it.
         Err(error) if error.is_name_in_use() => None,
-        Err(Error::Io { source, .. }) => {
+        // The directory is there: no file system of this kind lets files be created.
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Some(format!(
+            "{path} cannot hold files: use a directory of another file system, such as an emptyDir"
+        )),
+        // Said of a directory that has the name of the file: lives can begin.
+        Err(Error::Io { source, .. }) if source.kind() != ErrorKind::IsADirectory => {
             let user = rustix::process::geteuid().as_raw();
             let remedy = match Errno::from_io_error(&source) {
                 Some(Errno::ROFS) => "mount the volume without readOnly",
@@ -124,7 +124,7 @@ fn watch_finding(dir: &ExitDir, path: &str) -> Option<String> {
 fn sticky_finding(dir: &ExitDir, path: &str) -> Option<String> {
     let users = dir.users_if_sticky();
     (users.len() > 1).then(|| {
-        let users: Vec<String> = users.iter().take(SHOWN_NAMES).map(u32::to_string).collect();
+        let users: Vec<String> = users.iter().take(SHOWN).map(u32::to_string).collect();
         format!(
             "{path} has tombstones of uid {}, which cannot replace each other's: {}",
             users.join(", "),
@@ -210,17 +210,8 @@ impl CheckedLives {
                 "{path} has more than {LIVES_LIMIT} files: the others do not count; remove them"
             )
         }));
-        findings.extend(self.unread);
+        findings.extend(limited(&mut self.unread.into_iter()));
         findings.extend(dependency_findings(&self.lives));
         findings
-    }
-}
-
-/// The first names, and how many there are beside them.
-fn list(names: &[String]) -> String {
-    let shown = names.get(..SHOWN_NAMES).unwrap_or(names).join(", ");
-    match names.len().saturating_sub(SHOWN_NAMES) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }

@@ -5,6 +5,10 @@ use crate::protocol::condition::Condition;
 use crate::protocol::item::{Item, parts};
 use crate::protocol::life::{Life, Liveness, Phase, Standing};
 use crate::protocol::name::Name;
+use crate::sorted::SortedSet;
+
+/// How many names a finding lists, and how many findings of a kind there are.
+pub(crate) const SHOWN: usize = 5;
 
 /// What the findings need of one life.
 #[derive(Debug)]
@@ -37,37 +41,59 @@ fn is_waiting(standing: Standing) -> bool {
     standing.liveness == Liveness::Alive(Phase::Waiting)
 }
 
-/// The conditions about names in a list of a tombstone. Nothing is known of a source here.
+/// The conditions about names in a list of a tombstone, each once. Nothing is known of a source.
 fn named_conditions(text: &str) -> Vec<Condition> {
     let items: Vec<Item> = text.split(',').filter_map(Item::from_recorded).collect();
     let conditions = parts(&items).filter_map(|part| part.life());
+    let mut known = SortedSet::default();
     conditions
-        .filter(|condition| condition.name.is_some())
+        .filter(|condition| condition.name.is_some() && known.insert(condition.to_string()))
         .cloned()
         .collect()
 }
 
 /// The findings about these lives, which are sorted by name, one sentence each.
 pub(crate) fn dependency_findings(lives: &[KnownLife]) -> Vec<String> {
-    let mut findings = Vec::new();
-    for life in lives {
-        let missing = missing(lives, life, &life.waits_for, "waits for");
-        findings.extend(missing);
-        let followed = life
-            .follows
-            .iter()
-            .filter(|it| !life.waits_for.iter().any(|other| other.name == it.name));
-        findings.extend(self::missing(lives, life, followed, "follows"));
-        findings.extend(ended(lives, life));
-    }
-    findings.extend(cycles(lives));
+    let mut findings = limited(&mut lives.iter().flat_map(|life| all_missing(lives, life)));
+    findings.extend(limited(
+        &mut lives.iter().flat_map(|life| ended(lives, life)),
+    ));
+    findings.extend(limited(&mut cycles(lives).into_iter()));
     findings
+}
+
+/// The first findings of a kind, and how many there are beside them.
+pub(crate) fn limited(findings: &mut dyn Iterator<Item = String>) -> Vec<String> {
+    let mut shown: Vec<String> = (&mut *findings).take(SHOWN).collect();
+    let more = findings.count();
+    shown.extend((more > 0).then(|| format!("and {more} more findings of this kind")));
+    shown
+}
+
+/// The first names, and how many there are beside them.
+pub(crate) fn list(names: &[String]) -> String {
+    let shown = names.get(..SHOWN).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn find<'l>(lives: &'l [KnownLife], condition: &Condition) -> Option<(usize, &'l KnownLife)> {
     let name = condition.name.as_ref()?;
     let at = lives.binary_search_by(|life| life.name.cmp(name)).ok()?;
     Some((at, lives.get(at)?))
+}
+
+/// Dependencies of a life that no life has. One that it waits for and follows is named once.
+fn all_missing(lives: &[KnownLife], life: &KnownLife) -> Vec<String> {
+    let mut findings = missing(lives, life, &life.waits_for, "waits for");
+    let followed = life
+        .follows
+        .iter()
+        .filter(|it| !life.waits_for.iter().any(|other| other.name == it.name));
+    findings.extend(missing(lives, life, followed, "follows"));
+    findings
 }
 
 /// Dependencies that no life has.
@@ -189,11 +215,15 @@ fn remove_ends(blocked_by: &mut [Vec<usize>]) {
 }
 
 fn cycle_finding(names: &[String]) -> String {
-    let who = match names {
-        [one] => format!("{one} waits for itself"),
-        names => format!("{} wait for each other", names.join(", ")),
-    };
-    format!("{who}, so none of them starts: remove one of these birth dependencies")
+    match names {
+        [one] => {
+            format!("{one} waits for itself, so it never starts: remove this birth dependency")
+        }
+        names => format!(
+            "{} wait for each other, so none of them starts: remove one of these birth dependencies",
+            list(names)
+        ),
+    }
 }
 
 fn shown(life: &KnownLife) -> String {

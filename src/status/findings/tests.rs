@@ -23,7 +23,8 @@ fn dead(name: &str, code: u8) -> KnownLife {
 fn findings(lives: &[KnownLife]) -> Vec<String> {
     let what = |finding: String| finding.split(": ").next().unwrap().to_owned();
     let all = dependency_findings(lives).into_iter();
-    all.map(|finding| what(finding.replace(", so none of them starts", "")))
+    let remedies = [", so none of them starts", ", so it never starts"];
+    all.map(|finding| what(remedies.iter().fold(finding, |it, end| it.replace(end, ""))))
         .collect()
 }
 
@@ -114,10 +115,33 @@ fn a_chain_of_thousands_of_lives_is_no_cycle_and_a_ring_of_them_is_one() {
             .map(|at| waiting(&name(at), &format!("{}:ready", next(at))))
             .collect()
     };
-    assert_eq!(findings(&chain("n0000")).len(), 1);
+    assert_eq!(
+        findings(&chain("n0000")),
+        ["n0000, n0001, n0002, n0003, n0004 and 4091 more wait for each other"]
+    );
     let chain = findings(&chain("nobody"));
     assert_eq!(
         chain,
         ["n4095 waits for nobody:ready, but no life has the name nobody"]
+    );
+}
+
+#[test]
+fn a_finding_is_named_once_and_at_most_five_of_a_kind_are() {
+    let missing =
+        |name: u32| format!("a waits for q{name}:ready, but no life has the name q{name}");
+    let twice = waiting("a", "q1:ready,q2:ready,q1:ready,q1:ready+q2:ready");
+    assert_eq!(findings(&[twice]), [missing(1), missing(2)]);
+    let items: Vec<String> = (0..100).map(|at| format!("q{at}:ready")).collect();
+    let mut expected: Vec<String> = (0..5).map(missing).collect();
+    expected.push("and 95 more findings of this kind".to_owned());
+    assert_eq!(findings(&[waiting("a", &items.join(","))]), expected);
+}
+
+#[test]
+fn a_life_that_waits_for_itself_is_told_apart_from_several() {
+    assert_eq!(
+        dependency_findings(&[waiting("self", "self:ready")]),
+        ["self waits for itself, so it never starts: remove this birth dependency"]
     );
 }

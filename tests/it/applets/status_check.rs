@@ -8,6 +8,9 @@ use crate::support::requirements::{is_permitted, strace_can_inject};
 use crate::support::sandbox::{Ended, Running, Sandbox, Start, binary};
 use crate::support::users::{as_nobody, installed, nobody_is_permitted, open_to_all, set_mode};
 
+/// The file of a check.
+const LEFT: &str = ".exitdir~check.new";
+
 /// A directory with two lives, as `exitdir-run` makes it.
 fn shared() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -110,6 +113,46 @@ fn a_directory_that_is_closed_to_this_user_is_found() {
     );
     set_mode(&sandbox.dir(), 0o777);
     assert_eq!(check(&program).status, 0);
+}
+
+#[test]
+fn what_a_check_of_another_user_left_behind_when_it_was_killed_is_no_finding() {
+    if !nobody_is_permitted() {
+        return;
+    }
+    let sandbox = shared();
+    let program = installed(&sandbox);
+    set_mode(&sandbox.dir(), 0o777);
+    let left = sandbox.dir().join(LEFT);
+    // A file that is older than a second is removed at once.
+    std::fs::write(&left, "").unwrap();
+    set_mode(&left, 0o600);
+    let check = ["status", "--check"];
+    let ended = as_nobody(&sandbox, &program).args(check).finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{ended:?}");
+    assert!(!left.exists());
+}
+
+#[test]
+fn a_directory_with_the_name_of_the_file_of_the_check_is_named_itself() {
+    let sandbox = shared();
+    let left = sandbox.dir().join(LEFT);
+    std::fs::create_dir(&left).unwrap();
+    let ended = checked(&sandbox);
+    let path = left.display();
+    let expected = format!("cannot replace {path}: it is a directory; remove it\n");
+    ended.assert_output(1, &expected);
+}
+
+#[test]
+fn a_directory_of_a_file_system_without_such_files_is_said_to_hold_none() {
+    let sandbox = Sandbox::new();
+    let mut status = sandbox.applet("status");
+    let ended = status.args(["--check", "-d", "/proc"]).finish();
+    let first = ended.stdout.lines().next().unwrap();
+    let expected = "/proc cannot hold files: use a directory of another file system";
+    assert!(first.starts_with(expected), "{ended:?}");
+    assert_eq!(ended.status, 1);
 }
 
 #[test]
