@@ -46,6 +46,8 @@ pub(crate) struct DirWatch {
     reports_everything: bool,
     /// The next scan is at everything, whatever the events say.
     scan_everything: bool,
+    /// Tombstones that are removed are reported too.
+    reports_removals: bool,
 }
 
 impl DirWatch {
@@ -61,7 +63,14 @@ impl DirWatch {
             armed: false,
             reports_everything: false,
             scan_everything: true,
+            reports_removals: false,
         }
+    }
+
+    /// Reports tombstones that are removed at once, from the next [`DirWatch::arm`] on. No
+    /// condition asks for that, so without it they are noticed by a scan of everything.
+    pub(crate) fn report_removals(&mut self) {
+        self.reports_removals = true;
     }
 
     /// Begins to watch. The next [`DirWatch::take_changes`] asks for a scan of everything, so that
@@ -73,7 +82,7 @@ impl DirWatch {
         let armed = if is_gone(&identity) {
             Err(Errno::NOENT)
         } else {
-            arm_inotify(dir)
+            arm_inotify(dir, self.reports_removals)
         };
         self.directory = identity.ok();
         let (inotify, fault) = match armed {
@@ -206,17 +215,20 @@ fn is_gone(identity: &Result<FileId, Errno>) -> bool {
     identity.as_ref().is_err_and(|errno| gone.contains(errno))
 }
 
-fn arm_inotify(dir: &ExitDir) -> Result<Inotify, Errno> {
+fn arm_inotify(dir: &ExitDir, removals: bool) -> Result<Inotify, Errno> {
     // Read it while a descriptor for it is free: without the boot id no lost life is noticed.
     let _ = dir.boot_id();
     let inotify = Inotify::new()?;
-    let mask = WatchFlags::CREATE
+    let mut mask = WatchFlags::CREATE
         | WatchFlags::MOVED_TO
         | WatchFlags::MODIFY
         | WatchFlags::CLOSE_WRITE
         | WatchFlags::DELETE_SELF
         | WatchFlags::MOVE_SELF
         | WatchFlags::ONLYDIR;
+    if removals {
+        mask |= WatchFlags::DELETE | WatchFlags::MOVED_FROM;
+    }
     let handle = dir.handle()?;
     let by_handle = format!("/proc/self/fd/{}", handle.as_raw_fd());
     let added = inotify.add(Path::new(&by_handle), mask);

@@ -28,7 +28,7 @@ const REPORTED_LIMIT: usize = 3;
 /// Tracks the lives of some names, or of all but one.
 #[derive(Debug)]
 pub(crate) struct Tracker {
-    watch: DirWatch,
+    pub(super) watch: DirWatch,
     tracks: SortedMap<Name, Track>,
     /// The names whose file may be unfinished, and when it counts as finished.
     settling: SortedMap<Name, Instant>,

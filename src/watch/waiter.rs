@@ -70,8 +70,12 @@ impl Waiter {
             keep_waiting: request.keep_waiting,
             need_code: request.need_code,
         };
+        let mut tracker = Tracker::new(&names, all_names, own, request.poll);
+        if !matches!(request.others, Others::None) {
+            tracker.watch.report_removals();
+        }
         Waiter {
-            tracker: Tracker::new(&names, all_names, own, request.poll),
+            tracker,
             evaluator: Evaluator::new(items, terms, request.own.as_ref()),
             warnings: Vec::new(),
             notices: Vec::new(),

@@ -47,6 +47,37 @@ fn create_dir(sandbox: &Sandbox) {
     std::fs::create_dir(sandbox.dir()).unwrap();
 }
 
+/// The kernel is asked for removals; a rescan would see them up to 10 s later.
+#[test]
+fn a_tombstone_that_is_removed_or_renamed_is_a_line() {
+    let sandbox = Sandbox::new();
+    for name in ["a", "b", "stays"] {
+        sandbox.record_death(name, "0");
+    }
+    let watched = Watched::of(&sandbox, &[]);
+    let (deleted, moved) = (0x200, 0x40);
+    assert_eq!(
+        watch_mask(watched.process.pid()) & (deleted | moved),
+        deleted | moved
+    );
+    std::fs::remove_file(sandbox.dir().join("a")).unwrap();
+    std::fs::rename(sandbox.dir().join("b"), sandbox.path("elsewhere")).unwrap();
+    watched.await_line("a ok - - removed");
+    watched.await_line("b ok - - removed");
+}
+
+/// What the only inotify watch of a process asks for (proc_pid_fdinfo(5)).
+fn watch_mask(pid: i32) -> u32 {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
+    let texts = files.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
+    let masks = texts.filter_map(|text| {
+        let line = text.lines().find(|line| line.starts_with("inotify "))?;
+        let (_, rest) = line.split_once(" mask:")?;
+        u32::from_str_radix(rest.split(' ').next()?, 16).ok()
+    });
+    masks.last().expect("a watch")
+}
+
 #[test]
 fn each_transition_is_one_line_with_its_time_name_states_code_and_cause() {
     let sandbox = Sandbox::new();
