@@ -23,6 +23,16 @@ offer_help() { # [ARGUMENT]...
     esac
 }
 
+# The only argument is a directory, which is made if it is missing. Sets $directory to its full path.
+need_directory() { # [ARGUMENT]...
+    [ $# -eq 1 ] || refuse "expected one argument, the directory"
+    case $1 in
+    '') refuse "the name of the directory is empty" ;;
+    -*) refuse "unknown option $1" ;;
+    esac
+    mkdir -p "$1" 2>/dev/null && directory=$(cd "$1" && pwd) || lack "cannot make the directory $1"
+}
+
 need_architectures() { # [ARGUMENT]...
     for architecture in "$@"; do
         case $architecture in

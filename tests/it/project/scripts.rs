@@ -99,6 +99,8 @@ fn wrong_arguments_are_refused_before_anything_is_built() {
         ("sizes", &["--write", "all"], "unknown argument all"),
         ("syscalls", &["all"], "unknown argument all"),
         ("man", &[], "expected one argument, the directory"),
+        ("man", &["-x"], "unknown option -x"),
+        ("completions", &[""], "the name of the directory is empty"),
         ("release", &["arm"], "unknown architecture arm"),
         ("release", &["--sign"], "unknown option --sign"),
         ("release", &["--output"], "--output needs a directory"),
