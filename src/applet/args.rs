@@ -6,6 +6,7 @@ use super::variables::{Variables, is_of_service};
 use crate::spelling::is_within;
 use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
 /// What does what `--pass-code` has done.
 const IN_ITS_PLACE: &str = "--stop-code own";
@@ -114,17 +115,19 @@ impl ParsedArgs {
         let Some(mut rest) = parser.try_raw_args() else {
             return false;
         };
-        let word = rest.peek().and_then(OsStr::to_str);
-        let Some(word) = word.and_then(|word| word.strip_prefix('-')) else {
+        let word = rest.peek().map(|word| word.as_bytes());
+        let Some(word) = word.and_then(|word| word.strip_prefix(b"-")) else {
             return false;
         };
-        let (long, value) = match word.split_once('=') {
-            Some((long, value)) => (long, Some(OsString::from(value))),
-            None => (word, None),
-        };
-        let Some(opt) = spec.long(long).filter(|opt| opt.long != HELP.long) else {
+        let mut parts = word.splitn(2, |byte| *byte == b'=');
+        let long = parts.next().and_then(|long| std::str::from_utf8(long).ok());
+        let opt = long.and_then(|long| spec.long(long));
+        let Some(opt) = opt.filter(|opt| opt.long != HELP.long) else {
             return false;
         };
+        let value = parts
+            .next()
+            .map(|value| OsStr::from_bytes(value).to_owned());
         let _: Option<OsString> = rest.next();
         let spelling = format!("--{}", opt.long);
         self.refuse(format!(

@@ -59,9 +59,12 @@ fn is_default(opt: &Opt, value: &OsStr) -> bool {
 /// A word of a command line. Where a character cannot be shown, bash, zsh and busybox read its
 /// bytes.
 fn quoted(word: &OsStr) -> String {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(byte);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(&byte);
+    // zsh replaces a word that begins with an equals sign.
+    let is_word =
+        |text: &str| !text.is_empty() && !text.starts_with('=') && text.bytes().all(is_plain);
     match word.to_str().filter(|text| escaped(text) == *text) {
-        Some(text) if !text.is_empty() && text.as_bytes().iter().all(is_plain) => text.to_owned(),
+        Some(text) if is_word(text) => text.to_owned(),
         Some(text) => format!("'{}'", text.replace('\'', "'\\''")),
         None => {
             let bytes = word.as_bytes().iter();
@@ -142,6 +145,7 @@ mod tests {
         for (word, expected) in [
             (&b"a/b-c.d:e=f,g"[..], "a/b-c.d:e=f,g"),
             (b"", "''"),
+            (b"=x", "'=x'"),
             (b"a b", "'a b'"),
             (b"$HOME;*", "'$HOME;*'"),
             (b"it's", "'it'\\''s'"),

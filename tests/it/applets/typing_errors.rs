@@ -3,6 +3,8 @@
 
 use crate::support::inspect::{assert_recorded_dead, assert_sentence};
 use crate::support::sandbox::{Sandbox, Start, binary, words};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt as _;
 
 #[test]
@@ -99,6 +101,12 @@ fn a_long_option_with_one_dash_is_refused_and_counts_as_the_one_that_was_meant()
         assert_recorded_dead(&sandbox, "main", 125);
         assert!(!started.exists(), "{line}");
     }
+    // Whatever the value is.
+    let sandbox = Sandbox::new();
+    let value = OsStr::from_bytes(b"-dir=\xff");
+    let ended = sandbox.run([value, OsStr::new("true")]).finish();
+    assert_sentence(&ended, "exitdir-run", 125);
+    assert!(ended.stderr.contains("unknown option -dir"), "{ended:?}");
     for line in [
         "wait -timeout 3 x",
         "wait -dir=/x x",
