@@ -5,7 +5,7 @@ use super::ending::{block_signals_as_init, ends_wait};
 use super::entry::parse_args;
 use super::spec::{CommandSpec, DIR, HELP, Opt, Positionals, VERSION, flag, valued};
 use super::values::{own_name, read_file_name, required_exit_dir};
-use crate::error::{describe, escaped};
+use crate::error::{Error, describe, escaped};
 use crate::exit;
 use crate::log::Logger;
 use crate::protocol::item::Item;
@@ -86,17 +86,18 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         Err(status) => return status,
     };
     match &plan.view {
-        View::Table(names, format) => match print_table(&plan.dir, names, *format, LOG) {
-            Ok(Completeness::All) => exit::SUCCESS,
-            Ok(Completeness::Some) => exit::INCOMPLETE,
-            Err(error) => fail(error),
-        },
-        View::Timeline(names, style) => match draw(&plan.dir, names, *style, LOG) {
-            Ok(()) => exit::SUCCESS,
-            Err(error) => fail(error),
-        },
+        View::Table(names, format) => end(print_table(&plan.dir, names, *format, LOG)),
+        View::Timeline(names, style) => end(draw(&plan.dir, names, *style, LOG)),
         View::Watch(watch) => run_watch(&plan.dir, watch),
         View::Check(own) => run_check(&plan.dir, own.as_ref()),
+    }
+}
+
+fn end(printed: Result<Completeness, Error>) -> u8 {
+    match printed {
+        Ok(Completeness::All) => exit::SUCCESS,
+        Ok(Completeness::Some) => exit::INCOMPLETE,
+        Err(error) => fail(error),
     }
 }
 

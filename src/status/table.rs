@@ -3,7 +3,7 @@
 use super::age::{seconds, short};
 use super::output::print;
 use super::reason::{code, join, reason};
-use super::selection::shows;
+use super::selection::{not_found, shows};
 use crate::error::{Error, escaped};
 use crate::log::Logger;
 use crate::protocol::condition::Condition;
@@ -158,13 +158,7 @@ impl Survey<'_> {
         for name in self.names.iter().filter(|it| is_unread(it) || !has_row(it)) {
             completeness = Completeness::Some;
             if !is_unread(name) {
-                // A name of kubexit can have a colon.
-                let hint = match name.as_str().contains(':') {
-                    true => ": give a NAME without a state",
-                    false => "",
-                };
-                let name = escaped(name.as_str());
-                log.error(format!("no tombstone has the name {name}{hint}"));
+                log.error(not_found(name));
             }
         }
         completeness

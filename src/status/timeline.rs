@@ -2,7 +2,8 @@
 
 use super::chart::{Chart, Frame};
 use super::output::{Output, print, stdout};
-use super::selection::shows;
+use super::selection::{not_found, shows};
+use super::table::Completeness;
 use crate::error::Error;
 use crate::log::Logger;
 use crate::protocol::life::Observation;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// The width where there is no terminal.
 const USUAL_WIDTH: usize = 80;
+/// No terminal is wider, and each row costs memory for its columns.
+const MOST_WIDTH: usize = 1000;
 /// Between two drawings at most, as long as a life goes on.
 const TICK: Duration = Duration::from_secs(1);
 /// Between two drawings at least.
@@ -38,7 +41,7 @@ impl Style {
         let positive = |count: &usize| *count > 0;
         let width = self.width.or(columns.filter(positive));
         Frame {
-            width: width.unwrap_or(USUAL_WIDTH),
+            width: width.unwrap_or(USUAL_WIDTH).min(MOST_WIDTH),
             height: rows.filter(positive),
             colour: is_terminal && self.may_colour,
             now,
@@ -46,17 +49,32 @@ impl Style {
     }
 }
 
-/// Draws the chart of `names`, or of all if there are none. What cannot be read is reported and
-/// left out.
+/// Draws the chart of `names`, or of all if there are none. What is missing or cannot be read is
+/// reported and left out.
 ///
 /// # Errors
 /// [`Error::Io`] if the directory cannot be read or the text cannot be written.
-pub(crate) fn draw(dir: &ExitDir, names: &[Name], style: Style, log: Logger) -> Result<(), Error> {
-    let mut chart = Chart::default();
+pub(crate) fn draw(
+    dir: &ExitDir,
+    names: &[Name],
+    style: Style,
+    log: Logger,
+) -> Result<Completeness, Error> {
+    let (mut chart, mut missing) = (Chart::default(), names.to_vec());
+    let mut completeness = Completeness::All;
     for name in dir.names()?.iter().filter(|name| shows(names, name)) {
-        match dir.life(name) {
+        let life = dir.life(name);
+        if !matches!(life, Ok(None)) {
+            missing.retain(|missing| missing != name);
+        }
+        match life {
             Ok(life) => _ = chart.take(name, life.as_ref(), None),
-            Err(error) => log.error(error),
+            Err(error) => {
+                log.error(error);
+                if !names.is_empty() {
+                    completeness = Completeness::Some;
+                }
+            }
         }
     }
     let frame = style.frame(SystemTime::now());
@@ -64,7 +82,12 @@ pub(crate) fn draw(dir: &ExitDir, names: &[Name], style: Style, log: Logger) -> 
     print(&chart.draw(Frame {
         height: None,
         ..frame
-    }))
+    }))?;
+    for name in &missing {
+        log.error(not_found(name));
+        completeness = Completeness::Some;
+    }
+    Ok(completeness)
 }
 
 /// Draws the chart whenever it has changed.

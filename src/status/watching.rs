@@ -53,7 +53,10 @@ pub(crate) fn watch(
     };
     let mut timeline = Redrawing::new(names, style, output);
     let ended = observe(dir, plan, signals, hooks, &mut timeline)?;
-    timeline.finish()?;
+    // A signal may have ended a write, whose reader is not waited for again.
+    if !matches!(ended.0, WaitOutcome::Signal(_)) {
+        timeline.finish()?;
+    }
     Ok(ended)
 }
 

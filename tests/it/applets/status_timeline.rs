@@ -1,8 +1,11 @@
 //! `exitdir-status --timeline` as its users see it, on a terminal and elsewhere.
 
-use crate::support::inspect::{assert_sentence, await_sleep};
+use crate::support::inspect::{assert_sentence, await_sleep, sleeps};
+use crate::support::namespaces::{in_pid_namespace, pid_namespace_is_permitted};
+use crate::support::proc::only_child;
 use crate::support::pty::Terminal;
 use crate::support::sandbox::{Sandbox, Start, binary, wait_until};
+use std::io::Read;
 use std::process::Command;
 
 /// A terminal that is so wide, with the applet on it.
@@ -42,6 +45,8 @@ fn each_life_has_a_row_over_one_axis_that_is_80_columns_wide_or_as_columns_says(
         (Some("60"), 60),
         (Some("wide"), 80),
         (Some("0"), 80),
+        (Some("60000"), 1000),
+        (Some("99999"), 1000),
     ] {
         let mut command = timeline(&sandbox);
         command.envs(columns.map(|columns| ("COLUMNS", columns)));
@@ -142,4 +147,42 @@ fn elsewhere_a_watched_timeline_is_drawn_once_for_each_change() {
     // Where the bar stands depends on how much time has passed.
     let is_job = |line: &str| line.starts_with("job ") && line.ends_with("  failed 3");
     assert!(last.lines().any(is_job), "{text}");
+}
+
+#[test]
+fn a_name_without_a_tombstone_is_reported_as_the_table_reports_it() {
+    let sandbox = two_lives();
+    for names in [&["nobody"][..], &["main", "nobody"]] {
+        let drawn = timeline(&sandbox).args(names).finish();
+        assert_sentence(&drawn, "exitdir-status", 1);
+        let table = sandbox.applet("status").args(names).finish();
+        assert_eq!(drawn.stderr, table.stderr);
+        assert_eq!(drawn.stdout.contains("failed 3"), names.len() == 2);
+    }
+}
+
+#[test]
+fn the_first_signal_ends_a_watched_timeline_as_pid_1_with_a_full_pipe() {
+    if !pid_namespace_is_permitted() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // More than a pipe holds, and only the first byte is read.
+    std::fs::create_dir_all(sandbox.dir()).unwrap();
+    for name in 0..200 {
+        let text = "Waiting: \"2026-01-01T00:00:00Z\"\nLock: none\n";
+        std::fs::write(sandbox.dir().join(name.to_string()), text).unwrap();
+    }
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let watched = in_pid_namespace(&sandbox, binary())
+        .args(["status", "--watch", "--timeline"])
+        .env("COLUMNS", "1000")
+        .stdout(writer)
+        .start();
+    reader.read_exact(&mut [0]).unwrap();
+    let inner = only_child("PID 1", watched.pid());
+    wait_until("it waits for its reader", || sleeps(inner));
+    let kill = sandbox.command("kill").arg(inner.to_string()).finish();
+    assert_eq!(kill.status, 0);
+    assert_eq!(watched.end().status, 143);
 }
