@@ -37,6 +37,10 @@ pub(crate) fn check(dir: &ExitDir, own: Option<&Name>) -> DirCheck {
         result.findings.push(unusable(&path, errno));
         return result;
     }
+    if let Some(finding) = descriptor_finding(dir, &path) {
+        result.findings.push(finding);
+        return result;
+    }
     result.findings.extend(write_finding(dir, &path));
     result.findings.extend(watch_finding(dir, &path));
     result.findings.extend(sticky_finding(dir, &path));
@@ -62,6 +66,18 @@ fn unusable(path: &str, errno: Errno) -> String {
         ),
         errno => format!("cannot use {path}: {}", describe(&errno.into())),
     }
+}
+
+/// Tries to open as many files at once as the other tries do. So what these find is no lack of
+/// descriptors: inotify_init(2) gives the same error for a lack of instances.
+fn descriptor_finding(dir: &ExitDir, path: &str) -> Option<String> {
+    let handle = dir.handle().ok()?;
+    let files = [(); 2].map(|()| rustix::io::dup(&handle));
+    let errno = files.iter().find_map(|file| file.as_ref().err())?;
+    let reason = describe(&(*errno).into());
+    Some(format!(
+        "cannot check {path}: {reason}; raise the limit of open files (ulimit -n)"
+    ))
 }
 
 /// Tries what a start does first. Its file is hidden, so readers ignore it.

@@ -205,6 +205,20 @@ fn exhausted_inotify_instances_and_watches_are_found_with_their_sysctl() {
 }
 
 #[test]
+fn a_lack_of_descriptors_is_not_taken_for_a_lack_of_inotify_instances() {
+    let sandbox = shared();
+    for limit in [4, 5] {
+        let script = format!("ulimit -n {limit}; exec \"$0\" status --check");
+        let mut check = sandbox.command("sh");
+        let ended = check.args(["-c", &script]).arg(binary()).finish();
+        assert_finding(
+            &ended,
+            &["cannot check", "Too many open files", "ulimit -n"],
+        );
+    }
+}
+
+#[test]
 fn a_file_system_without_locks_is_found() {
     if !strace_can_inject() {
         return;
