@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// What scripts/build makes, with and without `--small`: where, and the largest permitted size of a
 /// binary in bytes.
-const BUILDS: [(&str, u64); 2] = [("dist", 650_000), ("dist/small", 600_000)];
+const BUILDS: [(&str, u64); 2] = [("dist", 656_000), ("dist/small", 605_000)];
 
 #[test]
 fn the_static_binaries_are_small_static_and_stripped() {
