@@ -149,8 +149,8 @@ fn style() -> Style {
     let columns = variable("COLUMNS").and_then(|value| value.to_str()?.parse().ok());
     Style {
         width: columns.filter(|columns| *columns > 0),
-        may_colour: variable("NO_COLOR").is_none()
-            && variable("TERM").is_some_and(|term| term != "dumb"),
+        knows_escapes: variable("TERM").is_some_and(|term| term != "dumb"),
+        may_colour: variable("NO_COLOR").is_none(),
     }
 }
 

@@ -17,8 +17,8 @@ use std::time::{Duration, SystemTime};
 const LABEL_WIDTH: usize = 10;
 /// Below this, a bar says nothing.
 const LEAST_BAR: usize = 10;
-/// The lines that are no rows.
-const OTHER_LINES: usize = 3;
+/// The lines that are no rows: the axis, the legend, and that of the cursor.
+pub(super) const OTHER_LINES: usize = 3;
 const GAP: &str = "  ";
 
 const LEGEND: &str = ". waiting  - starting  = ready  _ inactive  ~ stopping  | dead  ? unknown";
@@ -30,6 +30,8 @@ pub(crate) struct Frame {
     pub(crate) width: usize,
     /// The most lines; `None` for any number.
     pub(crate) height: Option<usize>,
+    /// The most columns of a line; `None` if a longer one does no harm.
+    pub(crate) limit: Option<usize>,
     pub(crate) colour: bool,
     pub(crate) now: SystemTime,
 }
@@ -84,6 +86,14 @@ impl Chart {
 
     /// The text, each line with its newline.
     pub(crate) fn draw(&self, frame: Frame) -> String {
+        let Some(limit) = frame.limit else {
+            return self.text(frame);
+        };
+        let width = frame.width.min(limit);
+        fitted(&self.text(Frame { width, ..frame }), limit)
+    }
+
+    fn text(&self, frame: Frame) -> String {
         let rows: Vec<(String, Vec<Span>, &ChartRow)> = self
             .rows
             .iter()
@@ -283,6 +293,27 @@ fn painted(bar: &str, colour: bool) -> String {
         out.push(mark);
     }
     out.push_str("\u{1b}[m");
+    out
+}
+
+/// The beginning of each line, with all colours. Characters beyond ASCII can have two columns.
+fn fitted(text: &str, columns: usize) -> String {
+    let mut out = String::new();
+    let (mut width, mut is_escape) = (0, false);
+    for c in text.chars() {
+        is_escape |= c == '\u{1b}';
+        match c {
+            '\n' => width = 0,
+            _ if is_escape => is_escape = c != 'm',
+            _ => {
+                width += if c.is_ascii() { 1 } else { 2 };
+                if width > columns {
+                    continue;
+                }
+            }
+        }
+        out.push(c);
+    }
     out
 }
 

@@ -1,6 +1,6 @@
 //! `exitdir-status --timeline`: draws the chart once, or again and again while it is watched.
 
-use super::chart::{Chart, Frame};
+use super::chart::{Chart, Frame, OTHER_LINES};
 use super::output::{Output, print, stdout};
 use super::selection::{not_found, shows};
 use super::table::Completeness;
@@ -9,6 +9,7 @@ use crate::log::Logger;
 use crate::protocol::life::Observation;
 use crate::protocol::name::Name;
 use crate::store::exit_dir::ExitDir;
+use crate::sys::terminal::is_in_background;
 use crate::watch::scanning::Observer;
 use rustix::termios::{isatty, tcgetwinsize};
 use std::os::fd::BorrowedFd;
@@ -28,7 +29,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Style {
     /// `COLUMNS`.
     pub(crate) width: Option<usize>,
-    /// Neither `NO_COLOR` nor a terminal that knows none forbids colour.
+    /// Whether `TERM` names a terminal that knows colours and moves of the cursor.
+    pub(crate) knows_escapes: bool,
+    /// `NO_COLOR` does not forbid it.
     pub(crate) may_colour: bool,
 }
 
@@ -38,12 +41,15 @@ impl Style {
         let size = tcgetwinsize(stdout()).ok().filter(|_| is_terminal);
         let columns = size.map(|size| usize::from(size.ws_col));
         let rows = size.map(|size| usize::from(size.ws_row));
+        let rows = rows.filter(|rows| self.knows_escapes && *rows >= OTHER_LINES);
         let positive = |count: &usize| *count > 0;
         let width = self.width.or(columns.filter(positive));
         Frame {
             width: width.unwrap_or(USUAL_WIDTH).min(MOST_WIDTH),
-            height: rows.filter(positive),
-            colour: is_terminal && self.may_colour,
+            height: rows,
+            // A longer line would take two rows of the screen, which is redrawn by rows.
+            limit: rows.and(columns).filter(positive),
+            colour: is_terminal && self.knows_escapes && self.may_colour,
             now,
         }
     }
@@ -81,6 +87,7 @@ pub(crate) fn draw(
     // What does not fit on the screen is scrolled away, not left out.
     print(&chart.draw(Frame {
         height: None,
+        limit: None,
         ..frame
     }))?;
     for name in &missing {
@@ -101,6 +108,8 @@ pub(super) struct Redrawing<'w> {
     last: Option<Instant>,
     /// The lines of the last drawing, which are replaced on a terminal.
     lines: usize,
+    /// In the background, where a drawing would be in the way of a shell.
+    is_paused: bool,
 }
 
 impl<'w> Redrawing<'w> {
@@ -114,6 +123,7 @@ impl<'w> Redrawing<'w> {
             has_changed: true,
             last: None,
             lines: 0,
+            is_paused: false,
         }
     }
 
@@ -122,20 +132,34 @@ impl<'w> Redrawing<'w> {
     /// # Errors
     /// [`Error::Io`] if the text cannot be written.
     pub(super) fn finish(&mut self) -> Result<(), Error> {
-        if self.has_changed {
+        if self.has_changed || self.is_paused {
             self.redraw();
+        }
+        if self.is_paused {
+            self.draw(self.style.frame(SystemTime::now()));
         }
         self.output.flush()
     }
 
     fn redraw(&mut self) {
+        let frame = self.style.frame(SystemTime::now());
+        self.is_paused = frame.height.is_some() && is_in_background(stdout());
+        if self.is_paused {
+            // Others write meanwhile, so nothing that was drawn is replaced.
+            (self.lines, self.last) = (0, Some(Instant::now()));
+        } else {
+            self.draw(frame);
+        }
+    }
+
+    fn draw(&mut self, frame: Frame) {
         let is_first = self.last.is_none();
         (self.has_changed, self.last) = (false, Some(Instant::now()));
-        let frame = self.style.frame(SystemTime::now());
         let text = self.chart.draw(frame);
         if frame.height.is_none() {
             let pause = if is_first { "" } else { "\n" };
             self.output.push(&format!("{pause}{text}"));
+            self.lines = 0;
             return;
         }
         if self.lines > 0 {
@@ -172,6 +196,7 @@ impl Observer for Redrawing<'_> {
         // Elsewhere than on a terminal only a change is worth a drawing.
         let ticks = self.lines > 0 && self.chart.goes_on();
         match (self.has_changed, ticks) {
+            _ if self.is_paused => Some(last + TICK),
             (true, _) => Some(last + PAUSE),
             (false, true) => Some(last + TICK),
             (false, false) => None,

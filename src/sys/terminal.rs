@@ -1,7 +1,7 @@
 //! The foreground of the terminal that controls this session (credentials(7), tcsetpgrp(3)).
 
 use rustix::process::{Pid, RawPid};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// A descriptor of the terminal whose foreground this process group has, if there is one.
@@ -27,6 +27,13 @@ pub(crate) fn foreground_columns() -> Option<usize> {
     }
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr());
     Some(size.map_or(0, |size| usize::from(size.ws_col)))
+}
+
+/// Whether the descriptor is the terminal that controls this session, and another process group has
+/// its foreground.
+pub(crate) fn is_in_background(fd: BorrowedFd<'_>) -> bool {
+    let group = foreground_group(fd.as_raw_fd());
+    group > 0 && group != own_group()
 }
 
 /// Whether a terminal controls this session.

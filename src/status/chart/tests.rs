@@ -32,6 +32,7 @@ fn frame(width: usize, second: u32) -> Frame {
     Frame {
         width,
         height: None,
+        limit: None,
         colour: false,
         now: at(second),
     }
@@ -139,4 +140,18 @@ fn a_colour_begins_with_each_stage_and_ends_with_the_bar() {
         painted(" ..=| ", true),
         "\u{1b}[m \u{1b}[33m..\u{1b}[32m=\u{1b}[31m|\u{1b}[m \u{1b}[m"
     );
+}
+
+#[test]
+fn no_line_is_longer_than_the_limit_and_each_ends_with_its_own_colours() {
+    let chart = chart(&[("\u{6f22}\u{5b57}", "Waiting:0", HELD)]);
+    let mut frame = frame(80, 5);
+    (frame.limit, frame.colour) = (Some(12), true);
+    let drawn = chart.draw(frame);
+    let expected = "\
+\u{20}   2026-01-
+\u{6f22}\u{5b57}  \u{1b}[33m......\u{1b}[m
+. waiting  -
+";
+    assert_eq!(drawn, expected);
 }

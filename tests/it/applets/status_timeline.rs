@@ -1,6 +1,6 @@
 //! `exitdir-status --timeline` as its users see it, on a terminal and elsewhere.
 
-use crate::support::inspect::{assert_sentence, await_sleep, sleeps};
+use crate::support::inspect::{assert_sentence, await_sleep, sleeps, sleeps_in_its_watch};
 use crate::support::namespaces::{in_pid_namespace, pid_namespace_is_permitted};
 use crate::support::proc::only_child;
 use crate::support::pty::Terminal;
@@ -108,7 +108,8 @@ fn a_watched_timeline_is_redrawn_in_place_and_its_last_state_stays() {
     sandbox.record_ready("db");
     let command = "\"$@\" status --timeline --watch --until job,n9; echo \"status $?\"";
     let mut terminal = on_terminal(&sandbox, command);
-    let first = terminal.shown_until("unknown\n");
+    // The legend is cut.
+    let first = terminal.shown_until("~ stop\n");
     assert!(first.contains("db "), "{first:?}");
     // Nothing happens, and the time goes on: back to the first line.
     terminal.shown_until("\u{1b}[3F\u{1b}[J");
@@ -185,4 +186,56 @@ fn the_first_signal_ends_a_watched_timeline_as_pid_1_with_a_full_pipe() {
     let kill = sandbox.command("kill").arg(inner.to_string()).finish();
     assert_eq!(kill.status, 0);
     assert_eq!(watched.end().status, 143);
+}
+
+#[test]
+fn no_line_is_longer_than_the_terminal_on_which_it_is_redrawn() {
+    let sandbox = Sandbox::new();
+    sandbox.record_ready("db");
+    let command = "stty cols 20; COLUMNS=70 \"$@\" status --timeline --watch --until job";
+    let mut terminal = on_terminal(&sandbox, command);
+    let shown = without_escapes(&terminal.shown_until("\u{1b}[3F\u{1b}[J"));
+    let widths: Vec<usize> = shown.lines().map(|line| line.chars().count()).collect();
+    assert_eq!(widths, [20, 20, 20], "{shown}");
+    sandbox.record_death("job", "3");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_terminal_without_room_or_cursor_gets_a_new_chart_for_each_change() {
+    for setup in ["TERM=dumb", "TERM=", "stty rows 2;", "stty rows 1;"] {
+        let sandbox = Sandbox::new();
+        sandbox.record_ready("db");
+        let command = format!(
+            "{setup} NO_COLOR=1 \"$@\" status --timeline --watch --until job; echo \"status $?\""
+        );
+        let mut terminal = on_terminal(&sandbox, &command);
+        terminal.shown_until("unknown\n");
+        sandbox.record_death("job", "3");
+        let shown = terminal.shown_until("status 0");
+        assert!(shown.starts_with('\n'), "{setup}: {shown:?}");
+        assert!(shown.contains("failed 3\n"), "{setup}: {shown:?}");
+        assert!(!terminal.written().contains('\u{1b}'), "{setup}");
+        assert_eq!(terminal.end(), 0);
+    }
+}
+
+#[test]
+fn nothing_is_drawn_while_another_group_has_the_foreground_of_the_terminal() {
+    let sandbox = Sandbox::new();
+    sandbox.record_ready("db");
+    let command = "set -m; \"$@\" status --timeline --watch --until job & \
+                   read line; fg; echo \"status $?\"";
+    let mut terminal = on_terminal(&sandbox, command);
+    wait_until("it watches", || {
+        let process = terminal.process("exitdir");
+        process.is_some_and(|process| sleeps_in_its_watch(process.pid))
+    });
+    assert_eq!(terminal.written(), "");
+    terminal.enter("");
+    terminal.shown_until("~ stop\n");
+    sandbox.record_death("job", "3");
+    let shown = terminal.shown_until("status 0");
+    assert!(shown.contains("failed 3\n"), "{shown:?}");
+    assert_eq!(terminal.end(), 0);
 }
