@@ -71,10 +71,14 @@ fn unusable(path: &str, errno: Errno) -> String {
 /// Tries to open as many files at once as the other tries do. So what these find is no lack of
 /// descriptors: inotify_init(2) gives the same error for a lack of instances.
 fn descriptor_finding(dir: &ExitDir, path: &str) -> Option<String> {
-    let handle = dir.handle().ok()?;
-    let files = [(); 2].map(|()| rustix::io::dup(&handle));
-    let errno = files.iter().find_map(|file| file.as_ref().err())?;
-    let reason = describe(&(*errno).into());
+    let errno = match dir.handle() {
+        Ok(handle) => {
+            let files = [(); 2].map(|()| rustix::io::dup(&handle));
+            files.into_iter().find_map(Result::err)?
+        }
+        Err(errno) => Some(errno).filter(|errno| *errno == Errno::MFILE)?,
+    };
+    let reason = describe(&errno.into());
     Some(format!(
         "cannot check {path}: {reason}; raise the limit of open files (ulimit -n)"
     ))
