@@ -2,11 +2,11 @@
 //! containers in the right order, end as they say, and drain.
 
 use super::play::{Play, stop};
-use crate::support::proc::children;
+use crate::support::proc::{children, only_child};
 use crate::support::sandbox::wait_until;
 use crate::support::servers::Server;
 use crate::support::signals::{KILL, STOP, TERM};
-use std::fs::{create_dir, rename, write};
+use std::fs::{create_dir, read, rename, write};
 use std::os::unix::fs::symlink;
 
 const JOBS: [&str; 6] = [
@@ -231,6 +231,11 @@ fn app_starts_after_the_migration() {
     play.await_probe("app");
     let migrated = play.sandbox.path("tmp-migration/migrated");
     assert!(migrated.exists());
+    // Ready is when the shell was executed; what it says comes then.
+    let shell = only_child("app", app.pid());
+    wait_until("the shell of app has become sleep", || {
+        read(format!("/proc/{shell}/cmdline")).is_ok_and(|line| line.starts_with(b"sleep"))
+    });
     let app = stop(app);
     assert_eq!((app.status, &*app.stdout), (143, "app works\n"));
     stop(migration);
