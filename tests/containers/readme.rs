@@ -55,7 +55,7 @@ pub fn the_command_of_the_readme_shows_the_entry_point_of_an_image(host: &Host) 
     let shown = |image: &str| engine.must(["image", "inspect", "-f", format, image]);
     assert_eq!(shown(SHELL), r#"["/exitdir"] null user=65532:65532 stop="#);
     build(engine, "readme-entry:test");
-    let expected = r#"["exitdir-run","--"] ["sh","-c","echo hello"] user= stop="#;
+    let expected = r#"["exitdir-run","--"] ["sh","-c","echo hello"] user=65532:65532 stop="#;
     assert_eq!(shown("readme-entry:test"), expected);
     Ok(())
 }
